@@ -1,0 +1,84 @@
+"""HTTP connections of a hub, as its settings ask for: TLS, proxy, extra headers."""
+
+from __future__ import annotations
+
+import ssl
+from functools import lru_cache
+from pathlib import Path
+
+import anyio
+import httpx
+
+from exporter import __version__
+from exporter.api.client import HubClient, RequestLimits
+from exporter.api.keys import FixedKey, KeyFile, KeySource
+from exporter.api.query import HubAddress
+from exporter.api.retries import RetryPolicy
+from exporter.api.telemetry import ApiTelemetry
+from exporter.settings import HubSettings
+
+# Longer than the longest default interval of the active sweep, shorter than Azure's front end
+# keeps an idle connection.
+_KEEP_IDLE_SECONDS = 120.0
+
+
+class HostSlots:
+    """How many requests may be under way at once, by host."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, anyio.CapacityLimiter] = {}
+
+    def of(self, url: str, requests: int) -> anyio.CapacityLimiter:
+        """Return the slots of the host in *url*; the first hub of a host sets their number."""
+        host = httpx.URL(url).netloc.decode("ascii")
+        return self._hosts.setdefault(host, anyio.CapacityLimiter(requests))
+
+
+def connect(hub: HubSettings, hosts: HostSlots) -> tuple[HubClient, httpx.AsyncClient]:
+    """Return the client of *hub* and the connections under it, which the caller closes."""
+    http = open_connections(hub)
+    client = HubClient(
+        hub.name,
+        HubAddress(hub.base_url, hub.task_hub, hub.connection),
+        http=http,
+        key=key_source(hub),
+        retry=RetryPolicy(hub.retries.attempts, hub.retries.backoff, hub.retries.backoff_max),
+        limits=RequestLimits(
+            timeout=hub.timeouts.request,
+            max_bytes=hub.max_response_bytes,
+            page_size=hub.page_size,
+            max_pages=hub.max_pages,
+        ),
+        host=hosts.of(hub.base_url, hub.host_requests),
+        telemetry=ApiTelemetry(),
+    )
+    return client, http
+
+
+def open_connections(hub: HubSettings) -> httpx.AsyncClient:
+    """Return the HTTP client of *hub*; `HTTPS_PROXY` and `NO_PROXY` hold where it has no proxy."""
+    headers = {name: value.get_secret_value() for name, value in hub.headers.items()}
+    return httpx.AsyncClient(
+        verify=_tls_context(hub.tls.ca_file, hub.tls.client_cert_file, hub.tls.client_key_file),
+        proxy=hub.proxy.get_secret_value() if hub.proxy else None,
+        headers={"user-agent": f"durable-functions-exporter/{__version__}", **headers},
+        timeout=httpx.Timeout(hub.timeouts.request, connect=hub.timeouts.connect),
+        limits=httpx.Limits(keepalive_expiry=_KEEP_IDLE_SECONDS),
+        follow_redirects=False,
+    )
+
+
+def key_source(hub: HubSettings) -> KeySource:
+    """Return where the key of *hub* comes from."""
+    if hub.key_path is not None:
+        return KeyFile(hub.key_path)
+    return FixedKey(hub.key.get_secret_value() if hub.key else None)
+
+
+@lru_cache
+def _tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    """Share one context between hubs: each holds all trusted authorities in memory."""
+    context = ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context()
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context

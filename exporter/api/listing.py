@@ -1,0 +1,130 @@
+"""Lists page by page: tokens sent back verbatim, rows checked and never twice."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from operator import lt
+from typing import Generic, TypeVar
+
+from exporter.api.errors import ListingTruncated
+
+Row = TypeVar("Row")
+
+# What extensions around 2.1 send for ever: the base64 text of `null` (reference 2.5).
+NULL_TOKEN = b"bnVsbA=="
+_PAGES_BEFORE_ORDER_IS_BELIEVED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """
+    One page of a list.
+
+    `date` is the server's clock as its `Date` header shows it, in whole seconds, None where it
+    sent none; `seconds` is the time from the request to the end of the answer, `size` the bytes
+    of its body.
+    """
+
+    rows: Sequence[Row]
+    token: bytes
+    date: float | None
+    seconds: float
+    size: int
+
+    @property
+    def asked_at(self) -> float | None:
+        """The server's clock when the request was sent, never late, early by up to a second."""
+        return None if self.date is None else self.date - self.seconds
+
+
+class Listing(Generic[Row]):
+    """
+    A list that is being read.
+
+    It ends where the token is absent, empty, the one just sent, or that of `null`; an empty page
+    with a token is nothing special (reference 2.5). `is_doubtful` tells that it ended with an empty
+    page in answer to a token: that is also how a server ends a list whose token it does not
+    understand (recorded).
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[bytes], Awaitable[Page[Row]]],
+        id_of: Callable[[Row], str],
+        *,
+        max_pages: int,
+        truncated: Callable[[str], ListingTruncated],
+    ) -> None:
+        self._fetch = fetch
+        self._unseen = UnseenRows(id_of)
+        self._max_pages = max_pages
+        self._truncated = truncated
+        self._token = b""
+        self.pages = 0
+        self.finished = False
+        self.is_doubtful = False
+
+    async def next_page(self) -> Page[Row] | None:
+        """
+        Read the next page; None after the last.
+
+        Raises:
+            ApiError: the page could not be read; the listing may be continued with another call.
+            ListingTruncated: the list has more than `max_pages` pages.
+        """
+        if self.finished:
+            return None
+        if self.pages >= self._max_pages:
+            raise self._truncated(f"the list goes on after {self.pages} pages")
+        page = await self._fetch(self._token)
+        self.pages += 1
+        self.finished = page.token in (b"", NULL_TOKEN, self._token)
+        self.is_doubtful = self.finished and self._token != b"" and not page.rows
+        self._token = page.token
+        rows = self._unseen.of(page.rows)
+        if rows is page.rows:
+            return page
+        return replace(page, rows=rows)
+
+
+class UnseenRows(Generic[Row]):
+    """
+    Leaves out rows whose id came before in the same listing.
+
+    Where the backend lists in id order (Azure Storage), the previous id is all that is kept;
+    elsewhere (MSSQL, Netherite) every id is. The first pages tell which it is.
+    """
+
+    def __init__(self, id_of: Callable[[Row], str]) -> None:
+        self._id_of = id_of
+        self._previous = ""
+        self._seen: set[str] = set()
+        self._ordered = True
+        self._pages = 0
+
+    def of(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return the rows of a page that were not seen before, the same object if all are new."""
+        if not rows:
+            return rows
+        ids = [self._id_of(row) for row in rows]
+        self._pages += 1
+        ascending = self._previous < ids[0] and all(map(lt, ids, ids[1:]))
+        if self._ordered and ascending:
+            self._previous = ids[-1]
+            if self._pages <= _PAGES_BEFORE_ORDER_IS_BELIEVED:
+                self._seen.update(ids)
+            else:
+                self._seen.clear()
+            return rows
+        self._seen.add(self._previous)
+        self._ordered = False
+        return self._filtered(rows, ids)
+
+    def _filtered(self, rows: Sequence[Row], ids: Sequence[str]) -> Sequence[Row]:
+        fresh: list[Row] = []
+        for row, row_id in zip(rows, ids, strict=True):
+            if row_id not in self._seen:
+                self._seen.add(row_id)
+                fresh.append(row)
+        return rows if len(fresh) == len(rows) else fresh

@@ -1,0 +1,40 @@
+"""What the client counts about its own requests."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+
+DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+NO_ANSWER = "none"
+
+
+@dataclass(slots=True)
+class Durations:
+    """A histogram of request durations; `counts` are per bucket, not cumulative."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BOUNDS) + 1))
+    total: float = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one request."""
+        self.counts[bisect_left(DURATION_BOUNDS, seconds)] += 1
+        self.total += seconds
+
+
+@dataclass(slots=True)
+class ApiTelemetry:
+    """Counters of one hub's requests, by operation; every attempt counts."""
+
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
+    retries: Counter[str] = field(default_factory=Counter)
+    response_bytes: Counter[str] = field(default_factory=Counter)
+    durations: dict[str, Durations] = field(default_factory=dict)
+
+    def attempt(self, operation: str, code: str, seconds: float, size: int) -> None:
+        """Count one attempt and what came back; *code* is the status or `none`."""
+        self.requests[operation, code] += 1
+        self.response_bytes[operation] += size
+        self.durations.setdefault(operation, Durations()).observe(seconds)

@@ -1,0 +1,59 @@
+"""Times as the API writes them, and as seconds since the epoch."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_UNKNOWN_BEFORE = datetime(1900, 1, 1, tzinfo=UTC)
+_SECONDS = {f":{second:02d}Z": float(second) for second in range(60)}
+_MOST_MINUTES = 100_000
+_minutes: dict[str, float] = {}
+
+
+def parse_time(text: str | None) -> float | None:
+    """
+    Seconds since the epoch, or None where the time is missing, unreadable or unknown.
+
+    Unknown is year 1, which MSSQL shows for an instance that never ran (reference 2.2). A text
+    without a zone is UTC. More than six fractional digits are cut.
+    """
+    if not text:
+        return None
+    try:
+        return _minutes[text[:16]] + _SECONDS[text[16:]]
+    except KeyError:
+        return _parse_any(text)
+
+
+def _parse_any(text: str) -> float | None:
+    """Parse *text*; remember its minute, which many rows of a list share."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if moment < _UNKNOWN_BEFORE:
+        return None
+    seconds = moment.timestamp()
+    if text[16:] in _SECONDS:
+        if len(_minutes) >= _MOST_MINUTES:
+            _minutes.clear()
+        _minutes[text[:16]] = seconds - moment.second
+    return seconds
+
+
+def format_filter_time(seconds: float) -> str:
+    """
+    Write *seconds* for a query parameter, in full precision and UTC.
+
+    The suffix is `Z`: an offset's plus sign would make the server drop the filter (reference 2.1).
+    """
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def format_shown_time(seconds: float) -> str:
+    """Write *seconds* as an answer shows a time: cut to the whole second."""
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(seconds=int(seconds // 1))
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,134 @@
+"""`collect`: one collection of every hub, as a table, in an exposition format or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import msgspec
+from rich.markup import escape
+from rich.table import Table
+
+from exporter.api.errors import ApiError
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.terminal import console
+from exporter.collector.hub import HubCollector
+from exporter.collector.service import open_collector
+from exporter.collector.snapshot import HubSnapshot
+from exporter.ledger.status import RuntimeStatus
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.exposition import Format, render
+from exporter.metrics.exposition import collect as gather
+from exporter.settings import Settings
+
+_COLUMNS = (
+    RuntimeStatus.PENDING,
+    RuntimeStatus.RUNNING,
+    RuntimeStatus.SUSPENDED,
+    RuntimeStatus.COMPLETED,
+    RuntimeStatus.FAILED,
+    RuntimeStatus.TERMINATED,
+)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `collect`."""
+    command.add_argument(
+        "--format", choices=("table", "prometheus", "openmetrics", "json"), default="table"
+    )
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write to a file, replaced as a whole: for the textfile collector of node_exporter",
+    )
+
+
+async def collect(settings: Settings, form: str, output: Path | None) -> ExitCode:
+    """Collect from all hubs and print it; a hub that fails is said, and shows as not up."""
+    failures: dict[str, ApiError] = {}
+
+    async def one(hub: HubCollector) -> None:
+        error = await hub.collect_once()
+        if error is not None:
+            failures[hub.snapshot.identity.name] = error
+
+    async with open_collector(settings) as collector:
+        async with anyio.create_task_group() as tasks:
+            for hub in collector.hubs:
+                tasks.start_soon(one, hub)
+        snapshots = [replace(snapshot, counter_hold=0.0) for snapshot in collector.snapshots()]
+    if form == "table" and output is None:
+        _print_tables(snapshots)
+    else:
+        _write(_text(snapshots, form), output)
+    for error in failures.values():
+        print(f"{error}; to fix it: {error.hint}", file=sys.stderr)
+    return ExitCode.HUB_FAILED if failures else ExitCode.OK
+
+
+def _text(snapshots: Sequence[HubSnapshot], form: str) -> bytes:
+    collection = gather(snapshots, time.time())
+    if form == "openmetrics":
+        return render(collection, Format.OPENMETRICS) + b"# EOF\n"
+    if form != "json":
+        return render(collection, Format.CLASSIC)
+    samples = [
+        {"name": name, "labels": dict(labels), "value": value}
+        for family in CATALOGUE
+        for name, labels, value in collection.samples(family)
+    ]
+    return msgspec.json.format(msgspec.json.encode({"samples": samples})) + b"\n"
+
+
+def _write(text: bytes, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.buffer.write(text)
+        return
+    handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    with os.fdopen(handle, "wb") as file:
+        file.write(text)
+        os.fchmod(file.fileno(), 0o644)
+    Path(name).replace(output)
+
+
+def _print_tables(snapshots: Sequence[HubSnapshot]) -> None:
+    out = console()
+    for snapshot in snapshots:
+        state = "[green]up[/]" if snapshot.up else "[red]down[/]"
+        out.print(f"[bold]{escape(snapshot.identity.name)}[/] {state}")
+        if snapshot.active is not None:
+            out.print(_table(snapshot))
+        out.print()
+
+
+def _table(snapshot: HubSnapshot) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("orchestrator")
+    for heading in (*_COLUMNS, "over limit", "failed 24h"):
+        table.add_column(heading, justify="right")
+    for label in sorted(snapshot.accounts.orchestrators):
+        table.add_row(escape(label), *_cells(snapshot, label))
+    entities = snapshot.entities.entities if snapshot.entities else {}
+    for entity, count in sorted(entities.items()):
+        table.add_row(f"@{escape(entity)} (entities)", "", str(count))
+    return table
+
+
+def _cells(snapshot: HubSnapshot, label: str) -> list[str]:
+    retained = snapshot.retained.instances if snapshot.retained else {}
+    active = snapshot.active.instances if snapshot.active else {}
+    over = snapshot.active.over_limit if snapshot.active else {}
+    ratio = snapshot.finished.failure_ratio.get((label, "24h")) if snapshot.finished else None
+    counts = [
+        str(active.get((label, status), retained.get((label, status), 0))) for status in _COLUMNS
+    ]
+    beyond = sum(count for (name, _), count in over.items() if name == label)
+    return [*counts, str(beyond), "-" if ratio is None else f"{ratio:.1%}"]

@@ -1,0 +1,85 @@
+"""`demo`: an emulator and an exporter that polls it, in one process."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Mapping
+from functools import partial
+
+import anyio
+
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.logs import set_up_logging
+from exporter.cli.serve import serve
+from exporter.emulator import RealClock, TaskHub, running, sample_emulator, truth
+from exporter.settings import Settings, load_settings
+
+HUB = "OrdersHub"
+_PACE = {
+    "intervals.active": "5s",
+    "intervals.entities": "10s",
+    "intervals.census": "30s",
+    "counter_hold": "15s",
+}
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    summary = "an emulator and an exporter in one process: see it work without Azure"
+    command = commands.add_parser("demo", help=summary, description="Show what the exporter does.")
+    command.add_argument(
+        "--listen-address", default="127.0.0.1:10771", metavar="HOST:PORT", help="(%(default)s)"
+    )
+    command.add_argument("--seed", type=int, default=1, help="(%(default)s)")
+    command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+    anyio.run(_demo, options.listen_address, options.seed)
+    return ExitCode.OK
+
+
+async def _demo(listen_address: str, seed: int) -> None:
+    key = secrets.token_urlsafe()
+    emulator = sample_emulator(clock=RealClock(), seed=seed, hub_names=(HUB,), system_key=key)
+    async with running(emulator) as url:
+        # A real environment of the exporter is none of the demo's.
+        settings = load_settings(
+            {},
+            {
+                "url": url,
+                "task_hub": HUB,
+                "key": key,
+                "listen_address": listen_address,
+                "log_level": "warning",
+                "log_format": "console",
+                **_PACE,
+            },
+        )
+        set_up_logging(settings.log_level, settings.log_format)
+        await serve(settings, partial(_print_banner, url, emulator.hubs[HUB.lower()]))
+
+
+def _print_banner(emulator_url: str, hub: TaskHub, settings: Settings, port: int) -> None:
+    url = f"http://{settings.listen_address.host or '127.0.0.1'}:{port}"
+    now = truth(hub)
+    instances = sum(now.instances.values())
+    orchestrators = len({name for name, _ in now.instances})
+    print(
+        f"""\
+An emulated function app and an exporter that polls it are running. Nothing leaves this machine.
+
+  page for people   {url}/
+  metrics           {url}/metrics
+  the emulated API  {emulator_url}/runtime/webhooks/durabletask (its key is chosen anew each time)
+
+What to expect, within half a minute:
+  {instances} instances of {orchestrators} orchestrators; some fail now and then, PaymentSaga most;
+  TransferFunds is stuck in Pending, some ApprovalWorkflow instances wait for more than an hour;
+  {sum(now.entities.values())} entities, one of them locked and with a backlog.
+Counters start at 0: what finished before the exporter's first contact is history.
+
+Stop with Ctrl-C.""",
+        flush=True,
+    )

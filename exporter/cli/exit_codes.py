@@ -1,0 +1,24 @@
+"""Exit codes of the command."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the command tells the shell; the same for every subcommand."""
+
+    OK = 0
+    HUB_FAILED = 1
+    CONFIGURATION = 2
+    CANNOT_LISTEN = 3
+    INTERRUPTED = 130
+
+
+MEANINGS = {
+    ExitCode.OK: "everything asked for was done",
+    ExitCode.HUB_FAILED: "a hub could not be read; what is wrong was printed",
+    ExitCode.CONFIGURATION: "the configuration or the command line is wrong; a line each",
+    ExitCode.CANNOT_LISTEN: "the address to listen on is taken or is not one of this machine",
+    ExitCode.INTERRUPTED: "interrupted from the keyboard",
+}

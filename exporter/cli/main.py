@@ -1,0 +1,137 @@
+"""The command line: which subcommand, and what overrides the configuration."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import anyio
+
+from exporter import __version__
+from exporter.cli import check, collect, demo, emulator, metrics, serve
+from exporter.cli.exit_codes import MEANINGS, ExitCode
+from exporter.cli.logs import set_up_logging
+from exporter.settings import Settings, SettingsError, load_settings
+from exporter.web.server import CannotListen
+
+_SHORTCUTS = {
+    "config_file": "YAML file with the configuration",
+    "url": "where the hub answers: the app's root, or a path that ends in /durabletask",
+    "task_hub": "the task hub's own name, if it is not the app's default",
+    "connection": "name of the app setting with the hub's connection",
+    "key_file": "file with the key of the app",
+    "name": "what the hub is called in metrics",
+    "listen_address": "host:port to listen on",
+    "log_level": "debug, info, warning or error",
+    "log_format": "json or console",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    try:
+        sys.exit(run(sys.argv[1:] if arguments is None else arguments, os.environ))
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str]) -> ExitCode:
+    """Run the command and return its exit code; a wrong command line exits at once."""
+    options = _parser().parse_args(_with_default_command(arguments))
+    try:
+        work: Callable[[argparse.Namespace, Mapping[str, str]], ExitCode] = options.run
+        return work(options, environ)
+    except SettingsError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return ExitCode.CONFIGURATION
+    except CannotListen as error:
+        print(error, file=sys.stderr)
+        return ExitCode.CANNOT_LISTEN
+
+
+def _with_default_command(arguments: Sequence[str]) -> Sequence[str]:
+    """Let `serve` be what is meant where only options are given, or nothing."""
+    asks_for_help = bool({"-h", "--help", "--version"} & set(arguments[:1]))
+    if not arguments or (arguments[0].startswith("-") and not asks_for_help):
+        return ["serve", *arguments]
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    codes = "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
+    parser = argparse.ArgumentParser(
+        prog="durable-exporter",
+        description="Prometheus exporter for Azure Durable Functions.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _configured(commands, "serve", "poll all hubs and serve /metrics (the default)", _serve)
+    _configured(commands, "check", "test the configuration and every hub", _check)
+    collecting = _configured(commands, "collect", "collect once and print what was found", _collect)
+    collect.add_options(collecting)
+    metrics.add_command(commands)
+    emulator.add_command(commands)
+    demo.add_command(commands)
+    return parser
+
+
+def _configured(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    work: Callable[[argparse.Namespace, Settings], ExitCode],
+) -> argparse.ArgumentParser:
+    """Add a command that works on the configured hubs."""
+    command = commands.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+    )
+    for setting, meaning in _SHORTCUTS.items():
+        command.add_argument(f"--{setting.replace('_', '-')}", help=meaning, metavar="VALUE")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE",
+        type=_assignment,
+        help="any setting, as intervals.active=10s; may be repeated",
+    )
+    command.set_defaults(run=partial(_with_settings, work))
+    return command
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    setting, separator, value = text.partition("=")
+    if not separator or not setting:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form SETTING=VALUE")
+    return setting, value
+
+
+def _with_settings(
+    work: Callable[[argparse.Namespace, Settings], ExitCode],
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+) -> ExitCode:
+    shortcuts = {setting: getattr(options, setting) for setting in _SHORTCUTS}
+    overrides = {setting: value for setting, value in shortcuts.items() if value is not None}
+    settings = load_settings(environ, {**overrides, **dict(options.set)})
+    set_up_logging(settings.log_level, settings.log_format)
+    return work(options, settings)
+
+
+def _serve(_options: argparse.Namespace, settings: Settings) -> ExitCode:
+    anyio.run(serve.serve, settings)
+    return ExitCode.OK
+
+
+def _check(_options: argparse.Namespace, settings: Settings) -> ExitCode:
+    return anyio.run(check.check, settings)
+
+
+def _collect(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    return anyio.run(collect.collect, settings, options.format, options.output)

@@ -1,0 +1,38 @@
+"""`metrics`: the catalogue of every family."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+
+import msgspec
+from rich.markup import escape
+from rich.table import Table
+
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.terminal import console
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.reference import page
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    summary = "print the catalogue of metrics"
+    command = commands.add_parser("metrics", help=summary, description="Print the catalogue.")
+    command.add_argument("--format", choices=("table", "markdown", "json"), default="table")
+    command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+    if options.format == "markdown":
+        print(page(), end="")
+    elif options.format == "json":
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(CATALOGUE)) + b"\n")
+    else:
+        table = Table("metric", "type", "labels", "meaning", box=None, header_style="bold")
+        for family in CATALOGUE:
+            labels = ", ".join(family.label_names)
+            table.add_row(family.name, family.kind, labels, escape(family.help))
+        console().print(table)
+    return ExitCode.OK

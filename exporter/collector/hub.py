@@ -1,0 +1,328 @@
+"""The task of one hub: sweeps when they are due, publishes what they found, survives failures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import anyio
+import structlog
+
+from exporter.api.client import LIST_ENTITIES, LIST_INSTANCES, HubClient
+from exporter.api.errors import ApiError, ErrorKind, ListingTruncated
+from exporter.collector.records import SweepRecord, use_of
+from exporter.collector.schedule import Cadence, pause_after
+from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep, SweepResult, Trouble
+from exporter.collector.sweeps import HubSweeps, ServerClock
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.snapshot import EntityView, FinishedView, RetainedView
+
+SWEEP_COMPLETE = "sweep complete"
+SWEEP_FAILED = "sweep failed"
+SWEEP_CRASHED = "sweep crashed"
+HUB_UP = "hub is up"
+HUB_DOWN = "hub is down"
+
+_PAGE_FAILURES_BEFORE_CENSUS_IS_GIVEN_UP = 3
+
+Found = TypeVar("Found")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class HubPlan:
+    """How a hub is polled: intervals in seconds (0 = off), one deadline for every sweep."""
+
+    identity: HubIdentity
+    intervals: dict[Sweep, float]
+    sweep_timeout: float
+    stale_after: float
+    counter_hold: float
+    entity_names: tuple[str, ...] = ()
+    first_sweep_after: float = 0.0
+
+
+@dataclass(slots=True)
+class _CensusProgress:
+    """A census is made page by page, between the other sweeps; `seconds` is what it took so far."""
+
+    step_due: float = math.inf
+    seconds: float = 0.0
+    failures: int = 0
+
+
+class HubCollector:
+    """
+    Polls one hub.
+
+    `snapshot` is what is published: it is replaced by one assignment, never changed, and
+    *listener* is told. *wall* tells the time that is shown; the schedule follows *monotonic*,
+    which never jumps.
+    """
+
+    def __init__(
+        self,
+        plan: HubPlan,
+        client: HubClient,
+        ledger: Ledger,
+        *,
+        wall: Callable[[], float],
+        monotonic: Callable[[], float] = anyio.current_time,
+        listener: Callable[[HubSnapshot], None] = lambda _: None,
+    ) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._telemetry = client.telemetry
+        self._wall = wall
+        self._monotonic = monotonic
+        self._listener = listener
+        self._clock = ServerClock(wall)
+        self._sweeps = HubSweeps(client, ledger, self._clock, plan.entity_names)
+        self._records = {sweep: SweepRecord(Cadence(plan.intervals[sweep])) for sweep in Sweep}
+        self._census = _CensusProgress()
+        self._log = log.bind(hub=plan.identity.name)
+        self.snapshot = HubSnapshot(
+            identity=plan.identity,
+            up=False,
+            stale_after=plan.stale_after,
+            counter_hold=plan.counter_hold,
+            age_bounds=ledger.rules.age_bounds,
+            duration_bounds=ledger.rules.duration_bounds,
+            sweeps={sweep: record.state() for sweep, record in self._records.items()},
+            accounts=ledger.accounts(wall()),
+            api=use_of(self._telemetry),
+        )
+
+    async def run(self) -> None:
+        """Poll until cancelled; a defect of this program costs one sweep, not the hub."""
+        begin = self._monotonic() + self._plan.first_sweep_after
+        for record in self._records.values():
+            record.cadence.start(begin)
+        while True:
+            sweep, due = self._next()
+            await anyio.sleep(max(0.0, due - self._monotonic()))
+            started = self._monotonic()
+            try:
+                await self._make(sweep)
+            except Exception:  # noqa: BLE001 - one hub's defect must not stop the others
+                self._log.exception(SWEEP_CRASHED, sweep=sweep.value)
+                self._crashed(sweep, started)
+
+    async def collect_once(self) -> ApiError | None:
+        """Make every sweep that is on once, the census to its end; returns the first failure."""
+        for sweep in (Sweep.ACTIVE, Sweep.ENTITIES, Sweep.CENSUS):
+            if not self._records[sweep].cadence.is_on:
+                continue
+            error = await self._make(sweep)
+            while error is None and self._sweeps.census_is_running:
+                error = await self._make(Sweep.CENSUS)
+            if error is not None:
+                return error
+        return None
+
+    def _next(self) -> tuple[Sweep, float]:
+        """Return the sweep that is due first; of several that are due, the most urgent."""
+        dues = {
+            Sweep.ACTIVE: self._records[Sweep.ACTIVE].cadence.due,
+            Sweep.ENTITIES: self._records[Sweep.ENTITIES].cadence.due,
+            Sweep.CENSUS: self._census_due(),
+        }
+        now = self._monotonic()
+        for sweep, due in dues.items():
+            if due <= now:
+                return sweep, due
+        return min(dues.items(), key=lambda item: item[1])
+
+    def _census_due(self) -> float:
+        """Return when the next page of the census is due; none is before first contact."""
+        if not self._records[Sweep.ACTIVE].has_completed:
+            return math.inf
+        if self._sweeps.census_is_running:
+            return self._census.step_due
+        return self._records[Sweep.CENSUS].cadence.due
+
+    async def _make(self, sweep: Sweep) -> ApiError | None:
+        if sweep is Sweep.ACTIVE:
+            return await self._active_and_finished()
+        if sweep is Sweep.ENTITIES:
+            return await self._entities()
+        return await self._census_page()
+
+    async def _active_and_finished(self) -> ApiError | None:
+        cadence = self._records[Sweep.ACTIVE].cadence
+        started = self._monotonic()
+        active = await self._attempt(Sweep.ACTIVE, self._sweeps.active)
+        if isinstance(active, ApiError):
+            self._went_down(active)
+            cadence.ended(started, self._monotonic(), not_before=active.retry_after or 0.0)
+            self._publish()
+            return active
+        settled = not self._ledger.absent()
+        if settled:
+            self._came_up(active)
+        finished = await self._attempt(Sweep.FINISHED, self._sweeps.finished)
+        failed = finished if isinstance(finished, ApiError) else None
+        not_before = failed.retry_after if failed else None
+        cadence.ended(started, self._monotonic(), not_before=not_before or 0.0)
+        self._records[Sweep.FINISHED].cadence.interval = cadence.interval
+        if not settled:
+            self._came_up(active)
+        if isinstance(finished, ApiError):
+            self._publish()
+        else:
+            self._publish(finished=finished, retained=self._ledger.retained())
+        return failed
+
+    async def _entities(self) -> ApiError | None:
+        started = self._monotonic()
+        found = await self._attempt(Sweep.ENTITIES, self._sweeps.entities)
+        self._records[Sweep.ENTITIES].cadence.ended(started, self._monotonic())
+        if isinstance(found, ApiError):
+            self._publish()
+            return found
+        self._publish(entities=found)
+        return None
+
+    async def _census_page(self) -> ApiError | None:
+        """Read one page of the census; the error that ends it, or None."""
+        if not self._sweeps.census_is_running:
+            self._census = _CensusProgress()
+        started = self._monotonic()
+        error: ApiError | None = None
+        ended = False
+        try:
+            ended = await self._sweeps.census_step()
+            self._census.failures = 0
+        except ApiError as failure:
+            self._census.failures += 1
+            error = failure
+        seconds = self._monotonic() - started
+        self._census.seconds += seconds
+        self._count_reading(Sweep.CENSUS)
+        if ended:
+            self._end_census(SweepResult.COMPLETE, None)
+            self._publish(retained=self._ledger.retained())
+            return None
+        if error is not None and self._census_is_hopeless(error):
+            self._sweeps.abandon_census()
+            self._end_census(_result_of(error), error)
+            self._publish()
+            return error
+        wait = max(pause_after(seconds), error.retry_after or 0.0 if error else 0.0)
+        self._census.step_due = self._monotonic() + wait
+        return None
+
+    def _census_is_hopeless(self, error: ApiError) -> bool:
+        """Tell whether asking for the same page again is no use."""
+        if isinstance(error, ListingTruncated):
+            return True
+        return self._census.failures >= _PAGE_FAILURES_BEFORE_CENSUS_IS_GIVEN_UP
+
+    def _end_census(self, result: SweepResult, error: ApiError | None) -> None:
+        now = self._monotonic()
+        record = self._records[Sweep.CENSUS]
+        record.ended(result, self._wall(), self._census.seconds)
+        record.cadence.ended(now - self._census.seconds, now)
+        self._say(Sweep.CENSUS, error, self._census.seconds)
+
+    async def _attempt(
+        self, sweep: Sweep, work: Callable[[], Awaitable[Found]]
+    ) -> Found | ApiError:
+        """Make one sweep within its deadline, and record how it ended."""
+        started = self._monotonic()
+        error: ApiError | None = None
+        found: Found | None = None
+        try:
+            with anyio.fail_after(self._plan.sweep_timeout):
+                found = await work()
+        except TimeoutError:
+            error = self._too_slow(sweep)
+        except ApiError as failure:
+            error = failure
+        seconds = self._monotonic() - started
+        self._count_reading(sweep)
+        result = SweepResult.COMPLETE if error is None else _result_of(error)
+        self._records[sweep].ended(result, self._wall(), seconds)
+        self._say(sweep, error, seconds)
+        return error if error is not None else found  # type: ignore[return-value] # set if no error
+
+    def _too_slow(self, sweep: Sweep) -> ListingTruncated:
+        operation = LIST_ENTITIES if sweep is Sweep.ENTITIES else LIST_INSTANCES
+        self._telemetry.errors[operation, ErrorKind.TIMEOUT] += 1
+        return ListingTruncated(
+            f"the sweep {sweep.value} was not done within {self._plan.sweep_timeout:g} s",
+            hub=self._plan.identity.name,
+            operation=operation,
+            kind=ErrorKind.TIMEOUT,
+            hint="raise timeouts.sweep, if the hub is that large",
+        )
+
+    def _count_reading(self, sweep: Sweep) -> None:
+        cost = self._sweeps.take_cost()
+        self._records[sweep].read(cost.pages, cost.rows)
+
+    def _crashed(self, sweep: Sweep, started: float) -> None:
+        now = self._monotonic()
+        self._records[sweep].ended(SweepResult.FAILED, self._wall(), now - started)
+        self._records[sweep].cadence.ended(started, now)
+        if sweep is Sweep.CENSUS:
+            self._sweeps.abandon_census()
+        if sweep is Sweep.ACTIVE:
+            self.snapshot = replace(self.snapshot, up=False)
+        self._publish()
+
+    def _went_down(self, error: ApiError) -> None:
+        if self.snapshot.up or self.snapshot.trouble is None:
+            self._log.warning(HUB_DOWN, kind=error.kind.value, error=error.reason, hint=error.hint)
+        trouble = Trouble(error.kind.value, error.reason, error.hint)
+        self.snapshot = replace(self.snapshot, up=False, trouble=trouble)
+
+    def _came_up(self, at: float) -> None:
+        """Publish the active instances, listed up to *at* by the server's clock."""
+        if not self.snapshot.up:
+            self._log.info(HUB_UP)
+        view = self._ledger.complete_active(at)
+        self.snapshot = replace(self.snapshot, up=True, trouble=None, active=view)
+        self._publish()
+
+    def _publish(
+        self,
+        *,
+        finished: FinishedView | None = None,
+        retained: RetainedView | None = None,
+        entities: EntityView | None = None,
+    ) -> None:
+        """Publish what is new; what is not given stays as it was."""
+        shown = self.snapshot
+        self.snapshot = replace(
+            shown,
+            sweeps={sweep: record.state() for sweep, record in self._records.items()},
+            accounts=self._ledger.accounts(self._wall()),
+            api=use_of(self._telemetry),
+            clock_skew=self._clock.skew,
+            finished=finished or shown.finished,
+            retained=retained or shown.retained,
+            entities=entities or shown.entities,
+        )
+        self._listener(self.snapshot)
+
+    def _say(self, sweep: Sweep, error: ApiError | None, seconds: float) -> None:
+        if error is None:
+            self._log.info(SWEEP_COMPLETE, sweep=sweep.value, seconds=round(seconds, 3))
+        else:
+            self._log.warning(
+                SWEEP_FAILED,
+                sweep=sweep.value,
+                seconds=round(seconds, 3),
+                kind=error.kind.value,
+                error=error.reason,
+                hint=error.hint,
+            )
+
+
+def _result_of(error: ApiError) -> SweepResult:
+    truncated = isinstance(error, ListingTruncated)
+    return SweepResult.TRUNCATED if truncated else SweepResult.FAILED

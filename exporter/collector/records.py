@@ -1,0 +1,64 @@
+"""The record of a hub's sweeps: how often, how long, how they ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from exporter.api.telemetry import ApiTelemetry
+from exporter.collector.schedule import Cadence
+from exporter.collector.snapshot import ApiUse, RequestDurations, SweepResult, SweepState
+
+
+class SweepRecord:
+    """Everything that is told of one kind of sweep; times are the exporter's clock."""
+
+    def __init__(self, cadence: Cadence) -> None:
+        self.cadence = cadence
+        self._completed: float | None = None
+        self._duration: float | None = None
+        self._results: Counter[str] = Counter()
+        self._pages = 0
+        self._rows = 0
+
+    @property
+    def has_completed(self) -> bool:
+        """Tell whether a sweep of this kind was ever complete."""
+        return self._completed is not None
+
+    def read(self, pages: int, rows: int) -> None:
+        """Count what was read, whatever came of it."""
+        self._pages += pages
+        self._rows += rows
+
+    def ended(self, result: SweepResult, at: float, seconds: float) -> None:
+        """Count a sweep that ended at *at* and took *seconds*."""
+        self._results[result.value] += 1
+        self._duration = seconds
+        if result is SweepResult.COMPLETE:
+            self._completed = at
+
+    def state(self) -> SweepState:
+        """Return the record as it is now."""
+        return SweepState(
+            interval=self.cadence.interval,
+            configured=self.cadence.configured if self.cadence.is_on else None,
+            completed=self._completed,
+            duration=self._duration,
+            results={result.value: self._results[result.value] for result in SweepResult},
+            pages=self._pages,
+            rows=self._rows,
+        )
+
+
+def use_of(telemetry: ApiTelemetry) -> ApiUse:
+    """Return what the client counted so far, frozen."""
+    return ApiUse(
+        requests=dict(telemetry.requests),
+        errors=dict(telemetry.errors),
+        retries=dict(telemetry.retries),
+        response_bytes=dict(telemetry.response_bytes),
+        durations={
+            operation: RequestDurations(tuple(durations.counts), durations.total)
+            for operation, durations in telemetry.durations.items()
+        },
+    )

@@ -1,0 +1,41 @@
+"""When the next sweep of a kind is due; times are those of a clock that never jumps."""
+
+from __future__ import annotations
+
+import math
+
+# A sweep may take this share of the time; beyond it intervals are stretched.
+DUTY_SHARE = 0.5
+
+
+class Cadence:
+    """The rhythm of one kind of sweep; *configured* is its interval in seconds, 0 for off."""
+
+    def __init__(self, configured: float) -> None:
+        self.configured = configured
+        self.interval = configured
+        self.due = math.inf
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether the sweep is made at all."""
+        return self.configured > 0
+
+    def start(self, first: float) -> None:
+        """Let the first sweep be due at *first*."""
+        if self.is_on:
+            self.due = first
+
+    def ended(self, started: float, now: float, *, not_before: float = 0.0) -> None:
+        """
+        Set when the next sweep is due, after one that ran from *started* to *now*.
+
+        *not_before* is how long the server asked to be left alone, in seconds from *now*.
+        """
+        self.interval = max(self.configured, (now - started) / DUTY_SHARE)
+        self.due = max(started + self.interval, now + not_before)
+
+
+def pause_after(seconds: float) -> float:
+    """Return how long to leave a hub alone after a page of the census that took *seconds*."""
+    return seconds * (1 / DUTY_SHARE - 1)

@@ -1,0 +1,104 @@
+"""All hubs of one exporter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import anyio
+
+from exporter.api.connection import HostSlots, connect
+from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.rules import LedgerRules
+from exporter.ledger.snapshot import LimitInForce
+from exporter.settings import HubSettings, Settings
+
+# Hubs start one after another, so that a hundred of them do not ask in the same instant.
+_SPREAD_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """The collectors of all hubs, in the order of the configuration."""
+
+    hubs: Sequence[HubCollector]
+
+    async def run(self) -> None:
+        """Poll all hubs until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for hub in self.hubs:
+                tasks.start_soon(hub.run)
+
+    def snapshots(self) -> list[HubSnapshot]:
+        """Return what is published of each hub."""
+        return [hub.snapshot for hub in self.hubs]
+
+
+@asynccontextmanager
+async def open_collector(
+    settings: Settings, *, wall: Callable[[], float] = time.time
+) -> AsyncGenerator[Collector, None]:
+    """Make the collectors of all configured hubs; their connections close at the end."""
+    hosts = HostSlots()
+    async with AsyncExitStack() as stack:
+        collectors = []
+        for place, hub in enumerate(settings.hubs):
+            client, http = connect(hub, hosts)
+            await stack.enter_async_context(http)
+            plan = plan_of(hub, first_sweep_after=place * _SPREAD_SECONDS)
+            ledger = Ledger(rules_of(hub, settings))
+            collectors.append(HubCollector(plan, client, ledger, wall=wall))
+        yield Collector(collectors)
+
+
+def plan_of(hub: HubSettings, *, first_sweep_after: float = 0.0) -> HubPlan:
+    """Return how *hub* is polled."""
+    return HubPlan(
+        identity=HubIdentity(
+            name=hub.name,
+            function_app=urlsplit(hub.base_url).netloc,
+            hub_name=hub.task_hub or "",
+            connection=hub.connection or "",
+            labels=dict(hub.labels),
+        ),
+        intervals={
+            Sweep.ACTIVE: hub.intervals.active,
+            Sweep.FINISHED: hub.intervals.active,
+            Sweep.CENSUS: hub.intervals.census,
+            Sweep.ENTITIES: hub.intervals.entities,
+        },
+        sweep_timeout=hub.timeouts.sweep,
+        stale_after=hub.stale_after,
+        counter_hold=hub.counter_hold,
+        entity_names=hub.entities,
+        first_sweep_after=first_sweep_after,
+    )
+
+
+def rules_of(hub: HubSettings, settings: Settings) -> LedgerRules:
+    """Return what the ledger of *hub* is told."""
+
+    def limits_of(name: str) -> Mapping[str, LimitInForce]:
+        limits = hub.limits.for_orchestrator(name)
+        return {
+            limit: LimitInForce(seconds, source)
+            for limit, (seconds, source) in limits.items()
+            if seconds is not None
+        }
+
+    return LedgerRules(
+        limits_of=limits_of,
+        orchestrators=hub.orchestrators,
+        entities=hub.entities,
+        label_limit=hub.label_limit,
+        max_series=hub.max_series,
+        age_bounds=settings.buckets.age,
+        duration_bounds=settings.buckets.duration,
+        overlap=hub.overlap,
+        lookback=hub.lookback,
+    )

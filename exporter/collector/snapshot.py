@@ -1,0 +1,122 @@
+"""What is published of a hub: one immutable value, replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from exporter.ledger.snapshot import (
+    AccountsView,
+    ActiveView,
+    EntityView,
+    FinishedView,
+    RetainedView,
+)
+
+
+class Sweep(StrEnum):
+    """A kind of sweep, as spelled in the label `sweep`."""
+
+    ACTIVE = "active"
+    FINISHED = "finished"
+    CENSUS = "census"
+    ENTITIES = "entities"
+
+
+class SweepResult(StrEnum):
+    """How a sweep ended, as spelled in the label `result`."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    TRUNCATED = "truncated"
+
+
+@dataclass(frozen=True, slots=True)
+class HubIdentity:
+    """What is known of a hub from its configuration."""
+
+    name: str
+    function_app: str
+    hub_name: str
+    connection: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepState:
+    """
+    How the sweeps of one kind went.
+
+    Times are the exporter's clock. `interval` is the effective one, `configured` None where the
+    sweep is off; `completed` is the end of the last complete one.
+    """
+
+    interval: float
+    configured: float | None
+    completed: float | None = None
+    duration: float | None = None
+    results: Mapping[str, int] = field(default_factory=dict)
+    pages: int = 0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDurations:
+    """How long the requests of one operation took; counts per bucket, not cumulative."""
+
+    counts: tuple[int, ...]
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class ApiUse:
+    """What polling a hub cost so far, by operation."""
+
+    requests: Mapping[tuple[str, str], int]
+    errors: Mapping[tuple[str, str], int]
+    retries: Mapping[str, int]
+    response_bytes: Mapping[str, int]
+    durations: Mapping[str, RequestDurations]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the last active sweep failed, and how to fix it, in plain words."""
+
+    kind: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class HubSnapshot:
+    """
+    Everything that is shown of a hub.
+
+    A view is None until its sweep completed once. What a view shows stands until its sweep's last
+    completion is older than `stale_after` or five intervals (design 4.3).
+    """
+
+    identity: HubIdentity
+    up: bool
+    stale_after: float
+    counter_hold: float
+    age_bounds: tuple[float, ...]
+    duration_bounds: tuple[float, ...]
+    sweeps: Mapping[Sweep, SweepState]
+    accounts: AccountsView
+    api: ApiUse
+    active: ActiveView | None = None
+    finished: FinishedView | None = None
+    retained: RetainedView | None = None
+    entities: EntityView | None = None
+    clock_skew: float | None = None
+    trouble: Trouble | None = None
+
+    def is_fresh(self, sweep: Sweep, now: float) -> bool:
+        """Tell whether what *sweep* feeds may be shown at *now*."""
+        state = self.sweeps[sweep]
+        if state.completed is None:
+            return False
+        return now - state.completed <= max(self.stale_after, 5 * state.interval)

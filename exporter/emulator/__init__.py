@@ -1,0 +1,44 @@
+"""
+The Durable Functions HTTP API as a server, over task hubs that live in memory.
+
+It shares nothing with the client: both know only the API.
+"""
+
+from exporter.emulator.app import create_app
+from exporter.emulator.clock import Clock, ManualClock, RealClock
+from exporter.emulator.emulator import Emulator
+from exporter.emulator.faults import Fault, FaultKind
+from exporter.emulator.hub import Finish, Start, TaskHub
+from exporter.emulator.instances import Entity, Instance, QueuedRequest, RuntimeStatus
+from exporter.emulator.keys import Keys
+from exporter.emulator.routes import Operation
+from exporter.emulator.samples import sample_emulator
+from exporter.emulator.server import running, serve
+from exporter.emulator.truth import Truth, finishes_between, truth
+from exporter.emulator.workload import Workload
+
+__all__ = [
+    "Clock",
+    "Emulator",
+    "Entity",
+    "Fault",
+    "FaultKind",
+    "Finish",
+    "Instance",
+    "Keys",
+    "ManualClock",
+    "Operation",
+    "QueuedRequest",
+    "RealClock",
+    "RuntimeStatus",
+    "Start",
+    "TaskHub",
+    "Truth",
+    "Workload",
+    "create_app",
+    "finishes_between",
+    "running",
+    "sample_emulator",
+    "serve",
+    "truth",
+]

@@ -1,0 +1,64 @@
+"""The ASGI application: keys, routes, hubs and faults around the operations."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from exporter.emulator import reads
+from exporter.emulator.delivery import Delivery
+from exporter.emulator.distortions import distort_answer, distort_request, substitute
+from exporter.emulator.emulator import Emulator
+from exporter.emulator.errors import ApiError, BasePathIncomplete
+from exporter.emulator.faults import Fault
+from exporter.emulator.keys import Verdict
+from exporter.emulator.messages import Answer, Base, Request, error_answer, read
+from exporter.emulator.routes import Route, find
+
+_REFUSALS = {
+    Verdict.UNKNOWN: Answer(401, headers={"www-authenticate": "Bearer"}),
+    Verdict.WRONG_KIND: Answer(403),
+}
+
+
+def create_app(emulator: Emulator) -> ASGIApp:
+    """Return the app that serves an emulator."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"The API speaks HTTP, not {scope['type']}")
+        request = read(scope)
+        route = find(request.method, request.path) if request.base else None
+        hub = emulator.find_hub(request.parameters)
+        delivery = Delivery(scope, receive, send, now=(hub or emulator).clock.now())
+        fault = hub.faults.strike(route.operation) if hub and route else None
+        if fault is None:
+            await delivery.whole(_answer(emulator, request, route), request.base)
+        else:
+            answer = _faulty_answer(emulator, request, route, fault)
+            await delivery.faulty(fault, answer, request.base)
+
+    return app
+
+
+def _answer(emulator: Emulator, request: Request, route: Route | None) -> Answer:
+    if request.base is Base.WEB_HOOK:
+        verdict = emulator.keys.verdict(request.headers, request.parameters)
+        if verdict is not Verdict.ALLOWED:
+            return _REFUSALS[verdict]
+    try:
+        if request.base and not request.path:
+            raise BasePathIncomplete
+        if route is None:
+            return Answer(404)
+        hub = emulator.hub(request.parameters)
+        hub.advance()
+        return reads.HANDLERS[route.operation](hub, request, route)
+    except ApiError as failure:
+        return error_answer(failure)
+
+
+def _faulty_answer(
+    emulator: Emulator, request: Request, route: Route | None, fault: Fault
+) -> Answer:
+    instead = substitute(fault)
+    if instead is not None:
+        return instead
+    return distort_answer(fault, _answer(emulator, distort_request(fault, request), route))

@@ -1,0 +1,48 @@
+"""The time in the emulator: the real one, a faster one, or one that a test moves by hand."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time that every task hub lives by."""
+
+    def now(self) -> float:
+        """Return the seconds since the epoch."""
+        ...
+
+
+class RealClock:
+    """The time of the machine, optionally running faster from the moment of construction on."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        if speed <= 0:
+            raise ValueError(f"A clock runs forward: speed must be above 0, not {speed}")
+        self._speed = speed
+        self._started = time.time()
+        self._mark = time.monotonic()
+
+    def now(self) -> float:
+        """Return the seconds since the epoch, never going back."""
+        return self._started + (time.monotonic() - self._mark) * self._speed
+
+
+class ManualClock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self, start: float) -> None:
+        self._now = start
+
+    def now(self) -> float:
+        """Return the seconds since the epoch."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Move forward; a negative number of seconds is a `ValueError`."""
+        if seconds < 0:
+            raise ValueError(f"advance() moves forward; use set() to go back by {-seconds} s")
+        self._now += seconds
+
+    def set(self, now: float) -> None:
+        """Jump to a time, in either direction."""
+        self._now = now

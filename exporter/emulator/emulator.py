@@ -1,0 +1,57 @@
+"""The emulated function app: its hubs, its keys, its connections."""
+
+import re
+
+from exporter.emulator.clock import Clock
+from exporter.emulator.errors import ConnectionUnknown, StorageRefused
+from exporter.emulator.hub import TaskHub
+from exporter.emulator.keys import Keys
+from exporter.emulator.parameters import Parameters
+
+# What Azure Storage can make tables, queues and containers of.
+_HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}", re.ASCII)
+
+
+class Emulator:
+    """
+    A function app with task hubs; the first hub is the app's own, used when none is named.
+
+    `hubs` maps names in lower case to hubs. It grows: a request that names an unknown hub creates
+    it, as the real one creates the storage for it.
+    """
+
+    def __init__(
+        self,
+        *hubs: TaskHub,
+        clock: Clock,
+        keys: Keys | None = None,
+        connection: str = "Storage",
+    ) -> None:
+        if not hubs:
+            raise ValueError("An app has at least one task hub of its own")
+        self.clock = clock
+        self.keys = keys or Keys()
+        self.hubs: dict[str, TaskHub] = {hub.name.lower(): hub for hub in hubs}
+        self._own = hubs[0]
+        self._connection = connection
+
+    def find_hub(self, parameters: Parameters) -> TaskHub | None:
+        """Return the hub that a request names, `None` if there is no such hub yet."""
+        name = parameters.text("taskHub")
+        return self.hubs.get(name.lower()) if name else self._own
+
+    def hub(self, parameters: Parameters) -> TaskHub:
+        """
+        Return the hub that a request names, creating it if need be.
+
+        Raises `ConnectionUnknown` or `StorageRefused` where the real one cannot reach the storage.
+        """
+        connection = parameters.text("connection")
+        if connection and connection.lower() != self._connection.lower():
+            raise ConnectionUnknown(connection)
+        return self.find_hub(parameters) or self._create(parameters.text("taskHub") or "")
+
+    def _create(self, name: str) -> TaskHub:
+        if not _HUB_NAME.fullmatch(name):
+            raise StorageRefused
+        return self.hubs.setdefault(name.lower(), TaskHub(name, self.clock))

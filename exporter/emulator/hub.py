@@ -1,0 +1,174 @@
+"""A task hub that lives in memory: its rows, its log of what happened, and its listings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from exporter.emulator.clock import Clock
+from exporter.emulator.errors import StorageRefused
+from exporter.emulator.faults import Faults
+from exporter.emulator.instances import Entity, Instance, Row, RuntimeStatus
+from exporter.emulator.parameters import EntityQuery, InstanceQuery
+from exporter.emulator.table import Page, Table
+
+# Azure's tables refuse a larger page, the storage emulator that was recorded cuts it to this.
+MAXIMUM_TOP = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An instance began a life; `visible` is when its row first showed it."""
+
+    name: str
+    instance_id: str
+    created: float
+    visible: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """An instance reached a terminal status; `visible` is when its row first showed it."""
+
+    name: str
+    instance_id: str
+    status: RuntimeStatus
+    created: float
+    updated: float
+    visible: float
+
+
+class Driver(Protocol):
+    """What makes the rows of a hub change as time goes by."""
+
+    def advance(self, hub: "TaskHub", now: float) -> None:
+        """Apply everything that is due by `now`, in the order of time."""
+        ...
+
+
+class TaskHub:
+    """
+    The instances and entities of one hub.
+
+    `scan_rows` is how many rows a filtered query looks at before it answers with what it found;
+    `None` for no limit. `starts` and `finishes` are the hub's own log, in the order in which the
+    rows showed them: the truth that an observer is measured by.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        driver: Driver | None = None,
+        scan_rows: int | None = None,
+    ) -> None:
+        if scan_rows is not None and scan_rows < 1:
+            raise ValueError(f"scan_rows must be at least 1, not {scan_rows}")
+        self.name = name
+        self.clock = clock
+        self.scan_rows = scan_rows
+        self.faults = Faults()
+        self.starts: list[Start] = []
+        self.finishes: list[Finish] = []
+        self._driver = driver
+        self._table = Table()
+        self.advance()
+
+    def advance(self) -> float:
+        """Let happen what is due by now, and return the time."""
+        now = self.clock.now()
+        if self._driver is not None:
+            self._driver.advance(self, now)
+        return now
+
+    def put(self, row: Row, *, at: float | None = None) -> None:
+        """Insert or replace a row; `at` is when that happens, now if not given."""
+        previous = self._table.get(row.instance_id)
+        self._table.put(row)
+        if isinstance(row, Instance):
+            self._log(previous, row, self.clock.now() if at is None else at)
+
+    def remove(self, instance_id: str) -> None:
+        """Delete a row, as a purge does; nothing happens if there is none."""
+        self._table.remove(instance_id)
+
+    def purge(self, *, finished_before: float) -> None:
+        """Delete every finished orchestration that was last updated before a time."""
+        old = [r for r in self.instances() if r.status.terminal and r.updated < finished_before]
+        for row in old:
+            self._table.remove(row.instance_id)
+
+    def forget(self, *, before: float) -> None:
+        """Drop what became visible before a time from the log."""
+        self.starts = [start for start in self.starts if start.visible >= before]
+        self.finishes = [finish for finish in self.finishes if finish.visible >= before]
+
+    def get(self, instance_id: str) -> Row | None:
+        """Return the row of an instance or entity."""
+        return self._table.get(instance_id)
+
+    def entity(self, class_name: str, key: str) -> Entity | None:
+        """Return an entity that exists; the class in any letter case."""
+        row = self._table.get(f"@{class_name.lower()}@{key}")
+        return row if isinstance(row, Entity) and row.exists else None
+
+    def instances(self) -> Iterator[Instance]:
+        """Iterate over the orchestrations, in the order of the table."""
+        return (row for row in self._table if isinstance(row, Instance))
+
+    def entities(self) -> Iterator[Entity]:
+        """Iterate over the entities, deleted ones among them, in the order of the table."""
+        return (row for row in self._table if isinstance(row, Entity))
+
+    def list_instances(self, query: InstanceQuery, begin: str | None = None) -> Page[Row]:
+        """Return a page of the instances and entities that match, from a partition key on."""
+
+        def matches(row: Row) -> bool:
+            return (
+                (query.statuses is None or row.status in query.statuses)
+                and (query.created_from is None or row.created >= query.created_from)
+                and (query.created_to is None or row.created <= query.created_to)
+            )
+
+        return self._table.page(
+            matches,
+            top=_page_size(query.top),
+            prefix=query.id_prefix or "",
+            begin=begin,
+            scan_rows=self.scan_rows if query.scanning else None,
+        )
+
+    def list_entities(self, query: EntityQuery, begin: str | None = None) -> Page[Entity]:
+        """Return a page of entities; deleted ones take up room in it but are left out."""
+
+        def matches(row: Row) -> bool:
+            return (query.operated_from is None or row.created >= query.operated_from) and (
+                query.operated_to is None or row.created <= query.operated_to
+            )
+
+        scanning = (query.operated_from, query.operated_to) != (None, None)
+        page = self._table.page(
+            matches,
+            top=_page_size(query.top),
+            prefix="@" if query.class_name is None else f"@{query.class_name}@",
+            begin=begin,
+            scan_rows=self.scan_rows if scanning else None,
+        )
+        existing = [row for row in page.rows if isinstance(row, Entity) and row.exists]
+        return Page(existing, page.next_key)
+
+    def _log(self, previous: Row | None, row: Instance, at: float) -> None:
+        same_life = previous is not None and previous.created == row.created
+        was_terminal = previous is not None and previous.status.terminal
+        # A newer createdTime while active is the next generation of the same life.
+        if previous is None or (was_terminal and not same_life):
+            self.starts.append(Start(row.name, row.instance_id, row.created, at))
+        if row.status.terminal and not (was_terminal and same_life):
+            finish = Finish(row.name, row.instance_id, row.status, row.created, row.updated, at)
+            self.finishes.append(finish)
+
+
+def _page_size(top: int) -> int:
+    if top < 0:
+        raise StorageRefused
+    return min(top, MAXIMUM_TOP)

@@ -1,0 +1,197 @@
+"""The rows of a task hub: orchestration instances, and entities as the same table shows them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from exporter.emulator.history import Event, execution_started
+from exporter.emulator.json_text import JsonValue, compact
+from exporter.emulator.times import precise, precise_with_offset
+
+
+class RuntimeStatus(StrEnum):
+    """The state of an instance, by the names that the API uses."""
+
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    CONTINUED_AS_NEW = "ContinuedAsNew"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+    TERMINATED = "Terminated"
+    PENDING = "Pending"
+    SUSPENDED = "Suspended"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more happens to an instance by itself."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset(
+    (
+        RuntimeStatus.COMPLETED,
+        RuntimeStatus.FAILED,
+        RuntimeStatus.CANCELED,
+        RuntimeStatus.TERMINATED,
+    )
+)
+
+
+class Row(Protocol):
+    """What a listing of instances shows; times are full precision seconds since the epoch."""
+
+    @property
+    def instance_id(self) -> str:
+        """The id, unique within the hub."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The orchestrator, or the id of an entity."""
+        ...
+
+    @property
+    def status(self) -> RuntimeStatus:
+        """The runtime status."""
+        ...
+
+    @property
+    def input(self) -> JsonValue:
+        """What it was started with."""
+        ...
+
+    @property
+    def custom_status(self) -> JsonValue:
+        """What it says about itself."""
+        ...
+
+    @property
+    def output(self) -> JsonValue:
+        """The result, the failure, or the reason of whoever intervened."""
+        ...
+
+    @property
+    def created(self) -> float:
+        """When this generation was scheduled."""
+        ...
+
+    @property
+    def updated(self) -> float:
+        """When it last wrote a checkpoint."""
+        ...
+
+    @property
+    def history(self) -> Sequence[Event]:
+        """The raw events of this generation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """An orchestration instance as of its last checkpoint."""
+
+    instance_id: str
+    name: str
+    status: RuntimeStatus
+    created: float
+    updated: float
+    input: JsonValue = None
+    custom_status: JsonValue = None
+    output: JsonValue = None
+    history: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedRequest:
+    """A call that waits until an entity is unlocked."""
+
+    parent: str
+    operation: str
+    request_id: str
+    sent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """An entity: the class in lower case, its key, and its state while it exists."""
+
+    class_name: str
+    key: str
+    last_operation: float
+    state: JsonValue = None
+    exists: bool = True
+    locked_by: str | None = None
+    queue: tuple[QueuedRequest, ...] = ()
+
+    @property
+    def instance_id(self) -> str:
+        """The id of the orchestration that runs the entity."""
+        return f"@{self.class_name}@{self.key}"
+
+    @property
+    def name(self) -> str:
+        """The whole id: on Azure Storage an entity has no other name in the instance table."""
+        return self.instance_id
+
+    @property
+    def status(self) -> RuntimeStatus:
+        """Running, also when the entity was deleted."""
+        return RuntimeStatus.RUNNING
+
+    @property
+    def created(self) -> float:
+        """The last batch of operations: each one starts a new generation."""
+        return self.last_operation
+
+    @property
+    def updated(self) -> float:
+        """The same moment as `created`."""
+        return self.last_operation
+
+    @property
+    def output(self) -> JsonValue:
+        """Nothing: an entity never returns."""
+        return None
+
+    @property
+    def custom_status(self) -> JsonValue:
+        """What differs from the default: existence, backlog and lock."""
+        status: dict[str, JsonValue] = {}
+        if self.exists:
+            status["entityExists"] = True
+        if self.queue:
+            status["queueSize"] = len(self.queue)
+        if self.locked_by is not None:
+            status["lockedBy"] = self.locked_by
+        return status
+
+    @property
+    def input(self) -> JsonValue:
+        """The scheduler's own state, in which the entity's state is JSON text."""
+        scheduler: dict[str, JsonValue] = {}
+        if self.exists:
+            state = compact(self.state)
+            scheduler |= {"exists": True, "state": state}
+        if self.queue:
+            scheduler["queue"] = [_queued(request) for request in self.queue]
+        if self.locked_by is not None:
+            scheduler["lockedBy"] = self.locked_by
+        scheduler["sorter"] = {}
+        return scheduler
+
+    @property
+    def history(self) -> tuple[Event, ...]:
+        """The start of the current generation and nothing else."""
+        return (execution_started(self.last_operation, self.name, None, generation=None),)
+
+
+def _queued(request: QueuedRequest) -> JsonValue:
+    return {
+        "op": request.operation,
+        "id": request.request_id,
+        "parent": request.parent,
+        "Timestamp": precise(request.sent),
+        "Predecessor": "0001-01-01T00:00:00",
+        "requestTime": precise_with_offset(request.sent),
+    }

@@ -1,0 +1,92 @@
+"""Requests and answers, between the HTTP server and the operations."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import unquote, unquote_plus
+
+from starlette.types import Scope
+
+from exporter.emulator import payloads
+from exporter.emulator.errors import ApiError
+from exporter.emulator.json_text import JsonValue, compact
+from exporter.emulator.parameters import Parameters
+
+JSON = "application/json; charset=utf-8"
+
+_READABLE = re.compile(r"%(?:3A|40)", re.IGNORECASE)
+
+
+class Base(StrEnum):
+    """The paths under which the API is served."""
+
+    WEB_HOOK = "/runtime/webhooks/durabletask"
+    """Through the Functions host, with a key."""
+    LOCAL = "/durabletask"
+    """From inside the app, without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request: `path` is what follows the base, decoded once."""
+
+    method: str
+    base: Base | None
+    path: str
+    url: str
+    headers: Mapping[str, str]
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer; `token` is `None` where there is no listing, and empty at its end."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    token: str | None = None
+
+
+def read(scope: Scope) -> Request:
+    """Read a request from its ASGI scope, where the body plays no part."""
+    raw_path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    path = unquote_plus(raw_path)
+    base = next((base for base in Base if _below(path, base)), None)
+    return Request(
+        method=scope["method"],
+        base=base,
+        path=path[len(base) :] if base else path,
+        url=_url(scope["scheme"], headers.get("host", "localhost"), raw_path, query),
+        headers=headers,
+        parameters=Parameters(query),
+    )
+
+
+def json_answer(
+    status: int,
+    value: JsonValue,
+    *,
+    headers: Mapping[str, str] | None = None,
+    token: str | None = None,
+) -> Answer:
+    """Answer with a JSON body."""
+    return Answer(status, compact(value).encode(), {"content-type": JSON, **(headers or {})}, token)
+
+
+def error_answer(failure: ApiError) -> Answer:
+    """Answer with an error object."""
+    return json_answer(failure.status, payloads.error(failure))
+
+
+def _below(path: str, base: Base) -> bool:
+    return path.lower() == base or path.lower().startswith(f"{base}/")
+
+
+def _url(scheme: str, host: str, path: str, query: str) -> str:
+    # The real one shows ids as it read them, so `%40counter%40steps` becomes `@counter@steps`.
+    readable = _READABLE.sub(lambda escape: unquote(escape[0]), path)
+    return f"{scheme}://{host}{readable}" + (f"?{query}" if query else "")

@@ -1,0 +1,136 @@
+"""Query parameters, read as leniently as the real API does: what it cannot parse, it ignores."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from exporter.emulator import times
+from exporter.emulator.errors import ArgumentInvalid
+from exporter.emulator.instances import RuntimeStatus
+
+DEFAULT_TOP = 100
+
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_BY_NUMBER = dict(enumerate(RuntimeStatus))
+_NAMES = frozenset(RuntimeStatus)
+_UNKNOWN = -1
+
+
+class Parameters:
+    """The parameters of a query string, by names in any letter case."""
+
+    def __init__(self, query: str) -> None:
+        self._values: dict[str, str] = {}
+        for pair in query.split("&"):
+            name, _, value = (unquote_plus(part.strip()) for part in pair.partition("="))
+            name, value = name.strip().casefold(), value.strip()
+            # A repeated parameter is one value with commas, which only a list of statuses survives.
+            self._values[name] = f"{self._values[name]},{value}" if name in self._values else value
+
+    def text(self, name: str) -> str | None:
+        """Return a value, which may be empty, or `None` if the parameter is absent."""
+        return self._values.get(name.casefold())
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """Return a boolean; anything but `true` and `false` in any letter case is the default."""
+        return {"true": True, "false": False}.get((self.text(name) or "").lower(), default)
+
+    def integer(self, name: str, *, default: int) -> int:
+        """Return a whole number of 32 bits; anything else is the default."""
+        number = _integer(self.text(name) or "")
+        return default if number is None or not -(2**31) <= number < 2**31 else number
+
+    def time(self, name: str, now: float) -> float | None:
+        """Return a time, `None` if it is absent or unreadable."""
+        return times.parse(self.text(name) or "", now)
+
+    def statuses(self, name: str) -> frozenset[str] | None:
+        """
+        Return the statuses to filter by, `None` if no item of the list is one.
+
+        Names count in their exact case, and so do their numbers; a number without a name is kept
+        and matches nothing. `Unknown` raises `ArgumentInvalid`.
+        """
+        items = (item.strip() for item in (self.text(name) or "").split(","))
+        return frozenset(status for item in items if (status := _status(item))) or None
+
+    def without(self, *names: str) -> "Parameters":
+        """Return a copy in which some parameters are absent."""
+        dropped = {name.casefold() for name in names}
+        copy = Parameters("")
+        copy._values = {n: v for n, v in self._values.items() if n not in dropped}
+        return copy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceQuery:
+    """What `GET instances` was asked for; `None` stands for no condition."""
+
+    created_from: float | None = None
+    created_to: float | None = None
+    statuses: frozenset[str] | None = None
+    id_prefix: str | None = None
+    top: int = DEFAULT_TOP
+    show_input: bool = True
+
+    @property
+    def filtered(self) -> bool:
+        """Whether any filter is set; an empty id prefix is one, though it excludes nothing."""
+        return self.scanning or self.id_prefix is not None
+
+    @property
+    def scanning(self) -> bool:
+        """Whether rows have to be looked at one by one; an id prefix alone is a range of keys."""
+        return (self.created_from, self.created_to, self.statuses) != (None, None, None)
+
+    @property
+    def inputs_shown(self) -> bool:
+        """Whether rows carry their input: without a filter they always do."""
+        return self.show_input or not self.filtered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityQuery:
+    """What `GET entities` was asked for; `class_name` is lower case, `None` for every class."""
+
+    class_name: str | None = None
+    operated_from: float | None = None
+    operated_to: float | None = None
+    top: int = DEFAULT_TOP
+    fetch_state: bool = False
+
+
+def instance_query(parameters: Parameters, now: float) -> InstanceQuery:
+    """Read the parameters of `GET instances`."""
+    return InstanceQuery(
+        created_from=parameters.time("createdTimeFrom", now),
+        created_to=parameters.time("createdTimeTo", now),
+        statuses=parameters.statuses("runtimeStatus"),
+        id_prefix=parameters.text("instanceIdPrefix"),
+        top=parameters.integer("top", default=DEFAULT_TOP),
+        show_input=parameters.boolean("showInput", default=True),
+    )
+
+
+def entity_query(parameters: Parameters, class_name: str | None, now: float) -> EntityQuery:
+    """Read the parameters of `GET entities` and `GET entities/{name}`."""
+    return EntityQuery(
+        class_name=None if class_name is None else class_name.lower(),
+        operated_from=parameters.time("lastOperationTimeFrom", now),
+        operated_to=parameters.time("lastOperationTimeTo", now),
+        top=parameters.integer("top", default=DEFAULT_TOP),
+        fetch_state=parameters.boolean("fetchState", default=False),
+    )
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if _INTEGER.fullmatch(text) else None
+
+
+def _status(item: str) -> str | None:
+    number = _integer(item)
+    if item == "Unknown" or number == _UNKNOWN:
+        raise ArgumentInvalid("Requested value 'Unknown' was not found.")
+    if number is not None:
+        return _BY_NUMBER.get(number, str(number))
+    return item if item in _NAMES else None

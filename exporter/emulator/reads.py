@@ -1,0 +1,85 @@
+"""The operations that only read."""
+
+from collections.abc import Callable, Mapping
+
+from exporter.emulator import payloads, tokens
+from exporter.emulator.hub import TaskHub
+from exporter.emulator.instances import Row, RuntimeStatus
+from exporter.emulator.json_text import JsonValue
+from exporter.emulator.messages import Answer, Request, json_answer
+from exporter.emulator.parameters import Parameters, entity_query, instance_query
+from exporter.emulator.routes import Operation, Route
+
+Handler = Callable[[TaskHub, Request, Route], Answer]
+
+# How the API spells the empty key of an entity.
+EMPTY_KEY = "$"
+# What a caller is told to wait before it asks again for an instance that is not finished.
+POLL_AGAIN_SECONDS = 5
+
+
+def list_instances(hub: TaskHub, request: Request, _route: Route) -> Answer:
+    """Answer `GET instances`: orchestrations and entities, a page at a time."""
+    query = instance_query(request.parameters, hub.clock.now())
+    page = hub.list_instances(query, _begin(request))
+    rows = [payloads.instance(row, show_input=query.inputs_shown) for row in page.rows]
+    return json_answer(200, rows, token=_token(page.next_key))
+
+
+def get_instance(hub: TaskHub, request: Request, route: Route) -> Answer:
+    """Answer `GET instances/{id}`."""
+    row = hub.get(route.arguments[0])
+    if row is None:
+        return Answer(404)
+    waiting = {"location": request.url, "retry-after": str(POLL_AGAIN_SECONDS)}
+    status = _status_code(row, request.parameters)
+    headers = waiting if status == 202 else {}  # noqa: PLR2004 - HTTP's own number
+    return json_answer(status, _status_body(row, request.parameters), headers=headers)
+
+
+def list_entities(hub: TaskHub, request: Request, route: Route) -> Answer:
+    """Answer `GET entities` and `GET entities/{name}`."""
+    class_name = route.arguments[0] if route.arguments else None
+    query = entity_query(request.parameters, class_name, hub.clock.now())
+    page = hub.list_entities(query, _begin(request))
+    rows = [payloads.entity(row, fetch_state=query.fetch_state) for row in page.rows]
+    return json_answer(200, rows, token=_token(page.next_key))
+
+
+def get_entity(hub: TaskHub, _request: Request, route: Route) -> Answer:
+    """Answer `GET entities/{name}/{key}` with the bare state."""
+    class_name, key = route.arguments
+    entity = hub.entity(class_name, "" if key == EMPTY_KEY else key)
+    return Answer(404) if entity is None else json_answer(200, entity.state)
+
+
+HANDLERS: Mapping[Operation, Handler] = {
+    Operation.LIST_INSTANCES: list_instances,
+    Operation.GET_INSTANCE: get_instance,
+    Operation.LIST_ENTITIES: list_entities,
+    Operation.GET_ENTITY: get_entity,
+}
+
+
+def _begin(request: Request) -> str | None:
+    return tokens.decode(request.headers.get(tokens.HEADER, ""))
+
+
+def _token(next_key: str | None) -> str:
+    return "" if next_key is None else tokens.encode(next_key)
+
+
+def _status_code(row: Row, parameters: Parameters) -> int:
+    if not row.status.terminal:
+        return 202
+    as_error = parameters.boolean("returnInternalServerErrorOnFailure", default=False)
+    return 500 if as_error and row.status is RuntimeStatus.FAILED else 200
+
+
+def _status_body(row: Row, parameters: Parameters) -> dict[str, JsonValue]:
+    show_input = parameters.boolean("showInput", default=True)
+    show_history = parameters.boolean("showHistory", default=False)
+    if not show_history or row.status is RuntimeStatus.PENDING:
+        return payloads.instance(row, show_input=show_input)
+    show_results = parameters.boolean("showHistoryOutput", default=False)
+    return payloads.instance_with_history(row, show_input=show_input, show_results=show_results)

@@ -1,0 +1,181 @@
+"""Active instances, counted and measured."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from exporter.ledger.distributions import Distribution, distribute, merge
+from exporter.ledger.places import OTHER, Places
+from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
+from exporter.ledger.snapshot import ActiveView, EntityLocks
+from exporter.ledger.status import RuntimeStatus
+from exporter.ledger.windows import Pair
+
+
+@dataclass(slots=True)
+class Life:
+    """
+    One life of an instance id that was last seen active, in the sweep with the number `sweep`.
+
+    Times are seconds since the epoch, None where unknown.
+    """
+
+    name: str
+    status: RuntimeStatus
+    created: float | None
+    updated: float | None
+    sweep: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """The instances of one orchestrator (by its own name, not its label) in one status."""
+
+    count: int = 0
+    created: list[float] = field(default_factory=list)
+    updated: list[float] = field(default_factory=list)
+    since: list[float] = field(default_factory=list)
+
+
+class SpreadPairs:
+    """
+    The pairs that ever had an active instance: they have distributions from then on.
+
+    Distributions are the first to fold when a hub shows too many series: all into `_other`, one
+    per status, for good.
+    """
+
+    def __init__(self) -> None:
+        self._folded = False
+        self.known: dict[Pair, None] = {}
+
+    def add(self, pairs: Iterable[Pair], most: int) -> None:
+        """Learn of pairs that have an active instance; more than *most* of them fold."""
+        self.known.update(dict.fromkeys(pairs))
+        self._folded = self._folded or len(self.known) > most
+        if self._folded:
+            self.known = {(OTHER, status): None for _, status in self.known}
+
+    def of(self, pair: Pair) -> Pair:
+        """Return the pair under which the instances of *pair* are spread."""
+        return (OTHER, pair[1]) if self._folded else pair
+
+
+def measure(
+    lives: Iterable[Life],
+    *,
+    at: float,
+    rules: LedgerRules,
+    places: Places,
+    spreads: SpreadPairs,
+    locks: Mapping[str, EntityLocks],
+) -> ActiveView:
+    """Aggregate the *lives* of a complete active sweep as of the moment *at*."""
+    groups = _grouped(lives)
+    by_pair: dict[Pair, list[_Measured]] = defaultdict(list)
+    over_limit: dict[tuple[str, str], int] = defaultdict(int)
+    for (name, status), group in groups.items():
+        label = places.label(name)
+        measured = _measure_group(group, at, rules)
+        by_pair[label, status].append(measured)
+        for limit, count in _beyond_limits(name, status, group, at, rules):
+            over_limit[label, limit] += count
+    spread_over: dict[Pair, list[_Measured]] = defaultdict(list)
+    spreads.add(by_pair, _room_for_spreads(rules, places))
+    for pair, parts in by_pair.items():
+        spread_over[spreads.of(pair)].extend(parts)
+    return ActiveView(
+        instances={pair: sum(part.count for part in parts) for pair, parts in by_pair.items()},
+        oldest_created=_smallest(by_pair, "oldest_created"),
+        oldest_updated=_smallest(by_pair, "oldest_updated"),
+        ages={
+            pair: merge((part.ages for part in spread_over.get(pair, ())), rules.age_bounds)
+            for pair in spreads.known
+        },
+        idles={
+            pair: merge((part.idles for part in spread_over.get(pair, ())), rules.age_bounds)
+            for pair in spreads.known
+        },
+        over_limit=dict(over_limit),
+        tracked=sum(group.count for group in groups.values()),
+        locks=locks,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    count: int
+    oldest_created: float | None
+    oldest_updated: float | None
+    ages: Distribution
+    idles: Distribution
+
+
+def _grouped(lives: Iterable[Life]) -> dict[Pair, _Group]:
+    groups: dict[Pair, _Group] = {}
+    for life in lives:
+        key = (life.name, life.status)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group()
+        group.count += 1
+        created, updated = life.created, life.updated
+        if created is not None:
+            group.created.append(created)
+        if updated is not None:
+            group.updated.append(updated)
+        # A rewound row is Pending with its old createdTime, one that never ran may have no
+        # lastUpdatedTime: the wait counts from the later of the two (design 5, Clocks).
+        if updated is None or (created is not None and created > updated):
+            updated = created
+        if updated is not None:
+            group.since.append(updated)
+    return groups
+
+
+def _measure_group(group: _Group, at: float, rules: LedgerRules) -> _Measured:
+    return _Measured(
+        count=group.count,
+        oldest_created=min(group.created, default=None),
+        oldest_updated=min(group.updated, default=None),
+        ages=distribute(_ages(group.created, at), rules.age_bounds),
+        idles=distribute(_ages(group.since, at), rules.age_bounds),
+    )
+
+
+def _beyond_limits(
+    name: str, status: RuntimeStatus, group: _Group, at: float, rules: LedgerRules
+) -> Iterable[tuple[str, int]]:
+    limits = rules.limits_of(name)
+    clocks = {"age": group.created}
+    if status is RuntimeStatus.PENDING:
+        clocks["pending"] = group.since
+    elif status is RuntimeStatus.RUNNING:
+        clocks["idle"] = group.since
+    for limit, since in clocks.items():
+        in_force = limits.get(limit)
+        if in_force is not None:
+            yield limit, sum(1 for moment in since if at - moment > in_force.seconds)
+
+
+def _ages(moments: list[float], at: float) -> list[float]:
+    """Return how long ago *moments* were, ascending; what lies ahead (clocks differ) is 0."""
+    return sorted([at - moment if moment < at else 0.0 for moment in moments])
+
+
+def _smallest(by_pair: Mapping[Pair, list[_Measured]], attribute: str) -> dict[Pair, float]:
+    smallest: dict[Pair, float] = {}
+    for pair, parts in by_pair.items():
+        known = [value for part in parts if (value := getattr(part, attribute)) is not None]
+        if known:
+            smallest[pair] = min(known)
+    return smallest
+
+
+def _room_for_spreads(rules: LedgerRules, places: Places) -> int:
+    """Return how many pairs may have distributions of their own."""
+    left = rules.max_series - len(places.labels) * SERIES_PER_ORCHESTRATOR
+    series_of_a_pair = 2 * (len(rules.age_bounds) + 3)
+    return max(0, left) // series_of_a_pair

@@ -1,0 +1,92 @@
+"""The book of known finishes: so that a row found twice is counted once."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from hashlib import blake2b
+
+from exporter.api.wire import InstanceRow
+
+_BUCKET_BITS = 6
+_FREEZE_AFTER_SECONDS = 120
+
+
+def digest_of(row: InstanceRow) -> int:
+    """
+    Identify a finish in 8 bytes: id, name, status and both times.
+
+    The status is part of it: Failed, rewound and Completed within one second are two finishes.
+    The digest is the same in every process, so that a state file can hold it.
+    """
+    parts = (
+        row.instance_id,
+        row.name or "",
+        str(row.runtime_status),
+        row.created_time or "",
+        row.last_updated_time or "",
+    )
+    identity = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(identity, digest_size=8).digest(), "little")
+
+
+class Book:
+    """
+    Digests of finishes by the second in which they happened.
+
+    Seconds share a bucket of 64; a bucket that is two minutes old becomes a sorted array, 8 bytes
+    a finish instead of the 100 of a set.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[int, set[int]] = {}
+        self._frozen: dict[int, array[int]] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def has(self, second: int, digest: int) -> bool:
+        """Tell whether the finish *digest* of *second* is known."""
+        bucket = second >> _BUCKET_BITS
+        if digest in self._open.get(bucket, ()):
+            return True
+        digests = self._frozen.get(bucket)
+        if digests is None:
+            return False
+        place = bisect_left(digests, digest)
+        return place < len(digests) and digests[place] == digest
+
+    def add(self, second: int, digest: int) -> None:
+        """Enter a finish; entering it twice is nothing."""
+        if self.has(second, digest):
+            return
+        bucket = second >> _BUCKET_BITS
+        digests = self._frozen.get(bucket)
+        if digests is None:
+            self._open.setdefault(bucket, set()).add(digest)
+        else:
+            digests.insert(bisect_left(digests, digest), digest)
+        self._size += 1
+
+    def freeze(self, now: float) -> None:
+        """Pack the buckets in which little more will happen after *now*."""
+        last = int(now - _FREEZE_AFTER_SECONDS) >> _BUCKET_BITS
+        for bucket in [bucket for bucket in self._open if bucket < last]:
+            self._frozen[bucket] = array("Q", sorted(self._open.pop(bucket)))
+
+    def forget_before(self, second: float, *, most: int) -> int:
+        """
+        Drop whole buckets older than *second*, then the oldest until at most *most* are left.
+
+        Returns the second from which on the book is complete.
+        """
+        buckets = sorted([*self._frozen, *self._open])
+        floor = int(second) >> _BUCKET_BITS
+        for bucket in buckets:
+            if bucket >= floor and self._size <= most:
+                break
+            floor = max(floor, bucket + 1)
+            for digests in (self._frozen.pop(bucket, None), self._open.pop(bucket, None)):
+                self._size -= len(digests or ())
+        return floor << _BUCKET_BITS

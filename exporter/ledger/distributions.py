@@ -1,0 +1,61 @@
+"""How values spread over buckets."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Values by bucket; `cumulative` has one count per bound (`<=`) and the number of all last."""
+
+    cumulative: tuple[int, ...]
+    total: float
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return self.cumulative[-1]
+
+
+def distribute(ascending: Sequence[float], bounds: Sequence[float]) -> Distribution:
+    """Sort values, given in ascending order, into the buckets of *bounds*."""
+    counts = (bisect_right(ascending, bound) for bound in bounds)
+    return Distribution((*counts, len(ascending)), float(sum(ascending)))
+
+
+def merge(parts: Iterable[Distribution], bounds: Sequence[float]) -> Distribution:
+    """Add up distributions over the same *bounds*; of none, the empty one."""
+    cumulative = [0] * (len(bounds) + 1)
+    total = 0.0
+    for part in parts:
+        total += part.total
+        for place, count in enumerate(part.cumulative):
+            cumulative[place] += count
+    return Distribution(tuple(cumulative), total)
+
+
+class Histogram:
+    """Observations that only grow, by bucket."""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one observation."""
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+    def frozen(self) -> Distribution:
+        """Return what was observed so far."""
+        running, cumulative = 0, []
+        for count in self.counts:
+            running += count
+            cumulative.append(running)
+        return Distribution(tuple(cumulative), self.total)

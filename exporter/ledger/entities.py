@@ -1,0 +1,120 @@
+"""Entities: their locks and queues as the active sweep shows them, their number and idle times."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from exporter.api.times import parse_time
+from exporter.api.wire import NOTHING, EntityRow, InstanceRow
+from exporter.ledger.distributions import Histogram
+from exporter.ledger.places import Places
+from exporter.ledger.snapshot import EntityLocks, EntityView
+
+
+class _CustomStatus(msgspec.Struct, rename="camel"):
+    """What an entity's row says of it (reference 2.7)."""
+
+    queue_size: int = 0
+    locked_by: str | None = None
+
+
+_STATUS = msgspec.json.Decoder(_CustomStatus)
+_TEXT = msgspec.json.Decoder(str)
+_NO_STATUS = _CustomStatus()
+
+
+def _custom_status(raw: msgspec.Raw) -> _CustomStatus:
+    """Read the custom status; on MSSQL it is text that holds JSON (reference 2.2)."""
+    if raw is NOTHING:
+        return _NO_STATUS
+    text = bytes(raw)
+    if b"queueSize" not in text and b"lockedBy" not in text:
+        return _NO_STATUS
+    try:
+        return _STATUS.decode(_TEXT.decode(text) if text[:1] == b'"' else text)
+    except msgspec.DecodeError:
+        return _NO_STATUS
+
+
+@dataclass(slots=True)
+class _Tally:
+    locked: int = 0
+    orphaned: int = 0
+    backlog: int = 0
+    backlog_max: int = 0
+
+
+class LockFold:
+    """
+    Locks and queues of one active sweep; what is kept grows with the locks, not the entities.
+
+    *suspected* are the locks whose holder was not active in the sweep before: a holder that
+    started after its page was read looks the same, once.
+    """
+
+    def __init__(self, places: Places, suspected: frozenset[tuple[str, str]]) -> None:
+        self._places = places
+        self._tallies: dict[str, _Tally] = {}
+        self._locks: dict[tuple[str, str], str] = {}
+        self._suspected = suspected
+
+    def add(self, entity: str, row: InstanceRow) -> None:
+        """Add the row of an entity of the class *entity*."""
+        label = self._places.label(entity)
+        tally = self._tallies.setdefault(label, _Tally())
+        status = _custom_status(row.custom_status)
+        tally.backlog += status.queue_size
+        tally.backlog_max = max(tally.backlog_max, status.queue_size)
+        if status.locked_by:
+            tally.locked += 1
+            self._locks[row.instance_id, status.locked_by] = label
+
+    def complete(
+        self, active_ids: Container[str]
+    ) -> tuple[dict[str, EntityLocks], frozenset[tuple[str, str]]]:
+        """Return the locks by label, and those whose holder is not active now."""
+        leaked = frozenset(lock for lock in self._locks if lock[1] not in active_ids)
+        for lock in leaked & self._suspected:
+            self._tallies[self._locks[lock]].orphaned += 1
+        locks = {
+            label: EntityLocks(tally.locked, tally.orphaned, tally.backlog, tally.backlog_max)
+            for label, tally in self._tallies.items()
+        }
+        return locks, leaked
+
+
+class EntityFold:
+    """The entities of one sweep of `listEntities`, as of the moment *at*, in constant memory."""
+
+    def __init__(self, places: Places, at: float, bounds: Sequence[float]) -> None:
+        self._places = places
+        self._at = at
+        self._bounds = bounds
+        self._counts: Counter[str] = Counter()
+        self._idles: dict[str, Histogram] = {}
+        self._last_operations: dict[str, float] = {}
+
+    def add(self, rows: Sequence[EntityRow]) -> None:
+        """Add the rows of a page."""
+        for row in rows:
+            label = self._places.label(row.entity_id.name.lower())
+            self._counts[label] += 1
+            moment = parse_time(row.last_operation_time)
+            if moment is None:
+                continue
+            if label not in self._idles:
+                self._idles[label] = Histogram(self._bounds)
+            self._idles[label].observe(max(0.0, self._at - moment))
+            self._last_operations[label] = max(moment, self._last_operations.get(label, 0.0))
+
+    def complete(self) -> EntityView:
+        """Return the entities."""
+        return EntityView(
+            entities=dict(self._counts),
+            idles={label: idles.frozen() for label, idles in self._idles.items()},
+            last_operation=dict(self._last_operations),
+        )

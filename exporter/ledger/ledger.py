@@ -1,0 +1,356 @@
+"""The ledger of one hub: every row is a fact, applied in the order in which it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+from exporter.api.times import parse_time
+from exporter.api.wire import EntityRow, InstanceRow, entity_class
+from exporter.ledger.accounts import Accounts
+from exporter.ledger.active import Life, SpreadPairs, measure
+from exporter.ledger.book import Book, digest_of
+from exporter.ledger.census import CensusFold, Retained
+from exporter.ledger.entities import EntityFold, LockFold
+from exporter.ledger.places import Places
+from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules, look_back
+from exporter.ledger.snapshot import (
+    AccountsView,
+    ActiveView,
+    EntityView,
+    FinishedView,
+    RetainedView,
+)
+from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus, known_status
+from exporter.ledger.windows import WINDOWS, RecentFinishes, failure_ratios
+
+DAY = 86_400
+
+# More than these at once, and a listing is not believed before a second one agrees (design 4.2).
+_MANY_ABSENT = 100
+_SHARE_THAT_MAY_LEAVE = 0.05
+
+_ACTIVE: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
+_TERMINAL = frozenset(TERMINAL)
+
+
+class Source(Enum):
+    """How a row was found."""
+
+    ACTIVE = "listed as active"
+    READ = "read by its id"
+    BASELINE = "listed as finished at first contact"
+    RECENT = "listed as finished and created lately"
+    CENSUS = "listed by the census"
+
+
+class Ledger:
+    """
+    Accounts for the instances of one hub (design 4.2).
+
+    `open` holds the lives last seen active; `book` the finishes known; `horizon` is the second
+    before which an unknown finish is history; `mark` the start, by the server's clock, of the last
+    active sweep after which recent finishes were listed to the end.
+    """
+
+    def __init__(self, rules: LedgerRules) -> None:
+        self.rules = rules
+        self.mark: float | None = None
+        self._contact: float | None = None
+        self._horizon = 0
+        self._floor = 0
+        self._open: dict[str, Life] = {}
+        self._book = Book()
+        self._sweep = 0
+        self._sweep_began = 0.0
+        self._cycle = 0
+        room = max(1, rules.max_series // SERIES_PER_ORCHESTRATOR)
+        self._orchestrators = Places(min(rules.label_limit, room), rules.orchestrators)
+        self._entities = Places(rules.label_limit, (name.lower() for name in rules.entities))
+        self._spreads = SpreadPairs()
+        self._locks = LockFold(self._entities, frozenset())
+        self._leaked: frozenset[tuple[str, str]] = frozenset()
+        self._entity_fold: EntityFold | None = None
+        self._unconfirmed = 0
+        self._retained = Retained()
+        self._census: CensusFold | None = None
+        self._recent = [RecentFinishes(window) for window in WINDOWS]
+        self._accounts = Accounts(rules.duration_bounds)
+        self._row_delay = 0.0
+
+    # -- the one rule --------------------------------------------------------------------------
+
+    def see(self, row: InstanceRow, source: Source, at: float) -> None:
+        """Apply one row, read at *at*; entities are none of this ledger's instances."""
+        if row.instance_id[:1] == "@" and entity_class(row) is not None:
+            return
+        status = known_status(row.runtime_status)
+        if status in _ACTIVE:
+            self._see_active(row, status)
+        elif status in _TERMINAL:
+            self._see_terminal(row, status, source, at)
+        else:
+            life = self._open.get(row.instance_id)
+            if life is not None:
+                life.sweep = self._sweep
+
+    def _see_active(self, row: InstanceRow, status: RuntimeStatus) -> None:
+        created = parse_time(row.created_time)
+        updated = parse_time(row.last_updated_time)
+        life = self._open.get(row.instance_id)
+        if life is not None and life.created == created:
+            life.status, life.updated, life.sweep = status, updated, self._sweep
+            return
+        name = row.name or ""
+        label = self._know(name)
+        if life is not None and life.name == name:
+            self._accounts.continued.add(label)
+        else:
+            self._count_start(label, created)
+        self._accounts.note_times(label, created, updated)
+        self._open[row.instance_id] = Life(name, status, created, updated, self._sweep)
+
+    def _see_terminal(
+        self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
+    ) -> None:
+        life = self._open.pop(row.instance_id, None)
+        created = parse_time(row.created_time)
+        updated = parse_time(row.last_updated_time)
+        second = int(max(created or 0.0, updated or 0.0))
+        if life is None and second < self._floor:
+            return
+        digest = digest_of(row)
+        known = self._book.has(second, digest)
+        if second >= self._floor:
+            self._book.add(second, digest)
+        if source is Source.CENSUS:
+            self._retained.covered(digest)
+        is_news = not known and second >= self._horizon and source is not Source.BASELINE
+        if known and life is None:
+            return
+        pair = (self._know(row.name or ""), status)
+        for recent in self._recent:
+            recent.add(pair, second)
+        self._accounts.note_times(pair[0], created, updated, finished=pair)
+        if life is None and not is_news:
+            return
+        self._accounts.finish(pair, created, updated)
+        self._retained.finished(pair, digest, by_census=source is Source.CENSUS)
+        if life is None:
+            self._first_seen_finished(pair[0], created, second, source, at)
+
+    def _first_seen_finished(
+        self, label: str, created: float | None, second: int, source: Source, at: float
+    ) -> None:
+        """Account for a life of which only the end was seen."""
+        self._count_start(label, created)
+        self._row_delay = max(self._row_delay, at - second)
+        late = self.mark is not None and (created or 0.0) < self.mark - self.rules.overlap
+        if source is Source.CENSUS or late:
+            self._accounts.late_finishes += 1
+
+    def _count_start(self, label: str, created: float | None) -> None:
+        """Count a life as started, unless it began before first contact."""
+        if created is not None and self._contact is not None and created >= self._contact:
+            self._accounts.created.add(label)
+
+    def _know(self, name: str) -> str:
+        """Return the label of an orchestrator, whose series exist from now on."""
+        label = self._orchestrators.label(name)
+        if not self._accounts.knows(label):
+            own = label in self._orchestrators.own
+            self._accounts.introduce(label, self.rules.limits_of(label) if own else {})
+        return label
+
+    # -- sweep `active` ------------------------------------------------------------------------
+
+    def begin_active(self, server_time: float) -> None:
+        """
+        Start a listing of the active instances; *server_time* is when its first page was asked for.
+
+        At first contact this is also where history ends.
+        """
+        if self._contact is None:
+            self._contact = float(int(server_time))
+            self._horizon = int(server_time)
+            self._floor = self._horizon - DAY
+            for name in self._orchestrators.own:
+                self._know(name)
+        self._sweep += 1
+        self._sweep_began = server_time
+        self._locks = LockFold(self._entities, self._leaked)
+
+    def see_active(self, rows: Sequence[InstanceRow], at: float) -> None:
+        """Apply a page of the listing."""
+        lives, sweep = self._open, self._sweep
+        for row in rows:
+            # Most rows are the next sight of a life that goes on: nothing of theirs is news.
+            life = lives.get(row.instance_id)
+            if (
+                life is not None
+                and life.created == parse_time(row.created_time)
+                and (status := _ACTIVE.get(row.runtime_status)) is not None
+            ):
+                life.status, life.sweep = status, sweep
+                life.updated = parse_time(row.last_updated_time)
+            elif row.instance_id[:1] == "@" and (entity := entity_class(row)) is not None:
+                self._locks.add(entity, row)
+            else:
+                self.see(row, Source.ACTIVE, at)
+
+    def absent(self) -> dict[str, float | None]:
+        """Return the ids in `open` that the listing did not show, with their createdTime."""
+        return {
+            instance_id: life.created
+            for instance_id, life in self._open.items()
+            if life.sweep < self._sweep
+        }
+
+    def too_many_absent(self, *, doubtful: bool) -> bool:
+        """
+        Tell whether so many are absent that the listing is not believed without a second one.
+
+        A bad continuation token ends a listing silently (recorded). Where its end is *doubtful*,
+        a small hub is not spared the second look.
+        """
+        some = 0 if doubtful else _MANY_ABSENT
+        return len(self.absent()) > max(some, _SHARE_THAT_MAY_LEAVE * len(self._open))
+
+    def complete_active(self, at: float) -> ActiveView:
+        """End a listing that was read to its end; *at* is the server's clock then."""
+        locks, self._leaked = self._locks.complete(self._open)
+        return measure(
+            (life for life in self._open.values() if life.sweep == self._sweep),
+            at=at,
+            rules=self.rules,
+            places=self._orchestrators,
+            spreads=self._spreads,
+            locks=locks,
+        )
+
+    # -- sweep `finished` ----------------------------------------------------------------------
+
+    def gone(self, instance_id: str) -> None:
+        """Strike an instance that is certainly no longer stored, and was never seen to finish."""
+        life = self._open.pop(instance_id, None)
+        if life is not None:
+            self._accounts.vanished.add(self._know(life.name))
+
+    def end_reads(self) -> None:
+        """Note which absent ids could not be read: they stay for the next cycle."""
+        self._unconfirmed = len(self.absent())
+
+    def look_back_from(self) -> tuple[float, Source]:
+        """Return the createdTime from which finished instances are to be listed, and what as."""
+        if self.mark is None:
+            return self._floor, Source.BASELINE
+        self._cycle += 1
+        return self.mark - look_back(self._cycle, self.rules.overlap, self.rules.lookback), (
+            Source.RECENT
+        )
+
+    def begin_finished(self) -> None:
+        """Start a `finished` sweep."""
+        self._row_delay = 0.0
+
+    def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
+        """Apply rows of finished instances."""
+        for row in rows:
+            self.see(row, source, at)
+
+    def complete_finished(self, at: float) -> FinishedView:
+        """End a `finished` sweep whose listing was read to its end."""
+        self.mark = self._sweep_began
+        self._book.freeze(at)
+        complete_from = self._book.forget_before(at - DAY, most=self.rules.most_finishes)
+        self._floor = max(self._floor, complete_from)
+        self._horizon = max(self._horizon, self._floor)
+        return FinishedView(
+            recent=self._recent_totals(at),
+            failure_ratio={
+                (label, recent.window.name): ratio
+                for recent in self._recent
+                for label, ratio in failure_ratios(recent.totals).items()
+            },
+            row_delay=self._row_delay,
+        )
+
+    def _recent_totals(self, at: float) -> dict[tuple[str, str, str], int]:
+        totals: dict[tuple[str, str, str], int] = {}
+        for recent in self._recent:
+            recent.advance(at)
+            for label, status in recent.totals:
+                totals[label, status, recent.window.name] = recent.totals[label, status]
+        return totals
+
+    # -- sweep `census` ------------------------------------------------------------------------
+
+    def begin_census(self) -> None:
+        """Start to count all finished instances."""
+        self._census = CensusFold(self._floor)
+        self._retained.begin()
+
+    def see_census(self, rows: Sequence[InstanceRow], at: float) -> None:
+        """Apply a page of the census."""
+        if self._census is None:
+            raise RuntimeError("no census was begun")
+        self.see_all(self._census.add(rows, self._open), Source.CENSUS, at)
+
+    def abandon_census(self) -> None:
+        """Give up a census that will not end."""
+        self._census = None
+        self._retained.abandon()
+
+    def census_fell(self) -> bool:
+        """Tell whether the census found so many fewer than before that it deserves a second one."""
+        if self._census is None:
+            raise RuntimeError("no census was begun")
+        found = sum(tally.count for _, _, tally in self._census.tallies())
+        return found < (1 - _SHARE_THAT_MAY_LEAVE) * self._retained.base.total()
+
+    def complete_census(self) -> None:
+        """Publish the counts of a census that was read to its end from now on."""
+        if self._census is None:
+            raise RuntimeError("no census was begun")
+        for name, status, tally in self._census.tallies():
+            label = self._know(name)
+            created, updated = parse_time(tally.newest_created), parse_time(tally.newest_updated)
+            self._accounts.note_times(label, created, updated, finished=(label, status))
+        self._retained.complete(self._census, self._orchestrators)
+        self._census = None
+
+    def retained(self) -> RetainedView | None:
+        """Return the finished instances still stored, None before the first census."""
+        return self._retained.view()
+
+    # -- sweep `entities` ----------------------------------------------------------------------
+
+    def begin_entities(self, at: float) -> None:
+        """Start to list the entities; their idle times are measured at *at*."""
+        self._entity_fold = EntityFold(self._entities, at, self.rules.age_bounds)
+
+    def see_entities(self, rows: Sequence[EntityRow]) -> None:
+        """Apply a page of entities."""
+        if self._entity_fold is None:
+            raise RuntimeError("no listing of entities was begun")
+        self._entity_fold.add(rows)
+
+    def complete_entities(self) -> EntityView:
+        """End a listing of the entities that was read to its end."""
+        if self._entity_fold is None:
+            raise RuntimeError("no listing of entities was begun")
+        view, self._entity_fold = self._entity_fold.complete(), None
+        return view
+
+    # -- what is published ---------------------------------------------------------------------
+
+    def accounts(self, published: float) -> AccountsView:
+        """Return what only grows; *published* is the exporter's clock, by which series are born."""
+        return self._accounts.view(
+            published,
+            orchestrators=self._orchestrators,
+            entities=self._entities,
+            unconfirmed=self._unconfirmed,
+            baseline=self._contact,
+            horizon=None if self._contact is None else float(self._horizon),
+        )

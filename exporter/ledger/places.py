@@ -1,0 +1,57 @@
+"""Label values of a hub, bounded, and for life."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+OTHER = "_other"
+UNNAMED = "_unnamed"
+_MOST_FOLDED_NAMES_KEPT = 10_000
+
+
+class Places:
+    """
+    Gives names their label value: their own while there is room, then `_other`.
+
+    Configured names come first, then whoever was seen first. Nothing ever moves between its own
+    label and `_other`: that would make counters fall. An empty name is `_unnamed`.
+    """
+
+    def __init__(self, limit: int, configured: Iterable[str] = ()) -> None:
+        self._limit = limit
+        self._own: dict[str, None] = {}
+        self._folded: set[str] = set()
+        for name in configured:
+            self.label(name)
+
+    def label(self, name: str | None) -> str:
+        """Return the label value of *name*, and keep it for life."""
+        name = name or UNNAMED
+        if name in self._own:
+            return name
+        if len(self._own) < self._limit:
+            self._own[name] = None
+            return name
+        if len(self._folded) < _MOST_FOLDED_NAMES_KEPT:
+            self._folded.add(name)
+        return OTHER
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All label values in use, in the order in which they were taken, `_other` last."""
+        return (*self._own, OTHER) if self._folded else tuple(self._own)
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names that have a label value of their own."""
+        return tuple(self._own)
+
+    @property
+    def distinct(self) -> int:
+        """How many names were seen; beyond 10,000 folded ones they are no longer told apart."""
+        return len(self._own) + len(self._folded)
+
+    @property
+    def folded(self) -> int:
+        """How many names share `_other`."""
+        return len(self._folded)

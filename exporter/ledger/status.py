@@ -1,0 +1,40 @@
+"""The runtime statuses of an instance, as the API spells them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RuntimeStatus(StrEnum):
+    """A status on the wire (reference 2.3); `Unknown` stands for every other spelling."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUSPENDED = "Suspended"
+    CONTINUED_AS_NEW = "ContinuedAsNew"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    TERMINATED = "Terminated"
+    CANCELED = "Canceled"
+    UNKNOWN = "Unknown"
+
+
+ACTIVE = (
+    RuntimeStatus.PENDING,
+    RuntimeStatus.RUNNING,
+    RuntimeStatus.SUSPENDED,
+    RuntimeStatus.CONTINUED_AS_NEW,
+)
+TERMINAL = (
+    RuntimeStatus.COMPLETED,
+    RuntimeStatus.FAILED,
+    RuntimeStatus.TERMINATED,
+    RuntimeStatus.CANCELED,
+)
+
+_BY_SPELLING: dict[object, RuntimeStatus] = {status.value: status for status in RuntimeStatus}
+
+
+def known_status(spelling: str | int | None) -> RuntimeStatus:
+    """Return the status that *spelling* means; a newer one, or a number, is `Unknown`."""
+    return _BY_SPELLING.get(spelling, RuntimeStatus.UNKNOWN)

@@ -1,0 +1,68 @@
+"""How many instances finished lately."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from exporter.ledger.status import RuntimeStatus
+
+Pair = tuple[str, RuntimeStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of *length* seconds before now, cut to whole steps of *resolution* seconds."""
+
+    name: str
+    length: int
+    resolution: int
+
+
+WINDOWS = (Window("5m", 300, 1), Window("1h", 3600, 1), Window("24h", 86_400, 60))
+
+
+class RecentFinishes:
+    """
+    Finishes within one window, by orchestrator and status.
+
+    A finish belongs to the window while its second is no older than now less the length; in
+    memory stands one number per step and pair.
+    """
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.totals: Counter[Pair] = Counter()
+        self._steps: dict[int, Counter[Pair]] = {}
+        self._oldest: list[int] = []
+        self._expired = 0
+
+    def add(self, pair: Pair, second: int) -> None:
+        """Count a finish of *second*, unless it already left the window."""
+        step = second // self.window.resolution
+        if step < self._expired:
+            return
+        if step not in self._steps:
+            self._steps[step] = Counter()
+            heappush(self._oldest, step)
+        self._steps[step][pair] += 1
+        self.totals[pair] += 1
+
+    def advance(self, now: float) -> None:
+        """Drop what left the window; *now* never takes it back."""
+        begin = int(now // 1) - self.window.length
+        self._expired = max(self._expired, begin // self.window.resolution)
+        while self._oldest and self._oldest[0] < self._expired:
+            self.totals.subtract(self._steps.pop(heappop(self._oldest)))
+
+
+def failure_ratios(totals: Counter[Pair]) -> dict[str, float]:
+    """Return Failed / (Completed + Failed) per orchestrator; absent where nothing finished."""
+    ratios: dict[str, float] = {}
+    for label in dict.fromkeys(label for label, _ in totals):
+        failed = totals[label, RuntimeStatus.FAILED]
+        finished = failed + totals[label, RuntimeStatus.COMPLETED]
+        if finished > 0:
+            ratios[label] = failed / finished
+    return ratios

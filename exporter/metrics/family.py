@@ -1,0 +1,55 @@
+"""What a metric family is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exporter.collector.snapshot import Sweep
+
+
+class Kind(StrEnum):
+    """
+    The kind of a family.
+
+    A distribution is of values *now*, not of events: three untyped families `_bucket`, `_gcount`
+    and `_gsum`, since real servers refuse or swallow a gauge histogram (design 5).
+    """
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    INFO = "info"
+    DISTRIBUTION = "distribution"
+
+
+class Stability(StrEnum):
+    """What a user may rely on: a stable family keeps its name, labels and meaning."""
+
+    STABLE = "stable"
+    EXPERIMENTAL = "experimental"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """
+    One metric family.
+
+    `name` is as users query it, but for the suffixes that histograms and distributions add.
+    `labels` come besides `task_hub`, which every family of a hub has. `sweep` is the one whose
+    age withdraws it, None where it stays.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    sweep: Sweep | None = None
+    per_hub: bool = True
+    stability: Stability = Stability.STABLE
+    free_labels: bool = False
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """All labels, but for `le` and those that are configured."""
+        return ("task_hub", *self.labels) if self.per_hub else self.labels

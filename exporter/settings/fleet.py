@@ -1,0 +1,102 @@
+"""From a document with defaults to the hubs: one that stands at its top level, and named ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from exporter.settings.hub import IDENTITY, HubSettings, is_task_hub
+
+# The key of the hub whose settings stand at the top level.
+FLAT = ""
+
+
+def overlay(stronger: Mapping[str, object], weaker: Mapping[str, object]) -> dict[str, object]:
+    """
+    Return the settings of both, group by group; where both set one, *stronger* wins.
+
+    What is stronger comes first: of two patterns that match, the first holds.
+    """
+    merged = dict(stronger)
+    for key, value in weaker.items():
+        above = merged.setdefault(key, value)
+        if isinstance(above, dict) and isinstance(value, dict):
+            merged[key] = overlay(above, value)
+    return merged
+
+
+def arrange(document: Mapping[str, object]) -> dict[str, object]:
+    """
+    Move into each hub what stands at the top level of *document* but is a hub's.
+
+    There `IDENTITY` makes a hub of its own, under the key `FLAT`, as does having no other;
+    everything else is a default of all hubs.
+    """
+    shared = {key: document[key] for key in document if key in HubSettings.model_fields}
+    flat = {key: shared.pop(key) for key in IDENTITY if key in shared}
+    named = document.get("hubs", {})
+    arranged = {key: document[key] for key in document if key not in HubSettings.model_fields}
+    if not isinstance(named, dict):
+        return arranged
+    hubs: dict[str, object] = {}
+    if flat or not named:
+        hubs[FLAT] = {"name": _name_of(flat.get("task_hub")), **flat, **shared}
+    for key, own in named.items():
+        hubs[key] = overlay({"name": key, **own}, shared) if isinstance(own, dict) else own
+    return {**arranged, "hubs": hubs}
+
+
+def _name_of(task_hub: object) -> object:
+    return task_hub if is_task_hub(task_hub) else "default"
+
+
+def check_hubs(hubs: object) -> tuple[HubSettings, ...]:
+    """
+    Return the settings of each of *hubs*, a mapping by key.
+
+    Raises:
+        ValidationError: with everything that is wrong in any hub, and with hubs that are the same.
+    """
+    if not isinstance(hubs, dict):
+        raise ValueError("is not a mapping: give each hub's settings below its name")  # noqa: TRY004 - pydantic's
+    valid: dict[str, HubSettings] = {}
+    errors: list[InitErrorDetails] = []
+    for key, own in hubs.items():
+        try:
+            valid[key] = HubSettings.model_validate(own)
+        except ValidationError as error:
+            errors += _below(key, error)
+    errors += _doubles(valid)
+    if errors:
+        raise ValidationError.from_exception_data("hubs", errors, hide_input=True)
+    return tuple(valid.values())
+
+
+def _below(key: str, error: ValidationError) -> Iterator[InitErrorDetails]:
+    """Yield the errors of one hub, moved below its key; what was given is left behind."""
+    for line in error.errors(include_url=False, include_input=False):
+        moved = PydanticCustomError(line["type"], line["msg"], line.get("ctx"))
+        yield InitErrorDetails(type=moved, loc=(key, *line["loc"]), input=None)
+
+
+def _doubles(hubs: Mapping[str, HubSettings]) -> Iterator[InitErrorDetails]:
+    """Yield an error for each hub that is called as an earlier one, or that is the same."""
+    names: set[str] = set()
+    places: dict[object, str] = {}
+    for key, hub in hubs.items():
+        if hub.name in names:
+            yield _double(key, "name", "is the name of two hubs: give one of them another")
+        names.add(hub.name)
+        place = (hub.base_url, (hub.task_hub or "").lower(), hub.connection)
+        first = places.setdefault(place, hub.name)
+        if first != hub.name:
+            yield _double(
+                key, "url", f"leads to the same task hub as the hub {first}: remove one of the two"
+            )
+
+
+def _double(key: str, setting: str, message: str) -> InitErrorDetails:
+    error = PydanticCustomError("value_error", "{error}", {"error": message})
+    return InitErrorDetails(type=error, loc=(key, setting), input=None)

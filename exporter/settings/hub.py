@@ -1,0 +1,225 @@
+"""The settings of one task hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+
+from exporter.settings.addresses import Proxy, base_of, check_hub_url
+from exporter.settings.credentials import Headers, Key, KeyFile, check_key_file
+from exporter.settings.durations import HOUR, MINUTE, Duration, PositiveDuration
+from exporter.settings.groups import Intervals, Retries, Timeouts, Tls
+from exporter.settings.limits import Limits
+from exporter.settings.shown import Shown
+from exporter.settings.values import FROZEN, Count, Folder, Names
+
+# What says which hub it is: at the top level these belong to one hub, all others are defaults.
+IDENTITY = ("name", "url", "task_hub", "connection", "key", "key_file")
+
+_LONGEST_NAME = 128
+_TASK_HUB = re.compile("[A-Za-z][A-Za-z0-9]{2,44}")
+_LABEL_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED_LABELS = frozenset({
+    "task_hub", "function_app", "hub_name", "connection", "orchestrator", "entity",
+    "runtime_status", "le", "quantile", "instance", "job",
+})  # fmt: skip
+
+
+def _check_name(name: str) -> str:
+    if not name.strip():
+        raise ValueError("is empty: give the hub a name")
+    if name != name.strip() or not name.isprintable():
+        raise ValueError("has blanks around it or control characters in it: remove them")
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"is longer than {_LONGEST_NAME} characters: shorten it")
+    return name
+
+
+def is_task_hub(name: object) -> bool:
+    """Tell whether a task hub can be called so."""
+    return isinstance(name, str) and _TASK_HUB.fullmatch(name) is not None
+
+
+def _check_task_hub(task_hub: str) -> str:
+    if not task_hub.strip():
+        raise ValueError("is empty: give the task hub's name, or leave the setting out")
+    if not is_task_hub(task_hub):
+        raise ValueError(
+            "is not the name of a task hub: give 3 to 45 letters and digits, a letter first"
+        )
+    return task_hub
+
+
+def _check_connection(connection: str) -> str:
+    if not connection.strip():
+        raise ValueError("is empty: give the name of an app setting, or leave the setting out")
+    if not connection.isprintable() or any(sign in connection for sign in ";= "):
+        raise ValueError(
+            "is not the name of an app setting: give the setting's name, not the connection string"
+        )
+    return connection
+
+
+def _check_label_name(name: str) -> str:
+    if not _LABEL_NAME.fullmatch(name):
+        raise ValueError("is not a label name: use letters, digits and _, no digit first")
+    if name.startswith("__") or name in _RESERVED_LABELS:
+        raise ValueError("is a reserved label name: choose another")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+TaskHub = Annotated[str, AfterValidator(_check_task_hub), Shown("3 to 45 letters and digits")]
+Connection = Annotated[str, AfterValidator(_check_connection), Shown("name of an app setting")]
+Labels = Annotated[
+    dict[Annotated[str, AfterValidator(_check_label_name)], str], Shown("texts by label name")
+]
+
+
+class HubSettings(BaseModel):
+    """One task hub: where it is, and how it is polled and shown."""
+
+    model_config = FROZEN
+
+    # A field's check sees the fields before it, so that one pass finds everything that is wrong.
+    name: Name = Field(
+        description="What the hub is called in metrics, as label `task_hub`; unique."
+    )
+    allow_insecure: bool = Field(
+        default=False, description="Allow `http://` to hosts other than this one."
+    )
+    url: Annotated[str, Shown("URL")] = Field(
+        description="Where the app answers: its root, or a path that ends in `/durabletask`."
+    )
+    task_hub: TaskHub | None = Field(
+        default=None,
+        description="The task hub's own name, if not the app's default; a wrong one makes storage.",
+    )
+    connection: Connection | None = Field(
+        default=None, description="Name of the app setting with the task hub's connection string."
+    )
+    key: Key | None = Field(
+        default=None, description="System key of the extension; prefer `key_file`."
+    )
+    key_file: KeyFile | None = Field(
+        default=None, description="File with the key, read again when the app refuses it."
+    )
+    keys_dir: Folder | None = Field(
+        default=None, description="Folder with a key file for each hub, called as the hub is."
+    )
+    labels: Labels = Field(
+        default={}, description="Labels of `durable_functions_hub_info`, such as an owner."
+    )
+    orchestrators: Names = Field(
+        default=(), description="Orchestrators that exist at 0 from the start, first to get labels."
+    )
+    entities: Names = Field(default=(), description="Entities to list; none means all.")
+    intervals: Intervals = Field(default=Intervals(), description="How often sweeps are made.")
+    limits: Limits = Field(default=Limits(), description="When instances are over the limit.")
+    timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait.")
+    retries: Retries = Field(default=Retries(), description="How failed requests are repeated.")
+    tls: Tls = Field(default=Tls(), description="Authorities and client certificate.")
+    proxy: Proxy | None = Field(
+        default=None, description="Proxy to use instead of `HTTPS_PROXY`; may hold credentials."
+    )
+    headers: Headers = Field(default={}, description="Headers to send with every request.")
+    host_requests: Annotated[Count, Field(ge=1)] = Field(
+        default=4, description="Requests under way at once to one host, by all its hubs together."
+    )
+    page_size: Annotated[Count, Field(ge=1, le=1000)] = Field(
+        default=1000, description="Instances to ask for at once."
+    )
+    max_pages: Annotated[Count, Field(ge=1)] = Field(
+        default=100_000, description="Pages after which a listing is given up as truncated."
+    )
+    max_response_bytes: Annotated[Count, Field(ge=65_536)] = Field(
+        default=67_108_864, description="Largest answer that is read."
+    )
+    label_limit: Annotated[Count, Field(ge=1)] = Field(
+        default=200,
+        description="Orchestrators, and entities, with a label of their own; the rest is `_other`.",
+    )
+    max_series: Annotated[Count, Field(ge=1000)] = Field(
+        default=20_000, description="Series of the hub beyond which distributions fold."
+    )
+    stale_after: PositiveDuration = Field(
+        default=15 * MINUTE,
+        description="Age of the last complete sweep at which what it feeds is withdrawn.",
+    )
+    counter_hold: Duration = Field(
+        default=2 * MINUTE,
+        description="How long a new counter series shows its base; two scrape intervals or more.",
+    )
+    overlap: PositiveDuration = Field(
+        default=2 * MINUTE, description="How far the search for finished instances looks back."
+    )
+    lookback: PositiveDuration = Field(
+        default=2 * HOUR, description="How far that search looks back at most, now and then."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url_reaches_a_hub(cls, url: str, others: ValidationInfo) -> str:
+        return check_hub_url(url, allow_insecure=others.data.get("allow_insecure", True))
+
+    @field_validator("key_file")
+    @classmethod
+    def _one_key_only(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+        if path is not None and others.data.get("key") is not None:
+            raise ValueError("stands beside key: remove one of the two")
+        return path
+
+    @field_validator("keys_dir")
+    @classmethod
+    def _key_in_folder_is_one(cls, folder: Path | None, others: ValidationInfo) -> Path | None:
+        has_own_key = others.data.get("key") or others.data.get("key_file")
+        if folder is not None and not has_own_key and "name" in others.data:
+            _check_key_in(folder, others.data["name"])
+        return folder
+
+    @field_validator("lookback")
+    @classmethod
+    def _not_below_overlap(cls, longest: float, others: ValidationInfo) -> float:
+        if longest < others.data.get("overlap", 0.0):
+            raise ValueError("is shorter than overlap: raise it, or lower overlap")
+        return longest
+
+    @property
+    def base_url(self) -> str:
+        """The base of all requests, which ends in the API's own path, without a slash."""
+        return base_of(self.url)
+
+    @property
+    def key_path(self) -> Path | None:
+        """The file to read the key from, None where there is none: `key` may hold it then."""
+        if self.key_file is not None or self.key is not None or self.keys_dir is None:
+            return self.key_file
+        return _key_in(self.keys_dir, self.name)
+
+
+def _check_key_in(folder: Path, name: str) -> None:
+    try:
+        path = _key_in(folder, name)
+        if path is not None:
+            check_key_file(path)
+    except OSError as error:
+        raise ValueError(
+            f"cannot be searched for {name!r} ({error.strerror}): let the exporter read it"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"is searched for {name!r}, and {error}") from None
+
+
+def _key_in(folder: Path, name: str) -> Path | None:
+    """Return the key file of the hub *name*, if there is one; it never lies outside *folder*."""
+    path = folder / name
+    return path if path.parent == folder and path.is_file() else None

@@ -1,0 +1,58 @@
+"""All settings of an exporter, frozen once they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from exporter.settings.addresses import ListenAddress, ListenOn
+from exporter.settings.durations import Duration
+from exporter.settings.fleet import arrange, check_hubs
+from exporter.settings.groups import Buckets
+from exporter.settings.hub import HubSettings
+from exporter.settings.shown import Shown
+from exporter.settings.values import AnyCase
+
+
+class Settings(BaseSettings):
+    """
+    The settings of the process, and of its hubs: at least one.
+
+    They come from *sources*, the strongest first, and from nowhere else.
+
+    Raises:
+        ValidationError: with everything that is wrong.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    config_file: Annotated[Path, Shown("path of a file")] | None = Field(
+        default=None, description="YAML file with further settings."
+    )
+    listen_address: ListenOn = Field(
+        default=ListenAddress("", 10_771), description="Where to listen; no host is all interfaces."
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
+        default="info", description="The least severe events that are logged."
+    )
+    log_format: Annotated[Literal["json", "console"], AnyCase] = Field(
+        default="json", description="How events are written to standard error."
+    )
+    grace_period: Duration = Field(
+        default=10.0, description="How long scrapes under way may take once asked to stop."
+    )
+    buckets: Buckets = Field(default=Buckets(), description="Bounds of all distributions.")
+    hubs: Annotated[tuple[HubSettings, ...], BeforeValidator(check_hubs)] = Field(
+        description="The task hubs by name, each with any of the settings of a hub."
+    )
+
+    def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
+        super().__init__(_build_sources=(sources, {}))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arrange(cls, document: dict[str, object]) -> dict[str, object]:
+        return arrange(document)

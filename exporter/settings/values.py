@@ -1,0 +1,102 @@
+"""Types of fields that several groups share: numbers, texts, lists, files."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
+
+from exporter.settings.durations import parse_duration
+from exporter.settings.shown import Shown
+
+# Settings never change once they are read, and no error of pydantic shows what was read.
+FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+
+
+def split_list(value: object) -> list[object]:
+    """
+    Return the items of a list, of a text that is a JSON list, or of a comma-separated text.
+
+    Raises:
+        ValueError: *value* is none of these.
+    """
+    if isinstance(value, list | tuple):
+        return list(value)
+    if not isinstance(value, str):
+        raise ValueError("is not a list: separate its items by commas")  # noqa: TRY004 - pydantic's
+    if not value.lstrip().startswith("["):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    try:
+        return list(json.loads(value))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"is not a JSON list ({error.msg} at character {error.pos + 1}): "
+            "close its quotes and brackets, or separate the items by commas"
+        ) from None
+
+
+def _parse_names(value: object) -> list[str]:
+    names = []
+    for item in split_list(value):
+        if not isinstance(item, str) or not item.strip():
+            raise ValueError("has an item that is not a name: give each name as text, in quotes")
+        names.append(item.strip())
+    return names
+
+
+def _parse_bounds(value: object) -> list[float]:
+    bounds = [parse_duration(item) for item in split_list(value)]
+    if not bounds:
+        raise ValueError("is empty: give at least one bound")
+    if bounds[0] == 0:
+        raise ValueError("starts at 0: every bound is above 0")
+    if any(upper <= lower for lower, upper in pairwise(bounds)):
+        raise ValueError("does not ascend: order the bounds, each of them once")
+    return bounds
+
+
+def _whole_number(value: object) -> object:
+    """Stop pydantic from taking `true` for 1."""
+    if isinstance(value, bool):
+        raise ValueError("is not a whole number: write it in digits")  # noqa: TRY004 - pydantic's
+    return value
+
+
+def _readable(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(
+            f"names a file that cannot be read ({error.strerror}): "
+            "mount it, and let the exporter read it"
+        ) from None
+
+
+def _folder(path: Path) -> Path:
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise ValueError(
+            f"cannot be reached ({error.strerror}): let the exporter read it"
+        ) from None
+    if not is_folder:
+        raise ValueError("names no folder: correct the path, or mount the folder")
+    return path
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Count = Annotated[int, BeforeValidator(_whole_number)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_parse_names), Shown("list of names")]
+Bounds = Annotated[
+    tuple[float, ...], BeforeValidator(_parse_bounds), Shown("ascending list of durations")
+]
+ReadableFile = Annotated[Path, AfterValidator(_readable), Shown("path of a file")]
+Folder = Annotated[Path, AfterValidator(_folder), Shown("path of a folder")]
+AnyCase = BeforeValidator(_lower)

@@ -1,0 +1,94 @@
+"""The command as a process of its own, and an emulator for it to poll."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import Process
+
+from exporter.emulator import Emulator, ManualClock, sample_emulator
+
+START = 1_795_428_000.0
+KEY = "q7Jw-the-system-key-9zX"
+COMMAND = (sys.executable, "-m", "exporter")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def run(*arguments: str, environ: Mapping[str, str] | None = None) -> Outcome:
+    """Run the command to its end, with nothing in its environment but *environ*."""
+    with anyio.fail_after(60):
+        done = await anyio.run_process(
+            [*COMMAND, *arguments], check=False, env=dict(environ or {}), stdin=subprocess.DEVNULL
+        )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@dataclass(slots=True)
+class Daemon:
+    """A `serve` that runs: its port, and its log so far."""
+
+    process: Process
+    events: list[dict[str, object]] = field(default_factory=list)
+    log: str = ""
+    port: int = 0
+
+    async def until(self, event: str) -> dict[str, object]:
+        """Return the next event called so."""
+        assert self.process.stderr is not None
+        with anyio.fail_after(30):
+            while True:
+                while (line := self._next_event()) is not None:
+                    if line["event"] == event:
+                        return line
+                self.log += (await self.process.stderr.receive()).decode()
+
+    def _next_event(self) -> dict[str, object] | None:
+        complete = self.log.split("\n")[:-1]
+        if len(self.events) == len(complete):
+            return None
+        self.events.append(json.loads(complete[len(self.events)]))
+        return self.events[-1]
+
+
+@asynccontextmanager
+async def serving(
+    *arguments: str, environ: Mapping[str, str] | None = None
+) -> AsyncGenerator[Daemon, None]:
+    """Run `serve` on a free port of loopback; it is ended if it has not ended."""
+    command = [*COMMAND, "serve", "--listen-address", "127.0.0.1:0", *arguments]
+    process = await anyio.open_process(command, env=dict(environ or {}))
+    daemon = Daemon(process)
+    try:
+        listening = await daemon.until("listening")
+        daemon.port = int(str(listening["address"]).rpartition(":")[2])
+        yield daemon
+    finally:
+        if process.returncode is None:
+            process.kill()
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
+
+
+def frozen_emulator(**options: Sequence[str]) -> Emulator:
+    """Return an emulator whose time stands still, and which asks for `KEY`."""
+    return sample_emulator(
+        clock=ManualClock(START),
+        seed=7,
+        hub_names=options.get("hub_names", ("OrdersHub",)),
+        system_key=KEY,
+        history=600.0,
+    )

@@ -1,0 +1,193 @@
+"""The command as its users run it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exporter import __version__
+from exporter.cli.exit_codes import MEANINGS
+from exporter.emulator import Fault, FaultKind, RuntimeStatus, running, truth
+from exporter.metrics import reference
+from tests.cli.process import KEY, frozen_emulator, run, serving
+
+pytestmark = pytest.mark.anyio
+
+
+def pointing_at(url: str, key_file: Path, name: str = "orders") -> dict[str, str]:
+    key_file.write_text(KEY)
+    return {
+        "DURABLE_EXPORTER_URL": url,
+        "DURABLE_EXPORTER_TASK_HUB": "OrdersHub",
+        "DURABLE_EXPORTER_KEY_FILE": str(key_file),
+        "DURABLE_EXPORTER_NAME": name,
+        "DURABLE_EXPORTER_RETRIES__ATTEMPTS": "0",
+    }
+
+
+class TestServe:
+    async def test_it_serves_until_it_is_told_to_stop(self, tmp_path: Path) -> None:
+        async with running(frozen_emulator()) as url:
+            environ = pointing_at(url, tmp_path / "key")
+            async with serving(environ=environ) as daemon, httpx.AsyncClient() as client:
+                await daemon.until("hub is up")
+                metrics = await client.get(f"http://127.0.0.1:{daemon.port}/metrics")
+                assert 'durable_functions_up{task_hub="orders"} 1.0' in metrics.text
+                ready = await client.get(f"http://127.0.0.1:{daemon.port}/-/ready")
+                assert ready.status_code == 200
+                daemon.process.send_signal(signal.SIGTERM)
+                await daemon.until("stopping")
+                assert await daemon.process.wait() == 0
+
+    async def test_it_is_what_is_meant_where_no_command_is_given(self) -> None:
+        outcome = await run("--url", "ftp://x")
+        assert outcome.code == 2
+        assert "--url" in outcome.err or "url" in outcome.err
+
+    async def test_a_taken_port_is_said_in_one_line(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            outcome = await run(
+                "serve",
+                "--listen-address",
+                f"127.0.0.1:{port}",
+                environ=pointing_at("http://127.0.0.1:9", tmp_path / "key"),
+            )
+        assert outcome.code == 3
+        assert outcome.err.splitlines() == [
+            f"cannot listen on 127.0.0.1:{port}: Address already in use"
+        ]
+
+
+class TestCheck:
+    async def test_a_hub_that_answers_passes_every_step(self, tmp_path: Path) -> None:
+        async with running(frozen_emulator()) as url:
+            outcome = await run("check", environ=pointing_at(url, tmp_path / "key"))
+        assert outcome.code == 0
+        assert outcome.out.split("\n")[1].split() == ["orders", "ok", "ok", "-", "ok", "ok"]
+        assert "all hubs answer" in outcome.out
+
+    async def test_each_failure_is_named_with_its_remedy_all_at_once(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            nobody = closed.getsockname()[1]
+        async with running(frozen_emulator()) as url:
+            environ = {
+                **pointing_at(url, tmp_path / "key", "good"),
+                "DURABLE_EXPORTER_HUBS__NOKEY__URL": url,
+                "DURABLE_EXPORTER_HUBS__NOBODY__URL": f"http://127.0.0.1:{nobody}",
+                "DURABLE_EXPORTER_HUBS__NONAME__URL": "https://no-such-host.invalid",
+                "DURABLE_EXPORTER_HUBS__WRONGPATH__URL": f"{url}/elsewhere/durabletask",
+            }
+            outcome = await run("check", environ=environ)
+        assert outcome.code == 1
+        lines = outcome.out
+        assert "nokey: key: 401" in lines
+        assert "key_file must hold the system key" in lines
+        assert "nobody: connection: no connection" in lines
+        assert "noname: host name: no-such-host.invalid has no address" in lines
+        assert "wrongpath: listing: 404" in lines
+        assert "4 of 5 hubs failed" in lines
+        assert outcome.err == ""
+
+    async def test_a_stopped_app_is_not_taken_for_a_wrong_key(self, tmp_path: Path) -> None:
+        emulator = frozen_emulator()
+        emulator.hubs["ordershub"].faults.set(Fault(kind=FaultKind.STOPPED))
+        async with running(emulator) as url:
+            outcome = await run("check", environ=pointing_at(url, tmp_path / "key"))
+        assert outcome.code == 1
+        assert "orders: listing: 403 with an HTML page: the app is stopped" in outcome.out
+        assert "start the app" in outcome.out
+
+
+class TestCollect:
+    async def test_the_table_shows_the_truth(self, tmp_path: Path) -> None:
+        emulator = frozen_emulator()
+        async with running(emulator) as url:
+            outcome = await run("collect", environ=pointing_at(url, tmp_path / "key"))
+        told = truth(emulator.hubs["ordershub"]).instances
+        shown = {
+            line.split()[0]: line.split()[1:]
+            for line in outcome.out.splitlines()
+            if line and not line.startswith("@")
+        }
+        assert outcome.code == 0
+        statuses = (
+            RuntimeStatus.PENDING,
+            RuntimeStatus.RUNNING,
+            RuntimeStatus.SUSPENDED,
+            RuntimeStatus.COMPLETED,
+            RuntimeStatus.FAILED,
+            RuntimeStatus.TERMINATED,
+        )
+        for name in {name for name, _ in told}:
+            counts = [str(told.get((name, status), 0)) for status in statuses]
+            assert shown[name][:6] == counts
+
+    async def test_json_has_every_sample(self, tmp_path: Path) -> None:
+        async with running(frozen_emulator()) as url:
+            environ = pointing_at(url, tmp_path / "key")
+            outcome = await run("collect", "--format", "json", environ=environ)
+        samples = json.loads(outcome.out)["samples"]
+        assert {"name", "labels", "value"} == set(samples[0])
+        assert {
+            "name": "durable_functions_up",
+            "labels": {"task_hub": "orders"},
+            "value": 1.0,
+        } in samples
+
+    async def test_the_textfile_is_replaced_as_a_whole(self, tmp_path: Path) -> None:
+        output = tmp_path / "durable.prom"
+        output.write_text("old")
+        async with running(frozen_emulator()) as url:
+            environ = pointing_at(url, tmp_path / "key")
+            outcome = await run(
+                "collect", "--format", "prometheus", "--output", str(output), environ=environ
+            )
+        assert outcome.code == 0
+        assert output.read_text().startswith("# HELP durable_functions_up")
+        assert output.stat().st_mode & 0o777 == 0o644
+        assert {path.name for path in tmp_path.iterdir()} == {"key", "durable.prom"}
+
+    async def test_a_hub_that_fails_is_said_and_shows_as_not_up(self, tmp_path: Path) -> None:
+        async with running(frozen_emulator()) as url:
+            environ = pointing_at(url, tmp_path / "key")
+            (tmp_path / "key").write_text("wrong")
+            outcome = await run("collect", "--format", "prometheus", environ=environ)
+        assert outcome.code == 1
+        assert 'durable_functions_up{task_hub="orders"} 0.0' in outcome.out
+        assert "durable_functions_instances{" not in outcome.out
+        assert "hub orders: listInstances: 401" in outcome.err
+        assert "to fix it: " in outcome.err
+        assert "Traceback" not in outcome.err
+
+
+class TestOthers:
+    async def test_the_catalogue_is_the_reference_page(self) -> None:
+        outcome = await run("metrics", "--format", "markdown")
+        assert outcome.out == reference.page()
+        table = await run("metrics")
+        assert "durable_functions_instances_over_limit" in table.out
+        assert len(json.loads((await run("metrics", "--format", "json")).out)) > 40
+
+    async def test_the_version(self) -> None:
+        assert (await run("--version")).out.strip() == __version__
+
+    @pytest.mark.parametrize("arguments", [["fly"], ["serve", "--wings"], ["serve", "--set", "x"]])
+    async def test_a_wrong_command_line_is_a_wrong_configuration(
+        self, arguments: list[str]
+    ) -> None:
+        outcome = await run(*arguments)
+        assert outcome.code == 2
+        assert "Traceback" not in outcome.err
+
+    async def test_the_exit_codes_are_documented(self) -> None:
+        documented = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+        help_text = (await run("--help")).out
+        for code, meaning in MEANINGS.items():
+            assert f"| {code.value} | {meaning}" in documented
+            assert f"{code.value}  {meaning}" in help_text

@@ -1,0 +1,103 @@
+"""Hubs of an emulator, polled by real collectors over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import httpx
+
+from exporter.api.client import HubClient, RequestLimits
+from exporter.api.keys import FixedKey
+from exporter.api.query import HubAddress
+from exporter.api.retries import RetryPolicy
+from exporter.api.telemetry import ApiTelemetry
+from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.rules import LedgerRules
+
+KEY = "k3y-of-the-emulator"
+STALE_AFTER = 900.0
+INTERVALS = {
+    Sweep.ACTIVE: 0.01,
+    Sweep.FINISHED: 0.01,
+    Sweep.CENSUS: 0.01,
+    Sweep.ENTITIES: 0.01,
+}
+
+
+@dataclass(slots=True)
+class Publications:
+    """Lets a test wait for what a collector publishes."""
+
+    _condition: anyio.Condition = field(default_factory=anyio.Condition)
+    latest: HubSnapshot | None = None
+    _changed: anyio.Event = field(default_factory=anyio.Event)
+
+    def tell(self, snapshot: HubSnapshot) -> None:
+        self.latest = snapshot
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def until(self, wanted: Callable[[HubSnapshot], bool]) -> HubSnapshot:
+        """Return the first snapshot from now on that is *wanted*."""
+        with anyio.fail_after(60):
+            while True:
+                await self._changed.wait()
+                if self.latest is not None and wanted(self.latest):
+                    return self.latest
+
+    async def after_sweeps(self, count: int, sweep: Sweep = Sweep.ACTIVE) -> HubSnapshot:
+        """Return the snapshot after *count* more complete sweeps."""
+        begin = completed(self.latest, sweep)
+        return await self.until(lambda snapshot: completed(snapshot, sweep) >= begin + count)
+
+
+def completed(snapshot: HubSnapshot | None, sweep: Sweep) -> int:
+    """Return how many sweeps of a kind were complete."""
+    return 0 if snapshot is None else snapshot.sweeps[sweep].results["complete"]
+
+
+@asynccontextmanager
+async def collector_of(
+    url: str,
+    hub: str = "OrdersHub",
+    *,
+    wall: Callable[[], float],
+    key: str | None = KEY,
+    request_seconds: float = 20.0,
+    max_pages: int = 200,
+    page_size: int = 100,
+    intervals: dict[Sweep, float] = INTERVALS,
+    sweep_timeout: float = 60.0,
+    rules: LedgerRules | None = None,
+    max_bytes: int = 1 << 22,
+) -> AsyncGenerator[tuple[HubCollector, Publications], None]:
+    """Return a collector of a hub of the emulator at *url*, and what it publishes."""
+    publications = Publications()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        client = HubClient(
+            hub.lower(),
+            HubAddress(f"{url}/runtime/webhooks/durabletask", hub),
+            http=http,
+            key=FixedKey(key),
+            retry=RetryPolicy(0, 0.0, 0.0),
+            limits=RequestLimits(request_seconds, max_bytes, page_size, max_pages),
+            host=anyio.CapacityLimiter(4),
+            telemetry=ApiTelemetry(),
+        )
+        plan = HubPlan(
+            identity=HubIdentity(hub.lower(), "app.example", hub, ""),
+            intervals=intervals,
+            sweep_timeout=sweep_timeout,
+            stale_after=STALE_AFTER,
+            counter_hold=0.0,
+        )
+        ledger = Ledger(rules or LedgerRules())
+        yield (
+            HubCollector(plan, client, ledger, wall=wall, listener=publications.tell),
+            publications,
+        )

@@ -1,0 +1,251 @@
+"""A collector against the emulator's own truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import anyio
+import pytest
+
+from exporter.api.errors import ErrorKind
+from exporter.collector.hub import HubCollector
+from exporter.collector.snapshot import Sweep
+from exporter.collector.sweeps import HubSweeps
+from exporter.emulator import (
+    Emulator,
+    Fault,
+    FaultKind,
+    ManualClock,
+    Operation,
+    RuntimeStatus,
+    TaskHub,
+    running,
+    sample_emulator,
+    truth,
+)
+from exporter.ledger.snapshot import EntityView
+from exporter.ledger.status import RuntimeStatus as LedgerStatus
+from tests.collector.polled import INTERVALS, KEY, collector_of, completed
+
+pytestmark = pytest.mark.anyio
+
+START = 1_795_428_000.0
+TERMINAL = {RuntimeStatus.COMPLETED, RuntimeStatus.FAILED, RuntimeStatus.TERMINATED}
+
+
+def sample(clock: ManualClock) -> tuple[Emulator, TaskHub]:
+    emulator = sample_emulator(
+        clock=clock,
+        seed=11,
+        system_key=KEY,
+        history=3600.0,
+    )
+    return emulator, emulator.hubs["ordershub"]
+
+
+def by_status(hub: TaskHub, *, terminal: bool) -> dict[tuple[str, str], int]:
+    return {
+        (name, str(status)): count
+        for (name, status), count in truth(hub).instances.items()
+        if (status in TERMINAL) is terminal and count
+    }
+
+
+def plain(counts: Mapping[tuple[str, LedgerStatus], int]) -> dict[tuple[str, str], int]:
+    return {(name, str(status)): count for (name, status), count in counts.items() if count}
+
+
+class TestOneCollection:
+    async def test_it_shows_the_truth(self) -> None:
+        clock = ManualClock(START)
+        emulator, hub = sample(clock)
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now, max_pages=1000) as (collector, _),
+        ):
+            assert await collector.collect_once() is None
+        snapshot = collector.snapshot
+        assert snapshot.active is not None
+        assert snapshot.retained is not None
+        assert snapshot.entities is not None
+        assert plain(snapshot.active.instances) == by_status(hub, terminal=False)
+        assert plain(snapshot.retained.instances) == by_status(hub, terminal=True)
+        assert snapshot.entities.entities == truth(hub).entities
+        assert snapshot.up
+
+    async def test_a_scan_limit_makes_empty_pages_and_no_difference(self) -> None:
+        clock = ManualClock(START)
+        emulator, hub = sample(clock)
+        hub.scan_rows = 7
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now, max_pages=100_000) as (collector, _),
+        ):
+            assert await collector.collect_once() is None
+        assert collector.snapshot.active is not None
+        assert plain(collector.snapshot.active.instances) == by_status(hub, terminal=False)
+
+    async def test_it_stops_at_the_first_failure_and_names_it(self) -> None:
+        clock = ManualClock(START)
+        emulator, _ = sample(clock)
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now, key="wrong") as (collector, _),
+        ):
+            error = await collector.collect_once()
+        assert error is not None
+        assert error.kind is ErrorKind.AUTH
+        assert not collector.snapshot.up
+
+
+class TestFinishes:
+    async def test_they_are_counted_as_they_happen(self) -> None:
+        """Over an hour in steps of 20 s, with instances of all lengths, everything is counted."""
+        clock = ManualClock(START)
+        emulator, hub = sample(clock)
+        hub.scan_rows = None
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now) as (collector, _),
+        ):
+            await collector.collect_once()
+            before = len(hub.finishes)
+            for _ in range(90):
+                clock.advance(20.0)
+                await collector._make(Sweep.ACTIVE)
+            await collector._make(Sweep.CENSUS)
+        assert counted(collector) == Counter(
+            (finish.name, str(finish.status)) for finish in hub.finishes[before:]
+        )
+        assert collector.snapshot.accounts.unconfirmed == 0
+
+    async def test_one_404_is_not_believed(self) -> None:
+        clock = ManualClock(START)
+        emulator, hub = sample(clock)
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now) as (collector, _),
+        ):
+            await collector.collect_once()
+            clock.advance(300.0)
+            hub.faults.set(Fault(kind=FaultKind.UNAVAILABLE, operations={Operation.GET_INSTANCE}))
+            await collector._make(Sweep.ACTIVE)
+            unconfirmed = collector.snapshot.accounts.unconfirmed
+            hub.faults.clear()
+            await collector._make(Sweep.ACTIVE)
+        assert unconfirmed > 0
+        assert collector.snapshot.accounts.unconfirmed == 0
+
+    async def test_what_was_purged_unseen_has_vanished(self) -> None:
+        clock = ManualClock(START)
+        hub = TaskHub("OrdersHub", clock)
+        emulator = sample_emulator(clock=ManualClock(START), seed=3)
+        source = next(
+            row for row in emulator.hubs["ordershub"].instances() if row.status == "Running"
+        )
+        hub.put(source)
+        async with (
+            running(Emulator(hub, clock=clock)) as url,
+            collector_of(url, wall=clock.now) as (collector, _),
+        ):
+            await collector.collect_once()
+            hub.remove(source.instance_id)
+            clock.advance(30.0)
+            await collector._make(Sweep.ACTIVE)
+        vanished = collector.snapshot.accounts.vanished
+        assert vanished[source.name].value == 1
+        assert counted(collector) == Counter()
+
+
+def counted(collector: HubCollector) -> Counter[tuple[str, str]]:
+    series = collector.snapshot.accounts.finished
+    return Counter(
+        {(name, str(status)): held.value for (name, status), held in series.items() if held.value}
+    )
+
+
+class TestSchedule:
+    async def test_a_sweep_that_crashes_costs_one_sweep_not_the_hub(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = ManualClock(START)
+        emulator, _ = sample(clock)
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now) as (collector, published),
+            anyio.create_task_group() as tasks,
+        ):
+            working = HubSweeps.entities
+
+            async def broken(_: HubSweeps) -> EntityView:
+                monkeypatch.setattr(HubSweeps, "entities", working)
+                raise ZeroDivisionError
+
+            monkeypatch.setattr(HubSweeps, "entities", broken)
+            tasks.start_soon(collector.run)
+            shown = await published.until(lambda shown: completed(shown, Sweep.ENTITIES) > 0)
+            tasks.cancel_scope.cancel()
+        assert shown.sweeps[Sweep.ENTITIES].results["failed"] == 1
+        assert shown.up
+
+    async def test_sweeps_that_are_off_are_never_made(self) -> None:
+        clock = ManualClock(START)
+        emulator, _ = sample(clock)
+        off = {**INTERVALS, Sweep.CENSUS: 0.0, Sweep.ENTITIES: 0.0}
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now, intervals=off) as (collector, published),
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(collector.run)
+            shown = await published.after_sweeps(5)
+            tasks.cancel_scope.cancel()
+        assert shown.sweeps[Sweep.CENSUS].configured is None
+        assert sum(shown.sweeps[Sweep.CENSUS].results.values()) == 0
+        assert shown.retained is None
+        assert shown.entities is None
+
+    async def test_a_census_goes_on_after_a_page_that_failed(self) -> None:
+        clock = ManualClock(START)
+        emulator, hub = sample(clock)
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now, max_pages=1000, page_size=50) as (collector, _),
+        ):
+            await collector._make(Sweep.ACTIVE)
+            await collector._make(Sweep.CENSUS)
+            hub.faults.set(Fault(kind=FaultKind.ERROR, times=2))
+            while collector._sweeps.census_is_running:
+                assert await collector._make(Sweep.CENSUS) is None
+        assert collector.snapshot.retained is not None
+        assert plain(collector.snapshot.retained.instances) == by_status(hub, terminal=True)
+        assert collector.snapshot.sweeps[Sweep.CENSUS].results["complete"] == 1
+
+    async def test_a_census_that_cannot_go_on_is_given_up_and_shows_nothing(self) -> None:
+        clock = ManualClock(START)
+        emulator, hub = sample(clock)
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now, max_pages=1000, page_size=50) as (collector, _),
+        ):
+            await collector._make(Sweep.ACTIVE)
+            await collector._make(Sweep.CENSUS)
+            hub.faults.set(Fault(kind=FaultKind.ERROR))
+            outcomes = [await collector._make(Sweep.CENSUS) for _ in range(3)]
+        assert [outcome is None for outcome in outcomes] == [True, True, False]
+        assert collector.snapshot.retained is None
+        assert collector.snapshot.sweeps[Sweep.CENSUS].results["failed"] == 1
+
+    async def test_a_sweep_that_takes_too_long_is_truncated(self) -> None:
+        clock = ManualClock(START)
+        emulator, hub = sample(clock)
+        hub.faults.set(Fault(kind=FaultKind.HANG))
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now, sweep_timeout=0.1) as (collector, _),
+        ):
+            error = await collector.collect_once()
+        assert error is not None
+        assert error.kind is ErrorKind.TIMEOUT
+        assert collector.snapshot.sweeps[Sweep.ACTIVE].results["truncated"] == 1

@@ -1,0 +1,189 @@
+import json
+
+import httpx
+import pytest
+
+from exporter.emulator import Fault, FaultKind, Operation, TaskHub
+from exporter.emulator.faults import Faults
+from tests.emulator.rows import instance
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "x-ms-continuation-token"
+LIST, GET = Operation.LIST_INSTANCES, Operation.GET_INSTANCE
+
+
+class TestScript:
+    def test_without_faults_all_goes_well(self) -> None:
+        assert Faults().strike(LIST) is None
+
+    def test_a_fault_strikes_its_operations_only(self) -> None:
+        faults = Faults()
+        faults.set(Fault(kind=FaultKind.ERROR, operations={GET}))
+        assert [faults.strike(LIST), bool(faults.strike(GET))] == [None, True]
+
+    def test_a_fault_passes_when_it_has_struck_often_enough(self) -> None:
+        faults = Faults()
+        faults.set(Fault(kind=FaultKind.ERROR, times=2, skip=1))
+        assert [bool(faults.strike(LIST)) for _ in range(4)] == [False, True, True, False]
+
+    def test_faults_strike_one_after_the_other(self) -> None:
+        faults = Faults()
+        faults.set(Fault(kind=FaultKind.ERROR, times=1), Fault(kind=FaultKind.HTML))
+        kinds = [fault and fault.kind for fault in (faults.strike(LIST) for _ in range(3))]
+        assert kinds == [FaultKind.ERROR, FaultKind.HTML, FaultKind.HTML]
+
+    def test_faults_can_be_cleared(self) -> None:
+        faults = Faults()
+        faults.set(Fault(kind=FaultKind.ERROR))
+        faults.clear()
+        assert faults.strike(LIST) is None
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("kind", "status", "content_type"),
+        [
+            (FaultKind.UNAUTHORIZED, 401, None),
+            (FaultKind.STOPPED, 403, "text/html"),
+            (FaultKind.FORBIDDEN, 403, None),
+            (FaultKind.THROTTLED, 429, None),
+            (FaultKind.ERROR, 500, "application/json; charset=utf-8"),
+            (FaultKind.UNAVAILABLE, 503, "text/plain"),
+            (FaultKind.HTML, 200, "text/html"),
+            (FaultKind.REDIRECT, 302, None),
+        ],
+    )
+    async def test_they_come_in_place_of_the_right_one(
+        self,
+        web_hook: httpx.AsyncClient,
+        hub: TaskHub,
+        kind: FaultKind,
+        status: int,
+        content_type: str | None,
+    ) -> None:
+        hub.faults.set(Fault(kind=kind, times=1))
+        answer = await web_hook.get("instances")
+        assert (answer.status_code, answer.headers.get("content-type")) == (status, content_type)
+        assert (answer.content == b"") == (content_type is None)
+        assert (await web_hook.get("instances")).json() == []
+
+    @pytest.mark.parametrize(("seconds", "header"), [(None, None), (7, "7")])
+    async def test_throttling_may_say_for_how_long(
+        self,
+        web_hook: httpx.AsyncClient,
+        hub: TaskHub,
+        seconds: float | None,
+        header: str | None,
+    ) -> None:
+        hub.faults.set(Fault(kind=FaultKind.THROTTLED, seconds=seconds))
+        answer = await web_hook.get("instances")
+        assert answer.headers["x-function-scaleout"] == "1"
+        assert answer.headers.get("retry-after") == header
+
+    async def test_an_error_has_an_error_object(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub
+    ) -> None:
+        hub.faults.set(Fault(kind=FaultKind.ERROR))
+        assert list((await web_hook.get("instances")).json()) == [
+            "Message",
+            "ExceptionMessage",
+            "ExceptionType",
+            "StackTrace",
+        ]
+
+    async def test_malformed_json_breaks_off(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub
+    ) -> None:
+        hub.faults.set(Fault(kind=FaultKind.MALFORMED))
+        answer = await web_hook.get("instances")
+        assert answer.status_code == 200
+        with pytest.raises(json.JSONDecodeError):
+            answer.json()
+
+    async def test_the_wrong_type_is_good_json(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub
+    ) -> None:
+        hub.put(instance("a"))
+        hub.faults.set(Fault(kind=FaultKind.WRONG_TYPE))
+        assert isinstance((await web_hook.get("instances")).json(), dict)
+        assert isinstance((await web_hook.get("instances/a")).json(), list)
+
+    async def test_a_slow_answer_is_right(self, web_hook: httpx.AsyncClient, hub: TaskHub) -> None:
+        hub.faults.set(Fault(kind=FaultKind.SLOW, seconds=0.01))
+        assert (await web_hook.get("instances")).json() == []
+
+    async def test_a_dropped_filter_shows_every_row(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub
+    ) -> None:
+        hub.put(instance("a"))
+        hub.faults.set(Fault(kind=FaultKind.DROPPED_FILTER))
+        answer = await web_hook.get("instances?runtimeStatus=Failed&createdTimeTo=2000-01-01")
+        assert [row["instanceId"] for row in answer.json()] == ["a"]
+
+
+class TestTokens:
+    async def test_endless_ones_are_new_each_time(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub
+    ) -> None:
+        hub.put(instance("a"))
+        hub.faults.set(Fault(kind=FaultKind.ENDLESS_TOKEN))
+        answers = [await web_hook.get("instances") for _ in range(3)]
+        assert len({answer.headers[TOKEN] for answer in answers}) == 3
+        assert all(answer.json() == [] for answer in answers)
+
+    async def test_repeated_ones_are_the_same(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub
+    ) -> None:
+        hub.faults.set(Fault(kind=FaultKind.REPEATED_TOKEN))
+        answers = [await web_hook.get("instances") for _ in range(2)]
+        assert len({answer.headers[TOKEN] for answer in answers}) == 1
+
+    async def test_a_silent_end_hides_the_rest(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub
+    ) -> None:
+        for instance_id in "ab":
+            hub.put(instance(instance_id))
+        hub.faults.set(Fault(kind=FaultKind.SILENT_END))
+        answer = await web_hook.get("instances?top=1")
+        assert (len(answer.json()), TOKEN in answer.headers) == (1, False)
+
+    async def test_statuses_have_none(self, web_hook: httpx.AsyncClient, hub: TaskHub) -> None:
+        hub.put(instance("a"))
+        hub.faults.set(Fault(kind=FaultKind.ENDLESS_TOKEN))
+        answer = await web_hook.get("instances/a")
+        assert (answer.json()["instanceId"], TOKEN in answer.headers) == ("a", False)
+
+
+class TestConnection:
+    async def test_a_hanging_server_answers_nothing(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        hub.faults.set(Fault(kind=FaultKind.HANG, times=1))
+        with pytest.raises(httpx.ReadTimeout):
+            await web_hook.get("instances", timeout=0.05)
+        assert (await web_hook.get("instances")).status_code == 200
+        assert capfd.readouterr().err == ""
+
+    async def test_a_cut_answer_ends_too_early(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        hub.put(instance("a"))
+        hub.faults.set(Fault(kind=FaultKind.CUT, times=1))
+        with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
+            await web_hook.get("instances")
+        assert (await web_hook.get("instances")).status_code == 200
+        assert capfd.readouterr().err == ""
+
+    async def test_a_huge_answer_has_no_end(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        hub.faults.set(Fault(kind=FaultKind.HUGE, times=1))
+        received = 0
+        async with web_hook.stream("GET", "instances") as answer:
+            async for chunk in answer.aiter_bytes():
+                received += len(chunk)
+                if received > 2_000_000:
+                    break
+        assert (await web_hook.get("instances")).status_code == 200
+        assert capfd.readouterr().err == ""

@@ -1,0 +1,188 @@
+"""The parts that the ledger is made of, against simpler models of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.ledger.book import Book, digest_of
+from exporter.ledger.counters import CounterFamily, HistogramFamily
+from exporter.ledger.distributions import Histogram, distribute, merge
+from exporter.ledger.places import OTHER, UNNAMED, Places
+from exporter.ledger.rules import look_back
+from exporter.ledger.status import RuntimeStatus, known_status
+from exporter.ledger.windows import RecentFinishes, Window, failure_ratios
+from tests.ledger.world import row
+
+COMPLETED = RuntimeStatus.COMPLETED
+FAILED = RuntimeStatus.FAILED
+SECONDS = st.integers(min_value=0, max_value=2000)
+
+
+class TestBook:
+    @given(st.lists(st.tuples(st.sampled_from(["add", "freeze"]), SECONDS, st.integers(0, 50))))
+    def test_it_knows_what_a_set_knows(self, steps: list[tuple[str, int, int]]) -> None:
+        book, model = Book(), set()
+        for step, second, digest in steps:
+            if step == "freeze":
+                book.freeze(float(second))
+            else:
+                book.add(second, digest)
+                model.add((second >> 6, digest))
+        assert len(book) == len(model)
+        assert all(
+            book.has(second, digest) == ((second >> 6, digest) in model)
+            for _, second, digest in steps
+        )
+
+    @given(st.sets(st.tuples(SECONDS, st.integers(0, 9))), SECONDS, st.integers(0, 30))
+    def test_what_it_forgets_lies_before_the_second_that_it_names(
+        self, entries: set[tuple[int, int]], before: int, most: int
+    ) -> None:
+        book = Book()
+        for second, digest in entries:
+            book.add(second, digest)
+        floor = book.forget_before(before, most=most)
+        assert len(book) <= max(most, 0)
+        assert all(book.has(second, digest) for second, digest in entries if second >= floor)
+
+    def test_the_digest_is_the_same_in_every_process(self) -> None:
+        assert digest_of(row("a", "Failed")) == 7037976728901845314
+
+    def test_status_and_each_time_make_another_finish(self) -> None:
+        digests = {
+            digest_of(row("a", "Failed", created=1.0, updated=2.0)),
+            digest_of(row("a", "Completed", created=1.0, updated=2.0)),
+            digest_of(row("a", "Failed", created=0.0, updated=2.0)),
+            digest_of(row("a", "Failed", created=1.0, updated=3.0)),
+            digest_of(row("b", "Failed", created=1.0, updated=2.0)),
+            digest_of(row("a", "Failed", created=1.0, updated=2.0, name="Other")),
+        }
+        assert len(digests) == 6
+
+
+class TestRecentFinishes:
+    @given(st.lists(st.tuples(SECONDS, st.sampled_from([COMPLETED, FAILED])), max_size=60))
+    def test_it_counts_what_lies_within_the_window(
+        self, finishes: list[tuple[int, RuntimeStatus]]
+    ) -> None:
+        recent = RecentFinishes(Window("5m", 300, 1))
+        for second, status in finishes:
+            recent.add(("Order", status), second)
+        for now in (250.0, 500.5, 1900.0):
+            recent.advance(now)
+            expected = Counter(
+                ("Order", status) for second, status in finishes if second >= int(now) - 300
+            )
+            assert +recent.totals == expected
+
+    def test_a_late_finish_that_already_left_the_window_is_not_counted(self) -> None:
+        recent = RecentFinishes(Window("5m", 300, 1))
+        recent.advance(1000.0)
+        recent.add(("Order", COMPLETED), 699)
+        recent.add(("Order", COMPLETED), 700)
+        assert recent.totals["Order", COMPLETED] == 1
+
+    def test_the_failure_ratio_leaves_terminated_aside_and_is_absent_when_nothing_finished(
+        self,
+    ) -> None:
+        totals = Counter(
+            {
+                ("A", FAILED): 1,
+                ("A", COMPLETED): 3,
+                ("A", RuntimeStatus.TERMINATED): 9,
+                ("B", RuntimeStatus.TERMINATED): 2,
+                ("C", FAILED): 0,
+            }
+        )
+        assert failure_ratios(totals) == {"A": 0.25}
+
+
+class TestPlaces:
+    def test_configured_names_come_first_and_nothing_ever_moves(self) -> None:
+        places = Places(3, ["Configured"])
+        assert [places.label(name) for name in ("A", "B", "C", "A", "Configured", "C")] == [
+            "A", "B", OTHER, "A", "Configured", OTHER,
+        ]  # fmt: skip
+        assert places.labels == ("Configured", "A", "B", OTHER)
+        assert (places.distinct, places.folded) == (4, 1)
+
+    @pytest.mark.parametrize("name", [None, ""])
+    def test_what_has_no_name_is_unnamed(self, name: str | None) -> None:
+        assert Places(5).label(name) == UNNAMED
+
+    def test_the_names_that_are_folded_do_not_fill_the_memory(self) -> None:
+        places = Places(1, ["A"])
+        for number in range(10_100):
+            places.label(f"n{number}")
+        assert places.folded == 10_000
+
+
+class TestCounters:
+    def test_a_new_series_shows_its_base_until_the_hold_is_over(self) -> None:
+        family = CounterFamily[str]()
+        family.add("a", 50)
+        held = family.frozen(100.0)["a"]
+        assert held.shown(100.0, 120.0) == 0
+        assert held.shown(219.9, 120.0) == 0
+        assert held.shown(220.0, 120.0) == 50
+
+    def test_a_series_is_born_once(self) -> None:
+        family = CounterFamily[str]()
+        family.ensure("a")
+        family.frozen(100.0)
+        family.add("a")
+        assert family.frozen(300.0)["a"].shown(300.0, 120.0) == 1
+
+    def test_a_histogram_is_held_as_a_whole(self) -> None:
+        family = HistogramFamily[str]((1.0, 2.0))
+        family.ensure("a").observe(1.5)
+        held = family.frozen(0.0)["a"]
+        assert held.shown(1.0, 5.0).cumulative == (0, 0, 0)
+        assert held.shown(5.0, 5.0).cumulative == (0, 1, 1)
+
+
+class TestDistributions:
+    @given(st.lists(st.floats(min_value=0, max_value=100), max_size=40))
+    def test_all_ways_to_count_agree_with_the_definition(self, values: list[float]) -> None:
+        bounds = (1.0, 5.0, 50.0)
+        expected = tuple(sum(1 for value in values if value <= bound) for bound in bounds)
+        histogram = Histogram(bounds)
+        for value in values:
+            histogram.observe(value)
+        whole = distribute(sorted(values), bounds)
+        parts = merge((distribute([value], bounds) for value in values), bounds)
+        for distribution in (whole, parts, histogram.frozen()):
+            assert distribution.cumulative == (*expected, len(values))
+            assert distribution.total == pytest.approx(sum(values))
+
+
+class TestRuler:
+    def test_it_looks_back_as_the_marks_of_a_ruler(self) -> None:
+        assert [look_back(cycle, 120.0, 7200.0) for cycle in range(1, 9)] == [
+            120.0, 240.0, 120.0, 480.0, 120.0, 240.0, 120.0, 960.0,
+        ]  # fmt: skip
+
+    def test_it_never_looks_back_beyond_its_cap(self) -> None:
+        assert look_back(1 << 20, 120.0, 7200.0) == 7200.0
+
+    def test_every_32nd_cycle_covers_about_an_hour(self) -> None:
+        assert all(
+            max(look_back(cycle, 120.0, 7200.0) for cycle in range(start, start + 32)) >= 3600.0
+            for start, _ in pairwise(range(1, 200))
+        )
+
+
+@pytest.mark.parametrize(
+    ("spelling", "status"),
+    [("Failed", RuntimeStatus.FAILED), ("failed", RuntimeStatus.UNKNOWN)]
+    + [(odd, RuntimeStatus.UNKNOWN) for odd in (8, None, "", "Paused")],
+)
+def test_unknown_spellings_fold_into_unknown(
+    spelling: str | int | None, status: RuntimeStatus
+) -> None:
+    assert known_status(spelling) is status

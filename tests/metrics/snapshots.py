@@ -1,0 +1,89 @@
+"""A snapshot that shows something in every family."""
+
+from __future__ import annotations
+
+from exporter.api.wire import EntityId, EntityRow
+from exporter.collector.snapshot import (
+    ApiUse,
+    HubIdentity,
+    HubSnapshot,
+    RequestDurations,
+    Sweep,
+    SweepState,
+)
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.rules import LedgerRules
+from exporter.ledger.snapshot import LimitInForce
+from tests.ledger.world import NOW, census, recent, row, shown, sweep
+
+LIMITS = {"pending": LimitInForce(600.0, "default"), "age": LimitInForce(60.0, "configured")}
+
+
+def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
+    """Return the snapshot of a hub in which everything happened, published at `NOW` + 60."""
+    ledger = busy_ledger()
+    ledger.begin_active(NOW + 60.0)
+    ledger.see_active(
+        [
+            row("r1", created=-30.0, updated=10.0),
+            row("p1", "Pending", created=-900.0),
+            row("@cart@x", name="@cart@x", custom_status=b'{"queueSize":3,"lockedBy":"r1"}'),
+        ],
+        NOW + 60.0,
+    )
+    active = ledger.complete_active(NOW + 60.0)
+    _, source = ledger.look_back_from()
+    ledger.see_all(
+        [
+            row("f1", "Failed", created=20.0, updated=27.0),
+            row("c1", "Completed", created=20.0, updated=21.0),
+            row("r2", "Completed", created=-30.0, updated=55.0),
+        ],
+        source,
+        NOW + 60.0,
+    )
+    finished = ledger.complete_finished(NOW + 60.0)
+    ledger.begin_entities(NOW + 60.0)
+    ledger.see_entities([EntityRow(EntityId("cart", "x"), shown(0.0))])
+    state = SweepState(
+        interval=30.0,
+        configured=30.0,
+        completed=NOW + 60.0,
+        duration=0.25,
+        results={"complete": 2, "failed": 1, "truncated": 0},
+        pages=3,
+        rows=7,
+    )
+    fields: dict[str, object] = {
+        "identity": HubIdentity(name, "app.example", "OrdersHub", "Storage", {"team": "blue"}),
+        "up": True,
+        "stale_after": 900.0,
+        "counter_hold": 120.0,
+        "age_bounds": ledger.rules.age_bounds,
+        "duration_bounds": ledger.rules.duration_bounds,
+        "sweeps": dict.fromkeys(Sweep, state),
+        "accounts": ledger.accounts(NOW + 60.0),
+        "api": ApiUse(
+            requests={("listInstances", "200"): 9, ("listInstances", "none"): 1},
+            errors={("listInstances", "timeout"): 1},
+            retries={"listInstances": 1},
+            response_bytes={"listInstances": 12345},
+            durations={"listInstances": RequestDurations((8, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1), 61.5)},
+        ),
+        "active": active,
+        "finished": finished,
+        "retained": ledger.retained(),
+        "entities": ledger.complete_entities(),
+        "clock_skew": -1.5,
+    }
+    return HubSnapshot(**{**fields, **changes})  # type: ignore[arg-type] # checked at run time
+
+
+def busy_ledger() -> Ledger:
+    """Return a ledger in contact since `NOW`, whose counters are born then."""
+    ledger = Ledger(LedgerRules(limits_of=lambda _: LIMITS, orchestrators=("Configured",)))
+    sweep(ledger, 0.0, row("r1", created=-30.0), row("r2", created=-30.0))
+    recent(ledger, 0.0)
+    ledger.accounts(NOW)
+    census(ledger, 10.0, row("old", "Terminated", created=-9e5, updated=-9e5))
+    return ledger

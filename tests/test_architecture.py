@@ -1,0 +1,69 @@
+"""Imports go one way, and the pure middle does no I/O and knows no clock."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+EXPORTER = Path(__file__).parents[1] / "exporter"
+LAYERS = ("settings", "api", "ledger", "collector", "metrics", "web", "cli")
+PURE = sorted([*(EXPORTER / "ledger").glob("*.py"), *(EXPORTER / "metrics").glob("*.py")])
+# What would make a pure module impure: the clock, files, sockets, tasks.
+IMPURE = {"time", "asyncio", "anyio", "httpx", "socket", "random", "pathlib", "os", "structlog"}
+VAGUE = {"utils", "helpers", "helper", "manager", "common", "misc"}
+LONGEST_MODULE = 500
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def modules() -> list[Path]:
+    return sorted(EXPORTER.rglob("*.py"))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_package_imports_only_from_those_above_it(layer: str) -> None:
+    below = set(LAYERS[LAYERS.index(layer) + 1 :])
+    forbidden = below if layer == "cli" else below | {"emulator"}
+    for path in (EXPORTER / layer).rglob("*.py"):
+        parts = {name.split(".")[1] for name in imported(path) if name.startswith("exporter.")}
+        assert not parts & forbidden, f"{path.name} imports {parts & forbidden}"
+
+
+def test_the_emulator_knows_nothing_of_the_client() -> None:
+    for path in (EXPORTER / "emulator").rglob("*.py"):
+        others = {name for name in imported(path) if name.split(".")[0] == "exporter"}
+        assert all(name.startswith("exporter.emulator") or name == "exporter" for name in others)
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_the_middle_is_pure(path: Path) -> None:
+    found = {name.split(".")[0] for name in imported(path)}
+    assert not found & IMPURE
+    assert "exporter.api.client" not in set(imported(path)) or path.parent.name == "metrics"
+
+
+def test_names_say_what_a_module_is_for_and_modules_stay_short() -> None:
+    assert len(modules()) > 50
+    for path in modules():
+        assert path.stem not in VAGUE
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE, path
+
+
+def test_only_the_outermost_loop_catches_everything() -> None:
+    blind = [
+        path.relative_to(EXPORTER).as_posix()
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException"))
+    ]
+    assert blind == ["collector/hub.py"]
