@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from exporter.ledger.distributions import Distribution, distribute, merge
+from exporter.ledger.distributions import Distribution, ages_at, merge
 from exporter.ledger.places import OTHER, Places
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
 from exporter.ledger.snapshot import ActiveView, EntityLocks
@@ -136,33 +137,31 @@ def _grouped(lives: Iterable[Life]) -> dict[Pair, _Group]:
 
 
 def _measure_group(group: _Group, at: float, rules: LedgerRules) -> _Measured:
+    group.created.sort()
+    group.since.sort()
     return _Measured(
         count=group.count,
-        oldest_created=min(group.created, default=None),
+        oldest_created=group.created[0] if group.created else None,
         oldest_updated=min(group.updated, default=None),
-        ages=distribute(_ages(group.created, at), rules.age_bounds),
-        idles=distribute(_ages(group.since, at), rules.age_bounds),
+        ages=ages_at(group.created, at, rules.age_bounds),
+        idles=ages_at(group.since, at, rules.age_bounds),
     )
 
 
 def _beyond_limits(
     name: str, status: RuntimeStatus, group: _Group, at: float, rules: LedgerRules
 ) -> Iterable[tuple[str, int]]:
+    """Yield how many of a measured group are beyond each limit that is in force for them."""
     limits = rules.limits_of(name)
     clocks = {"age": group.created}
     if status is RuntimeStatus.PENDING:
         clocks["pending"] = group.since
     elif status is RuntimeStatus.RUNNING:
         clocks["idle"] = group.since
-    for limit, since in clocks.items():
+    for limit, ascending in clocks.items():
         in_force = limits.get(limit)
         if in_force is not None:
-            yield limit, sum(1 for moment in since if at - moment > in_force.seconds)
-
-
-def _ages(moments: list[float], at: float) -> list[float]:
-    """Return how long ago *moments* were, ascending; what lies ahead (clocks differ) is 0."""
-    return sorted([at - moment if moment < at else 0.0 for moment in moments])
+            yield limit, bisect_left(ascending, at - in_force.seconds)
 
 
 def _smallest(by_pair: Mapping[Pair, list[_Measured]], attribute: str) -> dict[Pair, float]:

@@ -20,10 +20,16 @@ class Distribution:
         return self.cumulative[-1]
 
 
-def distribute(ascending: Sequence[float], bounds: Sequence[float]) -> Distribution:
-    """Sort values, given in ascending order, into the buckets of *bounds*."""
-    counts = (bisect_right(ascending, bound) for bound in bounds)
-    return Distribution((*counts, len(ascending)), float(sum(ascending)))
+def ages_at(moments: Sequence[float], at: float, bounds: Sequence[float]) -> Distribution:
+    """
+    Return how long before *at* the *moments* were, which come in ascending order.
+
+    What lies ahead (clocks differ) has the age 0.
+    """
+    count = len(moments)
+    past = bisect_right(moments, at)
+    cumulative = (count - bisect_left(moments, at - bound) for bound in bounds)
+    return Distribution((*cumulative, count), past * at - sum(moments[:past]))
 
 
 def merge(parts: Iterable[Distribution], bounds: Sequence[float]) -> Distribution:

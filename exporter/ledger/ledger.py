@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
-from exporter.api.times import parse_time
+from exporter.api.times import TIMES, parse_time
 from exporter.api.wire import EntityRow, InstanceRow, entity_class
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.active import Life, SpreadPairs, measure
@@ -182,17 +182,17 @@ class Ledger:
 
     def see_active(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the listing."""
-        lives, sweep = self._open, self._sweep
+        lives, sweep, times = self._open, self._sweep, TIMES
         for row in rows:
             # Most rows are the next sight of a life that goes on: nothing of theirs is news.
             life = lives.get(row.instance_id)
             if (
                 life is not None
-                and life.created == parse_time(row.created_time)
+                and life.created == times[row.created_time]
                 and (status := _ACTIVE.get(row.runtime_status)) is not None
             ):
                 life.status, life.sweep = status, sweep
-                life.updated = parse_time(row.last_updated_time)
+                life.updated = times[row.last_updated_time]
             elif row.instance_id[:1] == "@" and (entity := entity_class(row)) is not None:
                 self._locks.add(entity, row)
             else:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.ledger.book import Book, digest_of
 from exporter.ledger.counters import CounterFamily, HistogramFamily
-from exporter.ledger.distributions import Histogram, distribute, merge
+from exporter.ledger.distributions import Histogram, ages_at, merge
 from exporter.ledger.places import OTHER, UNNAMED, Places
 from exporter.ledger.rules import look_back
 from exporter.ledger.status import RuntimeStatus, known_status
@@ -154,11 +154,16 @@ class TestDistributions:
         histogram = Histogram(bounds)
         for value in values:
             histogram.observe(value)
-        whole = distribute(sorted(values), bounds)
-        parts = merge((distribute([value], bounds) for value in values), bounds)
+        whole = ages_at(sorted(-value for value in values), 0.0, bounds)
+        parts = merge((ages_at([-value], 0.0, bounds) for value in values), bounds)
         for distribution in (whole, parts, histogram.frozen()):
             assert distribution.cumulative == (*expected, len(values))
             assert distribution.total == pytest.approx(sum(values))
+
+    def test_what_lies_ahead_has_the_age_zero(self) -> None:
+        distribution = ages_at([90.0, 130.0], 100.0, (5.0, 20.0))
+        assert distribution.cumulative == (1, 2, 2)
+        assert distribution.total == 10.0
 
 
 class TestRuler:

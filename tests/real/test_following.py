@@ -1,0 +1,77 @@
+"""A real Prometheus follows a world that changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from exporter.collector.snapshot import Sweep
+from exporter.emulator import ManualClock, RuntimeStatus, running, sample_emulator, truth
+from exporter.web.app import create_app
+from exporter.web.server import serving
+from tests.collector.polled import KEY, collector_of
+from tests.real.prometheus import running_prometheus, scrape_job
+
+pytestmark = pytest.mark.anyio
+
+START = 1_795_428_000.0
+STEP_SECONDS = 20.0
+STEPS = 45
+
+
+async def test_counters_and_gauges_are_the_world_s_after_a_quarter_of_an_hour(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock(START)
+    emulator = sample_emulator(clock=clock, seed=9, system_key=KEY, history=3600.0, rate=1.0)
+    hub = emulator.hubs["ordershub"]
+    async with (
+        running(emulator) as url,
+        collector_of(url, wall=clock.now) as (collector, _),
+        serving(
+            create_app(lambda: [collector.snapshot], wall=clock.now),
+            "127.0.0.1",
+            0,
+            grace_seconds=1.0,
+        ) as port,
+        running_prometheus(
+            tmp_path, scrape_job("exporter", f"127.0.0.1:{port}"), scrape_interval="1s"
+        ) as prometheus,
+    ):
+        assert await collector.collect_once() is None
+        history = len(hub.finishes)
+        await prometheus.wait_until("durable_functions_instances_finished_total")
+        for _ in range(STEPS):
+            clock.advance(STEP_SECONDS)
+            await collector._make(Sweep.ACTIVE)
+        await collector._make(Sweep.CENSUS)
+
+        happened = Counter((finish.name, str(finish.status)) for finish in hub.finishes[history:])
+        assert happened.total() > 300
+        await prometheus.wait_until(
+            f"sum(durable_functions_instances_finished_total) == {happened.total()}"
+        )
+        await prometheus.wait_until("durable_functions_instances")
+        finished = await prometheus.query("durable_functions_instances_finished_total > 0")
+        assert happened == {
+            (sample.labels["orchestrator"], sample.labels["runtime_status"]): sample.value
+            for sample in finished
+        }
+        instances = await prometheus.query("durable_functions_instances > 0")
+        assert {
+            (name, str(status)): count for (name, status), count in truth(hub).instances.items()
+        } == {
+            (sample.labels["orchestrator"], sample.labels["runtime_status"]): sample.value
+            for sample in instances
+        }
+        durations = await prometheus.query(
+            'sum(durable_functions_instance_duration_seconds_sum{orchestrator="ProcessOrder"})'
+        )
+        assert durations[0].value == sum(
+            int(finish.updated) - int(finish.created)
+            for finish in hub.finishes[history:]
+            if finish.name == "ProcessOrder"
+            and finish.status in (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED)
+        )
