@@ -17,7 +17,7 @@ from exporter.collector.schedule import Cadence, pause_after
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep, SweepResult, Trouble
 from exporter.collector.sweeps import HubSweeps, ServerClock
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.snapshot import EntityView, FinishedView, RetainedView
+from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, RetainedView
 
 SWEEP_COMPLETE = "sweep complete"
 SWEEP_FAILED = "sweep failed"
@@ -160,16 +160,12 @@ class HubCollector:
             cadence.ended(started, self._monotonic(), not_before=active.retry_after or 0.0)
             self._publish()
             return active
-        settled = not self._ledger.absent()
-        if settled:
-            self._came_up(active)
+        self._came_up(active)
         finished = await self._attempt(Sweep.FINISHED, self._sweeps.finished)
         failed = finished if isinstance(finished, ApiError) else None
         not_before = failed.retry_after if failed else None
         cadence.ended(started, self._monotonic(), not_before=not_before or 0.0)
         self._records[Sweep.FINISHED].cadence.interval = cadence.interval
-        if not settled:
-            self._came_up(active)
         if isinstance(finished, ApiError):
             self._publish()
         else:
@@ -280,12 +276,10 @@ class HubCollector:
         trouble = Trouble(error.kind.value, error.reason, error.hint)
         self.snapshot = replace(self.snapshot, up=False, trouble=trouble)
 
-    def _came_up(self, at: float) -> None:
-        """Publish the active instances, listed up to *at* by the server's clock."""
+    def _came_up(self, active: ActiveView) -> None:
         if not self.snapshot.up:
             self._log.info(HUB_UP)
-        view = self._ledger.complete_active(at)
-        self.snapshot = replace(self.snapshot, up=True, trouble=None, active=view)
+        self.snapshot = replace(self.snapshot, up=True, trouble=None, active=active)
         self._publish()
 
     def _publish(

@@ -15,7 +15,7 @@ from exporter.api.listing import Listing, Page
 from exporter.api.query import InstanceQuery
 from exporter.api.wire import EntityRow, InstanceRow
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.snapshot import EntityView, FinishedView
+from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView
 from exporter.ledger.status import ACTIVE, TERMINAL
 
 Row = TypeVar("Row", InstanceRow, EntityRow)
@@ -79,17 +79,20 @@ class HubSweeps:
         cost, self._cost = self._cost, SweepCost()
         return cost
 
-    async def active(self) -> float:
+    async def active(self) -> ActiveView:
         """
-        List the active instances; twice, if suspiciously many are absent.
+        List the active instances, then read by id those that the list no longer shows.
 
-        Returns the server's time at the end. What was found is measured later: ids that the list
-        did not show may turn out to be active when they are read.
+        It is listed twice, if suspiciously many are absent. Only what the reads leave out is not
+        active: a list can end early without saying so. Where very many left at once, `finished`
+        looks for them in its list first.
         """
         at, doubtful = await self._list_active()
         if self.ledger.too_many_absent(doubtful=doubtful):
             at, _ = await self._list_active()
-        return at
+        if len(self.ledger.absent()) <= _MANY_ABSENT:
+            await self._read_departed()
+        return self.ledger.complete_active(at)
 
     async def _list_active(self) -> tuple[float, bool]:
         """List once; returns the server's time at the end, and whether the end is doubtful."""
@@ -106,7 +109,7 @@ class HubSweeps:
         return at, listing.is_doubtful
 
     async def finished(self) -> FinishedView:
-        """List what was created and finished lately, then read by id what left the active set."""
+        """List what was created and finished lately, then read by id what is still absent."""
         begin, source = self.ledger.look_back_from()
         absent = self.ledger.absent()
         if len(absent) > _MANY_ABSENT:

@@ -34,10 +34,10 @@ START = 1_795_428_000.0
 TERMINAL = {RuntimeStatus.COMPLETED, RuntimeStatus.FAILED, RuntimeStatus.TERMINATED}
 
 
-def sample(clock: ManualClock) -> tuple[Emulator, TaskHub]:
+def sample(clock: ManualClock, seed: int = 11) -> tuple[Emulator, TaskHub]:
     emulator = sample_emulator(
         clock=clock,
-        seed=11,
+        seed=seed,
         system_key=KEY,
         history=3600.0,
     )
@@ -100,18 +100,21 @@ class TestOneCollection:
 
 
 class TestFinishes:
-    async def test_they_are_counted_as_they_happen(self) -> None:
-        """Over an hour in steps of 20 s, with instances of all lengths, everything is counted."""
+    @pytest.mark.parametrize(
+        ("seed", "steps"),
+        [(11, 90), *(pytest.param(seed, 1000, marks=pytest.mark.nightly) for seed in range(3))],
+    )
+    async def test_they_are_counted_as_they_happen(self, seed: int, steps: int) -> None:
+        """In steps of 20 s, with instances of all lengths, everything is counted."""
         clock = ManualClock(START)
-        emulator, hub = sample(clock)
-        hub.scan_rows = None
+        emulator, hub = sample(clock, seed)
         async with (
             running(emulator) as url,
             collector_of(url, wall=clock.now) as (collector, _),
         ):
             await collector.collect_once()
             before = len(hub.finishes)
-            for _ in range(90):
+            for _ in range(steps):
                 clock.advance(20.0)
                 await collector._make(Sweep.ACTIVE)
             await collector._make(Sweep.CENSUS)
