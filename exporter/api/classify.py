@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import TypeVar
 
 import httpx
 import msgspec
@@ -20,8 +21,11 @@ from exporter.api.errors import (
     HubNotFound,
     HubThrottled,
     HubUnreachable,
+    ListingTruncated,
     ProtocolError,
 )
+
+AnyApiError = TypeVar("AnyApiError", bound=ApiError)
 
 _LONGEST_EXCEPTION_NAME = 120
 
@@ -35,18 +39,44 @@ class Failures:
 
     def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         """Return the error for an answer whose status is not the one asked for."""
-        if status == HTTPStatus.UNAUTHORIZED:
-            return self._denied(status, "401, the key was refused")
-        if status == HTTPStatus.FORBIDDEN:
-            return self._forbidden(body)
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return self._denied(status, body)
         if status == HTTPStatus.NOT_FOUND:
-            return self._not_found()
+            return self._error(
+                HubNotFound,
+                ErrorKind.NOT_FOUND,
+                "404, nothing answers at this address",
+                "check url: the app's root, or a path that ends in /durabletask",
+                status=status,
+            )
         retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"))
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            return self._throttled(retry_after)
+            return self._error(
+                HubThrottled,
+                ErrorKind.THROTTLED,
+                "429, the app is overloaded",
+                "raise intervals, or scale the app out",
+                status=status,
+                retryable=True,
+                retry_after=retry_after,
+            )
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return self._server(status, body, retry_after)
-        return self._unexpected(status, body)
+            return self._error(
+                HubFailed,
+                ErrorKind.SERVER,
+                f"{status}{_exception_type(body)}",
+                "look at the app's own log; its storage may be throttled or unreachable",
+                status=status,
+                retryable=True,
+                retry_after=retry_after,
+            )
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            return self.protocol(
+                f"{status}, a redirect, which is never followed",
+                hint="App Service authentication answers so: exempt /runtime/webhooks from it",
+                status=status,
+            )
+        return self.protocol(f"{status} instead of a result{_exception_type(body)}", status=status)
 
     def of_exception(self, error: Exception, seconds: float) -> ApiError:
         """Return the error for a request that got no whole answer within *seconds*."""
@@ -55,14 +85,12 @@ class Failures:
                 ErrorKind.TIMEOUT,
                 f"no answer within {seconds:g} s",
                 "a starting host holds requests for 30 s; otherwise raise timeouts.request",
-                retryable=True,
             )
         if isinstance(error, httpx.ProxyError):
             return self._unreachable(
                 ErrorKind.PROXY,
                 "the proxy refused the connection",
                 "check proxy, HTTPS_PROXY and NO_PROXY",
-                retryable=True,
             )
         tls = _tls_error(error)
         if tls is not None:
@@ -70,6 +98,7 @@ class Failures:
                 ErrorKind.TLS,
                 f"TLS failed: {getattr(tls, 'verify_message', '') or tls.reason or 'handshake'}",
                 "check the host name in url, tls.ca_file and tls.client_cert_file",
+                retryable=False,
             )
         if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError):
             return self.protocol("the answer ended early or is not HTTP", retryable=True)
@@ -77,33 +106,40 @@ class Failures:
             ErrorKind.CONNECT,
             f"no connection: {str(error) or type(error).__name__}",
             "check the host and port in url, and that the app runs",
-            retryable=True,
         )
 
     def protocol(
         self, message: str, *, hint: str = "", status: int | None = None, retryable: bool = False
     ) -> ProtocolError:
         """Return the error for an answer that is not what was asked for."""
-        return ProtocolError(
+        usual = "check that url leads to the Durable Functions API and nothing rewrites it"
+        return self._error(
+            ProtocolError,
+            ErrorKind.PROTOCOL,
             message,
-            hub=self.hub,
-            operation=self.operation,
-            kind=ErrorKind.PROTOCOL,
-            hint=hint
-            or "check that url leads to the Durable Functions API and nothing rewrites it",
+            hint or usual,
             status=status,
             retryable=retryable,
         )
 
     def too_large(self, limit: int) -> ProtocolError:
         """Return the error for a body over *limit* bytes."""
-        return ProtocolError(
+        return self._error(
+            ProtocolError,
+            ErrorKind.TOO_LARGE,
             f"the answer is larger than {limit} bytes",
-            hub=self.hub,
-            operation=self.operation,
-            kind=ErrorKind.TOO_LARGE,
-            hint="lower page_size, or raise max_response_bytes",
+            "lower page_size, or raise max_response_bytes",
         )
+
+    def truncated(self, message: str) -> ListingTruncated:
+        """Return the error for a list with too many pages."""
+        hint = "raise max_pages, if the hub is that large"
+        return self._error(ListingTruncated, ErrorKind.TOO_LARGE, message, hint)
+
+    def too_slow(self, message: str) -> ListingTruncated:
+        """Return the error for a sweep that missed its deadline."""
+        hint = "raise timeouts.sweep, if the hub is that large"
+        return self._error(ListingTruncated, ErrorKind.TIMEOUT, message, hint)
 
     def dropped_filter(self, parameter: str) -> ProtocolError:
         """Return the error for rows that the filter *parameter* should have left out."""
@@ -112,85 +148,49 @@ class Failures:
             hint="something between exporter and app drops or rewrites query parameters",
         )
 
+    def _denied(self, status: int, body: bytes) -> HubDenied:
+        if status == HTTPStatus.FORBIDDEN and _is_html(body):
+            return self._error(
+                HubDenied,
+                ErrorKind.STOPPED,
+                "403 with an HTML page: the app is stopped, disabled or closed to this address",
+                "start the app, or let this address through its access restrictions",
+                status=status,
+            )
+        wrong = "refused" if status == HTTPStatus.UNAUTHORIZED else "of the wrong kind"
+        return self._error(
+            HubDenied,
+            ErrorKind.AUTH,
+            f"{status}, the key is {wrong}",
+            "key or key_file must hold the system key durabletask_extension of this app",
+            status=status,
+        )
+
     def _unreachable(
-        self, kind: ErrorKind, message: str, hint: str, *, retryable: bool = False
+        self, kind: ErrorKind, message: str, hint: str, *, retryable: bool = True
     ) -> HubUnreachable:
-        return HubUnreachable(
+        return self._error(HubUnreachable, kind, message, hint, retryable=retryable)
+
+    def _error(
+        self,
+        error: type[AnyApiError],
+        kind: ErrorKind,
+        message: str,
+        hint: str,
+        *,
+        status: int | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> AnyApiError:
+        return error(
             message,
             hub=self.hub,
             operation=self.operation,
             kind=kind,
             hint=hint,
+            status=status,
             retryable=retryable,
-        )
-
-    def _denied(self, status: int, message: str) -> HubDenied:
-        return HubDenied(
-            message,
-            hub=self.hub,
-            operation=self.operation,
-            kind=ErrorKind.AUTH,
-            hint="key or key_file must hold the system key durabletask_extension of this app",
-            status=status,
-        )
-
-    def _forbidden(self, body: bytes) -> HubDenied:
-        if not _is_html(body):
-            return self._denied(HTTPStatus.FORBIDDEN, "403, the key is of the wrong kind")
-        return HubDenied(
-            "403 with an HTML page: the app is stopped, disabled or closed to this address",
-            hub=self.hub,
-            operation=self.operation,
-            kind=ErrorKind.STOPPED,
-            hint="start the app, or let this address through its access restrictions",
-            status=HTTPStatus.FORBIDDEN,
-        )
-
-    def _not_found(self) -> HubNotFound:
-        return HubNotFound(
-            "404, nothing answers at this address",
-            hub=self.hub,
-            operation=self.operation,
-            kind=ErrorKind.NOT_FOUND,
-            hint="check url: the app's root, or a path that ends in /durabletask",
-            status=HTTPStatus.NOT_FOUND,
-        )
-
-    def _throttled(self, retry_after: float | None) -> HubThrottled:
-        return HubThrottled(
-            "429, the app is overloaded",
-            hub=self.hub,
-            operation=self.operation,
-            kind=ErrorKind.THROTTLED,
-            hint="raise intervals, or scale the app out",
-            status=HTTPStatus.TOO_MANY_REQUESTS,
-            retryable=True,
             retry_after=retry_after,
-        )
-
-    def _server(self, status: int, body: bytes, retry_after: float | None) -> HubFailed:
-        exception = _exception_type(body)
-        return HubFailed(
-            f"{status}{f', {exception}' if exception else ''}",
-            hub=self.hub,
-            operation=self.operation,
-            kind=ErrorKind.SERVER,
-            hint="look at the app's own log; its storage may be throttled or unreachable",
-            status=status,
-            retryable=True,
-            retry_after=retry_after,
-        )
-
-    def _unexpected(self, status: int, body: bytes) -> ProtocolError:
-        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            return self.protocol(
-                f"{status}, a redirect, which is never followed",
-                hint="App Service authentication answers so: exempt /runtime/webhooks from it",
-                status=status,
-            )
-        exception = _exception_type(body)
-        return self.protocol(
-            f"{status} instead of a result{f', {exception}' if exception else ''}", status=status
         )
 
 
@@ -238,8 +238,9 @@ class _ErrorObject(msgspec.Struct, rename="pascal"):
 
 
 def _exception_type(body: bytes) -> str:
-    """Return the class of an error object (reference 1.7); its message may hold data."""
+    """Return the class of an error object (reference 1.7) to add; its message may hold data."""
     try:
-        return msgspec.json.decode(body, type=_ErrorObject).exception_type[:_LONGEST_EXCEPTION_NAME]
+        name = msgspec.json.decode(body, type=_ErrorObject).exception_type
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
+    return f", {name[:_LONGEST_EXCEPTION_NAME]}" if name else ""

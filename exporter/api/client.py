@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from exporter.api.classify import Failures, parse_http_date
-from exporter.api.errors import ApiError, ErrorKind, HubDenied, ListingTruncated
+from exporter.api.errors import ApiError, HubDenied, ListingTruncated
 from exporter.api.keys import KeySource
 from exporter.api.listing import Listing, Page
 from exporter.api.query import HubAddress, InstanceQuery, encode_id
@@ -169,14 +169,9 @@ class HubClient:
             return await self._request(operation, url, token, page_of)
 
         def truncated(message: str) -> ListingTruncated:
-            self.telemetry.errors[operation, ErrorKind.TOO_LARGE] += 1
-            return ListingTruncated(
-                message,
-                hub=self.hub,
-                operation=operation,
-                kind=ErrorKind.TOO_LARGE,
-                hint="raise max_pages, if the hub is that large",
-            )
+            error = Failures(self.hub, operation).truncated(message)
+            self.telemetry.errors[operation, error.kind] += 1
+            return error
 
         return Listing(fetch, id_of, max_pages=self._limits.max_pages, truncated=truncated)
 

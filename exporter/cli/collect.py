@@ -22,20 +22,11 @@ from exporter.cli.terminal import console
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import open_collector
 from exporter.collector.snapshot import HubSnapshot
-from exporter.ledger.status import RuntimeStatus
+from exporter.ledger.status import USUAL
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.exposition import Format, render
 from exporter.metrics.exposition import collect as gather
 from exporter.settings import Settings
-
-_COLUMNS = (
-    RuntimeStatus.PENDING,
-    RuntimeStatus.RUNNING,
-    RuntimeStatus.SUSPENDED,
-    RuntimeStatus.COMPLETED,
-    RuntimeStatus.FAILED,
-    RuntimeStatus.TERMINATED,
-)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -112,7 +103,7 @@ def _print_tables(snapshots: Sequence[HubSnapshot]) -> None:
 def _table(snapshot: HubSnapshot) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("orchestrator")
-    for heading in (*_COLUMNS, "over limit", "failed 24h"):
+    for heading in (*USUAL, "over limit", "failed 24h"):
         table.add_column(heading, justify="right")
     for label in sorted(snapshot.accounts.orchestrators):
         table.add_row(escape(label), *_cells(snapshot, label))
@@ -128,7 +119,7 @@ def _cells(snapshot: HubSnapshot, label: str) -> list[str]:
     over = snapshot.active.over_limit if snapshot.active else {}
     ratio = snapshot.finished.failure_ratio.get((label, "24h")) if snapshot.finished else None
     counts = [
-        str(active.get((label, status), retained.get((label, status), 0))) for status in _COLUMNS
+        str(active.get((label, status), retained.get((label, status), 0))) for status in USUAL
     ]
     beyond = sum(count for (name, _), count in over.items() if name == label)
     return [*counts, str(beyond), "-" if ratio is None else f"{ratio:.1%}"]

@@ -10,8 +10,9 @@ from typing import TypeVar
 import anyio
 import structlog
 
+from exporter.api.classify import Failures
 from exporter.api.client import LIST_ENTITIES, LIST_INSTANCES, HubClient
-from exporter.api.errors import ApiError, ErrorKind, ListingTruncated
+from exporter.api.errors import ApiError, ListingTruncated
 from exporter.collector.records import SweepRecord, use_of
 from exporter.collector.schedule import Cadence, pause_after
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep, SweepResult, Trouble
@@ -247,14 +248,11 @@ class HubCollector:
 
     def _too_slow(self, sweep: Sweep) -> ListingTruncated:
         operation = LIST_ENTITIES if sweep is Sweep.ENTITIES else LIST_INSTANCES
-        self._telemetry.errors[operation, ErrorKind.TIMEOUT] += 1
-        return ListingTruncated(
-            f"the sweep {sweep.value} was not done within {self._plan.sweep_timeout:g} s",
-            hub=self._plan.identity.name,
-            operation=operation,
-            kind=ErrorKind.TIMEOUT,
-            hint="raise timeouts.sweep, if the hub is that large",
+        error = Failures(self._plan.identity.name, operation).too_slow(
+            f"the sweep {sweep.value} was not done within {self._plan.sweep_timeout:g} s"
         )
+        self._telemetry.errors[operation, error.kind] += 1
+        return error
 
     def _count_reading(self, sweep: Sweep) -> None:
         cost = self._sweeps.take_cost()

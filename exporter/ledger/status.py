@@ -31,6 +31,15 @@ TERMINAL = (
     RuntimeStatus.TERMINATED,
     RuntimeStatus.CANCELED,
 )
+# Those that people look for; the others come only on some backends, or for a moment.
+USUAL = (
+    RuntimeStatus.PENDING,
+    RuntimeStatus.RUNNING,
+    RuntimeStatus.SUSPENDED,
+    RuntimeStatus.COMPLETED,
+    RuntimeStatus.FAILED,
+    RuntimeStatus.TERMINATED,
+)
 
 _BY_SPELLING: dict[object, RuntimeStatus] = {status.value: status for status in RuntimeStatus}
 

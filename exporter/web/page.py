@@ -10,16 +10,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from exporter import __version__
 from exporter.collector.snapshot import HubSnapshot, Sweep, Trouble
-from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
+from exporter.ledger.status import ACTIVE, TERMINAL, USUAL, RuntimeStatus
 
-_COLUMNS = (
-    RuntimeStatus.PENDING,
-    RuntimeStatus.RUNNING,
-    RuntimeStatus.SUSPENDED,
-    RuntimeStatus.COMPLETED,
-    RuntimeStatus.FAILED,
-    RuntimeStatus.TERMINATED,
-)
 _WINDOW = "1h"
 NOT_KNOWN = "\N{EN DASH}"
 
@@ -60,7 +52,7 @@ def status_page(snapshots: Sequence[HubSnapshot], now: float) -> str:
     return _pages.get_template("status.html").render(
         version=__version__,
         now=datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        columns=[str(column) for column in _COLUMNS],
+        columns=[str(column) for column in USUAL],
         window=_WINDOW,
         hubs=[_panel(snapshot, now) for snapshot in snapshots],
     )
@@ -101,7 +93,7 @@ def _line(snapshot: HubSnapshot, label: str, now: float) -> OrchestratorLine:
     over = active.over_limit.items() if active else ()
     return OrchestratorLine(
         name=label,
-        counts=tuple(_count(snapshot, label, status, now) for status in _COLUMNS),
+        counts=tuple(_count(snapshot, label, status, now) for status in USUAL),
         over_limit=sum(count for (name, _), count in over if name == label),
         failure_ratio=NOT_KNOWN if ratio is None else f"{ratio:.1%}",
     )

@@ -13,6 +13,7 @@ import pytest
 from exporter import __version__
 from exporter.cli.exit_codes import MEANINGS
 from exporter.emulator import Fault, FaultKind, RuntimeStatus, running, truth
+from exporter.ledger.status import USUAL
 from exporter.metrics import reference
 from tests.cli.process import KEY, frozen_emulator, run, serving
 
@@ -86,7 +87,7 @@ class TestCheck:
             outcome = await run("check", environ=environ)
         assert outcome.code == 1
         lines = outcome.out
-        assert "nokey: key: 401" in lines
+        assert "nokey: key: 401, the key is refused" in lines
         assert "key_file must hold the system key" in lines
         assert "nobody: connection: no connection" in lines
         assert "noname: host name: no-such-host.invalid has no address" in lines
@@ -116,14 +117,7 @@ class TestCollect:
             if line and not line.startswith("@")
         }
         assert outcome.code == 0
-        statuses = (
-            RuntimeStatus.PENDING,
-            RuntimeStatus.RUNNING,
-            RuntimeStatus.SUSPENDED,
-            RuntimeStatus.COMPLETED,
-            RuntimeStatus.FAILED,
-            RuntimeStatus.TERMINATED,
-        )
+        statuses = [RuntimeStatus(status) for status in USUAL]
         for name in {name for name, _ in told}:
             counts = [str(told.get((name, status), 0)) for status in statuses]
             assert shown[name][:6] == counts
