@@ -1,0 +1,51 @@
+"""What is installed is whole."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+from exporter import __version__
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_the_command(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob(f"durable_functions_exporter-{__version__}-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
+        commands = archive.read(entry_points).decode()
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "exporter").rglob("*")
+        if path.is_file() and path.suffix in (".py", ".html", ".typed")
+    }
+    assert files <= names
+    assert "durable-exporter = exporter.cli.main:main" in commands
+
+
+def test_the_locks_name_hashes_and_no_host() -> None:
+    for path in ROOT.glob("requirements*.lock"):
+        text = path.read_text(encoding="utf-8")
+        assert "://" not in text
+        assert len(re.findall(r"^[a-z0-9-]+==", text, re.MULTILINE)) == len(
+            re.findall(r"==[^\n]*\\\n    --hash=sha256:", text)
+        )
+
+
+def test_every_direct_dependency_is_locked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for requirement in project["dependencies"]:
+        name = re.split(r"[\[<>=]", requirement)[0]
+        assert f"\n{name}==" in f"\n{locked}"
