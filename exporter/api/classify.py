@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -104,7 +106,7 @@ class Failures:
             return self.protocol("the answer ended early or is not HTTP", retryable=True)
         return self._unreachable(
             ErrorKind.CONNECT,
-            f"no connection: {str(error) or type(error).__name__}",
+            f"no connection: {_os_reason(error) or type(error).__name__}",
             "check the host and port in url, and that the app runs",
         )
 
@@ -219,6 +221,19 @@ def parse_http_date(text: str | None) -> float | None:
         return moment.timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def _os_reason(error: BaseException | None) -> str:
+    """Return what the system says of a failed connection, which libraries wrap several times."""
+    while error is not None:
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, socket.gaierror):
+            return error.strerror or "the name has no address"
+        if isinstance(error, OSError) and error.errno:
+            return os.strerror(error.errno)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:

@@ -120,7 +120,11 @@ def _with_settings(
     shortcuts = {setting: getattr(options, setting) for setting in _SHORTCUTS}
     overrides = {setting: value for setting, value in shortcuts.items() if value is not None}
     settings = load_settings(environ, {**overrides, **dict(options.set)})
-    set_up_logging(settings.log_level, settings.log_format)
+    is_daemon = work is _serve
+    asked_for = "log_level" in settings.model_fields_set
+    # What the other commands print says what went wrong; their log would say it twice.
+    level = settings.log_level if is_daemon or asked_for else "error"
+    set_up_logging(level, settings.log_format)
     return work(options, settings)
 
 

@@ -275,6 +275,7 @@ class TestErrors:
             error = await failure(client)
         assert isinstance(error, HubUnreachable)
         assert error.kind is ErrorKind.CONNECT
+        assert error.reason == "no connection: Connection refused"
 
     async def test_a_name_without_an_address_is_a_failed_connection(self) -> None:
         async with client_of("http://no-such-host.invalid/durabletask") as client:

@@ -89,7 +89,7 @@ class TestCheck:
         lines = outcome.out
         assert "nokey: key: 401, the key is refused" in lines
         assert "key_file must hold the system key" in lines
-        assert "nobody: connection: no connection" in lines
+        assert "nobody: connection: no connection: Connection refused" in lines
         assert "noname: host name: no-such-host.invalid has no address" in lines
         assert "wrongpath: listing: 404" in lines
         assert "4 of 5 hubs failed" in lines
@@ -158,6 +158,7 @@ class TestCollect:
         assert "hub orders: listInstances: 401" in outcome.err
         assert "to fix it: " in outcome.err
         assert "Traceback" not in outcome.err
+        assert len(outcome.err.splitlines()) == 1
 
 
 class TestOthers:
