@@ -32,11 +32,6 @@ class Page(Generic[Row]):
     seconds: float
     size: int
 
-    @property
-    def asked_at(self) -> float | None:
-        """The server's clock when the request was sent, never late, early by up to a second."""
-        return None if self.date is None else self.date - self.seconds
-
 
 class Listing(Generic[Row]):
     """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from statistics import median_low
 from typing import TypeVar
 
 import anyio
@@ -23,6 +25,7 @@ Row = TypeVar("Row", InstanceRow, EntityRow)
 _CONCURRENT_READS = 4
 _READ_FAILURES_BEFORE_GIVING_UP = 3
 _MANY_ABSENT = 100
+_ANSWERS_THAT_TELL_THE_SKEW = 5
 
 
 @dataclass(slots=True)
@@ -33,27 +36,32 @@ class SweepCost:
     rows: int = 0
 
 
-@dataclass(slots=True)
 class ServerClock:
-    """The server's clock, as far as its answers tell; *wall* is the exporter's own."""
+    """
+    The server's clock, as far as its answers tell; *wall* is the exporter's own.
 
-    wall: Callable[[], float]
-    skew: float | None = None
+    The skew is the middle one of the last few answers: one wrong `Date`, as a proxy may send, must
+    not move the horizon of the accounts.
+    """
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._skews: deque[float] = deque(maxlen=_ANSWERS_THAT_TELL_THE_SKEW)
+
+    @property
+    def skew(self) -> float | None:
+        """The server's clock less the exporter's, in seconds; None before the first answer."""
+        return median_low(self._skews) if self._skews else None
 
     def now(self) -> float:
-        """Return the server's time."""
-        return self.wall() + (self.skew or 0.0)
+        """Return the server's time, early by up to a second."""
+        return self._wall() + (self.skew or 0.0)
 
     def note(self, page: Page[InstanceRow] | Page[EntityRow]) -> float:
-        """Learn from a page, and return the server's time when it was answered."""
-        if page.date is None:
-            return self.now()
-        self.skew = page.date - self.wall()
-        return page.date
-
-    def asked_at(self, page: Page[InstanceRow]) -> float:
-        """Return the server's time when *page* was asked for: never late."""
-        return page.asked_at if page.asked_at is not None else self.now() - page.seconds
+        """Learn from a page, and return the server's time when it came."""
+        if page.date is not None:
+            self._skews.append(page.date - self._wall())
+        return self.now()
 
 
 @dataclass(slots=True)
@@ -103,7 +111,7 @@ class HubSweeps:
             async for page in pages:
                 at = self.clock.note(page)
                 if not begun:
-                    self.ledger.begin_active(self.clock.asked_at(page))
+                    self.ledger.begin_active(at - page.seconds)
                     begun = True
                 self.ledger.see_active(page.rows, at)
         return at, listing.is_doubtful
