@@ -3,13 +3,20 @@
 import re
 
 from exporter.emulator.clock import Clock
-from exporter.emulator.errors import ConnectionUnknown, StorageRefused
-from exporter.emulator.hub import TaskHub
-from exporter.emulator.keys import Keys
-from exporter.emulator.parameters import Parameters
+from exporter.emulator.errors import (
+    ApiError,
+    ConnectionUnknown,
+    HubNameInvalid,
+    StorageRefused,
+)
+from exporter.emulator.http.keys import Keys
+from exporter.emulator.http.parameters import Parameters
+from exporter.emulator.task_hub import TaskHub
+from exporter.emulator.version import ExtensionVersion
 
 # What Azure Storage can make tables, queues and containers of.
 _HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}", re.ASCII)
+_TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
 
 
 class Emulator:
@@ -26,11 +33,13 @@ class Emulator:
         clock: Clock,
         keys: Keys | None = None,
         connection: str = "Storage",
+        version: ExtensionVersion = ExtensionVersion.V3,
     ) -> None:
         if not hubs:
             raise ValueError("An app has at least one task hub of its own")
         self.clock = clock
         self.keys = keys or Keys()
+        self.version = version
         self.hubs: dict[str, TaskHub] = {hub.name.lower(): hub for hub in hubs}
         self._own = hubs[0]
         self._connection = connection
@@ -44,14 +53,33 @@ class Emulator:
         """
         Return the hub that a request names, creating it if need be.
 
-        Raises `ConnectionUnknown` or `StorageRefused` where the real one cannot reach the storage.
+        Raises `ConnectionUnknown`, `HubNameInvalid` or `StorageRefused` where the real one cannot
+        reach the storage.
         """
         connection = parameters.text("connection")
         if connection and connection.lower() != self._connection.lower():
             raise ConnectionUnknown(connection)
-        return self.find_hub(parameters) or self._create(parameters.text("taskHub") or "")
+        name = parameters.text("taskHub") or ""
+        hub = self.find_hub(parameters) or self._create(name)
+        # To v2 only the app's own hub is the same in any letter case.
+        if self.version is ExtensionVersion.V2 and hub is not self._own and hub.name != name:
+            raise StorageRefused("Not Found")
+        return hub
 
     def _create(self, name: str) -> TaskHub:
         if not _HUB_NAME.fullmatch(name):
-            raise StorageRefused
+            raise _refusal(name, self.version)
         return self.hubs.setdefault(name.lower(), TaskHub(name, self.clock))
+
+
+def _refusal(name: str, version: ExtensionVersion) -> ApiError:
+    if version is ExtensionVersion.V3:
+        return StorageRefused()
+    if not _TABLE_NAME.fullmatch(name):
+        return HubNameInvalid(
+            "Invalid table name. Check MSDN for more information about valid table naming."
+        )
+    return HubNameInvalid(
+        "Invalid container name length. "
+        "The container name must be between 3 and 63 characters long."
+    )

@@ -19,6 +19,33 @@ class ArgumentInvalid(ApiError):
     )
 
 
+class PageSizeInvalid(ArgumentInvalid):
+    """A page of no rows, which the tables' client library of v2 does not ask for."""
+
+    stack_trace = (
+        "   at Microsoft.WindowsAzure.Storage.Table.TableQuery`1.set_TakeCount(Nullable`1 value)"
+    )
+
+    def __init__(self) -> None:
+        super().__init__("Take count must be positive and greater than 0.")
+
+
+class PageSizeNegative(ArgumentInvalid):
+    """A page of less than no rows, for which v2 cannot make a list."""
+
+    exception_type = "System.ArgumentOutOfRangeException"
+    stack_trace = "   at System.Collections.Generic.List`1..ctor(Int32 capacity)"
+
+    def __init__(self) -> None:
+        super().__init__("Non-negative number required. (Parameter 'capacity')")
+
+
+class HubNameInvalid(ArgumentInvalid):
+    """A hub name of which no table or container can be made, as v2 finds out by itself."""
+
+    stack_trace = "   at Microsoft.WindowsAzure.Storage.NameValidator.ValidateTableName()"
+
+
 class BasePathIncomplete(ApiError):
     """The base path was asked for without anything behind it, not even a slash."""
 
@@ -41,6 +68,19 @@ class ConnectionUnknown(ApiError):
         super().__init__(f"Unable to resolve the Azure Storage connection named '{connection}'.")
 
 
+class TokenUnreadable(ApiError):
+    """A continuation token is not what v2 wrote."""
+
+    exception_type = "System.FormatException"
+    stack_trace = "   at System.Convert.FromBase64String(String s)"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The input is not a valid Base-64 string as it contains a non-base 64 character, more "
+            "than two padding characters, or an illegal character among the padding characters."
+        )
+
+
 class StorageRefused(ApiError):
     """Azure Storage rejects the request: a negative page size, an illegal hub name."""
 
@@ -49,5 +89,7 @@ class StorageRefused(ApiError):
         "   at DurableTask.AzureStorage.Storage.ClientResponseExtensions.DecorateFailure()"
     )
 
-    def __init__(self) -> None:
-        super().__init__("An error occurred while communicating with Azure Storage")
+    def __init__(
+        self, message: str = "An error occurred while communicating with Azure Storage"
+    ) -> None:
+        super().__init__(message)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from exporter.emulator.routes import Operation
+from exporter.emulator.operations import Operation
 
 
 class FaultKind(StrEnum):

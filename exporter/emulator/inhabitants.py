@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from random import Random
 
-from exporter.emulator.instances import Entity, QueuedRequest
 from exporter.emulator.json_text import JsonValue
 from exporter.emulator.lives import Change
 from exporter.emulator.orchestrations import LOCK_HOLDER, LOCKED_KEY
+from exporter.emulator.storage.rows import Entity, QueuedRequest
 
 _COUNTERS = ("orders", "payments", "refunds", "visits")
 _CARTS = 48

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from exporter.emulator import history
-from exporter.emulator.history import Event
-from exporter.emulator.instances import Instance, Row, RuntimeStatus
 from exporter.emulator.json_text import JsonValue, compact
+from exporter.emulator.storage import history
+from exporter.emulator.storage.history import Event
+from exporter.emulator.storage.rows import Instance, Row, RuntimeStatus
 from exporter.emulator.times import precise
 
 # What an orchestrator needs for one turn.

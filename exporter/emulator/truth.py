@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.emulator.hub import TaskHub
-from exporter.emulator.instances import RuntimeStatus
+from exporter.emulator.storage.rows import RuntimeStatus
+from exporter.emulator.task_hub import TaskHub
 
 Pair = tuple[str, RuntimeStatus]
 

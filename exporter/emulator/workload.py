@@ -13,9 +13,7 @@ from heapq import heappop, heappush
 from itertools import count
 from random import Random
 
-from exporter.emulator.hub import TaskHub
 from exporter.emulator.inhabitants import Carts, Counters, Inventory
-from exporter.emulator.instances import Row
 from exporter.emulator.orchestrations import (
     HOUR,
     MINUTE,
@@ -30,6 +28,8 @@ from exporter.emulator.orchestrations import (
     stuck_transfer,
     suspended_report,
 )
+from exporter.emulator.storage.rows import Row
+from exporter.emulator.task_hub import TaskHub
 
 DAY = 24 * HOUR
 # How much of the present rate the past had, so that a fresh population is not a big one.

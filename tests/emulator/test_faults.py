@@ -3,7 +3,7 @@ import json
 import httpx
 import pytest
 
-from exporter.emulator import Fault, FaultKind, Operation, TaskHub
+from exporter.emulator import Emulator, ExtensionVersion, Fault, FaultKind, Operation, TaskHub
 from exporter.emulator.faults import Faults
 from tests.emulator.rows import instance
 
@@ -131,6 +131,14 @@ class TestTokens:
         answers = [await web_hook.get("instances") for _ in range(3)]
         assert len({answer.headers[TOKEN] for answer in answers}) == 3
         assert all(answer.json() == [] for answer in answers)
+
+    async def test_they_are_of_the_version(
+        self, web_hook: httpx.AsyncClient, emulator: Emulator, hub: TaskHub
+    ) -> None:
+        emulator.version = ExtensionVersion.V2
+        hub.faults.set(Fault(kind=FaultKind.ENDLESS_TOKEN, times=1))
+        token = (await web_hook.get("instances")).headers[TOKEN]
+        assert (await web_hook.get("instances", headers={TOKEN: token})).json() == []
 
     async def test_repeated_ones_are_the_same(
         self, web_hook: httpx.AsyncClient, hub: TaskHub

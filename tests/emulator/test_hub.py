@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 
 from exporter.emulator import Entity, ManualClock, RuntimeStatus, TaskHub
 from exporter.emulator.errors import StorageRefused
-from exporter.emulator.parameters import EntityQuery, InstanceQuery
-from exporter.emulator.tokens import decode, encode, partition_key
+from exporter.emulator.http.tokens import decode, encode
+from exporter.emulator.storage.partition import partition_key
+from exporter.emulator.storage.queries import EntityQuery, InstanceQuery
 from tests.emulator.conftest import NOW
 from tests.emulator.rows import instance
 

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from exporter.emulator import times
 from exporter.emulator.errors import ArgumentInvalid
-from exporter.emulator.parameters import InstanceQuery, Parameters, entity_query, instance_query
+from exporter.emulator.http.parameters import Parameters, entity_query, instance_query
+from exporter.emulator.storage.queries import InstanceQuery
 
 NOW = 1_800_000_000.75  # 2027-01-15T08:00:00.75Z
 MIDNIGHT = 1_799_971_200.0
@@ -36,6 +37,8 @@ class TestParameters:
             ("2147483647", 2147483647),
             ("2147483648", 100),
             ("99999999999", 100),
+            ("9" * 5000, 100),
+            ("0" * 5000 + "7", 7),
             ("1.5", 100),
             ("1_0", 100),
             ("٣", 100),
@@ -79,6 +82,7 @@ class TestParameters:
             ("runtimeStatus=3", {"Failed"}),
             ("runtimeStatus=7", {"Suspended"}),
             ("runtimeStatus=99", {"99"}),
+            ("runtimeStatus=99999999999", None),
         ],
     )
     def test_what_is_no_status_is_dropped(self, query: str, statuses: set[str] | None) -> None:

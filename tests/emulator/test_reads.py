@@ -1,8 +1,17 @@
 import httpx
 import pytest
 
-from exporter.emulator import Emulator, Entity, Instance, ManualClock, RuntimeStatus, TaskHub
-from exporter.emulator import history as events
+from exporter.emulator import (
+    Emulator,
+    Entity,
+    ExtensionVersion,
+    Instance,
+    ManualClock,
+    RuntimeStatus,
+    TaskHub,
+)
+from exporter.emulator.http import tokens
+from exporter.emulator.storage import history as events
 from tests.emulator.conftest import NOW
 from tests.emulator.rows import instance
 
@@ -80,6 +89,15 @@ class TestListingInstances:
         assert [row["instanceId"] for row in first.json() + second.json()] == ["a", "b", "c"]
         assert TOKEN not in second.headers
 
+    async def test_of_two_tokens_the_first_counts(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub
+    ) -> None:
+        for instance_id in "abc":
+            hub.put(instance(instance_id))
+        headers = [(TOKEN, tokens.encode(key).strip()) for key in "cb"]
+        answer = await web_hook.get("instances", headers=headers)
+        assert [row["instanceId"] for row in answer.json()] == ["c"]
+
     async def test_the_date_is_of_the_hubs_clock(
         self, web_hook: httpx.AsyncClient, clock: ManualClock
     ) -> None:
@@ -135,6 +153,31 @@ class TestInstanceStatus:
     async def test_ids_are_decoded_twice(
         self, web_hook: httpx.AsyncClient, hub: TaskHub, instance_id: str, path: str
     ) -> None:
+        hub.put(instance(instance_id))
+        url = httpx.URL(f"{web_hook.base_url}instances/{path}")
+        assert (await web_hook.get(url)).json()["instanceId"] == instance_id
+
+    @pytest.mark.parametrize(
+        ("instance_id", "path"),
+        [
+            ("a b", "a%20b"),
+            ("a+b", "a+b"),
+            ("a+b", "a%2Bb"),
+            ("a%2Fb", "a%2Fb"),
+            ("a%2Fb", "a%252Fb"),
+            ("seq-1", "seq%252D1"),
+            ("a%e", "a%25e"),
+        ],
+    )
+    async def test_v2_leaves_pluses_and_encoded_slashes_in_ids(
+        self,
+        web_hook: httpx.AsyncClient,
+        emulator: Emulator,
+        hub: TaskHub,
+        instance_id: str,
+        path: str,
+    ) -> None:
+        emulator.version = ExtensionVersion.V2
         hub.put(instance(instance_id))
         url = httpx.URL(f"{web_hook.base_url}instances/{path}")
         assert (await web_hook.get(url)).json()["instanceId"] == instance_id
@@ -227,6 +270,30 @@ class TestHubs:
         answer = await web_hook.get("instances", params={"taskHub": name})
         kind = "DurableTask.AzureStorage.Storage.DurableTaskStorageException"
         assert (answer.status_code, answer.json()["ExceptionType"]) == (500, kind)
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("no-such-hub", "Invalid table name."),
+            ("1hub", "Invalid table name."),
+            ("h" * 60, "Invalid container name length."),
+        ],
+    )
+    async def test_v2_checks_names_by_itself(
+        self, web_hook: httpx.AsyncClient, emulator: Emulator, name: str, message: str
+    ) -> None:
+        emulator.version = ExtensionVersion.V2
+        answer = await web_hook.get("instances", params={"taskHub": name})
+        assert answer.status_code == 400
+        assert answer.json()["ExceptionMessage"].startswith(message)
+
+    async def test_v2_knows_only_its_own_hub_in_any_letter_case(
+        self, web_hook: httpx.AsyncClient, emulator: Emulator
+    ) -> None:
+        emulator.version = ExtensionVersion.V2
+        names = ("ordersHUB", "Other", "other", "Other")
+        answers = [await web_hook.get("instances", params={"taskHub": name}) for name in names]
+        assert [answer.status_code for answer in answers] == [200, 200, 500, 200]
 
 
 class TestRoutes:

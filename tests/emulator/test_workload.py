@@ -16,8 +16,8 @@ from exporter.emulator import (
     sample_emulator,
     truth,
 )
-from exporter.emulator.instances import Row
-from exporter.emulator.parameters import InstanceQuery
+from exporter.emulator.storage.queries import InstanceQuery
+from exporter.emulator.storage.rows import Row
 from tests.emulator.conftest import NOW
 from tests.emulator.rows import instance
 

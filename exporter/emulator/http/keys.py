@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from exporter.emulator.parameters import Parameters
+from exporter.emulator.http.parameters import Parameters
 
 HEADER = "x-functions-key"
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from exporter.emulator.clock import Clock
 from exporter.emulator.emulator import Emulator
-from exporter.emulator.hub import TaskHub
-from exporter.emulator.keys import Keys
+from exporter.emulator.http.keys import Keys
+from exporter.emulator.task_hub import TaskHub
 from exporter.emulator.workload import DAY, Workload
 
 DEFAULT_RATE = 0.5

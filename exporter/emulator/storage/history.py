@@ -31,6 +31,7 @@ class EventKind(StrEnum):
     TIMER_FIRED = "TimerFired"
     EVENT_SENT = "EventSent"
     EVENT_RAISED = "EventRaised"
+    GENERIC_EVENT = "GenericEvent"
 
 
 _SCHEDULING = frozenset((EventKind.TASK_SCHEDULED, EventKind.SUB_ORCHESTRATION_CREATED))
@@ -148,6 +149,11 @@ def event_sent(at: float, target: str, name: str, message: str) -> Event:
     return Event(EventKind.EVENT_SENT, at, fields)
 
 
+def generic_event(at: float, data: str | None) -> Event:
+    """Say something about the run itself; a rewind leaves these where it took events out."""
+    return Event(EventKind.GENERIC_EVENT, at, {"Data": data})
+
+
 def shown(events: Sequence[Event], *, inputs: bool, results: bool) -> list[dict[str, JsonValue]]:
     """Return the events as the API shows them: results merged with what they answer."""
     scheduled = {event.task: event for event in events if event.kind in _SCHEDULING}
@@ -162,9 +168,11 @@ def shown(events: Sequence[Event], *, inputs: bool, results: bool) -> list[dict[
 def _fields(
     event: Event, cause: Event | None, *, inputs: bool, results: bool
 ) -> Iterator[tuple[str, JsonValue]]:
-    hidden = {"FunctionName"}
+    hidden = {"FunctionName", "Data"}
     hidden |= set() if inputs else {"Input"}
     hidden |= set() if results else {"Result"}
+    if "Data" in event.fields:  # the one field that comes first
+        yield "Data", event.fields["Data"]
     yield "EventType", event.kind.value
     yield from ((name, value) for name, value in event.fields.items() if name not in hidden)
     yield "Timestamp", precise(event.timestamp)

@@ -7,9 +7,9 @@ import anyio
 from anyio.lowlevel import checkpoint
 from starlette.types import Receive, Scope, Send
 
-from exporter.emulator import tokens
 from exporter.emulator.faults import Fault, FaultKind
-from exporter.emulator.messages import Answer, Base
+from exporter.emulator.http import tokens
+from exporter.emulator.http.messages import Answer, Base
 
 # Where the server puts the function that closes the connection of a request.
 CLOSE_CONNECTION = "close_connection"

@@ -1,16 +1,15 @@
 """Query parameters, read as leniently as the real API does: what it cannot parse, it ignores."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from exporter.emulator import times
 from exporter.emulator.errors import ArgumentInvalid
-from exporter.emulator.instances import RuntimeStatus
+from exporter.emulator.storage.queries import DEFAULT_TOP, EntityQuery, InstanceQuery
+from exporter.emulator.storage.rows import RuntimeStatus
 
-DEFAULT_TOP = 100
-
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+# Longer ones do not fit into 32 bits, and some not into Python's patience.
+_INTEGER = re.compile(r"(?P<sign>[+-]?)0*(?P<digits>\d{1,10})", re.ASCII)
 _BY_NUMBER = dict(enumerate(RuntimeStatus))
 _NAMES = frozenset(RuntimeStatus)
 _UNKNOWN = -1
@@ -38,7 +37,7 @@ class Parameters:
     def integer(self, name: str, *, default: int) -> int:
         """Return a whole number of 32 bits; anything else is the default."""
         number = _integer(self.text(name) or "")
-        return default if number is None or not -(2**31) <= number < 2**31 else number
+        return default if number is None else number
 
     def time(self, name: str, now: float) -> float | None:
         """Return a time, `None` if it is absent or unreadable."""
@@ -48,8 +47,8 @@ class Parameters:
         """
         Return the statuses to filter by, `None` if no item of the list is one.
 
-        Names count in their exact case, and so do their numbers; a number without a name is kept
-        and matches nothing. `Unknown` raises `ArgumentInvalid`.
+        Names count in their exact case, and so do their numbers; a number of 32 bits without a name
+        is kept and matches nothing. `Unknown` raises `ArgumentInvalid`.
         """
         items = (item.strip() for item in (self.text(name) or "").split(","))
         return frozenset(status for item in items if (status := _status(item))) or None
@@ -60,44 +59,6 @@ class Parameters:
         copy = Parameters("")
         copy._values = {n: v for n, v in self._values.items() if n not in dropped}
         return copy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceQuery:
-    """What `GET instances` was asked for; `None` stands for no condition."""
-
-    created_from: float | None = None
-    created_to: float | None = None
-    statuses: frozenset[str] | None = None
-    id_prefix: str | None = None
-    top: int = DEFAULT_TOP
-    show_input: bool = True
-
-    @property
-    def filtered(self) -> bool:
-        """Whether any filter is set; an empty id prefix is one, though it excludes nothing."""
-        return self.scanning or self.id_prefix is not None
-
-    @property
-    def scanning(self) -> bool:
-        """Whether rows have to be looked at one by one; an id prefix alone is a range of keys."""
-        return (self.created_from, self.created_to, self.statuses) != (None, None, None)
-
-    @property
-    def inputs_shown(self) -> bool:
-        """Whether rows carry their input: without a filter they always do."""
-        return self.show_input or not self.filtered
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntityQuery:
-    """What `GET entities` was asked for; `class_name` is lower case, `None` for every class."""
-
-    class_name: str | None = None
-    operated_from: float | None = None
-    operated_to: float | None = None
-    top: int = DEFAULT_TOP
-    fetch_state: bool = False
 
 
 def instance_query(parameters: Parameters, now: float) -> InstanceQuery:
@@ -124,7 +85,9 @@ def entity_query(parameters: Parameters, class_name: str | None, now: float) -> 
 
 
 def _integer(text: str) -> int | None:
-    return int(text) if _INTEGER.fullmatch(text) else None
+    match = _INTEGER.fullmatch(text)
+    number = None if match is None else int(match["sign"] + match["digits"])
+    return number if number is not None and -(2**31) <= number < 2**31 else None
 
 
 def _status(item: str) -> str | None:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from exporter.emulator.instances import Row
-from exporter.emulator.tokens import BEYOND_THE_END, partition_key
+from exporter.emulator.storage.partition import BEYOND_THE_END, partition_key
+from exporter.emulator.storage.rows import Row
 
 RowT = TypeVar("RowT")
 

@@ -2,17 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from urllib.parse import unquote_plus
 
-
-class Operation(StrEnum):
-    """What can be asked of the API."""
-
-    LIST_INSTANCES = "list_instances"
-    GET_INSTANCE = "get_instance"
-    LIST_ENTITIES = "list_entities"
-    GET_ENTITY = "get_entity"
+from exporter.emulator.http.paths import decode
+from exporter.emulator.operations import Operation
+from exporter.emulator.version import ExtensionVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +26,7 @@ _ROUTES: tuple[tuple[str, tuple[str | None, ...], Operation], ...] = (
 )
 
 
-def find(method: str, path: str) -> Route | None:
+def find(method: str, path: str, version: ExtensionVersion) -> Route | None:
     """
     Return the route of a decoded path below the base, `None` if there is none.
 
@@ -44,7 +37,7 @@ def find(method: str, path: str) -> Route | None:
     for allowed, pattern, operation in _ROUTES:
         if method == allowed and _fits(segments, pattern):
             arguments = zip(segments, pattern, strict=True)
-            values = (unquote_plus(value) for value, literal in arguments if literal is None)
+            values = (decode(value, version) for value, literal in arguments if literal is None)
             return Route(operation, tuple(values))
     return None
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from exporter.emulator.history import Event, execution_started
 from exporter.emulator.json_text import JsonValue, compact
+from exporter.emulator.storage.history import Event, execution_started
 from exporter.emulator.times import precise, precise_with_offset
 
 
@@ -49,6 +49,11 @@ class Row(Protocol):
     @property
     def name(self) -> str:
         """The orchestrator, or the id of an entity."""
+        ...
+
+    @property
+    def version(self) -> str | None:
+        """The version that it was started with, `None` for most."""
         ...
 
     @property
@@ -100,6 +105,7 @@ class Instance:
     custom_status: JsonValue = None
     output: JsonValue = None
     history: tuple[Event, ...] = ()
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +139,11 @@ class Entity:
     def name(self) -> str:
         """The whole id: on Azure Storage an entity has no other name in the instance table."""
         return self.instance_id
+
+    @property
+    def version(self) -> None:
+        """Nothing: entities have no versions."""
+        return
 
     @property
     def status(self) -> RuntimeStatus:

@@ -2,15 +2,15 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.emulator import reads
-from exporter.emulator.delivery import Delivery
-from exporter.emulator.distortions import distort_answer, distort_request, substitute
 from exporter.emulator.emulator import Emulator
 from exporter.emulator.errors import ApiError, BasePathIncomplete
 from exporter.emulator.faults import Fault
-from exporter.emulator.keys import Verdict
-from exporter.emulator.messages import Answer, Base, Request, error_answer, read
-from exporter.emulator.routes import Route, find
+from exporter.emulator.http import reads
+from exporter.emulator.http.delivery import Delivery
+from exporter.emulator.http.distortions import distort_answer, distort_request, substitute
+from exporter.emulator.http.keys import Verdict
+from exporter.emulator.http.messages import Answer, Base, Request, error_answer, read
+from exporter.emulator.http.routes import Route, find
 
 _REFUSALS = {
     Verdict.UNKNOWN: Answer(401, headers={"www-authenticate": "Bearer"}),
@@ -24,8 +24,8 @@ def create_app(emulator: Emulator) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"The API speaks HTTP, not {scope['type']}")
-        request = read(scope)
-        route = find(request.method, request.path) if request.base else None
+        request = read(scope, emulator.version)
+        route = find(request.method, request.path, request.version) if request.base else None
         hub = emulator.find_hub(request.parameters)
         delivery = Delivery(scope, receive, send, now=(hub or emulator).clock.now())
         fault = hub.faults.strike(route.operation) if hub and route else None
@@ -61,4 +61,5 @@ def _faulty_answer(
     instead = substitute(fault)
     if instead is not None:
         return instead
-    return distort_answer(fault, _answer(emulator, distort_request(fault, request), route))
+    answer = _answer(emulator, distort_request(fault, request), route)
+    return distort_answer(fault, answer, request.version)

@@ -4,14 +4,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
 
-from exporter.emulator import tokens
 from exporter.emulator.errors import StorageRefused
 from exporter.emulator.faults import Fault, FaultKind
-from exporter.emulator.messages import Answer, Request, error_answer
+from exporter.emulator.http import tokens
+from exporter.emulator.http.messages import Answer, Request, error_answer
+from exporter.emulator.version import ExtensionVersion
 
 _PAGE = b"<!DOCTYPE html><html><head><title>%b</title></head><body><h1>%b</h1></body></html>"
 _HTML = {"content-type": "text/html"}
 _EVER_NEW = count(1)
+
+Distortion = Callable[[Answer, ExtensionVersion], Answer]
 
 
 def substitute(fault: Fault) -> Answer | None:
@@ -28,10 +31,10 @@ def distort_request(fault: Fault, request: Request) -> Request:
     return replace(request, parameters=kept)
 
 
-def distort_answer(fault: Fault, answer: Answer) -> Answer:
-    """Return what a fault leaves of the right answer."""
+def distort_answer(fault: Fault, answer: Answer, version: ExtensionVersion) -> Answer:
+    """Return what a fault leaves of the right answer of a version."""
     distort = _DISTORTIONS.get(fault.kind)
-    return answer if distort is None else distort(answer)
+    return answer if distort is None else distort(answer, version)
 
 
 def _throttled(fault: Fault) -> Answer:
@@ -59,26 +62,34 @@ _SUBSTITUTES: Mapping[FaultKind, Callable[[Fault], Answer]] = {
 }
 
 
-def _break_off(answer: Answer) -> Answer:
+def _break_off(answer: Answer, _version: ExtensionVersion) -> Answer:
     return replace(answer, body=answer.body[:-1])
 
 
-def _other_type(answer: Answer) -> Answer:
+def _other_type(answer: Answer, _version: ExtensionVersion) -> Answer:
     is_array = answer.body.startswith(b"[")
     body = b'{"value":%b}' % answer.body if is_array else b"[%b]" % answer.body
     return replace(answer, body=body)
 
 
-def _of_listing(distort: Callable[[Answer], Answer]) -> Callable[[Answer], Answer]:
-    return lambda answer: answer if answer.token is None else distort(answer)
+def _tokenised(token: Callable[[ExtensionVersion], str], body: bytes | None = None) -> Distortion:
+    """Give every listing another token, and maybe another body."""
+
+    def distort(answer: Answer, version: ExtensionVersion) -> Answer:
+        if answer.token is None:
+            return answer
+        left = answer.body if body is None else body
+        return replace(answer, body=left, token=token(version))
+
+    return distort
 
 
-_DISTORTIONS: Mapping[FaultKind, Callable[[Answer], Answer]] = {
+_DISTORTIONS: Mapping[FaultKind, Distortion] = {
     FaultKind.MALFORMED: _break_off,
     FaultKind.WRONG_TYPE: _other_type,
-    FaultKind.ENDLESS_TOKEN: _of_listing(
-        lambda answer: replace(answer, body=b"[]", token=tokens.encode(f"~{next(_EVER_NEW)}"))
+    FaultKind.ENDLESS_TOKEN: _tokenised(
+        lambda version: tokens.encode(f"~{next(_EVER_NEW)}", version), b"[]"
     ),
-    FaultKind.REPEATED_TOKEN: _of_listing(lambda answer: replace(answer, token=tokens.encode("~"))),
-    FaultKind.SILENT_END: _of_listing(lambda answer: replace(answer, token="")),
+    FaultKind.REPEATED_TOKEN: _tokenised(lambda version: tokens.encode("~", version)),
+    FaultKind.SILENT_END: _tokenised(lambda _: ""),
 }

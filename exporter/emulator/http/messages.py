@@ -4,14 +4,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote
 
 from starlette.types import Scope
 
-from exporter.emulator import payloads
 from exporter.emulator.errors import ApiError
+from exporter.emulator.http import payloads
+from exporter.emulator.http.parameters import Parameters
+from exporter.emulator.http.paths import decode
 from exporter.emulator.json_text import JsonValue, compact
-from exporter.emulator.parameters import Parameters
+from exporter.emulator.version import ExtensionVersion
 
 JSON = "application/json; charset=utf-8"
 
@@ -29,8 +31,9 @@ class Base(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request: `path` is what follows the base, decoded once."""
+    """A request to a version: `path` is what follows the base, decoded once."""
 
+    version: ExtensionVersion
     method: str
     base: Base | None
     path: str
@@ -49,14 +52,17 @@ class Answer:
     token: str | None = None
 
 
-def read(scope: Scope) -> Request:
+def read(scope: Scope, version: ExtensionVersion) -> Request:
     """Read a request from its ASGI scope, where the body plays no part."""
     raw_path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
     query = scope["query_string"].decode("latin-1")
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    path = unquote_plus(raw_path)
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:  # of a header that is sent twice, the first one counts
+        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    path = decode(raw_path, version)
     base = next((base for base in Base if _below(path, base)), None)
     return Request(
+        version=version,
         method=scope["method"],
         base=base,
         path=path[len(base) :] if base else path,
@@ -80,6 +86,11 @@ def json_answer(
 def error_answer(failure: ApiError) -> Answer:
     """Answer with an error object."""
     return json_answer(failure.status, payloads.error(failure))
+
+
+def message_answer(status: int, message: str) -> Answer:
+    """Answer with an object that only has a message, as some operations do."""
+    return json_answer(status, {"Message": message})
 
 
 def _below(path: str, base: Base) -> bool:

@@ -7,9 +7,9 @@ from typing import Protocol
 from exporter.emulator.clock import Clock
 from exporter.emulator.errors import StorageRefused
 from exporter.emulator.faults import Faults
-from exporter.emulator.instances import Entity, Instance, Row, RuntimeStatus
-from exporter.emulator.parameters import EntityQuery, InstanceQuery
-from exporter.emulator.table import Page, Table
+from exporter.emulator.storage.queries import EntityQuery, InstanceQuery
+from exporter.emulator.storage.rows import Entity, Instance, Row, RuntimeStatus
+from exporter.emulator.storage.table import Page, Table
 
 # Azure's tables refuse a larger page, the storage emulator that was recorded cuts it to this.
 MAXIMUM_TOP = 1000

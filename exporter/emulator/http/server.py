@@ -10,9 +10,9 @@ import anyio
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from exporter.emulator.app import create_app
-from exporter.emulator.delivery import CLOSE_CONNECTION
 from exporter.emulator.emulator import Emulator
+from exporter.emulator.http.app import create_app
+from exporter.emulator.http.delivery import CLOSE_CONNECTION
 
 
 class _Connection(H11Protocol):

@@ -1,0 +1,1 @@
+"""The instance table: rows, their histories, and the pages that queries get of them."""

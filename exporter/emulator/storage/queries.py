@@ -1,0 +1,43 @@
+"""What listings of a hub are asked for."""
+
+from dataclasses import dataclass
+
+DEFAULT_TOP = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceQuery:
+    """What `GET instances` was asked for; `None` stands for no condition."""
+
+    created_from: float | None = None
+    created_to: float | None = None
+    statuses: frozenset[str] | None = None
+    id_prefix: str | None = None
+    top: int = DEFAULT_TOP
+    show_input: bool = True
+
+    @property
+    def filtered(self) -> bool:
+        """Whether any filter is set; an empty id prefix is one, though it excludes nothing."""
+        return self.scanning or self.id_prefix is not None
+
+    @property
+    def scanning(self) -> bool:
+        """Whether rows have to be looked at one by one; an id prefix alone is a range of keys."""
+        return (self.created_from, self.created_to, self.statuses) != (None, None, None)
+
+    @property
+    def inputs_shown(self) -> bool:
+        """Whether rows carry their input: without a filter they always do."""
+        return self.show_input or not self.filtered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityQuery:
+    """What `GET entities` was asked for; `class_name` is lower case, `None` for every class."""
+
+    class_name: str | None = None
+    operated_from: float | None = None
+    operated_to: float | None = None
+    top: int = DEFAULT_TOP
+    fetch_state: bool = False

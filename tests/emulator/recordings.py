@@ -1,0 +1,72 @@
+"""What was recorded of the real extension."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from exporter.emulator.version import ExtensionVersion
+
+RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
+# Those that hold exchanges; the others are timelines.
+FILES = (
+    "list-instances",
+    "paging",
+    "entities",
+    "instance-status",
+    "entity-waits",
+    "operations",
+    "pending",
+    "routing",
+    "web-hook",
+    "times",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and what the real extension answered; `number` is its place in its file."""
+
+    version: ExtensionVersion
+    file: str
+    number: int
+    label: str
+    request: dict[str, Any]
+    response: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.file} {self.number}: {self.label}"
+
+    @property
+    def method(self) -> str:
+        return str(self.request["method"])
+
+    @property
+    def target(self) -> str:
+        return str(self.request["target"])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer; a blank at the end is no part of a header's value."""
+        return {name.lower(): value.strip() for name, value in self.response["headers"]}
+
+    @property
+    def body(self) -> str:
+        return self.response["body"] or ""
+
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        return json.loads(self.body) if self.body else None
+
+
+@cache
+def recorded(version: ExtensionVersion, file: str) -> tuple[Exchange, ...]:
+    """Return the exchanges of a file in the order in which they were made, none if it has none."""
+    path = RECORDINGS / version.value / f"{file}.json"
+    if not path.exists():
+        return ()
+    entries = json.loads(path.read_text("utf-8"))["exchanges"]
+    return tuple(
+        Exchange(version, file, number, entry["label"], entry["request"], entry["response"])
+        for number, entry in enumerate(entries)
+    )
