@@ -12,7 +12,7 @@ from exporter.emulator.http.app import create_app
 from exporter.emulator.http.keys import Keys
 from exporter.emulator.http.server import running, serve
 from exporter.emulator.operations import Operation
-from exporter.emulator.storage.rows import Entity, Instance, QueuedRequest, RuntimeStatus
+from exporter.emulator.storage.rows import Entity, Instance, RuntimeStatus
 from exporter.emulator.task_hub import Finish, Start, TaskHub
 from exporter.emulator.truth import Truth, finishes_between, truth
 from exporter.emulator.version import ExtensionVersion
@@ -30,7 +30,6 @@ __all__ = [
     "Keys",
     "ManualClock",
     "Operation",
-    "QueuedRequest",
     "RealClock",
     "RuntimeStatus",
     "Start",

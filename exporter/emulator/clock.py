@@ -3,12 +3,18 @@
 import time
 from typing import Protocol
 
+import anyio
+
 
 class Clock(Protocol):
     """Tells the time that every task hub lives by."""
 
     def now(self) -> float:
         """Return the seconds since the epoch."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until as much of this time has passed."""
         ...
 
 
@@ -26,12 +32,17 @@ class RealClock:
         """Return the seconds since the epoch, never going back."""
         return self._started + (time.monotonic() - self._mark) * self._speed
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait, the shorter the faster the clock runs."""
+        await anyio.sleep(seconds / self._speed)
+
 
 class ManualClock:
     """A clock that stands still until it is told to move."""
 
     def __init__(self, start: float) -> None:
         self._now = start
+        self._moved = anyio.Event()
 
     def now(self) -> float:
         """Return the seconds since the epoch."""
@@ -41,8 +52,16 @@ class ManualClock:
         """Move forward; a negative number of seconds is a `ValueError`."""
         if seconds < 0:
             raise ValueError(f"advance() moves forward; use set() to go back by {-seconds} s")
-        self._now += seconds
+        self.set(self._now + seconds)
 
     def set(self, now: float) -> None:
         """Jump to a time, in either direction."""
         self._now = now
+        self._moved.set()
+        self._moved = anyio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until somebody has moved the clock so far."""
+        end = self._now + seconds
+        while self._now < end:
+            await self._moved.wait()

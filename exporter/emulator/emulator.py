@@ -33,16 +33,22 @@ class Emulator:
         clock: Clock,
         keys: Keys | None = None,
         connection: str = "Storage",
-        version: ExtensionVersion = ExtensionVersion.V3,
     ) -> None:
         if not hubs:
             raise ValueError("An app has at least one task hub of its own")
+        if len({hub.version for hub in hubs}) > 1:
+            raise ValueError("All hubs of an app are served by one version of the extension")
         self.clock = clock
         self.keys = keys or Keys()
-        self.version = version
+        self.version = hubs[0].version
         self.hubs: dict[str, TaskHub] = {hub.name.lower(): hub for hub in hubs}
         self._own = hubs[0]
-        self._connection = connection
+        self.connection = connection
+
+    @property
+    def own_hub(self) -> TaskHub:
+        """The app's own hub."""
+        return self._own
 
     def find_hub(self, parameters: Parameters) -> TaskHub | None:
         """Return the hub that a request names, `None` if there is no such hub yet."""
@@ -57,7 +63,7 @@ class Emulator:
         reach the storage.
         """
         connection = parameters.text("connection")
-        if connection and connection.lower() != self._connection.lower():
+        if connection and connection.lower() != self.connection.lower():
             raise ConnectionUnknown(connection)
         name = parameters.text("taskHub") or ""
         hub = self.find_hub(parameters) or self._create(name)
@@ -69,7 +75,7 @@ class Emulator:
     def _create(self, name: str) -> TaskHub:
         if not _HUB_NAME.fullmatch(name):
             raise _refusal(name, self.version)
-        return self.hubs.setdefault(name.lower(), TaskHub(name, self.clock))
+        return self.hubs.setdefault(name.lower(), TaskHub(name, self.clock, version=self.version))
 
 
 def _refusal(name: str, version: ExtensionVersion) -> ApiError:

@@ -1,10 +1,14 @@
 """What goes wrong inside the API, as the .NET exceptions that its error bodies name."""
 
+_EXTENSION = "   at Microsoft.Azure.WebJobs.Extensions.DurableTask"
+
 
 class ApiError(Exception):
     """An exception that the API turns into an error object; the message goes to the caller."""
 
     status = 500
+    sentence: str | None = None
+    """What is said instead of the usual sentence for the status."""
     exception_type = "System.Exception"
     stack_trace = "   at System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw()"
 
@@ -93,3 +97,67 @@ class StorageRefused(ApiError):
         self, message: str = "An error occurred while communicating with Azure Storage"
     ) -> None:
         super().__init__(message)
+
+
+class JsonUnreadable(ApiError):
+    """The body of a request is not JSON."""
+
+    status = 400
+    sentence = "Invalid JSON content"
+    exception_type = "Newtonsoft.Json.JsonReaderException"
+    stack_trace = "   at Newtonsoft.Json.JsonTextReader.ParseValue()"
+
+
+class InstanceIdInvalid(ArgumentInvalid):
+    """An id that v2 does not let an orchestration have."""
+
+    stack_trace = (
+        "   at Microsoft.Azure.WebJobs.Extensions.DurableTask.DurableClient.StartNewAsync()"
+    )
+
+
+class FunctionUnknown(ArgumentInvalid):
+    """The app has no orchestrator of the name, which only v2 looks up."""
+
+    stack_trace = (
+        "   at Microsoft.Azure.WebJobs.Extensions.DurableTask.DurableTaskExtension.Throw()"
+    )
+
+
+class InstanceUnknown(ArgumentInvalid):
+    """There is nothing to start again."""
+
+    sentence = "InstanceId does not match a valid orchestration instance."
+    stack_trace = (
+        "   at Microsoft.Azure.WebJobs.Extensions.DurableTask.DurableClient.RestartAsync()"
+    )
+
+
+class WaitTooShort(ArgumentInvalid):
+    """The status would be asked for less often than once."""
+
+    stack_trace = f"{_EXTENSION}.HttpApiHandler.Wait()"
+
+
+class OperationInvalid(ApiError):
+    """The instance is in a state in which that cannot be done."""
+
+    exception_type = "System.InvalidOperationException"
+    stack_trace = f"{_EXTENSION}.DurableClient.ResumeAsync()"
+
+
+class InstanceExists(ApiError):
+    """An instance of the id has not ended."""
+
+    exception_type = "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException"
+    stack_trace = (
+        "   at DurableTask.AzureStorage.AzureStorageOrchestrationService."
+        "CreateTaskOrchestrationAsync()"
+    )
+
+
+class RestartConflict(InstanceExists):
+    """An instance that has not ended cannot be started again under its id, as v3 says it."""
+
+    status = 409
+    sentence = "A non-terminal instance with this instance ID already exists."

@@ -6,7 +6,7 @@ from random import Random
 from exporter.emulator.json_text import JsonValue
 from exporter.emulator.lives import Change
 from exporter.emulator.orchestrations import LOCK_HOLDER, LOCKED_KEY
-from exporter.emulator.storage.rows import Entity, QueuedRequest
+from exporter.emulator.storage.rows import Entity
 
 _COUNTERS = ("orders", "payments", "refunds", "visits")
 _CARTS = 48
@@ -49,7 +49,7 @@ class Inventory:
     """Sells from stock; one item is locked, and requests for it pile up."""
 
     def __init__(self) -> None:
-        self._queue: list[QueuedRequest] = []
+        self._queue: list[JsonValue] = []
 
     def plan(self, random: Random, at: float, number: int) -> Iterable[Change]:
         """Sell one item, each in its turn."""
@@ -60,12 +60,11 @@ class Inventory:
         ]
 
     def _locked(self, random: Random, at: float) -> Change:
-        request = QueuedRequest(
-            parent=f"payment-{random.randrange(1000):06}",
-            operation="reserve",
-            request_id=f"{random.getrandbits(128):032x}",
-            sent=at,
-        )
+        request: JsonValue = {
+            "op": "reserve",
+            "id": f"{random.getrandbits(128):032x}",
+            "parent": f"payment-{random.randrange(1000):06}",
+        }
         self._queue = [*self._queue, request][-_MAXIMUM_BACKLOG:]
         entity = Entity(
             class_name="inventory",

@@ -50,7 +50,9 @@ class Life:
 
     def begin(self) -> None:
         """Run for the first time."""
-        started = history.execution_started(self.created, self.name, self._argument)
+        started = history.execution_started(
+            self.created, self.name, None if self._argument is None else compact(self._argument)
+        )
         self._events.append(started)
         self.now += TURN_SECONDS
 
@@ -85,7 +87,7 @@ class Life:
         """Wait until an external event comes."""
         self._checkpoint(RuntimeStatus.RUNNING)
         self.now += after
-        self._events.append(history.event_raised(self.now, name, value))
+        self._events.append(history.event_raised(self.now, name, compact(value)))
         self.now += TURN_SECONDS
 
     def lock_entity(self, class_name: str, key: str, request_id: str) -> None:
@@ -102,7 +104,7 @@ class Life:
         self._events.append(history.event_sent(self.now, target, "op", compact(request)))
         self.now += TURN_SECONDS
         answer = {"result": "Lock Acquisition Completed"}
-        self._events.append(history.event_raised(self.now, request_id, answer))
+        self._events.append(history.event_raised(self.now, request_id, compact(answer)))
         self._checkpoint(RuntimeStatus.RUNNING)
 
     def sub_orchestrations(self, children: "Sequence[Life]") -> None:

@@ -1,15 +1,20 @@
 """A task hub that lives in memory: its rows, its log of what happened, and its listings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.emulator.clock import Clock
+from exporter.emulator.engine.engine import Engine
+from exporter.emulator.engine.functions import Functions
+from exporter.emulator.engine.identities import Identities
+from exporter.emulator.engine.pace import Crash, Pace
 from exporter.emulator.errors import StorageRefused
 from exporter.emulator.faults import Faults
 from exporter.emulator.storage.queries import EntityQuery, InstanceQuery
 from exporter.emulator.storage.rows import Entity, Instance, Row, RuntimeStatus
 from exporter.emulator.storage.table import Page, Table
+from exporter.emulator.version import ExtensionVersion
 
 # Azure's tables refuse a larger page, the storage emulator that was recorded cuts it to this.
 MAXIMUM_TOP = 1000
@@ -59,6 +64,12 @@ class TaskHub:
         name: str,
         clock: Clock,
         *,
+        functions: Functions | None = None,
+        seed: int | str = 0,
+        pace: Pace | None = None,
+        crashes: Sequence[Crash] = (),
+        version: ExtensionVersion = ExtensionVersion.V3,
+        identities: Identities | None = None,
         driver: Driver | None = None,
         scan_rows: int | None = None,
     ) -> None:
@@ -72,11 +83,23 @@ class TaskHub:
         self.finishes: list[Finish] = []
         self._driver = driver
         self._table = Table()
+        self.version = version
+        self.functions = functions
+        self.engine = Engine(
+            self,
+            functions=functions,
+            seed=seed,
+            pace=pace,
+            crashes=crashes,
+            version=version,
+            identities=identities,
+        )
         self.advance()
 
     def advance(self) -> float:
         """Let happen what is due by now, and return the time."""
         now = self.clock.now()
+        self.engine.advance(now)
         if self._driver is not None:
             self._driver.advance(self, now)
         return now
@@ -92,11 +115,21 @@ class TaskHub:
         """Delete a row, as a purge does; nothing happens if there is none."""
         self._table.remove(instance_id)
 
-    def purge(self, *, finished_before: float) -> None:
+    def purge(self, instance_id: str) -> bool:
+        """Delete an instance, or an entity, in whatever state; tells whether there was one."""
+        self.engine.forget(instance_id)
+        return self._table.remove(instance_id) is not None
+
+    def purge_where(self, query: InstanceQuery) -> int:
+        """Delete every instance and entity that a query matches; returns how many."""
+        found = [row.instance_id for row in self._table if query.matches(row)]
+        return sum(self.purge(instance_id) for instance_id in found)
+
+    def purge_finished(self, *, before: float) -> None:
         """Delete every finished orchestration that was last updated before a time."""
-        old = [r for r in self.instances() if r.status.terminal and r.updated < finished_before]
+        old = [row for row in self.instances() if row.status.terminal and row.updated < before]
         for row in old:
-            self._table.remove(row.instance_id)
+            self.purge(row.instance_id)
 
     def forget(self, *, before: float) -> None:
         """Drop what became visible before a time from the log."""
@@ -122,16 +155,8 @@ class TaskHub:
 
     def list_instances(self, query: InstanceQuery, begin: str | None = None) -> Page[Row]:
         """Return a page of the instances and entities that match, from a partition key on."""
-
-        def matches(row: Row) -> bool:
-            return (
-                (query.statuses is None or row.status in query.statuses)
-                and (query.created_from is None or row.created >= query.created_from)
-                and (query.created_to is None or row.created <= query.created_to)
-            )
-
         return self._table.page(
-            matches,
+            query.matches,
             top=_page_size(query.top),
             prefix=query.id_prefix or "",
             begin=begin,

@@ -144,7 +144,7 @@ class Workload:
         self._schedule(source, at)
 
     def _purge(self, hub: TaskHub, at: float) -> None:
-        hub.purge(finished_before=at - self._retention)
+        hub.purge_finished(before=at - self._retention)
         hub.forget(before=at - _LOG_SECONDS)
         self._add(at + _PURGE_SECONDS, self._purge)
 

@@ -24,7 +24,7 @@ FILES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Exchange:
     """A request and what the real extension answered; `number` is its place in its file."""
 

@@ -149,7 +149,7 @@ class TestLog:
         hub.put(instance("active", updated=1.0))
         hub.put(instance("old", RuntimeStatus.COMPLETED, updated=1.0))
         hub.put(instance("new", RuntimeStatus.COMPLETED, updated=2.0))
-        hub.purge(finished_before=2.0)
+        hub.purge_finished(before=2.0)
         assert [row.instance_id for row in hub.instances()] == ["active", "new"]
 
     def test_removing_what_is_not_there_does_nothing(self, hub: TaskHub) -> None:

@@ -192,7 +192,7 @@ class TestHistory:
         updated=NOW + 2,
         output="sent",
         history=(
-            events.execution_started(NOW, "ProcessOrder", {"id": 1}),
+            events.execution_started(NOW, "ProcessOrder", '{"id":1}'),
             events.task_scheduled(NOW + 0.5, 0, "ChargeCard"),
             events.task_scheduled(NOW + 0.5, 1, "ShipParcel"),
             events.task_completed(NOW + 1, 0, {"paid": True}),

@@ -1,21 +1,27 @@
 """The ASGI application: keys, routes, hubs and faults around the operations."""
 
+from dataclasses import replace
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.emulator.emulator import Emulator
 from exporter.emulator.errors import ApiError, BasePathIncomplete
 from exporter.emulator.faults import Fault
-from exporter.emulator.http import reads
 from exporter.emulator.http.delivery import Delivery
 from exporter.emulator.http.distortions import distort_answer, distort_request, substitute
 from exporter.emulator.http.keys import Verdict
 from exporter.emulator.http.messages import Answer, Base, Request, error_answer, read
+from exporter.emulator.http.operate import WITH_BODY, operate
 from exporter.emulator.http.routes import Route, find
+
+# As the host of an app has it.
+MAXIMUM_BODY_BYTES = 100 * 1024 * 1024
 
 _REFUSALS = {
     Verdict.UNKNOWN: Answer(401, headers={"www-authenticate": "Bearer"}),
     Verdict.WRONG_KIND: Answer(403),
 }
+_TOO_LARGE = Answer(413)
 
 
 def create_app(emulator: Emulator) -> ASGIApp:
@@ -27,18 +33,36 @@ def create_app(emulator: Emulator) -> ASGIApp:
         request = read(scope, emulator.version)
         route = find(request.method, request.path, request.version) if request.base else None
         hub = emulator.find_hub(request.parameters)
-        delivery = Delivery(scope, receive, send, now=(hub or emulator).clock.now())
+        delivery = Delivery(scope, receive, send, clock=(hub or emulator).clock)
+        if route is not None and route.operation in WITH_BODY:
+            body = await _body(receive)
+            if body is None:
+                await delivery.whole(_TOO_LARGE, request.base)
+                return
+            request = replace(request, body=body)
         fault = hub.faults.strike(route.operation) if hub and route else None
         if fault is None:
-            await delivery.whole(_answer(emulator, request, route), request.base)
+            await delivery.whole(await _answer(emulator, request, route), request.base)
         else:
-            answer = _faulty_answer(emulator, request, route, fault)
+            answer = await _faulty_answer(emulator, request, route, fault)
             await delivery.faulty(fault, answer, request.base)
 
     return app
 
 
-def _answer(emulator: Emulator, request: Request, route: Route | None) -> Answer:
+async def _body(receive: Receive) -> bytes | None:
+    """Read the body of a request, `None` if it is larger than the host takes."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAXIMUM_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def _answer(emulator: Emulator, request: Request, route: Route | None) -> Answer:
     if request.base is Base.WEB_HOOK:
         verdict = emulator.keys.verdict(request.headers, request.parameters)
         if verdict is not Verdict.ALLOWED:
@@ -50,16 +74,16 @@ def _answer(emulator: Emulator, request: Request, route: Route | None) -> Answer
             return Answer(404)
         hub = emulator.hub(request.parameters)
         hub.advance()
-        return reads.HANDLERS[route.operation](hub, request, route)
+        return await operate(emulator, hub, request, route)
     except ApiError as failure:
         return error_answer(failure)
 
 
-def _faulty_answer(
+async def _faulty_answer(
     emulator: Emulator, request: Request, route: Route | None, fault: Fault
 ) -> Answer:
     instead = substitute(fault)
     if instead is not None:
         return instead
-    answer = _answer(emulator, distort_request(fault, request), route)
+    answer = await _answer(emulator, distort_request(fault, request), route)
     return distort_answer(fault, answer, request.version)

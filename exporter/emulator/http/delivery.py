@@ -7,6 +7,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from starlette.types import Receive, Scope, Send
 
+from exporter.emulator.clock import Clock
 from exporter.emulator.faults import Fault, FaultKind
 from exporter.emulator.http import tokens
 from exporter.emulator.http.messages import Answer, Base
@@ -20,13 +21,13 @@ _CHUNK = b'{"name":"Huge","instanceId":"huge","runtimeStatus":"Running"},' * 100
 
 
 class Delivery:
-    """Sends the answer to one request; `now` is the time that its `Date` shows."""
+    """Sends the answer to one request; the clock gives the time that its `Date` shows."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, now: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, clock: Clock) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._now = now
+        self._clock = clock
 
     async def whole(self, answer: Answer, base: Base | None) -> None:
         """Send an answer; the web hook says how long it is, the local listener sends chunks."""
@@ -71,7 +72,7 @@ class Delivery:
             await checkpoint()  # a client that keeps up would otherwise never let others run
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
-        headers["date"] = formatdate(self._now, usegmt=True)
+        headers["date"] = formatdate(self._clock.now(), usegmt=True)
         fields = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
 

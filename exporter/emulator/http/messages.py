@@ -40,6 +40,13 @@ class Request:
     url: str
     headers: Mapping[str, str]
     parameters: Parameters
+    body: bytes = b""
+
+    @property
+    def origin(self) -> str:
+        """The scheme and the authority of the URL."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,12 @@ def json_answer(
     token: str | None = None,
 ) -> Answer:
     """Answer with a JSON body."""
-    return Answer(status, compact(value).encode(), {"content-type": JSON, **(headers or {})}, token)
+    return Answer(
+        status,
+        compact(value).encode("utf-8", "replace"),
+        {"content-type": JSON, **(headers or {})},
+        token,
+    )
 
 
 def error_answer(failure: ApiError) -> Answer:

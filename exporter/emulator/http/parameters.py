@@ -9,6 +9,7 @@ from exporter.emulator.storage.queries import DEFAULT_TOP, EntityQuery, Instance
 from exporter.emulator.storage.rows import RuntimeStatus
 
 # Longer ones do not fit into 32 bits, and some not into Python's patience.
+_LONGEST_SECONDS = 1e9
 _INTEGER = re.compile(r"(?P<sign>[+-]?)0*(?P<digits>\d{1,10})", re.ASCII)
 _BY_NUMBER = dict(enumerate(RuntimeStatus))
 _NAMES = frozenset(RuntimeStatus)
@@ -38,6 +39,14 @@ class Parameters:
         """Return a whole number of 32 bits; anything else is the default."""
         number = _integer(self.text(name) or "")
         return default if number is None else number
+
+    def number(self, name: str) -> float | None:
+        """Return a number of seconds, `None` if it is absent, unreadable, or not above 0."""
+        try:
+            number = float(self.text(name) or "")
+        except ValueError:
+            return None
+        return number if 0 < number < _LONGEST_SECONDS else None
 
     def time(self, name: str, now: float) -> float | None:
         """Return a time, `None` if it is absent or unreadable."""

@@ -67,7 +67,7 @@ def entity(row: Entity, *, fetch_state: bool) -> dict[str, JsonValue]:
 def error(failure: ApiError) -> dict[str, JsonValue]:
     """Return the error object of an exception."""
     return {
-        "Message": _SENTENCES[failure.status],
+        "Message": failure.sentence or _SENTENCES[failure.status],
         "ExceptionMessage": str(failure),
         "ExceptionType": failure.exception_type,
         "StackTrace": failure.stack_trace,

@@ -1,19 +1,14 @@
 """The operations that only read."""
 
-from collections.abc import Callable, Mapping
-
 from exporter.emulator.errors import ArgumentInvalid, PageSizeInvalid, PageSizeNegative
 from exporter.emulator.http import payloads, tokens
 from exporter.emulator.http.messages import Answer, Request, json_answer, message_answer
 from exporter.emulator.http.parameters import Parameters, entity_query, instance_query
 from exporter.emulator.http.routes import Route
 from exporter.emulator.json_text import JsonValue
-from exporter.emulator.operations import Operation
 from exporter.emulator.storage.rows import Row, RuntimeStatus
 from exporter.emulator.task_hub import TaskHub
 from exporter.emulator.version import ExtensionVersion
-
-Handler = Callable[[TaskHub, Request, Route], Answer]
 
 # How the API spells the empty key of an entity.
 EMPTY_KEY = "$"
@@ -61,14 +56,6 @@ def get_entity(hub: TaskHub, _request: Request, route: Route) -> Answer:
     class_name, key = route.arguments
     entity = hub.entity(class_name, "" if key == EMPTY_KEY else key)
     return Answer(404) if entity is None else json_answer(200, entity.state)
-
-
-HANDLERS: Mapping[Operation, Handler] = {
-    Operation.LIST_INSTANCES: list_instances,
-    Operation.GET_INSTANCE: get_instance,
-    Operation.LIST_ENTITIES: list_entities,
-    Operation.GET_ENTITY: get_entity,
-}
 
 
 def _begin(request: Request) -> str | None:

@@ -16,13 +16,30 @@ class Route:
     arguments: tuple[str, ...] = ()
 
 
+ANY_METHOD = "*"
+
 # A `None` in a path stands for anything but an empty segment.
 _ROUTES: tuple[tuple[str, tuple[str | None, ...], Operation], ...] = (
+    ("POST", ("orchestrators", None), Operation.START),
+    ("POST", ("orchestrators", None, None), Operation.START),
     ("GET", ("instances",), Operation.LIST_INSTANCES),
+    ("DELETE", ("instances",), Operation.PURGE_INSTANCES),
     ("GET", ("instances", None), Operation.GET_INSTANCE),
+    ("DELETE", ("instances", None), Operation.PURGE_INSTANCE),
+    ("POST", ("instances", None, "raiseevent", None), Operation.RAISE_EVENT),
+    ("POST", ("instances", None, "terminate"), Operation.TERMINATE),
+    ("POST", ("instances", None, "suspend"), Operation.SUSPEND),
+    ("POST", ("instances", None, "resume"), Operation.RESUME),
+    ("POST", ("instances", None, "rewind"), Operation.REWIND),
+    ("POST", ("instances", None, "restart"), Operation.RESTART),
     ("GET", ("entities",), Operation.LIST_ENTITIES),
     ("GET", ("entities", None), Operation.LIST_ENTITIES),
     ("GET", ("entities", None, None), Operation.GET_ENTITY),
+    ("POST", ("entities", None), Operation.SIGNAL_ENTITY),
+    ("POST", ("entities", None, None), Operation.SIGNAL_ENTITY),
+    ("DELETE", ("entities", None), Operation.DELETE_ENTITY),
+    ("DELETE", ("entities", None, None), Operation.DELETE_ENTITY),
+    (ANY_METHOD, ("makeprimary",), Operation.MAKE_PRIMARY),
 )
 
 
@@ -35,7 +52,7 @@ def find(method: str, path: str, version: ExtensionVersion) -> Route | None:
     """
     segments = path.strip("/").split("/")
     for allowed, pattern, operation in _ROUTES:
-        if method == allowed and _fits(segments, pattern):
+        if allowed in (method, ANY_METHOD) and _fits(segments, pattern):
             arguments = zip(segments, pattern, strict=True)
             values = (decode(value, version) for value, literal in arguments if literal is None)
             return Route(operation, tuple(values))

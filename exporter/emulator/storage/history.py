@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from exporter.emulator.json_text import JsonValue, compact
+from exporter.emulator.json_text import JsonValue
 from exporter.emulator.times import precise, precise_with_offset
 
 
 class EventKind(StrEnum):
-    """The kinds of events that the API shows."""
+    """The kinds of events; the API shows all but the first."""
 
+    ORCHESTRATOR_STARTED = "OrchestratorStarted"
     EXECUTION_STARTED = "ExecutionStarted"
     EXECUTION_COMPLETED = "ExecutionCompleted"
     EXECUTION_SUSPENDED = "ExecutionSuspended"
@@ -35,14 +36,13 @@ class EventKind(StrEnum):
 
 
 _SCHEDULING = frozenset((EventKind.TASK_SCHEDULED, EventKind.SUB_ORCHESTRATION_CREATED))
-_RESULTS = frozenset(
-    (
-        EventKind.TASK_COMPLETED,
-        EventKind.TASK_FAILED,
-        EventKind.SUB_ORCHESTRATION_COMPLETED,
-        EventKind.SUB_ORCHESTRATION_FAILED,
-    )
-)
+_HIDDEN = frozenset((EventKind.ORCHESTRATOR_STARTED,))
+_ANSWERS: Mapping[EventKind, EventKind] = {
+    EventKind.TASK_COMPLETED: EventKind.TASK_SCHEDULED,
+    EventKind.TASK_FAILED: EventKind.TASK_SCHEDULED,
+    EventKind.SUB_ORCHESTRATION_COMPLETED: EventKind.SUB_ORCHESTRATION_CREATED,
+    EventKind.SUB_ORCHESTRATION_FAILED: EventKind.SUB_ORCHESTRATION_CREATED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,17 @@ class Event:
     task: int | None = None
 
 
+def orchestrator_started(at: float) -> Event:
+    """Begin a turn of the orchestrator: this is the time that it sees."""
+    return Event(EventKind.ORCHESTRATOR_STARTED, at)
+
+
 def execution_started(
-    at: float, name: str, argument: JsonValue, *, generation: int | None = 0
+    at: float, name: str, input_text: str | None, *, generation: int | None = 0
 ) -> Event:
     """Start a generation; later ones than the first have no number."""
     fields: dict[str, JsonValue] = {
-        "Input": None if argument is None else compact(argument),
+        "Input": input_text,
         "Correlation": None,
         "ParentTraceContext": None,
         "ScheduledStartTime": None,
@@ -83,18 +88,23 @@ def execution_completed(at: float, status: str, result: JsonValue) -> Event:
     return Event(EventKind.EXECUTION_COMPLETED, at, fields)
 
 
-def execution_suspended(at: float, reason: str) -> Event:
+def execution_suspended(at: float, reason: str | None) -> Event:
     """Suspend an instance."""
     return Event(EventKind.EXECUTION_SUSPENDED, at, {"Reason": reason})
 
 
-def execution_terminated(at: float, reason: str) -> Event:
+def execution_resumed(at: float, reason: str | None) -> Event:
+    """Resume an instance."""
+    return Event(EventKind.EXECUTION_RESUMED, at, {"Reason": reason})
+
+
+def execution_terminated(at: float, reason: str | None) -> Event:
     """Terminate an instance; the reason shows as the input."""
     return Event(EventKind.EXECUTION_TERMINATED, at, {"Input": reason})
 
 
 def task_scheduled(at: float, task: int, name: str) -> Event:
-    """Schedule an activity."""
+    """Schedule an activity; its input is not kept, unless the app asks for it."""
     fields = {"Name": name, "Input": None, "ParentTraceContext": None, "Tags": None}
     return Event(EventKind.TASK_SCHEDULED, at, fields, task)
 
@@ -104,19 +114,26 @@ def task_completed(at: float, task: int, result: JsonValue) -> Event:
     return Event(EventKind.TASK_COMPLETED, at, {"Result": result}, task)
 
 
-def task_failed(at: float, task: int, reason: str) -> Event:
-    """Fail an activity."""
-    fields = {"Reason": reason, "Details": None, "FailureDetails": None}
-    return Event(EventKind.TASK_FAILED, at, fields, task)
+def task_failed(at: float, task: int, reason: str, details: str | None = None) -> Event:
+    """Fail an activity; the details are the exception as JSON text."""
+    return Event(EventKind.TASK_FAILED, at, _failure(reason, details), task)
 
 
-def sub_orchestration_created(at: float, task: int, name: str, instance_id: str) -> Event:
+def sub_orchestration_created(
+    at: float,
+    task: int,
+    name: str,
+    instance_id: str,
+    input_text: str | None = None,
+    *,
+    span_id: str | None = None,
+) -> Event:
     """Schedule a sub-orchestration."""
     fields = {
         "Name": name,
         "InstanceId": instance_id,
-        "Input": None,
-        "ClientSpanId": None,
+        "Input": input_text,
+        "ClientSpanId": span_id,
         "Tags": None,
     }
     return Event(EventKind.SUB_ORCHESTRATION_CREATED, at, fields, task)
@@ -127,26 +144,31 @@ def sub_orchestration_completed(at: float, task: int, result: JsonValue) -> Even
     return Event(EventKind.SUB_ORCHESTRATION_COMPLETED, at, {"Result": result}, task)
 
 
-def timer_created(at: float, fire_at: float) -> Event:
+def sub_orchestration_failed(at: float, task: int, reason: str, details: str) -> Event:
+    """Tell a parent that its sub-orchestration failed."""
+    return Event(EventKind.SUB_ORCHESTRATION_FAILED, at, _failure(reason, details), task)
+
+
+def timer_created(at: float, fire_at: float, task: int | None = None) -> Event:
     """Set a timer."""
-    return Event(EventKind.TIMER_CREATED, at, {"FireAt": precise(fire_at)})
+    return Event(EventKind.TIMER_CREATED, at, {"FireAt": precise(fire_at)}, task)
 
 
-def timer_fired(created: float, fire_at: float) -> Event:
+def timer_fired(created: float, fire_at: float, task: int | None = None) -> Event:
     """Fire a timer; its timestamp is the time at which the timer was made, as in the real one."""
-    return Event(EventKind.TIMER_FIRED, created, {"FireAt": precise(fire_at)})
+    return Event(EventKind.TIMER_FIRED, created, {"FireAt": precise(fire_at)}, task)
 
 
-def event_raised(at: float, name: str, value: JsonValue) -> Event:
-    """Deliver an external event."""
-    fields = {"Name": name, "Input": compact(value), "ParentTraceContext": None}
+def event_raised(at: float, name: str, input_text: str | None) -> Event:
+    """Deliver an external event, or the answer of an entity."""
+    fields = {"Name": name, "Input": input_text, "ParentTraceContext": None}
     return Event(EventKind.EVENT_RAISED, at, fields)
 
 
-def event_sent(at: float, target: str, name: str, message: str) -> Event:
+def event_sent(at: float, target: str, name: str, message: str, task: int | None = None) -> Event:
     """Send a message to another instance, such as an entity."""
     fields = {"InstanceId": target, "Name": name, "Input": message}
-    return Event(EventKind.EVENT_SENT, at, fields)
+    return Event(EventKind.EVENT_SENT, at, fields, task)
 
 
 def generic_event(at: float, data: str | None) -> Event:
@@ -154,15 +176,24 @@ def generic_event(at: float, data: str | None) -> Event:
     return Event(EventKind.GENERIC_EVENT, at, {"Data": data})
 
 
+def _failure(reason: str, details: str | None) -> dict[str, JsonValue]:
+    return {"Reason": reason, "Details": details, "FailureDetails": None}
+
+
 def shown(events: Sequence[Event], *, inputs: bool, results: bool) -> list[dict[str, JsonValue]]:
     """Return the events as the API shows them: results merged with what they answer."""
-    scheduled = {event.task: event for event in events if event.kind in _SCHEDULING}
-    answered = {event.task for event in events if event.kind in _RESULTS}
+    scheduled = {(event.kind, event.task): event for event in events if event.kind in _SCHEDULING}
+    answered = {_cause_key(event) for event in events if event.kind in _ANSWERS}
+    causes = (scheduled.get(_cause_key(e)) if e.kind in _ANSWERS else None for e in events)
     return [
-        dict(_fields(event, scheduled.get(event.task), inputs=inputs, results=results))
-        for event in events
-        if event.kind not in _SCHEDULING or event.task not in answered
+        dict(_fields(event, cause, inputs=inputs, results=results))
+        for event, cause in zip(events, causes, strict=True)
+        if event.kind not in _HIDDEN and (event.kind, event.task) not in answered
     ]
+
+
+def _cause_key(event: Event) -> tuple[EventKind, int | None]:
+    return _ANSWERS.get(event.kind, event.kind), event.task
 
 
 def _fields(
@@ -178,7 +209,7 @@ def _fields(
     yield "Timestamp", precise(event.timestamp)
     if "FunctionName" in event.fields:
         yield "FunctionName", event.fields["FunctionName"]
-    if event.kind in _RESULTS and cause is not None:
+    if cause is not None:
         yield from _cause(cause, inputs=inputs)
 
 

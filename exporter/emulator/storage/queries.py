@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from exporter.emulator.storage.rows import Row
+
 DEFAULT_TOP = 100
 
 
@@ -15,6 +17,14 @@ class InstanceQuery:
     id_prefix: str | None = None
     top: int = DEFAULT_TOP
     show_input: bool = True
+
+    def matches(self, row: Row) -> bool:
+        """Tell whether a row is of the statuses and times that were asked for."""
+        return (
+            (self.statuses is None or row.status in self.statuses)
+            and (self.created_from is None or row.created >= self.created_from)
+            and (self.created_to is None or row.created <= self.created_to)
+        )
 
     @property
     def filtered(self) -> bool:

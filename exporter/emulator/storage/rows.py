@@ -1,13 +1,12 @@
 """The rows of a task hub: orchestration instances, and entities as the same table shows them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from exporter.emulator.json_text import JsonValue, compact
 from exporter.emulator.storage.history import Event, execution_started
-from exporter.emulator.times import precise, precise_with_offset
 
 
 class RuntimeStatus(StrEnum):
@@ -109,18 +108,13 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedRequest:
-    """A call that waits until an entity is unlocked."""
-
-    parent: str
-    operation: str
-    request_id: str
-    sent: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """An entity: the class in lower case, its key, and its state while it exists."""
+    """
+    An entity: the class in lower case, its key, and its state while it exists.
+
+    `queue` and `sorter` are internals of its scheduler, as the row shows them. `updated` is the
+    last operation, unless somebody suspended or terminated it; then `output` is the reason.
+    """
 
     class_name: str
     key: str
@@ -128,7 +122,11 @@ class Entity:
     state: JsonValue = None
     exists: bool = True
     locked_by: str | None = None
-    queue: tuple[QueuedRequest, ...] = ()
+    queue: Sequence[JsonValue] = ()
+    sorter: JsonValue = field(default_factory=dict)
+    status: RuntimeStatus = RuntimeStatus.RUNNING
+    output: JsonValue = None
+    intervened: float | None = None
 
     @property
     def instance_id(self) -> str:
@@ -146,24 +144,14 @@ class Entity:
         return
 
     @property
-    def status(self) -> RuntimeStatus:
-        """Running, also when the entity was deleted."""
-        return RuntimeStatus.RUNNING
-
-    @property
     def created(self) -> float:
         """The last batch of operations: each one starts a new generation."""
         return self.last_operation
 
     @property
     def updated(self) -> float:
-        """The same moment as `created`."""
-        return self.last_operation
-
-    @property
-    def output(self) -> JsonValue:
-        """Nothing: an entity never returns."""
-        return None
+        """The last batch of operations, or when somebody intervened."""
+        return self.last_operation if self.intervened is None else self.intervened
 
     @property
     def custom_status(self) -> JsonValue:
@@ -182,27 +170,15 @@ class Entity:
         """The scheduler's own state, in which the entity's state is JSON text."""
         scheduler: dict[str, JsonValue] = {}
         if self.exists:
-            state = compact(self.state)
-            scheduler |= {"exists": True, "state": state}
+            scheduler |= {"exists": True, "state": compact(self.state)}
         if self.queue:
-            scheduler["queue"] = [_queued(request) for request in self.queue]
+            scheduler["queue"] = list(self.queue)
         if self.locked_by is not None:
             scheduler["lockedBy"] = self.locked_by
-        scheduler["sorter"] = {}
+        scheduler["sorter"] = self.sorter
         return scheduler
 
     @property
     def history(self) -> tuple[Event, ...]:
         """The start of the current generation and nothing else."""
         return (execution_started(self.last_operation, self.name, None, generation=None),)
-
-
-def _queued(request: QueuedRequest) -> JsonValue:
-    return {
-        "op": request.operation,
-        "id": request.request_id,
-        "parent": request.parent,
-        "Timestamp": precise(request.sent),
-        "Predecessor": "0001-01-01T00:00:00",
-        "requestTime": precise_with_offset(request.sent),
-    }

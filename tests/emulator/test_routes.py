@@ -31,8 +31,6 @@ def test_an_operation_is_routed_with_its_arguments(
     names = re.findall(r"{(\w+)}", path)
     filled = re.sub(r"{(\w+)}", r"the%20\1", path)
     route = find(method, decode(filled[BEHIND_BASE:], version), version)
-    if route is None and method != "GET":
-        pytest.skip("not served yet")
     assert route is not None
     assert route.arguments == tuple(f"the {name}" for name in names)
 

@@ -1,0 +1,54 @@
+"""One orchestration instance, as the engine keeps it."""
+
+from dataclasses import dataclass, field
+
+from exporter.emulator.engine.replay import Run
+from exporter.emulator.json_text import JsonValue, parsed
+from exporter.emulator.storage.history import Event
+from exporter.emulator.storage.rows import Instance, RuntimeStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """Who waits for the end of an instance, and for which of its actions."""
+
+    instance_id: str
+    execution_id: str
+    task: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Orchestration:
+    """
+    A life of an instance: what is stored of it, and the messages that wait for its next turn.
+
+    `row` is what the instance table shows, `None` before the first checkpoint of a
+    sub-orchestration. A restart of the id is a new life.
+    """
+
+    run: Run
+    created: float
+    status: RuntimeStatus = RuntimeStatus.PENDING
+    version: str | None = None
+    parent: Parent | None = None
+    history: list[Event] = field(default_factory=list)
+    custom_status: JsonValue = None
+    output: JsonValue = None
+    inbox: list[Event] = field(default_factory=list)
+    awake: bool = False
+    busy_until: float = 0.0
+
+    def row(self, updated: float) -> Instance:
+        """Return the row that shows the instance as it is now."""
+        return Instance(
+            instance_id=self.run.instance_id,
+            name=self.run.name,
+            status=self.status,
+            created=self.created,
+            updated=updated,
+            input=parsed(self.run.input_text),
+            custom_status=self.custom_status,
+            output=self.output,
+            history=tuple(self.history),
+            version=self.version,
+        )

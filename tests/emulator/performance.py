@@ -1,0 +1,115 @@
+"""The scenario of the recordings, played on an emulator that lives by a clock of its own."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+
+import anyio
+import httpx
+from anyio.lowlevel import checkpoint
+
+from exporter.emulator import ExtensionVersion, ManualClock, running
+from exporter.emulator.times import parse
+from tests.emulator import scenario
+from tests.emulator.conftest import OPTIONS
+from tests.emulator.recordings import Exchange, recorded
+from tests.emulator.replay import ask, differences
+from tests.emulator.scenario import Step
+
+Differences = Mapping[str, tuple[object, object]]
+
+# How long an effect takes to come about, at most.
+_SETTLING_SECONDS = 1.0
+_TICK_SECONDS = 0.1
+_BETWEEN_SECONDS = 0.2
+# What was read without anything happening in between.
+_READ_AT_ONCE = ("list-instances", "paging", "entities", "instance-status", "routing")
+
+
+@cache
+def performance(version: ExtensionVersion) -> Mapping[Exchange, Differences]:
+    """Play the whole scenario; returns what differs, for each recorded exchange."""
+    return anyio.run(_play, version)
+
+
+async def _play(version: ExtensionVersion) -> Mapping[Exchange, Differences]:
+    clock = ManualClock(_seconds(scenario.BEGIN[version]))
+    async with (
+        running(scenario.emulator(version, clock)) as url,
+        httpx.AsyncClient(base_url=url, **OPTIONS) as client,
+    ):
+        stage = _Stage(clock, client)
+        await stage.prepare(scenario.setting_up(version))
+        stage.wait_until(_seconds(scenario.READ[version]))
+        for file in _READ_AT_ONCE:
+            await stage.replay(recorded(version, file), settling=False)
+        await stage.prepare(scenario.before_operations(version))
+        for file in ("operations", "entity-waits", "web-hook"):
+            await stage.replay(recorded(version, file))
+        await stage.prepare(scenario.before_times(version))
+        await stage.replay(recorded(version, "times"))
+        await stage.prepare(scenario.before_pending(version))
+        await stage.replay(recorded(version, "pending"))
+        return stage.found
+
+
+class _Stage:
+    """Makes the requests and keeps what differs."""
+
+    def __init__(self, clock: ManualClock, client: httpx.AsyncClient) -> None:
+        self.found: dict[Exchange, Differences] = {}
+        self._clock = clock
+        self._client = client
+
+    async def prepare(self, steps: Iterable[Step]) -> None:
+        """Make requests of the scenario, each at its time."""
+        for step in steps:
+            if step.at is not None:
+                self.wait_until(step.at)
+            answer = await self._client.request(
+                step.method, step.target, content=step.body, headers=_JSON
+            )
+            assert answer.status_code == 202, (step, answer.text)
+            if step.at is None:
+                self._clock.advance(_BETWEEN_SECONDS)
+        self._settle()
+
+    async def replay(self, exchanges: Iterable[Exchange], *, settling: bool = True) -> None:
+        """Make recorded requests again, in their order."""
+        for exchange in exchanges:
+            if "timeout=" in exchange.target:
+                async with self._time_passing():
+                    answer = await ask(self._client, exchange)
+            else:
+                answer = await ask(self._client, exchange)
+            self.found[exchange] = differences(exchange, answer)
+            if settling:
+                self._settle()
+
+    def wait_until(self, time: float) -> None:
+        """Let time pass, up to a time that may already be over."""
+        self._clock.set(max(time, self._clock.now()))
+
+    def _settle(self) -> None:
+        self._clock.advance(_SETTLING_SECONDS)
+
+    @asynccontextmanager
+    async def _time_passing(self) -> AsyncIterator[None]:
+        async def tick() -> None:
+            while True:
+                await checkpoint()
+                self._clock.advance(_TICK_SECONDS)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(tick)
+            yield
+            group.cancel_scope.cancel()
+
+
+_JSON = {"content-type": "application/json"}
+
+
+def _seconds(text: str) -> float:
+    seconds = parse(text, 0)
+    assert seconds is not None
+    return seconds
