@@ -1,14 +1,35 @@
-"""The emulator that the demo runs: hubs with a sample workload each."""
+"""The emulator that the demo runs: hubs of a sample app."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 
+from exporter.emulator.backends.backend import Backend
 from exporter.emulator.clock import Clock
 from exporter.emulator.emulator import Emulator
+from exporter.emulator.engine.functions import Functions
+from exporter.emulator.engine.pace import BUSY, Crash
 from exporter.emulator.http.keys import Keys
+from exporter.emulator.samples import recorded, shop
+from exporter.emulator.samples.traffic import DAY, start_traffic
 from exporter.emulator.task_hub import TaskHub
-from exporter.emulator.workload import DAY, Workload
+from exporter.emulator.version import ExtensionVersion
 
 DEFAULT_RATE = 0.5
+
+
+class App(StrEnum):
+    """What hubs can serve: the shop, with traffic; the functions of the recordings; nothing."""
+
+    SHOP = "shop"
+    RECORDED = "recorded"
+    EMPTY = "empty"
+
+
+_FUNCTIONS = {
+    App.SHOP: shop.functions,
+    App.RECORDED: recorded.functions,
+    App.EMPTY: Functions(),
+}
 
 
 def sample_emulator(
@@ -19,20 +40,36 @@ def sample_emulator(
     system_key: str | None = None,
     rate: float = DEFAULT_RATE,
     history: float = DAY,
+    version: ExtensionVersion = ExtensionVersion.V3,
+    app: App = App.SHOP,
+    functions: Functions | None = None,
+    backend: Backend | None = None,
+    crashes: Sequence[Crash] = (),
 ) -> Emulator:
     """
     Return an emulator whose hubs are alive, each with a seed of its own and less to do.
 
     `rate` is how many orchestrations per second the first hub starts, the second one half as many,
-    and so on. Without a system key the web hook asks for none.
+    and so on; only the shop has such traffic. `functions` are served beside those of the app.
+    Without a system key the web hook asks for none.
     """
-    start = clock.now()
+    served = Functions()
+    for part in (_FUNCTIONS[app], functions or Functions()):
+        served.include(part)
     hubs = [
         TaskHub(
             name,
             clock,
-            driver=Workload(seed + index, rate / (index + 1), start=start, history=history),
+            functions=served,
+            seed=seed + index,
+            pace=BUSY,
+            crashes=crashes,
+            version=version,
+            backend=backend,
         )
         for index, name in enumerate(hub_names)
     ]
+    if app is App.SHOP:
+        for index, hub in enumerate(hubs):
+            start_traffic(hub, seed=seed + index, rate=rate / (index + 1), history=history)
     return Emulator(*hubs, clock=clock, keys=Keys(system=system_key))

@@ -1,6 +1,7 @@
 """The emulated function app: its hubs, its keys, its connections."""
 
 import re
+from dataclasses import replace
 
 from exporter.emulator.clock import Clock
 from exporter.emulator.errors import (
@@ -45,6 +46,10 @@ class Emulator:
         self._own = hubs[0]
         self.connection = connection
 
+    def rotate_key(self, key: str) -> None:
+        """Let another system key open the web hook from now on, and the old one no longer."""
+        self.keys = replace(self.keys, system=key)
+
     @property
     def own_hub(self) -> TaskHub:
         """The app's own hub."""
@@ -52,7 +57,7 @@ class Emulator:
 
     def find_hub(self, parameters: Parameters) -> TaskHub | None:
         """Return the hub that a request names, `None` if there is no such hub yet."""
-        name = parameters.text("taskHub")
+        name = None if self._own.backend.one_hub else parameters.text("taskHub")
         return self.hubs.get(name.lower()) if name else self._own
 
     def hub(self, parameters: Parameters) -> TaskHub:
@@ -65,6 +70,8 @@ class Emulator:
         connection = parameters.text("connection")
         if connection and connection.lower() != self.connection.lower():
             raise ConnectionUnknown(connection)
+        if self._own.backend.one_hub:
+            return self._own
         name = parameters.text("taskHub") or ""
         hub = self.find_hub(parameters) or self._create(name)
         # To v2 only the app's own hub is the same in any letter case.

@@ -1,24 +1,65 @@
 """JSON as the API writes it, and as it reads what is stored."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 )
 
+MAXIMUM_DEPTH = 64
+"""How deep objects and arrays may be nested, as the real parser has it."""
+
 
 def compact(value: JsonValue) -> str:
-    """Write without spaces and without escaping what is not ASCII."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    """
+    Write without spaces and without escaping what is not ASCII; NaN and infinities become text.
+
+    Raises `TypeError`, `ValueError` or `RecursionError` for what is no JSON.
+    """
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        # JSON has no such numbers, so the real one writes their names; a circle raises again.
+        return compact(cast("JsonValue", json.loads(json.dumps(value), parse_constant=str)))
 
 
 def parsed(text: str | None) -> JsonValue:
-    """Read stored text: what is no JSON is a string."""
+    """Read stored text: what is no JSON, or too deep, is a string."""
     if text is None:
         return None
     try:
-        return cast("JsonValue", json.loads(text))
+        value = cast("JsonValue", json.loads(text))
     except (ValueError, RecursionError):
         return text
+    return text if too_deep(value, text) else value
+
+
+def transported(value: JsonValue) -> JsonValue:
+    """
+    Return a value as it comes out where it was sent as text: a copy.
+
+    Raises what `compact` raises.
+    """
+    return value if value is None or type(value) in (bool, int, str) else parsed(compact(value))
+
+
+def too_deep(value: JsonValue, text: str) -> bool:
+    """Tell whether a value is nested deeper than the real parser goes, given its text."""
+    return text.count("[") + text.count("{") > MAXIMUM_DEPTH and _deeper_than(value, MAXIMUM_DEPTH)
+
+
+def _deeper_than(value: JsonValue, depth: int) -> bool:
+    level: list[JsonValue] = [value]
+    for _ in range(depth + 1):
+        if not level:
+            return False
+        level = [item for container in level for item in _items(container)]
+    return bool(level)
+
+
+def _items(value: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()

@@ -2,22 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from exporter.emulator.backends.azure_storage import AzureStorage
+from exporter.emulator.backends.backend import Backend, Listing
 from exporter.emulator.clock import Clock
 from exporter.emulator.engine.engine import Engine
 from exporter.emulator.engine.functions import Functions
 from exporter.emulator.engine.identities import Identities
 from exporter.emulator.engine.pace import Crash, Pace
-from exporter.emulator.errors import StorageRefused
 from exporter.emulator.faults import Faults
 from exporter.emulator.storage.queries import EntityQuery, InstanceQuery
 from exporter.emulator.storage.rows import Entity, Instance, Row, RuntimeStatus
-from exporter.emulator.storage.table import Page, Table
+from exporter.emulator.storage.table import Table
 from exporter.emulator.version import ExtensionVersion
-
-# Azure's tables refuse a larger page, the storage emulator that was recorded cuts it to this.
-MAXIMUM_TOP = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +39,13 @@ class Finish:
     visible: float
 
 
-class Driver(Protocol):
-    """What makes the rows of a hub change as time goes by."""
-
-    def advance(self, hub: "TaskHub", now: float) -> None:
-        """Apply everything that is due by `now`, in the order of time."""
-        ...
-
-
 class TaskHub:
     """
     The instances and entities of one hub.
 
-    `scan_rows` is how many rows a filtered query looks at before it answers with what it found;
-    `None` for no limit. `starts` and `finishes` are the hub's own log, in the order in which the
-    rows showed them: the truth that an observer is measured by.
+    `functions` are those of the app that serves it; without them nobody does. `starts` and
+    `finishes` are the hub's own log, in the order in which the rows showed them: the truth that an
+    observer is measured by.
     """
 
     def __init__(
@@ -70,20 +59,17 @@ class TaskHub:
         crashes: Sequence[Crash] = (),
         version: ExtensionVersion = ExtensionVersion.V3,
         identities: Identities | None = None,
-        driver: Driver | None = None,
-        scan_rows: int | None = None,
+        backend: Backend | None = None,
     ) -> None:
-        if scan_rows is not None and scan_rows < 1:
-            raise ValueError(f"scan_rows must be at least 1, not {scan_rows}")
         self.name = name
         self.clock = clock
-        self.scan_rows = scan_rows
-        self.faults = Faults()
+        self.backend: Backend = backend or AzureStorage()
+        self.faults = Faults(f"{name}/{seed}")
         self.starts: list[Start] = []
         self.finishes: list[Finish] = []
-        self._driver = driver
         self._table = Table()
         self.version = version
+        self._crashes = tuple(crashes)
         self.functions = functions
         self.engine = Engine(
             self,
@@ -93,15 +79,20 @@ class TaskHub:
             crashes=crashes,
             version=version,
             identities=identities,
+            traits=self.backend.traits,
         )
         self.advance()
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the host has crashed and is not back: then it answers nothing either."""
+        now = self.clock.now()
+        return any(crash.at <= now < crash.at + crash.down for crash in self._crashes)
 
     def advance(self) -> float:
         """Let happen what is due by now, and return the time."""
         now = self.clock.now()
         self.engine.advance(now)
-        if self._driver is not None:
-            self._driver.advance(self, now)
         return now
 
     def put(self, row: Row, *, at: float | None = None) -> None:
@@ -153,34 +144,25 @@ class TaskHub:
         """Iterate over the entities, deleted ones among them, in the order of the table."""
         return (row for row in self._table if isinstance(row, Entity))
 
-    def list_instances(self, query: InstanceQuery, begin: str | None = None) -> Page[Row]:
-        """Return a page of the instances and entities that match, from a partition key on."""
-        return self._table.page(
-            query.matches,
-            top=_page_size(query.top),
-            prefix=query.id_prefix or "",
-            begin=begin,
-            scan_rows=self.scan_rows if query.scanning else None,
-        )
+    def list_instances(self, query: InstanceQuery, token: str = "") -> Listing[Row]:
+        """
+        Return a page of the instances and entities that match.
 
-    def list_entities(self, query: EntityQuery, begin: str | None = None) -> Page[Entity]:
-        """Return a page of entities; deleted ones take up room in it but are left out."""
+        Raises `ApiError` for a token or a page size that the backend does not take.
+        """
+        return self.backend.list_instances(self._table, query, token, self.version)
 
-        def matches(row: Row) -> bool:
-            return (query.operated_from is None or row.created >= query.operated_from) and (
-                query.operated_to is None or row.created <= query.operated_to
-            )
+    def list_entities(self, query: EntityQuery, token: str = "") -> Listing[Entity]:
+        """
+        Return a page of the entities that match and exist.
 
-        scanning = (query.operated_from, query.operated_to) != (None, None)
-        page = self._table.page(
-            matches,
-            top=_page_size(query.top),
-            prefix="@" if query.class_name is None else f"@{query.class_name}@",
-            begin=begin,
-            scan_rows=self.scan_rows if scanning else None,
-        )
-        existing = [row for row in page.rows if isinstance(row, Entity) and row.exists]
-        return Page(existing, page.next_key)
+        Raises `ApiError` for a token or a page size that the backend does not take.
+        """
+        return self.backend.list_entities(self._table, query, token, self.version)
+
+    def token_to_nowhere(self, number: int) -> str:
+        """Return a token that leads behind the last row, another one for each number."""
+        return self.backend.endless_token(number, self.version)
 
     def _log(self, previous: Row | None, row: Instance, at: float) -> None:
         same_life = previous is not None and previous.created == row.created
@@ -191,9 +173,3 @@ class TaskHub:
         if row.status.terminal and not (was_terminal and same_life):
             finish = Finish(row.name, row.instance_id, row.status, row.created, row.updated, at)
             self.finishes.append(finish)
-
-
-def _page_size(top: int) -> int:
-    if top < 0:
-        raise StorageRefused
-    return min(top, MAXIMUM_TOP)

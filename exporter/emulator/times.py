@@ -81,4 +81,4 @@ def _precise(time: float) -> str:
 
 
 def _without_fraction(seconds: int) -> str:
-    return (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()

@@ -119,7 +119,7 @@ async def test_the_good_hub_is_unaffected_and_the_bad_one_says_so_and_recovers(
 
 async def test_a_server_that_asks_for_a_pause_gets_it() -> None:
     wall = Wall()
-    emulator = sample_emulator(clock=ManualClock(START), seed=7, system_key=KEY)
+    emulator = sample_emulator(clock=ManualClock(START), seed=7, system_key=KEY, history=600.0)
     emulator.hubs["ordershub"].faults.set(Fault(kind=FaultKind.THROTTLED, seconds=3600.0))
     async with (
         running(emulator) as url,

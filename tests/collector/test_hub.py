@@ -24,6 +24,7 @@ from exporter.emulator import (
     sample_emulator,
     truth,
 )
+from exporter.emulator.backends.azure_storage import AzureStorage
 from exporter.ledger.snapshot import EntityView
 from exporter.ledger.status import RuntimeStatus as LedgerStatus
 from tests.collector.polled import INTERVALS, KEY, collector_of, completed
@@ -77,7 +78,7 @@ class TestOneCollection:
     async def test_a_scan_limit_makes_empty_pages_and_no_difference(self) -> None:
         clock = ManualClock(START)
         emulator, hub = sample(clock)
-        hub.scan_rows = 7
+        hub.backend = AzureStorage(scan_rows=7)
         async with (
             running(emulator) as url,
             collector_of(url, wall=clock.now, max_pages=100_000) as (collector, _),
@@ -131,6 +132,8 @@ class TestFinishes:
             collector_of(url, wall=clock.now) as (collector, _),
         ):
             await collector.collect_once()
+            # It began three hours ago: no listing of what is new shows that it has ended.
+            hub.engine.terminate("nightly-report-suspended", "not needed", clock.now())
             clock.advance(300.0)
             hub.faults.set(Fault(kind=FaultKind.UNAVAILABLE, operations={Operation.GET_INSTANCE}))
             await collector._make(Sweep.ACTIVE)
@@ -143,7 +146,7 @@ class TestFinishes:
     async def test_what_was_purged_unseen_has_vanished(self) -> None:
         clock = ManualClock(START)
         hub = TaskHub("OrdersHub", clock)
-        emulator = sample_emulator(clock=ManualClock(START), seed=3)
+        emulator = sample_emulator(clock=ManualClock(START), seed=3, history=600.0)
         source = next(
             row for row in emulator.hubs["ordershub"].instances() if row.status == "Running"
         )

@@ -1,17 +1,16 @@
 """The scenario of the recordings, played on an emulator that lives by a clock of its own."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import anyio
 import httpx
-from anyio.lowlevel import checkpoint
 
 from exporter.emulator import ExtensionVersion, ManualClock, running
 from exporter.emulator.times import parse
 from tests.emulator import scenario
 from tests.emulator.conftest import OPTIONS
+from tests.emulator.passing_time import passing
 from tests.emulator.recordings import Exchange, recorded
 from tests.emulator.replay import ask, differences
 from tests.emulator.scenario import Step
@@ -20,7 +19,6 @@ Differences = Mapping[str, tuple[object, object]]
 
 # How long an effect takes to come about, at most.
 _SETTLING_SECONDS = 1.0
-_TICK_SECONDS = 0.1
 _BETWEEN_SECONDS = 0.2
 # What was read without anything happening in between.
 _READ_AT_ONCE = ("list-instances", "paging", "entities", "instance-status", "routing")
@@ -78,7 +76,7 @@ class _Stage:
         """Make recorded requests again, in their order."""
         for exchange in exchanges:
             if "timeout=" in exchange.target:
-                async with self._time_passing():
+                async with passing(self._clock):
                     answer = await ask(self._client, exchange)
             else:
                 answer = await ask(self._client, exchange)
@@ -92,18 +90,6 @@ class _Stage:
 
     def _settle(self) -> None:
         self._clock.advance(_SETTLING_SECONDS)
-
-    @asynccontextmanager
-    async def _time_passing(self) -> AsyncIterator[None]:
-        async def tick() -> None:
-            while True:
-                await checkpoint()
-                self._clock.advance(_TICK_SECONDS)
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(tick)
-            yield
-            group.cancel_scope.cancel()
 
 
 _JSON = {"content-type": "application/json"}

@@ -1,10 +1,23 @@
 import json
+import re
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
 
-from exporter.emulator import Emulator, ExtensionVersion, Fault, FaultKind, Operation, TaskHub
-from exporter.emulator.faults import Faults
+from exporter.emulator import (
+    Crash,
+    Emulator,
+    ExtensionVersion,
+    Fault,
+    FaultKind,
+    Functions,
+    ManualClock,
+    Operation,
+    TaskHub,
+    running,
+)
+from exporter.emulator.faults import Faults, parse_fault, read_fault
 from tests.emulator.rows import instance
 
 pytestmark = pytest.mark.anyio
@@ -33,11 +46,74 @@ class TestScript:
         kinds = [fault and fault.kind for fault in (faults.strike(LIST) for _ in range(3))]
         assert kinds == [FaultKind.ERROR, FaultKind.HTML, FaultKind.HTML]
 
+    @pytest.mark.parametrize("rate", [0.05, 0.2, 0.5, 0.95])
+    def test_a_rate_is_met(self, rate: float) -> None:
+        faults = Faults("seed")
+        faults.set(Fault(kind=FaultKind.ERROR, rate=rate))
+        struck = sum(faults.strike(LIST) is not None for _ in range(10_000))
+        # Five standard deviations of a binomial distribution.
+        assert abs(struck - 10_000 * rate) < 5 * (10_000 * rate * (1 - rate)) ** 0.5
+
+    def test_a_rate_is_the_same_for_a_seed(self) -> None:
+        runs = [Faults(seed) for seed in ("a", "a", "b")]
+        for faults in runs:
+            faults.set(Fault(kind=FaultKind.ERROR, rate=0.5))
+        first, again, other = ([bool(f.strike(LIST)) for _ in range(64)] for f in runs)
+        assert first == again != other
+
+    @pytest.mark.parametrize("wrong", [{"rate": 0}, {"rate": 1.5}, {"times": -1}, {"skip": -1}])
+    def test_impossible_numbers_are_refused(self, wrong: dict[str, int]) -> None:
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Fault(kind=FaultKind.ERROR, **wrong)  # type: ignore[arg-type]
+
+    def test_what_is_left_is_told(self) -> None:
+        faults = Faults()
+        once, always = Fault(kind=FaultKind.HTML, times=1), Fault(kind=FaultKind.ERROR)
+        faults.set(once, always)
+        assert faults.current == (once, always)
+        faults.strike(LIST)
+        assert list(faults.current) == [always]
+
     def test_faults_can_be_cleared(self) -> None:
         faults = Faults()
         faults.set(Fault(kind=FaultKind.ERROR))
         faults.clear()
         assert faults.strike(LIST) is None
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("error", Fault(kind=FaultKind.ERROR)),
+            ("throttled:seconds=5,rate=0.2", Fault(kind=FaultKind.THROTTLED, seconds=5, rate=0.2)),
+            (
+                "slow:operations=list_instances+get_instance,times=3,skip=1",
+                Fault(kind=FaultKind.SLOW, operations=frozenset((LIST, GET)), times=3, skip=1),
+            ),
+        ],
+    )
+    def test_from_a_command_line(self, text: str, fault: Fault) -> None:
+        assert parse_fault(text) == fault
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("explode", "kind: 'explode' is none of clock_skew, cut, "),
+            ("error:operations=explode", "operations: 'explode' is none of delete_entity, "),
+            ("error:rate=often", "rate must be a number, not 'often'"),
+            ("error:rate=2", "rate must be above 0"),
+            ("error:often", "'often' is not of the form name=value"),
+            ("error:how=often", "A fault has no how; it has kind, operations, rate"),
+        ],
+    )
+    def test_what_is_wrong_is_said_with_what_there_is(self, text: str, problem: str) -> None:
+        with pytest.raises(ValueError, match=re.escape(problem)):
+            parse_fault(text)
+
+    def test_operations_of_a_file_are_a_list(self) -> None:
+        with pytest.raises(ValueError, match="operations must be a list"):
+            read_fault({"kind": "error", "operations": 5})
 
 
 class TestAnswers:
@@ -49,6 +125,7 @@ class TestAnswers:
             (FaultKind.FORBIDDEN, 403, None),
             (FaultKind.THROTTLED, 429, None),
             (FaultKind.ERROR, 500, "application/json; charset=utf-8"),
+            (FaultKind.ERROR_WITHOUT_BODY, 500, None),
             (FaultKind.UNAVAILABLE, 503, "text/plain"),
             (FaultKind.HTML, 200, "text/html"),
             (FaultKind.REDIRECT, 302, None),
@@ -195,3 +272,45 @@ class TestConnection:
                     break
         assert (await web_hook.get("instances")).status_code == 200
         assert capfd.readouterr().err == ""
+
+
+class TestMoreAnswers:
+    async def test_a_right_body_may_come_with_500(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub
+    ) -> None:
+        hub.put(instance("a"))
+        hub.faults.set(Fault(kind=FaultKind.ERROR_WITH_BODY))
+        answer = await web_hook.get("instances/a")
+        assert (answer.status_code, answer.json()["instanceId"]) == (500, "a")
+
+    async def test_a_starting_host_holds_requests_and_then_refuses(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub
+    ) -> None:
+        hub.faults.set(Fault(kind=FaultKind.STARTING, seconds=0.01))
+        assert (await web_hook.get("instances")).status_code == 503
+        hub.faults.set(Fault(kind=FaultKind.STARTING))
+        with pytest.raises(httpx.ReadTimeout):
+            await web_hook.get("instances", timeout=0.05)
+
+    @pytest.mark.parametrize("seconds", [200, -200])
+    async def test_a_clock_may_be_wrong(
+        self, web_hook: httpx.AsyncClient, hub: TaskHub, seconds: int
+    ) -> None:
+        right = parsedate_to_datetime((await web_hook.get("instances")).headers["date"])
+        hub.faults.set(Fault(kind=FaultKind.CLOCK_SKEW, seconds=seconds))
+        wrong = parsedate_to_datetime((await web_hook.get("instances")).headers["date"])
+        assert (wrong - right).total_seconds() == seconds
+
+
+async def test_a_crashed_host_answers_nothing_until_it_is_back(clock: ManualClock) -> None:
+    crash = Crash(at=clock.now() + 10, down=60)
+    hub = TaskHub("OrdersHub", clock, functions=Functions(), crashes=[crash])
+    statuses = []
+    async with (
+        running(Emulator(hub, clock=clock)) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        for seconds in (0, 15, 50, 10):
+            clock.advance(seconds)
+            statuses.append((await client.get("/durabletask/instances")).status_code)
+    assert statuses == [200, 503, 503, 200]

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.emulator import ExtensionVersion
+from exporter.emulator.backends import azure_tokens as tokens
 from exporter.emulator.errors import TokenUnreadable
-from exporter.emulator.http import tokens
 from exporter.emulator.storage.partition import BEYOND_THE_END, partition_key
 
 V2 = ExtensionVersion.V2

@@ -11,7 +11,7 @@ import msgspec
 
 from tests.real.polling import NeverHappened, poll
 from tests.real.program import START_SECONDS, Program, running_program
-from tests.real.tools import tool
+from tests.tools import tool
 
 T = TypeVar("T")
 

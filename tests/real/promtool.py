@@ -2,7 +2,7 @@
 
 import subprocess
 
-from tests.real.tools import tool
+from tests.tools import tool
 
 
 class Findings(AssertionError):

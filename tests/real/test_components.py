@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
-from tests.real import tools
+from tests import tools
 from tests.real.classic_format import classic_format
 from tests.real.polling import NeverHappened
 from tests.real.program import GRACE_SECONDS, ProgramEnded, running_program

@@ -20,6 +20,7 @@ from exporter.emulator import (
     sample_emulator,
     truth,
 )
+from exporter.emulator.backends.azure_storage import AzureStorage
 from exporter.ledger.rules import AGE_BOUNDS
 from exporter.metrics.exposition import Format, expose
 from exporter.web.app import create_app
@@ -64,7 +65,7 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
     emulator = sample_emulator(
         clock=clock, seed=5, hub_names=list(HUBS.values()), system_key=KEY, history=7200.0
     )
-    emulator.hubs["ordershub"].scan_rows = 40
+    emulator.hubs["ordershub"].backend = AzureStorage(scan_rows=40)
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(running(emulator))
         snapshots = []

@@ -14,7 +14,7 @@ from exporter.emulator.engine.actions import (
     SetTimer,
 )
 from exporter.emulator.engine.tasks import AllOf, AnyOf, Task
-from exporter.emulator.json_text import JsonValue, compact, parsed
+from exporter.emulator.json_text import JsonValue, compact, parsed, transported
 from exporter.emulator.times import EPOCH
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 _LONGEST_TIMER = timedelta(days=6)
 _TIMER_PIECE = timedelta(days=3)
 _POLL_SECONDS = 3
+# A century, which the calendar has room for.
+_LONGEST_RETRY_SECONDS = 3.2e9
 _ACCEPTED = 202
 
 
@@ -42,17 +44,31 @@ class EntityId:
 
 @dataclass(frozen=True, slots=True)
 class RetryOptions:
-    """How often to try, and how long to wait between: each wait is `backoff` times the last."""
+    """
+    How often to try, and how long to wait between: each wait is `backoff` times the last.
+
+    `ValueError` if there is no attempt, or if a wait is not above 0 seconds.
+    """
 
     first_retry_interval: float
     max_number_of_attempts: int
     backoff: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not (self.first_retry_interval > 0 and self.backoff > 0):
+            raise ValueError("The waits between attempts are above 0 seconds")
+        if self.max_number_of_attempts < 1:
+            raise ValueError("There is at least one attempt")
+
     def wait_after(self, attempt: int) -> float:
         """Return the seconds to wait after an attempt; nothing follows the last one."""
         if attempt >= self.max_number_of_attempts:
             return 0.0
-        return self.first_retry_interval * self.backoff ** (attempt - 1)
+        try:
+            wait = self.first_retry_interval * self.backoff ** (attempt - 1)
+        except OverflowError:
+            return _LONGEST_RETRY_SECONDS
+        return min(wait, _LONGEST_RETRY_SECONDS)
 
 
 class Timer(Task):
@@ -75,6 +91,7 @@ class OrchestrationContext:
         self._last_sent: dict[str, float] = {}
         self._locks: tuple[str, ...] = ()
         self._lock_id = ""
+        self._guids = 0
 
     @property
     def instance_id(self) -> str:
@@ -107,16 +124,18 @@ class OrchestrationContext:
 
     def new_uuid(self) -> str:
         """Return a GUID, the same in every replay."""
-        return self._guid(self._replay.next_number())
+        self._guids += 1
+        return self._guid(f"guid {self._guids}")
 
     def set_custom_status(self, status: JsonValue) -> None:
         """Show a status of one's own."""
-        self._replay.custom_status = status
+        self._replay.custom_status = transported(status)
 
     def call_activity(self, name: str, input_: JsonValue = None) -> Task:
         """Run an activity: its result, or `FunctionFailed`."""
         number = self._replay.next_number()
-        return self._replay.ask(CallActivity(number=number, name=name, argument=input_))
+        argument = transported(input_)
+        return self._replay.ask(CallActivity(number=number, name=name, argument=argument))
 
     def call_activity_with_retry(
         self, name: str, retry_options: RetryOptions, input_: JsonValue = None
@@ -193,7 +212,9 @@ class OrchestrationContext:
         self._send(entity, operation, input_, signal=True)
 
     def lock_entities(self, *entities: EntityId) -> Task:
-        """Wait until nobody else may use some entities; one lock at a time."""
+        """Wait until nobody else may use some entities; one lock at a time, else `RuntimeError`."""
+        if self._locks:
+            raise RuntimeError("Cannot acquire more locks when already holding some locks.")
         self._locks = tuple(sorted(str(entity) for entity in entities))
         number = self._replay.next_number()
         self._lock_id = self._guid(number)
@@ -270,5 +291,5 @@ class OrchestrationContext:
             requested=None if lockset else sent,
         )
 
-    def _guid(self, number: int) -> str:
-        return str(uuid5(UUID(self._replay.run.execution_id), str(number)))
+    def _guid(self, of: int | str) -> str:
+        return str(uuid5(UUID(self._replay.run.execution_id), str(of)))

@@ -11,6 +11,7 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
+from exporter.emulator.backends.traits import Traits
 from exporter.emulator.engine.actions import (
     Action,
     CallActivity,
@@ -24,26 +25,26 @@ from exporter.emulator.engine.entity_messages import request_text
 from exporter.emulator.engine.failures import Failure, failure_of
 from exporter.emulator.engine.functions import ActivityContext, Functions
 from exporter.emulator.engine.identities import Identities
+from exporter.emulator.engine.interventions import (
+    INTERVENTIONS,
+    last_reason,
+    reason_of,
+    status_after,
+)
 from exporter.emulator.engine.orchestration import Orchestration, Parent
 from exporter.emulator.engine.pace import INVISIBLE_SECONDS, Crash, Host, Pace, Range
 from exporter.emulator.engine.replay import Outcome, Replay, Run
 from exporter.emulator.engine.rewind import rewound
 from exporter.emulator.engine.timeline import Happening, Timeline
 from exporter.emulator.engine.user_code import attempt
-from exporter.emulator.json_text import JsonValue, compact, parsed
+from exporter.emulator.json_text import JsonValue, compact, parsed, transported
 from exporter.emulator.storage import history
 from exporter.emulator.storage.history import Event, EventKind
-from exporter.emulator.storage.rows import Row, RuntimeStatus
+from exporter.emulator.storage.rows import NEVER, Instance, Row, RuntimeStatus
 from exporter.emulator.version import ExtensionVersion
 
 # Between two events that one turn writes: a float tells about a quarter of a microsecond.
 _TICK = 2e-6
-
-_CONTROLS = {
-    EventKind.EXECUTION_SUSPENDED: (RuntimeStatus.SUSPENDED, "Reason"),
-    EventKind.EXECUTION_RESUMED: (RuntimeStatus.RUNNING, "Reason"),
-    EventKind.EXECUTION_TERMINATED: (RuntimeStatus.TERMINATED, "Input"),
-}
 
 
 class Rows(Protocol):
@@ -80,6 +81,7 @@ class Engine:
         crashes: Sequence[Crash] = (),
         version: ExtensionVersion = ExtensionVersion.V3,
         identities: Identities | None = None,
+        traits: Traits | None = None,
     ) -> None:
         self.functions = functions
         self._rows = rows
@@ -88,6 +90,9 @@ class Engine:
         self._pace = pace or Pace()
         self._host = Host(crashes, Random(f"host/{seed}"))
         self._version = version
+        self._traits = traits or Traits()
+        terminated = (EventKind.EXECUTION_TERMINATED,)
+        self._reasons = frozenset(INTERVENTIONS if self._traits.reasons_in_output else terminated)
         self._identities = identities or Identities(seed, version)
         self._timeline = Timeline()
         self._orchestrations: dict[str, Orchestration] = {}
@@ -126,7 +131,7 @@ class Engine:
         )
         life = Orchestration(run=run, created=now, version=version)
         self._orchestrations[instance_id] = life
-        self._rows.put(life.row(now), at=now)
+        self._rows.put(self._pending_row(life, now), at=now)
         started = history.execution_started(now, name, input_text)
         self._send(life, started, now + self._chance(self._pace.start))
 
@@ -158,6 +163,7 @@ class Engine:
         past = rewound(life.history)
         life.history[:] = past.history
         life.status = RuntimeStatus.PENDING
+        life.rewinds += 1
         life.inbox.clear()
         self._rows.put(life.row(now), at=now)
         for child_id in past.failed_children:
@@ -188,6 +194,19 @@ class Engine:
         self._entities.pop(instance_id, None)
         self._requests.pop(instance_id, None)
 
+    def lose_messages(self, instance_id: str) -> None:
+        """Lose what is under way to an instance now: its start, the end of a timer, an answer."""
+        life = self._orchestrations.get(instance_id)
+        if life is not None:
+            # Messages go to the object that they were sent to, if it is still the current one.
+            self._orchestrations[instance_id] = replace(life, awake=False)
+
+    def lose_row_writes(self, instance_id: str) -> None:
+        """From now on write only the history of an instance: its worker dies before the row."""
+        life = self._orchestrations.get(instance_id)
+        if life is not None:
+            life.loses_row_writes = True
+
     def _control(self, instance_id: str, event: Event, at: float) -> None:
         if instance_id in self._orchestrations:
             self._tell(instance_id, event, at)
@@ -198,8 +217,7 @@ class Engine:
         entity = self._entities.get(instance_id)
         if entity is None:
             return
-        status, reason = _CONTROLS[event.kind]
-        entity.intervene(status, _text(event.fields[reason]), at)
+        entity.intervene(status_after(entity.status, [event]), reason_of(event), at)
         self._rows.put(entity.row(), at=at)
         self._serve(instance_id, at)
 
@@ -218,6 +236,9 @@ class Engine:
         if not life.awake and self._serves(life):
             life.awake = True
             self._timeline.add(max(at, life.busy_until), partial(self._turn, life))
+
+    def _pending_row(self, life: Orchestration, now: float) -> Instance:
+        return life.row(NEVER if self._traits.never_updated else now)
 
     def _serves(self, life: Orchestration) -> bool:
         # An app leaves alone what is newer than itself, and samples have no version (recorded).
@@ -244,10 +265,10 @@ class Engine:
         turn = Replay(life.run, self.functions).turn(life.history)
         end = at + self._chance(self._pace.turn)
         life.busy_until = end
-        life.status = _status(life, news)
+        life.status = status_after(life.status, news)
         if turn.custom_status is not None:
             life.custom_status = turn.custom_status
-        output = _reason(news)
+        output = last_reason(news, self._reasons)
         for index, action in enumerate(turn.actions):
             self._do(life, action, end + index * _TICK)
         end += len(turn.actions) * _TICK
@@ -262,8 +283,22 @@ class Engine:
 
     def _checkpoint(self, life: Orchestration, begin: float, end: float) -> None:
         row = life.row(end)
-        shown = end + INVISIBLE_SECONDS if self._host.cut_off(begin, end) else end
-        self._timeline.add(shown, partial(self._show, life, row))
+        if not life.loses_row_writes and not self._host.cut_off(begin, end):
+            self._timeline.add(end, partial(self._show, life, row))
+            return
+        self._timeline.add(end, partial(self._show_history, life, row))
+        if not life.loses_row_writes:
+            self._timeline.add(end + INVISIBLE_SECONDS, partial(self._show_late, life, row))
+
+    def _show_history(self, life: Orchestration, row: Instance, at: float) -> None:
+        shown = self._rows.get(row.instance_id)
+        if isinstance(shown, Instance) and shown.created == row.created:
+            self._show(life, replace(shown, history=row.history), at)
+
+    def _show_late(self, life: Orchestration, row: Row, at: float) -> None:
+        shown = self._rows.get(row.instance_id)
+        if shown is None or shown.updated < row.updated:  # else a later turn has been quicker
+            self._show(life, row, at)
 
     def _show(self, life: Orchestration, row: Row, at: float) -> None:
         if self._is_current(life):
@@ -276,9 +311,10 @@ class Engine:
             execution_id=self._identities.execution_id(life.run.instance_id),
             input_text=outcome.next_input,
         )
-        life.created = at
+        if not self._traits.continued_keeps_created:
+            life.created = at
         life.history.clear()
-        life.inbox = [event for event in life.inbox if event.kind in _CONTROLS]
+        life.inbox = [event for event in life.inbox if event.kind in INTERVENTIONS]
         started = history.execution_started(at, life.run.name, outcome.next_input, generation=None)
         self._send(life, started, at)
 
@@ -295,8 +331,10 @@ class Engine:
         if outcome.status is RuntimeStatus.COMPLETED:
             event = history.sub_orchestration_completed(arrives, parent.task, outcome.result)
         else:
-            failure = outcome.failure or Failure(message=str(outcome.result))
-            reason = str(outcome.result)
+            # Somebody who terminates an instance may give any reason, or none.
+            result = outcome.result
+            reason = result if isinstance(result, str) else compact(result) if result else ""
+            failure = outcome.failure or Failure(message=reason)
             event = history.sub_orchestration_failed(
                 arrives, parent.task, reason, failure.details()
             )
@@ -323,12 +361,11 @@ class Engine:
             self._send_to_entity(life, action, at)
 
     def _call_activity(self, life: Orchestration, action: CallActivity, at: float) -> None:
-        before = sum(
-            event.kind is EventKind.TASK_SCHEDULED and event.fields["Name"] == action.name
-            for event in life.history
-        )
+        before = life.runs[action.name]
+        life.runs[action.name] += 1
         life.history.append(history.task_scheduled(at, action.number, action.name))
-        chance = Random(f"{self._seed}/{life.run.execution_id}/{action.number}")
+        again = f"/{life.rewinds}" if life.rewinds else ""
+        chance = Random(f"{self._seed}/{life.run.execution_id}/{action.number}{again}")
         context = ActivityContext(life.run.instance_id, chance, runs_before=before)
         result, failure = self._run_activity(action, context)
         if context.seconds is None:
@@ -348,9 +385,8 @@ class Engine:
         functions = self.functions or Functions()
 
         def run() -> JsonValue:
-            result = functions.run_activity(action.name, action.argument, context)
-            compact(result)  # what is not JSON cannot be handed over
-            return result
+            argument = transported(action.argument)
+            return transported(functions.run_activity(action.name, argument, context))
 
         result = attempt(run)
         if isinstance(result, Exception):
@@ -383,12 +419,20 @@ class Engine:
             parent_id=life.run.instance_id,
         )
         child = Orchestration(run=run, created=at, parent=parent)
+        if self._traits.children_shown_at_once:
+            self._timeline.add(at, partial(self._show_child, child))
         arrives = at + self._chance(self._pace.sub_start)
         self._timeline.add(arrives, partial(self._start_child, child))
 
-    def _start_child(self, child: Orchestration, at: float) -> None:
+    def _show_child(self, child: Orchestration, at: float) -> None:
         existing = self._orchestrations.get(child.run.instance_id)
-        if existing is not None and not existing.status.terminal:
+        if existing is None or existing.status.terminal:
+            self._orchestrations[child.run.instance_id] = child
+            self._rows.put(self._pending_row(child, at), at=at)
+
+    def _start_child(self, child: Orchestration, at: float) -> None:
+        existing = self._orchestrations.get(child.run.instance_id, child)
+        if existing is not child and not existing.status.terminal:
             return  # a second start of what still runs is thrown away, and its parent waits on
         self._orchestrations[child.run.instance_id] = child
         started = history.execution_started(
@@ -410,13 +454,17 @@ class Engine:
         life.history.append(
             history.event_sent(at, action.target, action.event, text, action.number)
         )
-        self._ask_entity(action.target, request, at + self._chance(self._pace.message))
+        arrives = at + self._chance(self._pace.message)
+        self._ask_entity(action.target, request, life.queues.arrival(action.target, arrives))
 
     def _ask_entity(self, target: str, request: EntityRequest, at: float) -> None:
         self._timeline.add(at, partial(self._queue_request, target, request))
 
     def _queue_request(self, target: str, request: EntityRequest, at: float) -> None:
         self._requests.setdefault(target, []).append(request)
+        if self._traits.children_shown_at_once and target not in self._entities:
+            self._entities[target] = EntityScheduler(target, made=at)
+            self._rows.put(self._entities[target].row(), at=at)
         self._serve(target, at)
 
     def _serve(self, target: str, at: float) -> None:
@@ -435,35 +483,15 @@ class Engine:
         )
         self._rows.put(entity.row(), at=at)
         for effect in effects:
-            self._carry(effect, at + self._chance(self._pace.message))
+            self._carry(entity, effect, at + self._chance(self._pace.message))
 
-    def _carry(self, effect: Effect, at: float) -> None:
+    def _carry(self, entity: EntityScheduler, effect: Effect, at: float) -> None:
         if isinstance(effect, Response):
             event = history.event_raised(at, effect.request_id, effect.text)
             self._answer(effect.instance_id, effect.execution, event, at)
         else:
-            self._ask_entity(effect.target, effect.request, at)
+            arrives = entity.queues.arrival(effect.target, at)
+            self._ask_entity(effect.target, effect.request, arrives)
 
     def _chance(self, seconds: Range) -> float:
         return self._random.uniform(*seconds)
-
-
-def _status(life: Orchestration, news: Sequence[Event]) -> RuntimeStatus:
-    """Return the status after the messages of a turn; only some of them say anything about it."""
-    status = life.status
-    for event in news:
-        if event.kind is EventKind.EXECUTION_STARTED:
-            status = RuntimeStatus.RUNNING
-        elif event.kind in _CONTROLS:
-            status, _ = _CONTROLS[event.kind]
-    return status
-
-
-def _reason(news: Sequence[Event]) -> JsonValue:
-    """Return what the column of the output gets of the messages of a turn: the last reason."""
-    reasons = (event.fields[_CONTROLS[event.kind][1]] for event in news if event.kind in _CONTROLS)
-    return parsed(next(reversed([_text(reason) for reason in reasons]), None))
-
-
-def _text(value: JsonValue) -> str | None:
-    return value if isinstance(value, str) else None

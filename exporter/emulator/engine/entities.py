@@ -15,10 +15,11 @@ from exporter.emulator.engine.entity_messages import (
 )
 from exporter.emulator.engine.failures import failure_of
 from exporter.emulator.engine.functions import Functions
+from exporter.emulator.engine.queues import Queues
 from exporter.emulator.engine.sorter import MessageSorter
 from exporter.emulator.engine.user_code import attempt
-from exporter.emulator.json_text import JsonValue, compact, parsed
-from exporter.emulator.storage.rows import Entity, RuntimeStatus
+from exporter.emulator.json_text import JsonValue, compact, parsed, transported
+from exporter.emulator.storage.rows import NEVER, Entity, RuntimeStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,36 +84,41 @@ class EntityContext:
 
     def set_state(self, state: JsonValue) -> None:
         """Keep a state, JSON; with it the entity exists."""
-        compact(state)
-        self.exists, self.state = True, state
+        self.exists, self.state = True, transported(state)
 
     def set_result(self, result: JsonValue) -> None:
         """Answer the caller."""
-        compact(result)
-        self.result = result
+        self.result = transported(result)
 
     def destruct_on_exit(self) -> None:
         """Forget the state: the entity exists no longer."""
         self.exists, self.state = False, None
 
     def signal_entity(self, target: str, operation: str, input_: JsonValue = None) -> None:
-        """Tell another entity, by its id `@class@key`, to do something."""
-        self.signals.append((target, operation, None if input_ is None else compact(input_)))
+        """Tell another entity, by its id `@class@key`, to do something; else `ValueError`."""
+        class_name, separator, key = target.removeprefix("@").partition("@")
+        if not (target.startswith("@") and class_name and separator):
+            raise ValueError(f"The id of an entity is of the form @class@key, not {target}")
+        text = None if input_ is None else compact(input_)
+        self.signals.append((f"@{class_name.lower()}@{key}", operation, text))
 
 
 class EntityScheduler:
     """One entity: its state, who holds its lock, and who waits."""
 
-    def __init__(self, instance_id: str) -> None:
+    def __init__(self, instance_id: str, *, made: float | None = None) -> None:
         _, self.class_name, self.key = instance_id.split("@", 2)
         self.instance_id = instance_id
         self.exists = False
         self.state: JsonValue = None
         self.locked_by: str | None = None
-        self.status = RuntimeStatus.RUNNING
+        # Some providers show an entity before it has done anything, and keep when it was made.
+        self.status = RuntimeStatus.RUNNING if made is None else RuntimeStatus.PENDING
+        self._made = made
         self.output: JsonValue = None
         self.intervened: float | None = None
-        self.last_operation = 0.0
+        self.last_operation = NEVER
+        self.queues = Queues()
         self._queue: deque[EntityRequest] = deque()
         self._sorter = MessageSorter()
 
@@ -154,6 +160,7 @@ class EntityScheduler:
             status=self.status,
             output=self.output,
             intervened=self.intervened,
+            made=self._made,
         )
 
     def _work(self, functions: Functions, now: float, new_id: Callable[[], str]) -> list[Effect]:

@@ -1,5 +1,6 @@
 """The functions of an app: orchestrators, activities and entities, found by name in any case."""
 
+import math
 from collections.abc import Callable, Generator, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -40,7 +41,9 @@ class ActivityContext:
         self.seconds: float | None = random.uniform(*_USUAL_SECONDS)
 
     def takes(self, seconds: float) -> None:
-        """Say how long the activity takes."""
+        """Say how long the activity takes; `ValueError` unless that is a time."""
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"An activity takes some seconds, not {seconds}")
         self.seconds = seconds
 
     def never_returns(self) -> None:

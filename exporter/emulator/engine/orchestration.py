@@ -1,7 +1,9 @@
 """One orchestration instance, as the engine keeps it."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
+from exporter.emulator.engine.queues import Queues
 from exporter.emulator.engine.replay import Run
 from exporter.emulator.json_text import JsonValue, parsed
 from exporter.emulator.storage.history import Event
@@ -22,8 +24,8 @@ class Orchestration:
     """
     A life of an instance: what is stored of it, and the messages that wait for its next turn.
 
-    `row` is what the instance table shows, `None` before the first checkpoint of a
-    sub-orchestration. A restart of the id is a new life.
+    `runs` counts how often each activity was called, rewinds included. A restart of the id is a new
+    life. Where row writes are lost, the row stays as it is while the history goes on.
     """
 
     run: Run
@@ -35,8 +37,12 @@ class Orchestration:
     custom_status: JsonValue = None
     output: JsonValue = None
     inbox: list[Event] = field(default_factory=list)
+    runs: Counter[str] = field(default_factory=Counter)
+    rewinds: int = 0
+    queues: Queues = field(default_factory=Queues)
     awake: bool = False
     busy_until: float = 0.0
+    loses_row_writes: bool = False
 
     def row(self, updated: float) -> Instance:
         """Return the row that shows the instance as it is now."""

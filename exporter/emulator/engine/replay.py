@@ -7,7 +7,13 @@ from functools import partial
 from itertools import count
 from typing import cast
 
-from exporter.emulator.engine.actions import Action, CallActivity, CallSubOrchestrator, recorded_as
+from exporter.emulator.engine.actions import (
+    Action,
+    CallActivity,
+    CallSubOrchestrator,
+    SendToEntity,
+    recorded_as,
+)
 from exporter.emulator.engine.context import HTTP_ACTIVITY, OrchestrationContext
 from exporter.emulator.engine.entity_messages import read_response
 from exporter.emulator.engine.failures import (
@@ -21,7 +27,7 @@ from exporter.emulator.engine.failures import (
 from exporter.emulator.engine.functions import Functions
 from exporter.emulator.engine.tasks import Task
 from exporter.emulator.engine.user_code import attempt
-from exporter.emulator.json_text import JsonValue, compact, parsed
+from exporter.emulator.json_text import JsonValue, parsed, transported
 from exporter.emulator.storage.history import Event, EventKind
 from exporter.emulator.storage.rows import RuntimeStatus
 
@@ -37,6 +43,8 @@ _PRODUCED = {
     EventKind.TIMER_CREATED: "CreateTimerOrchestratorAction",
     EventKind.EVENT_SENT: "SendEventOrchestratorAction",
 }
+# How many nested clean-ups that yield tasks an orchestrator may have.
+_CLEAN_UPS = 20
 _KINDS = {
     EventKind.TASK_FAILED: "activity",
     EventKind.SUB_ORCHESTRATION_FAILED: "orchestrator",
@@ -95,6 +103,7 @@ class Replay:
         self._outcome: Outcome | None = None
         self._continued: tuple[str | None] | None = None
         self._held: list[Event] | None = None
+        self._set_aside: dict[int, Action] = {}
 
     def turn(self, history: Sequence[Event]) -> Turn:
         """Go through a history whose last turn is new, and return what that comes to."""
@@ -112,11 +121,13 @@ class Replay:
                 result=str(error),
                 failure=Failure(message=str(error), function=self.run.name),
             )
-        return Turn(
+        turn = Turn(
             actions=tuple(self._asked.values()),
             custom_status=self.custom_status,
             outcome=self._outcome,
         )
+        self._leave()
+        return turn
 
     def next_number(self) -> int:
         """Return the next number of an action."""
@@ -149,25 +160,46 @@ class Replay:
         """Begin a new generation when the orchestrator returns."""
         self._continued = (input_text,)
 
+    def _leave(self) -> None:
+        """Close the orchestrator where it waits; what it yields in a clean-up is for no one."""
+        if self._generator is None:
+            return
+        for _ in range(_CLEAN_UPS):
+            if not isinstance(attempt(self._generator.close), RuntimeError):
+                return
+
     def _feed(self, event: Event) -> None:
         if event.kind is EventKind.ORCHESTRATOR_STARTED:
             self.now = event.timestamp
         elif event.kind is EventKind.EXECUTION_SUSPENDED:
-            self._held = self._held if self._held is not None else []
+            self._suspend()
         elif event.kind is EventKind.EXECUTION_RESUMED:
-            held, self._held = self._held or [], None
-            for late in held:
-                self._take(late)
+            self._resume()
         elif event.kind is EventKind.EXECUTION_TERMINATED:
-            self._asked.clear()
-            reason = cast("str | None", event.fields["Input"])
-            self._outcome = Outcome(status=RuntimeStatus.TERMINATED, result=parsed(reason))
+            self._terminate(cast("str | None", event.fields["Input"]))
         elif event.kind in _SCHEDULED:
             self._confirm(event)
         elif self._held is not None:
             self._held.append(event)
         else:
             self._take(event)
+
+    def _suspend(self) -> None:
+        """Hold back what comes, and what was asked for in the same turn."""
+        if self._held is None:
+            self._held, self._set_aside = [], self._asked
+            self._asked = {}
+
+    def _resume(self) -> None:
+        held, self._held = self._held or [], None
+        self._asked, self._set_aside = self._set_aside | self._asked, {}
+        for late in held:
+            self._take(late)
+
+    def _terminate(self, reason: str | None) -> None:
+        if self._outcome is None or self._outcome.status is RuntimeStatus.CONTINUED_AS_NEW:
+            self._asked.clear()
+            self._outcome = Outcome(status=RuntimeStatus.TERMINATED, result=parsed(reason))
 
     def _take(self, event: Event) -> None:
         if self._outcome is not None:
@@ -221,13 +253,12 @@ class Replay:
             status = RuntimeStatus.CONTINUED_AS_NEW
             self._outcome = Outcome(status=status, next_input=next_input)
             return
-        try:
-            compact(value)
-        except (TypeError, ValueError) as error:
-            self._fail(error)
+        result = attempt(partial(transported, value))
+        if isinstance(result, Exception):
+            self._fail(result)
             return
         self._context.release_locks()
-        self._outcome = Outcome(status=RuntimeStatus.COMPLETED, result=value)
+        self._outcome = Outcome(status=RuntimeStatus.COMPLETED, result=result)
 
     def _fail(self, error: Exception) -> None:
         self._context.release_locks()
@@ -239,7 +270,8 @@ class Replay:
         name = self._names.get(event.task if event.task is not None else -1, "")
         kind = _KINDS.get(event.kind)
         if kind is None:
-            task.complete(event.fields.get("Result"))
+            # A copy, since the orchestrator may change it and is run again on the same history.
+            task.complete(transported(event.fields.get("Result")))
             return
         failure = read_failure(str(event.fields["Details"]))
         task.fail(failure if name == HTTP_ACTIVITY else uncaught(kind, name, failure))
@@ -258,21 +290,40 @@ class Replay:
 
     def _confirm(self, event: Event) -> None:
         action = self._asked.get(event.task if event.task is not None else -1)
-        if action is not None and recorded_as(action) is event.kind:
+        if action is not None and _same(event, action):
             del self._asked[action.number]
-            return
-        if self._outcome is not None:
-            return
-        named = f" named '{event.fields['Name']}'" if "Name" in event.fields else ""
-        instead = (
-            f"the current orchestration replay instead produced a "
-            f"{_PRODUCED[recorded_as(action)]} action with this sequence number"
-            if action is not None
-            else "the current replay did not produce this action"
+        elif self._outcome is None:
+            raise NonDeterministic(_not_the_same(event, action))
+
+
+def _same(event: Event, action: Action) -> bool:
+    name = str(event.fields.get("Name", ""))
+    return recorded_as(action) is event.kind and _name(action).casefold() == name.casefold()
+
+
+def _name(action: Action) -> str:
+    if isinstance(action, CallActivity | CallSubOrchestrator):
+        return action.name
+    return action.event if isinstance(action, SendToEntity) else ""
+
+
+def _not_the_same(event: Event, action: Action | None) -> str:
+    named = f" named '{event.fields['Name']}'" if "Name" in event.fields else ""
+    return (
+        "Non-Deterministic workflow detected: A previous execution of this orchestration "
+        f"scheduled {_SCHEDULED[event.kind]} with sequence number {event.task}{named}, but "
+        f"{_instead(event, action)}. Was a change made to the orchestrator code after this "
+        "instance had already started running?"
+    )
+
+
+def _instead(event: Event, action: Action | None) -> str:
+    if action is None:
+        return "the current replay execution hasn't (yet?) scheduled this task"
+    replay = "the current orchestration replay instead"
+    if recorded_as(action) is not event.kind:
+        return (
+            f"{replay} produced a {_PRODUCED[recorded_as(action)]} action with this sequence number"
         )
-        raise NonDeterministic(
-            "Non-Deterministic workflow detected: A previous execution of this orchestration "
-            f"scheduled {_SCHEDULED[event.kind]} with sequence number {event.task}{named}, but "
-            f"{instead}. Was a change made to the orchestrator code after this instance had "
-            "already started running?"
-        )
+    what = f"{_SCHEDULED[event.kind]} named '{_name(action)}'"
+    return f"{replay} scheduled {what} with this sequence number"

@@ -6,13 +6,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.emulator.emulator import Emulator
 from exporter.emulator.errors import ApiError, BasePathIncomplete
-from exporter.emulator.faults import Fault
+from exporter.emulator.faults import Fault, FaultKind
+from exporter.emulator.http.control import control
 from exporter.emulator.http.delivery import Delivery
 from exporter.emulator.http.distortions import distort_answer, distort_request, substitute
 from exporter.emulator.http.keys import Verdict
 from exporter.emulator.http.messages import Answer, Base, Request, error_answer, read
 from exporter.emulator.http.operate import WITH_BODY, operate
 from exporter.emulator.http.routes import Route, find
+from exporter.emulator.task_hub import TaskHub
 
 # As the host of an app has it.
 MAXIMUM_BODY_BYTES = 100 * 1024 * 1024
@@ -34,20 +36,41 @@ def create_app(emulator: Emulator) -> ASGIApp:
         route = find(request.method, request.path, request.version) if request.base else None
         hub = emulator.find_hub(request.parameters)
         delivery = Delivery(scope, receive, send, clock=(hub or emulator).clock)
-        if route is not None and route.operation in WITH_BODY:
+        if request.base is None or (route is not None and route.operation in WITH_BODY):
             body = await _body(receive)
             if body is None:
                 await delivery.whole(_TOO_LARGE, request.base)
                 return
             request = replace(request, body=body)
-        fault = hub.faults.strike(route.operation) if hub and route else None
-        if fault is None:
+        fault = _fault(hub, route)
+        if request.base is None:
+            await delivery.whole(control(emulator, request), request.base)
+        elif hub is None or fault is None:
             await delivery.whole(await _answer(emulator, request, route), request.base)
         else:
-            answer = await _faulty_answer(emulator, request, route, fault)
+            answer = await _faulty_answer(emulator, hub, request, route, fault)
             await delivery.faulty(fault, answer, request.base)
 
     return app
+
+
+def _fault(hub: TaskHub | None, route: Route | None) -> Fault | None:
+    if hub is None or route is None:
+        return None
+    hub.advance()  # which may change what goes wrong
+    if hub.is_down:
+        return Fault(kind=FaultKind.UNAVAILABLE)
+    return hub.faults.strike(route.operation)
+
+
+async def _faulty_answer(
+    emulator: Emulator, hub: TaskHub, request: Request, route: Route | None, fault: Fault
+) -> Answer:
+    instead = substitute(fault)
+    if instead is not None:
+        return instead
+    right = await _answer(emulator, distort_request(fault, request), route)
+    return distort_answer(fault, right, hub.token_to_nowhere)
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -77,13 +100,3 @@ async def _answer(emulator: Emulator, request: Request, route: Route | None) -> 
         return await operate(emulator, hub, request, route)
     except ApiError as failure:
         return error_answer(failure)
-
-
-async def _faulty_answer(
-    emulator: Emulator, request: Request, route: Route | None, fault: Fault
-) -> Answer:
-    instead = substitute(fault)
-    if instead is not None:
-        return instead
-    answer = await _answer(emulator, distort_request(fault, request), route)
-    return distort_answer(fault, answer, request.version)

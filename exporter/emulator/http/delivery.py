@@ -9,14 +9,15 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.emulator.clock import Clock
 from exporter.emulator.faults import Fault, FaultKind
-from exporter.emulator.http import tokens
-from exporter.emulator.http.messages import Answer, Base
+from exporter.emulator.http.messages import TOKEN_HEADER, Answer, Base
 
 # Where the server puts the function that closes the connection of a request.
 CLOSE_CONNECTION = "close_connection"
 # A client without a timeout of its own is let go after this.
 PATIENCE_SECONDS = 300.0
 
+# How late the answers to some faults are, in seconds, if they do not say.
+_DELAYS = {FaultKind.SLOW: 0.0, FaultKind.STARTING: 30.0}
 _CHUNK = b'{"name":"Huge","instanceId":"huge","runtimeStatus":"Running"},' * 1000
 
 
@@ -28,6 +29,7 @@ class Delivery:
         self._receive = receive
         self._send = send
         self._clock = clock
+        self._skew = 0.0
 
     async def whole(self, answer: Answer, base: Base | None) -> None:
         """Send an answer; the web hook says how long it is, the local listener sends chunks."""
@@ -36,7 +38,7 @@ class Delivery:
             headers["content-length"] = str(len(answer.body))
         # HTTP does not count blanks around a value, so the one at a token's end need not travel.
         if answer.token or (answer.token is not None and base is Base.LOCAL):
-            headers[tokens.HEADER] = answer.token.strip()
+            headers[TOKEN_HEADER] = answer.token.strip()
         await self._start(answer.status, headers)
         await self._body(answer.body, more=False)
 
@@ -49,9 +51,12 @@ class Delivery:
         elif fault.kind is FaultKind.HUGE:
             await self._until_disconnect(self._flood)
         else:
-            if fault.kind is FaultKind.SLOW:
-                with anyio.move_on_after(fault.seconds or 0):
+            if fault.kind in _DELAYS:
+                seconds = _DELAYS[fault.kind] if fault.seconds is None else fault.seconds
+                with anyio.move_on_after(seconds):
                     await self._disconnected()
+            if fault.kind is FaultKind.CLOCK_SKEW:
+                self._skew = fault.seconds or 0
             await self.whole(answer, base)
 
     async def _hang(self) -> None:
@@ -72,7 +77,7 @@ class Delivery:
             await checkpoint()  # a client that keeps up would otherwise never let others run
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
-        headers["date"] = formatdate(self._clock.now(), usegmt=True)
+        headers["date"] = formatdate(self._clock.now() + self._skew, usegmt=True)
         fields = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
 

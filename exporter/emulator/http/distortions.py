@@ -1,4 +1,4 @@
-"""What faults do to requests and answers."""
+"""What faults make of requests and answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -6,15 +6,15 @@ from itertools import count
 
 from exporter.emulator.errors import StorageRefused
 from exporter.emulator.faults import Fault, FaultKind
-from exporter.emulator.http import tokens
 from exporter.emulator.http.messages import Answer, Request, error_answer
-from exporter.emulator.version import ExtensionVersion
 
 _PAGE = b"<!DOCTYPE html><html><head><title>%b</title></head><body><h1>%b</h1></body></html>"
 _HTML = {"content-type": "text/html"}
 _EVER_NEW = count(1)
+_NOT_RUNNING = Answer(503, b"Function host is not running.", {"content-type": "text/plain"})
 
-Distortion = Callable[[Answer, ExtensionVersion], Answer]
+TokenToNowhere = Callable[[int], str]
+"""Makes a token that leads behind the last row, another one for each number."""
 
 
 def substitute(fault: Fault) -> Answer | None:
@@ -31,10 +31,10 @@ def distort_request(fault: Fault, request: Request) -> Request:
     return replace(request, parameters=kept)
 
 
-def distort_answer(fault: Fault, answer: Answer, version: ExtensionVersion) -> Answer:
-    """Return what a fault leaves of the right answer of a version."""
+def distort_answer(fault: Fault, answer: Answer, token: TokenToNowhere) -> Answer:
+    """Return what a fault leaves of the right answer."""
     distort = _DISTORTIONS.get(fault.kind)
-    return answer if distort is None else distort(answer, version)
+    return answer if distort is None else distort(answer, token)
 
 
 def _throttled(fault: Fault) -> Answer:
@@ -54,42 +54,50 @@ _SUBSTITUTES: Mapping[FaultKind, Callable[[Fault], Answer]] = {
     FaultKind.FORBIDDEN: lambda _: Answer(403),
     FaultKind.THROTTLED: _throttled,
     FaultKind.ERROR: lambda _: error_answer(StorageRefused()),
-    FaultKind.UNAVAILABLE: lambda _: Answer(
-        503, b"Function host is not running.", {"content-type": "text/plain"}
-    ),
+    FaultKind.ERROR_WITHOUT_BODY: lambda _: Answer(500),
+    FaultKind.UNAVAILABLE: lambda _: _NOT_RUNNING,
+    FaultKind.STARTING: lambda _: _NOT_RUNNING,
     FaultKind.HTML: lambda _: _page(200, b"Welcome"),
     FaultKind.REDIRECT: lambda _: Answer(302, headers={"location": "/login"}),
 }
 
 
-def _break_off(answer: Answer, _version: ExtensionVersion) -> Answer:
+def _break_off(answer: Answer, _token: TokenToNowhere) -> Answer:
     return replace(answer, body=answer.body[:-1])
 
 
-def _other_type(answer: Answer, _version: ExtensionVersion) -> Answer:
+def _other_type(answer: Answer, _token: TokenToNowhere) -> Answer:
     is_array = answer.body.startswith(b"[")
     body = b'{"value":%b}' % answer.body if is_array else b"[%b]" % answer.body
     return replace(answer, body=body)
 
 
-def _tokenised(token: Callable[[ExtensionVersion], str], body: bytes | None = None) -> Distortion:
-    """Give every listing another token, and maybe another body."""
-
-    def distort(answer: Answer, version: ExtensionVersion) -> Answer:
-        if answer.token is None:
-            return answer
-        left = answer.body if body is None else body
-        return replace(answer, body=left, token=token(version))
-
-    return distort
+def _endless(answer: Answer, token: TokenToNowhere) -> Answer:
+    return _tokenised(answer, token(next(_EVER_NEW)), b"[]")
 
 
-_DISTORTIONS: Mapping[FaultKind, Distortion] = {
+def _repeated(answer: Answer, token: TokenToNowhere) -> Answer:
+    return _tokenised(answer, token(0), answer.body)
+
+
+def _ended(answer: Answer, _token: TokenToNowhere) -> Answer:
+    return _tokenised(answer, "", answer.body)
+
+
+def _tokenised(answer: Answer, token: str, body: bytes) -> Answer:
+    """Give a listing another token; other answers stay as they are."""
+    return answer if answer.token is None else replace(answer, body=body, token=token)
+
+
+def _as_error(answer: Answer, _token: TokenToNowhere) -> Answer:
+    return replace(answer, status=500)
+
+
+_DISTORTIONS: Mapping[FaultKind, Callable[[Answer, TokenToNowhere], Answer]] = {
+    FaultKind.ERROR_WITH_BODY: _as_error,
     FaultKind.MALFORMED: _break_off,
     FaultKind.WRONG_TYPE: _other_type,
-    FaultKind.ENDLESS_TOKEN: _tokenised(
-        lambda version: tokens.encode(f"~{next(_EVER_NEW)}", version), b"[]"
-    ),
-    FaultKind.REPEATED_TOKEN: _tokenised(lambda version: tokens.encode("~", version)),
-    FaultKind.SILENT_END: _tokenised(lambda _: ""),
+    FaultKind.ENDLESS_TOKEN: _endless,
+    FaultKind.REPEATED_TOKEN: _repeated,
+    FaultKind.SILENT_END: _ended,
 }

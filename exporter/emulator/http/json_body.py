@@ -2,14 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
 from typing import cast
 
 from exporter.emulator.errors import JsonUnreadable
-from exporter.emulator.json_text import JsonValue
-
-MAXIMUM_DEPTH = 64
-"""How deep objects and arrays may be nested, as the real parser has it."""
+from exporter.emulator.json_text import MAXIMUM_DEPTH, JsonValue, too_deep
 
 _OPEN_OBJECT = re.compile(r'\s*\{(?:\s*"(?P<name>[^"]*)"\s*:)?\s*', re.ASCII)
 _BARE_NAME = re.compile(r"\s*\{\s*[A-Za-z_$][\w$]*", re.ASCII)
@@ -26,24 +22,9 @@ def read_json(body: bytes) -> JsonValue:
         value = cast("JsonValue", json.loads(text))
     except (ValueError, RecursionError) as error:
         raise JsonUnreadable(_complaint(text)) from error
-    if _deeper_than(value, MAXIMUM_DEPTH):
+    if too_deep(value, text):
         raise JsonUnreadable(f"The reader's MaxDepth of {MAXIMUM_DEPTH} has been exceeded.")
     return value
-
-
-def _deeper_than(value: JsonValue, depth: int) -> bool:
-    level: list[JsonValue] = [value]
-    for _ in range(depth + 1):
-        if not level:
-            return False
-        level = [item for container in level for item in _items(container)]
-    return bool(level)
-
-
-def _items(value: JsonValue) -> Iterable[JsonValue]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _complaint(text: str) -> str:

@@ -16,6 +16,7 @@ from exporter.emulator.json_text import JsonValue, compact
 from exporter.emulator.version import ExtensionVersion
 
 JSON = "application/json; charset=utf-8"
+TOKEN_HEADER = "x-ms-continuation-token"  # noqa: S105 - the name of a header
 
 _READABLE = re.compile(r"%(?:3A|40)", re.IGNORECASE)
 

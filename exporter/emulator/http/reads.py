@@ -1,14 +1,19 @@
 """The operations that only read."""
 
-from exporter.emulator.errors import ArgumentInvalid, PageSizeInvalid, PageSizeNegative
-from exporter.emulator.http import payloads, tokens
-from exporter.emulator.http.messages import Answer, Request, json_answer, message_answer
+from exporter.emulator.errors import ArgumentInvalid
+from exporter.emulator.http import payloads
+from exporter.emulator.http.messages import (
+    TOKEN_HEADER,
+    Answer,
+    Request,
+    json_answer,
+    message_answer,
+)
 from exporter.emulator.http.parameters import Parameters, entity_query, instance_query
 from exporter.emulator.http.routes import Route
 from exporter.emulator.json_text import JsonValue
 from exporter.emulator.storage.rows import Row, RuntimeStatus
 from exporter.emulator.task_hub import TaskHub
-from exporter.emulator.version import ExtensionVersion
 
 # How the API spells the empty key of an entity.
 EMPTY_KEY = "$"
@@ -19,12 +24,13 @@ POLL_AGAIN_SECONDS = 5
 def list_instances(hub: TaskHub, request: Request, _route: Route) -> Answer:
     """Answer `GET instances`: orchestrations and entities, a page at a time."""
     query = instance_query(request.parameters, hub.clock.now())
-    _check_page_size(query.top, request.version)
-    page = hub.list_instances(query, _begin(request))
-    rows = [
-        payloads.instance(row, request.version, show_input=query.inputs_shown) for row in page.rows
+    page = hub.list_instances(query, _token(request))
+    shown = hub.backend.shows_inputs(query)
+    rows: list[JsonValue] = [
+        hub.backend.listed(row, payloads.instance(row, request.version, show_input=shown))
+        for row in page.rows
     ]
-    return json_answer(200, rows, token=_token(page.next_key, request.version))
+    return json_answer(200, rows, token=page.token)
 
 
 def get_instance(hub: TaskHub, request: Request, route: Route) -> Answer:
@@ -43,12 +49,11 @@ def list_entities(hub: TaskHub, request: Request, route: Route) -> Answer:
     class_name = route.arguments[0] if route.arguments else None
     query = entity_query(request.parameters, class_name, hub.clock.now())
     try:
-        _check_page_size(query.top, request.version)
+        page = hub.list_entities(query, _token(request))
     except ArgumentInvalid as failure:  # shorter than what instances are listed with
         return message_answer(failure.status, str(failure))
-    page = hub.list_entities(query, _begin(request))
     rows = [payloads.entity(row, fetch_state=query.fetch_state) for row in page.rows]
-    return json_answer(200, rows, token=_token(page.next_key, request.version))
+    return json_answer(200, rows, token=page.token)
 
 
 def get_entity(hub: TaskHub, _request: Request, route: Route) -> Answer:
@@ -58,18 +63,8 @@ def get_entity(hub: TaskHub, _request: Request, route: Route) -> Answer:
     return Answer(404) if entity is None else json_answer(200, entity.state)
 
 
-def _begin(request: Request) -> str | None:
-    return tokens.decode(request.headers.get(tokens.HEADER, ""), request.version)
-
-
-def _token(next_key: str | None, version: ExtensionVersion) -> str:
-    return "" if next_key is None else tokens.encode(next_key, version)
-
-
-def _check_page_size(top: int, version: ExtensionVersion) -> None:
-    # What v3 sends on, the storage answers: nothing for none, an error for less.
-    if version is ExtensionVersion.V2 and top <= 0:
-        raise PageSizeNegative if top < 0 else PageSizeInvalid
+def _token(request: Request) -> str:
+    return request.headers.get(TOKEN_HEADER, "")
 
 
 def _status_code(row: Row, parameters: Parameters) -> int:

@@ -99,6 +99,8 @@ def _not_found(instance_id: str, version: ExtensionVersion) -> str:
 async def _started(hub: TaskHub, request: Request, instance_id: str, links: Links) -> Answer:
     timeout = request.parameters.number("timeout")
     interval = request.parameters.number("pollingInterval")
+    if interval is None and timeout is not None and hub.backend.waits_without_interval:
+        interval = min(_SHORTEST_WAIT, timeout)
     if timeout is None or interval is None:
         return links.started(instance_id)
     if interval > timeout:

@@ -15,6 +15,7 @@ _GONE = Answer(410)
 _MISSING = Answer(404)
 _ACCEPTED = Answer(202)
 _JSON = "application/json"
+_NO_REWIND = "The storage provider cannot rewind instances."
 
 
 def raise_event(hub: TaskHub, request: Request, route: Route) -> Answer:
@@ -72,6 +73,10 @@ def rewind(hub: TaskHub, request: Request, route: Route) -> Answer:
         raise OperationInvalid(
             "The rewind operation is only supported on failed orchestration instances."
         )
+    if not hub.backend.traits.rewinds:
+        if v3:
+            return json_answer(501, _NO_REWIND)
+        raise OperationInvalid(_NO_REWIND)
     hub.engine.rewind(instance_id, _reason(request), hub.clock.now())
     return _ACCEPTED
 

@@ -36,11 +36,6 @@ class InstanceQuery:
         """Whether rows have to be looked at one by one; an id prefix alone is a range of keys."""
         return (self.created_from, self.created_to, self.statuses) != (None, None, None)
 
-    @property
-    def inputs_shown(self) -> bool:
-        """Whether rows carry their input: without a filter they always do."""
-        return self.show_input or not self.filtered
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityQuery:
@@ -51,3 +46,19 @@ class EntityQuery:
     operated_to: float | None = None
     top: int = DEFAULT_TOP
     fetch_state: bool = False
+
+    @property
+    def id_prefix(self) -> str:
+        """How the ids of the rows begin that can match."""
+        return "@" if self.class_name is None else f"@{self.class_name}@"
+
+    @property
+    def scanning(self) -> bool:
+        """Whether rows have to be looked at one by one."""
+        return (self.operated_from, self.operated_to) != (None, None)
+
+    def matches(self, row: Row) -> bool:
+        """Tell whether a row is of the times that were asked for: those of its creation."""
+        return (self.operated_from is None or row.created >= self.operated_from) and (
+            self.operated_to is None or row.created <= self.operated_to
+        )

@@ -8,6 +8,9 @@ from typing import Protocol
 from exporter.emulator.json_text import JsonValue, compact
 from exporter.emulator.storage.history import Event, execution_started
 
+NEVER = -62_135_596_800.0
+"""The beginning of the year 1: when something was updated that never was."""
+
 
 class RuntimeStatus(StrEnum):
     """The state of an instance, by the names that the API uses."""
@@ -113,7 +116,8 @@ class Entity:
     An entity: the class in lower case, its key, and its state while it exists.
 
     `queue` and `sorter` are internals of its scheduler, as the row shows them. `updated` is the
-    last operation, unless somebody suspended or terminated it; then `output` is the reason.
+    last operation, unless somebody suspended or terminated it; then `output` is the reason. `made`
+    is when its row was made, where the provider keeps that as its createdTime.
     """
 
     class_name: str
@@ -127,6 +131,7 @@ class Entity:
     status: RuntimeStatus = RuntimeStatus.RUNNING
     output: JsonValue = None
     intervened: float | None = None
+    made: float | None = None
 
     @property
     def instance_id(self) -> str:
@@ -145,8 +150,8 @@ class Entity:
 
     @property
     def created(self) -> float:
-        """The last batch of operations: each one starts a new generation."""
-        return self.last_operation
+        """The last batch of operations, each of which starts a new generation, or its first row."""
+        return self.last_operation if self.made is None else self.made
 
     @property
     def updated(self) -> float:

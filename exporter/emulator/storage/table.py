@@ -13,10 +13,11 @@ RowT = TypeVar("RowT")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[RowT]):
-    """Some rows, and the key at which the next page begins; `None` at the end."""
+    """Some rows, the key of the next page, `None` at the end, and how many rows were looked at."""
 
     rows: list[RowT]
     next_key: str | None
+    scanned: int
 
 
 class Table:
@@ -66,14 +67,14 @@ class Table:
         low, high = self._range(partition_key(prefix), begin)
         seen = high if scan_rows is None else min(high, low + scan_rows)
         found: list[Row] = []
-        for key in map(self._keys.__getitem__, range(low, seen)):
-            row = self._rows[key]
+        for index in range(low, seen):
+            row = self._rows[self._keys[index]]
             if not matches(row):
                 continue
             if len(found) == top:
-                return Page(found, key)
+                return Page(found, self._keys[index], index - low)
             found.append(row)
-        return Page(found, self._keys[seen] if seen < high else None)
+        return Page(found, self._keys[seen] if seen < high else None, seen - low)
 
     def _range(self, prefix: str, begin: str | None) -> tuple[int, int]:
         low = bisect_left(self._keys, max(prefix, begin or ""))

@@ -8,8 +8,6 @@ from exporter.emulator.json_text import JsonValue, compact
 from exporter.emulator.storage.partition import BEYOND_THE_END
 from exporter.emulator.version import ExtensionVersion
 
-HEADER = "x-ms-continuation-token"
-
 
 def encode(key: str, version: ExtensionVersion = ExtensionVersion.V3) -> str:
     """

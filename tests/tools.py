@@ -1,18 +1,20 @@
-"""Where the programs of Debian's packages are, and what a test does without them."""
+"""Where programs and packages of others are, and what a test does without them."""
 
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 REQUIRE_TOOLS = "REQUIRE_TEST_TOOLS"
-UNPACKED = Path(__file__).parents[2] / ".tools"
+UNPACKED = Path(__file__).parents[1] / ".tools"
 PACKAGES = {
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
+    "node": "nodejs",
 }
 
 
@@ -26,7 +28,22 @@ def tool(name: str) -> Path:
     installed = unpacked or shutil.which(name)
     if installed is not None:
         return Path(installed)
-    reason = f"{name} is missing: it comes with Debian's package {PACKAGES[name]}"
+    return _missing(f"{name} is missing: it comes with Debian's package {PACKAGES[name]}")
+
+
+def node_package(name: str) -> Path:
+    """
+    Find a package of Node that `.ci/run` installed.
+
+    Without it the test is skipped; it fails where the environment sets `REQUIRE_TEST_TOOLS`.
+    """
+    installed = UNPACKED / "javascript" / "node_modules" / name
+    if installed.is_dir():
+        return installed
+    return _missing(f"{name} is missing: it comes from npm, and `.ci/run` installs it")
+
+
+def _missing(reason: str) -> NoReturn:
     if os.environ.get(REQUIRE_TOOLS):
         pytest.fail(reason)
     pytest.skip(reason)

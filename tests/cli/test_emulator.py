@@ -1,0 +1,159 @@
+"""`emulator`: what it serves, and what it says of a file that it cannot serve."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from anyio.streams.text import TextReceiveStream
+
+from exporter.cli.emulator import _emulator
+from exporter.cli.main import _parser
+from exporter.emulator import Emulator
+from tests.cli.process import COMMAND, run
+
+pytestmark = pytest.mark.anyio
+
+GREETING = """\
+from exporter.emulator import Functions, OrchestrationContext
+
+functions = Functions()
+
+
+@functions.orchestrator
+def Greet(context: OrchestrationContext):
+    return (yield context.call_activity("Say", context.get_input()))
+
+
+@functions.activity
+def Say(name, context):
+    return f"Hello {name}!"
+"""
+WAIT = {"timeout": "20", "pollingInterval": "0.1"}
+
+
+@pytest.fixture
+def greeting(tmp_path: Path) -> Path:
+    path = tmp_path / "greeting.py"
+    path.write_text(GREETING)
+    return path
+
+
+@asynccontextmanager
+async def served(*arguments: str) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """Run `emulator` on a free port; yield a client of its API."""
+    process = await anyio.open_process([*COMMAND, "emulator", "--port", "0", *arguments], env={})
+    try:
+        assert process.stdout is not None
+        banner = ""
+        with anyio.fail_after(30):
+            async for text in TextReceiveStream(process.stdout):
+                banner += text
+                if found := re.search(r"--url (\S+)", banner):
+                    break
+        assert found is not None
+        base = f"{found[1]}/durabletask/"
+        async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=30) as client:
+            yield client
+    finally:
+        process.kill()
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
+
+
+def emulator(*arguments: str) -> Emulator:
+    return _emulator(_parser().parse_args(["emulator", *arguments]))
+
+
+async def test_functions_of_a_file_are_served_beside_those_of_the_app(greeting: Path) -> None:
+    async with served("--app", "recorded", "--functions", str(greeting)) as client:
+        mine = await client.post("orchestrators/Greet", params=WAIT, json="world")
+        recorded = await client.post("orchestrators/HelloSequence", params=WAIT)
+    assert mine.json() == "Hello world!"
+    assert recorded.json() == ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
+
+
+class TestApp:
+    def test_the_shop_has_traffic_and_others_have_none(self) -> None:
+        def rows(app: str) -> int:
+            return sum(1 for _ in emulator("--app", app, "--rate", "0.01").own_hub.instances())
+
+        assert rows("shop") > 20
+        assert rows("recorded") == rows("empty") == 0
+
+    def test_an_empty_one_serves_what_the_file_has(self, greeting: Path) -> None:
+        functions = emulator("--app", "empty", "--functions", str(greeting)).own_hub.functions
+        assert functions is not None
+        assert list(functions.orchestrators) == ["Greet"]
+
+    @pytest.mark.parametrize("version", ["v2", "v3"])
+    def test_the_version_of_the_extension(self, version: str) -> None:
+        assert emulator("--app", "empty", "--extension", version).version == version
+
+
+class TestCrash:
+    def test_it_comes_so_long_after_the_start(self) -> None:
+        hub = emulator("--app", "empty", "--crash-after", "90", "--crash-for", "30").own_hub
+        (crash,) = hub.engine._host._crashes
+        assert crash.at - hub.clock.now() == pytest.approx(90, abs=5)
+        assert crash.down == 30
+
+    def test_without_it_the_host_stays_up(self) -> None:
+        assert not emulator("--app", "empty").own_hub.engine._host._crashes
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("code", "why"),
+        [
+            ("1 / 0", ", line 1: ZeroDivisionError: division by zero"),
+            ("\n\nnonsense", ", line 3: NameError: name 'nonsense' is not defined"),
+            ("def (", ": SyntaxError: invalid syntax ("),
+            ("import nothing_at_all", ", line 1: ModuleNotFoundError: "),
+            ("", " has no `functions = Functions()`"),
+            ("functions = {}", " has no `functions = Functions()`"),
+        ],
+    )
+    async def test_a_file_that_cannot_be_served(self, tmp_path: Path, code: str, why: str) -> None:
+        path = tmp_path / "app.py"
+        path.write_text(code)
+        outcome = await run("emulator", "--port", "0", "--functions", str(path))
+        assert outcome.code == 2
+        assert outcome.err.startswith(f"--functions: {path}{why}")
+        assert len(outcome.err.splitlines()) == 1
+
+    async def test_a_file_that_is_not_python(self, tmp_path: Path) -> None:
+        path = tmp_path / "app.txt"
+        path.write_text(GREETING)
+        outcome = await run("emulator", "--functions", str(path))
+        assert outcome.code == 2
+        assert outcome.err == (
+            f"--functions: {path}: ImportError: the name of a file of Python ends in .py\n"
+        )
+
+    @pytest.mark.parametrize("option", ["--functions", "--key-file"])
+    async def test_a_file_that_is_missing(self, tmp_path: Path, option: str) -> None:
+        path = tmp_path / "missing.py"
+        outcome = await run("emulator", option, str(path))
+        assert outcome.code == 2
+        assert outcome.err == f"{option}: cannot read {path}: No such file or directory\n"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["--app", "casino"],
+            ["--extension", "v1"],
+            ["--crash-after", "0"],
+            ["--crash-for", "-1"],
+            ["--scan-rows", "0"],
+        ],
+    )
+    async def test_a_wrong_option(self, arguments: list[str]) -> None:
+        outcome = await run("emulator", *arguments)
+        assert outcome.code == 2
+        assert "Traceback" not in outcome.err
