@@ -12,10 +12,13 @@ import anyio
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.logs import set_up_logging
 from exporter.cli.serve import serve
-from exporter.emulator import RealClock, TaskHub, running, sample_emulator, truth
+from exporter.emulator import RealClock, TaskHub, running, truth
+from exporter.emulator.scenarios.play import play
+from exporter.emulator.scenarios.scenario import load_scenario
 from exporter.settings import Settings, load_settings
 
 HUB = "OrdersHub"
+SCENARIO = "demo"
 _PACE = {
     "intervals.active": "5s",
     "intervals.entities": "10s",
@@ -42,7 +45,8 @@ def _run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
 
 async def _demo(listen_address: str, seed: int) -> None:
     key = secrets.token_urlsafe()
-    emulator = sample_emulator(clock=RealClock(), seed=seed, hub_names=(HUB,), system_key=key)
+    scenario = load_scenario(SCENARIO)
+    emulator = play(scenario, RealClock(), seed=seed, system_key=key)
     async with running(emulator) as url:
         # A real environment of the exporter is none of the demo's.
         settings = load_settings(

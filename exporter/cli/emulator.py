@@ -17,11 +17,26 @@ from exporter.emulator import (
     Crash,
     Emulator,
     ExtensionVersion,
+    Functions,
+    Keys,
     RealClock,
     running,
     sample_emulator,
 )
 from exporter.emulator.backends.azure_storage import AzureStorage
+from exporter.emulator.backends.backend import Backend
+from exporter.emulator.backends.latency import Latency
+from exporter.emulator.backends.mssql import MSSQL
+from exporter.emulator.backends.netherite import Netherite
+from exporter.emulator.faults import Fault, parse_fault
+from exporter.emulator.scenarios.play import BACKENDS, play, rehearse
+from exporter.emulator.scenarios.scenario import (
+    Scenario,
+    ScenarioProblem,
+    built_in,
+    load_scenario,
+)
+from exporter.emulator.timelines import Timeline, read_timeline, timeline_hub
 from exporter.settings import Problem, SettingsError
 from exporter.web.server import CannotListen
 
@@ -84,6 +99,43 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="how long it is down then (%(default)g)",
     )
     command.add_argument(
+        "--scenario",
+        metavar="NAME|FILE",
+        help=f"play a scenario: {', '.join(built_in())}, or a file of YAML",
+    )
+    command.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="play the scenario to its end at once, and say whether all came as it expects",
+    )
+    command.add_argument(
+        "--timeline",
+        type=Path,
+        metavar="FILE",
+        help="show a recorded timeline again instead of an app",
+    )
+    command.add_argument(
+        "--backend",
+        choices=list(BACKENDS),
+        default="azure-storage",
+        help="storage provider (%(default)s)",
+    )
+    command.add_argument(
+        "--fault",
+        action="append",
+        metavar="KIND[:name=value,...]",
+        default=[],
+        help="let something go wrong from the start, such as throttled:rate=0.2,seconds=5;"
+        " may be repeated",
+    )
+    command.add_argument(
+        "--latency",
+        type=_latency,
+        default=Latency(),
+        metavar="SECONDS[,SECONDS]",
+        help="what an answer takes, and what it takes more for every 1,000 rows looked at (0)",
+    )
+    command.add_argument(
         "--scan-rows",
         type=_natural,
         metavar="ROWS",
@@ -110,13 +162,50 @@ def _natural(text: str) -> int:
 
 
 def _run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+    if options.rehearse:
+        return _rehearse(options)
     emulator = _emulator(options)
     anyio.run(partial(_serve, emulator, options.host, options.port))
     return ExitCode.OK
 
 
+def _rehearse(options: argparse.Namespace) -> ExitCode:
+    if options.scenario is None:
+        raise _refusal("--rehearse", "there is no --scenario to rehearse")
+    scenario = _scenario(options.scenario)
+    problems = rehearse(scenario, seed=options.seed, functions=_functions(options))
+    for problem in problems:
+        print(f"{scenario.name}: {problem}")
+    if not problems:
+        print(f"{scenario.name}: all {len(scenario.expected)} expectations are met")
+    return ExitCode.HUB_FAILED if problems else ExitCode.OK
+
+
 def _emulator(options: argparse.Namespace) -> Emulator:
+    faults = [_fault(text) for text in options.fault]
+    emulator = _alive(options)
+    for hub in emulator.hubs.values():
+        hub.faults.set(*faults)
+        hub.latency = options.latency
+    return emulator
+
+
+def _alive(options: argparse.Namespace) -> Emulator:
     clock = RealClock(options.speed)
+    key = None if options.key_file is None else _read_key(options.key_file)
+    if options.timeline is not None:
+        names = options.hub or ["Recorded"]
+        hub = timeline_hub(names[0], clock, _timeline(options.timeline))
+        return Emulator(hub, clock=clock, keys=Keys(system=key))
+    if options.scenario is not None:
+        return play(
+            _scenario(options.scenario),
+            clock,
+            seed=options.seed,
+            system_key=key,
+            version=ExtensionVersion(options.extension),
+            functions=_functions(options),
+        )
     crashes: list[Crash] = []
     if options.crash_after is not None:
         crashes = [Crash(at=clock.now() + options.crash_after, down=options.crash_for)]
@@ -124,22 +213,67 @@ def _emulator(options: argparse.Namespace) -> Emulator:
         clock=clock,
         seed=options.seed,
         hub_names=options.hub or ["OrdersHub"],
-        system_key=None if options.key_file is None else _read_key(options.key_file),
+        system_key=key,
         rate=options.rate,
         version=ExtensionVersion(options.extension),
         app=App(options.app),
-        functions=None if options.functions is None else load_functions(options.functions),
-        backend=AzureStorage(scan_rows=options.scan_rows),
+        functions=_functions(options),
+        backend=_backend(options),
         crashes=crashes,
     )
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return parse_fault(text)
+    except ValueError as error:
+        raise _refusal("--fault", str(error)) from error
+
+
+def _latency(text: str) -> Latency:
+    request, _, rows = text.partition(",")
+    return Latency(request=_positive(request), thousand_rows=_positive(rows) if rows else 0.0)
+
+
+def _functions(options: argparse.Namespace) -> Functions | None:
+    return None if options.functions is None else load_functions(options.functions)
+
+
+def _backend(options: argparse.Namespace) -> Backend:
+    if options.backend == AzureStorage.name:
+        return AzureStorage(scan_rows=options.scan_rows)
+    if options.backend == Netherite.name:
+        return Netherite(scan_rows=options.scan_rows)
+    if options.scan_rows is not None:
+        raise _refusal("--scan-rows", f"{options.backend} has indexes and scans nothing")
+    return MSSQL()
+
+
+def _scenario(name: str) -> Scenario:
+    try:
+        return load_scenario(name)
+    except ScenarioProblem as error:
+        raise _refusal("--scenario", str(error)) from error
+
+
+def _timeline(path: Path) -> Timeline:
+    try:
+        return read_timeline(path)
+    except OSError as error:
+        raise _refusal("--timeline", f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise _refusal("--timeline", str(error)) from error
+
+
+def _refusal(option: str, message: str) -> SettingsError:
+    return SettingsError([Problem(option, message)])
 
 
 def _read_key(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        problem = Problem("--key-file", f"cannot read {path}: {error.strerror}")
-        raise SettingsError([problem]) from error
+        raise _refusal("--key-file", f"cannot read {path}: {error.strerror}") from error
 
 
 async def _serve(emulator: Emulator, host: str, port: int) -> None:

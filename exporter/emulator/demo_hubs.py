@@ -53,9 +53,7 @@ def sample_emulator(
     and so on; only the shop has such traffic. `functions` are served beside those of the app.
     Without a system key the web hook asks for none.
     """
-    served = Functions()
-    for part in (_FUNCTIONS[app], functions or Functions()):
-        served.include(part)
+    served = functions_of(app, functions)
     hubs = [
         TaskHub(
             name,
@@ -73,3 +71,11 @@ def sample_emulator(
         for index, hub in enumerate(hubs):
             start_traffic(hub, seed=seed + index, rate=rate / (index + 1), history=history)
     return Emulator(*hubs, clock=clock, keys=Keys(system=system_key))
+
+
+def functions_of(app: App, more: Functions | None = None) -> Functions:
+    """Return the functions of an app, and those of a user beside them."""
+    served = Functions()
+    for part in (_FUNCTIONS[app], more or Functions()):
+        served.include(part)
+    return served

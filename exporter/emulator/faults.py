@@ -109,6 +109,14 @@ class Faults:
         """Replace all faults; of several that concern a request, the first that is left strikes."""
         self._pending = [_Pending(fault, fault.skip, fault.times) for fault in faults]
 
+    def add(self, fault: Fault) -> None:
+        """Add a fault behind those that there are."""
+        self._pending.append(_Pending(fault, fault.skip, fault.times))
+
+    def remove(self, fault: Fault) -> None:
+        """End one fault, if it is still there."""
+        self._pending = [pending for pending in self._pending if pending.fault is not fault]
+
     def clear(self) -> None:
         """End all faults."""
         self._pending = []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from exporter.emulator.backends.azure_storage import AzureStorage
 from exporter.emulator.backends.backend import Backend, Listing
+from exporter.emulator.backends.latency import Latency
 from exporter.emulator.clock import Clock
 from exporter.emulator.engine.engine import Engine
 from exporter.emulator.engine.functions import Functions
@@ -45,7 +46,7 @@ class TaskHub:
 
     `functions` are those of the app that serves it; without them nobody does. `starts` and
     `finishes` are the hub's own log, in the order in which the rows showed them: the truth that an
-    observer is measured by.
+    observer is measured by. `latency` is what its storage takes, nothing unless it is set.
     """
 
     def __init__(
@@ -64,12 +65,12 @@ class TaskHub:
         self.name = name
         self.clock = clock
         self.backend: Backend = backend or AzureStorage()
+        self.latency = Latency()
         self.faults = Faults(f"{name}/{seed}")
         self.starts: list[Start] = []
         self.finishes: list[Finish] = []
         self._table = Table()
         self.version = version
-        self._crashes = tuple(crashes)
         self.functions = functions
         self.engine = Engine(
             self,
@@ -86,8 +87,7 @@ class TaskHub:
     @property
     def is_down(self) -> bool:
         """Whether the host has crashed and is not back: then it answers nothing either."""
-        now = self.clock.now()
-        return any(crash.at <= now < crash.at + crash.down for crash in self._crashes)
+        return self.engine.host.is_down(self.clock.now())
 
     def advance(self) -> float:
         """Let happen what is due by now, and return the time."""

@@ -99,12 +99,17 @@ class TestApp:
 class TestCrash:
     def test_it_comes_so_long_after_the_start(self) -> None:
         hub = emulator("--app", "empty", "--crash-after", "90", "--crash-for", "30").own_hub
-        (crash,) = hub.engine._host._crashes
-        assert crash.at - hub.clock.now() == pytest.approx(90, abs=5)
-        assert crash.down == 30
+        now, is_down = hub.clock.now(), hub.engine.host.is_down
+        assert [is_down(now + seconds) for seconds in (80, 95, 110, 125)] == [
+            False,
+            True,
+            True,
+            False,
+        ]
 
     def test_without_it_the_host_stays_up(self) -> None:
-        assert not emulator("--app", "empty").own_hub.engine._host._crashes
+        hub = emulator("--app", "empty").own_hub
+        assert not any(hub.engine.host.is_down(hub.clock.now() + s) for s in range(0, 3600, 10))
 
 
 class TestRefusals:
@@ -157,3 +162,50 @@ class TestRefusals:
         outcome = await run("emulator", *arguments)
         assert outcome.code == 2
         assert "Traceback" not in outcome.err
+
+
+SCENARIO = """
+duration: 1m
+hubs: {OwnHub: {app: empty}}
+events: [{at: 10s, do: start, orchestrator: Greet, id: greet, count: 3}]
+expect: [{orchestrator: Greet, status: Completed, exactly: COUNT}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "code", "said"),
+    [
+        (3, 0, "own: all 1 expectations are met"),
+        (4, 1, "own: expect[0]: 3 of name Greet, runtimeStatus Completed, where 4 are expected"),
+    ],
+)
+async def test_a_scenario_is_rehearsed_with_functions_of_ones_own(
+    tmp_path: Path, greeting: Path, count: int, code: int, said: str
+) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(SCENARIO.replace("COUNT", str(count)))
+    arguments = ("--scenario", str(path), "--functions", str(greeting), "--rehearse")
+    finished = await run("emulator", *arguments)
+    assert (finished.code, finished.out.strip()) == (code, said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--scenario", "chaos"), "--scenario: There is no scenario 'chaos'"),
+        (("--rehearse",), "--rehearse: there is no --scenario to rehearse"),
+        (("--timeline", "nowhere.json"), "--timeline: cannot read nowhere.json"),
+        (("--fault", "explode"), "--fault: kind: 'explode' is none of"),
+        (("--backend", "mssql", "--scan-rows", "5"), "--scan-rows: mssql has indexes"),
+    ],
+)
+async def test_what_cannot_be_done_is_one_line(arguments: tuple[str, ...], problem: str) -> None:
+    finished = await run("emulator", *arguments)
+    assert finished.code == 2
+    assert problem in finished.err
+    assert "Traceback" not in finished.err
+
+
+async def test_a_fault_is_there_from_the_start() -> None:
+    async with served("--app", "empty", "--fault", "throttled:seconds=7") as client:
+        assert (await client.get("instances")).headers["retry-after"] == "7"

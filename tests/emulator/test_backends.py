@@ -3,9 +3,12 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
+from azure.durable_functions import DurableOrchestrationClient, OrchestrationRuntimeStatus
+from azure.durable_functions.models.utils import http_utils
 
 from exporter.emulator import (
     Emulator,
@@ -19,9 +22,11 @@ from exporter.emulator import (
 )
 from exporter.emulator.backends.azure_storage import AzureStorage
 from exporter.emulator.backends.backend import Backend
+from exporter.emulator.backends.latency import Latency
 from exporter.emulator.backends.mssql import MSSQL
 from exporter.emulator.backends.netherite import Netherite
 from exporter.emulator.samples.recorded import functions
+from tests.emulator.bindings import local_binding
 from tests.emulator.conftest import NOW, OPTIONS
 from tests.emulator.passing_time import passing
 from tests.emulator.rows import instance
@@ -42,13 +47,20 @@ SETTLING_SECONDS = 2.0
 class Client:
     """Talks to a hub of a backend, and lets time pass there."""
 
-    def __init__(self, hub: TaskHub, clock: ManualClock, http: httpx.AsyncClient) -> None:
+    def __init__(self, hub: TaskHub, clock: ManualClock, http: httpx.AsyncClient, url: str) -> None:
         self.hub = hub
         self.http = http
+        self.url = url
         self.clock = clock
 
     async def get(self, target: str, token: str | None = None) -> httpx.Response:
         return await self.http.get(target, headers={} if token is None else {TOKEN: token})
+
+    async def seconds(self, target: str) -> float:
+        """Return what a request takes, in the time of the hub."""
+        began = self.clock.now()
+        await self.get(target)
+        return self.clock.now() - began
 
     async def post(self, target: str, body: object = None) -> httpx.Response:
         answer = await self.http.post(target, json=body) if body else await self.http.post(target)
@@ -83,7 +95,7 @@ async def client_of(
         running(Emulator(hub, clock=clock)) as url,
         httpx.AsyncClient(base_url=f"{url}/durabletask/", **OPTIONS) as http,
     ):
-        yield Client(hub, clock, http)
+        yield Client(hub, clock, http, url)
 
 
 def fill(hub: TaskHub, count: int) -> None:
@@ -402,3 +414,39 @@ class TestOperations:
             answer = await client.http.post("orchestrators/HelloSequence/a?timeout=60")
         assert answer.status_code == status
         assert (answer.json()[0] == "Hello Tokyo!") if status == 200 else "id" in answer.json()
+
+
+class TestLatency:
+    async def test_a_scan_takes_its_time(self) -> None:
+        async with client_of(AzureStorage()) as client:
+            fill(client.hub, 50)
+            client.hub.latency = Latency(request=10, thousand_rows=10_000)
+            async with passing(client.clock):
+                scan = await client.seconds("instances?runtimeStatus=Failed")
+                point = await client.seconds("instances/order-0001")
+        # The requests themselves take some ticks of the clock.
+        assert 510 <= scan < 560
+        assert 10 <= point < 60
+
+
+@pytest.mark.filterwarnings("ignore:enable_cleanup_closed:DeprecationWarning")
+class TestOfficialClient:
+    """The official Python client reads one page, whatever the backend."""
+
+    @pytest.mark.parametrize(
+        ("backend", "first_page"), [("azure-storage", 100), ("mssql", 100), ("netherite", 150)]
+    )
+    async def test_it_lists_and_filters(self, backend: str, first_page: int) -> None:
+        async with client_of(BACKENDS[backend]()) as client:
+            fill(client.hub, 150)
+            client.hub.put(instance("order-0000", RuntimeStatus.FAILED, created=NOW - 5))
+            official: Any = DurableOrchestrationClient(json.dumps(local_binding(client.url)))
+            try:
+                everything = await official.get_status_all()
+                failed = await official.get_status_by(
+                    runtime_status=[OrchestrationRuntimeStatus.Failed], instance_id_prefix="order-"
+                )
+            finally:
+                await http_utils._close_session()
+        assert len(everything) == first_page
+        assert [status.instance_id for status in failed] == ["order-0000"]

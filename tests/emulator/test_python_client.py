@@ -16,6 +16,7 @@ from azure.functions import HttpRequest
 
 from exporter.emulator import Emulator, ExtensionVersion, ManualClock, TaskHub, running
 from tests.emulator.app import functions
+from tests.emulator.bindings import local_binding
 from tests.emulator.conftest import NOW
 from tests.emulator.passing_time import passing
 
@@ -37,7 +38,7 @@ class App:
         self.hub = hub
         self.clock = clock
         self.url = url
-        self.client: Any = DurableOrchestrationClient(json.dumps(binding(url)))
+        self.client: Any = DurableOrchestrationClient(json.dumps(local_binding(url)))
 
     async def start(self, name: str, instance_id: str, value: object = None) -> str:
         started: str = await self.client.start_new(name, instance_id, value)
@@ -49,25 +50,6 @@ class App:
 
     def settle(self) -> None:
         self.clock.advance(SETTLING_SECONDS)
-
-
-def binding(url: str) -> dict[str, object]:
-    """Return what a worker gives to the client; it only looks at the last of these URLs."""
-    instance = f"{url}/runtime/webhooks/durabletask/instances/INSTANCEID"
-    operations = ("terminate", "rewind", "suspend", "resume")
-    return {
-        "taskHubName": "OrdersHub",
-        "creationUrls": {"createNewInstancePostUri": url},
-        "managementUrls": {
-            "id": "INSTANCEID",
-            "statusQueryGetUri": instance,
-            "sendEventPostUri": f"{instance}/raiseEvent/{{eventName}}",
-            "purgeHistoryDeleteUri": instance,
-            "restartPostUri": f"{instance}/restart",
-            **{f"{name}PostUri": f"{instance}/{name}?reason={{text}}" for name in operations},
-        },
-        "rpcBaseUrl": f"{url}/durabletask/",
-    }
 
 
 @pytest.fixture(params=[V2, V3])

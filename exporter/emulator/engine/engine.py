@@ -20,9 +20,11 @@ from exporter.emulator.engine.actions import (
     SendToEntity,
     SetTimer,
 )
+from exporter.emulator.engine.activities import run_activity
+from exporter.emulator.engine.disturbances import Disturbances
 from exporter.emulator.engine.entities import Effect, EntityScheduler, Response
 from exporter.emulator.engine.entity_messages import request_text
-from exporter.emulator.engine.failures import Failure, failure_of
+from exporter.emulator.engine.failures import Failure
 from exporter.emulator.engine.functions import ActivityContext, Functions
 from exporter.emulator.engine.identities import Identities
 from exporter.emulator.engine.interventions import (
@@ -36,8 +38,7 @@ from exporter.emulator.engine.pace import INVISIBLE_SECONDS, Crash, Host, Pace, 
 from exporter.emulator.engine.replay import Outcome, Replay, Run
 from exporter.emulator.engine.rewind import rewound
 from exporter.emulator.engine.timeline import Happening, Timeline
-from exporter.emulator.engine.user_code import attempt
-from exporter.emulator.json_text import JsonValue, compact, parsed, transported
+from exporter.emulator.json_text import JsonValue, compact, parsed
 from exporter.emulator.storage import history
 from exporter.emulator.storage.history import Event, EventKind
 from exporter.emulator.storage.rows import NEVER, Instance, Row, RuntimeStatus
@@ -88,8 +89,9 @@ class Engine:
         self._seed = seed
         self._random = Random(f"engine/{seed}")
         self._pace = pace or Pace()
-        self._host = Host(crashes, Random(f"host/{seed}"))
+        self.host = Host(crashes, Random(f"host/{seed}"))
         self._version = version
+        self.disturbances = Disturbances()
         self._traits = traits or Traits()
         terminated = (EventKind.EXECUTION_TERMINATED,)
         self._reasons = frozenset(INTERVENTIONS if self._traits.reasons_in_output else terminated)
@@ -250,7 +252,7 @@ class Engine:
     def _turn(self, life: Orchestration, at: float) -> None:
         if self.functions is None or not self._is_current(life):
             return
-        later = self._host.delayed_until(at)
+        later = self.host.delayed_until(at)
         if later is not None:
             self._timeline.add(later, partial(self._turn, life))
             return
@@ -283,7 +285,7 @@ class Engine:
 
     def _checkpoint(self, life: Orchestration, begin: float, end: float) -> None:
         row = life.row(end)
-        if not life.loses_row_writes and not self._host.cut_off(begin, end):
+        if not life.loses_row_writes and not self.host.cut_off(begin, end):
             self._timeline.add(end, partial(self._show, life, row))
             return
         self._timeline.add(end, partial(self._show_history, life, row))
@@ -367,7 +369,8 @@ class Engine:
         again = f"/{life.rewinds}" if life.rewinds else ""
         chance = Random(f"{self._seed}/{life.run.execution_id}/{action.number}{again}")
         context = ActivityContext(life.run.instance_id, chance, runs_before=before)
-        result, failure = self._run_activity(action, context)
+        functions = self.functions or Functions()
+        result, failure = run_activity(action, context, functions, self.disturbances)
         if context.seconds is None:
             return
         done = at + self._chance(self._pace.message) + context.seconds
@@ -378,20 +381,6 @@ class Engine:
             reason = failure.reason or told
             event = history.task_failed(done, action.number, reason, failure.details())
         self._answer(life.run.instance_id, life.run.execution_id, event, done)
-
-    def _run_activity(
-        self, action: CallActivity, context: ActivityContext
-    ) -> tuple[JsonValue, Failure | None]:
-        functions = self.functions or Functions()
-
-        def run() -> JsonValue:
-            argument = transported(action.argument)
-            return transported(functions.run_activity(action.name, argument, context))
-
-        result = attempt(run)
-        if isinstance(result, Exception):
-            return None, failure_of(result, action.name)
-        return result, None
 
     def _call_sub_orchestrator(
         self, life: Orchestration, action: CallSubOrchestrator, at: float
@@ -470,7 +459,7 @@ class Engine:
     def _serve(self, target: str, at: float) -> None:
         if self.functions is None or not self._requests.get(target):
             return
-        later = self._host.delayed_until(at)
+        later = self.host.delayed_until(at)
         if later is not None:
             self._timeline.add(later, partial(self._serve, target))
             return

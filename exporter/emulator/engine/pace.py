@@ -36,23 +36,36 @@ BUSY = Pace(start=(0.05, 1.5), message=(0.01, 0.1), sub_start=(0.2, 8.0), turn=(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crash:
-    """The host dies at a time, seconds since the epoch, and is back `down` seconds later."""
+    """
+    The host dies at a time, seconds since the epoch, and is back `down` seconds later.
+
+    With `answers` another host serves the API meanwhile, and only the work stands still.
+    """
 
     at: float
     down: float
+    answers: bool = False
 
 
 class Host:
     """
     The machine that does the work, as long as it is up.
 
-    Half of what it had already taken from its queues when it crashed shows up again five minutes
-    later (recorded), the rest as soon as it is back.
+    What it had already taken from its queues when it crashed shows up again five minutes later,
+    for half of it; the rest is there as soon as it is back (reference 6.1).
     """
 
     def __init__(self, crashes: Sequence[Crash], random: Random) -> None:
         self._crashes = sorted(crashes, key=lambda crash: crash.at)
         self._random = random
+
+    def crash(self, crash: Crash) -> None:
+        """Let it crash."""
+        self._crashes = sorted([*self._crashes, crash], key=lambda each: each.at)
+
+    def is_down(self, now: float) -> bool:
+        """Tell whether nobody answers."""
+        return any(c.at <= now < c.at + c.down and not c.answers for c in self._crashes)
 
     def delayed_until(self, at: float) -> float | None:
         """Return when work that is due at a time will be done instead; `None`: right then."""

@@ -97,6 +97,10 @@ async def _answer(emulator: Emulator, request: Request, route: Route | None) -> 
             return Answer(404)
         hub = emulator.hub(request.parameters)
         hub.advance()
-        return await operate(emulator, hub, request, route)
+        answer = await operate(emulator, hub, request, route)
     except ApiError as failure:
         return error_answer(failure)
+    takes = hub.latency.seconds(answer.scanned)
+    if takes:
+        await hub.clock.sleep(takes)
+    return answer

@@ -52,12 +52,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer; `token` is `None` where there is no listing, and empty at its end."""
+    """
+    An answer; `token` is `None` where there is no listing, and empty at its end.
+
+    `scanned` is how many rows were looked at for it.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     token: str | None = None
+    scanned: int = 0
 
 
 def read(scope: Scope, version: ExtensionVersion) -> Request:
@@ -86,14 +91,13 @@ def json_answer(
     *,
     headers: Mapping[str, str] | None = None,
     token: str | None = None,
+    scanned: int = 0,
 ) -> Answer:
     """Answer with a JSON body."""
-    return Answer(
-        status,
-        compact(value).encode("utf-8", "replace"),
-        {"content-type": JSON, **(headers or {})},
-        token,
-    )
+    # Half of a surrogate pair, which JSON can escape, cannot be sent.
+    body = compact(value).encode("utf-8", "replace")
+    fields = {"content-type": JSON, **(headers or {})}
+    return Answer(status, body, fields, token, scanned)
 
 
 def error_answer(failure: ApiError) -> Answer:

@@ -30,7 +30,7 @@ def list_instances(hub: TaskHub, request: Request, _route: Route) -> Answer:
         hub.backend.listed(row, payloads.instance(row, request.version, show_input=shown))
         for row in page.rows
     ]
-    return json_answer(200, rows, token=page.token)
+    return json_answer(200, rows, token=page.token, scanned=page.scanned)
 
 
 def get_instance(hub: TaskHub, request: Request, route: Route) -> Answer:
@@ -53,7 +53,7 @@ def list_entities(hub: TaskHub, request: Request, route: Route) -> Answer:
     except ArgumentInvalid as failure:  # shorter than what instances are listed with
         return message_answer(failure.status, str(failure))
     rows = [payloads.entity(row, fetch_state=query.fetch_state) for row in page.rows]
-    return json_answer(200, rows, token=page.token)
+    return json_answer(200, rows, token=page.token, scanned=page.scanned)
 
 
 def get_entity(hub: TaskHub, _request: Request, route: Route) -> Answer:
