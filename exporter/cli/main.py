@@ -33,7 +33,13 @@ _SHORTCUTS = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its code."""
     try:
-        sys.exit(run(sys.argv[1:] if arguments is None else arguments, os.environ))
+        code = run(sys.argv[1:] if arguments is None else arguments, os.environ)
+        sys.stdout.flush()
+        sys.exit(code)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; the interpreter must not try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
 

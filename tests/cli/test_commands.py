@@ -50,13 +50,22 @@ class TestServe:
         assert outcome.code == 2
         assert "--url" in outcome.err or "url" in outcome.err
 
-    async def test_a_taken_port_is_said_in_one_line(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("serve", "--listen-address", "127.0.0.1:PORT"),
+            ("demo", "--listen-address", "127.0.0.1:PORT"),
+            ("emulator", "--app", "empty", "--port", "PORT"),
+        ],
+        ids=lambda command: command[0],
+    )
+    async def test_a_taken_port_is_said_in_one_line(
+        self, tmp_path: Path, command: tuple[str, ...]
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             outcome = await run(
-                "serve",
-                "--listen-address",
-                f"127.0.0.1:{port}",
+                *(argument.replace("PORT", str(port)) for argument in command),
                 environ=pointing_at("http://127.0.0.1:9", tmp_path / "key"),
             )
         assert outcome.code == 3

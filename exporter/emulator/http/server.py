@@ -84,13 +84,19 @@ async def running(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) ->
         with anyio.CancelScope(shield=True):
             await server.serve([listener])
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(serve_to_the_end)
-        try:
-            await server.listening.wait()
-            yield _url(listener)
-        finally:
-            server.stop()
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(serve_to_the_end)
+            try:
+                await server.listening.wait()
+                yield _url(listener)
+            finally:
+                server.stop()
+    except BaseExceptionGroup as failures:
+        # What the context raises comes out as it is, not as the only one of a group.
+        if len(failures.exceptions) > 1:
+            raise
+        raise failures.exceptions[0] from None
 
 
 async def serve(emulator: Emulator, host: str, port: int) -> None:
