@@ -52,11 +52,9 @@ def too_deep(value: JsonValue, text: str) -> bool:
 
 def _deeper_than(value: JsonValue, depth: int) -> bool:
     level: list[JsonValue] = [value]
-    for _ in range(depth + 1):
-        if not level:
-            return False
+    for _ in range(depth):
         level = [item for container in level for item in _items(container)]
-    return bool(level)
+    return any(isinstance(item, Mapping | list) for item in level)
 
 
 def _items(value: JsonValue) -> Iterable[JsonValue]:

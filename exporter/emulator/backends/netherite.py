@@ -94,7 +94,7 @@ class Netherite:
         places = [place for _, place, _ in answers]
         return Listing(
             [row for row in interleaved if row is not None],
-            compact(places) if any(place is not None for place in places) else "",
+            _token(places) if any(place is not None for place in places) else "",
             sum(scanned for _, _, scanned in answers),
         )
 
@@ -128,3 +128,8 @@ class Netherite:
         if not isinstance(places, list) or len(places) != self.partitions:
             raise ArgumentInvalid("The continuation token does not fit the number of partitions.")
         return [place if isinstance(place, str) else None for place in places]
+
+
+def _token(places: Sequence[str | None]) -> str:
+    # A token is a header, so an id that is not ASCII is escaped in it.
+    return json.dumps(places, separators=(",", ":"))

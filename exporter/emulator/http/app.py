@@ -1,12 +1,16 @@
 """The ASGI application: keys, routes, hubs and faults around the operations."""
 
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.emulator.emulator import Emulator
 from exporter.emulator.errors import ApiError, BasePathIncomplete
 from exporter.emulator.faults import Fault, FaultKind
+from exporter.emulator.http.connection import read_body, while_connected
 from exporter.emulator.http.control import control
 from exporter.emulator.http.delivery import Delivery
 from exporter.emulator.http.distortions import distort_answer, distort_request, substitute
@@ -32,26 +36,33 @@ def create_app(emulator: Emulator) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"The API speaks HTTP, not {scope['type']}")
-        request = read(scope, emulator.version)
-        route = find(request.method, request.path, request.version) if request.base else None
-        hub = emulator.find_hub(request.parameters)
-        delivery = Delivery(scope, receive, send, clock=(hub or emulator).clock)
-        if request.base is None or (route is not None and route.operation in WITH_BODY):
-            body = await _body(receive)
-            if body is None:
-                await delivery.whole(_TOO_LARGE, request.base)
-                return
-            request = replace(request, body=body)
-        fault = _fault(hub, route)
-        if request.base is None:
-            await delivery.whole(control(emulator, request), request.base)
-        elif hub is None or fault is None:
-            await delivery.whole(await _answer(emulator, request, route), request.base)
-        else:
-            answer = await _faulty_answer(emulator, hub, request, route, fault)
-            await delivery.faulty(fault, answer, request.base)
+        with suppress(ClientDisconnect):
+            await _serve(emulator, scope, receive, send)
 
     return app
+
+
+async def _serve(emulator: Emulator, scope: Scope, receive: Receive, send: Send) -> None:
+    request = read(scope, emulator.version)
+    route = find(request.method, request.path, request.version) if request.base else None
+    hub = emulator.find_hub(request.parameters)
+    delivery = Delivery(scope, receive, send, clock=(hub or emulator).clock)
+    if request.base is None or (route is not None and route.operation in WITH_BODY):
+        body = await read_body(receive, MAXIMUM_BODY_BYTES)
+        if body is None:
+            await delivery.whole(_TOO_LARGE, request.base)
+            return
+        request = replace(request, body=body)
+    fault = _fault(hub, route)
+    if request.base is None:
+        await delivery.whole(control(emulator, request), request.base)
+    elif hub is None or fault is None:
+        answering = partial(_answer, emulator, request, route)
+        await delivery.whole(await while_connected(receive, answering), request.base)
+    else:
+        answering = partial(_faulty_answer, emulator, hub, request, route, fault)
+        answer = await while_connected(receive, answering)
+        await delivery.faulty(fault, answer, request.base)
 
 
 def _fault(hub: TaskHub | None, route: Route | None) -> Fault | None:
@@ -71,18 +82,6 @@ async def _faulty_answer(
         return instead
     right = await _answer(emulator, distort_request(fault, request), route)
     return distort_answer(fault, right, hub.token_to_nowhere)
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Read the body of a request, `None` if it is larger than the host takes."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > MAXIMUM_BODY_BYTES:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
 
 
 async def _answer(emulator: Emulator, request: Request, route: Route | None) -> Answer:

@@ -46,7 +46,8 @@ class Links:
 def links(request: Request, hub: str, connection: str, key: str | None) -> Links:
     """Return what makes the URLs for a request's caller."""
     parameters = request.parameters
-    query = f"taskHub={hub}&connection={parameters.text('connection') or connection}"
+    named = parameters.text("connection") or connection
+    query = f"taskHub={_encoded(hub)}&connection={_encoded(named)}"
     return Links(
         request.origin,
         query if key is None else f"{query}&code={quote_plus(key)}",
@@ -54,7 +55,7 @@ def links(request: Request, hub: str, connection: str, key: str | None) -> Links
     )
 
 
-def _encoded(instance_id: str) -> str:
+def _encoded(text: str) -> str:
     # As .NET encodes forms: it leaves these as they are, but not the tilde.
-    encoded = quote_plus(instance_id, safe="-_.!*()", errors="replace")
+    encoded = quote_plus(text, safe="-_.!*()", errors="replace")
     return encoded.replace("~", "%7E")

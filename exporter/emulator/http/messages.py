@@ -18,6 +18,7 @@ from exporter.emulator.version import ExtensionVersion
 JSON = "application/json; charset=utf-8"
 TOKEN_HEADER = "x-ms-continuation-token"  # noqa: S105 - the name of a header
 
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _READABLE = re.compile(r"%(?:3A|40)", re.IGNORECASE)
 
 
@@ -94,10 +95,15 @@ def json_answer(
     scanned: int = 0,
 ) -> Answer:
     """Answer with a JSON body."""
-    # Half of a surrogate pair, which JSON can escape, cannot be sent.
-    body = compact(value).encode("utf-8", "replace")
     fields = {"content-type": JSON, **(headers or {})}
-    return Answer(status, body, fields, token, scanned)
+    return Answer(status, _encoded(compact(value)), fields, token, scanned)
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape
+        return _HALF_CHARACTER.sub("\ufffd", text).encode()
 
 
 def error_answer(failure: ApiError) -> Answer:
