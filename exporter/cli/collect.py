@@ -26,7 +26,7 @@ from exporter.ledger.status import USUAL
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.exposition import Format, render
 from exporter.metrics.exposition import collect as gather
-from exporter.settings import Settings
+from exporter.settings import Problem, Settings, SettingsError
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -45,6 +45,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
 async def collect(settings: Settings, form: str, output: Path | None) -> ExitCode:
     """Collect from all hubs and print it; a hub that fails is said, and shows as not up."""
     failures: dict[str, ApiError] = {}
+    if output is not None and not os.access(output.parent, os.W_OK):
+        # Said before the collection, which costs something.
+        why = "is no folder that can be written to"
+        raise SettingsError([Problem("--output", f"{output.parent} {why}")])
 
     async def one(hub: HubCollector) -> None:
         error = await hub.collect_once()

@@ -79,8 +79,9 @@ An emulated function app and an exporter that polls it are running. Nothing leav
   the emulated API  {emulator_url}/runtime/webhooks/durabletask (its key is chosen anew each time)
 
 What to expect, within half a minute:
-  {instances} instances of {orchestrators} orchestrators; some fail now and then, PaymentSaga most;
-  TransferFunds is stuck in Pending, some ApprovalWorkflow instances wait for more than an hour;
+  {instances} instances of {orchestrators} orchestrators; some fail now and then, PaymentSaga most
+  often; TransferFunds is stuck in Pending, some ApprovalWorkflow instances wait
+  for more than an hour;
   {sum(now.entities.values())} entities, one of them locked and with a backlog.
 Counters start at 0: what finished before the exporter's first contact is history.
 

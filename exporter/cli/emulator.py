@@ -28,6 +28,7 @@ from exporter.emulator.backends.backend import Backend
 from exporter.emulator.backends.latency import Latency
 from exporter.emulator.backends.mssql import MSSQL
 from exporter.emulator.backends.netherite import Netherite
+from exporter.emulator.emulator import is_hub_name
 from exporter.emulator.faults import Fault, parse_fault
 from exporter.emulator.scenarios.play import BACKENDS, play, rehearse
 from exporter.emulator.scenarios.scenario import (
@@ -47,10 +48,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     description = f"{summary[0].upper()}{summary[1:]}."
     command = commands.add_parser("emulator", help=summary, description=description)
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    command.add_argument("--port", type=int, default=7071, help="port to listen on (%(default)s)")
+    command.add_argument("--port", type=_port, default=7071, help="port to listen on (%(default)s)")
     command.add_argument(
         "--hub",
         action="append",
+        type=_hub_name,
         metavar="NAME",
         help="name of a task hub; may be repeated (OrdersHub)",
     )
@@ -154,6 +156,21 @@ def _positive(text: str) -> float:
     return number
 
 
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**16:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: 0 to 65535")
+    return number
+
+
+def _hub_name(text: str) -> str:
+    if not is_hub_name(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no task hub: 3 to 45 letters and digits, a letter first"
+        )
+    return text
+
+
 def _natural(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -165,7 +182,7 @@ def _run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
     if options.rehearse:
         return _rehearse(options)
     emulator = _emulator(options)
-    anyio.run(partial(_serve, emulator, options.host, options.port))
+    anyio.run(partial(_serve, emulator, options.host, options.port, options.key_file))
     return ExitCode.OK
 
 
@@ -276,21 +293,23 @@ def _read_key(path: Path) -> str:
         raise _refusal("--key-file", f"cannot read {path}: {error.strerror}") from error
 
 
-async def _serve(emulator: Emulator, host: str, port: int) -> None:
+async def _serve(emulator: Emulator, host: str, port: int, key_file: Path | None) -> None:
     try:
         async with running(emulator, host, port) as url:
-            _print_banner(emulator, url)
+            _print_banner(emulator, url, key_file)
             await wait_for_stop()
     except OSError as error:
         raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
 
-def _print_banner(emulator: Emulator, url: str) -> None:
+def _print_banner(emulator: Emulator, url: str, key_file: Path | None) -> None:
     print("The emulator listens; stop it with Ctrl-C.\n")
     for hub in emulator.hubs.values():
         print(f"  {hub.name:12} {url}/runtime/webhooks/durabletask/instances?taskHub={hub.name}")
     hub = next(iter(emulator.hubs.values()))
     print(
-        f"\nPoint an exporter at it:\n  durable-exporter serve --url {url} --task-hub {hub.name}",
+        f"\nPoint an exporter at it:\n  durable-exporter serve --url {url} --task-hub {hub.name}"
+        + ("" if key_file is None else f" --key-file {key_file}")
+        + f"\n\nIts own page, with what else it can do: {url}/",
         flush=True,
     )

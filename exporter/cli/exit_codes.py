@@ -21,5 +21,6 @@ MEANINGS = {
     "what is wrong was printed",
     ExitCode.CONFIGURATION: "the configuration or the command line is wrong; a line each",
     ExitCode.CANNOT_LISTEN: "the address to listen on is taken or is not one of this machine",
-    ExitCode.INTERRUPTED: "interrupted from the keyboard",
+    ExitCode.INTERRUPTED: "`check` or `collect` was interrupted from the keyboard; "
+    "a server that is asked to stop ends with 0",
 }

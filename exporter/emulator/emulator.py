@@ -20,6 +20,11 @@ _HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}", re.ASCII)
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
 
 
+def is_hub_name(name: str) -> bool:
+    """Tell whether storage can be made for a hub of the name."""
+    return _HUB_NAME.fullmatch(name) is not None
+
+
 class Emulator:
     """
     A function app with task hubs; the first hub is the app's own, used when none is named.
@@ -80,7 +85,7 @@ class Emulator:
         return hub
 
     def _create(self, name: str) -> TaskHub:
-        if not _HUB_NAME.fullmatch(name):
+        if not is_hub_name(name):
             raise _refusal(name, self.version)
         return self.hubs.setdefault(name.lower(), TaskHub(name, self.clock, version=self.version))
 

@@ -176,8 +176,8 @@ class _HubSamples:
             self._gauge(c.API_REQUESTS, request, count)
         for error in product(OPERATIONS, ErrorKind):
             self._gauge(c.API_ERRORS, error, api.errors.get(error, 0))
-        for operation, count in api.retries.items():
-            self._gauge(c.API_RETRIES, (operation,), count)
+        for operation in OPERATIONS:
+            self._gauge(c.API_RETRIES, (operation,), api.retries.get(operation, 0))
         for operation, size in api.response_bytes.items():
             self._gauge(c.API_RESPONSE_BYTES, (operation,), size)
         for operation, durations in api.durations.items():

@@ -113,6 +113,40 @@ class TestCheck:
         assert "orders: listing: 403 with an HTML page: the app is stopped" in outcome.out
         assert "start the app" in outcome.out
 
+    async def test_an_answer_of_nobody_says_nothing_of_the_key(self, tmp_path: Path) -> None:
+        async with running(frozen_emulator()) as url:
+            environ = pointing_at(f"{url}/elsewhere/durabletask", tmp_path / "key")
+            outcome = await run("check", environ=environ)
+        line = next(line for line in outcome.out.splitlines() if line.startswith("orders"))
+        assert line.split() == ["orders", "ok", "ok", "-", "-", "failed"]
+
+    async def test_an_empty_hub_may_be_a_wrong_one(self, tmp_path: Path) -> None:
+        async with running(frozen_emulator()) as url:
+            environ = pointing_at(url, tmp_path / "key")
+            outcome = await run(
+                "check", environ=environ | {"DURABLE_EXPORTER_TASK_HUB": "OrderHub"}
+            )
+        assert outcome.code == 0
+        assert "A wrong task_hub reads like that" in " ".join(outcome.out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("emulator", "--port", "99999"), "99999 is not a port: 0 to 65535"),
+        (("emulator", "--hub", "1"), "'1' is no task hub: 3 to 45 letters and digits"),
+        (("demo", "--listen-address", "foo"), "--set listen_address"),
+        (("collect", "--output", "/nowhere/x"), "--output: /nowhere is no folder"),
+    ],
+)
+async def test_an_impossible_option_is_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], problem: str
+) -> None:
+    outcome = await run(*arguments, environ=pointing_at("http://127.0.0.1:9", tmp_path / "key"))
+    assert outcome.code == 2
+    assert problem in outcome.err
+    assert "Traceback" not in outcome.err
+
 
 class TestCollect:
     async def test_the_table_shows_the_truth(self, tmp_path: Path) -> None:
