@@ -1,5 +1,6 @@
 """Run every benchmark."""
 
-from bench import page
+from bench import page, synthetic
 
 page.main()
+synthetic.main()

@@ -37,6 +37,8 @@ from exporter.emulator.scenarios.scenario import (
     built_in,
     load_scenario,
 )
+from exporter.emulator.synthetic.hub import SyntheticHub
+from exporter.emulator.synthetic.option import SyntheticOption, parse_synthetic
 from exporter.emulator.timelines import Timeline, read_timeline, timeline_hub
 from exporter.settings import Problem, SettingsError
 from exporter.web.server import CannotListen
@@ -131,6 +133,13 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         " may be repeated",
     )
     command.add_argument(
+        "--synthetic",
+        action="append",
+        metavar="NAME=ROWS[,active=N][,entities=N]",
+        default=[],
+        help="a hub of millions of rows beside the others, such as BigHub=10M,active=1k",
+    )
+    command.add_argument(
         "--latency",
         type=_latency,
         default=Latency(),
@@ -200,8 +209,11 @@ def _rehearse(options: argparse.Namespace) -> ExitCode:
 
 def _emulator(options: argparse.Namespace) -> Emulator:
     faults = [_fault(text) for text in options.fault]
+    wanted = [_synthetic(text) for text in options.synthetic]
     emulator = _alive(options)
-    for hub in emulator.hubs.values():
+    for option in wanted:
+        emulator.add_synthetic(_synthetic_hub(option, emulator, options))
+    for hub in emulator.every_hub:
         hub.faults.set(*faults)
         hub.latency = options.latency
     return emulator
@@ -245,6 +257,31 @@ def _fault(text: str) -> Fault:
         return parse_fault(text)
     except ValueError as error:
         raise _refusal("--fault", str(error)) from error
+
+
+def _synthetic(text: str) -> SyntheticOption:
+    try:
+        return parse_synthetic(text)
+    except ValueError as error:
+        raise _refusal("--synthetic", str(error)) from error
+
+
+def _synthetic_hub(
+    option: SyntheticOption, emulator: Emulator, options: argparse.Namespace
+) -> SyntheticHub:
+    try:
+        return SyntheticHub(
+            option.name,
+            emulator.clock,
+            rows=option.rows,
+            active=option.active,
+            entities=option.entity_classes,
+            seed=options.seed,
+            backend=_backend(options),
+            version=emulator.version,
+        )
+    except ValueError as error:
+        raise _refusal("--synthetic", str(error)) from error
 
 
 def _latency(text: str) -> Latency:
@@ -304,7 +341,7 @@ async def _serve(emulator: Emulator, host: str, port: int, key_file: Path | None
 
 def _print_banner(emulator: Emulator, url: str, key_file: Path | None) -> None:
     print("The emulator listens; stop it with Ctrl-C.\n")
-    for hub in emulator.hubs.values():
+    for hub in emulator.every_hub:
         print(f"  {hub.name:12} {url}/runtime/webhooks/durabletask/instances?taskHub={hub.name}")
     hub = next(iter(emulator.hubs.values()))
     print(

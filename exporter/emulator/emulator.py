@@ -1,7 +1,9 @@
 """The emulated function app: its hubs, its keys, its connections."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from exporter.emulator.clock import Clock
 from exporter.emulator.errors import (
@@ -12,6 +14,7 @@ from exporter.emulator.errors import (
 )
 from exporter.emulator.http.keys import Keys
 from exporter.emulator.http.parameters import Parameters
+from exporter.emulator.synthetic.hub import SyntheticHub
 from exporter.emulator.task_hub import TaskHub
 from exporter.emulator.version import ExtensionVersion
 
@@ -25,12 +28,16 @@ def is_hub_name(name: str) -> bool:
     return _HUB_NAME.fullmatch(name) is not None
 
 
+Hub: TypeAlias = TaskHub | SyntheticHub
+
+
 class Emulator:
     """
     A function app with task hubs; the first hub is the app's own, used when none is named.
 
     `hubs` maps names in lower case to hubs. It grows: a request that names an unknown hub creates
-    it, as the real one creates the storage for it.
+    it, as the real one creates the storage for it. `synthetic` hubs stand beside them, and are
+    found by their names whatever the provider of the app's own.
     """
 
     def __init__(
@@ -39,17 +46,28 @@ class Emulator:
         clock: Clock,
         keys: Keys | None = None,
         connection: str = "Storage",
+        synthetic: Sequence[SyntheticHub] = (),
     ) -> None:
         if not hubs:
             raise ValueError("An app has at least one task hub of its own")
-        if len({hub.version for hub in hubs}) > 1:
+        if len({hub.version for hub in hubs} | {hub.version for hub in synthetic}) > 1:
             raise ValueError("All hubs of an app are served by one version of the extension")
         self.clock = clock
         self.keys = keys or Keys()
         self.version = hubs[0].version
         self.hubs: dict[str, TaskHub] = {hub.name.lower(): hub for hub in hubs}
+        self.synthetic = {hub.name.lower(): hub for hub in synthetic}
         self._own = hubs[0]
         self.connection = connection
+
+    @property
+    def every_hub(self) -> tuple[Hub, ...]:
+        """All hubs, the app's own first and the synthetic ones last."""
+        return (*self.hubs.values(), *self.synthetic.values())
+
+    def add_synthetic(self, hub: SyntheticHub) -> None:
+        """Let a synthetic hub stand beside the others; one of the same name is replaced."""
+        self.synthetic[hub.name.lower()] = hub
 
     def rotate_key(self, key: str) -> None:
         """Let another system key open the web hook from now on, and the old one no longer."""
@@ -60,12 +78,15 @@ class Emulator:
         """The app's own hub."""
         return self._own
 
-    def find_hub(self, parameters: Parameters) -> TaskHub | None:
+    def find_hub(self, parameters: Parameters) -> Hub | None:
         """Return the hub that a request names, `None` if there is no such hub yet."""
+        synthetic = self.synthetic.get((parameters.text("taskHub") or "").lower())
+        if synthetic is not None:
+            return synthetic
         name = None if self._own.backend.one_hub else parameters.text("taskHub")
         return self.hubs.get(name.lower()) if name else self._own
 
-    def hub(self, parameters: Parameters) -> TaskHub:
+    def hub(self, parameters: Parameters) -> Hub:
         """
         Return the hub that a request names, creating it if need be.
 
@@ -75,10 +96,10 @@ class Emulator:
         connection = parameters.text("connection")
         if connection and connection.lower() != self.connection.lower():
             raise ConnectionUnknown(connection)
-        if self._own.backend.one_hub:
-            return self._own
         name = parameters.text("taskHub") or ""
         hub = self.find_hub(parameters) or self._create(name)
+        if self._own.backend.one_hub:
+            return hub
         # To v2 only the app's own hub is the same in any letter case.
         if self.version is ExtensionVersion.V2 and hub is not self._own and hub.name != name:
             raise StorageRefused("Not Found")

@@ -58,14 +58,30 @@ ALLOWED = {
 }
 
 
+# A sub-orchestration that is on its way when its id is purged still comes.
+UNDER_WAY_SECONDS = 0.1
+
+
 class WatchedHub(TaskHub):
-    """Checks every row against the one that it replaces."""
+    """Checks every row against the one that it replaces; what is purged does not return."""
+
+    def __init__(self, clock: ManualClock, version: ExtensionVersion) -> None:
+        self._purged: dict[str, float] = {}
+        super().__init__("RecHub", clock, functions=functions, version=version)
+
+    def purge(self, instance_id: str) -> bool:
+        there = super().purge(instance_id)
+        if there:
+            self._purged[instance_id] = self.clock.now()
+        return there
 
     def put(self, row: Row, *, at: float | None = None) -> None:
         before = self.get(row.instance_id)
         super().put(row, at=at)
         if isinstance(row, Instance):
             check_row(row)
+            purged = self._purged.get(row.instance_id, row.created)
+            assert row.created >= purged - UNDER_WAY_SECONDS
             check_change(before if isinstance(before, Instance) else None, row)
         elif isinstance(row, Entity):
             assert before is None or before.created <= row.created
@@ -75,11 +91,15 @@ class WatchedHub(TaskHub):
 def check_row(row: Instance) -> None:
     kinds = [event.kind for event in row.history]
     assert row.updated >= row.created
+    begins = [EventKind.ORCHESTRATOR_STARTED, EventKind.EXECUTION_STARTED]
+    assert not kinds or (kinds[:2] == begins and kinds.count(EventKind.EXECUTION_STARTED) == 1)
     assert (EventKind.EXECUTION_COMPLETED in kinds) == row.status.terminal
     if row.status.terminal:
         assert kinds[-1] is EventKind.EXECUTION_COMPLETED
         assert row.history[-1].fields["OrchestrationStatus"] == row.status
-    elif kinds and row.status in (RUNNING, SUSPENDED):
+    elif row.status is PENDING:
+        assert not kinds or EventKind.GENERIC_EVENT in kinds  # it was rewound
+    else:
         pauses = (EventKind.EXECUTION_SUSPENDED, EventKind.EXECUTION_RESUMED)
         last = next((kind for kind in reversed(kinds) if kind in pauses), None)
         assert (last is EventKind.EXECUTION_SUSPENDED) == (row.status is SUSPENDED)
@@ -106,8 +126,10 @@ def check_change(before: Instance | None, after: Instance) -> None:
     assert before.updated <= after.updated
     assert before.name == after.name
     assert after.status in LEGAL[before.status]
-    if before.created == after.created:  # else it is the next generation
+    if before.created == after.created:
         check_history(before, after)
+    else:
+        assert before.updated <= after.created  # the next generation begins where the last ends
 
 
 def check_history(before: Instance, after: Instance) -> None:
@@ -141,7 +163,8 @@ def starts() -> st.SearchStrategy[Step]:
         "CallsFailingEntity": ["x"],
         "CallsHttp": ["http://x/", "http://x/202", "http://x:9/"],
     }
-    names = st.sampled_from([*functions.orchestrators])
+    eventful = ["Eternal", "Parent", "WaitsForever", "OrderSaga"]
+    names = st.sampled_from([*functions.orchestrators, *eventful * 5])
     return names.flatmap(
         lambda name: st.builds(
             lambda instance_id, value: Step(
@@ -154,7 +177,7 @@ def starts() -> st.SearchStrategy[Step]:
 
 
 def interventions() -> st.SearchStrategy[Step]:
-    operations = st.sampled_from(["terminate", "suspend", "resume", "rewind"])
+    operations = st.sampled_from(["suspend", "suspend", "resume", "resume", "rewind", "terminate"])
     return st.builds(
         lambda operation, instance_id, reason: Step(
             operation, "POST", f"instances/{instance_id}/{operation}{reason}"
@@ -202,26 +225,33 @@ def signals() -> st.SearchStrategy[Step]:
 
 
 IDS = st.sampled_from(["a", "b", "a:child"])
-ANY_IDS = st.sampled_from(["a", "a", "b", "b", "a:child", "@counter@x", "@counter@locked", "none"])
-PAUSES = st.builds(
-    lambda seconds: Step("wait", seconds=seconds),
-    st.sampled_from([0.0, 0.01, 0.05, 0.1, 1.0, 1.0, 5.0, 60.0, 300_000.0]),
+ANY_IDS = st.sampled_from(
+    [*"aaaaabbb", "a:child", "b:child", "@counter@x", "@counter@locked", "no"]
 )
-STEPS = st.lists(
-    st.one_of(
-        starts(),
-        interventions(),
-        interventions(),
-        raised(),
-        restarts(),
-        purges(),
-        signals(),
-        PAUSES,
-        PAUSES,
+# Often enough time for one message to arrive, and seldom enough for everything to end.
+PAUSES = st.sampled_from([0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 1.0, 5.0, 100.0]).map(
+    lambda seconds: Step("wait", seconds=seconds)
+)
+WEIGHTS = {
+    PAUSES: 9,
+    interventions(): 9,
+    starts(): 3,
+    raised(): 3,
+    signals(): 2,
+    restarts(): 2,
+    purges(): 1,
+}
+STEPS = st.tuples(
+    st.lists(starts(), min_size=2, max_size=4),
+    PAUSES,
+    st.lists(
+        st.sampled_from([s for s, weight in WEIGHTS.items() for _ in range(weight)]).flatmap(
+            lambda strategy: strategy
+        ),
+        min_size=8,
+        max_size=30,
     ),
-    min_size=5,
-    max_size=25,
-)
+).map(lambda parts: [*parts[0], parts[1], *parts[2]])
 
 
 @pytest.mark.parametrize("version", ExtensionVersion)
@@ -231,7 +261,7 @@ async def test_any_sequence_of_operations_keeps_the_invariants(
     version: ExtensionVersion, steps: list[Step]
 ) -> None:
     clock = ManualClock(NOW)
-    hub = WatchedHub("RecHub", clock, functions=functions, version=version)
+    hub = WatchedHub(clock, version)
     transport = httpx.ASGITransport(create_app(Emulator(hub, clock=clock)))
     base = "http://127.0.0.1/durabletask/"
     async with httpx.AsyncClient(transport=transport, base_url=base) as client:

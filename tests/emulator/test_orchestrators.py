@@ -12,6 +12,7 @@ from exporter.emulator import (
     Instance,
     ManualClock,
     OrchestrationContext,
+    Pace,
     RetryOptions,
     RuntimeStatus,
     Steps,
@@ -272,6 +273,18 @@ class TestSubOrchestrations:
         new = instance_of(hub, "it:child")
         assert (new.name, new.status) == ("BigOutput", RuntimeStatus.COMPLETED)
         assert new.created > old.created
+
+    def test_an_id_is_replaced_only_after_its_end_was_shown(
+        self, clock: ManualClock, app: Functions
+    ) -> None:
+        slow = Pace(start=(1, 1), message=(1, 1), sub_start=(0.5, 0.5), turn=(10, 10))
+        hub = TaskHub("RecHub", clock, functions=app, pace=slow)
+        start(hub, "Parent", "WaitsForever")
+        move(hub, 10)
+        start(hub, "BigOutput", instance_id="it:child")  # ends in a turn that its parent meets
+        move(hub, 60)
+        ends = [finish.name for finish in hub.finishes]
+        assert (ends, instance_of(hub, "it:child").name) == (["BigOutput"], "WaitsForever")
 
     def test_a_childs_row_shows_when_it_was_scheduled(self, hub: TaskHub) -> None:
         row = run(hub, "Parent", "HelloSequence")

@@ -266,7 +266,6 @@ class Engine:
         life.history += [history.orchestrator_started(at), *news]
         turn = Replay(life.run, self.functions).turn(life.history)
         end = at + self._chance(self._pace.turn)
-        life.busy_until = end
         life.status = status_after(life.status, news)
         if turn.custom_status is not None:
             life.custom_status = turn.custom_status
@@ -274,6 +273,7 @@ class Engine:
         for index, action in enumerate(turn.actions):
             self._do(life, action, end + index * _TICK)
         end += len(turn.actions) * _TICK
+        life.busy_until = end
         if turn.outcome is not None:
             if turn.outcome.status is RuntimeStatus.CONTINUED_AS_NEW:
                 self._continue(life, turn.outcome, end)
@@ -423,6 +423,9 @@ class Engine:
         existing = self._orchestrations.get(child.run.instance_id, child)
         if existing is not child and not existing.status.terminal:
             return  # a second start of what still runs is thrown away, and its parent waits on
+        if existing is not child and at < existing.busy_until:  # its end is not yet written
+            self._timeline.add(existing.busy_until, partial(self._start_child, child))
+            return
         self._orchestrations[child.run.instance_id] = child
         started = history.execution_started(
             child.created, child.run.name, child.run.input_text, generation=None

@@ -7,7 +7,7 @@ from functools import partial
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.emulator.emulator import Emulator
+from exporter.emulator.emulator import Emulator, Hub
 from exporter.emulator.errors import ApiError, BasePathIncomplete
 from exporter.emulator.faults import Fault, FaultKind
 from exporter.emulator.http.connection import read_body, while_connected
@@ -18,7 +18,6 @@ from exporter.emulator.http.keys import Verdict
 from exporter.emulator.http.messages import Answer, Base, Request, error_answer, read
 from exporter.emulator.http.operate import WITH_BODY, operate
 from exporter.emulator.http.routes import Route, find
-from exporter.emulator.task_hub import TaskHub
 
 # As the host of an app has it.
 MAXIMUM_BODY_BYTES = 100 * 1024 * 1024
@@ -65,7 +64,7 @@ async def _serve(emulator: Emulator, scope: Scope, receive: Receive, send: Send)
         await delivery.faulty(fault, answer, request.base)
 
 
-def _fault(hub: TaskHub | None, route: Route | None) -> Fault | None:
+def _fault(hub: Hub | None, route: Route | None) -> Fault | None:
     if hub is None or route is None:
         return None
     hub.advance()  # which may change what goes wrong
@@ -75,7 +74,7 @@ def _fault(hub: TaskHub | None, route: Route | None) -> Fault | None:
 
 
 async def _faulty_answer(
-    emulator: Emulator, hub: TaskHub, request: Request, route: Route | None, fault: Fault
+    emulator: Emulator, hub: Hub, request: Request, route: Route | None, fault: Fault
 ) -> Answer:
     instead = substitute(fault)
     if instead is not None:

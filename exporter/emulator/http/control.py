@@ -2,20 +2,20 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import unquote
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from exporter.emulator.emulator import Emulator
+from exporter.emulator.emulator import Emulator, Hub
 from exporter.emulator.faults import Fault, FaultKind, read_fault
 from exporter.emulator.http.messages import Answer, Base, Request, json_answer
 from exporter.emulator.json_text import JsonValue
 from exporter.emulator.operations import Operation
 from exporter.emulator.storage.rows import RuntimeStatus
-from exporter.emulator.task_hub import TaskHub
+from exporter.emulator.synthetic.hub import SyntheticHub
 
 _HTML = {"content-type": "text/html; charset=utf-8"}
 _NO_METHOD = 405
@@ -64,15 +64,16 @@ def control(emulator: Emulator, request: Request) -> Answer:
 
 
 def _of_hub(emulator: Emulator, name: str, request: Request) -> Answer:
-    hub = emulator.hubs.get(name.lower())
+    hubs = {hub.name.lower(): hub for hub in emulator.every_hub}
+    hub = hubs.get(name.lower())
     if hub is None:
-        known = ", ".join(other.name for other in emulator.hubs.values())
+        known = ", ".join(other.name for other in hubs.values())
         return _problem(404, f"There is no hub {name!r}; there are {known}")
     change = _CHANGES.get(request.method)
     return Answer(_NO_METHOD) if change is None else change(hub, request)
 
 
-def _set_faults(hub: TaskHub, request: Request) -> Answer:
+def _set_faults(hub: Hub, request: Request) -> Answer:
     try:
         given = json.loads(request.body)
         faults = [read_fault(fields) for fields in (given if isinstance(given, list) else [given])]
@@ -82,17 +83,17 @@ def _set_faults(hub: TaskHub, request: Request) -> Answer:
     return _show_faults(hub, request)
 
 
-def _clear_faults(hub: TaskHub, request: Request) -> Answer:
+def _clear_faults(hub: Hub, request: Request) -> Answer:
     hub.faults.clear()
     return _show_faults(hub, request)
 
 
-def _show_faults(hub: TaskHub, _request: Request) -> Answer:
+def _show_faults(hub: Hub, _request: Request) -> Answer:
     faults: list[JsonValue] = [_fault_as_json(fault) for fault in hub.faults.current]
     return json_answer(200, {"struck": hub.faults.struck, "faults": faults})
 
 
-_CHANGES: Mapping[str, Callable[[TaskHub, Request], Answer]] = {
+_CHANGES: Mapping[str, Callable[[Hub, Request], Answer]] = {
     "GET": _show_faults,
     "PUT": _set_faults,
     "DELETE": _clear_faults,
@@ -130,24 +131,22 @@ def _page(emulator: Emulator, request: Request) -> str:
     )
 
 
-def _hubs(emulator: Emulator) -> list[TaskHub]:
-    hubs = list(emulator.hubs.values())
-    for hub in hubs:
+def _hubs(emulator: Emulator) -> Sequence[Hub]:
+    for hub in emulator.every_hub:
         hub.advance()
-    return hubs
+    return emulator.every_hub
 
 
-def _line(hub: TaskHub) -> HubLine:
-    counts = Counter((row.name, row.status) for row in hub.instances())
+def _line(hub: Hub) -> HubLine:
+    counts, entities = _counts(hub)
     statuses = [status for status in RuntimeStatus if any(s is status for _, s in counts)]
-    entities = Counter(entity.class_name for entity in hub.entities() if entity.exists)
     return HubLine(
         name=hub.name,
         backend=hub.backend.name,
-        served=hub.functions is not None,
+        served=isinstance(hub, SyntheticHub) or hub.functions is not None,
         statuses=tuple(str(status) for status in statuses),
         orchestrators=tuple(
-            (name, tuple(counts[name, status] for status in statuses))
+            (name, tuple(counts.get((name, status), 0) for status in statuses))
             for name in sorted({name for name, _ in counts})
         ),
         entities=tuple(sorted(entities.items())),
@@ -155,7 +154,14 @@ def _line(hub: TaskHub) -> HubLine:
     )
 
 
-def _as_json(hub: TaskHub) -> JsonValue:
+def _counts(hub: Hub) -> tuple[Mapping[tuple[str, RuntimeStatus], int], Mapping[str, int]]:
+    if isinstance(hub, SyntheticHub):
+        return hub.instances, hub.entities
+    instances = Counter((row.name, row.status) for row in hub.instances())
+    return instances, Counter(entity.class_name for entity in hub.entities() if entity.exists)
+
+
+def _as_json(hub: Hub) -> JsonValue:
     line = _line(hub)
     return {
         "name": line.name,

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from exporter.emulator.emulator import Emulator
-from exporter.emulator.http import reads, starts, writes
+from exporter.emulator.emulator import Emulator, Hub
+from exporter.emulator.http import reads, starts, synthetic_reads, writes
 from exporter.emulator.http.management import links
 from exporter.emulator.http.messages import Answer, Request
 from exporter.emulator.http.routes import Route
 from exporter.emulator.operations import Operation
+from exporter.emulator.synthetic.hub import SyntheticHub
 from exporter.emulator.task_hub import TaskHub
 
 Handler = Callable[[TaskHub, Request, Route], Answer]
@@ -35,12 +36,14 @@ WITH_BODY = frozenset((Operation.START, Operation.RAISE_EVENT, Operation.SIGNAL_
 """The operations that a body is read for."""
 
 
-async def operate(emulator: Emulator, hub: TaskHub, request: Request, route: Route) -> Answer:
+async def operate(emulator: Emulator, hub: Hub, request: Request, route: Route) -> Answer:
     """
     Carry out an operation on a hub.
 
     Raises `ApiError` for what the API turns into an error object.
     """
+    if isinstance(hub, SyntheticHub):
+        return synthetic_reads.answer(hub, request, route)
     starter = _STARTERS.get(route.operation)
     if starter is None:
         return _HANDLERS[route.operation](hub, request, route)

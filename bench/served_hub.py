@@ -1,0 +1,39 @@
+"""A process that serves a synthetic hub, and says what that has cost it."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import threading
+import time
+
+import anyio
+
+from exporter.emulator import Emulator, ManualClock, TaskHub, running
+from exporter.emulator.synthetic.hub import SyntheticHub
+from exporter.emulator.synthetic.mix import EntityClass
+
+HUB = "SyntheticHub"
+ACTIVE = 1000
+AT = 1_795_428_000.0
+
+
+def report() -> None:
+    """Answer every line of input with the processor seconds and the most memory so far."""
+    for _ in sys.stdin:
+        print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
+
+
+async def main(rows: int) -> None:
+    """Serve a hub of *rows* instances and a fifth as many entities until terminated."""
+    clock = ManualClock(AT)
+    entities = [EntityClass(name="cart", rows=rows // 5)]
+    hub = SyntheticHub(HUB, clock, rows=rows, active=ACTIVE, entities=entities, seed=1)
+    async with running(Emulator(TaskHub("OwnHub", clock), clock=clock, synthetic=[hub])) as url:
+        print(url.rpartition(":")[2], flush=True)
+        threading.Thread(target=report, daemon=True).start()
+        await anyio.sleep_forever()
+
+
+if __name__ == "__main__":
+    anyio.run(main, int(sys.argv[1]))

@@ -1,0 +1,148 @@
+"""A task hub of millions of rows, none of which is kept."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from exporter.emulator.backends.azure_storage import AzureStorage
+from exporter.emulator.backends.backend import Backend
+from exporter.emulator.backends.latency import Latency
+from exporter.emulator.clock import Clock
+from exporter.emulator.faults import Faults
+from exporter.emulator.storage.queries import EntityQuery, InstanceQuery
+from exporter.emulator.storage.rows import Entity, Instance, RuntimeStatus
+from exporter.emulator.storage.table import Table
+from exporter.emulator.synthetic.mix import (
+    LONGEST_SECONDS,
+    SHOP,
+    EntityClass,
+    EntityKind,
+    InstanceKind,
+    Orchestrator,
+    entity_kinds,
+    instance_kinds,
+)
+from exporter.emulator.synthetic.paging import Pager, Selection, SyntheticPage
+from exporter.emulator.synthetic.population import OFFSET_DIGITS, Part, Population
+from exporter.emulator.synthetic.rendering import Renderer, Style
+from exporter.emulator.version import ExtensionVersion
+
+# As long as the ids that the extension makes up.
+_ID_LENGTH = 32
+_ENTITY_BLOCK_DIGITS = 7
+_NO_ROWS = Table()
+
+
+class SyntheticHub:
+    """
+    A task hub that can be listed and read, but not changed, and stands still.
+
+    `rows` is how many instances it has; `active` of them are not finished, or as many as the shares
+    of the `orchestrators` say. Entities come on top. Ids begin with `id_prefix`, a letter first,
+    and ascend with the time of creation, sixteen a second; the entities are older. What was updated
+    last was so before `newest`, in seconds since the epoch: now, if not given.
+
+    The same arguments make the same rows. Raises `ValueError` for those that contradict each other.
+    """
+
+    is_down = False
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        rows: int,
+        active: int | None = None,
+        orchestrators: Sequence[Orchestrator] = SHOP,
+        entities: Sequence[EntityClass] = (),
+        id_prefix: str = "run-",
+        seed: int | str = 0,
+        newest: float | None = None,
+        backend: Backend | None = None,
+        version: ExtensionVersion = ExtensionVersion.V3,
+    ) -> None:
+        width = _ID_LENGTH - len(id_prefix) - OFFSET_DIGITS
+        if not id_prefix[:1].isalpha() or not id_prefix.isascii() or width < _ENTITY_BLOCK_DIGITS:
+            raise ValueError(f"Ids cannot begin with {id_prefix!r}")
+        if len({each.name for each in entities}) < len(entities):
+            raise ValueError("Each class of entities is named once")
+        self.name = name
+        self.clock = clock
+        self.backend: Backend = backend or AzureStorage()
+        self.version = version
+        self.latency = Latency()
+        self.faults = Faults(f"{name}/{seed}")
+        kinds = instance_kinds(orchestrators, rows, active, self.backend.traits)
+        self.population = Population(
+            [
+                Part(id_prefix, width, kinds),
+                *(
+                    Part(f"@{each.name}@", _ENTITY_BLOCK_DIGITS, entity_kinds(each))
+                    for each in entities
+                ),
+            ],
+            seed=seed,
+            newest=(clock.now() if newest is None else newest) - LONGEST_SECONDS,
+        )
+        self._pager = Pager(self.population, version)
+        self._renderers: dict[Style, Renderer] = {}
+
+    @property
+    def instances(self) -> Mapping[tuple[str, RuntimeStatus], int]:
+        """How many instances there are of each orchestrator and status."""
+        counts = Counter[tuple[str, RuntimeStatus]]()
+        for kind, count in self.population.counted:
+            if isinstance(kind, InstanceKind):
+                counts[kind.name, kind.status] += count
+        return counts
+
+    @property
+    def entities(self) -> Mapping[str, int]:
+        """How many entities of each class exist."""
+        counts = Counter[str]()
+        for kind, count in self.population.counted:
+            if isinstance(kind, EntityKind) and kind.exists:
+                counts[kind.class_name] += count
+        return counts
+
+    def advance(self) -> float:
+        """Let nothing happen, and return the time."""
+        return self.clock.now()
+
+    def get(self, instance_id: str) -> Instance | Entity | None:
+        """Return the row of an instance or entity."""
+        return self.population.get(instance_id)
+
+    def entity(self, class_name: str, key: str) -> Entity | None:
+        """Return an entity that exists; the class in any letter case."""
+        row = self.get(f"@{class_name.lower()}@{key}")
+        return row if isinstance(row, Entity) and row.exists else None
+
+    def list_instances(self, query: InstanceQuery, token: str = "") -> SyntheticPage:
+        """
+        Return a page of the instances and entities that match.
+
+        Raises `ApiError` for a token, a page size or a prefix that cannot be used.
+        """
+        # What the provider does not take, it does not take of an empty table either.
+        self.backend.list_instances(_NO_ROWS, query, token, self.version)
+        return self._pager.page(self.backend, Selection.of_instances(query), token)
+
+    def list_entities(self, query: EntityQuery, token: str = "") -> SyntheticPage:
+        """
+        Return a page of the entities that match and exist.
+
+        Raises `ApiError` for a token or a page size that cannot be used.
+        """
+        self.backend.list_entities(_NO_ROWS, query, token, self.version)
+        return self._pager.page(self.backend, Selection.of_entities(query), token)
+
+    def body(self, page: SyntheticPage, style: Style) -> bytes:
+        """Return the rows of a page as a JSON array, each as the style shows it."""
+        if style not in self._renderers:
+            self._renderers[style] = Renderer(self.population, style)
+        return self._renderers[style].body(page)
+
+    def token_to_nowhere(self, number: int) -> str:
+        """Return a token that leads behind the last row, another one for each number."""
+        return self.backend.endless_token(number, self.version)
