@@ -67,6 +67,8 @@ async def test_the_good_hub_is_unaffected_and_the_bad_one_says_so_and_recovers(
     fault: Fault, kind: str
 ) -> None:
     wall = Wall()
+    # Only a server that says nothing is to be given up on; a busy machine may be slow.
+    patience = 0.25 if fault.kind is FaultKind.HANG else 20.0
     emulator = sample_emulator(
         clock=ManualClock(START),
         seed=7,
@@ -77,7 +79,7 @@ async def test_the_good_hub_is_unaffected_and_the_bad_one_says_so_and_recovers(
     async with (
         running(emulator) as url,
         collector_of(url, "GoodHub", wall=wall) as (good, from_good),
-        collector_of(url, "BadHub", wall=wall, request_seconds=0.25, max_pages=60) as (
+        collector_of(url, "BadHub", wall=wall, request_seconds=patience, max_pages=60) as (
             bad,
             from_bad,
         ),

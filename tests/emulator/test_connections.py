@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from exporter.emulator import Emulator, Keys, ManualClock, TaskHub, running
+from exporter.emulator.backends.latency import Latency
 from exporter.emulator.samples.recorded import functions
 from tests.emulator.conftest import OPTIONS
 
@@ -57,14 +58,27 @@ class TestConnections:
     async def test_it_stops_while_somebody_waits(self, emulator: Emulator, hub: TaskHub) -> None:
         async def wait(base_url: str) -> None:
             path = "/durabletask/orchestrators/WaitsForever/it?timeout=9999&pollingInterval=1"
-            with pytest.raises(httpx.RemoteProtocolError):
-                await httpx.AsyncClient(**OPTIONS).post(f"{base_url}{path}")
+            async with httpx.AsyncClient(**OPTIONS) as client:
+                with pytest.raises(httpx.RemoteProtocolError):
+                    await client.post(f"{base_url}{path}")
 
         with anyio.fail_after(5):
             async with anyio.create_task_group() as group, running(emulator) as base_url:
                 group.start_soon(wait, base_url)
                 while hub.get("it") is None:
                     await answered(base_url)
+
+    async def test_it_stops_while_its_storage_takes_its_time(
+        self, emulator: Emulator, hub: TaskHub
+    ) -> None:
+        hub.latency = Latency(request=9999)
+        with anyio.fail_after(5):
+            async with running(emulator) as base_url:
+                stream = await connect(base_url)
+                await stream.send(b"GET /durabletask/instances HTTP/1.1\r\nhost: x\r\n\r\n")
+                async with httpx.AsyncClient(**OPTIONS) as client:
+                    await client.get(f"{base_url}/nothing")
+            await stream.aclose()
 
     @pytest.mark.parametrize("body", [b"", b"1", b"{"])
     async def test_an_old_client_is_answered(self, base_url: str, body: bytes) -> None:

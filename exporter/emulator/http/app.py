@@ -1,5 +1,6 @@
 """The ASGI application: keys, routes, hubs and faults around the operations."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -7,6 +8,7 @@ from functools import partial
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from exporter.emulator.backends.latency import Latency
 from exporter.emulator.emulator import Emulator, Hub
 from exporter.emulator.errors import ApiError, BasePathIncomplete
 from exporter.emulator.faults import Fault, FaultKind
@@ -57,11 +59,21 @@ async def _serve(emulator: Emulator, scope: Scope, receive: Receive, send: Send)
         await delivery.whole(control(emulator, request), request.base)
     elif hub is None or fault is None:
         answering = partial(_answer, emulator, request, route)
-        await delivery.whole(await while_connected(receive, answering), request.base)
+        await delivery.whole(await _patiently(receive, hub, request, answering), request.base)
     else:
         answering = partial(_faulty_answer, emulator, hub, request, route, fault)
-        answer = await while_connected(receive, answering)
+        answer = await _patiently(receive, hub, request, answering)
         await delivery.faulty(fault, answer, request.base)
+
+
+async def _patiently(
+    receive: Receive, hub: Hub | None, request: Request, answering: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    # To watch the client costs more than most answers, so only what may take time does.
+    may_wait = request.parameters.text("timeout") is not None
+    if may_wait or (hub is not None and hub.latency != Latency()):
+        return await while_connected(receive, answering)
+    return await answering()
 
 
 def _fault(hub: Hub | None, route: Route | None) -> Fault | None:
