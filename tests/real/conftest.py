@@ -5,6 +5,18 @@ from collections.abc import Generator
 import pytest
 
 from tests.real.program import running_programs
+from tests.tools import tool
+
+
+@pytest.fixture(scope="session")
+def prometheus_at_hand() -> None:
+    """
+    Skip where Prometheus is missing, before anything else is set up.
+
+    A skip that leaves nested async contexts and is raised again for each test of a module ends
+    the whole run on Python 3.11, which miscounts its own depth while pytest formats it.
+    """
+    tool("prometheus")
 
 
 @pytest.hookimpl(wrapper=True)

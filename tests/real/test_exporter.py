@@ -59,7 +59,10 @@ def key_of(sample: Sample) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+async def scene(
+    tmp_path_factory: pytest.TempPathFactory,
+    prometheus_at_hand: None,  # noqa: ARG001 - asked for so that it comes first
+) -> AsyncIterator[Scene]:
     """A frozen world, collected once and scraped in both formats."""
     clock = ManualClock(START)
     emulator = sample_emulator(

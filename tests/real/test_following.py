@@ -14,7 +14,7 @@ from exporter.web.server import serving
 from tests.collector.polled import KEY, collector_of
 from tests.real.prometheus import running_prometheus, scrape_job
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("prometheus_at_hand")]
 
 START = 1_795_428_000.0
 STEP_SECONDS = 20.0
