@@ -1,6 +1,7 @@
 """Run every benchmark."""
 
-from bench import page, synthetic
+from bench import memory, page, synthetic
 
+memory.main()
 page.main()
 synthetic.main()

@@ -102,7 +102,7 @@ async def census(client: HubClient) -> None:
         page = await client.list_instances(InstanceQuery(statuses=TERMINAL)).next_page()
         assert page is not None
         ledger.see_census(page.rows, AT)
-    ledger.complete_census()
+    ledger.complete_census(AT)
 
 
 async def active(client: HubClient) -> None:

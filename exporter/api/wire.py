@@ -2,7 +2,7 @@
 What the API answers, as far as the exporter reads it.
 
 The models keep texts as they came: what an odd value means is decided where it is used. Unknown
-fields are skipped, without being decoded (inputs and outputs can be large).
+fields are skipped. Inputs and outputs can be large: those that are read stay undecoded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ class InstanceRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
     One row of a list of instances: an orchestration or an entity (reference 2.2, 2.7).
 
     `runtime_status` is a number where the status is newer than the extension's own list
-    (reference 2.3). `custom_status` is raw JSON, on MSSQL a JSON string that holds JSON.
+    (reference 2.3). `custom_status` and `output` are raw JSON, which nobody has decoded yet; in
+    lists of MSSQL they are JSON strings that hold JSON.
     """
 
     instance_id: str
@@ -26,6 +27,7 @@ class InstanceRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
     created_time: str | None = None
     last_updated_time: str | None = None
     custom_status: msgspec.Raw = NOTHING
+    output: msgspec.Raw = NOTHING
 
 
 class HistoryEvent(msgspec.Struct, rename="pascal", frozen=True):

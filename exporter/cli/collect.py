@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -59,7 +58,7 @@ async def collect(settings: Settings, form: str, output: Path | None) -> ExitCod
         async with anyio.create_task_group() as tasks:
             for hub in collector.hubs:
                 tasks.start_soon(one, hub)
-        snapshots = [replace(snapshot, counter_hold=0.0) for snapshot in collector.snapshots()]
+        snapshots = collector.snapshots()
     if form == "table" and output is None:
         _print_tables(snapshots)
     else:
@@ -109,7 +108,7 @@ def _table(snapshot: HubSnapshot) -> Table:
     table.add_column("orchestrator")
     for heading in (*USUAL, "over limit", "failed 24h"):
         table.add_column(heading, justify="right")
-    for label in sorted(snapshot.accounts.orchestrators):
+    for label in sorted(snapshot.known.orchestrators):
         table.add_row(escape(label), *_cells(snapshot, label))
     entities = snapshot.entities.entities if snapshot.entities else {}
     for entity, count in sorted(entities.items()):

@@ -35,7 +35,7 @@ async def serve(
 ) -> None:
     """Poll all hubs and serve what they show, until SIGTERM or SIGINT; *listening* is told once."""
     address = settings.listen_address
-    async with open_collector(settings) as collector:
+    async with open_collector(settings, as_daemon=True) as collector:
         app = create_app(collector.snapshots, wall=time.time)
         async with (
             serving(app, address.host, address.port, grace_seconds=settings.grace_period) as port,

@@ -14,11 +14,13 @@ from exporter.api.classify import Failures
 from exporter.api.client import LIST_ENTITIES, LIST_INSTANCES, HubClient
 from exporter.api.errors import ApiError, ListingTruncated
 from exporter.collector.records import SweepRecord, use_of
-from exporter.collector.schedule import Cadence, pause_after
+from exporter.collector.schedule import DUTY_SHARE, Cadence, pause_after
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep, SweepResult, Trouble
+from exporter.collector.state import HubState, NoState, StateNotWritten
 from exporter.collector.sweeps import HubSweeps, ServerClock
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, RetainedView
+from exporter.ledger.rules import LedgerRules
+from exporter.ledger.snapshot import ActiveView, CountersView, EntityView
 
 SWEEP_COMPLETE = "sweep complete"
 SWEEP_FAILED = "sweep failed"
@@ -61,27 +63,30 @@ class HubCollector:
 
     `snapshot` is what is published: it is replaced by one assignment, never changed, and
     *listener* is told. *wall* tells the time that is shown; the schedule follows *monotonic*,
-    which never jumps.
+    which never jumps. *state* keeps the ledger over restarts; without it each start begins anew.
     """
 
     def __init__(
         self,
         plan: HubPlan,
         client: HubClient,
-        ledger: Ledger,
+        rules: LedgerRules,
         *,
         wall: Callable[[], float],
         monotonic: Callable[[], float] = anyio.current_time,
         listener: Callable[[HubSnapshot], None] = lambda _: None,
+        state: HubState | None = None,
     ) -> None:
         self._plan = plan
-        self._ledger = ledger
+        self._client = client
         self._telemetry = client.telemetry
         self._wall = wall
         self._monotonic = monotonic
         self._listener = listener
         self._clock = ServerClock(wall)
-        self._sweeps = HubSweeps(client, ledger, self._clock, plan.entity_names)
+        self._state = state or NoState()
+        self._rules = rules
+        self._go_on_from(Ledger(rules))
         self._records = {sweep: SweepRecord(Cadence(plan.intervals[sweep])) for sweep in Sweep}
         self._census = _CensusProgress()
         self._log = log.bind(hub=plan.identity.name)
@@ -89,37 +94,62 @@ class HubCollector:
             identity=plan.identity,
             up=False,
             stale_after=plan.stale_after,
-            counter_hold=plan.counter_hold,
-            age_bounds=ledger.rules.age_bounds,
-            duration_bounds=ledger.rules.duration_bounds,
+            age_bounds=rules.age_bounds,
+            duration_bounds=rules.duration_bounds,
             sweeps={sweep: record.state() for sweep, record in self._records.items()},
-            accounts=ledger.accounts(wall()),
+            counters=CountersView(),
+            known=self._ledger.known(),
             api=use_of(self._telemetry),
+            state=self._state.use,
         )
+
+    def _go_on_from(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._sweeps = HubSweeps(self._client, ledger, self._clock, self._plan.entity_names)
+
+    async def open(self) -> None:
+        """Take up the ledger where it was left, and publish what it holds."""
+        self._go_on_from(await self._state.open(self._rules))
+        census = self._ledger.census_completed
+        if census is not None:
+            self._records[Sweep.CENSUS].resume(census)
+        counters = self._ledger.counters(self._monotonic(), self._plan.counter_hold)
+        self.snapshot = replace(self.snapshot, counters=counters)
+        self._publish()
 
     async def run(self) -> None:
         """Poll until cancelled; a defect of this program costs one sweep, not the hub."""
+        await self.open()
         begin = self._monotonic() + self._plan.first_sweep_after
-        for record in self._records.values():
-            record.cadence.start(begin)
+        for sweep, record in self._records.items():
+            record.cadence.start(begin + self._already_known_for(sweep))
         while True:
             sweep, due = self._next()
-            await anyio.sleep(max(0.0, due - self._monotonic()))
+            release = self._ledger.release
+            await anyio.sleep(max(0.0, min(due, release) - self._monotonic()))
             started = self._monotonic()
             try:
-                await self._make(sweep)
+                await (self.publish_accounts() if release < due else self.make(sweep))
             except Exception:  # noqa: BLE001 - one hub's defect must not stop the others
                 self._log.exception(SWEEP_CRASHED, sweep=sweep.value)
                 self._crashed(sweep, started)
 
+    def _already_known_for(self, sweep: Sweep) -> float:
+        """Return how long the census before the restart will do."""
+        completed = self._ledger.census_completed
+        if sweep is not Sweep.CENSUS or completed is None:
+            return 0.0
+        interval = self._records[sweep].cadence.interval
+        return max(0.0, min(interval, completed + interval - self._wall()))
+
     async def collect_once(self) -> ApiError | None:
         """Make every sweep that is on once, the census to its end; returns the first failure."""
-        for sweep in (Sweep.ACTIVE, Sweep.ENTITIES, Sweep.CENSUS):
+        for sweep in (Sweep.ACTIVE, Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS):
             if not self._records[sweep].cadence.is_on:
                 continue
-            error = await self._make(sweep)
+            error = await self.make(sweep)
             while error is None and self._sweeps.census_is_running:
-                error = await self._make(Sweep.CENSUS)
+                error = await self.make(Sweep.CENSUS)
             if error is not None:
                 return error
         return None
@@ -128,6 +158,7 @@ class HubCollector:
         """Return the sweep that is due first; of several that are due, the most urgent."""
         dues = {
             Sweep.ACTIVE: self._records[Sweep.ACTIVE].cadence.due,
+            Sweep.FAILED: self._due_after_contact(Sweep.FAILED),
             Sweep.ENTITIES: self._records[Sweep.ENTITIES].cadence.due,
             Sweep.CENSUS: self._census_due(),
         }
@@ -137,17 +168,23 @@ class HubCollector:
                 return sweep, due
         return min(dues.items(), key=lambda item: item[1])
 
+    def _due_after_contact(self, sweep: Sweep) -> float:
+        """Return when a sweep is due that needs to know where history ends."""
+        has_contact = self._records[Sweep.ACTIVE].has_completed
+        return self._records[sweep].cadence.due if has_contact else math.inf
+
     def _census_due(self) -> float:
-        """Return when the next page of the census is due; none is before first contact."""
-        if not self._records[Sweep.ACTIVE].has_completed:
-            return math.inf
+        """Return when the next page of the census is due."""
         if self._sweeps.census_is_running:
             return self._census.step_due
-        return self._records[Sweep.CENSUS].cadence.due
+        return self._due_after_contact(Sweep.CENSUS)
 
-    async def _make(self, sweep: Sweep) -> ApiError | None:
+    async def make(self, sweep: Sweep) -> ApiError | None:
+        """Make one sweep, of the census one page, and publish what came of it."""
         if sweep is Sweep.ACTIVE:
             return await self._active_and_finished()
+        if sweep is Sweep.FAILED:
+            return await self._failed()
         if sweep is Sweep.ENTITIES:
             return await self._entities()
         return await self._census_page()
@@ -159,18 +196,29 @@ class HubCollector:
         if isinstance(active, ApiError):
             self._went_down(active)
             cadence.ended(started, self._monotonic(), not_before=active.retry_after or 0.0)
-            self._publish()
+            await self.publish_accounts()
             return active
         self._came_up(active)
-        finished = await self._attempt(Sweep.FINISHED, self._sweeps.finished)
+        affordable = DUTY_SHARE * cadence.configured
+        finished = await self._attempt(Sweep.FINISHED, lambda: self._sweeps.finished(affordable))
         failed = finished if isinstance(finished, ApiError) else None
         not_before = failed.retry_after if failed else None
         cadence.ended(started, self._monotonic(), not_before=not_before or 0.0)
         self._records[Sweep.FINISHED].cadence.interval = cadence.interval
-        if isinstance(finished, ApiError):
-            self._publish()
-        else:
-            self._publish(finished=finished, retained=self._ledger.retained())
+        if not isinstance(finished, ApiError):
+            self.snapshot = replace(self.snapshot, finished=finished)
+        await self.publish_accounts()
+        return failed
+
+    async def _failed(self) -> ApiError | None:
+        started = self._monotonic()
+        found = await self._attempt(Sweep.FAILED, self._sweeps.failed)
+        failed = found if isinstance(found, ApiError) else None
+        not_before = failed.retry_after if failed else None
+        self._records[Sweep.FAILED].cadence.ended(
+            started, self._monotonic(), not_before=not_before or 0.0
+        )
+        await self.publish_accounts()
         return failed
 
     async def _entities(self) -> ApiError | None:
@@ -201,12 +249,12 @@ class HubCollector:
         self._count_reading(Sweep.CENSUS)
         if ended:
             self._end_census(SweepResult.COMPLETE, None)
-            self._publish(retained=self._ledger.retained())
+            await self.publish_accounts()
             return None
         if error is not None and self._census_is_hopeless(error):
             self._sweeps.abandon_census()
             self._end_census(_result_of(error), error)
-            self._publish()
+            await self.publish_accounts()
             return error
         wait = max(pause_after(seconds), error.retry_after or 0.0 if error else 0.0)
         self._census.step_due = self._monotonic() + wait
@@ -280,26 +328,38 @@ class HubCollector:
         self.snapshot = replace(self.snapshot, up=True, trouble=None, active=active)
         self._publish()
 
-    def _publish(
-        self,
-        *,
-        finished: FinishedView | None = None,
-        retained: RetainedView | None = None,
-        entities: EntityView | None = None,
-    ) -> None:
-        """Publish what is new; what is not given stays as it was."""
+    def _publish(self, *, entities: EntityView | None = None) -> None:
+        """Publish what is new, but for what must be durable first."""
         shown = self.snapshot
+        at = self._clock.now()
         self.snapshot = replace(
             shown,
             sweeps={sweep: record.state() for sweep, record in self._records.items()},
-            accounts=self._ledger.accounts(self._wall()),
+            known=self._ledger.known(),
             api=use_of(self._telemetry),
             clock_skew=self._clock.skew,
-            finished=finished or shown.finished,
-            retained=retained or shown.retained,
+            retained=self._ledger.retained() or shown.retained,
+            unresolved=self._ledger.unresolved(at) or shown.unresolved,
             entities=entities or shown.entities,
+            state=self._state.use,
         )
         self._listener(self.snapshot)
+
+    async def publish_accounts(self) -> None:
+        """
+        Make the accounts durable, then publish everything.
+
+        A counter that a restart takes back below what was served looks like a reset, and is added
+        once more. Where the accounts cannot be kept, their counters stay as they were served.
+        """
+        counters = self._ledger.counters(self._monotonic(), self._plan.counter_hold)
+        try:
+            await self._state.commit(self._ledger)
+        except StateNotWritten:
+            self._ledger.withdraw(self.snapshot.counters)
+        else:
+            self.snapshot = replace(self.snapshot, counters=counters)
+        self._publish()
 
     def _say(self, sweep: Sweep, error: ApiError | None, seconds: float) -> None:
         if error is None:

@@ -25,6 +25,10 @@ class SweepRecord:
         """Tell whether a sweep of this kind was ever complete."""
         return self._completed is not None
 
+    def resume(self, completed: float) -> None:
+        """Go on from a process before, whose last complete sweep ended at *completed*."""
+        self._completed = completed
+
     def read(self, pages: int, rows: int) -> None:
         """Count what was read, whatever came of it."""
         self._pages += pages

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
@@ -13,7 +14,8 @@ import anyio
 from exporter.api.connection import HostSlots, connect
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
-from exporter.ledger.ledger import Ledger
+from exporter.collector.state import HubState, NoState
+from exporter.collector.state_file import Owner, StateFile, set_aside_others
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.settings import HubSettings, Settings
@@ -41,22 +43,41 @@ class Collector:
 
 @asynccontextmanager
 async def open_collector(
-    settings: Settings, *, wall: Callable[[], float] = time.time
+    settings: Settings, *, wall: Callable[[], float] = time.time, as_daemon: bool = False
 ) -> AsyncGenerator[Collector, None]:
-    """Make the collectors of all configured hubs; their connections close at the end."""
+    """
+    Make the collectors of all configured hubs; their connections close at the end.
+
+    Only *as_daemon* do they keep their state in the configured folder, and hold back the first
+    increments of a counter: whoever collects once wants to see what there is.
+    """
     hosts = HostSlots()
+    folder = settings.state_dir if as_daemon else None
+    if folder is not None:
+        set_aside_others(folder, [hub.name for hub in settings.hubs])
     async with AsyncExitStack() as stack:
         collectors = []
         for place, hub in enumerate(settings.hubs):
             client, http = connect(hub, hosts)
             await stack.enter_async_context(http)
-            plan = plan_of(hub, first_sweep_after=place * _SPREAD_SECONDS)
-            ledger = Ledger(rules_of(hub, settings))
-            collectors.append(HubCollector(plan, client, ledger, wall=wall))
+            plan = plan_of(hub, first_sweep_after=place * _SPREAD_SECONDS, holds=as_daemon)
+            state = _state_of(hub, folder, settings.state_max_age, wall)
+            stack.callback(state.close)
+            rules = rules_of(hub, settings)
+            collectors.append(HubCollector(plan, client, rules, wall=wall, state=state))
         yield Collector(collectors)
 
 
-def plan_of(hub: HubSettings, *, first_sweep_after: float = 0.0) -> HubPlan:
+def _state_of(
+    hub: HubSettings, folder: Path | None, max_age: float, wall: Callable[[], float]
+) -> HubState:
+    if folder is None:
+        return NoState()
+    owner = Owner(hub.name, hub.base_url, (hub.task_hub or "").lower(), hub.connection or "")
+    return StateFile(folder, owner, max_age=max_age, wall=wall)
+
+
+def plan_of(hub: HubSettings, *, first_sweep_after: float, holds: bool) -> HubPlan:
     """Return how *hub* is polled."""
     return HubPlan(
         identity=HubIdentity(
@@ -69,12 +90,13 @@ def plan_of(hub: HubSettings, *, first_sweep_after: float = 0.0) -> HubPlan:
         intervals={
             Sweep.ACTIVE: hub.intervals.active,
             Sweep.FINISHED: hub.intervals.active,
+            Sweep.FAILED: hub.intervals.failed,
             Sweep.CENSUS: hub.intervals.census,
             Sweep.ENTITIES: hub.intervals.entities,
         },
         sweep_timeout=hub.timeouts.sweep,
         stale_after=hub.stale_after,
-        counter_hold=hub.counter_hold,
+        counter_hold=hub.counter_hold if holds else 0.0,
         entity_names=hub.entities,
         first_sweep_after=first_sweep_after,
     )
@@ -101,4 +123,7 @@ def rules_of(hub: HubSettings, settings: Settings) -> LedgerRules:
         duration_bounds=settings.buckets.duration,
         overlap=hub.overlap,
         lookback=hub.lookback,
+        failed_lookback=hub.failed_lookback,
+        most_finishes=hub.ledger_max_finishes,
+        reason_limit=hub.reason_limit,
     )

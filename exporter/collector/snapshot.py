@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from exporter.ledger.snapshot import (
-    AccountsView,
     ActiveView,
+    CountersView,
     EntityView,
     FinishedView,
+    KnownView,
     RetainedView,
+    UnresolvedView,
 )
 
 
@@ -20,6 +22,7 @@ class Sweep(StrEnum):
 
     ACTIVE = "active"
     FINISHED = "finished"
+    FAILED = "failed"
     CENSUS = "census"
     ENTITIES = "entities"
 
@@ -90,27 +93,38 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class StateUse:
+    """How keeping the state of a hub went: errors by reason, and when it was last written."""
+
+    errors: Mapping[str, int]
+    last_write: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class HubSnapshot:
     """
     Everything that is shown of a hub.
 
     A view is None until its sweep completed once. What a view shows stands until its sweep's last
-    completion is older than `stale_after` or five intervals (design 4.3).
+    completion is older than `stale_after` or five intervals (design 4.3). `counters` is never ahead
+    of the state that is kept; `state` is None where none is.
     """
 
     identity: HubIdentity
     up: bool
     stale_after: float
-    counter_hold: float
     age_bounds: tuple[float, ...]
     duration_bounds: tuple[float, ...]
     sweeps: Mapping[Sweep, SweepState]
-    accounts: AccountsView
+    counters: CountersView
+    known: KnownView
     api: ApiUse
     active: ActiveView | None = None
     finished: FinishedView | None = None
     retained: RetainedView | None = None
+    unresolved: UnresolvedView | None = None
     entities: EntityView | None = None
+    state: StateUse | None = None
     clock_skew: float | None = None
     trouble: Trouble | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from statistics import median_low
@@ -18,13 +18,14 @@ from exporter.api.query import InstanceQuery
 from exporter.api.wire import EntityRow, InstanceRow
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView
-from exporter.ledger.status import ACTIVE, TERMINAL
+from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 
 Row = TypeVar("Row", InstanceRow, EntityRow)
 
 _CONCURRENT_READS = 4
 _READ_FAILURES_BEFORE_GIVING_UP = 3
 _MANY_ABSENT = 100
+_FAILURES_READ_PER_SWEEP = 50
 _ANSWERS_THAT_TELL_THE_SKEW = 5
 
 
@@ -45,7 +46,7 @@ class ServerClock:
     """
 
     def __init__(self, wall: Callable[[], float]) -> None:
-        self._wall = wall
+        self.wall = wall
         self._skews: deque[float] = deque(maxlen=_ANSWERS_THAT_TELL_THE_SKEW)
 
     @property
@@ -55,12 +56,12 @@ class ServerClock:
 
     def now(self) -> float:
         """Return the server's time, early by up to a second."""
-        return self._wall() + (self.skew or 0.0)
+        return self.wall() + (self.skew or 0.0)
 
     def note(self, page: Page[InstanceRow] | Page[EntityRow]) -> float:
         """Learn from a page, and return the server's time when it came."""
         if page.date is not None:
-            self._skews.append(page.date - self._wall())
+            self._skews.append(page.date - self.wall())
         return self.now()
 
 
@@ -116,8 +117,13 @@ class HubSweeps:
                 self.ledger.see_active(page.rows, at)
         return at, listing.is_doubtful
 
-    async def finished(self) -> FinishedView:
-        """List what was created and finished lately, then read by id what is still absent."""
+    async def finished(self, affordable: float) -> FinishedView:
+        """
+        List what was created and finished lately, then read by id what is still absent.
+
+        *affordable* is how many seconds the listing may take; if it takes more, it will look back
+        less far.
+        """
         begin, source = self.ledger.look_back_from()
         absent = self.ledger.absent()
         if len(absent) > _MANY_ABSENT:
@@ -125,15 +131,24 @@ class HubSweeps:
         self.ledger.begin_finished()
         listing = self.client.list_instances(InstanceQuery(statuses=TERMINAL, created_from=begin))
         at = self.clock.now()
+        seconds = 0.0
         async with aclosing(self._pages(listing)) as pages:
             async for page in pages:
                 at = self.clock.note(page)
+                seconds += page.seconds
                 self.ledger.see_all(page.rows, source, at)
+        if source is Source.RECENT:
+            self.ledger.ruler.took(seconds, affordable)
         await self._read_departed()
         return self.ledger.complete_finished(at)
 
     async def _read_departed(self) -> None:
         """Read the ids that left the active set; those that cannot be read stay unconfirmed."""
+        await self._read_all(self.ledger.absent())
+        self.ledger.end_reads()
+
+    async def _read_all(self, instance_ids: Iterable[str]) -> None:
+        """Read each of some ids; after a few failures the rest is left for another time."""
         slots = anyio.CapacityLimiter(_CONCURRENT_READS)
         failures: list[ApiError] = []
 
@@ -147,9 +162,8 @@ class HubSweeps:
                     failures.append(error)
 
         async with anyio.create_task_group() as tasks:
-            for instance_id in self.ledger.absent():
+            for instance_id in instance_ids:
                 tasks.start_soon(read, instance_id)
-        self.ledger.end_reads()
 
     async def _read_one(self, instance_id: str) -> None:
         row: InstanceRow | None = await self.client.read_instance(instance_id)
@@ -168,6 +182,28 @@ class HubSweeps:
             async for page in pages:
                 found = next((row for row in page.rows if row.instance_id == instance_id), found)
         return found
+
+    async def failed(self) -> None:
+        """
+        List what is Failed and was created lately, then read what the list cannot tell of.
+
+        It is listed twice, if suspiciously many are missing.
+        """
+        doubtful = await self._list_failed()
+        if self.ledger.too_many_resolved(doubtful=doubtful):
+            await self._list_failed()
+        self.ledger.complete_failed(self.clock.now())
+        await self._read_all(self.ledger.failures_to_read(_FAILURES_READ_PER_SWEEP))
+
+    async def _list_failed(self) -> bool:
+        """List once; returns whether the end of the list is doubtful."""
+        begin = self.ledger.begin_failed(self.clock.now())
+        query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
+        listing = self.client.list_instances(query)
+        async with aclosing(self._pages(listing)) as pages:
+            async for page in pages:
+                self.ledger.see_all(page.rows, Source.FAILED, self.clock.note(page))
+        return listing.is_doubtful
 
     async def entities(self) -> EntityView:
         """List the entities; twice, if suspiciously few are left."""
@@ -216,7 +252,7 @@ class HubSweeps:
             return await self.census_step()
         self._census = None
         self._census_is_second = False
-        self.ledger.complete_census()
+        self.ledger.complete_census(self.clock.wall())
         return True
 
     def abandon_census(self) -> None:

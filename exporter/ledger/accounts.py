@@ -1,32 +1,67 @@
-"""What a ledger counts for ever: starts, finishes, and the latest of each."""
+"""What a ledger counts for ever: starts, finishes, failures and the latest of each."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
-from exporter.ledger.counters import CounterFamily, HistogramFamily
-from exporter.ledger.places import Places
-from exporter.ledger.snapshot import AccountsView, LabelUse, LimitInForce
-from exporter.ledger.status import TERMINAL
+import msgspec
+
+from exporter.api.wire import InstanceRow
+from exporter.ledger.counters import (
+    CounterFamily,
+    HistogramFamily,
+    SavedCounter,
+    SavedHistograms,
+)
+from exporter.ledger.places import OTHER
+from exporter.ledger.reasons import Category, FailureReason, reason_of
+from exporter.ledger.snapshot import CountersView, LatestView, LimitInForce
+from exporter.ledger.status import TERMINAL, RuntimeStatus
 from exporter.ledger.windows import Pair
 
-Labels = TypeVar("Labels", bound=Hashable)
+Key = TypeVar("Key", bound=Hashable)
+
+_HUB: tuple[str, ...] = ()
+_COUNTERS = (
+    "created", "finished", "continued", "reopened", "vanished", "failures", "failure_reasons",
+    "late_finishes",
+)  # fmt: skip
+
+
+class SavedAccounts(msgspec.Struct, frozen=True):
+    """The accounts of a hub: counters by family, durations, and the latest times."""
+
+    counters: dict[str, list[SavedCounter]] = {}
+    durations: SavedHistograms = SavedHistograms()
+    last_created: list[tuple[str, float]] = []
+    last_finished: list[tuple[str, str, float]] = []
+    last_progress: list[tuple[str, float]] = []
 
 
 class Accounts:
-    """Counters and latest times of one hub, by label value."""
+    """
+    Counters and latest times of one hub, by label value.
 
-    def __init__(self, duration_bounds: Sequence[float]) -> None:
-        self.created = CounterFamily[str]()
-        self.continued = CounterFamily[str]()
-        self.vanished = CounterFamily[str]()
-        self.late_finishes = 0
-        self._finished = CounterFamily[Pair]()
-        self._durations = HistogramFamily[Pair](duration_bounds)
-        self._last_created: dict[str, float] = {}
-        self._last_finished: dict[Pair, float] = {}
-        self._last_progress: dict[str, float] = {}
+    At most *reason_limit* failure reasons are told apart; the others share `_other`.
+    """
+
+    def __init__(
+        self,
+        duration_bounds: Sequence[float],
+        reason_limit: int,
+        saved: SavedAccounts | None = None,
+    ) -> None:
+        saved = saved or SavedAccounts()
+        self._counters = {name: CounterFamily(saved.counters.get(name, ())) for name in _COUNTERS}
+        self._counters["late_finishes"].ensure(_HUB)
+        self._durations = HistogramFamily(duration_bounds, saved.durations)
+        self._reason_limit = reason_limit
+        self._last_created = dict(saved.last_created)
+        self._last_progress = dict(saved.last_progress)
+        self._last_finished: dict[Pair, float] = {
+            (label, RuntimeStatus(status)): moment for label, status, moment in saved.last_finished
+        }
         self._limits: dict[str, Mapping[str, LimitInForce]] = {}
 
     def knows(self, label: str) -> bool:
@@ -37,15 +72,51 @@ class Accounts:
         """Let the series of *label* exist, at 0."""
         self._limits[label] = limits
         for status in TERMINAL:
-            self._finished.ensure((label, status))
-        for family in (self.created, self.continued, self.vanished):
-            family.ensure(label)
+            self._counters["finished"].ensure((label, status.value))
+        for category in Category:
+            self._counters["failures"].ensure((label, category.value))
+        for name in ("created", "continued", "reopened", "vanished"):
+            self._counters[name].ensure((label,))
 
-    def finish(self, pair: Pair, created: float | None, updated: float | None) -> None:
+    def start(self, label: str) -> None:
+        """Count a life that began."""
+        self._counters["created"].add((label,))
+
+    def continue_as_new(self, label: str) -> None:
+        """Count a life that began its next generation."""
+        self._counters["continued"].add((label,))
+
+    def reopen(self, label: str) -> None:
+        """Count a failure that was rewound."""
+        self._counters["reopened"].add((label,))
+
+    def vanish(self, label: str) -> None:
+        """Count a life that is no longer stored, and was not seen to end."""
+        self._counters["vanished"].add((label,))
+
+    def find_late(self) -> None:
+        """Count a finish that only a look further back has found."""
+        self._counters["late_finishes"].add(_HUB)
+
+    def finish(
+        self, pair: Pair, row: InstanceRow, created: float | None, updated: float | None
+    ) -> None:
         """Count a finish and, where both times are known, how long it took."""
-        self._finished.add(pair)
+        label, status = pair
+        labels = (label, status.value)
+        self._counters["finished"].add(labels)
         if created is not None and updated is not None:
-            self._durations.ensure(pair).observe(max(0.0, updated - created))
+            self._durations.ensure(labels).observe(max(0.0, updated - created))
+        if status is RuntimeStatus.FAILED:
+            self._fail(label, reason_of(row.name or "", row.output))
+
+    def _fail(self, label: str, reason: FailureReason) -> None:
+        self._counters["failures"].add((label, reason.category.value))
+        reasons = self._counters["failure_reasons"]
+        labels = (label, reason.category.value, reason.failed_function, reason.error_type)
+        if labels not in reasons and len(reasons) >= self._reason_limit:
+            labels = (label, reason.category.value, OTHER, OTHER)
+        reasons.add(labels)
 
     def note_times(
         self,
@@ -61,44 +132,60 @@ class Accounts:
         if finished is not None:
             _raise_to(self._last_finished, finished, updated)
 
-    def view(
-        self,
-        published: float,
-        *,
-        orchestrators: Places,
-        entities: Places,
-        unconfirmed: int,
-        baseline: float | None,
-        horizon: float | None,
-    ) -> AccountsView:
-        """Return all of it, frozen; series are born at *published*, by the exporter's clock."""
-        return AccountsView(
-            orchestrators=orchestrators.labels,
-            entities=entities.labels,
-            created=self.created.frozen(published),
-            continued=self.continued.frozen(published),
-            vanished=self.vanished.frozen(published),
-            finished=self._finished.frozen(published),
-            durations=self._durations.frozen(published),
-            last_created=dict(self._last_created),
-            last_finished=dict(self._last_finished),
-            last_progress=dict(self._last_progress),
-            limits={
-                (label, limit): in_force
-                for label, limits in self._limits.items()
-                for limit, in_force in limits.items()
-            },
-            late_finishes=self.late_finishes,
-            unconfirmed=unconfirmed,
-            baseline=baseline,
-            horizon=horizon,
-            label_use={
-                "orchestrator": LabelUse(orchestrators.distinct, orchestrators.folded),
-                "entity": LabelUse(entities.distinct, entities.folded),
-            },
+    @property
+    def limits(self) -> dict[tuple[str, str], LimitInForce]:
+        """The limits in force, by label and limit."""
+        return {
+            (label, limit): in_force
+            for label, limits in self._limits.items()
+            for limit, in_force in limits.items()
+        }
+
+    def latest(self) -> LatestView:
+        """Return the latest times, frozen."""
+        return LatestView(
+            created=dict(self._last_created),
+            finished=dict(self._last_finished),
+            progress=dict(self._last_progress),
+        )
+
+    def counters(self, now: float, hold: float, folded: Mapping[str, int]) -> CountersView:
+        """
+        Return the counters as they are shown from *now* on.
+
+        *now* is a clock that never jumps; new series show their base for *hold* seconds. *folded*
+        is how many names share `_other`, by label.
+        """
+        shown = {name: family.show(now, hold) for name, family in self._counters.items()}
+        return CountersView(
+            **shown,
+            durations=self._durations.show(now, hold),
+            label_values_folded={(label,): count for label, count in folded.items()},
+        )
+
+    def withdraw(self, published: CountersView) -> None:
+        """Take back that series were born which were not *published* after all."""
+        for name, family in self._counters.items():
+            family.withdraw(getattr(published, name))
+        self._durations.withdraw(published.durations)
+
+    @property
+    def release(self) -> float:
+        """When the first increment that is held back may be shown; infinite where none is."""
+        counters = min(family.release for family in self._counters.values())
+        return min(counters, self._durations.release)
+
+    def saved(self) -> SavedAccounts:
+        """Return all of it, to be restored."""
+        return SavedAccounts(
+            counters={name: family.saved() for name, family in self._counters.items()},
+            durations=self._durations.saved(),
+            last_created=list(self._last_created.items()),
+            last_finished=[(*pair, moment) for pair, moment in self._last_finished.items()],
+            last_progress=list(self._last_progress.items()),
         )
 
 
-def _raise_to(latest: dict[Labels, float], labels: Labels, moment: float | None) -> None:
-    if moment is not None and moment > latest.get(labels, 0.0):
-        latest[labels] = moment
+def _raise_to(latest: dict[Key, float], key: Key, moment: float | None) -> None:
+    if moment is not None and moment > latest.get(key, 0.0):
+        latest[key] = moment

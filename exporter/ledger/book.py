@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left
+from collections.abc import Mapping
 from hashlib import blake2b
 
 from exporter.api.wire import InstanceRow
@@ -90,3 +92,27 @@ class Book:
             for digests in (self._frozen.pop(bucket, None), self._open.pop(bucket, None)):
                 self._size -= len(digests or ())
         return floor << _BUCKET_BITS
+
+    def saved(self) -> dict[int, bytes]:
+        """Return the digests of each bucket, 8 bytes each, the lowest byte first."""
+        buckets = dict(self._frozen)
+        buckets.update((bucket, array("Q", sorted(some))) for bucket, some in self._open.items())
+        return {bucket: _swapped(digests).tobytes() for bucket, digests in buckets.items()}
+
+    @classmethod
+    def restored(cls, saved: Mapping[int, bytes]) -> Book:
+        """Return a book of what was saved."""
+        book = cls()
+        for bucket, content in saved.items():
+            digests = array("Q", content)
+            book._frozen[bucket] = _swapped(digests)
+            book._size += len(digests)
+        return book
+
+
+def _swapped(digests: array[int]) -> array[int]:
+    """Turn the machine's order of bytes into that of a file, or back."""
+    if sys.byteorder == "big":
+        digests = array("Q", digests)
+        digests.byteswap()
+    return digests

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from exporter.api.times import format_shown_time, parse_time
 from exporter.api.wire import InstanceRow, entity_class
 from exporter.ledger.places import Places
@@ -14,6 +16,7 @@ from exporter.ledger.status import RuntimeStatus, known_status
 from exporter.ledger.windows import Pair
 
 _AFTER_ALL_TIMES = "~"
+_FAILED = RuntimeStatus.FAILED.value
 
 
 @dataclass(slots=True)
@@ -34,13 +37,21 @@ class CensusFold:
     comparisons of texts.
     """
 
-    def __init__(self, floor: float) -> None:
+    def __init__(self, floor: float, failed_floor: float) -> None:
         self._floor = format_shown_time(floor)
+        self._failed_floor = format_shown_time(failed_floor)
         self._tallies: dict[tuple[str, str | int | None], Tally] = {}
 
-    def add(self, rows: Sequence[InstanceRow], followed: Container[str]) -> Iterator[InstanceRow]:
-        """Add a page; yields the rows that may be news: recent, or with a *followed* id."""
-        floor, tallies = self._floor, self._tallies
+    def add(
+        self, rows: Sequence[InstanceRow], active: Container[str], failed: Container[str]
+    ) -> Iterator[InstanceRow]:
+        """
+        Add a page; yields the rows that may be news.
+
+        Those are recent, failed within the longer time for which failures are followed, or have
+        the id of one that is known as *active* or *failed*.
+        """
+        floor, failed_floor, tallies = self._floor, self._failed_floor, self._tallies
         for row in rows:
             if row.instance_id[:1] == "@" and entity_class(row) is not None:
                 continue
@@ -56,7 +67,13 @@ class CensusFold:
                 tally.newest_created = created
             if updated > tally.newest_updated:  # noqa: PLR1730 - faster than max
                 tally.newest_updated = updated
-            if updated >= floor or created >= floor or row.instance_id in followed:
+            if (
+                updated >= floor
+                or created >= floor
+                or (row.runtime_status == _FAILED and updated >= failed_floor)
+                or row.instance_id in active
+                or row.instance_id in failed
+            ):
                 yield row
 
     def tallies(self) -> Iterator[tuple[str, RuntimeStatus, Tally]]:
@@ -65,19 +82,28 @@ class CensusFold:
             yield name, known_status(status), tally
 
 
+class SavedRetained(msgspec.Struct, frozen=True):
+    """What `Retained` holds: numbers by label and status."""
+
+    base: list[tuple[str, str, int]]
+    since: list[tuple[str, str, int]]
+    oldest: dict[str, float]
+    completed: float
+
+
 @dataclass(slots=True)
 class Retained:
     """
     Counts of finished instances: those of the last complete census, and the finishes since.
 
-    While a census runs, finishes that it has not come across yet are remembered one by one: only
-    those are added to its result.
+    `completed` is when that census ended. While one runs, finishes that it has not come across yet
+    are remembered one by one: only those are added to its result.
     """
 
     base: Counter[Pair] = field(default_factory=Counter)
     since: Counter[Pair] = field(default_factory=Counter)
     oldest: dict[str, float] = field(default_factory=dict)
-    counted: bool = False
+    completed: float | None = None
     _uncovered: dict[int, Pair] | None = None
 
     def begin(self) -> None:
@@ -99,8 +125,8 @@ class Retained:
         if self._uncovered is not None:
             self._uncovered.pop(digest, None)
 
-    def complete(self, fold: CensusFold, places: Places) -> None:
-        """Replace the counts by those of a complete census."""
+    def complete(self, fold: CensusFold, places: Places, at: float) -> None:
+        """Replace the counts by those of a census that was complete at *at*."""
         self.base = Counter()
         oldest: dict[str, str] = {}
         for name, status, tally in fold.tallies():
@@ -113,10 +139,31 @@ class Retained:
         }
         self.since = Counter((self._uncovered or {}).values())
         self._uncovered = None
-        self.counted = True
+        self.completed = at
 
     def view(self) -> RetainedView | None:
         """Return the counts, None before the first complete census."""
-        if not self.counted:
+        if self.completed is None:
             return None
         return RetainedView(instances=self.base + self.since, oldest_created=dict(self.oldest))
+
+    def saved(self) -> SavedRetained | None:
+        """Return the counts, to be restored; a running census is not."""
+        if self.completed is None:
+            return None
+        return SavedRetained(_rows(self.base), _rows(self.since), self.oldest, self.completed)
+
+    @classmethod
+    def restored(cls, saved: SavedRetained | None) -> Retained:
+        """Return what was saved, or nothing counted yet."""
+        if saved is None:
+            return cls()
+        return cls(_pairs(saved.base), _pairs(saved.since), dict(saved.oldest), saved.completed)
+
+
+def _rows(counts: Counter[Pair]) -> list[tuple[str, str, int]]:
+    return [(label, status, count) for (label, status), count in counts.items()]
+
+
+def _pairs(rows: Sequence[tuple[str, str, int]]) -> Counter[Pair]:
+    return Counter({(label, RuntimeStatus(status)): count for label, status, count in rows})

@@ -2,65 +2,136 @@
 Counters that a monitoring system can take `increase()` of.
 
 `increase()` cannot see the rise of a series that is born high, so each series is shown at its base
-for a while before its increments show (design 4.2).
+for a while before its increments show (design 4.2). The base is 0, or what was shown before a
+restart: to a monitoring system a restarted exporter may be a new one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
+
+import msgspec
 
 from exporter.ledger.distributions import Distribution, Histogram
 
-Labels = TypeVar("Labels", bound=Hashable)
 Value = TypeVar("Value")
 
-
-@dataclass(frozen=True, slots=True)
-class Held(Generic[Value]):
-    """A counter's value, the base that is shown first, and when it was first shown."""
-
-    value: Value
-    base: Value
-    born: float
-
-    def shown(self, now: float, hold: float) -> Value:
-        """Return what to show at *now*, with *hold* seconds between birth and increments."""
-        return self.value if now >= self.born + hold else self.base
+Labels = tuple[str, ...]
 
 
-class CounterFamily(Generic[Labels]):
-    """Counters of one family by labels."""
+class SavedCounter(msgspec.Struct, frozen=True, array_like=True):
+    """A counter: its value, and what is shown of it."""
 
-    def __init__(self) -> None:
-        self._values: dict[Labels, int] = {}
+    labels: Labels
+    value: int
+    shown: int
+
+
+class SavedHistogram(msgspec.Struct, frozen=True, array_like=True):
+    """A histogram: the number in each bucket and the sum, and what is shown of it."""
+
+    labels: Labels
+    counts: list[int]
+    total: float
+    shown: tuple[int, ...]
+    shown_total: float
+
+
+class SavedHistograms(msgspec.Struct, frozen=True):
+    """The histograms of a family, and the bounds that they have in common."""
+
+    bounds: tuple[float, ...] = ()
+    series: list[SavedHistogram] = []
+
+
+class _Shown(Generic[Value]):
+    """What is shown of each series; times are those of a clock that never jumps."""
+
+    def __init__(self, base: Value) -> None:
+        self._base = base
+        self.values: dict[Labels, Value] = {}
         self._born: dict[Labels, float] = {}
+        self.release = math.inf
+
+    def update(
+        self, current: Mapping[Labels, Value], now: float, hold: float
+    ) -> dict[Labels, Value]:
+        """Show at *now* what was born *hold* seconds ago; the rest stays as it was shown."""
+        self.release = math.inf
+        for labels, value in current.items():
+            release = self._born.setdefault(labels, now) + hold
+            if now >= release:
+                self.values[labels] = value
+            elif self.values.setdefault(labels, self._base) != value:
+                self.release = min(self.release, release)
+        return dict(self.values)
+
+    def withdraw(self, published: Container[Labels]) -> None:
+        """Let series be born anew that were not *published* after all."""
+        for labels in [labels for labels in self._born if labels not in published]:
+            del self._born[labels]
+
+
+class CounterFamily:
+    """Counters of one family by their labels."""
+
+    def __init__(self, saved: Iterable[SavedCounter] = ()) -> None:
+        self._values: dict[Labels, int] = {}
+        self._shown = _Shown(0)
+        for series in saved:
+            self._values[series.labels] = series.value
+            self._shown.values[series.labels] = series.shown
+
+    def __contains__(self, labels: Labels) -> bool:
+        return labels in self._values
+
+    def __len__(self) -> int:
+        return len(self._values)
 
     def ensure(self, labels: Labels) -> None:
         """Let the series exist, at 0 if it is new."""
         self._values.setdefault(labels, 0)
 
-    def add(self, labels: Labels, amount: int = 1) -> None:
-        """Count *amount* more."""
-        self._values[labels] = self._values.get(labels, 0) + amount
+    def add(self, labels: Labels) -> None:
+        """Count one more."""
+        self._values[labels] = self._values.get(labels, 0) + 1
 
-    def frozen(self, now: float) -> dict[Labels, Held[int]]:
-        """Return all series as they are published at *now*; new ones are born by it."""
-        return {
-            labels: Held(value, 0, self._born.setdefault(labels, now))
+    def show(self, now: float, hold: float) -> dict[Labels, int]:
+        """Return all series as they are shown from *now* on; new ones are born by it."""
+        return self._shown.update(self._values, now, hold)
+
+    def withdraw(self, published: Container[Labels]) -> None:
+        """Take back the birth of what was to be shown, but was not *published*."""
+        self._shown.withdraw(published)
+
+    @property
+    def release(self) -> float:
+        """When the first increment that is held back may be shown; infinite where none is."""
+        return self._shown.release
+
+    def saved(self) -> list[SavedCounter]:
+        """Return all series, to be restored."""
+        shown = self._shown.values
+        return [
+            SavedCounter(labels, value, shown.get(labels, 0))
             for labels, value in self._values.items()
-        }
+        ]
 
 
-class HistogramFamily(Generic[Labels]):
-    """Histograms of one family by labels."""
+class HistogramFamily:
+    """Histograms of one family by their labels; other bounds than those saved start anew."""
 
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._empty = Histogram(bounds).frozen()
+    def __init__(self, bounds: Sequence[float], saved: SavedHistograms | None = None) -> None:
+        self._bounds = tuple(bounds)
         self._values: dict[Labels, Histogram] = {}
-        self._born: dict[Labels, float] = {}
+        self._shown = _Shown(Histogram(bounds).frozen())
+        if saved is not None and saved.bounds == self._bounds:
+            for series in saved.series:
+                self.ensure(series.labels).restore(series.counts, series.total)
+                shown = Distribution(series.shown, series.shown_total)
+                self._shown.values[series.labels] = shown
 
     def ensure(self, labels: Labels) -> Histogram:
         """Return the series, empty if it is new."""
@@ -69,9 +140,29 @@ class HistogramFamily(Generic[Labels]):
             histogram = self._values[labels] = Histogram(self._bounds)
         return histogram
 
-    def frozen(self, now: float) -> dict[Labels, Held[Distribution]]:
-        """Return all series as they are published at *now*; new ones are born by it."""
-        return {
-            labels: Held(histogram.frozen(), self._empty, self._born.setdefault(labels, now))
-            for labels, histogram in self._values.items()
-        }
+    def show(self, now: float, hold: float) -> dict[Labels, Distribution]:
+        """Return all series as they are shown from *now* on; new ones are born by it."""
+        current = {labels: histogram.frozen() for labels, histogram in self._values.items()}
+        return self._shown.update(current, now, hold)
+
+    def withdraw(self, published: Container[Labels]) -> None:
+        """Take back the birth of what was to be shown, but was not *published*."""
+        self._shown.withdraw(published)
+
+    @property
+    def release(self) -> float:
+        """When the first increment that is held back may be shown; infinite where none is."""
+        return self._shown.release
+
+    def saved(self) -> SavedHistograms:
+        """Return all series, to be restored."""
+        empty = Histogram(self._bounds).frozen()
+        series = []
+        for labels, histogram in self._values.items():
+            shown = self._shown.values.get(labels, empty)
+            series.append(
+                SavedHistogram(
+                    labels, list(histogram.counts), histogram.total, shown.cumulative, shown.total
+                )
+            )
+        return SavedHistograms(self._bounds, series)

@@ -58,6 +58,11 @@ class Histogram:
         self.counts[bisect_left(self._bounds, value)] += 1
         self.total += value
 
+    def restore(self, counts: Sequence[int], total: float) -> None:
+        """Take back what was observed before."""
+        self.counts = list(counts)
+        self.total = total
+
     def frozen(self) -> Distribution:
         """Return what was observed so far."""
         running, cumulative = 0, []

@@ -13,15 +13,20 @@ from exporter.ledger.book import Book, digest_of
 from exporter.ledger.census import CensusFold, Retained
 from exporter.ledger.entities import EntityFold, LockFold
 from exporter.ledger.places import Places
-from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules, look_back
+from exporter.ledger.ruler import Ruler
+from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
 from exporter.ledger.snapshot import (
-    AccountsView,
     ActiveView,
+    CountersView,
     EntityView,
     FinishedView,
+    KnownView,
     RetainedView,
+    UnresolvedView,
 )
+from exporter.ledger.state import LedgerState, restore_lives, save_lives
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus, known_status
+from exporter.ledger.unresolved import Unresolved
 from exporter.ledger.windows import WINDOWS, RecentFinishes, failure_ratios
 
 DAY = 86_400
@@ -41,6 +46,7 @@ class Source(Enum):
     READ = "read by its id"
     BASELINE = "listed as finished at first contact"
     RECENT = "listed as finished and created lately"
+    FAILED = "listed as failed"
     CENSUS = "listed by the census"
 
 
@@ -53,30 +59,60 @@ class Ledger:
     active sweep after which recent finishes were listed to the end.
     """
 
-    def __init__(self, rules: LedgerRules) -> None:
+    def __init__(self, rules: LedgerRules, saved: LedgerState | None = None) -> None:
+        """Begin anew, or go on from what was *saved*; `msgspec.DecodeError` if that is damaged."""
+        saved = saved or LedgerState()
         self.rules = rules
-        self.mark: float | None = None
-        self._contact: float | None = None
-        self._horizon = 0
-        self._floor = 0
-        self._open: dict[str, Life] = {}
-        self._book = Book()
-        self._sweep = 0
-        self._sweep_began = 0.0
-        self._cycle = 0
+        self.mark = saved.mark
+        self.ruler = Ruler(rules.overlap, rules.lookback, saved.cycle)
+        self._contact = saved.contact
+        self._horizon = saved.horizon
+        self._floor = saved.floor
+        self._open: dict[str, Life] = restore_lives(saved.open)
+        self._book = Book.restored(saved.book)
+        self._sweep = saved.sweep
+        self._sweep_began = saved.sweep_began
         room = max(1, rules.max_series // SERIES_PER_ORCHESTRATOR)
-        self._orchestrators = Places(min(rules.label_limit, room), rules.orchestrators)
-        self._entities = Places(rules.label_limit, (name.lower() for name in rules.entities))
+        self._orchestrators = Places(
+            min(rules.label_limit, room), rules.orchestrators, saved.orchestrators
+        )
+        entities = (name.lower() for name in rules.entities)
+        self._entities = Places(rules.label_limit, entities, saved.entities)
         self._spreads = SpreadPairs()
         self._locks = LockFold(self._entities, frozenset())
         self._leaked: frozenset[tuple[str, str]] = frozenset()
         self._entity_fold: EntityFold | None = None
         self._unconfirmed = 0
-        self._retained = Retained()
+        self._retained = Retained.restored(saved.retained)
         self._census: CensusFold | None = None
-        self._recent = [RecentFinishes(window) for window in WINDOWS]
-        self._accounts = Accounts(rules.duration_bounds)
+        self._unresolved = Unresolved(rules.failed_lookback, saved.unresolved)
+        self._recent = [
+            RecentFinishes(window, saved.recent.get(window.name, ())) for window in WINDOWS
+        ]
+        self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved.accounts)
         self._row_delay = 0.0
+        if self._contact is not None:
+            self._introduce_all()
+
+    def saved(self) -> LedgerState:
+        """Return everything that must not be forgotten."""
+        return LedgerState(
+            contact=self._contact,
+            mark=self.mark,
+            horizon=self._horizon,
+            floor=self._floor,
+            sweep=self._sweep,
+            sweep_began=self._sweep_began,
+            cycle=self.ruler.cycle,
+            open=save_lives(self._open),
+            book=self._book.saved(),
+            orchestrators=self._orchestrators.saved(),
+            entities=self._entities.saved(),
+            recent={recent.window.name: recent.saved() for recent in self._recent},
+            unresolved=self._unresolved.saved(),
+            accounts=self._accounts.saved(),
+            retained=self._retained.saved(),
+        )
 
     # -- the one rule --------------------------------------------------------------------------
 
@@ -103,8 +139,10 @@ class Ledger:
             return
         name = row.name or ""
         label = self._know(name)
-        if life is not None and life.name == name:
-            self._accounts.continued.add(label)
+        if self._unresolved.active_again(row.instance_id, created):
+            self._accounts.reopen(label)
+        elif life is not None and life.name == name:
+            self._accounts.continue_as_new(label)
         else:
             self._count_start(label, created)
         self._accounts.note_times(label, created, updated)
@@ -117,6 +155,7 @@ class Ledger:
         created = parse_time(row.created_time)
         updated = parse_time(row.last_updated_time)
         second = int(max(created or 0.0, updated or 0.0))
+        self._follow_failure(row, status, source, at)
         if life is None and second < self._floor:
             return
         digest = digest_of(row)
@@ -134,7 +173,7 @@ class Ledger:
         self._accounts.note_times(pair[0], created, updated, finished=pair)
         if life is None and not is_news:
             return
-        self._accounts.finish(pair, created, updated)
+        self._accounts.finish(pair, row, created, updated)
         self._retained.finished(pair, digest, by_census=source is Source.CENSUS)
         if life is None:
             self._first_seen_finished(pair[0], created, second, source, at)
@@ -147,20 +186,45 @@ class Ledger:
         self._row_delay = max(self._row_delay, at - second)
         late = self.mark is not None and (created or 0.0) < self.mark - self.rules.overlap
         if source is Source.CENSUS or late:
-            self._accounts.late_finishes += 1
+            self._accounts.find_late()
+
+    def _follow_failure(
+        self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
+    ) -> None:
+        """Keep what is Failed now, and let go of what is not."""
+        created = parse_time(row.created_time)
+        failed = parse_time(row.last_updated_time) or created
+        if status is not RuntimeStatus.FAILED or failed is None:
+            self._unresolved.resolved(row.instance_id)
+            return
+        self._unresolved.failed(
+            row.instance_id,
+            self._know(row.name or ""),
+            created,
+            failed,
+            now=at,
+            listed=source is Source.FAILED,
+        )
 
     def _count_start(self, label: str, created: float | None) -> None:
         """Count a life as started, unless it began before first contact."""
         if created is not None and self._contact is not None and created >= self._contact:
-            self._accounts.created.add(label)
+            self._accounts.start(label)
 
     def _know(self, name: str) -> str:
         """Return the label of an orchestrator, whose series exist from now on."""
         label = self._orchestrators.label(name)
         if not self._accounts.knows(label):
-            own = label in self._orchestrators.own
-            self._accounts.introduce(label, self.rules.limits_of(label) if own else {})
+            self._introduce(label)
         return label
+
+    def _introduce_all(self) -> None:
+        for label in self._orchestrators.labels:
+            self._introduce(label)
+
+    def _introduce(self, label: str) -> None:
+        own = label in self._orchestrators.own
+        self._accounts.introduce(label, self.rules.limits_of(label) if own else {})
 
     # -- sweep `active` ------------------------------------------------------------------------
 
@@ -174,8 +238,7 @@ class Ledger:
             self._contact = float(int(server_time))
             self._horizon = int(server_time)
             self._floor = self._horizon - DAY
-            for name in self._orchestrators.own:
-                self._know(name)
+            self._introduce_all()
         self._sweep += 1
         self._sweep_began = server_time
         self._locks = LockFold(self._entities, self._leaked)
@@ -213,8 +276,7 @@ class Ledger:
         A bad continuation token ends a listing silently (recorded). Where its end is *doubtful*,
         a small hub is not spared the second look.
         """
-        some = 0 if doubtful else _MANY_ABSENT
-        return len(self.absent()) > max(some, _SHARE_THAT_MAY_LEAVE * len(self._open))
+        return _is_suspicious(len(self.absent()), len(self._open), doubtful=doubtful)
 
     def complete_active(self, at: float) -> ActiveView:
         """End a listing that was read to its end; *at* is the server's clock then."""
@@ -231,10 +293,11 @@ class Ledger:
     # -- sweep `finished` ----------------------------------------------------------------------
 
     def gone(self, instance_id: str) -> None:
-        """Strike an instance that is certainly no longer stored, and was never seen to finish."""
+        """Strike an instance that is certainly no longer stored; it vanished if it was active."""
+        self._unresolved.resolved(instance_id)
         life = self._open.pop(instance_id, None)
         if life is not None:
-            self._accounts.vanished.add(self._know(life.name))
+            self._accounts.vanish(self._know(life.name))
 
     def end_reads(self) -> None:
         """Note which absent ids could not be read: they stay for the next cycle."""
@@ -244,10 +307,7 @@ class Ledger:
         """Return the createdTime from which finished instances are to be listed, and what as."""
         if self.mark is None:
             return self._floor, Source.BASELINE
-        self._cycle += 1
-        return self.mark - look_back(self._cycle, self.rules.overlap, self.rules.lookback), (
-            Source.RECENT
-        )
+        return self.mark - self.ruler.next(), Source.RECENT
 
     def begin_finished(self) -> None:
         """Start a `finished` sweep."""
@@ -283,18 +343,44 @@ class Ledger:
                 totals[label, status, recent.window.name] = recent.totals[label, status]
         return totals
 
+    # -- sweep `failed` ------------------------------------------------------------------------
+
+    def begin_failed(self, at: float) -> float:
+        """Start to list what is Failed; returns the createdTime from which on to list."""
+        begin = at - self.rules.failed_lookback
+        self._unresolved.begin_listing(begin)
+        return begin
+
+    def too_many_resolved(self, *, doubtful: bool) -> bool:
+        """Tell whether so many failures are missing that the listing deserves a second one."""
+        missed, known = len(self._unresolved.missed()), len(self._unresolved)
+        return _is_suspicious(missed, known, doubtful=doubtful)
+
+    def complete_failed(self, at: float) -> None:
+        """End a listing that was read to its end."""
+        self._unresolved.complete_listing(at)
+
+    def failures_to_read(self, most: int) -> list[str]:
+        """Return ids of failures of which the listing cannot tell whether they still are."""
+        return self._unresolved.to_read(most)
+
+    def unresolved(self, at: float) -> UnresolvedView | None:
+        """Return what is Failed as of *at*, None before the first complete listing."""
+        return self._unresolved.view(at)
+
     # -- sweep `census` ------------------------------------------------------------------------
 
     def begin_census(self) -> None:
         """Start to count all finished instances."""
-        self._census = CensusFold(self._floor)
+        failed_floor = self._sweep_began - self.rules.failed_lookback
+        self._census = CensusFold(self._floor, failed_floor)
         self._retained.begin()
 
     def see_census(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the census."""
         if self._census is None:
             raise RuntimeError("no census was begun")
-        self.see_all(self._census.add(rows, self._open), Source.CENSUS, at)
+        self.see_all(self._census.add(rows, self._open, self._unresolved), Source.CENSUS, at)
 
     def abandon_census(self) -> None:
         """Give up a census that will not end."""
@@ -308,16 +394,21 @@ class Ledger:
         found = sum(tally.count for _, _, tally in self._census.tallies())
         return found < (1 - _SHARE_THAT_MAY_LEAVE) * self._retained.base.total()
 
-    def complete_census(self) -> None:
-        """Publish the counts of a census that was read to its end from now on."""
+    def complete_census(self, at: float) -> None:
+        """Publish the counts of a census that was read to its end at *at* from now on."""
         if self._census is None:
             raise RuntimeError("no census was begun")
         for name, status, tally in self._census.tallies():
             label = self._know(name)
             created, updated = parse_time(tally.newest_created), parse_time(tally.newest_updated)
             self._accounts.note_times(label, created, updated, finished=(label, status))
-        self._retained.complete(self._census, self._orchestrators)
+        self._retained.complete(self._census, self._orchestrators, at)
         self._census = None
+
+    @property
+    def census_completed(self) -> float | None:
+        """When the last complete census ended, as it was told; None before the first."""
+        return self._retained.completed
 
     def retained(self) -> RetainedView | None:
         """Return the finished instances still stored, None before the first census."""
@@ -344,13 +435,42 @@ class Ledger:
 
     # -- what is published ---------------------------------------------------------------------
 
-    def accounts(self, published: float) -> AccountsView:
-        """Return what only grows; *published* is the exporter's clock, by which series are born."""
-        return self._accounts.view(
-            published,
-            orchestrators=self._orchestrators,
-            entities=self._entities,
+    def known(self) -> KnownView:
+        """Return what is known whatever fails."""
+        return KnownView(
+            orchestrators=self._orchestrators.labels,
+            entities=self._entities.labels,
+            limits=self._accounts.limits,
+            latest=self._accounts.latest(),
             unconfirmed=self._unconfirmed,
             baseline=self._contact,
             horizon=None if self._contact is None else float(self._horizon),
+            label_values={
+                "orchestrator": self._orchestrators.distinct,
+                "entity": self._entities.distinct,
+            },
         )
+
+    def counters(self, now: float, hold: float) -> CountersView:
+        """
+        Return what only grows, as it is shown from *now* on.
+
+        *now* is a clock that never jumps; a new series shows its base for *hold* seconds.
+        """
+        folded = {"orchestrator": self._orchestrators.folded, "entity": self._entities.folded}
+        return self._accounts.counters(now, hold, folded)
+
+    def withdraw(self, published: CountersView) -> None:
+        """Note that the last counters could not be shown, and *published* still are."""
+        self._accounts.withdraw(published)
+
+    @property
+    def release(self) -> float:
+        """When, by that clock, the next increment that is held back may be shown."""
+        return self._accounts.release
+
+
+def _is_suspicious(absent: int, known: int, *, doubtful: bool) -> bool:
+    """Tell whether more are absent from a listing than usually leave at once."""
+    some = 0 if doubtful else _MANY_ABSENT
+    return absent > max(some, _SHARE_THAT_MAY_LEAVE * known)

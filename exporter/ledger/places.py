@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 OTHER = "_other"
 UNNAMED = "_unnamed"
 _MOST_FOLDED_NAMES_KEPT = 10_000
+
+
+class SavedPlaces(msgspec.Struct, frozen=True):
+    """Names by their place, in the order in which they took it."""
+
+    own: list[str] = []
+    folded: list[str] = []
 
 
 class Places:
@@ -17,10 +26,12 @@ class Places:
     label and `_other`: that would make counters fall. An empty name is `_unnamed`.
     """
 
-    def __init__(self, limit: int, configured: Iterable[str] = ()) -> None:
+    def __init__(
+        self, limit: int, configured: Iterable[str] = (), saved: SavedPlaces | None = None
+    ) -> None:
         self._limit = limit
-        self._own: dict[str, None] = {}
-        self._folded: set[str] = set()
+        self._own: dict[str, None] = dict.fromkeys(saved.own) if saved else {}
+        self._folded: dict[str, None] = dict.fromkeys(saved.folded) if saved else {}
         for name in configured:
             self.label(name)
 
@@ -33,8 +44,12 @@ class Places:
             self._own[name] = None
             return name
         if len(self._folded) < _MOST_FOLDED_NAMES_KEPT:
-            self._folded.add(name)
+            self._folded[name] = None
         return OTHER
+
+    def saved(self) -> SavedPlaces:
+        """Return who has which place."""
+        return SavedPlaces(list(self._own), list(self._folded))
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ DURATION_BOUNDS = (
 
 # What one orchestrator shows, without its distributions: gauges and counters, and the durations
 # of two statuses.
-SERIES_PER_ORCHESTRATOR = 90
+SERIES_PER_ORCHESTRATOR = 105
 
 
 def _no_limits(_name: str) -> Mapping[str, LimitInForce]:
@@ -31,8 +31,9 @@ class LedgerRules:
 
     `limits_of` gives the limits of an orchestrator by name (`pending`, `idle`, `age`, `success`,
     `retention`); those that are `none` are left out. `overlap` and `lookback` are the shortest and
-    the longest look-back of the ruler, in seconds; `most_finishes` bounds the book. `max_series`
-    bounds what the hub shows: beyond it distributions fold first, then new names.
+    the longest look-back of the ruler, in seconds; `failed_lookback` how long a failure counts as
+    unresolved. `most_finishes` bounds the book, `reason_limit` the failure reasons told apart.
+    `max_series` bounds what the hub shows: beyond it distributions fold first, then new names.
     """
 
     limits_of: Callable[[str], Mapping[str, LimitInForce]] = _no_limits
@@ -44,15 +45,6 @@ class LedgerRules:
     duration_bounds: tuple[float, ...] = field(default=DURATION_BOUNDS)
     overlap: float = 120.0
     lookback: float = 7200.0
+    failed_lookback: float = 604_800.0
     most_finishes: int = 2_000_000
-
-
-def look_back(cycle: int, overlap: float, lookback: float) -> float:
-    """
-    Return how far before the mark cycle number *cycle* (from 1) looks, in seconds.
-
-    The ruler: overlap x 2^(trailing zero bits of the cycle), capped. Every cycle covers the last
-    minutes, every 32nd about an hour; nothing is measured or guessed (design 4.2).
-    """
-    trailing_zeros = (cycle & -cycle).bit_length() - 1
-    return min(lookback, overlap * 2.0**trailing_zeros)
+    reason_limit: int = 200

@@ -7,9 +7,9 @@ Keys are label values; times are seconds since the epoch by the server's clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from exporter.ledger.counters import Held
+from exporter.ledger.counters import Labels
 from exporter.ledger.distributions import Distribution
 from exporter.ledger.windows import Pair
 
@@ -67,14 +67,6 @@ class EntityView:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelUse:
-    """How many names there were for a label, and how many of them share `_other`."""
-
-    distinct: int
-    folded: int
-
-
-@dataclass(frozen=True, slots=True)
 class LimitInForce:
     """A limit that holds for an orchestrator, in seconds, and where it comes from."""
 
@@ -83,22 +75,51 @@ class LimitInForce:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountsView:
-    """What only grows, and what is known whatever fails; stays as long as the hub is configured."""
+class UnresolvedView:
+    """Fed by `failed`, and kept up by every row seen since: instances that are Failed now."""
+
+    failures: Mapping[Name, int]
+    oldest: Mapping[Name, float]
+
+
+@dataclass(frozen=True, slots=True)
+class LatestView:
+    """The latest createdTime, finish and lastUpdatedTime seen."""
+
+    created: Mapping[Name, float]
+    finished: Mapping[Pair, float]
+    progress: Mapping[Name, float]
+
+
+@dataclass(frozen=True, slots=True)
+class CountersView:
+    """
+    What only grows, as it is shown: never less than was shown before, by labels.
+
+    The empty one shows nothing: 0 would be less than what a state may hold.
+    """
+
+    created: Mapping[Labels, int] = field(default_factory=dict)
+    finished: Mapping[Labels, int] = field(default_factory=dict)
+    continued: Mapping[Labels, int] = field(default_factory=dict)
+    reopened: Mapping[Labels, int] = field(default_factory=dict)
+    vanished: Mapping[Labels, int] = field(default_factory=dict)
+    failures: Mapping[Labels, int] = field(default_factory=dict)
+    failure_reasons: Mapping[Labels, int] = field(default_factory=dict)
+    late_finishes: Mapping[Labels, int] = field(default_factory=dict)
+    label_values_folded: Mapping[Labels, int] = field(default_factory=dict)
+    durations: Mapping[Labels, Distribution] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownView:
+    """What is known of a hub whatever fails; stays as long as the hub is configured."""
 
     orchestrators: tuple[Name, ...]
     entities: tuple[Name, ...]
-    created: Mapping[Name, Held[int]]
-    continued: Mapping[Name, Held[int]]
-    vanished: Mapping[Name, Held[int]]
-    finished: Mapping[Pair, Held[int]]
-    durations: Mapping[Pair, Held[Distribution]]
-    last_created: Mapping[Name, float]
-    last_finished: Mapping[Pair, float]
-    last_progress: Mapping[Name, float]
     limits: Mapping[tuple[Name, str], LimitInForce]
-    late_finishes: int
+    latest: LatestView
     unconfirmed: int
     baseline: float | None
     horizon: float | None
-    label_use: Mapping[str, LabelUse]
+    label_values: Mapping[str, int]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from exporter.ledger.status import RuntimeStatus
 
 Pair = tuple[str, RuntimeStatus]
+SavedFinishes = list[tuple[int, str, str, int]]
+"""Step, label, status, number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +34,20 @@ class RecentFinishes:
     memory stands one number per step and pair.
     """
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, saved: Iterable[tuple[int, str, str, int]] = ()) -> None:
         self.window = window
         self.totals: Counter[Pair] = Counter()
         self._steps: dict[int, Counter[Pair]] = {}
         self._oldest: list[int] = []
         self._expired = 0
+        for step, label, status, count in saved:
+            self._count((label, RuntimeStatus(status)), step, count)
 
     def add(self, pair: Pair, second: int) -> None:
         """Count a finish of *second*, unless it already left the window."""
         step = second // self.window.resolution
-        if step < self._expired:
-            return
-        if step not in self._steps:
-            self._steps[step] = Counter()
-            heappush(self._oldest, step)
-        self._steps[step][pair] += 1
-        self.totals[pair] += 1
+        if step >= self._expired:
+            self._count(pair, step, 1)
 
     def advance(self, now: float) -> None:
         """Drop what left the window; *now* never takes it back."""
@@ -55,6 +55,21 @@ class RecentFinishes:
         self._expired = max(self._expired, begin // self.window.resolution)
         while self._oldest and self._oldest[0] < self._expired:
             self.totals.subtract(self._steps.pop(heappop(self._oldest)))
+
+    def saved(self) -> SavedFinishes:
+        """Return the finishes within the window."""
+        return [
+            (step, label, status, count)
+            for step, counts in self._steps.items()
+            for (label, status), count in counts.items()
+        ]
+
+    def _count(self, pair: Pair, step: int, count: int) -> None:
+        if step not in self._steps:
+            self._steps[step] = Counter()
+            heappush(self._oldest, step)
+        self._steps[step][pair] += count
+        self.totals[pair] += count
 
 
 def failure_ratios(totals: Counter[Pair]) -> dict[str, float]:

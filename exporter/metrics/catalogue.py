@@ -92,11 +92,44 @@ CONTINUED = Family(
     "Instances seen with a newer createdTime than before: continued as new, not started.",
     ("orchestrator",),
 )
+REOPENED = Family(
+    f"{_HUB}instances_reopened_total",
+    Kind.COUNTER,
+    "Failed instances that were rewound: active again in the same life, not started.",
+    ("orchestrator",),
+)
 VANISHED = Family(
     f"{_HUB}instances_vanished_total",
     Kind.COUNTER,
     "Instances that were active and are no longer stored, without having been seen to finish.",
     ("orchestrator",),
+)
+FAILURES = Family(
+    f"{_HUB}failures_total",
+    Kind.COUNTER,
+    "Instances that finished as Failed, by what went wrong as their output tells.",
+    ("orchestrator", "category"),
+)
+FAILURE_REASONS = Family(
+    f"{_HUB}failure_reasons_total",
+    Kind.COUNTER,
+    "The same, by the function that failed and the type of its error; beyond the limit _other.",
+    ("orchestrator", "category", "failed_function", "error_type"),
+    stability=Stability.EXPERIMENTAL,
+)
+UNRESOLVED = Family(
+    f"{_HUB}unresolved_failures",
+    Kind.GAUGE,
+    "Instances that are Failed now and failed within the lookback: not rewound, restarted, purged.",
+    ("orchestrator",),
+    Sweep.FAILED,
+)
+OLDEST_UNRESOLVED = Family(
+    f"{_HUB}oldest_unresolved_failure_timestamp_seconds",
+    Kind.GAUGE,
+    "When the oldest of the unresolved failures failed, by its lastUpdatedTime.",
+    ("orchestrator",),
+    Sweep.FAILED,
 )
 RECENT = Family(
     f"{_HUB}recent_finished_instances",
@@ -265,6 +298,17 @@ BOOK_HORIZON = Family(
     Kind.GAUGE,
     "The moment before which an unknown finish is history.",
 )
+STATE_ERRORS = Family(
+    f"{_SELF}state_errors_total",
+    Kind.COUNTER,
+    "States that could not be used or written, by reason; absent where none is kept.",
+    ("reason",),
+)
+STATE_LAST_WRITE = Family(
+    f"{_SELF}state_last_write_timestamp_seconds",
+    Kind.GAUGE,
+    "When the state was last written, by the exporter's clock.",
+)
 TRACKED = Family(
     f"{_SELF}tracked_instances",
     Kind.GAUGE,
@@ -299,12 +343,13 @@ BUILD_INFO = Family(
 
 CATALOGUE: tuple[Family, ...] = (
     UP, HUB_INFO, INSTANCES, OLDEST_CREATED, OLDEST_UPDATED, INSTANCE_AGE, INSTANCE_IDLE,
-    LIMIT, OVER_LIMIT, CREATED, FINISHED, DURATION, CONTINUED, VANISHED, RECENT, FAILURE_RATIO,
+    LIMIT, OVER_LIMIT, CREATED, FINISHED, DURATION, CONTINUED, REOPENED, VANISHED,
+    FAILURES, FAILURE_REASONS, UNRESOLVED, OLDEST_UNRESOLVED, RECENT, FAILURE_RATIO,
     LAST_CREATED, LAST_FINISHED, LAST_PROGRESS, OLDEST_RETAINED,
     ENTITIES, ENTITY_IDLE, ENTITY_LAST_OPERATION, ENTITIES_LOCKED, ENTITY_ORPHANED_LOCKS,
     ENTITY_BACKLOG, ENTITY_BACKLOG_MAX,
     LAST_SWEEP, SWEEP_DURATION, SWEEP_INTERVAL, SWEEP_CONFIGURED_INTERVAL, SWEEPS, PAGES, ROWS,
     API_REQUESTS, API_REQUEST_DURATION, API_ERRORS, API_RETRIES, API_RESPONSE_BYTES,
-    UNCONFIRMED, LATE_FINISHES, ROW_DELAY, BASELINE, BOOK_HORIZON, TRACKED, SERIES,
-    LABEL_VALUES, LABEL_VALUES_FOLDED, CLOCK_SKEW, BUILD_INFO,
+    UNCONFIRMED, LATE_FINISHES, ROW_DELAY, BASELINE, BOOK_HORIZON, STATE_ERRORS, STATE_LAST_WRITE,
+    TRACKED, SERIES, LABEL_VALUES, LABEL_VALUES_FOLDED, CLOCK_SKEW, BUILD_INFO,
 )  # fmt: skip

@@ -10,7 +10,13 @@ from exporter.api.errors import ErrorKind
 from exporter.api.telemetry import DURATION_BOUNDS
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.ledger.distributions import Distribution
-from exporter.ledger.snapshot import ActiveView, EntityLocks, EntityView, FinishedView
+from exporter.ledger.snapshot import (
+    ActiveView,
+    EntityLocks,
+    EntityView,
+    FinishedView,
+    UnresolvedView,
+)
 from exporter.ledger.status import TERMINAL, RuntimeStatus
 from exporter.ledger.windows import WINDOWS
 from exporter.metrics import catalogue as c
@@ -46,6 +52,8 @@ class _HubSamples:
             self._retained(snapshot.retained.instances, snapshot.retained.oldest_created)
         if snapshot.entities is not None and snapshot.is_fresh(Sweep.ENTITIES, self._now):
             self._entities(snapshot.entities)
+        if snapshot.unresolved is not None and snapshot.is_fresh(Sweep.FAILED, self._now):
+            self._unresolved(snapshot.unresolved)
         self._counters()
         self._latest()
         self._sweeps()
@@ -68,7 +76,7 @@ class _HubSamples:
         )
 
     def _active(self, view: ActiveView) -> None:
-        orchestrators = self._snapshot.accounts.orchestrators
+        orchestrators = self._snapshot.known.orchestrators
         for pair in product(orchestrators, ALWAYS_SHOWN_ACTIVE):
             self._gauge(c.INSTANCES, pair, view.instances.get(pair, 0))
         for pair, count in view.instances.items():
@@ -83,14 +91,14 @@ class _HubSamples:
                 self._spread(family, pair, distribution)
         for key in self._over_limit_keys(view.over_limit):
             self._gauge(c.OVER_LIMIT, key, view.over_limit.get(key, 0))
-        for entity in self._snapshot.accounts.entities:
+        for entity in self._snapshot.known.entities:
             self._locks(entity, view.locks.get(entity, _NO_LOCKS))
         self._gauge(c.TRACKED, (), view.tracked)
 
     def _over_limit_keys(self, seen: Mapping[tuple[str, str], int]) -> Iterator[tuple[str, str]]:
         """Return where a limit is in force, and where a folded name is beyond its own."""
         in_force = [
-            key for key in self._snapshot.accounts.limits if key[1] in ("pending", "idle", "age")
+            key for key in self._snapshot.known.limits if key[1] in ("pending", "idle", "age")
         ]
         yield from in_force
         yield from (key for key in seen if key not in set(in_force))
@@ -102,7 +110,7 @@ class _HubSamples:
         self._gauge(c.ENTITY_BACKLOG_MAX, (entity,), locks.backlog_max)
 
     def _finished(self, view: FinishedView) -> None:
-        orchestrators = self._snapshot.accounts.orchestrators
+        orchestrators = self._snapshot.known.orchestrators
         for label, status, window in product(orchestrators, TERMINAL, WINDOWS):
             key = (label, status, window.name)
             self._gauge(c.RECENT, key, view.recent.get(key, 0))
@@ -113,13 +121,13 @@ class _HubSamples:
     def _retained(
         self, instances: Mapping[tuple[str, RuntimeStatus], int], oldest: Mapping[str, float]
     ) -> None:
-        for pair in product(self._snapshot.accounts.orchestrators, TERMINAL):
+        for pair in product(self._snapshot.known.orchestrators, TERMINAL):
             self._gauge(c.INSTANCES, pair, instances.get(pair, 0))
         for status, moment in oldest.items():
             self._gauge(c.OLDEST_RETAINED, (status,), moment)
 
     def _entities(self, view: EntityView) -> None:
-        for entity in self._snapshot.accounts.entities:
+        for entity in self._snapshot.known.entities:
             self._gauge(c.ENTITIES, (entity,), view.entities.get(entity, 0))
         for entity, distribution in view.idles.items():
             self._spread(c.ENTITY_IDLE, (entity,), distribution)
@@ -129,31 +137,40 @@ class _HubSamples:
     def _spread(self, family: Family, values: tuple[str, ...], distribution: Distribution) -> None:
         self._gauge(family, values, spread(distribution, self._snapshot.age_bounds))
 
+    def _unresolved(self, view: UnresolvedView) -> None:
+        for label in self._snapshot.known.orchestrators:
+            self._gauge(c.UNRESOLVED, (label,), view.failures.get(label, 0))
+        for label, moment in view.oldest.items():
+            self._gauge(c.OLDEST_UNRESOLVED, (label,), moment)
+
     def _counters(self) -> None:
-        accounts, hold = self._snapshot.accounts, self._snapshot.counter_hold
-        by_orchestrator = (
-            (c.CREATED, accounts.created),
-            (c.CONTINUED, accounts.continued),
-            (c.VANISHED, accounts.vanished),
+        counters = self._snapshot.counters
+        families = (
+            (c.CREATED, counters.created),
+            (c.FINISHED, counters.finished),
+            (c.CONTINUED, counters.continued),
+            (c.REOPENED, counters.reopened),
+            (c.VANISHED, counters.vanished),
+            (c.FAILURES, counters.failures),
+            (c.FAILURE_REASONS, counters.failure_reasons),
+            (c.LATE_FINISHES, counters.late_finishes),
+            (c.LABEL_VALUES_FOLDED, counters.label_values_folded),
         )
-        for family, series in by_orchestrator:
-            for label, held in series.items():
-                self._gauge(family, (label,), held.shown(self._now, hold))
-        for pair, held in accounts.finished.items():
-            self._gauge(c.FINISHED, pair, held.shown(self._now, hold))
-        for pair, durations in accounts.durations.items():
-            shown = durations.shown(self._now, hold)
-            self._gauge(c.DURATION, pair, spread(shown, self._snapshot.duration_bounds))
+        for family, series in families:
+            for labels, value in series.items():
+                self._gauge(family, labels, value)
+        for labels, durations in counters.durations.items():
+            self._gauge(c.DURATION, labels, spread(durations, self._snapshot.duration_bounds))
 
     def _latest(self) -> None:
-        accounts = self._snapshot.accounts
-        for label, moment in accounts.last_created.items():
+        latest = self._snapshot.known.latest
+        for label, moment in latest.created.items():
             self._gauge(c.LAST_CREATED, (label,), moment)
-        for pair, moment in accounts.last_finished.items():
+        for pair, moment in latest.finished.items():
             self._gauge(c.LAST_FINISHED, pair, moment)
-        for label, moment in accounts.last_progress.items():
+        for label, moment in latest.progress.items():
             self._gauge(c.LAST_PROGRESS, (label,), moment)
-        for (label, limit), in_force in accounts.limits.items():
+        for (label, limit), in_force in self._snapshot.known.limits.items():
             self._gauge(c.LIMIT, (label, limit, in_force.source), in_force.seconds)
 
     def _sweeps(self) -> None:
@@ -191,15 +208,18 @@ class _HubSamples:
             )
 
     def _ledger(self) -> None:
-        accounts = self._snapshot.accounts
-        self._gauge(c.UNCONFIRMED, (), accounts.unconfirmed)
-        self._gauge(c.LATE_FINISHES, (), accounts.late_finishes)
-        if accounts.baseline is not None:
-            self._gauge(c.BASELINE, (), accounts.baseline)
-        if accounts.horizon is not None:
-            self._gauge(c.BOOK_HORIZON, (), accounts.horizon)
-        for label, use in accounts.label_use.items():
-            self._gauge(c.LABEL_VALUES, (label,), use.distinct)
-            self._gauge(c.LABEL_VALUES_FOLDED, (label,), use.folded)
+        known, state = self._snapshot.known, self._snapshot.state
+        self._gauge(c.UNCONFIRMED, (), known.unconfirmed)
+        if known.baseline is not None:
+            self._gauge(c.BASELINE, (), known.baseline)
+        if known.horizon is not None:
+            self._gauge(c.BOOK_HORIZON, (), known.horizon)
+        for label, distinct in known.label_values.items():
+            self._gauge(c.LABEL_VALUES, (label,), distinct)
+        if state is not None:
+            for reason, count in state.errors.items():
+                self._gauge(c.STATE_ERRORS, (reason,), count)
+            if state.last_write is not None:
+                self._gauge(c.STATE_LAST_WRITE, (), state.last_write)
         if self._snapshot.clock_skew is not None:
             self._gauge(c.CLOCK_SKEW, (), self._snapshot.clock_skew)

@@ -19,6 +19,9 @@ class Intervals(BaseModel):
     active: Interval = Field(
         default=30.0, description="From one listing of the active instances to the next."
     )
+    failed: IntervalOrOff = Field(
+        default=5 * MINUTE, description="From one listing of the unresolved failures to the next."
+    )
     census: IntervalOrOff = Field(
         default=HOUR, description="From one count of all retained instances to the next."
     )

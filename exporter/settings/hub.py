@@ -16,7 +16,7 @@ from pydantic import (
 
 from exporter.settings.addresses import Proxy, base_of, check_hub_url
 from exporter.settings.credentials import Headers, Key, KeyFile, check_key_file
-from exporter.settings.durations import HOUR, MINUTE, Duration, PositiveDuration
+from exporter.settings.durations import DAY, HOUR, MINUTE, Duration, PositiveDuration
 from exporter.settings.groups import Intervals, Retries, Timeouts, Tls
 from exporter.settings.limits import Limits
 from exporter.settings.shown import Shown
@@ -164,6 +164,17 @@ class HubSettings(BaseModel):
     )
     lookback: PositiveDuration = Field(
         default=2 * HOUR, description="How far that search looks back at most, now and then."
+    )
+
+    failed_lookback: PositiveDuration = Field(
+        default=7 * DAY, description="How long a failure that nobody resolves is shown as such."
+    )
+    ledger_max_finishes: Annotated[Count, Field(ge=1000)] = Field(
+        default=2_000_000,
+        description="Finishes remembered so that none is counted twice; 8 to 12 bytes each.",
+    )
+    reason_limit: Annotated[Count, Field(ge=1)] = Field(
+        default=200, description="Failure reasons told apart; the rest is `_other`."
     )
 
     @field_validator("url")

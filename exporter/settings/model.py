@@ -9,12 +9,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.settings.addresses import ListenAddress, ListenOn
-from exporter.settings.durations import Duration
+from exporter.settings.durations import DAY, Duration, PositiveDuration
 from exporter.settings.fleet import arrange, check_hubs
 from exporter.settings.groups import Buckets
 from exporter.settings.hub import HubSettings
 from exporter.settings.shown import Shown
-from exporter.settings.values import AnyCase
+from exporter.settings.values import AnyCase, WritableFolder
 
 
 class Settings(BaseSettings):
@@ -43,6 +43,13 @@ class Settings(BaseSettings):
     )
     grace_period: Duration = Field(
         default=10.0, description="How long scrapes under way may take once asked to stop."
+    )
+    state_dir: WritableFolder | None = Field(
+        default=None,
+        description="Folder in which the accounts survive a restart; of this exporter alone.",
+    )
+    state_max_age: PositiveDuration = Field(
+        default=DAY, description="Age at which such a state is no longer used."
     )
     buckets: Buckets = Field(default=Buckets(), description="Bounds of all distributions.")
     hubs: Annotated[tuple[HubSettings, ...], BeforeValidator(check_hubs)] = Field(

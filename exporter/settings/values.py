@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
@@ -88,6 +89,12 @@ def _folder(path: Path) -> Path:
     return path
 
 
+def _writable_folder(path: Path) -> Path:
+    if not os.access(_folder(path), os.W_OK | os.X_OK):
+        raise ValueError("names a folder that cannot be written to: let the exporter write to it")
+    return path
+
+
 def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
@@ -99,4 +106,5 @@ Bounds = Annotated[
 ]
 ReadableFile = Annotated[Path, AfterValidator(_readable), Shown("path of a file")]
 Folder = Annotated[Path, AfterValidator(_folder), Shown("path of a folder")]
+WritableFolder = Annotated[Path, AfterValidator(_writable_folder), Shown("path of a folder")]
 AnyCase = BeforeValidator(_lower)

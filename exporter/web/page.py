@@ -67,7 +67,7 @@ def _panel(snapshot: HubSnapshot, now: float) -> HubPanel:
         trouble=snapshot.trouble,
         freshness=tuple(_freshness(snapshot, now)),
         orchestrators=tuple(
-            _line(snapshot, label, now) for label in sorted(snapshot.accounts.orchestrators)
+            _line(snapshot, label, now) for label in sorted(snapshot.known.orchestrators)
         ),
         entities=tuple(_entities(snapshot, now)),
     )
@@ -112,7 +112,7 @@ def _entities(snapshot: HubSnapshot, now: float) -> list[tuple[str, str, str, st
     listed = snapshot.entities if snapshot.is_fresh(Sweep.ENTITIES, now) else None
     active = snapshot.active if snapshot.is_fresh(Sweep.ACTIVE, now) else None
     lines = []
-    for label in sorted(snapshot.accounts.entities):
+    for label in sorted(snapshot.known.entities):
         locks = active.locks.get(label) if active else None
         lines.append(
             (

@@ -16,7 +16,7 @@ from exporter.api.retries import RetryPolicy
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
-from exporter.ledger.ledger import Ledger
+from exporter.collector.state import HubState
 from exporter.ledger.rules import LedgerRules
 
 KEY = "k3y-of-the-emulator"
@@ -24,6 +24,7 @@ STALE_AFTER = 900.0
 INTERVALS = {
     Sweep.ACTIVE: 0.01,
     Sweep.FINISHED: 0.01,
+    Sweep.FAILED: 0.01,
     Sweep.CENSUS: 0.01,
     Sweep.ENTITIES: 0.01,
 }
@@ -75,6 +76,9 @@ async def collector_of(
     sweep_timeout: float = 60.0,
     rules: LedgerRules | None = None,
     max_bytes: int = 1 << 22,
+    state: HubState | None = None,
+    monotonic: Callable[[], float] = anyio.current_time,
+    counter_hold: float = 0.0,
 ) -> AsyncGenerator[tuple[HubCollector, Publications], None]:
     """Return a collector of a hub of the emulator at *url*, and what it publishes."""
     publications = Publications()
@@ -94,10 +98,17 @@ async def collector_of(
             intervals=intervals,
             sweep_timeout=sweep_timeout,
             stale_after=STALE_AFTER,
-            counter_hold=0.0,
+            counter_hold=counter_hold,
         )
-        ledger = Ledger(rules or LedgerRules())
         yield (
-            HubCollector(plan, client, ledger, wall=wall, listener=publications.tell),
+            HubCollector(
+                plan,
+                client,
+                rules or LedgerRules(),
+                wall=wall,
+                monotonic=monotonic,
+                listener=publications.tell,
+                state=state,
+            ),
             publications,
         )

@@ -155,4 +155,4 @@ async def test_a_listing_that_ends_silently_is_not_believed_at_once() -> None:
         assert await collector.collect_once() is None
         assert published.latest is not None
         assert instances(published.latest, wall.now) == before
-        assert published.latest.accounts.unconfirmed == 0
+        assert published.latest.known.unconfirmed == 0

@@ -117,12 +117,12 @@ class TestFinishes:
             before = len(hub.finishes)
             for _ in range(steps):
                 clock.advance(20.0)
-                await collector._make(Sweep.ACTIVE)
-            await collector._make(Sweep.CENSUS)
+                await collector.make(Sweep.ACTIVE)
+            await collector.make(Sweep.CENSUS)
         assert counted(collector) == Counter(
             (finish.name, str(finish.status)) for finish in hub.finishes[before:]
         )
-        assert collector.snapshot.accounts.unconfirmed == 0
+        assert collector.snapshot.known.unconfirmed == 0
 
     async def test_one_404_is_not_believed(self) -> None:
         clock = ManualClock(START)
@@ -136,12 +136,12 @@ class TestFinishes:
             hub.engine.terminate("nightly-report-suspended", "not needed", clock.now())
             clock.advance(300.0)
             hub.faults.set(Fault(kind=FaultKind.UNAVAILABLE, operations={Operation.GET_INSTANCE}))
-            await collector._make(Sweep.ACTIVE)
-            unconfirmed = collector.snapshot.accounts.unconfirmed
+            await collector.make(Sweep.ACTIVE)
+            unconfirmed = collector.snapshot.known.unconfirmed
             hub.faults.clear()
-            await collector._make(Sweep.ACTIVE)
+            await collector.make(Sweep.ACTIVE)
         assert unconfirmed > 0
-        assert collector.snapshot.accounts.unconfirmed == 0
+        assert collector.snapshot.known.unconfirmed == 0
 
     async def test_what_was_purged_unseen_has_vanished(self) -> None:
         clock = ManualClock(START)
@@ -158,17 +158,14 @@ class TestFinishes:
             await collector.collect_once()
             hub.remove(source.instance_id)
             clock.advance(30.0)
-            await collector._make(Sweep.ACTIVE)
-        vanished = collector.snapshot.accounts.vanished
-        assert vanished[source.name].value == 1
+            await collector.make(Sweep.ACTIVE)
+        assert collector.snapshot.counters.vanished[source.name,] == 1
         assert counted(collector) == Counter()
 
 
 def counted(collector: HubCollector) -> Counter[tuple[str, str]]:
-    series = collector.snapshot.accounts.finished
-    return Counter(
-        {(name, str(status)): held.value for (name, status), held in series.items() if held.value}
-    )
+    series = collector.snapshot.counters.finished
+    return Counter({(name, status): count for (name, status), count in series.items() if count})
 
 
 class TestSchedule:
@@ -219,11 +216,11 @@ class TestSchedule:
             running(emulator) as url,
             collector_of(url, wall=clock.now, max_pages=1000, page_size=50) as (collector, _),
         ):
-            await collector._make(Sweep.ACTIVE)
-            await collector._make(Sweep.CENSUS)
+            await collector.make(Sweep.ACTIVE)
+            await collector.make(Sweep.CENSUS)
             hub.faults.set(Fault(kind=FaultKind.ERROR, times=2))
             while collector._sweeps.census_is_running:
-                assert await collector._make(Sweep.CENSUS) is None
+                assert await collector.make(Sweep.CENSUS) is None
         assert collector.snapshot.retained is not None
         assert plain(collector.snapshot.retained.instances) == by_status(hub, terminal=True)
         assert collector.snapshot.sweeps[Sweep.CENSUS].results["complete"] == 1
@@ -235,10 +232,10 @@ class TestSchedule:
             running(emulator) as url,
             collector_of(url, wall=clock.now, max_pages=1000, page_size=50) as (collector, _),
         ):
-            await collector._make(Sweep.ACTIVE)
-            await collector._make(Sweep.CENSUS)
+            await collector.make(Sweep.ACTIVE)
+            await collector.make(Sweep.CENSUS)
             hub.faults.set(Fault(kind=FaultKind.ERROR))
-            outcomes = [await collector._make(Sweep.CENSUS) for _ in range(3)]
+            outcomes = [await collector.make(Sweep.CENSUS) for _ in range(3)]
         assert [outcome is None for outcome in outcomes] == [True, True, False]
         assert collector.snapshot.retained is None
         assert collector.snapshot.sweeps[Sweep.CENSUS].results["failed"] == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from exporter.ledger.book import Book, digest_of
 from exporter.ledger.counters import CounterFamily, HistogramFamily
 from exporter.ledger.distributions import Histogram, ages_at, merge
 from exporter.ledger.places import OTHER, UNNAMED, Places
-from exporter.ledger.rules import look_back
+from exporter.ledger.ruler import Ruler
 from exporter.ledger.status import RuntimeStatus, known_status
 from exporter.ledger.windows import RecentFinishes, Window, failure_ratios
 from tests.ledger.world import row
@@ -124,26 +124,44 @@ class TestPlaces:
 
 class TestCounters:
     def test_a_new_series_shows_its_base_until_the_hold_is_over(self) -> None:
-        family = CounterFamily[str]()
-        family.add("a", 50)
-        held = family.frozen(100.0)["a"]
-        assert held.shown(100.0, 120.0) == 0
-        assert held.shown(219.9, 120.0) == 0
-        assert held.shown(220.0, 120.0) == 50
+        family = CounterFamily()
+        for _ in range(50):
+            family.add(("a",))
+        assert family.show(100.0, 120.0) == {("a",): 0}
+        assert family.release == 220.0
+        assert family.show(219.9, 120.0) == {("a",): 0}
+        assert family.show(220.0, 120.0) == {("a",): 50}
+        assert family.release == inf
 
     def test_a_series_is_born_once(self) -> None:
-        family = CounterFamily[str]()
-        family.ensure("a")
-        family.frozen(100.0)
-        family.add("a")
-        assert family.frozen(300.0)["a"].shown(300.0, 120.0) == 1
+        family = CounterFamily()
+        family.ensure(("a",))
+        family.show(100.0, 120.0)
+        family.add(("a",))
+        assert family.show(300.0, 120.0) == {("a",): 1}
 
-    def test_a_histogram_is_held_as_a_whole(self) -> None:
-        family = HistogramFamily[str]((1.0, 2.0))
-        family.ensure("a").observe(1.5)
-        held = family.frozen(0.0)["a"]
-        assert held.shown(1.0, 5.0).cumulative == (0, 0, 0)
-        assert held.shown(5.0, 5.0).cumulative == (0, 1, 1)
+    def test_what_was_shown_is_the_base_after_a_restart(self) -> None:
+        before = CounterFamily()
+        before.add(("old",))
+        before.show(0.0, 0.0)
+        before.add(("old",))
+        before.add(("held",))
+        after = CounterFamily(before.saved())
+        assert after.show(1000.0, 120.0) == {("old",): 1, ("held",): 0}
+        assert after.show(1120.0, 120.0) == {("old",): 2, ("held",): 1}
+
+    def test_a_histogram_is_held_as_a_whole_also_over_a_restart(self) -> None:
+        family = HistogramFamily((1.0, 2.0))
+        family.ensure(("a",)).observe(1.5)
+        assert family.show(1.0, 5.0)["a",].cumulative == (0, 0, 0)
+        after = HistogramFamily((1.0, 2.0), family.saved())
+        assert after.show(9.0, 5.0)["a",].cumulative == (0, 0, 0)
+        assert after.show(14.0, 5.0)["a",].cumulative == (0, 1, 1)
+
+    def test_a_histogram_over_other_bounds_begins_anew(self) -> None:
+        family = HistogramFamily((1.0, 2.0))
+        family.ensure(("a",)).observe(1.5)
+        assert HistogramFamily((1.0, 3.0), family.saved()).show(0.0, 0.0) == {}
 
 
 class TestDistributions:
@@ -168,18 +186,35 @@ class TestDistributions:
 
 class TestRuler:
     def test_it_looks_back_as_the_marks_of_a_ruler(self) -> None:
-        assert [look_back(cycle, 120.0, 7200.0) for cycle in range(1, 9)] == [
+        ruler = Ruler(120.0, 7200.0)
+        assert [ruler.next() for _ in range(8)] == [
             120.0, 240.0, 120.0, 480.0, 120.0, 240.0, 120.0, 960.0,
         ]  # fmt: skip
 
     def test_it_never_looks_back_beyond_its_cap(self) -> None:
-        assert look_back(1 << 20, 120.0, 7200.0) == 7200.0
+        assert Ruler(120.0, 7200.0, cycle=(1 << 20) - 1).next() == 7200.0
 
     def test_every_32nd_cycle_covers_about_an_hour(self) -> None:
-        assert all(
-            max(look_back(cycle, 120.0, 7200.0) for cycle in range(start, start + 32)) >= 3600.0
-            for start, _ in pairwise(range(1, 200))
-        )
+        ruler = Ruler(120.0, 7200.0)
+        marks = [ruler.next() for _ in range(256)]
+        assert all(max(marks[start : start + 32]) >= 3600.0 for start in range(224))
+
+    def test_a_level_beyond_its_share_is_left_out_and_tried_again(self) -> None:
+        ruler = Ruler(1.0, 64.0)
+        marks = []
+        for _ in range(128):
+            marks.append(ruler.next())
+            ruler.took(9.0 if marks[-1] >= 4.0 else 0.1, affordable=5.0)
+        assert marks[3:12] == [4.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0]
+        assert [cycle for cycle, mark in enumerate(marks, 1) if mark > 2.0] == [4, 68]
+
+    def test_no_level_is_left_out_where_the_shortest_costs_as_much(self) -> None:
+        ruler = Ruler(1.0, 64.0)
+        marks = []
+        for _ in range(16):
+            marks.append(ruler.next())
+            ruler.took(9.0, affordable=5.0)
+        assert max(marks) == 16.0
 
 
 @pytest.mark.parametrize(

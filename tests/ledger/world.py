@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from exporter.api.times import format_shown_time
@@ -20,6 +22,7 @@ def row(
     updated: float | None = None,
     name: str = "Order",
     custom_status: bytes | None = None,
+    output: bytes | None = None,
 ) -> InstanceRow:
     """Return a row; times are seconds from `NOW`, an unknown one is year 1."""
     last = created if updated is None else updated
@@ -30,6 +33,7 @@ def row(
         created_time=shown(created),
         last_updated_time=shown(last),
         custom_status=NOTHING if custom_status is None else msgspec.Raw(custom_status),
+        output=NOTHING if output is None else msgspec.Raw(output),
     )
 
 
@@ -69,12 +73,16 @@ def census(ledger: Ledger, at: float, *finished: InstanceRow) -> None:
     """Make a complete census."""
     ledger.begin_census()
     ledger.see_census(finished, NOW + at)
-    ledger.complete_census()
+    ledger.complete_census(NOW + at)
 
 
 def finishes(ledger: Ledger) -> dict[tuple[str, str], int]:
     """Return the finishes counted so far, without the zeros."""
-    series = ledger.accounts(NOW).finished
-    return {
-        (name, status.value): held.value for (name, status), held in series.items() if held.value
-    }
+    series = ledger.counters(0.0, 0.0).finished
+    return {(name, status): count for (name, status), count in series.items() if count}
+
+
+def counted(ledger: Ledger, family: str) -> dict[tuple[str, ...], int]:
+    """Return the counters of a family, without the zeros."""
+    series: Mapping[tuple[str, ...], int] = getattr(ledger.counters(0.0, 0.0), family)
+    return {labels: count for labels, count in series.items() if count}

@@ -8,14 +8,19 @@ from exporter.collector.snapshot import (
     HubIdentity,
     HubSnapshot,
     RequestDurations,
+    StateUse,
     Sweep,
     SweepState,
 )
-from exporter.ledger.ledger import Ledger
+from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from tests.ledger.world import NOW, census, recent, row, shown, sweep
 
+DECLINED = (
+    b"\"Orchestrator function 'Order' failed: The activity function 'Charge' failed: "
+    b'\\"Card declined\\". See the function execution logs for additional details."'
+)
 LIMITS = {"pending": LimitInForce(600.0, "default"), "age": LimitInForce(60.0, "configured")}
 
 
@@ -35,7 +40,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
     _, source = ledger.look_back_from()
     ledger.see_all(
         [
-            row("f1", "Failed", created=20.0, updated=27.0),
+            row("f1", "Failed", created=20.0, updated=27.0, output=DECLINED),
             row("c1", "Completed", created=20.0, updated=21.0),
             row("r2", "Completed", created=-30.0, updated=55.0),
         ],
@@ -43,6 +48,16 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         NOW + 60.0,
     )
     finished = ledger.complete_finished(NOW + 60.0)
+    ledger.begin_failed(NOW + 60.0)
+    ledger.see_all(
+        [
+            row("f1", "Failed", created=20.0, updated=27.0),
+            row("f0", "Failed", created=-9000.0, updated=-8000.0),
+        ],
+        Source.FAILED,
+        NOW + 60.0,
+    )
+    ledger.complete_failed(NOW + 60.0)
     ledger.begin_entities(NOW + 60.0)
     ledger.see_entities([EntityRow(EntityId("cart", "x"), shown(0.0))])
     state = SweepState(
@@ -58,11 +73,11 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "identity": HubIdentity(name, "app.example", "OrdersHub", "Storage", {"team": "blue"}),
         "up": True,
         "stale_after": 900.0,
-        "counter_hold": 120.0,
         "age_bounds": ledger.rules.age_bounds,
         "duration_bounds": ledger.rules.duration_bounds,
         "sweeps": dict.fromkeys(Sweep, state),
-        "accounts": ledger.accounts(NOW + 60.0),
+        "counters": ledger.counters(60.0, 0.0),
+        "known": ledger.known(),
         "api": ApiUse(
             requests={("listInstances", "200"): 9, ("listInstances", "none"): 1},
             errors={("listInstances", "timeout"): 1},
@@ -73,6 +88,8 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "active": active,
         "finished": finished,
         "retained": ledger.retained(),
+        "unresolved": ledger.unresolved(NOW + 60.0),
+        "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0),
         "entities": ledger.complete_entities(),
         "clock_skew": -1.5,
     }
@@ -84,6 +101,5 @@ def busy_ledger() -> Ledger:
     ledger = Ledger(LedgerRules(limits_of=lambda _: LIMITS, orchestrators=("Configured",)))
     sweep(ledger, 0.0, row("r1", created=-30.0), row("r2", created=-30.0))
     recent(ledger, 0.0)
-    ledger.accounts(NOW)
     census(ledger, 10.0, row("old", "Terminated", created=-9e5, updated=-9e5))
     return ledger

@@ -17,6 +17,7 @@ from prometheus_client.utils import floatToGoString
 
 from exporter.collector.snapshot import Sweep
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR
+from exporter.ledger.snapshot import CountersView
 from exporter.metrics import reference
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.collection import Collection, spell
@@ -142,12 +143,19 @@ class TestZeroAndAbsent:
         assert not any(orchestrator == "Configured" for orchestrator, _ in ratios)
 
 
-class TestHolds:
-    def test_a_new_series_shows_its_base_first(self) -> None:
-        name = "durable_functions_instances_finished_total"
-        snapshot = busy_snapshot()
-        assert values(collect_hub(snapshot, NOW + 61.0), name)["Order", "Failed"] == 0
-        assert values(collect_hub(snapshot, NOW + 120.0), name)["Order", "Failed"] == 1
+class TestFirstValues:
+    def test_no_counter_of_the_accounts_is_shown_before_the_state_was_read(self) -> None:
+        collection = collect_hub(busy_snapshot(counters=CountersView()), LATER)
+        shown = {family.name for family in CATALOGUE if collection.of(family)}
+        assert not shown & {
+            "durable_functions_instances_finished_total",
+            "durable_functions_failures_total",
+            "durable_functions_exporter_late_finishes_total",
+        }
+
+    def test_without_a_state_nothing_is_said_of_it(self) -> None:
+        collection = collect_hub(busy_snapshot(state=None), LATER)
+        assert not values(collection, "durable_functions_exporter_state_errors_total")
 
     def test_closed_label_sets_exist_at_zero(self) -> None:
         collection = collect_hub(busy_snapshot(), LATER)

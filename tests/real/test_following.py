@@ -45,8 +45,8 @@ async def test_counters_and_gauges_are_the_world_s_after_a_quarter_of_an_hour(
         await prometheus.wait_until("durable_functions_instances_finished_total")
         for _ in range(STEPS):
             clock.advance(STEP_SECONDS)
-            await collector._make(Sweep.ACTIVE)
-        await collector._make(Sweep.CENSUS)
+            await collector.make(Sweep.ACTIVE)
+        await collector.make(Sweep.CENSUS)
 
         happened = Counter((finish.name, str(finish.status)) for finish in hub.finishes[history:])
         assert happened.total() > 300

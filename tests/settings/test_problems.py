@@ -95,7 +95,7 @@ BAD_VALUES = [
     ("TLS__CA_FILE", SECRET, "names a file that cannot be read"),
     ("TLS__CLIENT_KEY_FILE", __file__, "stands without its certificate"),
     ("TLS__CA_FILE", __file__, "holds no certificate in PEM form"),
-    ("STATE_DIR", "/state", "is not a setting"),
+    ("STATE_DIR", "/nowhere/state", "names no folder"),
     (
         "INTERVAL__ACTIVE",
         "5s",

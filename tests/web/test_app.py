@@ -32,8 +32,8 @@ def hostile() -> HubSnapshot:
     name = '"><img src=x onerror=alert(2)>'
     assert isinstance(snapshot.active, ActiveView)
     active = replace(snapshot.active, instances={(name, RuntimeStatus.RUNNING): 3})
-    accounts = replace(snapshot.accounts, orchestrators=(name,))
-    return replace(snapshot, active=active, accounts=accounts)
+    known = replace(snapshot.known, orchestrators=(name,))
+    return replace(snapshot, active=active, known=known)
 
 
 @pytest.fixture

@@ -1,0 +1,73 @@
+"""What the accounts of a hub keep in memory: bytes per active instance and per counted finish."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from exporter.api.times import format_shown_time
+from exporter.api.wire import InstanceRow
+from exporter.ledger.ledger import Ledger, Source
+from exporter.ledger.rules import LedgerRules
+
+AT = 1_795_428_000.0
+ROWS = 500_000
+PAGE = 1000
+FINISHES_PER_SECOND = 50.0
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096
+
+
+def row(number: int, status: str, at: float) -> InstanceRow:
+    """Return a row whose id is as long as the usual ones: 32 hexadecimal digits."""
+    moment = format_shown_time(at)
+    return InstanceRow(f"{number:032x}", "ProcessOrder", status, moment, moment)
+
+
+def active_instances() -> float:
+    """Follow active instances; returns bytes for each."""
+    ledger = Ledger(LedgerRules())
+    ledger.begin_active(AT)
+    before = resident_bytes()
+    for start in range(0, ROWS, PAGE):
+        page = [row(number, "Running", AT - number) for number in range(start, start + PAGE)]
+        ledger.see_active(page, AT)
+    return (resident_bytes() - before) / ROWS
+
+
+def counted_finishes() -> float:
+    """Count finishes as they come in; returns bytes for each."""
+    ledger = Ledger(LedgerRules())
+    ledger.begin_active(AT)
+    ledger.complete_finished(AT)
+    before = resident_bytes()
+    for start in range(0, ROWS, PAGE):
+        at = AT + start / FINISHES_PER_SECOND
+        page = [row(number, "Completed", at) for number in range(start, start + PAGE)]
+        ledger.see_all(page, Source.RECENT, at)
+        ledger.complete_finished(at)
+    return (resident_bytes() - before) / ROWS
+
+
+def measured(name: str) -> float:
+    """Measure in a process of its own, which nothing else has filled before."""
+    command = [sys.executable, "-m", "bench.memory", name]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"resident memory of the accounts, {ROWS:,} of each")
+    print(f"  per active instance  {measured('active_instances'):6.1f} bytes")
+    print(f"  per counted finish   {measured('counted_finishes'):6.1f} bytes")
+
+
+if __name__ == "__main__":
+    print(
+        {"active_instances": active_instances, "counted_finishes": counted_finishes}[sys.argv[1]]()
+    )

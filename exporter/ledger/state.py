@@ -1,0 +1,79 @@
+"""The whole ledger of a hub as plain values, to be written down and restored."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import msgspec
+
+from exporter.ledger.accounts import SavedAccounts
+from exporter.ledger.active import Life
+from exporter.ledger.census import SavedRetained
+from exporter.ledger.places import SavedPlaces
+from exporter.ledger.status import RuntimeStatus
+from exporter.ledger.unresolved import SavedFailure
+from exporter.ledger.windows import SavedFinishes
+
+_LIVES_AT_ONCE = 10_000
+
+
+class SavedLife(msgspec.Struct, frozen=True, array_like=True):
+    """One life last seen active."""
+
+    instance_id: str
+    name: str
+    status: str
+    created: float | None
+    updated: float | None
+    sweep: int
+
+
+class LedgerState(msgspec.Struct, frozen=True):
+    """
+    Everything that a ledger must not forget.
+
+    A field that was added later has a default: that is how a file of the version before is read.
+    `open` holds lives in parts, each encoded by itself, so that none takes long.
+    """
+
+    contact: float | None = None
+    mark: float | None = None
+    horizon: int = 0
+    floor: int = 0
+    sweep: int = 0
+    sweep_began: float = 0.0
+    cycle: int = 0
+    open: list[bytes] = []
+    book: dict[int, bytes] = {}
+    orchestrators: SavedPlaces = SavedPlaces()
+    entities: SavedPlaces = SavedPlaces()
+    recent: dict[str, SavedFinishes] = {}
+    unresolved: list[SavedFailure] = []
+    accounts: SavedAccounts = SavedAccounts()
+    retained: SavedRetained | None = None
+
+
+_LIVES = msgspec.msgpack.Decoder(list[SavedLife])
+
+
+def save_lives(lives: dict[str, Life]) -> list[bytes]:
+    """Return the lives by id, encoded in parts."""
+    saved = (
+        SavedLife(instance_id, life.name, life.status, life.created, life.updated, life.sweep)
+        for instance_id, life in lives.items()
+    )
+    parts = []
+    while part := list(islice(saved, _LIVES_AT_ONCE)):
+        parts.append(msgspec.msgpack.encode(part))
+    return parts
+
+
+def restore_lives(parts: list[bytes]) -> dict[str, Life]:
+    """Return the lives of all *parts* by id; raises `msgspec.DecodeError` on anything else."""
+    return {
+        life.instance_id: Life(
+            life.name, RuntimeStatus(life.status), life.created, life.updated, life.sweep
+        )
+        for part in parts
+        for life in _LIVES.decode(part)
+    }

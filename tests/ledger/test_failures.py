@@ -1,0 +1,221 @@
+"""Failures: counted by reason, followed until somebody resolves them."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.api.wire import InstanceRow
+from exporter.ledger import unresolved
+from exporter.ledger.ledger import Ledger, Source
+from exporter.ledger.rules import LedgerRules
+from exporter.ledger.snapshot import UnresolvedView
+from tests.ledger.world import NOW, census, counted, finishes, in_contact, read, recent, row, sweep
+
+DECLINED = (
+    b"\"Orchestrator function 'Order' failed: The activity function 'Charge' failed: "
+    b'\\"Card declined\\". See the function execution logs for additional details."'
+)
+DAY = 86_400.0
+
+
+def failed(name: str, *, created: float, updated: float, output: bytes = DECLINED) -> InstanceRow:
+    return row(name, "Failed", created=created, updated=updated, output=output)
+
+
+def listed(ledger: Ledger, at: float, *rows: InstanceRow) -> UnresolvedView:
+    """Make a complete listing of what is Failed, and return what is unresolved then."""
+    ledger.begin_failed(NOW + at)
+    ledger.see_all(rows, Source.FAILED, NOW + at)
+    ledger.complete_failed(NOW + at)
+    view = ledger.unresolved(NOW + at)
+    assert view is not None
+    return view
+
+
+class TestReasons:
+    def test_a_failure_is_counted_by_what_went_wrong(self) -> None:
+        ledger = in_contact()
+        sweep(ledger, 30.0)
+        recent(ledger, 30.0, failed("a", created=5.0, updated=9.0))
+        assert counted(ledger, "failures") == {("Order", "activity"): 1}
+        [(labels, count)] = counted(ledger, "failure_reasons").items()
+        assert labels[:3] == ("Order", "activity", "Charge")
+        assert count == 1
+
+    def test_each_category_exists_at_zero_from_the_start(self) -> None:
+        ledger = in_contact(None, row("a"))
+        shown = ledger.counters(0.0, 0.0).failures
+        assert len(shown) == 9
+        assert set(shown.values()) == {0}
+
+    def test_a_failure_found_twice_is_counted_once_and_history_not_at_all(self) -> None:
+        ledger = in_contact()
+        again = failed("a", created=5.0, updated=9.0)
+        sweep(ledger, 30.0)
+        recent(ledger, 30.0, again, failed("old", created=-9.0, updated=-5.0))
+        listed(ledger, 31.0, again)
+        census(ledger, 32.0, again)
+        assert counted(ledger, "failures") == {("Order", "activity"): 1}
+
+    def test_reasons_beyond_the_limit_share_other_within_their_category(self) -> None:
+        ledger = in_contact(LedgerRules(reason_limit=1))
+        sweep(ledger, 30.0)
+        outputs = [DECLINED.replace(b"Charge", b"Step%c" % letter) for letter in b"abc"]
+        recent(
+            ledger,
+            30.0,
+            *(
+                failed(f"i{number}", created=5.0, updated=9.0, output=output)
+                for number, output in enumerate(outputs)
+            ),
+        )
+        reasons = counted(ledger, "failure_reasons")
+        assert sorted((labels[2], count) for labels, count in reasons.items()) == [
+            ("Stepa", 1),
+            ("_other", 2),
+        ]
+
+
+class TestReopening:
+    def test_a_rewound_failure_is_reopened_and_not_started(self) -> None:
+        ledger = in_contact()
+        sweep(ledger, 30.0)
+        recent(ledger, 30.0, failed("a", created=5.0, updated=9.0))
+        assert counted(ledger, "created") == {("Order",): 1}
+        sweep(ledger, 60.0, row("a", "Pending", created=5.0, updated=50.0))
+        assert counted(ledger, "reopened") == {("Order",): 1}
+        assert counted(ledger, "created") == {("Order",): 1}
+        read(ledger, 70.0, row("a", "Completed", created=5.0, updated=65.0))
+        assert finishes(ledger) == {("Order", "Failed"): 1, ("Order", "Completed"): 1}
+
+    def test_a_restart_of_the_id_is_a_new_life(self) -> None:
+        ledger = in_contact()
+        sweep(ledger, 30.0)
+        recent(ledger, 30.0, failed("a", created=5.0, updated=9.0))
+        sweep(ledger, 60.0, row("a", created=40.0))
+        assert counted(ledger, "reopened") == {}
+        assert counted(ledger, "created") == {("Order",): 2}
+
+    def test_a_failure_of_before_first_contact_can_be_reopened_too(self) -> None:
+        ledger = in_contact()
+        listed(ledger, 1.0, failed("old", created=-3 * DAY, updated=-2 * DAY))
+        sweep(ledger, 30.0, row("old", "Pending", created=-3 * DAY, updated=20.0))
+        assert counted(ledger, "reopened") == {("Order",): 1}
+
+
+class TestUnresolved:
+    def test_nothing_is_shown_before_the_first_complete_listing(self) -> None:
+        ledger = in_contact()
+        sweep(ledger, 30.0)
+        recent(ledger, 30.0, failed("a", created=5.0, updated=9.0))
+        assert ledger.unresolved(NOW + 31.0) is None
+
+    def test_it_counts_what_is_failed_now_and_says_since_when(self) -> None:
+        view = listed(
+            in_contact(),
+            30.0,
+            failed("a", created=-DAY, updated=-DAY + 60),
+            failed("b", created=-50.0, updated=-9.0),
+        )
+        assert view.failures == {"Order": 2}
+        assert view.oldest == {"Order": NOW - DAY + 60}
+
+    def test_a_failure_seen_since_counts_at_once_and_one_reopened_no_longer(self) -> None:
+        ledger = in_contact()
+        listed(ledger, 1.0, failed("a", created=-50.0, updated=-9.0))
+        sweep(ledger, 30.0, row("a", "Pending", created=-50.0, updated=20.0))
+        recent(ledger, 30.0, failed("b", created=5.0, updated=9.0))
+        view = ledger.unresolved(NOW + 30.0)
+        assert view == UnresolvedView({"Order": 1}, {"Order": NOW + 9.0})
+
+    def test_what_the_listing_misses_is_in_doubt_until_it_is_read(self) -> None:
+        ledger = in_contact()
+        purged, moved = (failed(name, created=-50.0, updated=-9.0) for name in ("purged", "moved"))
+        listed(ledger, 1.0, purged, moved)
+        assert listed(ledger, 300.0).failures == {}
+        assert sorted(ledger.failures_to_read(9)) == ["moved", "purged"]
+        ledger.gone("purged")
+        read(ledger, 301.0, moved)
+        view = ledger.unresolved(NOW + 302.0)
+        assert view is not None
+        assert view.failures == {"Order": 1}
+        assert counted(ledger, "vanished") == {}
+
+    def test_one_created_before_the_lookback_is_found_when_it_finishes_and_read_later(self) -> None:
+        ledger = in_contact(None, row("old", created=-30 * DAY))
+        sweep(ledger, 30.0)
+        read(ledger, 31.0, failed("old", created=-30 * DAY, updated=20.0))
+        assert listed(ledger, 60.0).failures == {"Order": 1}
+        assert ledger.failures_to_read(9) == ["old"]
+        read(ledger, 61.0, failed("old", created=-30 * DAY, updated=20.0))
+        assert ledger.failures_to_read(9) == []
+
+    def test_the_reads_go_round_the_longest_unseen_first(self) -> None:
+        ledger = in_contact(None, *(row(name, created=-30 * DAY) for name in "abcd"))
+        sweep(ledger, 30.0)
+        for name in "abcd":
+            read(ledger, 31.0, failed(name, created=-30 * DAY, updated=20.0))
+        order = []
+        for at in (60.0, 90.0, 120.0):
+            listed(ledger, at)
+            chosen = ledger.failures_to_read(2)
+            order += chosen
+            for name in chosen:
+                read(ledger, at, failed(name, created=-30 * DAY, updated=20.0))
+        assert order == ["a", "b", "c", "d", "a", "b"]
+
+    def test_the_census_finds_one_that_was_created_before_the_lookback(self) -> None:
+        ledger = in_contact()
+        listed(ledger, 1.0)
+        census(ledger, 2.0, failed("old", created=-30 * DAY, updated=-2 * DAY))
+        view = ledger.unresolved(NOW + 3.0)
+        assert view is not None
+        assert view.failures == {"Order": 1}
+        assert finishes(ledger) == {}
+
+    def test_one_past_the_lookback_is_forgotten(self) -> None:
+        ledger = in_contact()
+        old = failed("a", created=-6.9 * DAY, updated=-6.9 * DAY)
+        assert listed(ledger, 1.0, old).failures == {"Order": 1}
+        view = ledger.unresolved(NOW + 0.2 * DAY)
+        assert view == UnresolvedView({}, {})
+        assert listed(ledger, 0.2 * DAY).failures == {}
+        assert ledger.failures_to_read(9) == []
+
+    def test_one_that_completed_meanwhile_is_resolved(self) -> None:
+        ledger = in_contact()
+        listed(ledger, 1.0, failed("a", created=-50.0, updated=-9.0))
+        census(ledger, 2.0, row("a", "Completed", created=-50.0, updated=-1.0))
+        assert ledger.unresolved(NOW + 3.0) == UnresolvedView({}, {})
+
+    def test_many_missing_at_once_are_not_believed_at_once(self) -> None:
+        ledger = in_contact()
+        rows = [failed(f"i{number:03}", created=-50.0, updated=-9.0) for number in range(150)]
+        listed(ledger, 1.0, *rows)
+        ledger.begin_failed(NOW + 300.0)
+        assert ledger.too_many_resolved(doubtful=False)
+        ledger.see_all(rows[60:], Source.FAILED, NOW + 300.0)
+        assert not ledger.too_many_resolved(doubtful=False)
+        assert ledger.too_many_resolved(doubtful=True)
+
+    def test_a_failure_whose_times_are_unknown_is_not_followed(self) -> None:
+        ledger = in_contact()
+        assert listed(ledger, 1.0, row("a", "Failed", created=None)).failures == {}
+
+    def test_it_survives_a_restart(self) -> None:
+        before = in_contact()
+        listed(before, 1.0, failed("a", created=-50.0, updated=-9.0))
+        after = Ledger(before.rules, before.saved())
+        assert after.unresolved(NOW + 2.0) is None
+        sweep(after, 30.0, row("a", "Pending", created=-50.0, updated=20.0))
+        assert counted(after, "reopened") == {("Order",): 1}
+
+    def test_more_than_are_followed_are_counted_by_each_listing(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(unresolved, "_MOST_KEPT", 2)
+        ledger = in_contact()
+        rows = [failed(name, created=-50.0, updated=-9.0) for name in "abcde"]
+        assert listed(ledger, 1.0, *rows).failures == {"Order": 5}
+        assert listed(ledger, 2.0, *rows[:4]).failures == {"Order": 4}
+        assert listed(ledger, 3.0, *rows[:1]).failures == {"Order": 1}
