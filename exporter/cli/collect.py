@@ -106,7 +106,7 @@ def _print_tables(snapshots: Sequence[HubSnapshot]) -> None:
 def _table(snapshot: HubSnapshot) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("orchestrator")
-    for heading in (*USUAL, "over limit", "failed 24h"):
+    for heading in (*USUAL, "over limit", "failed 24h", "unresolved"):
         table.add_column(heading, justify="right")
     for label in sorted(snapshot.known.orchestrators):
         table.add_row(escape(label), *_cells(snapshot, label))
@@ -125,4 +125,5 @@ def _cells(snapshot: HubSnapshot, label: str) -> list[str]:
         str(active.get((label, status), retained.get((label, status), 0))) for status in USUAL
     ]
     beyond = sum(count for (name, _), count in over.items() if name == label)
-    return [*counts, str(beyond), "-" if ratio is None else f"{ratio:.1%}"]
+    unresolved = snapshot.unresolved.failures.get(label, 0) if snapshot.unresolved else "-"
+    return [*counts, str(beyond), "-" if ratio is None else f"{ratio:.1%}", str(unresolved)]

@@ -31,6 +31,7 @@ from exporter.ledger.rules import LedgerRules
 from exporter.ledger.state import LedgerState
 
 STATE_RESTORED = "state restored"
+STATE_AWAITED = "waiting for the process that holds the state"
 STATE_LOCKED = "state is held by another process"
 STATE_UNUSABLE = "state cannot be used"
 STATE_OF_OTHER_HUB = "state of a hub that is not polled here is moved aside"
@@ -290,12 +291,15 @@ class _FileLock:
 
     async def take(self) -> bool:
         """Wait for the lock; False if another process keeps it, `OSError` if there can be none."""
+        if self.try_once():
+            return True
+        log.info(STATE_AWAITED, path=str(self._path), seconds=self._wait)
         deadline = anyio.current_time() + self._wait
-        while not self.try_once():
-            if anyio.current_time() >= deadline:
-                return False
+        while anyio.current_time() < deadline:
             await anyio.sleep(_LOCK_POLL_SECONDS)
-        return True
+            if self.try_once():
+                return True
+        return False
 
     def try_once(self) -> bool:
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)

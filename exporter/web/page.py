@@ -31,6 +31,7 @@ class OrchestratorLine:
     counts: tuple[str, ...]
     over_limit: int
     failure_ratio: str
+    unresolved: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,16 @@ def _line(snapshot: HubSnapshot, label: str, now: float) -> OrchestratorLine:
         counts=tuple(_count(snapshot, label, status, now) for status in USUAL),
         over_limit=sum(count for (name, _), count in over if name == label),
         failure_ratio=NOT_KNOWN if ratio is None else f"{ratio:.1%}",
+        unresolved=_unresolved(snapshot, label, now),
     )
+
+
+def _unresolved(snapshot: HubSnapshot, label: str, now: float) -> str:
+    if snapshot.unresolved is None or not snapshot.is_fresh(Sweep.FAILED, now):
+        return NOT_KNOWN
+    count = snapshot.unresolved.failures.get(label, 0)
+    oldest = snapshot.unresolved.oldest.get(label)
+    return f"{count:,}" if oldest is None else f"{count:,}, oldest {span(now - oldest)}"
 
 
 def _count(snapshot: HubSnapshot, label: str, status: RuntimeStatus, now: float) -> str:

@@ -126,7 +126,7 @@ class TestPage:
         ):
             page = (await client.get(f"http://127.0.0.1:{port}/")).text
         cells = [line for line in page.splitlines() if line.startswith('<tr><th scope="row">Order')]
-        assert cells[0].count("<td>\N{EN DASH}</td>") == 7
+        assert cells[0].count("<td>\N{EN DASH}</td>") == 8
 
 
 class TestListening:
