@@ -13,6 +13,7 @@ import structlog
 from exporter.api.classify import Failures
 from exporter.api.client import LIST_ENTITIES, LIST_INSTANCES, HubClient
 from exporter.api.errors import ApiError, ListingTruncated
+from exporter.collector.budget import PageBudget
 from exporter.collector.records import SweepRecord, use_of
 from exporter.collector.schedule import DUTY_SHARE, Cadence, pause_after
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep, SweepResult, Trouble
@@ -24,10 +25,12 @@ from exporter.ledger.snapshot import ActiveView, CountersView, EntityView
 
 SWEEP_COMPLETE = "sweep complete"
 SWEEP_FAILED = "sweep failed"
+SWEEP_SKIPPED = "sweep skipped: the page budget of today is spent"
 SWEEP_CRASHED = "sweep crashed"
 HUB_UP = "hub is up"
 HUB_DOWN = "hub is down"
 
+_PAUSE_WITHOUT_BUDGET = 60.0
 _PAGE_FAILURES_BEFORE_CENSUS_IS_GIVEN_UP = 3
 
 Found = TypeVar("Found")
@@ -45,6 +48,7 @@ class HubPlan:
     stale_after: float
     counter_hold: float
     entity_names: tuple[str, ...] = ()
+    page_budget: int | None = None
     first_sweep_after: float = 0.0
 
 
@@ -89,6 +93,8 @@ class HubCollector:
         self._go_on_from(Ledger(rules))
         self._records = {sweep: SweepRecord(Cadence(plan.intervals[sweep])) for sweep in Sweep}
         self._census = _CensusProgress()
+        self._budget = PageBudget(plan.page_budget)
+        self._skipped: set[Sweep] = set()
         self._log = log.bind(hub=plan.identity.name)
         self.snapshot = HubSnapshot(
             identity=plan.identity,
@@ -129,7 +135,12 @@ class HubCollector:
             await anyio.sleep(max(0.0, min(due, release) - self._monotonic()))
             started = self._monotonic()
             try:
-                await (self.publish_accounts() if release < due else self.make(sweep))
+                if release < due:
+                    await self.publish_accounts()
+                elif self._budget.allows(sweep, self._wall()):
+                    await self.make(sweep)
+                else:
+                    self._skip(sweep)
             except Exception:  # noqa: BLE001 - one hub's defect must not stop the others
                 self._log.exception(SWEEP_CRASHED, sweep=sweep.value)
                 self._crashed(sweep, started)
@@ -167,6 +178,19 @@ class HubCollector:
             if due <= now:
                 return sweep, due
         return min(dues.items(), key=lambda item: item[1])
+
+    def _skip(self, sweep: Sweep) -> None:
+        """Leave out a sweep that the budget does not allow; a census only waits."""
+        now = self._monotonic()
+        if sweep is Sweep.CENSUS and self._sweeps.census_is_running:
+            self._census.step_due = now + _PAUSE_WITHOUT_BUDGET
+            return
+        if sweep not in self._skipped:
+            self._log.warning(SWEEP_SKIPPED, sweep=sweep.value, page_budget=self._plan.page_budget)
+        self._skipped.add(sweep)
+        self._records[sweep].skipped()
+        self._records[sweep].cadence.ended(now, now)
+        self._publish()
 
     def _due_after_contact(self, sweep: Sweep) -> float:
         """Return when a sweep is due that needs to know where history ends."""
@@ -235,6 +259,7 @@ class HubCollector:
         """Read one page of the census; the error that ends it, or None."""
         if not self._sweeps.census_is_running:
             self._census = _CensusProgress()
+            self._begin(Sweep.CENSUS)
         started = self._monotonic()
         error: ApiError | None = None
         ended = False
@@ -278,6 +303,7 @@ class HubCollector:
     ) -> Found | ApiError:
         """Make one sweep within its deadline, and record how it ended."""
         started = self._monotonic()
+        self._begin(sweep)
         error: ApiError | None = None
         found: Found | None = None
         try:
@@ -294,6 +320,13 @@ class HubCollector:
         self._say(sweep, error, seconds)
         return error if error is not None else found  # type: ignore[return-value] # set if no error
 
+    def _begin(self, sweep: Sweep) -> None:
+        """Let everybody see that a sweep is under way."""
+        self._records[sweep].began(self._wall())
+        self._skipped.discard(sweep)
+        states = {**self.snapshot.sweeps, sweep: self._records[sweep].state()}
+        self.snapshot = replace(self.snapshot, sweeps=states)
+
     def _too_slow(self, sweep: Sweep) -> ListingTruncated:
         operation = LIST_ENTITIES if sweep is Sweep.ENTITIES else LIST_INSTANCES
         error = Failures(self._plan.identity.name, operation).too_slow(
@@ -305,6 +338,7 @@ class HubCollector:
     def _count_reading(self, sweep: Sweep) -> None:
         cost = self._sweeps.take_cost()
         self._records[sweep].read(cost.pages, cost.rows)
+        self._budget.spend(cost.pages, self._wall())
 
     def _crashed(self, sweep: Sweep, started: float) -> None:
         now = self._monotonic()
@@ -337,6 +371,7 @@ class HubCollector:
             sweeps={sweep: record.state() for sweep, record in self._records.items()},
             known=self._ledger.known(),
             api=use_of(self._telemetry),
+            pages_remaining=self._budget.remaining(self._wall()),
             clock_skew=self._clock.skew,
             retained=self._ledger.retained() or shown.retained,
             unresolved=self._ledger.unresolved(at) or shown.unresolved,

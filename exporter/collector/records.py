@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from exporter.api.telemetry import ApiTelemetry
-from exporter.collector.schedule import Cadence
+from exporter.collector.schedule import Cadence, interval_for
 from exporter.collector.snapshot import ApiUse, RequestDurations, SweepResult, SweepState
 
 
@@ -16,6 +16,8 @@ class SweepRecord:
         self.cadence = cadence
         self._completed: float | None = None
         self._duration: float | None = None
+        self._usual = cadence.configured
+        self._running_since: float | None = None
         self._results: Counter[str] = Counter()
         self._pages = 0
         self._rows = 0
@@ -34,12 +36,22 @@ class SweepRecord:
         self._pages += pages
         self._rows += rows
 
+    def began(self, at: float) -> None:
+        """Note that a sweep began at *at*."""
+        self._running_since = at
+
+    def skipped(self) -> None:
+        """Count a sweep that was due and is not made, for want of budget."""
+        self._results[SweepResult.SKIPPED_BUDGET.value] += 1
+
     def ended(self, result: SweepResult, at: float, seconds: float) -> None:
         """Count a sweep that ended at *at* and took *seconds*."""
         self._results[result.value] += 1
         self._duration = seconds
+        self._running_since = None
         if result is SweepResult.COMPLETE:
             self._completed = at
+            self._usual = interval_for(seconds, self.cadence.configured)
 
     def state(self) -> SweepState:
         """Return the record as it is now."""
@@ -51,6 +63,8 @@ class SweepRecord:
             results={result.value: self._results[result.value] for result in SweepResult},
             pages=self._pages,
             rows=self._rows,
+            usual=self._usual,
+            running_since=self._running_since,
         )
 
 

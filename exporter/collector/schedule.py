@@ -32,8 +32,13 @@ class Cadence:
 
         *not_before* is how long the server asked to be left alone, in seconds from *now*.
         """
-        self.interval = max(self.configured, (now - started) / DUTY_SHARE)
+        self.interval = interval_for(now - started, self.configured)
         self.due = max(started + self.interval, now + not_before)
+
+
+def interval_for(seconds: float, configured: float) -> float:
+    """Return the interval of a sweep that takes *seconds*: as configured, or stretched."""
+    return max(configured, seconds / DUTY_SHARE)
 
 
 def pause_after(seconds: float) -> float:

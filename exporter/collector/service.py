@@ -98,6 +98,7 @@ def plan_of(hub: HubSettings, *, first_sweep_after: float, holds: bool) -> HubPl
         stale_after=hub.stale_after,
         counter_hold=hub.counter_hold if holds else 0.0,
         entity_names=hub.entities,
+        page_budget=hub.page_budget,
         first_sweep_after=first_sweep_after,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from exporter.collector.schedule import DUTY_SHARE
 from exporter.ledger.snapshot import (
     ActiveView,
     CountersView,
@@ -15,6 +16,8 @@ from exporter.ledger.snapshot import (
     RetainedView,
     UnresolvedView,
 )
+
+_INTERVALS_BEFORE_STALE = 5
 
 
 class Sweep(StrEnum):
@@ -33,6 +36,7 @@ class SweepResult(StrEnum):
     COMPLETE = "complete"
     FAILED = "failed"
     TRUNCATED = "truncated"
+    SKIPPED_BUDGET = "skipped_budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class SweepState:
     How the sweeps of one kind went.
 
     Times are the exporter's clock. `interval` is the effective one, `configured` None where the
-    sweep is off; `completed` is the end of the last complete one.
+    sweep is off; `completed` is the end of the last complete one, `usual` the interval that its
+    duration allows, and `running_since` the begin of one that has not ended.
     """
 
     interval: float
@@ -62,6 +67,18 @@ class SweepState:
     results: Mapping[str, int] = field(default_factory=dict)
     pages: int = 0
     rows: int = 0
+    usual: float = 0.0
+    running_since: float | None = None
+
+    def age_limit(self, now: float) -> float:
+        """
+        Return the age at which what the sweep feeds is too old, in seconds: five intervals.
+
+        A sweep that takes longer than ever is slow, not missing: the interval that its duration so
+        far allows counts already. What failed stretches nothing.
+        """
+        running = 0.0 if self.running_since is None else now - self.running_since
+        return _INTERVALS_BEFORE_STALE * max(self.usual, running / DUTY_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +142,7 @@ class HubSnapshot:
     unresolved: UnresolvedView | None = None
     entities: EntityView | None = None
     state: StateUse | None = None
+    pages_remaining: int | None = None
     clock_skew: float | None = None
     trouble: Trouble | None = None
 
@@ -133,4 +151,4 @@ class HubSnapshot:
         state = self.sweeps[sweep]
         if state.completed is None:
             return False
-        return now - state.completed <= max(self.stale_after, 5 * state.interval)
+        return now - state.completed <= max(self.stale_after, state.age_limit(now))

@@ -187,6 +187,9 @@ class _HubSamples:
             self._gauge(c.PAGES, (sweep,), state.pages)
             self._gauge(c.ROWS, (sweep,), state.rows)
 
+        if self._snapshot.pages_remaining is not None:
+            self._gauge(c.PAGE_BUDGET_REMAINING, (), self._snapshot.pages_remaining)
+
     def _api(self) -> None:
         api = self._snapshot.api
         for request, count in api.requests.items():

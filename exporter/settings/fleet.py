@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from exporter.settings.hub import IDENTITY, HubSettings, is_task_hub
+from exporter.settings.profiles import PROFILES
 
 # The key of the hub whose settings stand at the top level.
 FLAT = ""
@@ -42,10 +43,19 @@ def arrange(document: Mapping[str, object]) -> dict[str, object]:
         return arranged
     hubs: dict[str, object] = {}
     if flat or not named:
-        hubs[FLAT] = {"name": _name_of(flat.get("task_hub")), **flat, **shared}
+        name = _name_of(flat.get("task_hub"))
+        hubs[FLAT] = with_profile({"name": name, **flat, **shared})
     for key, own in named.items():
-        hubs[key] = overlay({"name": key, **own}, shared) if isinstance(own, dict) else own
+        hubs[key] = own
+        if isinstance(own, dict):
+            hubs[key] = with_profile(overlay({"name": key, **own}, shared))
     return {**arranged, "hubs": hubs}
+
+
+def with_profile(hub: Mapping[str, object]) -> dict[str, object]:
+    """Return *hub* with the settings of its profile below its own."""
+    profile = str(hub.get("profile", "")).strip().lower()
+    return overlay(hub, PROFILES.get(profile, {}))
 
 
 def _name_of(task_hub: object) -> object:

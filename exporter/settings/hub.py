@@ -19,6 +19,7 @@ from exporter.settings.credentials import Headers, Key, KeyFile, check_key_file
 from exporter.settings.durations import DAY, HOUR, MINUTE, Duration, PositiveDuration
 from exporter.settings.groups import Intervals, Retries, Timeouts, Tls
 from exporter.settings.limits import Limits
+from exporter.settings.profiles import Profile
 from exporter.settings.shown import Shown
 from exporter.settings.values import FROZEN, Count, Folder, Names
 
@@ -132,6 +133,14 @@ class HubSettings(BaseModel):
         default=None, description="Proxy to use instead of `HTTPS_PROXY`; may hold credentials."
     )
     headers: Headers = Field(default={}, description="Headers to send with every request.")
+    profile: Profile = Field(
+        default="steady",
+        description="Defaults for a kind of app: `scale-to-zero` polls so rarely that it sleeps.",
+    )
+    page_budget: Annotated[Count, Field(ge=1), Shown("whole number from 1")] | None = Field(
+        default=None,
+        description="Pages to read in a day (UTC) at most; the last tenth is for active instances.",
+    )
     host_requests: Annotated[Count, Field(ge=1)] = Field(
         default=4, description="Requests under way at once to one host, by all its hubs together."
     )

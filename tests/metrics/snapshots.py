@@ -65,7 +65,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         configured=30.0,
         completed=NOW + 60.0,
         duration=0.25,
-        results={"complete": 2, "failed": 1, "truncated": 0},
+        results={"complete": 2, "failed": 1, "truncated": 0, "skipped_budget": 0},
         pages=3,
         rows=7,
     )
@@ -91,6 +91,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "unresolved": ledger.unresolved(NOW + 60.0),
         "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0),
         "entities": ledger.complete_entities(),
+        "pages_remaining": 4321,
         "clock_skew": -1.5,
     }
     return HubSnapshot(**{**fields, **changes})  # type: ignore[arg-type] # checked at run time

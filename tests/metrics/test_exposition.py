@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as classic_families
 from prometheus_client.utils import floatToGoString
 
-from exporter.collector.snapshot import Sweep
+from exporter.collector.snapshot import Sweep, SweepState
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR
 from exporter.ledger.snapshot import CountersView
 from exporter.metrics import reference
@@ -129,18 +130,26 @@ class TestZeroAndAbsent:
         assert values(after, "durable_functions_up") == {(): 0.0}
 
     def test_a_long_interval_keeps_its_values_for_five_of_them(self) -> None:
-        snapshot = busy_snapshot()
-        slow = snapshot.sweeps[Sweep.ACTIVE].__class__(
-            interval=600.0, configured=600.0, completed=NOW
-        )
-        snapshot = busy_snapshot(sweeps=dict.fromkeys(Sweep, slow))
-        assert collect_hub(snapshot, NOW + 3000.0).of(CATALOGUE[3])
-        assert not collect_hub(snapshot, NOW + 3000.1).of(CATALOGUE[3])
+        assert shows_ages(SweepState(600.0, 600.0, NOW, usual=600.0), NOW + 3000.0)
+        assert not shows_ages(SweepState(600.0, 600.0, NOW, usual=600.0), NOW + 3000.1)
+
+    def test_what_failed_slowly_keeps_nothing_longer(self) -> None:
+        assert not shows_ages(SweepState(1800.0, 30.0, NOW, usual=30.0), NOW + 901.0)
+
+    def test_a_sweep_that_is_merely_slow_withdraws_nothing_while_it_runs(self) -> None:
+        running = SweepState(30.0, 30.0, NOW, usual=30.0, running_since=NOW + 20.0)
+        assert shows_ages(running, NOW + 5000.0)
+        assert not shows_ages(replace(running, running_since=None), NOW + 5000.0)
 
     def test_the_failure_ratio_is_absent_where_nothing_finished(self) -> None:
         ratios = values(collect_hub(busy_snapshot(), LATER), "durable_functions_failure_ratio")
         assert ratios["Order", "5m"] == 1 / 3
         assert not any(orchestrator == "Configured" for orchestrator, _ in ratios)
+
+
+def shows_ages(state: SweepState, now: float) -> bool:
+    snapshot = busy_snapshot(sweeps=dict.fromkeys(Sweep, state))
+    return bool(values(collect_hub(snapshot, now), "durable_functions_instance_age_seconds_gcount"))
 
 
 class TestFirstValues:

@@ -1,0 +1,49 @@
+"""How many pages of a hub may be read in a day: each is a query that its owner pays for."""
+
+from __future__ import annotations
+
+from exporter.collector.snapshot import Sweep
+
+_DAY = 86_400
+# The last part of a day's pages is for what alerts live by.
+_RESERVED_SHARE = 0.1
+_MAY_USE_THE_RESERVE = (Sweep.ACTIVE, Sweep.FINISHED)
+
+
+class PageBudget:
+    """
+    Pages of one day, which begins at midnight UTC; times are seconds since the epoch.
+
+    *per_day* is None where nothing limits them. A sweep that has begun is not cut off: the budget
+    may be overdrawn by what it takes to its end.
+    """
+
+    def __init__(self, per_day: int | None) -> None:
+        self._per_day = per_day
+        self._day = 0
+        self._spent = 0
+
+    def spend(self, pages: int, now: float) -> None:
+        """Count pages that were read."""
+        self._begin_day(now)
+        self._spent += pages
+
+    def remaining(self, now: float) -> int | None:
+        """Return how many pages are left today, None without a limit."""
+        if self._per_day is None:
+            return None
+        self._begin_day(now)
+        return max(0, self._per_day - self._spent)
+
+    def allows(self, sweep: Sweep, now: float) -> bool:
+        """Tell whether a sweep may begin."""
+        remaining = self.remaining(now)
+        if remaining is None or self._per_day is None:
+            return True
+        reserve = 0 if sweep in _MAY_USE_THE_RESERVE else _RESERVED_SHARE * self._per_day
+        return remaining > reserve
+
+    def _begin_day(self, now: float) -> None:
+        day = int(now // _DAY)
+        if day != self._day:
+            self._day, self._spent = day, 0
