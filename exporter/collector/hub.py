@@ -21,10 +21,11 @@ from exporter.collector.state import HubState, NoState, StateNotWritten
 from exporter.collector.sweeps import HubSweeps, ServerClock
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.snapshot import ActiveView, CountersView, EntityView
+from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, WholeView
 
 SWEEP_COMPLETE = "sweep complete"
 SWEEP_FAILED = "sweep failed"
+OUTSIDE_PREFIXES = "active instances are outside id_prefixes and not followed"
 SWEEP_SKIPPED = "sweep skipped: the page budget of today is spent"
 SWEEP_CRASHED = "sweep crashed"
 HUB_UP = "hub is up"
@@ -247,13 +248,24 @@ class HubCollector:
 
     async def _entities(self) -> ApiError | None:
         started = self._monotonic()
-        found = await self._attempt(Sweep.ENTITIES, self._sweeps.entities)
+        found = await self._attempt(Sweep.ENTITIES, self._list_beside)
         self._records[Sweep.ENTITIES].cadence.ended(started, self._monotonic())
-        if isinstance(found, ApiError):
-            self._publish()
-            return found
-        self._publish(entities=found)
-        return None
+        failed = found if isinstance(found, ApiError) else None
+        if not isinstance(found, ApiError):
+            entities, whole = found
+            self.snapshot = replace(self.snapshot, entities=entities, whole=whole)
+        self._publish()
+        return failed
+
+    async def _list_beside(self) -> tuple[EntityView, WholeView | None]:
+        """List the entities and, where the active sweep leaves any out, all active instances."""
+        entities = await self._sweeps.entities()
+        if not self._rules.id_prefixes:
+            return entities, None
+        whole = await self._sweeps.whole()
+        if whole.outside:
+            self._log.warning(OUTSIDE_PREFIXES, instances=whole.outside, setting="id_prefixes")
+        return entities, whole
 
     async def _census_page(self) -> ApiError | None:
         """Read one page of the census; the error that ends it, or None."""
@@ -362,7 +374,7 @@ class HubCollector:
         self.snapshot = replace(self.snapshot, up=True, trouble=None, active=active)
         self._publish()
 
-    def _publish(self, *, entities: EntityView | None = None) -> None:
+    def _publish(self) -> None:
         """Publish what is new, but for what must be durable first."""
         shown = self.snapshot
         at = self._clock.now()
@@ -375,7 +387,6 @@ class HubCollector:
             clock_skew=self._clock.skew,
             retained=self._ledger.retained() or shown.retained,
             unresolved=self._ledger.unresolved(at) or shown.unresolved,
-            entities=entities or shown.entities,
             state=self._state.use,
         )
         self._listener(self.snapshot)

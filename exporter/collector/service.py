@@ -118,6 +118,7 @@ def rules_of(hub: HubSettings, settings: Settings) -> LedgerRules:
         limits_of=limits_of,
         orchestrators=hub.orchestrators,
         entities=hub.entities,
+        id_prefixes=hub.id_prefixes,
         label_limit=hub.label_limit,
         max_series=hub.max_series,
         age_bounds=settings.buckets.age,

@@ -15,6 +15,7 @@ from exporter.ledger.snapshot import (
     KnownView,
     RetainedView,
     UnresolvedView,
+    WholeView,
 )
 
 _INTERVALS_BEFORE_STALE = 5
@@ -141,6 +142,7 @@ class HubSnapshot:
     retained: RetainedView | None = None
     unresolved: UnresolvedView | None = None
     entities: EntityView | None = None
+    whole: WholeView | None = None
     state: StateUse | None = None
     pages_remaining: int | None = None
     clock_skew: float | None = None

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median_low
 from typing import TypeVar
 
 import anyio
 
+from exporter.api.chain import ListingChain
 from exporter.api.client import HubClient
 from exporter.api.errors import ApiError
 from exporter.api.listing import Listing, Page
 from exporter.api.query import InstanceQuery
 from exporter.api.wire import EntityRow, InstanceRow
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView
+from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, WholeView
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 
 Row = TypeVar("Row", InstanceRow, EntityRow)
+InstanceListing = Listing[InstanceRow] | ListingChain[InstanceRow]
 
 _CONCURRENT_READS = 4
 _READ_FAILURES_BEFORE_GIVING_UP = 3
@@ -79,7 +81,7 @@ class HubSweeps:
     clock: ServerClock
     entity_names: tuple[str, ...] = ()
     _cost: SweepCost = field(default_factory=SweepCost)
-    _census: Listing[InstanceRow] | None = None
+    _census: InstanceListing | None = None
     _census_is_second: bool = False
     _entities_before: int = 0
 
@@ -105,7 +107,7 @@ class HubSweeps:
 
     async def _list_active(self) -> tuple[float, bool]:
         """List once; returns the server's time at the end, and whether the end is doubtful."""
-        listing = self.client.list_instances(InstanceQuery(statuses=ACTIVE))
+        listing = self._list(InstanceQuery(statuses=ACTIVE))
         at = self.clock.now()
         begun = False
         async with aclosing(self._pages(listing)) as pages:
@@ -129,7 +131,7 @@ class HubSweeps:
         if len(absent) > _MANY_ABSENT:
             begin = min([begin, *(created for created in absent.values() if created is not None)])
         self.ledger.begin_finished()
-        listing = self.client.list_instances(InstanceQuery(statuses=TERMINAL, created_from=begin))
+        listing = self._list(InstanceQuery(statuses=TERMINAL, created_from=begin))
         at = self.clock.now()
         seconds = 0.0
         async with aclosing(self._pages(listing)) as pages:
@@ -199,7 +201,7 @@ class HubSweeps:
         """List once; returns whether the end of the list is doubtful."""
         begin = self.ledger.begin_failed(self.clock.now())
         query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
-        listing = self.client.list_instances(query)
+        listing = self._list(query)
         async with aclosing(self._pages(listing)) as pages:
             async for page in pages:
                 self.ledger.see_all(page.rows, Source.FAILED, self.clock.note(page))
@@ -213,18 +215,28 @@ class HubSweeps:
         self._entities_before = sum(view.entities.values())
         return view
 
+    async def whole(self) -> WholeView:
+        """List all active instances, to count those outside the prefixes; entities come along."""
+        self.ledger.begin_whole()
+        listing = self.client.list_instances(InstanceQuery(statuses=ACTIVE))
+        async with aclosing(self._pages(listing)) as pages:
+            async for page in pages:
+                self.clock.note(page)
+                self.ledger.see_whole(page.rows)
+        return self.ledger.complete_whole()
+
     async def _list_entities(self) -> tuple[EntityView, bool]:
         """List all entities, or those of the configured names, once."""
-        self.ledger.begin_entities(self.clock.now())
+        self.ledger.entities.begin(self.clock.now())
         doubtful = False
         for name in self.entity_names or ("",):
             listing = self.client.list_entities(name)
             async with aclosing(self._pages(listing)) as pages:
                 async for page in pages:
                     self.clock.note(page)
-                    self.ledger.see_entities(page.rows)
+                    self.ledger.entities.see(page.rows)
             doubtful = doubtful or listing.is_doubtful
-        return self.ledger.complete_entities(), doubtful
+        return self.ledger.entities.complete(), doubtful
 
     @property
     def census_is_running(self) -> bool:
@@ -238,7 +250,7 @@ class HubSweeps:
         After an error the next call asks for the same page again.
         """
         if self._census is None:
-            self._census = self.client.list_instances(InstanceQuery(statuses=TERMINAL))
+            self._census = self._list(InstanceQuery(statuses=TERMINAL))
             self.ledger.begin_census()
         page = await self._census.next_page()
         if page is not None:
@@ -260,7 +272,18 @@ class HubSweeps:
         self._census = None
         self.ledger.abandon_census()
 
-    async def _pages(self, listing: Listing[Row]) -> AsyncGenerator[Page[Row], None]:
+    def _list(self, query: InstanceQuery) -> InstanceListing:
+        """Start to list instances, prefix by prefix where there are any."""
+        prefixes = self.ledger.rules.id_prefixes
+        if not prefixes:
+            return self.client.list_instances(query)
+        return ListingChain(
+            self.client.list_instances(replace(query, id_prefix=prefix)) for prefix in prefixes
+        )
+
+    async def _pages(
+        self, listing: Listing[Row] | ListingChain[Row]
+    ) -> AsyncGenerator[Page[Row], None]:
         while (page := await listing.next_page()) is not None:
             self._count(page)
             yield page

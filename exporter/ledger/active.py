@@ -71,7 +71,7 @@ def measure(
     rules: LedgerRules,
     places: Places,
     spreads: SpreadPairs,
-    locks: Mapping[str, EntityLocks],
+    locks: Mapping[str, EntityLocks] | None,
 ) -> ActiveView:
     """Aggregate the *lives* of a complete active sweep as of the moment *at*."""
     groups = _grouped(lives)

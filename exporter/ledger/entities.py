@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -85,6 +85,52 @@ class LockFold:
             for label, tally in self._tallies.items()
         }
         return locks, leaked
+
+
+class EntityAccounts:
+    """
+    What is known of the entities of one hub.
+
+    Locks and queues come from their rows among the active instances, number and idle times from
+    `listEntities`.
+    """
+
+    def __init__(self, places: Places, bounds: Sequence[float]) -> None:
+        self.places = places
+        self._bounds = bounds
+        self._locks = LockFold(places, frozenset())
+        self._leaked: frozenset[tuple[str, str]] = frozenset()
+        self._fold: EntityFold | None = None
+
+    def begin_rows(self) -> None:
+        """Start a listing of instances that shows entities too."""
+        self._locks = LockFold(self.places, self._leaked)
+
+    def see_row(self, entity: str, row: InstanceRow) -> None:
+        """Apply the row of an entity of the class *entity*."""
+        self._locks.add(entity, row)
+
+    def complete_rows(self, active_ids: Container[str]) -> Mapping[str, EntityLocks]:
+        """End such a listing that was read to its end; *active_ids* are those that may lock."""
+        locks, self._leaked = self._locks.complete(active_ids)
+        return locks
+
+    def begin(self, at: float) -> None:
+        """Start to list the entities; their idle times are measured at *at*."""
+        self._fold = EntityFold(self.places, at, self._bounds)
+
+    def see(self, rows: Sequence[EntityRow]) -> None:
+        """Apply a page of entities."""
+        if self._fold is None:
+            raise RuntimeError("no listing of entities was begun")
+        self._fold.add(rows)
+
+    def complete(self) -> EntityView:
+        """End a listing of the entities that was read to its end."""
+        if self._fold is None:
+            raise RuntimeError("no listing of entities was begun")
+        view, self._fold = self._fold.complete(), None
+        return view
 
 
 class EntityFold:

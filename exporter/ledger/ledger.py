@@ -6,23 +6,23 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from exporter.api.times import TIMES, parse_time
-from exporter.api.wire import EntityRow, InstanceRow, entity_class
+from exporter.api.wire import InstanceRow, entity_class
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.active import Life, SpreadPairs, measure
 from exporter.ledger.book import Book, digest_of
 from exporter.ledger.census import CensusFold, Retained
-from exporter.ledger.entities import EntityFold, LockFold
+from exporter.ledger.entities import EntityAccounts
 from exporter.ledger.places import Places
 from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
 from exporter.ledger.snapshot import (
     ActiveView,
     CountersView,
-    EntityView,
     FinishedView,
     KnownView,
     RetainedView,
     UnresolvedView,
+    WholeView,
 )
 from exporter.ledger.state import LedgerState, restore_lives, save_lives
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus, known_status
@@ -77,12 +77,12 @@ class Ledger:
             min(rules.label_limit, room), rules.orchestrators, saved.orchestrators
         )
         entities = (name.lower() for name in rules.entities)
-        self._entities = Places(rules.label_limit, entities, saved.entities)
+        self.entities = EntityAccounts(
+            Places(rules.label_limit, entities, saved.entities), rules.age_bounds
+        )
         self._spreads = SpreadPairs()
-        self._locks = LockFold(self._entities, frozenset())
-        self._leaked: frozenset[tuple[str, str]] = frozenset()
-        self._entity_fold: EntityFold | None = None
         self._unconfirmed = 0
+        self._outside = 0
         self._retained = Retained.restored(saved.retained)
         self._census: CensusFold | None = None
         self._unresolved = Unresolved(rules.failed_lookback, saved.unresolved)
@@ -107,7 +107,7 @@ class Ledger:
             open=save_lives(self._open),
             book=self._book.saved(),
             orchestrators=self._orchestrators.saved(),
-            entities=self._entities.saved(),
+            entities=self.entities.places.saved(),
             recent={recent.window.name: recent.saved() for recent in self._recent},
             unresolved=self._unresolved.saved(),
             accounts=self._accounts.saved(),
@@ -241,7 +241,7 @@ class Ledger:
             self._introduce_all()
         self._sweep += 1
         self._sweep_began = server_time
-        self._locks = LockFold(self._entities, self._leaked)
+        self.entities.begin_rows()
 
     def see_active(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the listing."""
@@ -257,7 +257,7 @@ class Ledger:
                 life.status, life.sweep = status, sweep
                 life.updated = times[row.last_updated_time]
             elif row.instance_id[:1] == "@" and (entity := entity_class(row)) is not None:
-                self._locks.add(entity, row)
+                self.entities.see_row(entity, row)
             else:
                 self.see(row, Source.ACTIVE, at)
 
@@ -280,14 +280,13 @@ class Ledger:
 
     def complete_active(self, at: float) -> ActiveView:
         """End a listing that was read to its end; *at* is the server's clock then."""
-        locks, self._leaked = self._locks.complete(self._open)
         return measure(
             (life for life in self._open.values() if life.sweep == self._sweep),
             at=at,
             rules=self.rules,
             places=self._orchestrators,
             spreads=self._spreads,
-            locks=locks,
+            locks=None if self.rules.id_prefixes else self.entities.complete_rows(self._open),
         )
 
     # -- sweep `finished` ----------------------------------------------------------------------
@@ -414,24 +413,25 @@ class Ledger:
         """Return the finished instances still stored, None before the first census."""
         return self._retained.view()
 
-    # -- sweep `entities` ----------------------------------------------------------------------
+    # -- the listing beside the prefixes ---------------------------------------------------------
 
-    def begin_entities(self, at: float) -> None:
-        """Start to list the entities; their idle times are measured at *at*."""
-        self._entity_fold = EntityFold(self._entities, at, self.rules.age_bounds)
+    def begin_whole(self) -> None:
+        """Start to list all active instances, where the active sweep lists those of prefixes."""
+        self.entities.begin_rows()
+        self._outside = 0
 
-    def see_entities(self, rows: Sequence[EntityRow]) -> None:
-        """Apply a page of entities."""
-        if self._entity_fold is None:
-            raise RuntimeError("no listing of entities was begun")
-        self._entity_fold.add(rows)
+    def see_whole(self, rows: Sequence[InstanceRow]) -> None:
+        """Apply a page: entities, and what no prefix covers; the rest the active sweep has seen."""
+        for row in rows:
+            entity = entity_class(row)
+            if entity is not None:
+                self.entities.see_row(entity, row)
+            elif not row.instance_id.startswith(self.rules.id_prefixes):
+                self._outside += 1
 
-    def complete_entities(self) -> EntityView:
-        """End a listing of the entities that was read to its end."""
-        if self._entity_fold is None:
-            raise RuntimeError("no listing of entities was begun")
-        view, self._entity_fold = self._entity_fold.complete(), None
-        return view
+    def complete_whole(self) -> WholeView:
+        """End that listing, which was read to its end."""
+        return WholeView(self._outside, self.entities.complete_rows(self._open))
 
     # -- what is published ---------------------------------------------------------------------
 
@@ -439,7 +439,7 @@ class Ledger:
         """Return what is known whatever fails."""
         return KnownView(
             orchestrators=self._orchestrators.labels,
-            entities=self._entities.labels,
+            entities=self.entities.places.labels,
             limits=self._accounts.limits,
             latest=self._accounts.latest(),
             unconfirmed=self._unconfirmed,
@@ -447,7 +447,7 @@ class Ledger:
             horizon=None if self._contact is None else float(self._horizon),
             label_values={
                 "orchestrator": self._orchestrators.distinct,
-                "entity": self._entities.distinct,
+                "entity": self.entities.places.distinct,
             },
         )
 
@@ -457,7 +457,10 @@ class Ledger:
 
         *now* is a clock that never jumps; a new series shows its base for *hold* seconds.
         """
-        folded = {"orchestrator": self._orchestrators.folded, "entity": self._entities.folded}
+        folded = {
+            "orchestrator": self._orchestrators.folded,
+            "entity": self.entities.places.folded,
+        }
         return self._accounts.counters(now, hold, folded)
 
     def withdraw(self, published: CountersView) -> None:

@@ -33,12 +33,14 @@ class LedgerRules:
     `retention`); those that are `none` are left out. `overlap` and `lookback` are the shortest and
     the longest look-back of the ruler, in seconds; `failed_lookback` how long a failure counts as
     unresolved. `most_finishes` bounds the book, `reason_limit` the failure reasons told apart.
+    Where *id_prefixes* are given, the active sweep lists only instances whose ids begin so.
     `max_series` bounds what the hub shows: beyond it distributions fold first, then new names.
     """
 
     limits_of: Callable[[str], Mapping[str, LimitInForce]] = _no_limits
     orchestrators: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
+    id_prefixes: tuple[str, ...] = ()
     label_limit: int = 200
     max_series: int = 20_000
     age_bounds: tuple[float, ...] = field(default=AGE_BOUNDS)

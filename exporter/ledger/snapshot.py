@@ -18,7 +18,11 @@ Name = str
 
 @dataclass(frozen=True, slots=True)
 class ActiveView:
-    """Fed by `active`: instances that are not finished, and what entity rows show beside them."""
+    """
+    Fed by `active`: instances that are not finished, and what entity rows show beside them.
+
+    `locks` is None where the sweep lists by prefixes, among which no entity is.
+    """
 
     instances: Mapping[Pair, int]
     oldest_created: Mapping[Pair, float]
@@ -27,7 +31,7 @@ class ActiveView:
     idles: Mapping[Pair, Distribution]
     over_limit: Mapping[tuple[Name, str], int]
     tracked: int
-    locks: Mapping[Name, EntityLocks]
+    locks: Mapping[Name, EntityLocks] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,14 @@ class EntityLocks:
     orphaned: int
     backlog: int
     backlog_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class WholeView:
+    """Fed by `entities` where `active` lists by prefixes: active instances outside, and locks."""
+
+    outside: int
+    locks: Mapping[Name, EntityLocks]
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,6 +320,12 @@ TRACKED = Family(
     "Active instances that are followed.",
     sweep=Sweep.ACTIVE,
 )
+OUTSIDE_PREFIXES = Family(
+    f"{_SELF}instances_outside_prefixes",
+    Kind.GAUGE,
+    "Active instances whose ids begin with none of id_prefixes: they are not followed. Must be 0.",
+    sweep=Sweep.ENTITIES,
+)
 SERIES = Family(f"{_SELF}series", Kind.GAUGE, "Series that are shown of the hub.")
 LABEL_VALUES = Family(
     f"{_SELF}label_values",
@@ -357,5 +363,5 @@ CATALOGUE: tuple[Family, ...] = (
     PAGE_BUDGET_REMAINING, PAGES, ROWS,
     API_REQUESTS, API_REQUEST_DURATION, API_ERRORS, API_RETRIES, API_RESPONSE_BYTES,
     UNCONFIRMED, LATE_FINISHES, ROW_DELAY, BASELINE, BOOK_HORIZON, STATE_ERRORS, STATE_LAST_WRITE,
-    TRACKED, SERIES, LABEL_VALUES, LABEL_VALUES_FOLDED, CLOCK_SKEW, BUILD_INFO,
+    TRACKED, OUTSIDE_PREFIXES, SERIES, LABEL_VALUES, LABEL_VALUES_FOLDED, CLOCK_SKEW, BUILD_INFO,
 )  # fmt: skip

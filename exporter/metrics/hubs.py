@@ -52,6 +52,9 @@ class _HubSamples:
             self._retained(snapshot.retained.instances, snapshot.retained.oldest_created)
         if snapshot.entities is not None and snapshot.is_fresh(Sweep.ENTITIES, self._now):
             self._entities(snapshot.entities)
+        if snapshot.whole is not None and snapshot.is_fresh(Sweep.ENTITIES, self._now):
+            self._all_locks(snapshot.whole.locks)
+            self._gauge(c.OUTSIDE_PREFIXES, (), snapshot.whole.outside)
         if snapshot.unresolved is not None and snapshot.is_fresh(Sweep.FAILED, self._now):
             self._unresolved(snapshot.unresolved)
         self._counters()
@@ -91,8 +94,8 @@ class _HubSamples:
                 self._spread(family, pair, distribution)
         for key in self._over_limit_keys(view.over_limit):
             self._gauge(c.OVER_LIMIT, key, view.over_limit.get(key, 0))
-        for entity in self._snapshot.known.entities:
-            self._locks(entity, view.locks.get(entity, _NO_LOCKS))
+        if view.locks is not None:
+            self._all_locks(view.locks)
         self._gauge(c.TRACKED, (), view.tracked)
 
     def _over_limit_keys(self, seen: Mapping[tuple[str, str], int]) -> Iterator[tuple[str, str]]:
@@ -102,6 +105,10 @@ class _HubSamples:
         ]
         yield from in_force
         yield from (key for key in seen if key not in set(in_force))
+
+    def _all_locks(self, locks: Mapping[str, EntityLocks]) -> None:
+        for entity in self._snapshot.known.entities:
+            self._locks(entity, locks.get(entity, _NO_LOCKS))
 
     def _locks(self, entity: str, locks: EntityLocks) -> None:
         self._gauge(c.ENTITIES_LOCKED, (entity,), locks.locked)

@@ -19,6 +19,7 @@ from exporter.settings.credentials import Headers, Key, KeyFile, check_key_file
 from exporter.settings.durations import DAY, HOUR, MINUTE, Duration, PositiveDuration
 from exporter.settings.groups import Intervals, Retries, Timeouts, Tls
 from exporter.settings.limits import Limits
+from exporter.settings.prefixes import IdPrefixes
 from exporter.settings.profiles import Profile
 from exporter.settings.shown import Shown
 from exporter.settings.values import FROZEN, Count, Folder, Names
@@ -124,6 +125,10 @@ class HubSettings(BaseModel):
         default=(), description="Orchestrators that exist at 0 from the start, first to get labels."
     )
     entities: Names = Field(default=(), description="Entities to list; none means all.")
+    id_prefixes: IdPrefixes = Field(
+        default=(),
+        description="Beginnings of all instance ids, to list by key range; `guid`: 16 hex digits.",
+    )
     intervals: Intervals = Field(default=Intervals(), description="How often sweeps are made.")
     limits: Limits = Field(default=Limits(), description="When instances are over the limit.")
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait.")

@@ -121,9 +121,10 @@ def _count(snapshot: HubSnapshot, label: str, status: RuntimeStatus, now: float)
 def _entities(snapshot: HubSnapshot, now: float) -> list[tuple[str, str, str, str]]:
     listed = snapshot.entities if snapshot.is_fresh(Sweep.ENTITIES, now) else None
     active = snapshot.active if snapshot.is_fresh(Sweep.ACTIVE, now) else None
+    shown = snapshot.whole.locks if listed and snapshot.whole else active and active.locks
     lines = []
     for label in sorted(snapshot.known.entities):
-        locks = active.locks.get(label) if active else None
+        locks = shown.get(label) if shown else None
         lines.append(
             (
                 label,

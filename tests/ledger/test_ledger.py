@@ -287,7 +287,7 @@ class TestEntityLocks:
             ],
             NOW,
         )
-        locks = ledger.complete_active(NOW).locks["counter"]
+        locks = (ledger.complete_active(NOW).locks or {})["counter"]
         assert (locks.locked, locks.backlog, locks.backlog_max) == (1, 7, 5)
         assert locks.orphaned == 0
 
@@ -298,7 +298,7 @@ class TestEntityLocks:
         for at in (0.0, 30.0):
             ledger.begin_active(NOW + at)
             ledger.see_active([held], NOW + at)
-            orphaned.append(ledger.complete_active(NOW + at).locks["counter"].orphaned)
+            orphaned.append((ledger.complete_active(NOW + at).locks or {})["counter"].orphaned)
         assert orphaned == [0, 1]
 
 

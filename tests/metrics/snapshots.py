@@ -14,7 +14,7 @@ from exporter.collector.snapshot import (
 )
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.snapshot import LimitInForce
+from exporter.ledger.snapshot import LimitInForce, WholeView
 from tests.ledger.world import NOW, census, recent, row, shown, sweep
 
 DECLINED = (
@@ -58,8 +58,8 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         NOW + 60.0,
     )
     ledger.complete_failed(NOW + 60.0)
-    ledger.begin_entities(NOW + 60.0)
-    ledger.see_entities([EntityRow(EntityId("cart", "x"), shown(0.0))])
+    ledger.entities.begin(NOW + 60.0)
+    ledger.entities.see([EntityRow(EntityId("cart", "x"), shown(0.0))])
     state = SweepState(
         interval=30.0,
         configured=30.0,
@@ -90,8 +90,9 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "retained": ledger.retained(),
         "unresolved": ledger.unresolved(NOW + 60.0),
         "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0),
-        "entities": ledger.complete_entities(),
+        "entities": ledger.entities.complete(),
         "pages_remaining": 4321,
+        "whole": WholeView(2, {}),
         "clock_skew": -1.5,
     }
     return HubSnapshot(**{**fields, **changes})  # type: ignore[arg-type] # checked at run time

@@ -9,7 +9,7 @@ import trustme
 from pydantic import SecretStr, ValidationError
 
 from exporter.settings import ListenAddress, load_settings
-from tests.settings.configured import SECRET, URL, load, load_hub, problems, write
+from tests.settings.configured import PREFIX, SECRET, URL, load, load_hub, problems, write
 
 
 class TestPrecedence:
@@ -276,3 +276,47 @@ class TestTls:
         (mismatched,) = problems({"URL": URL, **variables})
         for line in (alone, mismatched):
             assert "client_cert_file and client_key_file are no usable pair" in line
+
+
+class TestProfiles:
+    def test_a_profile_changes_defaults_and_nothing_that_is_said(self) -> None:
+        asleep = load_hub({"PROFILE": "Scale-To-Zero", "INTERVALS__FAILED": "2h"}).intervals
+        assert (asleep.active, asleep.failed, asleep.census) == (900.0, 7200.0, 0.0)
+        assert load_hub({"PROFILE": "steady"}).intervals == load_hub({}).intervals
+
+    def test_each_hub_may_have_its_own(self) -> None:
+        hubs = load(
+            {
+                "HUBS__A__URL": URL,
+                "HUBS__B__URL": f"{URL}/durabletask",
+                "HUBS__B__PROFILE": "scale-to-zero",
+            }
+        ).hubs
+        assert [hub.intervals.active for hub in hubs] == [30.0, 900.0]
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        (line,) = problems({"URL": URL, "PROFILE": "sleepy"})
+        assert line.startswith(f"{PREFIX}PROFILE: ")
+
+
+class TestIdPrefixes:
+    def test_guid_is_every_hexadecimal_digit(self) -> None:
+        prefixes = load_hub({"ID_PREFIXES": "guid,order-"}).id_prefixes
+        assert prefixes == (*"0123456789abcdef", "order-")
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("a,ab", "which begins with 'a'"),
+            ("a,a", "which begins with 'a'"),
+            ("guid,face-", "which begins with 'f'"),
+            ("50%", "without %, _ and ["),
+            ("x" * 101, "at most 100 characters"),
+            ("@counter", "which entities begin with"),
+        ],
+    )
+    def test_prefixes_that_overlap_or_cannot_be_sent_are_refused(
+        self, text: str, message: str
+    ) -> None:
+        (line,) = problems({"URL": URL, "ID_PREFIXES": text})
+        assert message in line
