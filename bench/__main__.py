@@ -1,7 +1,8 @@
 """Run every benchmark."""
 
-from bench import memory, page, synthetic
+from bench import many_hubs, memory, page, synthetic
 
 memory.main()
 page.main()
 synthetic.main()
+many_hubs.main()
