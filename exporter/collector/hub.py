@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -14,11 +15,19 @@ from exporter.api.classify import Failures
 from exporter.api.client import LIST_ENTITIES, LIST_INSTANCES, HubClient
 from exporter.api.errors import ApiError, ListingTruncated
 from exporter.collector.budget import PageBudget
+from exporter.collector.clock import ServerClock
 from exporter.collector.records import SweepRecord, use_of
 from exporter.collector.schedule import DUTY_SHARE, Cadence, pause_after
-from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep, SweepResult, Trouble
+from exporter.collector.snapshot import (
+    HubIdentity,
+    HubSnapshot,
+    Sweep,
+    SweepResult,
+    SweepState,
+    Trouble,
+)
 from exporter.collector.state import HubState, NoState, StateNotWritten
-from exporter.collector.sweeps import HubSweeps, ServerClock
+from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, WholeView
@@ -28,6 +37,7 @@ SWEEP_FAILED = "sweep failed"
 OUTSIDE_PREFIXES = "active instances are outside id_prefixes and not followed"
 SWEEP_SKIPPED = "sweep skipped: the page budget of today is spent"
 SWEEP_CRASHED = "sweep crashed"
+STATE_CRASHED = "state crashed"
 HUB_UP = "hub is up"
 HUB_DOWN = "hub is down"
 
@@ -57,6 +67,7 @@ class HubPlan:
 class _CensusProgress:
     """A census is made page by page, between the other sweeps; `seconds` is what it took so far."""
 
+    began: float = 0.0
     step_due: float = math.inf
     seconds: float = 0.0
     failures: int = 0
@@ -88,7 +99,7 @@ class HubCollector:
         self._wall = wall
         self._monotonic = monotonic
         self._listener = listener
-        self._clock = ServerClock(wall)
+        self._clock = ServerClock(wall, monotonic)
         self._state = state or NoState()
         self._rules = rules
         self._go_on_from(Ledger(rules))
@@ -103,7 +114,7 @@ class HubCollector:
             stale_after=plan.stale_after,
             age_bounds=rules.age_bounds,
             duration_bounds=rules.duration_bounds,
-            sweeps={sweep: record.state() for sweep, record in self._records.items()},
+            sweeps=self._states(),
             counters=CountersView(),
             known=self._ledger.known(),
             api=use_of(self._telemetry),
@@ -126,7 +137,8 @@ class HubCollector:
 
     async def run(self) -> None:
         """Poll until cancelled; a defect of this program costs one sweep, not the hub."""
-        await self.open()
+        if not await self._survive(self.open, STATE_CRASHED):
+            self._state = NoState()
         begin = self._monotonic() + self._plan.first_sweep_after
         for sweep, record in self._records.items():
             record.cadence.start(begin + self._already_known_for(sweep))
@@ -135,16 +147,21 @@ class HubCollector:
             release = self._ledger.release
             await anyio.sleep(max(0.0, min(due, release) - self._monotonic()))
             started = self._monotonic()
-            try:
-                if release < due:
-                    await self.publish_accounts()
-                elif self._budget.allows(sweep, self._wall()):
-                    await self.make(sweep)
-                else:
-                    self._skip(sweep)
-            except Exception:  # noqa: BLE001 - one hub's defect must not stop the others
-                self._log.exception(SWEEP_CRASHED, sweep=sweep.value)
+            if release < due:
+                await self._survive(self.publish_accounts, SWEEP_CRASHED)
+            elif not self._budget.allows(sweep, self._wall()):
+                self._skip(sweep)
+            elif not await self._survive(partial(self.make, sweep), SWEEP_CRASHED):
                 self._crashed(sweep, started)
+
+    async def _survive(self, work: Callable[[], Awaitable[object]], event: str) -> bool:
+        """Do some work; False where a defect of this program ended it, which is logged."""
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - one hub's defect must not stop the others
+            self._log.exception(event)
+            return False
+        return True
 
     def _already_known_for(self, sweep: Sweep) -> float:
         """Return how long the census before the restart will do."""
@@ -270,8 +287,7 @@ class HubCollector:
     async def _census_page(self) -> ApiError | None:
         """Read one page of the census; the error that ends it, or None."""
         if not self._sweeps.census_is_running:
-            self._census = _CensusProgress()
-            self._begin(Sweep.CENSUS)
+            self._census = _CensusProgress(began=self._monotonic())
         started = self._monotonic()
         error: ApiError | None = None
         ended = False
@@ -283,6 +299,7 @@ class HubCollector:
             error = failure
         seconds = self._monotonic() - started
         self._census.seconds += seconds
+        self._records[Sweep.CENSUS].takes(self._monotonic() - self._census.began)
         self._count_reading(Sweep.CENSUS)
         if ended:
             self._end_census(SweepResult.COMPLETE, None)
@@ -334,10 +351,12 @@ class HubCollector:
 
     def _begin(self, sweep: Sweep) -> None:
         """Let everybody see that a sweep is under way."""
-        self._records[sweep].began(self._wall())
+        self._records[sweep].began(self._wall(), self._plan.sweep_timeout)
         self._skipped.discard(sweep)
-        states = {**self.snapshot.sweeps, sweep: self._records[sweep].state()}
-        self.snapshot = replace(self.snapshot, sweeps=states)
+        self.snapshot = replace(self.snapshot, sweeps=self._states())
+
+    def _states(self) -> dict[Sweep, SweepState]:
+        return {sweep: record.state() for sweep, record in self._records.items()}
 
     def _too_slow(self, sweep: Sweep) -> ListingTruncated:
         operation = LIST_ENTITIES if sweep is Sweep.ENTITIES else LIST_INSTANCES
@@ -353,14 +372,15 @@ class HubCollector:
         self._budget.spend(cost.pages, self._wall())
 
     def _crashed(self, sweep: Sweep, started: float) -> None:
+        """Record a sweep that a defect ended; nothing is done here that could fail in its turn."""
         now = self._monotonic()
         self._records[sweep].ended(SweepResult.FAILED, self._wall(), now - started)
         self._records[sweep].cadence.ended(started, now)
         if sweep is Sweep.CENSUS:
             self._sweeps.abandon_census()
-        if sweep is Sweep.ACTIVE:
-            self.snapshot = replace(self.snapshot, up=False)
-        self._publish()
+        up = self.snapshot.up and sweep is not Sweep.ACTIVE
+        self.snapshot = replace(self.snapshot, up=up, sweeps=self._states())
+        self._listener(self.snapshot)
 
     def _went_down(self, error: ApiError) -> None:
         if self.snapshot.up or self.snapshot.trouble is None:
@@ -377,16 +397,15 @@ class HubCollector:
     def _publish(self) -> None:
         """Publish what is new, but for what must be durable first."""
         shown = self.snapshot
-        at = self._clock.now()
         self.snapshot = replace(
             shown,
-            sweeps={sweep: record.state() for sweep, record in self._records.items()},
+            sweeps=self._states(),
             known=self._ledger.known(),
             api=use_of(self._telemetry),
             pages_remaining=self._budget.remaining(self._wall()),
             clock_skew=self._clock.skew,
-            retained=self._ledger.retained() or shown.retained,
-            unresolved=self._ledger.unresolved(at) or shown.unresolved,
+            retained=self._ledger.retained(),
+            unresolved=self._ledger.unresolved.view(),
             state=self._state.use,
         )
         self._listener(self.snapshot)

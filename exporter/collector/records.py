@@ -18,6 +18,7 @@ class SweepRecord:
         self._duration: float | None = None
         self._usual = cadence.configured
         self._running_since: float | None = None
+        self._deadline = 0.0
         self._results: Counter[str] = Counter()
         self._pages = 0
         self._rows = 0
@@ -36,9 +37,13 @@ class SweepRecord:
         self._pages += pages
         self._rows += rows
 
-    def began(self, at: float) -> None:
-        """Note that a sweep began at *at*."""
-        self._running_since = at
+    def began(self, at: float, deadline: float) -> None:
+        """Note that a sweep began at *at*, which ends within *deadline* seconds."""
+        self._running_since, self._deadline = at, deadline
+
+    def takes(self, seconds: float) -> None:
+        """Note that one which is made bit by bit takes *seconds* already."""
+        self._usual = max(self._usual, interval_for(seconds, self.cadence.configured))
 
     def skipped(self) -> None:
         """Count a sweep that was due and is not made, for want of budget."""
@@ -65,6 +70,7 @@ class SweepRecord:
             rows=self._rows,
             usual=self._usual,
             running_since=self._running_since,
+            deadline=self._deadline,
         )
 
 

@@ -58,7 +58,7 @@ class SweepState:
 
     Times are the exporter's clock. `interval` is the effective one, `configured` None where the
     sweep is off; `completed` is the end of the last complete one, `usual` the interval that its
-    duration allows, and `running_since` the begin of one that has not ended.
+    duration allows. One that has not ended began at `running_since`, and ends within `deadline`.
     """
 
     interval: float
@@ -70,6 +70,7 @@ class SweepState:
     rows: int = 0
     usual: float = 0.0
     running_since: float | None = None
+    deadline: float = 0.0
 
     def age_limit(self, now: float) -> float:
         """
@@ -78,7 +79,9 @@ class SweepState:
         A sweep that takes longer than ever is slow, not missing: the interval that its duration so
         far allows counts already. What failed stretches nothing.
         """
-        running = 0.0 if self.running_since is None else now - self.running_since
+        running = 0.0
+        if self.running_since is not None:
+            running = min(now - self.running_since, self.deadline)
         return _INTERVALS_BEFORE_STALE * max(self.usual, running / DUTY_SHARE)
 
 

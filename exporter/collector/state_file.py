@@ -14,12 +14,15 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
 
 import anyio
+import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
 import msgspec
 import structlog
@@ -48,6 +51,14 @@ _LOCK_POLL_SECONDS = 0.1
 _WRITE_SECONDS = 30.0
 _STEM_LENGTH = 40
 _PRIVATE = 0o600
+_HINTS = {
+    StateProblem.LOCKED: "give each exporter a state_dir of its own, or end the other process",
+    StateProblem.UNREADABLE: "look at the disk under state_dir; accounts begin anew",
+    StateProblem.VERSION: "nothing to do after a downgrade; accounts begin anew",
+    StateProblem.FOREIGN: "nothing to do if the hub has moved; accounts begin anew",
+    StateProblem.TOO_OLD: "raise state_max_age to bridge longer stops; accounts begin anew",
+    StateProblem.WRITE: "free space in state_dir, or let the exporter write there",
+}
 
 log = structlog.get_logger()
 
@@ -104,9 +115,7 @@ class StateFile:
         self._max_age = max_age
         self._wall = wall
         self._lock = _FileLock(folder / f"{stem}.lock", lock_wait)
-        self._writing = threading.Lock()
-        # Of its own: a disk that hangs must not use up the threads that scrapes need.
-        self._threads = anyio.CapacityLimiter(1)
+        self._writer = _Writer(self.path, self._lock)
         self._errors: Counter[str] = Counter()
         self._last_write: float | None = None
         self._fails = False
@@ -129,7 +138,7 @@ class StateFile:
             reason = "another process holds it: its finishes are not this one's"
             self._report(STATE_LOCKED, StateProblem.LOCKED, reason)
             return Ledger(rules)
-        return await anyio.to_thread.run_sync(self._read, rules, limiter=self._threads)
+        return await anyio.to_thread.run_sync(self._read, rules)
 
     async def commit(self, ledger: Ledger) -> None:
         """
@@ -141,46 +150,50 @@ class StateFile:
         if not self._lock.is_held:
             return
         now = self._wall()
-        content = await anyio.to_thread.run_sync(self._encode, ledger, now, limiter=self._threads)
         try:
+            content = await anyio.to_thread.run_sync(self._encode, ledger, now)
             with anyio.fail_after(_WRITE_SECONDS):
-                await anyio.to_thread.run_sync(
-                    self._write, content, abandon_on_cancel=True, limiter=self._threads
-                )
+                await self._writer.write(content)
         except TimeoutError:
             self._failed(f"not written within {_WRITE_SECONDS:g} s")
         except OSError as error:
             self._failed(error.strerror or str(error))
+        except (RuntimeError, TypeError, ValueError) as error:
+            self._failed(str(error))
         self._last_write = now
         if self._fails:
             self._fails = False
             self._log.info(STATE_WRITTEN_AGAIN)
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._lock.release()
+        """Let go of the file, as soon as nothing is written any more."""
+        self._writer.close()
 
     def _failed(self, reason: str) -> None:
         self._errors[StateProblem.WRITE.value] += 1
         if not self._fails:
             self._fails = True
-            self._log.error(STATE_NOT_WRITTEN, error=reason)
+            self._log.error(STATE_NOT_WRITTEN, error=reason, hint=_HINTS[StateProblem.WRITE])
         raise StateNotWritten(reason)
 
     def _report(self, event: str, problem: StateProblem, reason: str) -> None:
         self._errors[problem.value] += 1
-        self._log.warning(event, reason=problem.value, error=reason)
+        self._log.warning(event, reason=problem.value, error=reason, hint=_HINTS[problem])
 
     def _read(self, rules: LedgerRules) -> Ledger:
+        for left_behind in self.path.parent.glob(f"{self.path.stem}.*.tmp"):
+            left_behind.unlink(missing_ok=True)
         try:
             content = self._decode(self.path.read_bytes())
             ledger = Ledger(rules, content.ledger)
         except FileNotFoundError:
-            return Ledger(rules)
+            pass
         except _Unusable as error:
             self._set_aside(error.problem, str(error))
         except OSError as error:
-            self._set_aside(StateProblem.UNREADABLE, error.strerror or str(error))
+            # What cannot be read now may be whole: it is left alone, and not written over.
+            self._report(STATE_UNUSABLE, StateProblem.UNREADABLE, error.strerror or str(error))
+            self._lock.release()
         except (msgspec.DecodeError, ValueError) as error:
             self._set_aside(StateProblem.UNREADABLE, str(error))
         else:
@@ -220,24 +233,81 @@ class StateFile:
             raise _Unusable(StateProblem.TOO_OLD, f"it is {age:.0f} s old")
         return found
 
-    def _write(self, content: bytes) -> None:
-        """Replace the file; a write that hangs is not overtaken by the next one."""
-        if not self._writing.acquire(blocking=False):
-            raise OSError("the write before has not ended")
+
+class _Writer:
+    """
+    Writes the file on threads that the end of the process does not wait for.
+
+    A write that hangs is not overtaken by the next one, and keeps the lock until it ends: another
+    process must not write meanwhile.
+    """
+
+    def __init__(self, path: Path, lock: _FileLock) -> None:
+        self._path = path
+        self._file_lock = lock
+        self._guard = threading.Lock()
+        self._is_writing = False
+        self._is_closed = False
+
+    async def write(self, content: bytes) -> None:
+        """Replace the file; raises `OSError`. Abandoned, it goes on by itself."""
+        with self._guard:
+            if self._is_writing:
+                raise OSError("the write before has not ended")
+            self._is_writing = True
+        ended, outcome = anyio.Event(), _Outcome()
+        token = anyio.lowlevel.current_token()
+
+        def work() -> None:
+            try:
+                _replace_durably(self._path, content)
+            except OSError as error:
+                outcome.error = error
+            self._end()
+            # Where nobody waits any more, the loop is gone.
+            with suppress(RuntimeError, anyio.RunFinishedError):
+                anyio.from_thread.run_sync(ended.set, token=token)
+
         try:
-            _replace_durably(self.path, content)
-        finally:
-            self._writing.release()
+            threading.Thread(target=work, name="state", daemon=True).start()
+        except RuntimeError:
+            self._end()
+            raise
+        await ended.wait()
+        if outcome.error is not None:
+            raise outcome.error
+
+    def close(self) -> None:
+        """Give the lock back, now or when the write under way has ended."""
+        with self._guard:
+            self._is_closed = True
+            if not self._is_writing:
+                self._file_lock.release()
+
+    def _end(self) -> None:
+        with self._guard:
+            self._is_writing = False
+            if self._is_closed:
+                self._file_lock.release()
+
+
+@dataclass(slots=True)
+class _Outcome:
+    error: OSError | None = None
 
 
 def _replace_durably(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".tmp")
-    with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(file, view) :]
-        os.fsync(file)
-    temporary.replace(path)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(file, view) :]
+            os.fsync(file)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     with _opened(path.parent, os.O_RDONLY | os.O_DIRECTORY) as folder:
         os.fsync(folder)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from statistics import median_low
 from typing import TypeVar
 
 import anyio
 
 from exporter.api.chain import ListingChain
 from exporter.api.client import HubClient
-from exporter.api.errors import ApiError
+from exporter.api.errors import ApiError, HubFailed, ProtocolError
 from exporter.api.listing import Listing, Page
 from exporter.api.query import InstanceQuery
 from exporter.api.wire import EntityRow, InstanceRow
+from exporter.collector.clock import ServerClock
+from exporter.ledger.absence import are_many, is_suspicious
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, WholeView
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
@@ -25,10 +25,29 @@ Row = TypeVar("Row", InstanceRow, EntityRow)
 InstanceListing = Listing[InstanceRow] | ListingChain[InstanceRow]
 
 _CONCURRENT_READS = 4
-_READ_FAILURES_BEFORE_GIVING_UP = 3
-_MANY_ABSENT = 100
+_HUB_FAILURES_BEFORE_GIVING_UP = 3
+_FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 20
+_MOST_UNREADABLE_KEPT = 10_000
 _FAILURES_READ_PER_SWEEP = 50
-_ANSWERS_THAT_TELL_THE_SKEW = 5
+
+
+@dataclass(slots=True)
+class _ReadFailures:
+    """Failures of reads by id: those of one instance, and those that all will have."""
+
+    of_hub: int = 0
+    in_a_row: int = 0
+
+    def add(self, error: ApiError) -> None:
+        self.in_a_row += 1
+        self.of_hub += not isinstance(error, HubFailed | ProtocolError)
+
+    @property
+    def are_of_the_hub(self) -> bool:
+        return (
+            self.of_hub >= _HUB_FAILURES_BEFORE_GIVING_UP
+            or self.in_a_row >= _FAILURES_IN_A_ROW_BEFORE_GIVING_UP
+        )
 
 
 @dataclass(slots=True)
@@ -37,34 +56,6 @@ class SweepCost:
 
     pages: int = 0
     rows: int = 0
-
-
-class ServerClock:
-    """
-    The server's clock, as far as its answers tell; *wall* is the exporter's own.
-
-    The skew is the middle one of the last few answers: one wrong `Date`, as a proxy may send, must
-    not move the horizon of the accounts.
-    """
-
-    def __init__(self, wall: Callable[[], float]) -> None:
-        self.wall = wall
-        self._skews: deque[float] = deque(maxlen=_ANSWERS_THAT_TELL_THE_SKEW)
-
-    @property
-    def skew(self) -> float | None:
-        """The server's clock less the exporter's, in seconds; None before the first answer."""
-        return median_low(self._skews) if self._skews else None
-
-    def now(self) -> float:
-        """Return the server's time, early by up to a second."""
-        return self.wall() + (self.skew or 0.0)
-
-    def note(self, page: Page[InstanceRow] | Page[EntityRow]) -> float:
-        """Learn from a page, and return the server's time when it came."""
-        if page.date is not None:
-            self._skews.append(page.date - self.wall())
-        return self.now()
 
 
 @dataclass(slots=True)
@@ -84,6 +75,8 @@ class HubSweeps:
     _census: InstanceListing | None = None
     _census_is_second: bool = False
     _entities_before: int = 0
+    _contact_began: float | None = None
+    _unreadable: dict[str, int] = field(default_factory=dict)
 
     def take_cost(self) -> SweepCost:
         """Return what was read since the last call."""
@@ -101,8 +94,9 @@ class HubSweeps:
         at, doubtful = await self._list_active()
         if self.ledger.too_many_absent(doubtful=doubtful):
             at, _ = await self._list_active()
-        if len(self.ledger.absent()) <= _MANY_ABSENT:
-            await self._read_departed()
+        absent = self.ledger.absent()
+        if absent and not are_many(absent):
+            await self._read_all(absent)
         return self.ledger.complete_active(at)
 
     async def _list_active(self) -> tuple[float, bool]:
@@ -114,6 +108,8 @@ class HubSweeps:
             async for page in pages:
                 at = self.clock.note(page)
                 if not begun:
+                    if not self.ledger.has_contact:
+                        self._contact_began = self.clock.began(page)
                     self.ledger.begin_active(at - page.seconds)
                     begun = True
                 self.ledger.see_active(page.rows, at)
@@ -126,46 +122,52 @@ class HubSweeps:
         *affordable* is how many seconds the listing may take; if it takes more, it will look back
         less far.
         """
-        begin, source = self.ledger.look_back_from()
-        absent = self.ledger.absent()
-        if len(absent) > _MANY_ABSENT:
-            begin = min([begin, *(created for created in absent.values() if created is not None)])
-        self.ledger.begin_finished()
-        listing = self._list(InstanceQuery(statuses=TERMINAL, created_from=begin))
+        if self._contact_began is not None and self.ledger.mark is None:
+            # By now more answers may have told the server's time.
+            self.ledger.settle_contact(self.clock.at(self._contact_began))
         at = self.clock.now()
+        search = self.ledger.begin_finished(at)
+        listing = self._list(InstanceQuery(statuses=TERMINAL, created_from=search.begin))
         seconds = 0.0
         async with aclosing(self._pages(listing)) as pages:
             async for page in pages:
                 at = self.clock.note(page)
                 seconds += page.seconds
-                self.ledger.see_all(page.rows, source, at)
-        if source is Source.RECENT:
+                self.ledger.see_all(page.rows, search.source, at)
+        if search.is_usual:
             self.ledger.ruler.took(seconds, affordable)
-        await self._read_departed()
-        return self.ledger.complete_finished(at)
-
-    async def _read_departed(self) -> None:
-        """Read the ids that left the active set; those that cannot be read stay unconfirmed."""
         await self._read_all(self.ledger.absent())
         self.ledger.end_reads()
+        return self.ledger.complete_finished(at)
 
     async def _read_all(self, instance_ids: Iterable[str]) -> None:
-        """Read each of some ids; after a few failures the rest is left for another time."""
-        slots = anyio.CapacityLimiter(_CONCURRENT_READS)
-        failures: list[ApiError] = []
+        """
+        Read each of some ids, a few at once.
 
-        async def read(instance_id: str) -> None:
-            async with slots:
-                if len(failures) >= _READ_FAILURES_BEFORE_GIVING_UP:
-                    return
+        Those that failed before come last, and what is wrong with one instance stops nothing; what
+        is wrong with the hub does.
+        """
+        todo = iter(sorted(instance_ids, key=lambda each: self._unreadable.get(each, 0)))
+        failures = _ReadFailures()
+
+        async def work() -> None:
+            for instance_id in todo:
                 try:
                     await self._read_one(instance_id)
                 except ApiError as error:
-                    failures.append(error)
+                    self._unreadable[instance_id] = self._unreadable.get(instance_id, 0) + 1
+                    failures.add(error)
+                else:
+                    self._unreadable.pop(instance_id, None)
+                    failures.in_a_row = 0
+                if failures.are_of_the_hub:
+                    return
 
         async with anyio.create_task_group() as tasks:
-            for instance_id in instance_ids:
-                tasks.start_soon(read, instance_id)
+            for _ in range(_CONCURRENT_READS):
+                tasks.start_soon(work)
+        if len(self._unreadable) > _MOST_UNREADABLE_KEPT:
+            self._unreadable.clear()
 
     async def _read_one(self, instance_id: str) -> None:
         row: InstanceRow | None = await self.client.read_instance(instance_id)
@@ -179,11 +181,12 @@ class HubSweeps:
     async def _second_opinion(self, instance_id: str) -> InstanceRow | None:
         """List what begins with the id: a 404 alone is also what a restarting host answers."""
         listing = self.client.list_instances(InstanceQuery(id_prefix=instance_id))
-        found: InstanceRow | None = None
         async with aclosing(self._pages(listing)) as pages:
             async for page in pages:
-                found = next((row for row in page.rows if row.instance_id == instance_id), found)
-        return found
+                for row in page.rows:
+                    if row.instance_id == instance_id:
+                        return row
+        return None
 
     async def failed(self) -> None:
         """
@@ -191,15 +194,17 @@ class HubSweeps:
 
         It is listed twice, if suspiciously many are missing.
         """
-        doubtful = await self._list_failed()
-        if self.ledger.too_many_resolved(doubtful=doubtful):
-            await self._list_failed()
-        self.ledger.complete_failed(self.clock.now())
-        await self._read_all(self.ledger.failures_to_read(_FAILURES_READ_PER_SWEEP))
+        unresolved = self.ledger.unresolved
+        begin = self.clock.now() - self.ledger.rules.failed_lookback
+        unresolved.begin_listing(begin)
+        doubtful = await self._list_failed(begin)
+        if is_suspicious(len(unresolved.missed()), len(unresolved), doubtful=doubtful):
+            await self._list_failed(begin)
+        unresolved.complete_listing(self.clock.now())
+        await self._read_all(unresolved.to_read(_FAILURES_READ_PER_SWEEP))
 
-    async def _list_failed(self) -> bool:
+    async def _list_failed(self, begin: float) -> bool:
         """List once; returns whether the end of the list is doubtful."""
-        begin = self.ledger.begin_failed(self.clock.now())
         query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
         listing = self._list(query)
         async with aclosing(self._pages(listing)) as pages:
@@ -217,13 +222,13 @@ class HubSweeps:
 
     async def whole(self) -> WholeView:
         """List all active instances, to count those outside the prefixes; entities come along."""
-        self.ledger.begin_whole()
+        fold = self.ledger.begin_whole()
         listing = self.client.list_instances(InstanceQuery(statuses=ACTIVE))
         async with aclosing(self._pages(listing)) as pages:
             async for page in pages:
                 self.clock.note(page)
-                self.ledger.see_whole(page.rows)
-        return self.ledger.complete_whole()
+                fold.see(page.rows)
+        return fold.complete()
 
     async def _list_entities(self) -> tuple[EntityView, bool]:
         """List all entities, or those of the configured names, once."""
@@ -270,6 +275,7 @@ class HubSweeps:
     def abandon_census(self) -> None:
         """Give up the running census."""
         self._census = None
+        self._census_is_second = False
         self.ledger.abandon_census()
 
     def _list(self, query: InstanceQuery) -> InstanceListing:

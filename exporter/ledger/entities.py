@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 from exporter.api.times import parse_time
-from exporter.api.wire import NOTHING, EntityRow, InstanceRow
+from exporter.api.wire import NOTHING, EntityRow, InstanceRow, entity_class
 from exporter.ledger.distributions import Histogram
 from exporter.ledger.places import Places
-from exporter.ledger.snapshot import EntityLocks, EntityView
+from exporter.ledger.snapshot import EntityLocks, EntityView, WholeView
 
 
 class _CustomStatus(msgspec.Struct, rename="camel"):
@@ -131,6 +131,36 @@ class EntityAccounts:
             raise RuntimeError("no listing of entities was begun")
         view, self._fold = self._fold.complete(), None
         return view
+
+
+class WholeFold:
+    """
+    A listing of all active instances, where the active sweep lists those of *prefixes*.
+
+    It shows the entities, and what no prefix covers; the rest the active sweep has seen.
+    """
+
+    def __init__(
+        self, entities: EntityAccounts, prefixes: tuple[str, ...], active_ids: Container[str]
+    ) -> None:
+        self._entities = entities
+        self._prefixes = prefixes
+        self._active_ids = active_ids
+        self._outside = 0
+        entities.begin_rows()
+
+    def see(self, rows: Sequence[InstanceRow]) -> None:
+        """Apply a page."""
+        for row in rows:
+            entity = entity_class(row)
+            if entity is not None:
+                self._entities.see_row(entity, row)
+            elif not row.instance_id.startswith(self._prefixes):
+                self._outside += 1
+
+    def complete(self) -> WholeView:
+        """End that listing, which was read to its end."""
+        return WholeView(self._outside, self._entities.complete_rows(self._active_ids))
 
 
 class EntityFold:

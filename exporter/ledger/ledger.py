@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from exporter.api.times import TIMES, parse_time
 from exporter.api.wire import InstanceRow, entity_class
+from exporter.ledger.absence import are_many, fell_suspiciously, is_suspicious
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.active import Life, SpreadPairs, measure
 from exporter.ledger.book import Book, digest_of
 from exporter.ledger.census import CensusFold, Retained
-from exporter.ledger.entities import EntityAccounts
+from exporter.ledger.entities import EntityAccounts, WholeFold
 from exporter.ledger.places import Places
 from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
@@ -21,8 +23,6 @@ from exporter.ledger.snapshot import (
     FinishedView,
     KnownView,
     RetainedView,
-    UnresolvedView,
-    WholeView,
 )
 from exporter.ledger.state import LedgerState, restore_lives, save_lives
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus, known_status
@@ -30,10 +30,6 @@ from exporter.ledger.unresolved import Unresolved
 from exporter.ledger.windows import WINDOWS, RecentFinishes, failure_ratios
 
 DAY = 86_400
-
-# More than these at once, and a listing is not believed before a second one agrees (design 4.2).
-_MANY_ABSENT = 100
-_SHARE_THAT_MAY_LEAVE = 0.05
 
 _ACTIVE: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
 _TERMINAL = frozenset(TERMINAL)
@@ -48,6 +44,20 @@ class Source(Enum):
     RECENT = "listed as finished and created lately"
     FAILED = "listed as failed"
     CENSUS = "listed by the census"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """
+    A search for finished instances: list what was created from `begin` on, as `source`.
+
+    `is_usual` tells that it looks back as the ruler says, and no further: then its cost tells what
+    that costs.
+    """
+
+    begin: float
+    source: Source
+    is_usual: bool
 
 
 class Ledger:
@@ -66,6 +76,7 @@ class Ledger:
         self.mark = saved.mark
         self.ruler = Ruler(rules.overlap, rules.lookback, saved.cycle)
         self._contact = saved.contact
+        self._contact_sweep = saved.contact_sweep
         self._horizon = saved.horizon
         self._floor = saved.floor
         self._open: dict[str, Life] = restore_lives(saved.open)
@@ -82,10 +93,9 @@ class Ledger:
         )
         self._spreads = SpreadPairs()
         self._unconfirmed = 0
-        self._outside = 0
         self._retained = Retained.restored(saved.retained)
         self._census: CensusFold | None = None
-        self._unresolved = Unresolved(rules.failed_lookback, saved.unresolved)
+        self.unresolved = Unresolved(rules.failed_lookback, saved.unresolved)
         self._recent = [
             RecentFinishes(window, saved.recent.get(window.name, ())) for window in WINDOWS
         ]
@@ -98,6 +108,7 @@ class Ledger:
         """Return everything that must not be forgotten."""
         return LedgerState(
             contact=self._contact,
+            contact_sweep=self._contact_sweep,
             mark=self.mark,
             horizon=self._horizon,
             floor=self._floor,
@@ -109,7 +120,7 @@ class Ledger:
             orchestrators=self._orchestrators.saved(),
             entities=self.entities.places.saved(),
             recent={recent.window.name: recent.saved() for recent in self._recent},
-            unresolved=self._unresolved.saved(),
+            unresolved=self.unresolved.saved(),
             accounts=self._accounts.saved(),
             retained=self._retained.saved(),
         )
@@ -122,7 +133,7 @@ class Ledger:
             return
         status = known_status(row.runtime_status)
         if status in _ACTIVE:
-            self._see_active(row, status)
+            self._see_active(row, status, at)
         elif status in _TERMINAL:
             self._see_terminal(row, status, source, at)
         else:
@@ -130,7 +141,7 @@ class Ledger:
             if life is not None:
                 life.sweep = self._sweep
 
-    def _see_active(self, row: InstanceRow, status: RuntimeStatus) -> None:
+    def _see_active(self, row: InstanceRow, status: RuntimeStatus, at: float) -> None:
         created = parse_time(row.created_time)
         updated = parse_time(row.last_updated_time)
         life = self._open.get(row.instance_id)
@@ -139,12 +150,12 @@ class Ledger:
             return
         name = row.name or ""
         label = self._know(name)
-        if self._unresolved.active_again(row.instance_id, created):
+        if self.unresolved.active_again(row.instance_id, created):
             self._accounts.reopen(label)
         elif life is not None and life.name == name:
             self._accounts.continue_as_new(label)
         else:
-            self._count_start(label, created)
+            self._count_start(label, created, at)
         self._accounts.note_times(label, created, updated)
         self._open[row.instance_id] = Life(name, status, created, updated, self._sweep)
 
@@ -164,7 +175,7 @@ class Ledger:
             self._book.add(second, digest)
         if source is Source.CENSUS:
             self._retained.covered(digest)
-        is_news = not known and second >= self._horizon and source is not Source.BASELINE
+        is_news = not known and self._is_after_history(second, source)
         if known and life is None:
             return
         pair = (self._know(row.name or ""), status)
@@ -178,11 +189,22 @@ class Ledger:
         if life is None:
             self._first_seen_finished(pair[0], created, second, source, at)
 
+    def _is_after_history(self, second: int, source: Source) -> bool:
+        """
+        Tell whether a finish of *second* is none of what was there before.
+
+        What the cycle of first contact lists as finished is history. Where it could not list it, a
+        later one does, and what finished since is none.
+        """
+        if source is Source.BASELINE:
+            return self._sweep > self._contact_sweep and second > self._horizon
+        return second >= self._horizon
+
     def _first_seen_finished(
         self, label: str, created: float | None, second: int, source: Source, at: float
     ) -> None:
         """Account for a life of which only the end was seen."""
-        self._count_start(label, created)
+        self._count_start(label, created, at)
         self._row_delay = max(self._row_delay, at - second)
         late = self.mark is not None and (created or 0.0) < self.mark - self.rules.overlap
         if source is Source.CENSUS or late:
@@ -195,9 +217,9 @@ class Ledger:
         created = parse_time(row.created_time)
         failed = parse_time(row.last_updated_time) or created
         if status is not RuntimeStatus.FAILED or failed is None:
-            self._unresolved.resolved(row.instance_id)
+            self.unresolved.resolved(row.instance_id)
             return
-        self._unresolved.failed(
+        self.unresolved.failed(
             row.instance_id,
             self._know(row.name or ""),
             created,
@@ -206,9 +228,18 @@ class Ledger:
             listed=source is Source.FAILED,
         )
 
-    def _count_start(self, label: str, created: float | None) -> None:
-        """Count a life as started, unless it began before first contact."""
-        if created is not None and self._contact is not None and created >= self._contact:
+    def _count_start(self, label: str, created: float | None, at: float) -> None:
+        """
+        Count a life as started, unless it began before first contact.
+
+        One that began before failures are forgotten was counted then: it has failed, was forgotten,
+        and is rewound.
+        """
+        if created is None or self._contact is None or created < self._contact:
+            return
+        if created < at - self.rules.failed_lookback:
+            self._accounts.reopen(label)
+        else:
             self._accounts.start(label)
 
     def _know(self, name: str) -> str:
@@ -234,14 +265,30 @@ class Ledger:
 
         At first contact this is also where history ends.
         """
+        self._sweep += 1
         if self._contact is None:
+            self._contact_sweep = self._sweep
+            self.settle_contact(server_time)
+            self._introduce_all()
+        self._sweep_began = server_time
+        self.entities.begin_rows()
+
+    @property
+    def has_contact(self) -> bool:
+        """Tell whether a page of the hub was ever seen."""
+        return self._contact is not None
+
+    def settle_contact(self, server_time: float) -> None:
+        """
+        Say when first contact was, as is known better now: history ends there.
+
+        Until finished instances were listed for the first time nothing of it was counted; after
+        that it stands.
+        """
+        if self.mark is None:
             self._contact = float(int(server_time))
             self._horizon = int(server_time)
             self._floor = self._horizon - DAY
-            self._introduce_all()
-        self._sweep += 1
-        self._sweep_began = server_time
-        self.entities.begin_rows()
 
     def see_active(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the listing."""
@@ -273,13 +320,13 @@ class Ledger:
         """
         Tell whether so many are absent that the listing is not believed without a second one.
 
-        A bad continuation token ends a listing silently (recorded). Where its end is *doubtful*,
-        a small hub is not spared the second look.
+        *doubtful* tells that its end is.
         """
-        return _is_suspicious(len(self.absent()), len(self._open), doubtful=doubtful)
+        return is_suspicious(len(self.absent()), len(self._open), doubtful=doubtful)
 
     def complete_active(self, at: float) -> ActiveView:
         """End a listing that was read to its end; *at* is the server's clock then."""
+        self.end_reads()
         return measure(
             (life for life in self._open.values() if life.sweep == self._sweep),
             at=at,
@@ -293,7 +340,7 @@ class Ledger:
 
     def gone(self, instance_id: str) -> None:
         """Strike an instance that is certainly no longer stored; it vanished if it was active."""
-        self._unresolved.resolved(instance_id)
+        self.unresolved.resolved(instance_id)
         life = self._open.pop(instance_id, None)
         if life is not None:
             self._accounts.vanish(self._know(life.name))
@@ -302,15 +349,24 @@ class Ledger:
         """Note which absent ids could not be read: they stay for the next cycle."""
         self._unconfirmed = len(self.absent())
 
-    def look_back_from(self) -> tuple[float, Source]:
-        """Return the createdTime from which finished instances are to be listed, and what as."""
-        if self.mark is None:
-            return self._floor, Source.BASELINE
-        return self.mark - self.ruler.next(), Source.RECENT
+    def begin_finished(self, at: float) -> Search:
+        """
+        Start a `finished` sweep at *at*; returns what to list.
 
-    def begin_finished(self) -> None:
-        """Start a `finished` sweep."""
+        Where very many left the active set at once, the search is widened to find them in pages
+        rather than one by one.
+        """
         self._row_delay = 0.0
+        if self.mark is None:
+            return Search(self._floor, Source.BASELINE, is_usual=False)
+        look_back = self.ruler.next()
+        absent = self.absent()
+        departed = [created for created in absent.values() if created is not None]
+        is_widened = are_many(absent)
+        begin = min([self.mark - look_back, *(departed if is_widened else ())])
+        # After an outage most of what is listed is what happened meanwhile.
+        is_usual = not is_widened and at - self.mark <= look_back
+        return Search(begin, Source.RECENT, is_usual)
 
     def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
         """Apply rows of finished instances."""
@@ -320,6 +376,7 @@ class Ledger:
     def complete_finished(self, at: float) -> FinishedView:
         """End a `finished` sweep whose listing was read to its end."""
         self.mark = self._sweep_began
+        self.unresolved.expire(at)
         self._book.freeze(at)
         complete_from = self._book.forget_before(at - DAY, most=self.rules.most_finishes)
         self._floor = max(self._floor, complete_from)
@@ -342,31 +399,6 @@ class Ledger:
                 totals[label, status, recent.window.name] = recent.totals[label, status]
         return totals
 
-    # -- sweep `failed` ------------------------------------------------------------------------
-
-    def begin_failed(self, at: float) -> float:
-        """Start to list what is Failed; returns the createdTime from which on to list."""
-        begin = at - self.rules.failed_lookback
-        self._unresolved.begin_listing(begin)
-        return begin
-
-    def too_many_resolved(self, *, doubtful: bool) -> bool:
-        """Tell whether so many failures are missing that the listing deserves a second one."""
-        missed, known = len(self._unresolved.missed()), len(self._unresolved)
-        return _is_suspicious(missed, known, doubtful=doubtful)
-
-    def complete_failed(self, at: float) -> None:
-        """End a listing that was read to its end."""
-        self._unresolved.complete_listing(at)
-
-    def failures_to_read(self, most: int) -> list[str]:
-        """Return ids of failures of which the listing cannot tell whether they still are."""
-        return self._unresolved.to_read(most)
-
-    def unresolved(self, at: float) -> UnresolvedView | None:
-        """Return what is Failed as of *at*, None before the first complete listing."""
-        return self._unresolved.view(at)
-
     # -- sweep `census` ------------------------------------------------------------------------
 
     def begin_census(self) -> None:
@@ -379,7 +411,7 @@ class Ledger:
         """Apply a page of the census."""
         if self._census is None:
             raise RuntimeError("no census was begun")
-        self.see_all(self._census.add(rows, self._open, self._unresolved), Source.CENSUS, at)
+        self.see_all(self._census.add(rows, self._open, self.unresolved), Source.CENSUS, at)
 
     def abandon_census(self) -> None:
         """Give up a census that will not end."""
@@ -391,7 +423,7 @@ class Ledger:
         if self._census is None:
             raise RuntimeError("no census was begun")
         found = sum(tally.count for _, _, tally in self._census.tallies())
-        return found < (1 - _SHARE_THAT_MAY_LEAVE) * self._retained.base.total()
+        return fell_suspiciously(found, self._retained.base.total())
 
     def complete_census(self, at: float) -> None:
         """Publish the counts of a census that was read to its end at *at* from now on."""
@@ -413,25 +445,9 @@ class Ledger:
         """Return the finished instances still stored, None before the first census."""
         return self._retained.view()
 
-    # -- the listing beside the prefixes ---------------------------------------------------------
-
-    def begin_whole(self) -> None:
+    def begin_whole(self) -> WholeFold:
         """Start to list all active instances, where the active sweep lists those of prefixes."""
-        self.entities.begin_rows()
-        self._outside = 0
-
-    def see_whole(self, rows: Sequence[InstanceRow]) -> None:
-        """Apply a page: entities, and what no prefix covers; the rest the active sweep has seen."""
-        for row in rows:
-            entity = entity_class(row)
-            if entity is not None:
-                self.entities.see_row(entity, row)
-            elif not row.instance_id.startswith(self.rules.id_prefixes):
-                self._outside += 1
-
-    def complete_whole(self) -> WholeView:
-        """End that listing, which was read to its end."""
-        return WholeView(self._outside, self.entities.complete_rows(self._open))
+        return WholeFold(self.entities, self.rules.id_prefixes, self._open)
 
     # -- what is published ---------------------------------------------------------------------
 
@@ -471,9 +487,3 @@ class Ledger:
     def release(self) -> float:
         """When, by that clock, the next increment that is held back may be shown."""
         return self._accounts.release
-
-
-def _is_suspicious(absent: int, known: int, *, doubtful: bool) -> bool:
-    """Tell whether more are absent from a listing than usually leave at once."""
-    some = 0 if doubtful else _MANY_ABSENT
-    return absent > max(some, _SHARE_THAT_MAY_LEAVE * known)

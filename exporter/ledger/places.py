@@ -23,7 +23,8 @@ class Places:
     Gives names their label value: their own while there is room, then `_other`.
 
     Configured names come first, then whoever was seen first. Nothing ever moves between its own
-    label and `_other`: that would make counters fall. An empty name is `_unnamed`.
+    label and `_other`: that would make counters fall. An empty name is `_unnamed`, and one that is
+    called `_other` is among the others.
     """
 
     def __init__(
@@ -40,7 +41,8 @@ class Places:
         name = name or UNNAMED
         if name in self._own:
             return name
-        if len(self._own) < self._limit:
+        # Whoever was folded once stays so, also where there is room now.
+        if name not in self._folded and name != OTHER and len(self._own) < self._limit:
             self._own[name] = None
             return name
         if len(self._folded) < _MOST_FOLDED_NAMES_KEPT:

@@ -39,6 +39,8 @@ class Ruler:
         """Learn how long the listing of this cycle took, and how long one may take."""
         if self._level == 0:
             self._base_seconds = seconds
-        elif seconds > max(affordable, _DEARER_THAN_BASE * self._base_seconds):
+        elif self._base_seconds and seconds > max(
+            affordable, _DEARER_THAN_BASE * self._base_seconds
+        ):
             self._highest = self._level - 1
             self._barred_until = self.cycle + _CYCLES_BARRED

@@ -37,6 +37,7 @@ class LedgerState(msgspec.Struct, frozen=True):
     """
 
     contact: float | None = None
+    contact_sweep: int = 0
     mark: float | None = None
     horizon: int = 0
     floor: int = 0

@@ -24,10 +24,10 @@ def failed(name: str, *, created: float, updated: float, output: bytes = DECLINE
 
 def listed(ledger: Ledger, at: float, *rows: InstanceRow) -> UnresolvedView:
     """Make a complete listing of what is Failed, and return what is unresolved then."""
-    ledger.begin_failed(NOW + at)
+    ledger.unresolved.begin_listing(NOW + at - ledger.rules.failed_lookback)
     ledger.see_all(rows, Source.FAILED, NOW + at)
-    ledger.complete_failed(NOW + at)
-    view = ledger.unresolved(NOW + at)
+    ledger.unresolved.complete_listing(NOW + at)
+    view = ledger.unresolved.view()
     assert view is not None
     return view
 
@@ -108,7 +108,7 @@ class TestUnresolved:
         ledger = in_contact()
         sweep(ledger, 30.0)
         recent(ledger, 30.0, failed("a", created=5.0, updated=9.0))
-        assert ledger.unresolved(NOW + 31.0) is None
+        assert ledger.unresolved.view() is None
 
     def test_it_counts_what_is_failed_now_and_says_since_when(self) -> None:
         view = listed(
@@ -125,30 +125,52 @@ class TestUnresolved:
         listed(ledger, 1.0, failed("a", created=-50.0, updated=-9.0))
         sweep(ledger, 30.0, row("a", "Pending", created=-50.0, updated=20.0))
         recent(ledger, 30.0, failed("b", created=5.0, updated=9.0))
-        view = ledger.unresolved(NOW + 30.0)
+        view = ledger.unresolved.view()
         assert view == UnresolvedView({"Order": 1}, {"Order": NOW + 9.0})
 
-    def test_what_the_listing_misses_is_in_doubt_until_it_is_read(self) -> None:
+    def test_what_a_listing_misses_is_read_and_stays_until_a_second_one_misses_it_too(
+        self,
+    ) -> None:
         ledger = in_contact()
-        purged, moved = (failed(name, created=-50.0, updated=-9.0) for name in ("purged", "moved"))
-        listed(ledger, 1.0, purged, moved)
-        assert listed(ledger, 300.0).failures == {}
-        assert sorted(ledger.failures_to_read(9)) == ["moved", "purged"]
+        rows = [failed(name, created=-50.0, updated=-9.0) for name in ("purged", "moved", "unread")]
+        listed(ledger, 1.0, *rows)
+        assert listed(ledger, 300.0).failures == {"Order": 3}
+        assert sorted(ledger.unresolved.to_read(9)) == ["moved", "purged", "unread"]
         ledger.gone("purged")
-        read(ledger, 301.0, moved)
-        view = ledger.unresolved(NOW + 302.0)
-        assert view is not None
-        assert view.failures == {"Order": 1}
+        read(ledger, 301.0, rows[1])
+        assert ledger.unresolved.view() == UnresolvedView({"Order": 2}, {"Order": NOW - 9.0})
+        assert listed(ledger, 600.0, rows[1]).failures == {"Order": 1}
+        assert listed(ledger, 900.0, rows[1], rows[2]).failures == {"Order": 2}
         assert counted(ledger, "vanished") == {}
+
+    def test_the_oldest_is_that_of_those_which_are_shown(self) -> None:
+        ledger = in_contact()
+        old, young = (
+            failed(name, created=-50.0, updated=at) for name, at in (("o", -9.0), ("y", -3.0))
+        )
+        assert listed(ledger, 1.0, old, young).oldest == {"Order": NOW - 9.0}
+        listed(ledger, 300.0, young)
+        assert listed(ledger, 600.0, young).oldest == {"Order": NOW - 3.0}
+        ledger.gone("y")
+        assert ledger.unresolved.view() == UnresolvedView({}, {})
+
+    def test_ids_that_cannot_be_read_give_way_to_others(self) -> None:
+        ledger = in_contact()
+        rows = [failed(name, created=-50.0, updated=-9.0) for name in "abcd"]
+        listed(ledger, 1.0, *rows)
+        listed(ledger, 300.0)
+        assert ledger.unresolved.to_read(2) == ["a", "b"]
+        listed(ledger, 600.0)
+        assert ledger.unresolved.to_read(2) == ["c", "d"]
 
     def test_one_created_before_the_lookback_is_found_when_it_finishes_and_read_later(self) -> None:
         ledger = in_contact(None, row("old", created=-30 * DAY))
         sweep(ledger, 30.0)
         read(ledger, 31.0, failed("old", created=-30 * DAY, updated=20.0))
         assert listed(ledger, 60.0).failures == {"Order": 1}
-        assert ledger.failures_to_read(9) == ["old"]
+        assert ledger.unresolved.to_read(9) == ["old"]
         read(ledger, 61.0, failed("old", created=-30 * DAY, updated=20.0))
-        assert ledger.failures_to_read(9) == []
+        assert ledger.unresolved.to_read(9) == []
 
     def test_the_reads_go_round_the_longest_unseen_first(self) -> None:
         ledger = in_contact(None, *(row(name, created=-30 * DAY) for name in "abcd"))
@@ -158,7 +180,7 @@ class TestUnresolved:
         order = []
         for at in (60.0, 90.0, 120.0):
             listed(ledger, at)
-            chosen = ledger.failures_to_read(2)
+            chosen = ledger.unresolved.to_read(2)
             order += chosen
             for name in chosen:
                 read(ledger, at, failed(name, created=-30 * DAY, updated=20.0))
@@ -168,35 +190,35 @@ class TestUnresolved:
         ledger = in_contact()
         listed(ledger, 1.0)
         census(ledger, 2.0, failed("old", created=-30 * DAY, updated=-2 * DAY))
-        view = ledger.unresolved(NOW + 3.0)
+        view = ledger.unresolved.view()
         assert view is not None
         assert view.failures == {"Order": 1}
         assert finishes(ledger) == {}
 
-    def test_one_past_the_lookback_is_forgotten(self) -> None:
+    def test_one_past_the_lookback_is_forgotten_though_no_listing_comes(self) -> None:
         ledger = in_contact()
         old = failed("a", created=-6.9 * DAY, updated=-6.9 * DAY)
         assert listed(ledger, 1.0, old).failures == {"Order": 1}
-        view = ledger.unresolved(NOW + 0.2 * DAY)
-        assert view == UnresolvedView({}, {})
-        assert listed(ledger, 0.2 * DAY).failures == {}
-        assert ledger.failures_to_read(9) == []
+        sweep(ledger, 0.2 * DAY)
+        recent(ledger, 0.2 * DAY)
+        assert ledger.unresolved.view() == UnresolvedView({}, {})
+        assert len(ledger.unresolved) == 0
+
+    def test_a_life_that_was_counted_long_ago_is_reopened_not_started(self) -> None:
+        ledger = in_contact()
+        sweep(ledger, 30.0)
+        recent(ledger, 30.0, failed("a", created=5.0, updated=9.0))
+        sweep(ledger, 8 * DAY)
+        recent(ledger, 8 * DAY)
+        sweep(ledger, 8 * DAY + 30.0, row("a", "Pending", created=5.0, updated=8 * DAY + 20.0))
+        assert counted(ledger, "created") == {("Order",): 1}
+        assert counted(ledger, "reopened") == {("Order",): 1}
 
     def test_one_that_completed_meanwhile_is_resolved(self) -> None:
         ledger = in_contact()
         listed(ledger, 1.0, failed("a", created=-50.0, updated=-9.0))
         census(ledger, 2.0, row("a", "Completed", created=-50.0, updated=-1.0))
-        assert ledger.unresolved(NOW + 3.0) == UnresolvedView({}, {})
-
-    def test_many_missing_at_once_are_not_believed_at_once(self) -> None:
-        ledger = in_contact()
-        rows = [failed(f"i{number:03}", created=-50.0, updated=-9.0) for number in range(150)]
-        listed(ledger, 1.0, *rows)
-        ledger.begin_failed(NOW + 300.0)
-        assert ledger.too_many_resolved(doubtful=False)
-        ledger.see_all(rows[60:], Source.FAILED, NOW + 300.0)
-        assert not ledger.too_many_resolved(doubtful=False)
-        assert ledger.too_many_resolved(doubtful=True)
+        assert ledger.unresolved.view() == UnresolvedView({}, {})
 
     def test_a_failure_whose_times_are_unknown_is_not_followed(self) -> None:
         ledger = in_contact()
@@ -206,7 +228,7 @@ class TestUnresolved:
         before = in_contact()
         listed(before, 1.0, failed("a", created=-50.0, updated=-9.0))
         after = Ledger(before.rules, before.saved())
-        assert after.unresolved(NOW + 2.0) is None
+        assert after.unresolved.view() is None
         sweep(after, 30.0, row("a", "Pending", created=-50.0, updated=20.0))
         assert counted(after, "reopened") == {("Order",): 1}
 
@@ -218,4 +240,4 @@ class TestUnresolved:
         rows = [failed(name, created=-50.0, updated=-9.0) for name in "abcde"]
         assert listed(ledger, 1.0, *rows).failures == {"Order": 5}
         assert listed(ledger, 2.0, *rows[:4]).failures == {"Order": 4}
-        assert listed(ledger, 3.0, *rows[:1]).failures == {"Order": 1}
+        assert listed(ledger, 3.0, *rows[:2]).failures == {"Order": 2}

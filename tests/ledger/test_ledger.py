@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.ledger import Source
+from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.status import RuntimeStatus
@@ -69,6 +69,31 @@ class TestFinishes:
         recent(fresh, 1.0, row("a", "Completed", created=-50.0, updated=1.0))
         assert finishes(fresh) == {("Order", "Completed"): 1}
 
+    def test_what_finished_since_counts_though_no_listing_of_finishes_came_to_its_end(
+        self,
+    ) -> None:
+        fresh = Ledger(LedgerRules())
+        sweep(fresh, 0.0)
+        during = row("during", "Completed", created=-5.0, updated=1.0)
+        search = fresh.begin_finished(NOW + 1.0)
+        fresh.see_all([during], search.source, NOW + 1.0)
+        assert finishes(fresh) == {}
+        sweep(fresh, 600.0)
+        old = row("old", "Completed", created=-50.0, updated=0.0)
+        recent(fresh, 600.0, during, old, row("since", "Failed", created=100.0, updated=200.0))
+        assert finishes(fresh) == {("Order", "Failed"): 1}
+
+    def test_first_contact_is_settled_while_nothing_depends_on_it(self) -> None:
+        fresh = Ledger(LedgerRules())
+        sweep(fresh, 172_800.0)
+        fresh.settle_contact(NOW)
+        recent(fresh, 1.0)
+        fresh.settle_contact(NOW + 9.0)
+        assert fresh.known().baseline == NOW
+        sweep(fresh, 30.0)
+        recent(fresh, 30.0, row("a", "Completed", created=5.0, updated=9.0))
+        assert finishes(fresh) == {("Order", "Completed"): 1}
+
     def test_a_late_row_is_found_by_the_census_and_said_to_be_late(self) -> None:
         ledger = in_contact()
         sweep(ledger, 3600.0)
@@ -121,8 +146,7 @@ class TestFinishes:
         ledger = in_contact()
         for at in (300.0, 600.0, 900.0):
             sweep(ledger, at)
-            begin, _ = ledger.look_back_from()
-            assert begin <= NOW
+            assert ledger.begin_finished(NOW + at).begin <= NOW
         recent(ledger, 901.0, row("y", "Completed", created=200.0, updated=210.0))
         assert finishes(ledger) == {("Order", "Completed"): 1}
 
@@ -306,6 +330,23 @@ def entity(entity_id: str, custom_status: bytes) -> InstanceRow:
     return row(entity_id, name=entity_id, custom_status=custom_status)
 
 
+class TestSearch:
+    def test_it_is_widened_where_very_many_left_at_once(self) -> None:
+        ledger = in_contact(None, *(row(f"i{n:03}", created=-9000.0 + n) for n in range(150)))
+        sweep(ledger, 30.0)
+        search = ledger.begin_finished(NOW + 30.0)
+        assert search.begin == NOW - 9000.0
+        assert not search.is_usual
+
+    def test_one_after_an_outage_tells_nothing_of_what_looking_back_costs(self) -> None:
+        ledger = in_contact()
+        sweep(ledger, 30.0)
+        assert ledger.begin_finished(NOW + 30.0).is_usual
+        ledger.complete_finished(NOW + 31.0)
+        sweep(ledger, 9000.0)
+        assert not ledger.begin_finished(NOW + 9000.0).is_usual
+
+
 class TestRetained:
     def test_nothing_is_shown_before_the_first_census(self) -> None:
         assert in_contact().retained() is None
@@ -363,7 +404,7 @@ class TestRecent:
         ledger = in_contact()
         fresh = type(ledger)(ledger.rules)
         sweep(fresh, 0.0)
-        _, source = fresh.look_back_from()
+        source = fresh.begin_finished(NOW).source
         assert source is Source.BASELINE
         fresh.see_all(
             [
@@ -392,7 +433,7 @@ class TestRecent:
         census(ledger, 1.0, old)
         census(ledger, 2.0, old)
         sweep(ledger, 30.0)
-        _, source = ledger.look_back_from()
+        source = ledger.begin_finished(NOW + 30.0).source
         ledger.see_all([], source, NOW + 30.0)
         view = ledger.complete_finished(NOW + 30.0)
         assert view.recent["Order", "Failed", "1h"] == 1

@@ -111,6 +111,19 @@ class TestPlaces:
         assert places.labels == ("Configured", "A", "B", OTHER)
         assert (places.distinct, places.folded) == (4, 1)
 
+    def test_nobody_moves_over_a_restart_either_way(self) -> None:
+        places = Places(1, ["A"])
+        places.label("B")
+        raised = Places(5, ["A", "B", "C"], places.saved())
+        assert [raised.label(name) for name in "ABC"] == ["A", OTHER, "C"]
+        lowered = Places(1, [], raised.saved())
+        assert [lowered.label(name) for name in "ABCD"] == ["A", OTHER, "C", OTHER]
+
+    def test_a_name_that_is_other_is_among_the_others(self) -> None:
+        places = Places(5)
+        assert places.label(OTHER) == OTHER
+        assert places.labels == (OTHER,)
+
     @pytest.mark.parametrize("name", [None, ""])
     def test_what_has_no_name_is_unnamed(self, name: str | None) -> None:
         assert Places(5).label(name) == UNNAMED
@@ -207,6 +220,13 @@ class TestRuler:
             ruler.took(9.0 if marks[-1] >= 4.0 else 0.1, affordable=5.0)
         assert marks[3:12] == [4.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0]
         assert [cycle for cycle, mark in enumerate(marks, 1) if mark > 2.0] == [4, 68]
+
+    def test_none_is_left_out_before_the_shortest_was_measured(self) -> None:
+        ruler = Ruler(1.0, 64.0, cycle=3)
+        ruler.next()
+        ruler.took(9.0, affordable=5.0)
+        marks = [ruler.next() for _ in range(8)]
+        assert max(marks) == 8.0
 
     def test_no_level_is_left_out_where_the_shortest_costs_as_much(self) -> None:
         ruler = Ruler(1.0, 64.0)

@@ -59,8 +59,8 @@ def sweep(ledger: Ledger, at: float, *active: InstanceRow) -> None:
 
 def recent(ledger: Ledger, at: float, *finished: InstanceRow) -> None:
     """List what finished lately, completely."""
-    _, source = ledger.look_back_from()
-    ledger.see_all(finished, source, NOW + at)
+    search = ledger.begin_finished(NOW + at)
+    ledger.see_all(finished, search.source, NOW + at)
     ledger.complete_finished(NOW + at)
 
 

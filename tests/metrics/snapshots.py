@@ -37,7 +37,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         NOW + 60.0,
     )
     active = ledger.complete_active(NOW + 60.0)
-    _, source = ledger.look_back_from()
+    source = ledger.begin_finished(NOW + 60.0).source
     ledger.see_all(
         [
             row("f1", "Failed", created=20.0, updated=27.0, output=DECLINED),
@@ -48,7 +48,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         NOW + 60.0,
     )
     finished = ledger.complete_finished(NOW + 60.0)
-    ledger.begin_failed(NOW + 60.0)
+    ledger.unresolved.begin_listing(NOW - 86_400.0)
     ledger.see_all(
         [
             row("f1", "Failed", created=20.0, updated=27.0),
@@ -57,7 +57,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         Source.FAILED,
         NOW + 60.0,
     )
-    ledger.complete_failed(NOW + 60.0)
+    ledger.unresolved.complete_listing(NOW + 60.0)
     ledger.entities.begin(NOW + 60.0)
     ledger.entities.see([EntityRow(EntityId("cart", "x"), shown(0.0))])
     state = SweepState(
@@ -88,7 +88,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "active": active,
         "finished": finished,
         "retained": ledger.retained(),
-        "unresolved": ledger.unresolved(NOW + 60.0),
+        "unresolved": ledger.unresolved.view(),
         "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0),
         "entities": ledger.entities.complete(),
         "pages_remaining": 4321,

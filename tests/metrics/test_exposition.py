@@ -137,8 +137,9 @@ class TestZeroAndAbsent:
         assert not shows_ages(SweepState(1800.0, 30.0, NOW, usual=30.0), NOW + 901.0)
 
     def test_a_sweep_that_is_merely_slow_withdraws_nothing_while_it_runs(self) -> None:
-        running = SweepState(30.0, 30.0, NOW, usual=30.0, running_since=NOW + 20.0)
+        running = SweepState(30.0, 30.0, NOW, usual=30.0, running_since=NOW + 20.0, deadline=900.0)
         assert shows_ages(running, NOW + 5000.0)
+        assert not shows_ages(running, NOW + 9000.1)
         assert not shows_ages(replace(running, running_since=None), NOW + 5000.0)
 
     def test_the_failure_ratio_is_absent_where_nothing_finished(self) -> None:

@@ -1,0 +1,119 @@
+"""Thousands of cycles with names and ids that never come again: nothing grows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from exporter.api.client import HubClient
+from exporter.api.listing import Listing, Page
+from exporter.api.query import InstanceQuery
+from exporter.api.telemetry import ApiTelemetry
+from exporter.api.times import format_shown_time
+from exporter.api.wire import EntityId, EntityRow, InstanceRow, InstanceStatus
+from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.snapshot import HubIdentity, Sweep
+from exporter.ledger.rules import LedgerRules
+from exporter.metrics.exposition import Format, collect, render
+from tests.collector.polled import INTERVALS
+
+pytestmark = [pytest.mark.anyio, pytest.mark.nightly]
+
+START = 1_795_428_000.0
+Row = TypeVar("Row", InstanceRow, EntityRow)
+CYCLE_SECONDS = 300.0
+CYCLES = 2000
+ALIVE = 500
+LABELS = 50
+
+
+class Churn(HubClient):
+    """A hub in which every instance, orchestrator and entity class lives for one cycle."""
+
+    def __init__(self) -> None:
+        self.hub = "churn"
+        self.telemetry = ApiTelemetry()
+        self.cycle = 0
+
+    @property
+    def now(self) -> float:
+        return START + self.cycle * CYCLE_SECONDS
+
+    def list_instances(self, query: InstanceQuery) -> Listing[InstanceRow]:
+        if query.id_prefix:
+            return listing([], self.now)
+        if "Running" in query.statuses:
+            return listing(self.rows(self.cycle, "Running"), self.now)
+        ended = self.rows(self.cycle - 1, "Failed" if self.cycle % 2 else "Completed")
+        return listing(
+            [row for row in ended if (row.runtime_status or "") in query.statuses], self.now
+        )
+
+    def list_entities(self, entity: str = "") -> Listing[EntityRow]:
+        moment = format_shown_time(self.now)
+        rows = [
+            EntityRow(EntityId(f"{entity}class{self.cycle}x{number}", str(number)), moment)
+            for number in range(100)
+        ]
+        return listing(rows, self.now)
+
+    async def read_instance(
+        self,
+        instance_id: str,  # noqa: ARG002 - nothing that left is there any more
+        *,
+        history: bool = False,  # noqa: ARG002
+        inputs: bool = False,  # noqa: ARG002
+    ) -> InstanceStatus | None:
+        return None
+
+    def rows(self, cycle: int, status: str) -> list[InstanceRow]:
+        begin = format_shown_time(START + cycle * CYCLE_SECONDS)
+        return [
+            InstanceRow(
+                f"{cycle:08x}{number:024x}", f"Step{cycle}of{number % 40}", status, begin, begin
+            )
+            for number in range(ALIVE)
+        ]
+
+
+def listing(rows: Sequence[Row], now: float) -> Listing[Row]:
+    async def fetch(_token: bytes) -> Page[Row]:
+        return Page(rows, b"", now, 0.01, 1)
+
+    return Listing(fetch, str, max_pages=9, truncated=NotImplemented)
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
+
+
+async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were() -> None:
+    client = Churn()
+    wall: Callable[[], float] = lambda: client.now  # noqa: E731 - a clock
+    plan = HubPlan(HubIdentity("churn", "app", "Churn", ""), INTERVALS, 60.0, 900.0, 0.0)
+    rules = LedgerRules(label_limit=LABELS, reason_limit=LABELS, most_finishes=20_000)
+    collector = HubCollector(plan, client, rules, wall=wall, monotonic=wall)
+    quarters: list[list[int]] = [[], [], [], []]
+    tasks = len(asyncio.all_tasks())
+    for cycle in range(CYCLES):
+        client.cycle = cycle
+        for sweep in (Sweep.ACTIVE, Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS):
+            assert await collector.make(sweep) is None
+        if cycle % 20 == 0:
+            text = render(collect([collector.snapshot], client.now), Format.CLASSIC)
+            quarters[cycle * 4 // CYCLES].append(resident())
+    await anyio.lowlevel.checkpoint()
+
+    known = collector.snapshot.known
+    assert len(known.orchestrators) == len(known.entities) == LABELS + 1
+    assert len(asyncio.all_tasks()) == tasks
+    assert len(text) < 2_000_000
+    second, last = (max(quarters[place]) for place in (1, 3))
+    assert last <= 1.05 * second, f"{second:,} bytes grew to {last:,}"
+    assert collector.snapshot.counters.finished["_other", "Failed"] > 100_000
