@@ -64,11 +64,7 @@ class Churn(HubClient):
         return listing(rows, self.now)
 
     async def read_instance(
-        self,
-        instance_id: str,  # noqa: ARG002 - nothing that left is there any more
-        *,
-        history: bool = False,  # noqa: ARG002
-        inputs: bool = False,  # noqa: ARG002
+        self, instance_id: str, *, history: bool = False, inputs: bool = False
     ) -> InstanceStatus | None:
         return None
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import anyio
 import msgspec
 import pytest
 
@@ -191,3 +192,22 @@ async def test_increments_show_when_the_hold_ends_though_the_hub_is_down(scene: 
         scene.clock.advance(HOLD)
         await collector.publish_accounts()
         assert shown(collector) == happened
+
+
+async def test_a_state_that_breaks_the_program_costs_the_state_not_the_hub(scene: Scene) -> None:
+    class Broken(Disk):
+        async def open(self, rules: LedgerRules) -> Ledger:
+            raise RuntimeError("can't start new thread")
+
+    scene.disk = Broken()
+    async with (
+        collector_of(scene.url, wall=scene.clock.now, intervals=OFF, state=scene.disk) as (
+            collector,
+            published,
+        ),
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(collector.run)
+        await published.until(lambda snapshot: snapshot.up)
+        tasks.cancel_scope.cancel()
+    assert scene.disk.content == b""

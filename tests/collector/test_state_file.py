@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -15,6 +16,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import msgspec
 import pytest
@@ -212,10 +214,25 @@ class TestWriting:
         self, tmp_path: Path
     ) -> None:
         path = await write(tmp_path)
-        path.with_suffix(".tmp").write_bytes(path.read_bytes()[:50])
+        left_behind = path.with_suffix(".4711.tmp")
+        left_behind.write_bytes(path.read_bytes()[:50])
         ledger, errors = await reopened(tmp_path)
         assert not is_new(ledger)
         assert errors == {}
+        assert not left_behind.exists()
+
+    async def test_a_file_that_cannot_be_read_is_left_alone_and_not_written_over(
+        self, tmp_path: Path
+    ) -> None:
+        path = await write(tmp_path)
+        before = path.read_bytes()
+        with closing(state_in(tmp_path)) as state:
+            with patch.object(Path, "read_bytes", side_effect=OSError(5, "Input/output error")):
+                ledger = await state.open(RULES)
+            await state.commit(ledger)
+            assert is_new(ledger)
+            assert state.use.errors["unreadable"] == 1
+        assert path.read_bytes() == before
 
     async def test_file_and_folder_are_made_durable_in_that_order(self, tmp_path: Path) -> None:
         steps: list[str] = []
@@ -251,7 +268,14 @@ class TestWriting:
                 await anyio.to_thread.run_sync(hanging.wait)
                 with pytest.raises(StateNotWritten, match="the write before has not ended"):
                     await state.commit(ledger)
+                # Another process would write into what this one has not ended.
+                state.close()
+                lock = path_of_lock(state)
+                assert is_held(lock)
                 released.set()
+                with anyio.fail_after(30):
+                    while is_held(lock):
+                        await anyio.lowlevel.checkpoint()
 
 
 class TestHolding:
@@ -297,6 +321,19 @@ class TestHolding:
             await state.commit(ledger)
             assert state.use.errors["write"] == 1
         assert is_new(ledger)
+
+
+def path_of_lock(state: StateFile) -> Path:
+    return state.path.with_suffix(".lock")
+
+
+def is_held(lock: Path) -> bool:
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 @contextmanager

@@ -1,0 +1,123 @@
+"""Reads by id: what is wrong with one instance keeps no other from being read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import anyio
+import pytest
+
+from exporter.api.classify import Failures
+from exporter.api.client import GET_INSTANCE, HubClient
+from exporter.api.errors import ApiError
+from exporter.api.listing import Listing, Page
+from exporter.api.query import InstanceQuery
+from exporter.api.telemetry import ApiTelemetry
+from exporter.api.wire import InstanceRow, InstanceStatus
+from exporter.collector.clock import ServerClock
+from exporter.collector.sweeps import HubSweeps
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.rules import LedgerRules
+from tests.ledger.world import NOW, finishes, row
+
+pytestmark = pytest.mark.anyio
+
+FAILURES = Failures("orders", GET_INSTANCE)
+LOST_OUTPUT = FAILURES.of_status(500, {}, b"")
+TIMEOUT = FAILURES.of_exception(TimeoutError(), 60.0)
+
+
+class Departed(HubClient):
+    """A hub whose active instances all left, and some of which cannot be read."""
+
+    def __init__(self, unreadable: dict[str, ApiError]) -> None:
+        self.hub = "orders"
+        self.telemetry = ApiTelemetry()
+        self.unreadable = unreadable
+        self.reads: Counter[str] = Counter()
+        self.at_once = 0
+        self.most_at_once = 0
+
+    def list_instances(self, query: InstanceQuery) -> Listing[InstanceRow]:
+        return listing([])
+
+    async def read_instance(
+        self, instance_id: str, *, history: bool = False, inputs: bool = False
+    ) -> InstanceStatus | None:
+        self.reads[instance_id] += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await anyio.lowlevel.checkpoint()
+        self.at_once -= 1
+        if instance_id in self.unreadable:
+            raise self.unreadable[instance_id]
+        found = row(instance_id, "Completed", created=-9e5, updated=5.0)
+        return InstanceStatus(*(getattr(found, name) for name in found.__struct_fields__))
+
+
+def listing(rows: Sequence[InstanceRow]) -> Listing[InstanceRow]:
+    async def fetch(_token: bytes) -> Page[InstanceRow]:
+        return Page(rows, b"", NOW + 30.0, 0.0, 0)
+
+    return Listing(fetch, str, max_pages=9, truncated=FAILURES.truncated)
+
+
+def sweeps_over(client: HubClient, ids: Sequence[str]) -> HubSweeps:
+    """Return the sweeps of a hub in which *ids* were active before."""
+    ledger = Ledger(LedgerRules())
+    ledger.begin_active(NOW)
+    ledger.see_active([row(instance_id, created=-9e5) for instance_id in ids], NOW)
+    ledger.complete_active(NOW)
+    ledger.begin_finished(NOW)
+    ledger.complete_finished(NOW)
+    return HubSweeps(client, ledger, ServerClock(lambda: NOW + 30.0, lambda: 0.0))
+
+
+async def test_instances_that_cannot_be_read_keep_no_other_from_it() -> None:
+    ids = [f"i{number:02}" for number in range(40)]
+    client = Departed(dict.fromkeys(ids[:15], LOST_OUTPUT))
+    sweeps = sweeps_over(client, ids)
+    await sweeps.active()
+    assert finishes(sweeps.ledger) == {("Order", "Completed"): 25}
+    assert sweeps.ledger.known().unconfirmed == 15
+
+
+async def test_those_that_failed_come_last_the_next_time() -> None:
+    ids = [f"i{number:02}" for number in range(60)]
+    client = Departed(dict.fromkeys(ids[:30], LOST_OUTPUT))
+    sweeps = sweeps_over(client, ids)
+    for _ in range(3):
+        await sweeps.active()
+    assert finishes(sweeps.ledger) == {("Order", "Completed"): 30}
+
+
+async def test_what_is_wrong_with_the_hub_stops_the_reads() -> None:
+    ids = [f"i{number:02}" for number in range(60)]
+    client = Departed(dict.fromkeys(ids, TIMEOUT))
+    sweeps = sweeps_over(client, ids)
+    await sweeps.active()
+    assert client.reads.total() <= 8
+    assert sweeps.ledger.known().unconfirmed == 60
+
+
+async def test_one_that_can_be_read_again_is_counted() -> None:
+    client = Departed({"a": LOST_OUTPUT})
+    sweeps = sweeps_over(client, ["a"])
+    await sweeps.active()
+    client.unreadable = {}
+    await sweeps.active()
+    assert finishes(sweeps.ledger) == {("Order", "Completed"): 1}
+    assert sweeps.ledger.known().unconfirmed == 0
+
+
+async def test_however_many_left_a_few_are_read_at_once() -> None:
+    client = Departed({})
+    sweeps = sweeps_over(client, [f"i{number:05}" for number in range(5000)])
+    await sweeps.active()
+    assert client.reads.total() == 0
+    assert sweeps.ledger.known().unconfirmed == 5000
+    await sweeps.finished(60.0)
+    assert client.most_at_once <= 4
+    assert finishes(sweeps.ledger) == {("Order", "Completed"): 5000}
+    assert sweeps.ledger.known().unconfirmed == 0
