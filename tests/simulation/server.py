@@ -86,7 +86,7 @@ class SimulatedClient(HubClient):
 
         return _Watched(fetch, self._observer, found, query.id_prefix, arrived)
 
-    def list_entities(self, entity: str = "") -> Listing[EntityRow]:  # noqa: ARG002 - there are none
+    def list_entities(self, entity: str = "") -> Listing[EntityRow]:
         """Start to list entities, of which there are none."""
 
         async def fetch(_token: bytes) -> Page[EntityRow]:
@@ -99,8 +99,8 @@ class SimulatedClient(HubClient):
         self,
         instance_id: str,
         *,
-        history: bool = False,  # noqa: ARG002 - no history is simulated
-        inputs: bool = False,  # noqa: ARG002 - nor inputs
+        history: bool = False,
+        inputs: bool = False,
     ) -> InstanceStatus | None:
         """Read one instance."""
         self.traffic.reads += 1
