@@ -3,7 +3,7 @@
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -55,6 +55,21 @@ class Program:
             raise ProgramEnded(f"{self.name} ended with {self._process.returncode}")
         return LISTENING.search(self._log.read_text(errors="replace"))
 
+    @property
+    def code(self) -> int | None:
+        """The exit code, the negative number of the signal that ended it, or None while it runs."""
+        return self._process.returncode
+
+    async def kill(self) -> None:
+        """Kill the program without warning, and return when it is dead."""
+        self._process.kill()
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Wait until the program is dead, whoever ends it."""
+        with anyio.fail_after(GRACE_SECONDS):
+            await self._process.wait()
+
     async def stop(self) -> None:
         """Terminate the program, and kill it where that takes longer than the grace period."""
         with anyio.CancelScope(shield=True):
@@ -72,14 +87,21 @@ running_programs: list[Program] = []
 
 
 @asynccontextmanager
-async def running_program(command: Sequence[str], log: Path) -> AsyncIterator[Program]:
-    """Run a program until the block is left; an error that leaves it carries the log."""
+async def running_program(
+    command: Sequence[str], log: Path, *, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
+    """
+    Run a program until the block is left; an error that leaves it carries the log.
+
+    It gets nothing but *environ* as its environment, or that of the tests where there is none.
+    """
     with log.open("wb") as output:
         process = await anyio.open_process(
             [*_dying_with_its_parent(), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            env=environ,
         )
     program = Program(process, log)
     running_programs.append(program)

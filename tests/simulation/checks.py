@@ -37,8 +37,8 @@ def check_published(counters: CountersView, memory: Memory, *, exactly: bool) ->
         for labels in {*shown, *expected}:
             much = shown.get(labels, 0)
             if family == "created":
-                # A failure that was rewound and ended unseen is taken for another start.
-                much -= min(max(0, much - expected[labels]), memory.reopened_unseen[labels[0]])
+                excess = max(0, much - expected[labels])
+                much -= min(excess, memory.taken_for_starts(labels[0]))
             if much > expected[labels] or (exactly and much < expected[labels]):
                 raise Miscounted(f"{family}{labels}: shown {much}, observed {expected[labels]}")
     if exactly:

@@ -17,6 +17,9 @@ from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow
 from tests.simulation.world import Finish, Row, World
 
+# How exactly first contact is known at first, in seconds: `Date` has whole ones.
+CONTACT_KNOWN_TO = 4.0
+
 Pair = tuple[str, str]
 
 
@@ -78,6 +81,21 @@ class Memory:
         """How many lives were seen first; what began before first contact is none."""
         contact = self.contact or 0.0
         return Counter(name for name, created in self.started.values() if created >= contact)
+
+    def taken_for_starts(self, name: str) -> int:
+        """
+        Return how many lives of an orchestrator may be shown as started though they were not.
+
+        A failure that was rewound and ended unseen is taken for another start; so is what began
+        seconds before first contact, as long as its moment is not known for certain.
+        """
+        contact = self.contact or 0.0
+        doubtful = sum(
+            1
+            for orchestrator, created in self.started.values()
+            if orchestrator == name and contact - CONTACT_KNOWN_TO <= created < contact
+        )
+        return doubtful + self.reopened_unseen[name]
 
     def received(self, serial: int) -> bool:
         """Tell whether a row has shown this finish."""
