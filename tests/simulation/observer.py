@@ -82,20 +82,19 @@ class Memory:
         contact = self.contact or 0.0
         return Counter(name for name, created in self.started.values() if created >= contact)
 
-    def taken_for_starts(self, name: str) -> int:
+    def doubtful_starts(self, name: str) -> int:
         """
-        Return how many lives of an orchestrator may be shown as started though they were not.
+        Return how many lives of an orchestrator began within seconds of first contact.
 
-        A failure that was rewound and ended unseen is taken for another start; so is what began
-        seconds before first contact, as long as its moment is not known for certain.
+        Whether they are starts depends on when that was, which is known for certain only once
+        several answers have told the server's time.
         """
         contact = self.contact or 0.0
-        doubtful = sum(
+        return sum(
             1
             for orchestrator, created in self.started.values()
-            if orchestrator == name and contact - CONTACT_KNOWN_TO <= created < contact
+            if orchestrator == name and abs(created - contact) <= CONTACT_KNOWN_TO
         )
-        return doubtful + self.reopened_unseen[name]
 
     def received(self, serial: int) -> bool:
         """Tell whether a row has shown this finish."""
