@@ -111,7 +111,7 @@ class TestFinishes:
         emulator, hub = sample(clock, seed)
         async with (
             running(emulator) as url,
-            collector_of(url, wall=clock.now) as (collector, _),
+            collector_of(url, wall=clock.now, monotonic=clock.now) as (collector, _),
         ):
             await collector.collect_once()
             before = len(hub.finishes)
@@ -129,7 +129,7 @@ class TestFinishes:
         emulator, hub = sample(clock)
         async with (
             running(emulator) as url,
-            collector_of(url, wall=clock.now) as (collector, _),
+            collector_of(url, wall=clock.now, monotonic=clock.now) as (collector, _),
         ):
             await collector.collect_once()
             # It began three hours ago: no listing of what is new shows that it has ended.
@@ -153,7 +153,7 @@ class TestFinishes:
         hub.put(source)
         async with (
             running(Emulator(hub, clock=clock)) as url,
-            collector_of(url, wall=clock.now) as (collector, _),
+            collector_of(url, wall=clock.now, monotonic=clock.now) as (collector, _),
         ):
             await collector.collect_once()
             hub.remove(source.instance_id)

@@ -74,7 +74,7 @@ async def scene(
         snapshots = []
         for name in HUBS.values():
             collector, _ = await stack.enter_async_context(
-                collector_of(url, name, wall=clock.now, max_pages=100_000)
+                collector_of(url, name, wall=clock.now, monotonic=clock.now, max_pages=100_000)
             )
             assert await collector.collect_once() is None
             snapshots.append(collector.snapshot)

@@ -29,7 +29,7 @@ async def test_counters_and_gauges_are_the_world_s_after_a_quarter_of_an_hour(
     hub = emulator.hubs["ordershub"]
     async with (
         running(emulator) as url,
-        collector_of(url, wall=clock.now) as (collector, _),
+        collector_of(url, wall=clock.now, monotonic=clock.now) as (collector, _),
         serving(
             create_app(lambda: [collector.snapshot], wall=clock.now),
             "127.0.0.1",
