@@ -28,7 +28,7 @@ from tests.real.trouble import ShuffledFaults
 
 HUB = "OrdersHub"
 FAILING_SHARE = 0.2
-SETTLE_SECONDS = 40.0
+SETTLE_SECONDS = 60.0
 SCRAPE_INTERVAL = "200ms"
 HASTY = {
     "INTERVALS__ACTIVE": "0.5s",
@@ -77,7 +77,7 @@ class Scene:
         """Wait until Prometheus sees counters above what they ever were: none is held back."""
         highest = f"sum(max_over_time({FINISHED}[{WHOLE_RUN}]))"
         before = sum(sample.value for sample in await self.prometheus.query(highest))
-        await self.prometheus.wait_until(f"sum({FINISHED}) > {before}")
+        await self.prometheus.wait_until(f"sum({FINISHED}) > {before}", within=SETTLE_SECONDS)
 
     async def _further_sweeps(self, sweep: str, count: int) -> None:
         where = f'instance="{self.daemon.address}",sweep="{sweep}",result="complete"'
