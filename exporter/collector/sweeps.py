@@ -122,9 +122,7 @@ class HubSweeps:
         *affordable* is how many seconds the listing may take; if it takes more, it will look back
         less far.
         """
-        if self._contact_began is not None and self.ledger.mark is None:
-            # By now more answers may have told the server's time.
-            self.ledger.settle_contact(self.clock.at(self._contact_began))
+        self._settle_contact()
         at = self.clock.now()
         search = self.ledger.begin_finished(at)
         listing = self._list(InstanceQuery(statuses=TERMINAL, created_from=search.begin))
@@ -138,7 +136,13 @@ class HubSweeps:
             self.ledger.ruler.took(seconds, affordable)
         await self._read_all(self.ledger.absent())
         self.ledger.end_reads()
+        self._settle_contact()
         return self.ledger.complete_finished(at)
+
+    def _settle_contact(self) -> None:
+        """Say again when first contact was: by now more answers have told the server's time."""
+        if self._contact_began is not None:
+            self.ledger.settle_contact(self.clock.at(self._contact_began))
 
     async def _read_all(self, instance_ids: Iterable[str]) -> None:
         """

@@ -289,6 +289,8 @@ class Ledger:
             self._contact = float(int(server_time))
             self._horizon = int(server_time)
             self._floor = self._horizon - DAY
+            if self._sweep == self._contact_sweep:
+                self._sweep_began = server_time
 
     def see_active(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the listing."""

@@ -211,3 +211,16 @@ async def test_a_state_that_breaks_the_program_costs_the_state_not_the_hub(scene
         await published.until(lambda snapshot: snapshot.up)
         tasks.cancel_scope.cancel()
     assert scene.disk.content == b""
+
+
+@pytest.mark.parametrize("seconds", [90.0, -90.0, 172_800.0])
+async def test_a_wrong_date_at_first_contact_moves_no_accounts(
+    scene: Scene, seconds: float
+) -> None:
+    scene.hub.faults.set(Fault(kind=FaultKind.CLOCK_SKEW, seconds=seconds, times=1))
+    async with scene.exporter() as collector:
+        await collector.make(Sweep.ACTIVE)
+        begin = len(scene.hub.finishes)
+        assert collector.snapshot.known.baseline == pytest.approx(START, abs=5.0)
+        await scene.sweep_after(30.0, collector)
+        assert shown(collector) == scene.happened_since(begin)
