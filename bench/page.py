@@ -20,6 +20,8 @@ from exporter.api.keys import FixedKey
 from exporter.api.query import HubAddress, InstanceQuery
 from exporter.api.retries import RetryPolicy
 from exporter.api.telemetry import ApiTelemetry
+from exporter.api.transport.client import DirectClient
+from exporter.api.transport.direct import DirectTransport
 from exporter.api.wire import InstanceRow
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
@@ -120,7 +122,8 @@ def run(port: int, work: Callable[[HubClient], Awaitable[None]]) -> list[float]:
     """Do *work* in rounds with one client, after a first one to get warm."""
 
     async def main() -> list[float]:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        transport = DirectTransport(verify=httpx.create_ssl_context())
+        async with DirectClient(transport) as http:
             client = client_of(port, http)
             await work(client)
             rounds = []
