@@ -24,11 +24,18 @@ def report() -> None:
         print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
 
 
-async def main(rows: int) -> None:
-    """Serve a hub of *rows* instances and a fifth as many entities until terminated."""
+async def main(rows: int, entities: int, age: float) -> None:
+    """Serve a hub of *rows* instances, the newest of a certain *age*, until terminated."""
     clock = ManualClock(AT)
-    entities = [EntityClass(name="cart", rows=rows // 5)]
-    hub = SyntheticHub(HUB, clock, rows=rows, active=ACTIVE, entities=entities, seed=1)
+    hub = SyntheticHub(
+        HUB,
+        clock,
+        rows=rows,
+        active=min(ACTIVE, rows // 2),
+        entities=[EntityClass(name="cart", rows=entities)] if entities else [],
+        seed=1,
+        newest=AT - age,
+    )
     async with running(Emulator(TaskHub("OwnHub", clock), clock=clock, synthetic=[hub])) as url:
         print(url.rpartition(":")[2], flush=True)
         threading.Thread(target=report, daemon=True).start()
@@ -36,4 +43,4 @@ async def main(rows: int) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, int(sys.argv[1]))
+    anyio.run(main, int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TypeVar
 
-import httpx
 import msgspec
 
 from exporter.api.classify import Failures, parse_http_date
 from exporter.api.errors import ApiError
 from exporter.api.wire import InstanceStatus
 
-TOKEN_HEADER = b"x-ms-continuation-token"
+NEXT_PAGE = "x-ms-continuation-token"
 
 Decoded = TypeVar("Decoded")
 
@@ -28,7 +28,7 @@ class Answer:
     """A whole answer; *seconds* is the time from the request to its end."""
 
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     body: bytes
     seconds: float
 
@@ -43,12 +43,9 @@ class Answer:
         return _seconds_of(self.headers.get("date"))
 
 
-def token_in(headers: httpx.Headers) -> bytes:
+def token_in(headers: Mapping[str, str]) -> bytes:
     """Return the token of the next page, empty if there is none."""
-    for name, value in headers.raw:
-        if name.lower() == TOKEN_HEADER:
-            return value.strip()
-    return b""
+    return headers.get(NEXT_PAGE, "").strip().encode("latin-1")
 
 
 def decode(decoder: msgspec.json.Decoder[Decoded], failures: Failures, answer: Answer) -> Decoded:

@@ -14,9 +14,10 @@ import anyio
 import httpx
 import msgspec
 
-from exporter.api.answers import TOKEN_HEADER, Answer, decode, decode_status, token_in
+from exporter.api.answers import NEXT_PAGE, Answer, decode, decode_status, token_in
 from exporter.api.classify import Failures
 from exporter.api.errors import ApiError, HubDenied, ListingTruncated
+from exporter.api.exchange import Reply, Route, route_to
 from exporter.api.keys import KeySource
 from exporter.api.listing import Listing, Page
 from exporter.api.query import HubAddress, InstanceQuery, encode_id
@@ -76,12 +77,12 @@ class HubClient:
         self._limits = limits
         self._host = host
         self._jitter = jitter
-        self._fields = _fields_of(http)
-        self._extensions = {"timeout": http.timeout.as_dict()}
 
     def list_instances(self, query: InstanceQuery) -> Listing[InstanceRow]:
         """Start to list the instances that match *query*, entities among them."""
-        url = httpx.URL(self._address.url("instances", query.parameters(self._limits.page_size)))
+        route = self._route(
+            self._address.url("instances", query.parameters(self._limits.page_size))
+        )
 
         def rows(failures: Failures, answer: Answer) -> list[InstanceRow]:
             decoded = decode(_INSTANCES, failures, answer)
@@ -90,12 +91,12 @@ class HubClient:
                 raise failures.dropped_filter(dropped)
             return decoded
 
-        return self._listing(LIST_INSTANCES, url, rows, attrgetter("instance_id"))
+        return self._listing(LIST_INSTANCES, route, rows, attrgetter("instance_id"))
 
     def list_entities(self, entity: str = "") -> Listing[EntityRow]:
         """Start to list all entities, or those of the class *entity*."""
         path = f"entities/{quote(entity, safe='')}" if entity else "entities"
-        url = httpx.URL(self._address.url(path, [("top", str(self._limits.page_size))]))
+        route = self._route(self._address.url(path, [("top", str(self._limits.page_size))]))
 
         def rows(failures: Failures, answer: Answer) -> list[EntityRow]:
             decoded = decode(_ENTITIES, failures, answer)
@@ -103,7 +104,7 @@ class HubClient:
                 raise failures.protocol(f"the answer has entities of another class than {entity}")
             return decoded
 
-        return self._listing(LIST_ENTITIES, url, rows, _entity_key)
+        return self._listing(LIST_ENTITIES, route, rows, _entity_key)
 
     async def read_instance(
         self, instance_id: str, *, history: bool = False, inputs: bool = False
@@ -126,13 +127,13 @@ class HubClient:
         parameters = [("showInput", str(inputs).lower())]
         if history:
             parameters.append(("showHistory", "true"))
-        url = httpx.URL(self._address.url(f"instances/{segment}", parameters))
+        route = self._route(self._address.url(f"instances/{segment}", parameters))
 
         def interpret(failures: Failures, answer: Answer) -> InstanceStatus | None:
             return decode_status(failures, answer, instance_id)
 
         def ask() -> Attempted:
-            return self._attempt(failures, url, b"", lambda _: None)
+            return self._attempt(failures, route, b"", lambda _: None)
 
         failures = Failures(self.hub, GET_INSTANCE)
         return await self._request(failures, ask, interpret)
@@ -140,7 +141,7 @@ class HubClient:
     def _listing(
         self,
         operation: str,
-        url: httpx.URL,
+        route: Route,
         rows_of: Callable[[Failures, Answer], list[Result]],
         id_of: Callable[[Result], str],
     ) -> Listing[Result]:
@@ -153,7 +154,7 @@ class HubClient:
         failures = Failures(self.hub, operation)
 
         def attempt(token: bytes, received: Callable[[bytes], None]) -> Attempted:
-            return self._attempt(failures, url, token, received)
+            return self._attempt(failures, route, token, received)
 
         async def fetch(ask: Callable[[], Awaitable[Answer]]) -> Page[Result]:
             return await self._request(failures, ask, page_of)
@@ -193,7 +194,7 @@ class HubClient:
     async def _attempt(
         self,
         failures: Failures,
-        url: httpx.URL,
+        route: Route,
         token: bytes,
         received: Callable[[bytes], None],
     ) -> Answer:
@@ -203,22 +204,22 @@ class HubClient:
         code, size = NO_ANSWER, 0
         try:
             with anyio.fail_after(self._limits.timeout):
-                response = await self._http.send(self._get(url, token), stream=True)
+                reply = await route.get(self._fields(token))
                 try:
-                    code = str(response.status_code)
-                    if response.status_code == HTTPStatus.OK:
-                        received(token_in(response.headers))
-                    body = await self._body(failures, response)
+                    code = str(reply.status)
+                    if reply.status == HTTPStatus.OK:
+                        received(token_in(reply.headers))
+                    body = await self._body(failures, reply)
                     size = len(body)
                 finally:
-                    await response.aclose()
+                    await reply.aclose()
         except (httpx.HTTPError, TimeoutError) as error:
             raise failures.of_exception(error, self._limits.timeout) from error
         finally:
             self._host.release()
             seconds = anyio.current_time() - started
             self.telemetry.attempt(failures.operation, code, seconds, size)
-        return Answer(response.status_code, response.headers, body, seconds)
+        return Answer(reply.status, reply.headers, body, seconds)
 
     async def _take_slot(self) -> None:
         try:
@@ -226,36 +227,32 @@ class HubClient:
         except anyio.WouldBlock:
             await self._host.acquire()
 
-    async def _body(self, failures: Failures, response: httpx.Response) -> bytes:
+    async def _body(self, failures: Failures, reply: Reply) -> bytes:
         most = self._limits.max_bytes
-        announced = response.headers.get("content-length", "")
+        announced = reply.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > most:
             raise failures.too_large(most)
         pieces: list[bytes] = []
         size = 0
-        async for piece in response.aiter_bytes():
+        async for piece in reply.body:
             size += len(piece)
             if size > most:
                 raise failures.too_large(most)
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _get(self, url: httpx.URL, token: bytes) -> httpx.Request:
-        fields = list(self._fields)
+    def _route(self, url: str) -> Route:
+        return route_to(httpx.URL(url), self._http)
+
+    def _fields(self, token: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the header fields of one request beside the usual ones."""
+        fields: list[tuple[bytes, bytes]] = []
         key = self._key.current()
         if key is not None:
             fields.append((b"x-functions-key", key.encode("latin-1")))
         if token:
-            fields.append((TOKEN_HEADER, token))
-        return httpx.Request("GET", url, headers=fields, extensions=self._extensions)
-
-
-def _fields_of(http: httpx.AsyncClient) -> list[tuple[bytes, bytes]]:
-    """Return the header fields of every request, those of *http* among them."""
-    fields = http.headers.copy()
-    fields["accept"] = "application/json"
-    fields["accept-encoding"] = "identity"
-    return fields.raw
+            fields.append((NEXT_PAGE.encode(), token))
+        return fields
 
 
 def _entity_key(row: EntityRow) -> str:

@@ -136,7 +136,7 @@ class UnseenRows(Generic[Row]):
         """Return the rows of a page that were not seen before, the same object if all are new."""
         if not rows:
             return rows
-        ids = [self._id_of(row) for row in rows]
+        ids = list(map(self._id_of, rows))
         self._pages += 1
         ascending = self._previous < ids[0] and all(map(lt, ids, ids[1:]))
         if self._ordered and ascending:

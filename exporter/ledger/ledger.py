@@ -380,7 +380,8 @@ class Ledger:
         """Apply a page of the census."""
         if self._census is None:
             raise RuntimeError("no census was begun")
-        self.see_all(self._census.add(rows, self._open, self._unresolved), Source.CENSUS, at)
+        news = self._census.add(rows, self._open.keys(), self._unresolved.ids)
+        self.see_all(news, Source.CENSUS, at)
 
     def abandon_census(self) -> None:
         """Give up a census that will not end."""

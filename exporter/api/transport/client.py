@@ -1,4 +1,4 @@
-"""An httpx client with nothing between a request and the transport."""
+"""An httpx client whose transport can also be asked without httpx's own work around a request."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ from exporter.api.transport.direct import DirectTransport
 
 
 class DirectClient(httpx.AsyncClient):
-    """
-    Hands requests to its transport as they are.
-
-    What httpx does around that, cookies, authentication, redirects, hooks and logging, is not
-    wanted here, and takes longer than all the rest.
-    """
+    """An httpx client without proxies, over a direct transport; closing it closes that."""
 
     def __init__(
         self,
@@ -25,24 +20,4 @@ class DirectClient(httpx.AsyncClient):
         timeout: httpx.Timeout | float | None = None,
     ) -> None:
         super().__init__(transport=transport, headers=headers, timeout=timeout, trust_env=False)
-        self._direct = transport
-
-    async def send(
-        self,
-        request: httpx.Request,
-        *,
-        stream: bool = False,
-        auth: object = None,  # noqa: ARG002 - httpx's signature
-        follow_redirects: object = None,  # noqa: ARG002 - as above
-    ) -> httpx.Response:
-        """Send *request*; the body is read at once, unless it is to be a *stream*."""
-        if self.is_closed:
-            raise RuntimeError("the client has been closed")
-        response = await self._direct.handle_async_request(request)
-        response.request = request
-        if not stream:
-            try:
-                await response.aread()
-            finally:
-                await response.aclose()
-        return response
+        self.direct = transport

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-import anyio
 import httpx
 
 from exporter.api.transport.body import Body
@@ -34,20 +33,50 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; the body of the answer is read as it is iterated over."""
-        text = request_text(request)
-        origin = Origin.of(request.url)
+        if request.method != "GET":
+            raise httpx.UnsupportedProtocol("only GET requests are sent")
         timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
+        head, body = await self.get(
+            Origin.of(request.url),
+            request.url.raw_path,
+            request.headers.raw,
+            connect=timeouts.get("connect"),
+            patience=timeouts.get("read"),
+        )
+        return httpx.Response(
+            head.status,
+            headers=head.fields,
+            stream=body,
+            extensions={"http_version": head.version, "reason_phrase": head.reason},
+        )
+
+    async def get(
+        self,
+        origin: Origin,
+        path: bytes,
+        fields: Sequence[tuple[bytes, bytes]],
+        *,
+        connect: float | None = None,
+        patience: float | None = None,
+    ) -> tuple[Head, Body]:
+        """
+        Ask for *path*, the `Host` being among the *fields*; without httpx's objects around it.
+
+        *connect* is how many seconds a new connection may take, *patience* how many may pass
+        without a byte of the answer; None is no limit of that kind.
+        """
+        text = request_text(path, fields)
         kept = self._kept(origin)
         if kept is not None:
             try:
-                return await self._exchange(kept, origin, text, timeouts.get("read"))
+                return await self._exchange(kept, origin, text, patience)
             except (httpx.ReadError, httpx.RemoteProtocolError):
                 if kept.has_received:
                     raise
-        wire = await dial(origin, self._tls, timeouts.get("connect"))
+        wire = await dial(origin, self._tls, connect)
         self._open.add(wire)
         wire.closed.add_done_callback(lambda _: self._open.discard(wire))
-        return await self._exchange(wire, origin, text, timeouts.get("read"))
+        return await self._exchange(wire, origin, text, patience)
 
     async def aclose(self) -> None:
         """Close all connections, also those of answers that are being read."""
@@ -63,7 +92,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
         kept = self._idle.get(origin)
         while kept:
             wire = kept.pop()
-            if wire.is_usable and anyio.current_time() - wire.idle_since <= self._keep_idle:
+            if wire.is_usable and wire.idle_seconds <= self._keep_idle:
                 return wire
             wire.abort()
         return None
@@ -75,32 +104,23 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
     async def _exchange(
         self, wire: Wire, origin: Origin, text: bytes, patience: float | None
-    ) -> httpx.Response:
+    ) -> tuple[Head, Body]:
         try:
             wire.begin(text)
             head = await _read_head(wire, patience)
         except BaseException:
             wire.abort()
             raise
-        return httpx.Response(
-            head.status,
-            headers=head.fields,
-            stream=Body(wire, head, patience, partial(self._keep, origin)),
-            extensions={"http_version": head.version, "reason_phrase": head.reason},
-        )
+        return head, Body(wire, head, patience, partial(self._keep, origin))
 
 
-def request_text(request: httpx.Request) -> bytes:
+def request_text(path: bytes, fields: Sequence[tuple[bytes, bytes]]) -> bytes:
     """
     Return a GET request as it is sent.
 
-    Raises `httpx.UnsupportedProtocol` for other methods, and `httpx.LocalProtocolError` where a
-    line end in a field would make two of it.
+    Raises `httpx.LocalProtocolError` where a line end in a field would make two of it.
     """
-    if request.method != "GET":
-        raise httpx.UnsupportedProtocol("only GET requests are sent")
-    fields = request.headers.raw
-    lines = [b"GET %b HTTP/1.1" % request.url.raw_path, *(b"%b: %b" % field for field in fields)]
+    lines = [b"GET %b HTTP/1.1" % path, *(b"%b: %b" % field for field in fields)]
     text = b"\r\n".join(lines)
     if text.count(b"\n") != len(fields) or text.count(b"\r") != len(fields) or b"\0" in text:
         raise httpx.LocalProtocolError("a header field has a line end or a zero byte")
@@ -117,7 +137,7 @@ async def _read_head(wire: Wire, patience: float | None) -> Head:
             if not head.is_interim:
                 return head
             read += end
-        if not may_begin(wire.begin_of(len(BLANK_LINE) * 2)):
+        if not may_begin(wire.peek(len(BLANK_LINE) * 2)):
             raise httpx.RemoteProtocolError("the answer is not HTTP/1")
         if wire.is_full or read > LARGEST_HEAD:
             raise httpx.RemoteProtocolError("the head of the answer is too large")

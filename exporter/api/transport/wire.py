@@ -26,6 +26,7 @@ class Wire(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._buffer = _NOWHERE
+        self._begin = 0
         self._filled = 0
         self._target: memoryview | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -36,7 +37,7 @@ class Wire(asyncio.BufferedProtocol):
         self._error: Exception | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.has_received = False
-        self.idle_since = 0.0
+        self._idle_since = 0.0
 
     # -- what asyncio calls --------------------------------------------------------------------
 
@@ -63,7 +64,7 @@ class Wire(asyncio.BufferedProtocol):
             self.abort()
         else:
             self._filled += nbytes
-            self._pause_if_full()
+            self._pause_at_the_end()
         self._wake()
 
     def eof_received(self) -> bool:
@@ -96,10 +97,16 @@ class Wire(asyncio.BufferedProtocol):
 
     def rest(self) -> None:
         """Note that an answer was read to its end; whatever came after it breaks the connection."""
-        if self._filled:
+        if self._filled > self._begin:
             self.abort()
         self._buffer = _NOWHERE
-        self.idle_since = self._loop.time()
+        self._begin = self._filled = 0
+        self._idle_since = self._loop.time()
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long ago the last answer was read to its end."""
+        return self._loop.time() - self._idle_since
 
     def abort(self) -> None:
         """Close at once."""
@@ -108,27 +115,41 @@ class Wire(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def find(self, mark: bytes) -> int:
-        """Return where *mark* begins in what has come in, -1 if it is not there."""
-        return self._buffer.find(mark, 0, self._filled)
+        """Return how far *mark* is from the first byte that has come in, -1 if it is not there."""
+        found = self._buffer.find(mark, self._begin, self._filled)
+        return found if found < 0 else found - self._begin
 
-    def begin_of(self, count: int) -> bytes:
-        """Return the first *count* bytes that have come in, fewer if there are not so many."""
-        return bytes(self._buffer[: min(count, self._filled)])
+    def peek(self, most: int) -> bytes:
+        """Return the first bytes that have come in, at *most* so many, and leave them there."""
+        with memoryview(self._buffer) as view:
+            return bytes(view[self._begin : min(self._begin + most, self._filled)])
 
     @property
     def is_full(self) -> bool:
         """Tell whether nothing more comes in before something is taken."""
-        return self._filled == len(self._buffer)
+        return self._filled - self._begin == len(self._buffer)
 
     def take(self, most: int) -> bytes:
         """Return the first bytes that have come in, at *most* so many, and let go of them."""
-        taken = self.begin_of(most)
-        left = self._filled - len(taken)
-        if left:
-            self._buffer[:left] = self._buffer[len(taken) : self._filled]
-        self._filled = left
-        self._resume_if_not_full()
+        taken = self.peek(most)
+        self._let_go(len(taken))
         return taken
+
+    def _take_into(self, target: memoryview) -> int:
+        """Move what has come in to where it is wanted; returns how many bytes that were."""
+        count = min(len(target), self._filled - self._begin)
+        with memoryview(self._buffer) as view:
+            target[:count] = view[self._begin : self._begin + count]
+        self._let_go(count)
+        return count
+
+    def _let_go(self, count: int) -> None:
+        self._begin += count
+        if self._begin == self._filled:
+            self._begin = self._filled = 0
+        if self._paused and count:
+            self._make_room()
+            self._resume()
 
     async def more(self, patience: float | None) -> bool:
         """
@@ -146,9 +167,8 @@ class Wire(asyncio.BufferedProtocol):
 
     async def fill(self, target: memoryview, patience: float | None) -> bool:
         """Wait until *target* is full; False if the bytes end before. Raises as `more` does."""
-        begin = self.take(len(target))
-        target[: len(begin)] = begin
-        self._target = target[len(begin) :] or None
+        count = self._take_into(target)
+        self._target = target[count:] or None
         try:
             while self._target is not None:
                 if self._has_ended():
@@ -189,13 +209,18 @@ class Wire(asyncio.BufferedProtocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _pause_if_full(self) -> None:
-        if self.is_full and self._transport is not None:
+    def _pause_at_the_end(self) -> None:
+        """Read no more when there is no room behind what has come in."""
+        if self._filled == len(self._buffer) and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 
-    def _resume_if_not_full(self) -> None:
-        if self._paused and not self.is_full and self._transport is not None:
-            self._paused = False
-            if not self._ended:
-                self._transport.resume_reading()
+    def _make_room(self) -> None:
+        left = self._buffer[self._begin : self._filled]
+        self._buffer[: len(left)] = left
+        self._begin, self._filled = 0, len(left)
+
+    def _resume(self) -> None:
+        self._paused = False
+        if self._transport is not None and not self._ended:
+            self._transport.resume_reading()
