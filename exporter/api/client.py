@@ -202,24 +202,29 @@ class HubClient:
         await self._take_slot()
         started = anyio.current_time()
         code, size = NO_ANSWER, 0
+        answer: Answer | None = None
         try:
-            with anyio.fail_after(self._limits.timeout):
+            # What fail_after does, without the half of its cost that is a generator.
+            with anyio.CancelScope(deadline=started + self._limits.timeout):
                 reply = await route.get(self._fields(token))
                 try:
                     code = str(reply.status)
                     if reply.status == HTTPStatus.OK:
                         received(token_in(reply.headers))
                     body = await self._body(failures, reply)
-                    size = len(body)
                 finally:
                     await reply.aclose()
-        except (httpx.HTTPError, TimeoutError) as error:
+                size = len(body)
+                answer = Answer(reply.status, reply.headers, body, anyio.current_time() - started)
+        except httpx.HTTPError as error:
             raise failures.of_exception(error, self._limits.timeout) from error
         finally:
             self._host.release()
-            seconds = anyio.current_time() - started
+            seconds = answer.seconds if answer else anyio.current_time() - started
             self.telemetry.attempt(failures.operation, code, seconds, size)
-        return Answer(reply.status, reply.headers, body, seconds)
+        if answer is None:
+            raise failures.of_exception(TimeoutError(), self._limits.timeout)
+        return answer
 
     async def _take_slot(self) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, KeysView, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import msgspec
 
@@ -29,6 +30,16 @@ class Tally:
     newest_created: str = ""
     newest_updated: str = ""
 
+    def add_times(self, created: Sequence[str], newest: str, last: str) -> None:
+        """Add times of creation, whose *newest* is known, and the *last* of the updates."""
+        oldest = min(created)
+        if oldest.startswith(_NEVER):
+            known = (moment for moment in created if not moment.startswith(_NEVER))
+            oldest = min(known, default=_AFTER_ALL_TIMES)
+        self.oldest_created = min(oldest, self.oldest_created)
+        self.newest_created = max(newest, self.newest_created)
+        self.newest_updated = max(last, self.newest_updated)
+
 
 class CensusFold:
     """
@@ -41,7 +52,7 @@ class CensusFold:
 
     def __init__(self, floor: float, failed_floor: float) -> None:
         self._floor = format_shown_time(floor)
-        self._failed_floor = format_shown_time(failed_floor)
+        self._failed_floor = min(self._floor, format_shown_time(failed_floor))
         self._tallies: dict[tuple[str, str | int | None], Tally] = {}
 
     def add(
@@ -54,17 +65,19 @@ class CensusFold:
         the id of one that is known as *active* or *failed*.
         """
         ids = [row.instance_id for row in rows]
-        if "\n@" in "\n" + "\n".join(ids):
+        if "@" in "".join(ids):
             rows = [row for row in rows if entity_class(row) is None]
             ids = [row.instance_id for row in rows]
         groups: defaultdict[tuple[str | None, str | int | None], list[InstanceRow]]
         groups = defaultdict(list)
         for row in rows:
             groups[row.name, row.runtime_status].append(row)
-        news = (active & ids) | (failed & ids)
+        news = active & ids
+        if failed:
+            news |= failed & ids
         for (name, status), group in groups.items():
             news.update(self._add_group((name or "", status), group))
-        return [row for row in rows if row.instance_id in news] if news else ()
+        return list(compress(rows, map(news.__contains__, ids))) if news else ()
 
     def _add_group(
         self, key: tuple[str, str | int | None], group: Sequence[InstanceRow]
@@ -72,17 +85,12 @@ class CensusFold:
         """Add rows of one name and status; returns the ids of those that are recent."""
         created = [row.created_time or "" for row in group]
         updated = [row.last_updated_time or "" for row in group]
-        oldest, newest, last = min(created), max(created), max(updated)
-        if oldest.startswith(_NEVER):
-            known = (moment for moment in created if not moment.startswith(_NEVER))
-            oldest = min(known, default=_AFTER_ALL_TIMES)
+        newest, last = max(created), max(updated)
         tally = self._tallies.get(key) or self._tallies.setdefault(key, Tally())
         tally.count += len(group)
-        tally.oldest_created = min(oldest, tally.oldest_created)
-        tally.newest_created = max(newest, tally.newest_created)
-        tally.newest_updated = max(last, tally.newest_updated)
+        tally.add_times(created, newest, last)
         floor = self._floor
-        updated_floor = min(floor, self._failed_floor) if key[1] == _FAILED else floor
+        updated_floor = self._failed_floor if key[1] == _FAILED else floor
         if newest < floor and last < updated_floor:
             return ()
         return [

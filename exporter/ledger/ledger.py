@@ -25,7 +25,7 @@ from exporter.ledger.snapshot import (
     UnresolvedView,
 )
 from exporter.ledger.state import LedgerState, restore_lives, save_lives
-from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus, known_status
+from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 from exporter.ledger.unresolved import Unresolved
 from exporter.ledger.windows import WINDOWS, RecentFinishes, failure_ratios
 
@@ -36,7 +36,7 @@ _MANY_ABSENT = 100
 _SHARE_THAT_MAY_LEAVE = 0.05
 
 _ACTIVE: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
-_TERMINAL = frozenset(TERMINAL)
+_TERMINAL: dict[object, RuntimeStatus] = {status.value: status for status in TERMINAL}
 
 
 class Source(Enum):
@@ -120,11 +120,11 @@ class Ledger:
         """Apply one row, read at *at*; entities are none of this ledger's instances."""
         if row.instance_id[:1] == "@" and entity_class(row) is not None:
             return
-        status = known_status(row.runtime_status)
-        if status in _ACTIVE:
-            self._see_active(row, status)
-        elif status in _TERMINAL:
+        # By the spelling: to look up a member of an enum takes a call.
+        if (status := _TERMINAL.get(row.runtime_status)) is not None:
             self._see_terminal(row, status, source, at)
+        elif (status := _ACTIVE.get(row.runtime_status)) is not None:
+            self._see_active(row, status)
         else:
             life = self._open.get(row.instance_id)
             if life is not None:
@@ -152,15 +152,18 @@ class Ledger:
         self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
     ) -> None:
         life = self._open.pop(row.instance_id, None)
-        created = parse_time(row.created_time)
-        updated = parse_time(row.last_updated_time)
+        created, updated = TIMES[row.created_time], TIMES[row.last_updated_time]
         second = int(max(created or 0.0, updated or 0.0))
-        self._follow_failure(row, status, source, at)
+        failed = (updated or created) if status is RuntimeStatus.FAILED else None
+        if failed is None:
+            self._unresolved.resolved(row.instance_id)
+        else:
+            self._follow_failure(row, created, failed, source, at)
         if life is None and second < self._floor:
             return
         digest = digest_of(row)
         known = self._book.has(second, digest)
-        if second >= self._floor:
+        if not known and second >= self._floor:
             self._book.add(second, digest)
         if source is Source.CENSUS:
             self._retained.covered(digest)
@@ -189,14 +192,9 @@ class Ledger:
             self._accounts.find_late()
 
     def _follow_failure(
-        self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
+        self, row: InstanceRow, created: float | None, failed: float, source: Source, at: float
     ) -> None:
-        """Keep what is Failed now, and let go of what is not."""
-        created = parse_time(row.created_time)
-        failed = parse_time(row.last_updated_time) or created
-        if status is not RuntimeStatus.FAILED or failed is None:
-            self._unresolved.resolved(row.instance_id)
-            return
+        """Keep what is Failed now, since *failed*."""
         self._unresolved.failed(
             row.instance_id,
             self._know(row.name or ""),

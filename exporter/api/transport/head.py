@@ -13,8 +13,7 @@ LARGEST_HEAD = 65_536
 BLANK_LINE = b"\r\n\r\n"
 _BEGIN = b"HTTP/1."
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_ILLEGAL_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_FIELDS = re.compile(rb"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*+)*+")
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _INTERIM = 200
@@ -59,20 +58,16 @@ def parse_head(text: bytes) -> Head:
     """
     if b"\r\n " in text or b"\r\n\t" in text:
         text = _FOLD.sub(b" ", text)
-    first, *lines = text.split(b"\r\n")
-    status_line = _STATUS_LINE.fullmatch(first)
-    if status_line is None:
+    status_line, _, _ = text.partition(b"\r\n")
+    match = _STATUS_LINE.fullmatch(status_line)
+    if match is None:
         raise RemoteProtocolError("the answer does not begin with a status line of HTTP/1")
-    version, status, reason = status_line.groups()
-    fields = [_field(line) for line in lines]
-    return _framed(int(status), version, reason or b"", fields)
-
-
-def _field(line: bytes) -> tuple[bytes, bytes]:
-    name, colon, value = line.partition(b":")
-    if not colon or not _NAME.fullmatch(name) or _ILLEGAL_IN_VALUE.search(value):
+    if not _FIELDS.fullmatch(text, len(status_line)):
         raise RemoteProtocolError("the answer has an illegal header field")
-    return name, value.strip(b" \t")
+    pairs = (line.partition(b":") for line in text.split(b"\r\n")[1:])
+    fields = [(name, value.strip(b" \t")) for name, _, value in pairs]
+    version, status, reason = match.groups()
+    return _framed(int(status), version, reason or b"", fields)
 
 
 def _framed(status: int, version: bytes, reason: bytes, fields: list[tuple[bytes, bytes]]) -> Head:
