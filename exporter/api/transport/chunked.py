@@ -6,7 +6,7 @@ import re
 
 from httpx import RemoteProtocolError
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*|[ \t]*)")
 _LONGEST_LINE = 4096
 _LARGEST_TRAILER = 16_384
 _LINE_END = b"\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
@@ -33,6 +33,9 @@ class Origin:
             raise httpx.UnsupportedProtocol("the address is neither http:// nor https://")
         is_tls = url.scheme == "https"
         return cls(is_tls, url.raw_host.decode("ascii"), url.port or (443 if is_tls else 80))
+
+
+Dialing = Callable[[Origin, ssl.SSLContext, float | None], Awaitable[Wire]]
 
 
 async def dial(origin: Origin, tls: ssl.SSLContext, seconds: float | None) -> Wire:

@@ -9,7 +9,7 @@ from functools import partial
 import httpx
 
 from exporter.api.transport.body import Body
-from exporter.api.transport.dialing import Origin, dial
+from exporter.api.transport.dialing import Dialing, Origin, dial
 from exporter.api.transport.head import BLANK_LINE, LARGEST_HEAD, Head, may_begin, parse_head
 from exporter.api.transport.wire import Wire
 
@@ -24,10 +24,13 @@ class DirectTransport(httpx.AsyncBaseTransport):
     quotes what was sent or received.
     """
 
-    def __init__(self, *, verify: ssl.SSLContext, keep_idle: float = 120.0) -> None:
+    def __init__(
+        self, *, verify: ssl.SSLContext, keep_idle: float = 120.0, dialing: Dialing = dial
+    ) -> None:
         verify.set_alpn_protocols(["http/1.1"])
         self._tls = verify
         self._keep_idle = keep_idle
+        self._dial = dialing
         self._idle: dict[Origin, list[Wire]] = {}
         self._open: set[Wire] = set()
 
@@ -73,7 +76,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
             except (httpx.ReadError, httpx.RemoteProtocolError):
                 if kept.has_received:
                     raise
-        wire = await dial(origin, self._tls, connect)
+        wire = await self._dial(origin, self._tls, connect)
         self._open.add(wire)
         wire.closed.add_done_callback(lambda _: self._open.discard(wire))
         return await self._exchange(wire, origin, text, patience)

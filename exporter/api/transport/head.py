@@ -56,15 +56,16 @@ def parse_head(text: bytes) -> Head:
     that contradict each other, a coding other than chunked. Raises `httpx.RemoteProtocolError`,
     which never quotes what was received.
     """
-    if b"\r\n " in text or b"\r\n\t" in text:
-        text = _FOLD.sub(b" ", text)
     status_line, _, _ = text.partition(b"\r\n")
     match = _STATUS_LINE.fullmatch(status_line)
     if match is None:
         raise RemoteProtocolError("the answer does not begin with a status line of HTTP/1")
-    if not _FIELDS.fullmatch(text, len(status_line)):
+    rest = text[len(status_line) :]
+    if b"\n " in rest or b"\n\t" in rest:
+        rest = _FOLD.sub(b" ", rest)
+    if not _FIELDS.fullmatch(rest):
         raise RemoteProtocolError("the answer has an illegal header field")
-    pairs = (line.partition(b":") for line in text.split(b"\r\n")[1:])
+    pairs = (line.partition(b":") for line in rest.split(b"\r\n")[1:])
     fields = [(name, value.strip(b" \t")) for name, _, value in pairs]
     version, status, reason = match.groups()
     return _framed(int(status), version, reason or b"", fields)
