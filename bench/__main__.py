@@ -1,7 +1,8 @@
 """Run every benchmark."""
 
-from bench import memory, page, synthetic
+from bench import full_sweep, memory, page, synthetic
 
 memory.main()
 page.main()
 synthetic.main()
+full_sweep.main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import sys
 import time
@@ -13,7 +14,6 @@ import anyio
 import httpx
 import msgspec
 
-from bench.memory import resident_bytes
 from bench.served_hub import AT
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
@@ -121,10 +121,10 @@ def bare(port: int, hub: str) -> tuple[float, int]:
 
 
 def main() -> None:
-    """Sweep once; prints the processor seconds, the instances and the resident bytes."""
+    """Sweep once; prints the processor seconds, the instances and the most resident kibibytes."""
     way, port, hub = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     seconds, instances = bare(port, hub) if way == "bare" else anyio.run(sweep, port, hub)
-    print(seconds, instances, resident_bytes())
+    print(seconds, instances, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 if __name__ == "__main__":
