@@ -241,6 +241,7 @@ def catch(scene: Scene, life: int, numbers: Iterable[int]) -> None:
 class TestWithoutState:
     """Each start begins anew, and says so: what finished meanwhile is missing, nothing is twice."""
 
+    @pytest.mark.nightly
     async def test_nothing_is_counted_twice_over_all_lives(self, tmp_path: Path) -> None:
         async with chaos(tmp_path, seed=2, keeps_state=False) as scene:
             after = await meet(scene)
