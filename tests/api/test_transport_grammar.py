@@ -181,6 +181,9 @@ REJECTED_CHUNKS = {
     "a lone line feed": b"1\na\n0\n\n",
     "a line without end": b"1" + b";" * 10_000,
     "a trailer without end": b"0\r\n" + b"a: b\r\n" * 10_000,
+    "a trailer with a zero byte": b"0\r\n\0a: b\r\n\r\n",
+    "a trailer without a colon": b"0\r\nnonsense\r\n\r\n",
+    "a length after the body": b"0\r\ncontent-length: 5\r\n\r\n",
     "no end": b"1\r\na\r\n",
     "half an end": b"1\r\na\r\n0\r\n",
 }

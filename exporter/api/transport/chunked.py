@@ -6,6 +6,8 @@ import re
 
 from httpx import RemoteProtocolError
 
+from exporter.api.transport.head import is_field
+
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*|[ \t]*)")
 _LONGEST_LINE = 4096
 _LARGEST_TRAILER = 16_384
@@ -89,6 +91,8 @@ class ChunkedBody:
 
     def _read_trailer(self, line: bytes) -> None:
         self.is_complete = not line
+        if line and not is_field(line):
+            raise RemoteProtocolError("the trailer of the answer has an illegal field")
         self._trailer_size += len(line)
         if self._trailer_size > _LARGEST_TRAILER:
             raise RemoteProtocolError("the trailer of the answer is too large")

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
@@ -56,16 +57,15 @@ async def dial(origin: Origin, tls: ssl.SSLContext, seconds: float | None) -> Wi
 
 async def _wired(connected: socket.socket, origin: Origin, tls: ssl.SSLContext) -> Wire:
     loop = asyncio.get_running_loop()
-    try:
+    with ExitStack() as undo:
+        undo.callback(connected.close)
         if origin.is_tls:
             _, wire = await loop.create_connection(
                 Wire, sock=connected, ssl=tls, server_hostname=origin.host
             )
         else:
             _, wire = await loop.create_connection(Wire, sock=connected)
-    except BaseException:
-        connected.close()
-        raise
+        undo.pop_all()
     return wire
 
 
@@ -77,32 +77,30 @@ async def _connected(origin: Origin) -> socket.socket:
     errors: list[OSError] = []
 
     async def attempt(family: int, address: tuple[object, ...], failed: anyio.Event) -> None:
-        connecting = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
+        with ExitStack() as undo:
+            connecting = undo.enter_context(
+                socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            )
             connecting.setblocking(False)
-            await loop.sock_connect(connecting, address)
-        except OSError as error:
-            connecting.close()
-            errors.append(error)
-            failed.set()
-        except BaseException:
-            connecting.close()
-            raise
-        else:
-            won.append(connecting)
-            attempts.cancel_scope.cancel()
+            try:
+                await loop.sock_connect(connecting, address)
+            except OSError as error:
+                errors.append(error)
+                failed.set()
+            else:
+                undo.pop_all()
+                undo_all.callback(connecting.close)
+                won.append(connecting)
+                attempts.cancel_scope.cancel()
 
-    try:
+    with ExitStack() as undo_all:
         async with anyio.create_task_group() as attempts:
             for family, address in _by_turns(found):
                 failed = anyio.Event()
                 attempts.start_soon(attempt, family, address, failed)
                 with anyio.move_on_after(_HEAD_START_SECONDS):
                     await failed.wait()
-    except BaseException:
-        for connected in won:
-            connected.close()
-        raise
+        undo_all.pop_all()
     for late in won[1:]:
         late.close()
     if not won:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 import httpx
@@ -108,12 +109,11 @@ class DirectTransport(httpx.AsyncBaseTransport):
     async def _exchange(
         self, wire: Wire, origin: Origin, text: bytes, patience: float | None
     ) -> tuple[Head, Body]:
-        try:
+        with ExitStack() as undo:
+            undo.callback(wire.abort)
             wire.begin(text)
             head = await _read_head(wire, patience)
-        except BaseException:
-            wire.abort()
-            raise
+            undo.pop_all()
         return head, Body(wire, head, patience, partial(self._keep, origin))
 
 

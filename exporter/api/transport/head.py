@@ -71,6 +71,13 @@ def parse_head(text: bytes) -> Head:
     return _framed(int(status), version, reason or b"", fields)
 
 
+def is_field(line: bytes) -> bool:
+    """Tell whether a line is a header field, other than one that says how a body is framed."""
+    name, _, _ = line.partition(b":")
+    framing = name.lower() in (b"content-length", b"transfer-encoding")
+    return not framing and _FIELDS.fullmatch(b"\r\n" + line) is not None
+
+
 def _framed(status: int, version: bytes, reason: bytes, fields: list[tuple[bytes, bytes]]) -> Head:
     length: int | None = None
     chunked = False
