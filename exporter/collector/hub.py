@@ -237,15 +237,14 @@ class HubCollector:
         active = await self._attempt(Sweep.ACTIVE, self._sweeps.active)
         if isinstance(active, ApiError):
             self._went_down(active)
-            cadence.ended(started, self._monotonic(), not_before=active.retry_after or 0.0)
+            self._wait_for_next(Sweep.ACTIVE, started, active)
             await self.publish_accounts()
             return active
         self._came_up(active)
         affordable = DUTY_SHARE * cadence.configured
         finished = await self._attempt(Sweep.FINISHED, lambda: self._sweeps.finished(affordable))
         failed = finished if isinstance(finished, ApiError) else None
-        not_before = failed.retry_after if failed else None
-        cadence.ended(started, self._monotonic(), not_before=not_before or 0.0)
+        self._wait_for_next(Sweep.ACTIVE, started, failed)
         self._records[Sweep.FINISHED].cadence.interval = cadence.interval
         if not isinstance(finished, ApiError):
             self.snapshot = replace(self.snapshot, finished=finished)
@@ -256,12 +255,14 @@ class HubCollector:
         started = self._monotonic()
         found = await self._attempt(Sweep.FAILED, self._sweeps.failed)
         failed = found if isinstance(found, ApiError) else None
-        not_before = failed.retry_after if failed else None
-        self._records[Sweep.FAILED].cadence.ended(
-            started, self._monotonic(), not_before=not_before or 0.0
-        )
+        self._wait_for_next(Sweep.FAILED, started, failed)
         await self.publish_accounts()
         return failed
+
+    def _wait_for_next(self, sweep: Sweep, started: float, error: ApiError | None) -> None:
+        """Set when a sweep is due again: not before a server that failed asked to be left alone."""
+        pause = error.retry_after if error else None
+        self._records[sweep].cadence.ended(started, self._monotonic(), not_before=pause or 0.0)
 
     async def _entities(self) -> ApiError | None:
         started = self._monotonic()

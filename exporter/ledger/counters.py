@@ -74,12 +74,28 @@ class _Shown(Generic[Value]):
             del self._born[labels]
 
 
-class CounterFamily:
+class _Family(Generic[Value]):
+    """What counters and histograms have in common: that their increments are held back."""
+
+    def __init__(self, base: Value) -> None:
+        self._shown = _Shown(base)
+
+    def withdraw(self, published: Container[Labels]) -> None:
+        """Take back the birth of what was to be shown, but was not *published*."""
+        self._shown.withdraw(published)
+
+    @property
+    def release(self) -> float:
+        """When the first increment that is held back may be shown; infinite where none is."""
+        return self._shown.release
+
+
+class CounterFamily(_Family[int]):
     """Counters of one family by their labels."""
 
     def __init__(self, saved: Iterable[SavedCounter] = ()) -> None:
+        super().__init__(0)
         self._values: dict[Labels, int] = {}
-        self._shown = _Shown(0)
         for series in saved:
             self._values[series.labels] = series.value
             self._shown.values[series.labels] = series.shown
@@ -102,15 +118,6 @@ class CounterFamily:
         """Return all series as they are shown from *now* on; new ones are born by it."""
         return self._shown.update(self._values, now, hold)
 
-    def withdraw(self, published: Container[Labels]) -> None:
-        """Take back the birth of what was to be shown, but was not *published*."""
-        self._shown.withdraw(published)
-
-    @property
-    def release(self) -> float:
-        """When the first increment that is held back may be shown; infinite where none is."""
-        return self._shown.release
-
     def saved(self) -> list[SavedCounter]:
         """Return all series, to be restored."""
         shown = self._shown.values
@@ -120,13 +127,13 @@ class CounterFamily:
         ]
 
 
-class HistogramFamily:
+class HistogramFamily(_Family[Distribution]):
     """Histograms of one family by their labels; other bounds than those saved start anew."""
 
     def __init__(self, bounds: Sequence[float], saved: SavedHistograms | None = None) -> None:
+        super().__init__(Histogram(bounds).frozen())
         self._bounds = tuple(bounds)
         self._values: dict[Labels, Histogram] = {}
-        self._shown = _Shown(Histogram(bounds).frozen())
         if saved is not None and saved.bounds == self._bounds:
             for series in saved.series:
                 self.ensure(series.labels).restore(series.counts, series.total)
@@ -144,15 +151,6 @@ class HistogramFamily:
         """Return all series as they are shown from *now* on; new ones are born by it."""
         current = {labels: histogram.frozen() for labels, histogram in self._values.items()}
         return self._shown.update(current, now, hold)
-
-    def withdraw(self, published: Container[Labels]) -> None:
-        """Take back the birth of what was to be shown, but was not *published*."""
-        self._shown.withdraw(published)
-
-    @property
-    def release(self) -> float:
-        """When the first increment that is held back may be shown; infinite where none is."""
-        return self._shown.release
 
     def saved(self) -> SavedHistograms:
         """Return all series, to be restored."""

@@ -166,7 +166,11 @@ class Ledger:
         created = parse_time(row.created_time)
         updated = parse_time(row.last_updated_time)
         second = int(max(created or 0.0, updated or 0.0))
-        self._follow_failure(row, status, source, at)
+        failed = (updated or created) if status is RuntimeStatus.FAILED else None
+        if failed is None:
+            self.unresolved.resolved(row.instance_id)
+        else:
+            self._follow_failure(row, created, failed, source, at)
         if life is None and second < self._floor:
             return
         digest = digest_of(row)
@@ -211,14 +215,9 @@ class Ledger:
             self._accounts.find_late()
 
     def _follow_failure(
-        self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
+        self, row: InstanceRow, created: float | None, failed: float, source: Source, at: float
     ) -> None:
-        """Keep what is Failed now, and let go of what is not."""
-        created = parse_time(row.created_time)
-        failed = parse_time(row.last_updated_time) or created
-        if status is not RuntimeStatus.FAILED or failed is None:
-            self.unresolved.resolved(row.instance_id)
-            return
+        """Keep an instance that is Failed now, since *failed*."""
         self.unresolved.failed(
             row.instance_id,
             self._know(row.name or ""),
