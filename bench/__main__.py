@@ -1,8 +1,9 @@
 """Run every benchmark."""
 
-from bench import many_hubs, memory, page, synthetic
+from bench import full_sweep, many_hubs, memory, page, synthetic
 
 memory.main()
 page.main()
 synthetic.main()
 many_hubs.main()
+full_sweep.main()

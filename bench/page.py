@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from statistics import median
 
 import anyio
-import httpx
 import msgspec
 
-from exporter.api.client import HubClient, RequestLimits
-from exporter.api.keys import FixedKey
-from exporter.api.query import HubAddress, InstanceQuery
-from exporter.api.retries import RetryPolicy
-from exporter.api.telemetry import ApiTelemetry
+from bench.sweeping import client_of, connections
+from exporter.api.client import HubClient
+from exporter.api.query import InstanceQuery
 from exporter.api.wire import InstanceRow
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
@@ -79,20 +76,6 @@ def _read_body(connection: socket.socket) -> memoryview:
     return memoryview(buffer)[end + 4 :]
 
 
-def client_of(port: int, http: httpx.AsyncClient) -> HubClient:
-    """Return the exporter's own client."""
-    return HubClient(
-        "bench",
-        HubAddress(f"http://127.0.0.1:{port}/runtime/webhooks/durabletask", "BenchHub"),
-        http=http,
-        key=FixedKey("key"),
-        retry=RetryPolicy(0, 0.0, 0.0),
-        limits=RequestLimits(60.0, 1 << 26, 1000, 1),
-        host=anyio.CapacityLimiter(1),
-        telemetry=ApiTelemetry(),
-    )
-
-
 async def census(client: HubClient) -> None:
     """Fetch, decode, check and fold pages of finished instances."""
     ledger = Ledger(LedgerRules())
@@ -120,8 +103,8 @@ def run(port: int, work: Callable[[HubClient], Awaitable[None]]) -> list[float]:
     """Do *work* in rounds with one client, after a first one to get warm."""
 
     async def main() -> list[float]:
-        async with httpx.AsyncClient(trust_env=False) as http:
-            client = client_of(port, http)
+        async with connections() as http:
+            client = client_of(port, "BenchHub", http)
             await work(client)
             rounds = []
             for _ in range(ROUNDS):

@@ -6,12 +6,14 @@ import resource
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import anyio
 
 from exporter.emulator import Emulator, ManualClock, TaskHub, running
+from exporter.emulator.storage.rows import RuntimeStatus
 from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.mix import EntityClass
+from exporter.emulator.synthetic.mix import SHOP, EntityClass
 
 HUB = "SyntheticHub"
 ACTIVE = 1000
@@ -24,11 +26,31 @@ def report() -> None:
         print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
 
 
-async def main(rows: int) -> None:
-    """Serve a hub of *rows* instances and a fifth as many entities until terminated."""
+# Ids come sixteen a second, so a million rows are of one day, and all their failures are followed.
+# A hub that keeps what has finished for a month, and of which one in 25 fails, follows those of a
+# week: one row in a hundred.
+STATUSES = {RuntimeStatus.COMPLETED: 0.96, RuntimeStatus.FAILED: 0.01}
+MIX = [
+    replace(
+        each, statuses={**each.statuses, RuntimeStatus.COMPLETED: 0.96, RuntimeStatus.FAILED: 0.01}
+    )
+    for each in SHOP
+]
+
+
+async def main(rows: int, entities: int, age: float) -> None:
+    """Serve a hub of *rows* instances, the newest of a certain *age*, until terminated."""
     clock = ManualClock(AT)
-    entities = [EntityClass(name="cart", rows=rows // 5)]
-    hub = SyntheticHub(HUB, clock, rows=rows, active=ACTIVE, entities=entities, seed=1)
+    hub = SyntheticHub(
+        HUB,
+        clock,
+        rows=rows,
+        active=min(ACTIVE, rows // 2),
+        entities=[EntityClass(name="cart", rows=entities)] if entities else [],
+        orchestrators=MIX,
+        seed=1,
+        newest=AT - age,
+    )
     async with running(Emulator(TaskHub("OwnHub", clock), clock=clock, synthetic=[hub])) as url:
         print(url.rpartition(":")[2], flush=True)
         threading.Thread(target=report, daemon=True).start()
@@ -36,4 +58,4 @@ async def main(rows: int) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, int(sys.argv[1]))
+    anyio.run(main, int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

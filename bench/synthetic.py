@@ -114,7 +114,7 @@ class ServedHub:
 @contextmanager
 def served_hub(rows: int) -> Iterator[ServedHub]:
     """Run a serving process."""
-    command = [sys.executable, "-m", "bench.served_hub", str(rows)]
+    command = [sys.executable, "-m", "bench.served_hub", str(rows), str(rows // 5), "0"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from typing import Generic, TypeVar
 
 from exporter.api.listing import Listing, Page
@@ -46,3 +47,13 @@ class ListingChain(Generic[Row]):
             if page is not None:
                 return page
         return None
+
+    async def read_on(self) -> AsyncGenerator[Page[Row], None]:
+        """Read part by part to the end, as `Listing.read_on` does; to be closed by who stops."""
+        while not self.finished:
+            part = self._parts[self._ended]
+            async with aclosing(part.read_on()) as pages:
+                async for page in pages:
+                    self._ended += part.finished
+                    yield page
+            self._ended += not part.finished

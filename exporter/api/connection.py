@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from functools import lru_cache
 from pathlib import Path
+from urllib.request import getproxies
 
 import anyio
 import httpx
@@ -15,6 +16,8 @@ from exporter.api.keys import FixedKey, KeyFile, KeySource
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
 from exporter.api.telemetry import ApiTelemetry
+from exporter.api.transport.client import DirectClient
+from exporter.api.transport.direct import DirectTransport
 from exporter.settings import HubSettings
 
 # Longer than the longest default interval of the active sweep, shorter than Azure's front end
@@ -56,16 +59,32 @@ def connect(hub: HubSettings, hosts: HostSlots) -> tuple[HubClient, httpx.AsyncC
 
 
 def open_connections(hub: HubSettings) -> httpx.AsyncClient:
-    """Return the HTTP client of *hub*; `HTTPS_PROXY` and `NO_PROXY` hold where it has no proxy."""
+    """
+    Return the HTTP client of *hub*: a direct one, or httpx's own where there may be a proxy.
+
+    `HTTPS_PROXY` and `NO_PROXY` hold where the hub has no proxy of its own.
+    """
     headers = {name: value.get_secret_value() for name, value in hub.headers.items()}
+    headers = {"user-agent": f"durable-functions-exporter/{__version__}", **headers}
+    timeout = httpx.Timeout(hub.timeouts.request, connect=hub.timeouts.connect)
+    tls = _tls_context(hub.tls.ca_file, hub.tls.client_cert_file, hub.tls.client_key_file)
+    if not _may_need_proxy(hub):
+        transport = DirectTransport(verify=tls, keep_idle=_KEEP_IDLE_SECONDS)
+        return DirectClient(transport, headers=headers, timeout=timeout)
     return httpx.AsyncClient(
-        verify=_tls_context(hub.tls.ca_file, hub.tls.client_cert_file, hub.tls.client_key_file),
+        verify=tls,
         proxy=hub.proxy.get_secret_value() if hub.proxy else None,
-        headers={"user-agent": f"durable-functions-exporter/{__version__}", **headers},
-        timeout=httpx.Timeout(hub.timeouts.request, connect=hub.timeouts.connect),
+        headers=headers,
+        timeout=timeout,
         limits=httpx.Limits(keepalive_expiry=_KEEP_IDLE_SECONDS),
         follow_redirects=False,
     )
+
+
+def _may_need_proxy(hub: HubSettings) -> bool:
+    """Tell whether a proxy is configured; httpx knows best which hosts `NO_PROXY` excludes."""
+    scheme = httpx.URL(hub.base_url).scheme
+    return hub.proxy is not None or not getproxies().keys().isdisjoint((scheme, "all"))
 
 
 def key_source(hub: HubSettings) -> KeySource:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import lt
 from typing import Generic, TypeVar
 
+from exporter.api.ahead import Ahead, Attempt
+from exporter.api.answers import Answer
 from exporter.api.errors import ListingTruncated
 
 Row = TypeVar("Row")
@@ -45,12 +47,15 @@ class Listing(Generic[Row]):
 
     def __init__(
         self,
-        fetch: Callable[[bytes], Awaitable[Page[Row]]],
+        attempt: Attempt[Answer],
+        fetch: Callable[[Callable[[], Awaitable[Answer]]], Awaitable[Page[Row]]],
         id_of: Callable[[Row], str],
         *,
         max_pages: int,
         truncated: Callable[[str], ListingTruncated],
     ) -> None:
+        """*attempt* asks once for a page, *fetch* until there is a good answer, and reads that."""
+        self._attempt = attempt
         self._fetch = fetch
         self._unseen = UnseenRows(id_of)
         self._max_pages = max_pages
@@ -68,19 +73,48 @@ class Listing(Generic[Row]):
             ApiError: the page could not be read; the listing may be continued with another call.
             ListingTruncated: the list has more than `max_pages` pages.
         """
+        return await self._next_page(self._ask)
+
+    async def read_on(self) -> AsyncGenerator[Page[Row], None]:
+        """
+        Read on to the end, for whoever does nothing else meanwhile; to be closed by who stops.
+
+        The request for the next page is under way while a page is read, decoded and used; so what
+        is in a page may be as old as the last call for one. Raises as `next_page` does.
+        """
+        ahead = Ahead(self._attempt, self._goes_on)
+        try:
+            while (page := await self._next_page(ahead.ask)) is not None:
+                yield page
+        finally:
+            await ahead.aclose()
+
+    def _ask(self, token: bytes) -> Awaitable[Answer]:
+        return self._attempt(token, lambda _: None)
+
+    async def _next_page(self, ask: Callable[[bytes], Awaitable[Answer]]) -> Page[Row] | None:
         if self.finished:
             return None
         if self.pages >= self._max_pages:
             raise self._truncated(f"the list goes on after {self.pages} pages")
-        page = await self._fetch(self._token)
+        page = await self._fetch(lambda: ask(self._token))
         self.pages += 1
-        self.finished = page.token in (b"", NULL_TOKEN, self._token)
+        self.finished = _is_end(self._token, page.token)
         self.is_doubtful = self.finished and self._token != b"" and not page.rows
         self._token = page.token
         rows = self._unseen.of(page.rows)
         if rows is page.rows:
             return page
         return replace(page, rows=rows)
+
+    def _goes_on(self, token: bytes, following: bytes) -> bool:
+        """Tell whether the page after the one that is being asked for will be read."""
+        return self.pages + 1 < self._max_pages and not _is_end(token, following)
+
+
+def _is_end(token: bytes, following: bytes) -> bool:
+    """Tell whether a list ends with the page of *token*, whose answer has the one *following*."""
+    return following in (b"", NULL_TOKEN, token)
 
 
 class UnseenRows(Generic[Row]):
@@ -102,7 +136,7 @@ class UnseenRows(Generic[Row]):
         """Return the rows of a page that were not seen before, the same object if all are new."""
         if not rows:
             return rows
-        ids = [self._id_of(row) for row in rows]
+        ids = list(map(self._id_of, rows))
         self._pages += 1
         ascending = self._previous < ids[0] and all(map(lt, ids, ids[1:]))
         if self._ordered and ascending:

@@ -294,9 +294,10 @@ class HubSweeps:
     async def _pages(
         self, listing: Listing[Row] | ListingChain[Row]
     ) -> AsyncGenerator[Page[Row], None]:
-        while (page := await listing.next_page()) is not None:
-            self._count(page)
-            yield page
+        async with aclosing(listing.read_on()) as pages:
+            async for page in pages:
+                self._count(page)
+                yield page
 
     def _count(self, page: Page[Row]) -> None:
         self._cost.pages += 1

@@ -25,14 +25,14 @@ from exporter.ledger.snapshot import (
     RetainedView,
 )
 from exporter.ledger.state import LedgerState, restore_lives, save_lives
-from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus, known_status
+from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 from exporter.ledger.unresolved import Unresolved
 from exporter.ledger.windows import WINDOWS, RecentFinishes, failure_ratios
 
 DAY = 86_400
 
 _ACTIVE: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
-_TERMINAL = frozenset(TERMINAL)
+_TERMINAL: dict[object, RuntimeStatus] = {status.value: status for status in TERMINAL}
 
 
 class Source(Enum):
@@ -131,11 +131,11 @@ class Ledger:
         """Apply one row, read at *at*; entities are none of this ledger's instances."""
         if row.instance_id[:1] == "@" and entity_class(row) is not None:
             return
-        status = known_status(row.runtime_status)
-        if status in _ACTIVE:
-            self._see_active(row, status, at)
-        elif status in _TERMINAL:
+        # By the spelling: to look up a member of an enum takes a call.
+        if (status := _TERMINAL.get(row.runtime_status)) is not None:
             self._see_terminal(row, status, source, at)
+        elif (status := _ACTIVE.get(row.runtime_status)) is not None:
+            self._see_active(row, status, at)
         else:
             life = self._open.get(row.instance_id)
             if life is not None:
@@ -163,8 +163,7 @@ class Ledger:
         self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
     ) -> None:
         life = self._open.pop(row.instance_id, None)
-        created = parse_time(row.created_time)
-        updated = parse_time(row.last_updated_time)
+        created, updated = TIMES[row.created_time], TIMES[row.last_updated_time]
         second = int(max(created or 0.0, updated or 0.0))
         failed = (updated or created) if status is RuntimeStatus.FAILED else None
         if failed is None:
@@ -175,7 +174,7 @@ class Ledger:
             return
         digest = digest_of(row)
         known = self._book.has(second, digest)
-        if second >= self._floor:
+        if not known and second >= self._floor:
             self._book.add(second, digest)
         if source is Source.CENSUS:
             self._retained.covered(digest)
@@ -412,7 +411,8 @@ class Ledger:
         """Apply a page of the census."""
         if self._census is None:
             raise RuntimeError("no census was begun")
-        self.see_all(self._census.add(rows, self._open, self.unresolved), Source.CENSUS, at)
+        news = self._census.add(rows, self._open.keys(), self.unresolved.ids)
+        self.see_all(news, Source.CENSUS, at)
 
     def abandon_census(self) -> None:
         """Give up a census that will not end."""

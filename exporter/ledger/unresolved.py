@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, KeysView
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
@@ -76,8 +76,10 @@ class Unresolved:
             self._put(each.instance_id, failure)
         self._listing = max((each.checked for each in self._failures.values()), default=0)
 
-    def __contains__(self, instance_id: object) -> bool:
-        return instance_id in self._failures
+    @property
+    def ids(self) -> KeysView[str]:
+        """The ids of the failures that are followed."""
+        return self._failures.keys()
 
     def __len__(self) -> int:
         return len(self._failures)

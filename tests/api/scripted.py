@@ -17,9 +17,12 @@ from exporter.api.keys import FixedKey, KeySource
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
 from exporter.api.telemetry import ApiTelemetry
+from exporter.api.transport.client import DirectClient
+from exporter.api.transport.direct import DirectTransport
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 SILENCE = b""
+TLS = ssl.create_default_context()
 
 
 def answer(
@@ -92,6 +95,11 @@ async def scripted(
     await listener.aclose()
 
 
+def direct(tls: ssl.SSLContext = TLS) -> AsyncClient:
+    """Return the HTTP client that the exporter uses where there is no proxy."""
+    return DirectClient(DirectTransport(verify=tls), timeout=30.0)
+
+
 @asynccontextmanager
 async def client_of(
     server: ScriptedServer | str,
@@ -105,7 +113,7 @@ async def client_of(
 ) -> AsyncGenerator[HubClient, None]:
     """Return a client of *server* that never waits between retries."""
     url = server if isinstance(server, str) else server.url
-    async with http or AsyncClient(trust_env=False) as connections:
+    async with http or direct() as connections:
         yield HubClient(
             "orders",
             HubAddress(url, "OrdersHub", "Storage"),

@@ -8,6 +8,7 @@ from exporter.api.chain import ListingChain
 from exporter.api.classify import Failures
 from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.listing import Listing, Page
+from tests.api.paged import paged
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +29,7 @@ def listing(*pages: list[str] | ApiError) -> Listing[str]:
             raise found
         return Page(found, b"more%d" % len(script) if script else b"", None, 0.0, 0)
 
-    return Listing(fetch, str, max_pages=100, truncated=truncated)
+    return Listing(*paged(fetch), str, max_pages=100, truncated=truncated)
 
 
 async def test_it_reads_one_list_after_the_other() -> None:

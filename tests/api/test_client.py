@@ -26,7 +26,7 @@ from exporter.api.errors import (
 from exporter.api.keys import KeyFile
 from exporter.api.query import InstanceQuery
 from exporter.api.wire import InstanceRow
-from tests.api.scripted import SILENCE, answer, client_of, scripted
+from tests.api.scripted import SILENCE, answer, client_of, direct, scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -311,7 +311,7 @@ class TestTls:
         async with scripted(answer(json_rows("a")), tls=context) as server:
             async with client_of(server) as client:
                 error = await failure(client)
-            async with client_of(server, http=httpx.AsyncClient(verify=trusting)) as client:
+            async with client_of(server, http=direct(trusting)) as client:
                 assert await all_ids(client) == ["a"]
         assert error.kind is ErrorKind.TLS
         assert len(server.requests) == 1

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
-import httpx
 
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
@@ -18,6 +17,7 @@ from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
 from exporter.collector.state import HubState
 from exporter.ledger.rules import LedgerRules
+from tests.api.scripted import direct
 
 KEY = "k3y-of-the-emulator"
 STALE_AFTER = 900.0
@@ -82,7 +82,7 @@ async def collector_of(
 ) -> AsyncGenerator[tuple[HubCollector, Publications], None]:
     """Return a collector of a hub of the emulator at *url*, and what it publishes."""
     publications = Publications()
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with direct() as http:
         client = HubClient(
             hub.lower(),
             HubAddress(f"{url}/runtime/webhooks/durabletask", hub),

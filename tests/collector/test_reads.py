@@ -19,6 +19,7 @@ from exporter.collector.clock import ServerClock
 from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
+from tests.api.paged import paged
 from tests.ledger.world import NOW, finishes, row
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +61,7 @@ def listing(rows: Sequence[InstanceRow]) -> Listing[InstanceRow]:
     async def fetch(_token: bytes) -> Page[InstanceRow]:
         return Page(rows, b"", NOW + 30.0, 0.0, 0)
 
-    return Listing(fetch, str, max_pages=9, truncated=FAILURES.truncated)
+    return Listing(*paged(fetch), str, max_pages=9, truncated=FAILURES.truncated)
 
 
 def sweeps_over(client: HubClient, ids: Sequence[str]) -> HubSweeps:

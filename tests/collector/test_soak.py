@@ -21,6 +21,7 @@ from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
 from exporter.ledger.rules import LedgerRules
 from exporter.metrics.exposition import Format, collect, render
+from tests.api.paged import paged
 from tests.collector.polled import INTERVALS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.nightly]
@@ -82,7 +83,7 @@ def listing(rows: Sequence[Row], now: float) -> Listing[Row]:
     async def fetch(_token: bytes) -> Page[Row]:
         return Page(rows, b"", now, 0.01, 1)
 
-    return Listing(fetch, str, max_pages=9, truncated=NotImplemented)
+    return Listing(*paged(fetch), str, max_pages=9, truncated=NotImplemented)
 
 
 def resident() -> int:

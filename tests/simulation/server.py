@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -17,6 +18,7 @@ from exporter.api.query import EVER, InstanceQuery
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.wire import EntityRow, InstanceRow, InstanceStatus
 from exporter.ledger.status import ACTIVE
+from tests.api.paged import paged
 from tests.simulation.observer import Found, Observer
 from tests.simulation.troubles import FAILURES, Fault, Killed, Troubles, error_of
 from tests.simulation.world import Instance, Order, Row, World
@@ -93,7 +95,9 @@ class SimulatedClient(HubClient):
             await self._answered(LIST_ENTITIES, None)
             return Page([], b"", self._date(), self.latency, 2)
 
-        return Listing(fetch, repr, max_pages=1, truncated=Failures("", LIST_ENTITIES).truncated)
+        return Listing(
+            *paged(fetch), repr, max_pages=1, truncated=Failures("", LIST_ENTITIES).truncated
+        )
 
     async def read_instance(
         self,
@@ -211,7 +215,7 @@ class _Watched(Listing[InstanceRow]):
     ) -> None:
         truncated = Failures("simulated", LIST_INSTANCES).truncated
         super().__init__(
-            fetch, attrgetter("instance_id"), max_pages=_MAX_PAGES, truncated=truncated
+            *paged(fetch), attrgetter("instance_id"), max_pages=_MAX_PAGES, truncated=truncated
         )
         self._observer = observer
         self._found = found
@@ -222,8 +226,18 @@ class _Watched(Listing[InstanceRow]):
     async def next_page(self) -> Page[InstanceRow] | None:
         """Read the next page."""
         page = await super().next_page()
-        if page is None:
-            return None
+        if page is not None:
+            self._watch(page)
+        return page
+
+    async def read_on(self) -> AsyncGenerator[Page[InstanceRow], None]:
+        """Read on to the end."""
+        async with aclosing(super().read_on()) as pages:
+            async for page in pages:
+                self._watch(page)
+                yield page
+
+    def _watch(self, page: Page[InstanceRow]) -> None:
         if self._sought:
             self._look_for(page.rows)
         else:
@@ -232,7 +246,6 @@ class _Watched(Listing[InstanceRow]):
             self._observer.receive(page.rows, self._found)
             if self._found is not Found.ACTIVE:
                 self._arrived(self.finished)
-        return page
 
     def _look_for(self, rows: Sequence[InstanceRow]) -> None:
         """A list by prefix tells only of the id that it begins with."""

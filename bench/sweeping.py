@@ -1,0 +1,133 @@
+"""A process that sweeps a whole hub once: the exporter's way, or the bare limit of any way."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import anyio
+import httpx
+import msgspec
+
+from bench.served_hub import AT
+from exporter.api.client import HubClient, RequestLimits
+from exporter.api.keys import FixedKey
+from exporter.api.query import HubAddress
+from exporter.api.retries import RetryPolicy
+from exporter.api.telemetry import ApiTelemetry
+from exporter.api.transport.client import DirectClient
+from exporter.api.transport.direct import DirectTransport
+from exporter.api.wire import InstanceRow
+from exporter.collector.clock import ServerClock
+from exporter.collector.sweeps import HubSweeps
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.rules import LedgerRules
+from exporter.ledger.snapshot import ActiveView, RetainedView
+
+_LARGEST_PAGE = 1 << 22
+_END_OF_HEAD = b"\r\n\r\n"
+_TOKEN = b"x-ms-continuation-token: "
+_LENGTH = b"content-length: "
+
+
+def client_of(port: int, hub: str, http: httpx.AsyncClient) -> HubClient:
+    """Return the exporter's own client, with its usual limits."""
+    return HubClient(
+        "bench",
+        HubAddress(f"http://127.0.0.1:{port}/runtime/webhooks/durabletask", hub),
+        http=http,
+        key=FixedKey("key"),
+        retry=RetryPolicy(0, 0.0, 0.0),
+        limits=RequestLimits(60.0, 1 << 26, 1000, 100_000),
+        host=anyio.CapacityLimiter(4),
+        telemetry=ApiTelemetry(),
+    )
+
+
+def connections() -> httpx.AsyncClient:
+    """Return the HTTP client that the exporter uses where there is no proxy."""
+    return DirectClient(DirectTransport(verify=httpx.create_ssl_context()), timeout=60.0)
+
+
+async def sweep(port: int, hub: str) -> tuple[float, int]:
+    """
+    Sweep the active instances and make a whole census, after first contact was made.
+
+    Returns the processor seconds, and the instances that were counted.
+    """
+    ledger, clock = Ledger(LedgerRules()), ServerClock(lambda: AT, time.monotonic)
+    async with connections() as http:
+        sweeps = HubSweeps(client_of(port, hub, http), ledger, clock)
+        await sweeps.active()
+        await sweeps.finished(1e9)
+        begin = time.process_time()
+        active = await sweeps.active()
+        while not await sweeps.census_step():
+            pass
+        seconds = time.process_time() - begin
+    return seconds, counted(active, ledger.retained())
+
+
+def counted(active: ActiveView, retained: RetainedView | None) -> int:
+    """Return how many instances a sweep found."""
+    assert retained is not None
+    return sum(active.instances.values()) + sum(retained.instances.values())
+
+
+@contextmanager
+def bare_pages(port: int, hub: str) -> Iterator[Iterator[memoryview]]:
+    """Read pages from a socket into one buffer, and yield their bodies where they are."""
+    target = (
+        f"/runtime/webhooks/durabletask/instances?top=1000&showInput=false"
+        f"&createdTimeFrom={quote('2000-01-01T00:00:00Z')}&taskHub={hub}"
+    )
+    request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n".encode()
+    buffer = bytearray(_LARGEST_PAGE)
+    view = memoryview(buffer)
+
+    def pages(connection: socket.socket) -> Iterator[memoryview]:
+        token = b""
+        while True:
+            connection.sendall(request + token + b"\r\n")
+            filled = connection.recv_into(view)
+            while (end := buffer.find(_END_OF_HEAD, 0, filled)) < 0:
+                filled += connection.recv_into(view[filled:])
+            lines = bytes(view[:end]).split(b"\r\n")
+            length = int(next(line for line in lines if line.startswith(_LENGTH))[len(_LENGTH) :])
+            begin = end + len(_END_OF_HEAD)
+            while filled < begin + length:
+                filled += connection.recv_into(view[filled:])
+            yield view[begin : begin + length]
+            token = next((line + b"\r\n" for line in lines if line.startswith(_TOKEN)), b"")
+            if not token:
+                return
+
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        yield pages(connection)
+
+
+def bare(port: int, hub: str) -> tuple[float, int]:
+    """Read and decode into the same rows, and nothing else."""
+    decoder = msgspec.json.Decoder(list[InstanceRow])
+    instances = 0
+    with bare_pages(port, hub) as pages:
+        begin = time.process_time()
+        for body in pages:
+            instances += len(decoder.decode(body))
+        return time.process_time() - begin, instances
+
+
+def main() -> None:
+    """Sweep once; prints the processor seconds, the instances and the most resident kibibytes."""
+    way, port, hub = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    seconds, instances = bare(port, hub) if way == "bare" else anyio.run(sweep, port, hub)
+    print(seconds, instances, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What came back for one request, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TypeVar
+
+import msgspec
+
+from exporter.api.classify import Failures, parse_http_date
+from exporter.api.errors import ApiError
+from exporter.api.wire import InstanceStatus
+
+NEXT_PAGE = "x-ms-continuation-token"
+
+Decoded = TypeVar("Decoded")
+
+_INSTANCE = msgspec.json.Decoder(InstanceStatus)
+# One text a second, which every page of a second has.
+_seconds_of = lru_cache(maxsize=8)(parse_http_date)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; *seconds* is the time from the request to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def token(self) -> bytes:
+        """The token of the next page, empty if there is none."""
+        return token_in(self.headers)
+
+    @property
+    def date(self) -> float | None:
+        """The server's clock, None where it sent none."""
+        return _seconds_of(self.headers.get("date"))
+
+
+def token_in(headers: Mapping[str, str]) -> bytes:
+    """Return the token of the next page, empty if there is none."""
+    return headers.get(NEXT_PAGE, "").strip().encode("latin-1")
+
+
+def decode(decoder: msgspec.json.Decoder[Decoded], failures: Failures, answer: Answer) -> Decoded:
+    """Read the body; raises `ProtocolError` if it is not what was asked for."""
+    try:
+        return decoder.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise failures.protocol(
+            f"the answer is not the JSON that was asked for ({answer.headers.get('content-type')})",
+            status=answer.status,
+        ) from error
+
+
+def decode_status(failures: Failures, answer: Answer, instance_id: str) -> InstanceStatus | None:
+    """
+    Read the status of one instance, None where the server says that there is none.
+
+    Branches on the body: 202 is an active instance, 500 can carry a status too (reference 3.2).
+    """
+    if answer.status == HTTPStatus.NOT_FOUND and not answer.body.strip():
+        return None
+    usual = answer.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED)
+    if not usual and answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise failures.of_status(answer.status, answer.headers, answer.body)
+    try:
+        status = decode(_INSTANCE, failures, answer)
+    except ApiError:
+        if usual:
+            raise
+        raise failures.of_status(answer.status, answer.headers, answer.body) from None
+    if status.instance_id != instance_id:
+        raise failures.protocol("the answer is about another instance", status=answer.status)
+    return status
