@@ -22,6 +22,7 @@ from exporter.api.keys import KeySource
 from exporter.api.listing import Listing, Page
 from exporter.api.query import HubAddress, InstanceQuery, encode_id
 from exporter.api.retries import RetryPolicy
+from exporter.api.shared import InstanceDecoder
 from exporter.api.telemetry import NO_ANSWER, ApiTelemetry
 from exporter.api.wire import EntityRow, InstanceRow, InstanceStatus
 
@@ -33,7 +34,6 @@ OPERATIONS = (LIST_INSTANCES, LIST_ENTITIES, GET_INSTANCE)
 Result = TypeVar("Result")
 Attempted: TypeAlias = Coroutine[None, None, Answer]
 
-_INSTANCES = msgspec.json.Decoder(list[InstanceRow])
 _ENTITIES = msgspec.json.Decoder(list[EntityRow])
 
 
@@ -77,6 +77,7 @@ class HubClient:
         self._limits = limits
         self._host = host
         self._jitter = jitter
+        self._decoders: dict[tuple[str, ...], InstanceDecoder] = {}
 
     def list_instances(self, query: InstanceQuery) -> Listing[InstanceRow]:
         """Start to list the instances that match *query*, entities among them."""
@@ -84,14 +85,23 @@ class HubClient:
             self._address.url("instances", query.parameters(self._limits.page_size))
         )
 
+        decoder = self._decoder_of(query.statuses)
+
         def rows(failures: Failures, answer: Answer) -> list[InstanceRow]:
-            decoded = decode(_INSTANCES, failures, answer)
-            dropped = query.violation(decoded)
+            decoded, statuses_fit = decode(decoder, failures, answer)
+            dropped = query.violation(decoded, statuses_fit=statuses_fit)
             if dropped:
                 raise failures.dropped_filter(dropped)
             return decoded
 
         return self._listing(LIST_INSTANCES, route, rows, attrgetter("instance_id"))
+
+    def _decoder_of(self, statuses: tuple[str, ...]) -> InstanceDecoder:
+        """Return the decoder of all lists of the hub with these *statuses*."""
+        decoder = self._decoders.get(statuses)
+        if decoder is None:
+            decoder = self._decoders[statuses] = InstanceDecoder(statuses)
+        return decoder
 
     def list_entities(self, entity: str = "") -> Listing[EntityRow]:
         """Start to list all entities, or those of the class *entity*."""

@@ -141,6 +141,11 @@ class Accounts:
             for limit, in_force in limits.items()
         }
 
+    def latest_of(self, label: str) -> tuple[float | None, float | None]:
+        """Return when the latest instances of *label* were created, and completed."""
+        completed = self._last_finished.get((label, RuntimeStatus.COMPLETED))
+        return self._last_created.get(label), completed
+
     def latest(self) -> LatestView:
         """Return the latest times, frozen."""
         return LatestView(

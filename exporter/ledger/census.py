@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, KeysView, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
@@ -18,7 +18,13 @@ from exporter.ledger.windows import Pair
 
 _AFTER_ALL_TIMES = "~"
 _NEVER = "0001"
+_COMPLETED = RuntimeStatus.COMPLETED.value
 _FAILED = RuntimeStatus.FAILED.value
+
+Group = tuple[str, str | int | None]
+"""Name and status, as it is spelled."""
+Latest = Callable[[str], tuple[float | None, float | None]]
+"""Tells of a name when its latest known instances were created, and completed."""
 
 
 @dataclass(slots=True)
@@ -26,34 +32,27 @@ class Tally:
     """Rows of one orchestrator and status; times are texts, which sort like times."""
 
     count: int = 0
-    oldest_created: str = _AFTER_ALL_TIMES
     newest_created: str = ""
     newest_updated: str = ""
-
-    def add_times(self, created: Sequence[str], newest: str, last: str) -> None:
-        """Add times of creation, whose *newest* is known, and the *last* of the updates."""
-        oldest = min(created)
-        if oldest.startswith(_NEVER):
-            known = (moment for moment in created if not moment.startswith(_NEVER))
-            oldest = min(known, default=_AFTER_ALL_TIMES)
-        self.oldest_created = min(oldest, self.oldest_created)
-        self.newest_created = max(newest, self.newest_created)
-        self.newest_updated = max(last, self.newest_updated)
 
 
 class CensusFold:
     """
     One pass over all finished instances.
 
-    Most rows are older than anything that is still counted. They are only put into their groups,
-    whose times are compared as texts, a group at a time: that is a third of the cost of doing so
-    row by row.
+    Most rows have completed, and are neither older nor newer than all that is known of their name:
+    they only count, by the page. The others are put into groups by name and status, whose times
+    are compared as texts. So the tallies hold the newest times only where they are newer than what
+    *latest* tells; where nothing is known, they hold them all.
     """
 
-    def __init__(self, floor: float, failed_floor: float) -> None:
-        self._floor = format_shown_time(floor)
-        self._failed_floor = min(self._floor, format_shown_time(failed_floor))
-        self._tallies: dict[tuple[str, str | int | None], Tally] = {}
+    def __init__(self, floor: float, failed_floor: float, latest: Latest) -> None:
+        self._floor = _begin_of(floor)
+        self._failed_floor = min(self._floor, _begin_of(failed_floor))
+        self._latest = latest
+        self._tallies: dict[Group, Tally] = {}
+        self._oldest: dict[str | int | None, str] = {}
+        self._limits: dict[str, str] = {}
 
     def add(
         self, rows: Sequence[InstanceRow], active: KeysView[str], failed: KeysView[str]
@@ -68,27 +67,59 @@ class CensusFold:
         if "@" in "".join(ids):
             rows = [row for row in rows if entity_class(row) is None]
             ids = [row.instance_id for row in rows]
-        groups: defaultdict[tuple[str | None, str | int | None], list[InstanceRow]]
-        groups = defaultdict(list)
-        for row in rows:
-            groups[row.name, row.runtime_status].append(row)
         news = active & ids
         if failed:
             news |= failed & ids
-        for (name, status), group in groups.items():
+        plain = Counter([row.name for row in rows])
+        for (name, status), group in _grouped(self._notable(rows, plain)).items():
+            plain[name] -= len(group)
             news.update(self._add_group((name or "", status), group))
+        for name, count in plain.items():
+            if count:
+                self._tally((name or "", _COMPLETED)).count += count
         return list(compress(rows, map(news.__contains__, ids))) if news else ()
 
-    def _add_group(
-        self, key: tuple[str, str | int | None], group: Sequence[InstanceRow]
-    ) -> Iterable[str]:
+    def _notable(
+        self, rows: Sequence[InstanceRow], names: Iterable[str | None]
+    ) -> Sequence[InstanceRow]:
+        """Return the rows of a page that do more than count."""
+        limit = min(map(self._limit, names), default="")
+        oldest = self._oldest.get(_COMPLETED, _AFTER_ALL_TIMES)
+        completed = _COMPLETED
+        return [
+            row
+            for row in rows
+            if row.runtime_status != completed
+            or not oldest <= (row.created_time or "") < limit
+            or (row.last_updated_time or "") >= limit
+        ]
+
+    def _limit(self, name: str | None) -> str:
+        """Return the time before which one more completed instance of *name* is nothing new."""
+        name = name or ""
+        limit = self._limits.get(name)
+        if limit is None:
+            created, updated = self._latest(name)
+            known = min(created or 0.0, updated or 0.0)
+            limit = self._limits[name] = min(_begin_of(known), self._floor)
+        return limit
+
+    def _tally(self, key: Group) -> Tally:
+        return self._tallies.get(key) or self._tallies.setdefault(key, Tally())
+
+    def _add_group(self, key: Group, group: Sequence[InstanceRow]) -> Iterable[str]:
         """Add rows of one name and status; returns the ids of those that are recent."""
         created = [row.created_time or "" for row in group]
         updated = [row.last_updated_time or "" for row in group]
         newest, last = max(created), max(updated)
-        tally = self._tallies.get(key) or self._tallies.setdefault(key, Tally())
+        self._add_oldest(key[1], created)
+        tally = self._tally(key)
         tally.count += len(group)
-        tally.add_times(created, newest, last)
+        tally.newest_created = max(newest, tally.newest_created)
+        tally.newest_updated = max(last, tally.newest_updated)
+        if key[1] == _COMPLETED:
+            limit = min(tally.newest_created, tally.newest_updated, self._floor)
+            self._limits[key[0]] = max(limit, self._limit(key[0]))
         floor = self._floor
         updated_floor = self._failed_floor if key[1] == _FAILED else floor
         if newest < floor and last < updated_floor:
@@ -99,10 +130,40 @@ class CensusFold:
             if end >= updated_floor or begin >= floor
         ]
 
+    def _add_oldest(self, status: str | int | None, created: Sequence[str]) -> None:
+        oldest = min(created)
+        if oldest.startswith(_NEVER):
+            known = (moment for moment in created if not moment.startswith(_NEVER))
+            oldest = min(known, default=_AFTER_ALL_TIMES)
+        self._oldest[status] = min(oldest, self._oldest.get(status, _AFTER_ALL_TIMES))
+
     def tallies(self) -> Iterator[tuple[str, RuntimeStatus, Tally]]:
         """Return the tallies by name and status."""
         for (name, status), tally in self._tallies.items():
             yield name, known_status(status), tally
+
+    def oldest(self) -> dict[RuntimeStatus, str]:
+        """Return when the oldest instance of each status was created."""
+        oldest: dict[RuntimeStatus, str] = {}
+        for spelling, moment in self._oldest.items():
+            status = known_status(spelling)
+            oldest[status] = min(moment, oldest.get(status, _AFTER_ALL_TIMES))
+        return oldest
+
+
+def _begin_of(second: float) -> str:
+    """Return a text after which all times of a *second*, and none before it, are sorted."""
+    return format_shown_time(second).removesuffix("Z")
+
+
+def _grouped(
+    rows: Iterable[InstanceRow],
+) -> dict[tuple[str | None, str | int | None], list[InstanceRow]]:
+    groups: defaultdict[tuple[str | None, str | int | None], list[InstanceRow]]
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row.name, row.runtime_status].append(row)
+    return groups
 
 
 class SavedRetained(msgspec.Struct, frozen=True):
@@ -151,13 +212,11 @@ class Retained:
     def complete(self, fold: CensusFold, places: Places, at: float) -> None:
         """Replace the counts by those of a census that was complete at *at*."""
         self.base = Counter()
-        oldest: dict[str, str] = {}
         for name, status, tally in fold.tallies():
             self.base[places.label(name), status] += tally.count
-            oldest[status] = min(oldest.get(status, _AFTER_ALL_TIMES), tally.oldest_created)
         self.oldest = {
             status: moment
-            for status, text in oldest.items()
+            for status, text in fold.oldest().items()
             if (moment := parse_time(text)) is not None
         }
         self.since = Counter((self._uncovered or {}).values())

@@ -404,8 +404,12 @@ class Ledger:
     def begin_census(self) -> None:
         """Start to count all finished instances."""
         failed_floor = self._sweep_began - self.rules.failed_lookback
-        self._census = CensusFold(self._floor, failed_floor)
+        self._census = CensusFold(self._floor, failed_floor, self._latest)
         self._retained.begin()
+
+    def _latest(self, name: str) -> tuple[float | None, float | None]:
+        """Return when the latest known instances of *name* were created, and completed."""
+        return self._accounts.latest_of(self._orchestrators.peek(name))
 
     def see_census(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the census."""
