@@ -25,7 +25,7 @@ class Page(Generic[Row]):
 
     `date` is the server's clock as its `Date` header shows it, in whole seconds, None where it
     sent none; `seconds` is the time from the request to the end of the answer, `size` the bytes
-    of its body.
+    of its body. `ids` are those of the rows, once the page is part of a list.
     """
 
     rows: Sequence[Row]
@@ -33,6 +33,7 @@ class Page(Generic[Row]):
     date: float | None
     seconds: float
     size: int
+    ids: Sequence[str] = ()
 
 
 class Listing(Generic[Row]):
@@ -102,10 +103,8 @@ class Listing(Generic[Row]):
         self.finished = _is_end(self._token, page.token)
         self.is_doubtful = self.finished and self._token != b"" and not page.rows
         self._token = page.token
-        rows = self._unseen.of(page.rows)
-        if rows is page.rows:
-            return page
-        return replace(page, rows=rows)
+        rows, ids = self._unseen.of(page.rows)
+        return replace(page, rows=rows, ids=ids)
 
     def _goes_on(self, token: bytes, following: bytes) -> bool:
         """Tell whether the page after the one that is being asked for will be read."""
@@ -132,11 +131,11 @@ class UnseenRows(Generic[Row]):
         self._ordered = True
         self._pages = 0
 
-    def of(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Return the rows of a page that were not seen before, the same object if all are new."""
-        if not rows:
-            return rows
+    def of(self, rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+        """Return the rows of a page that were not seen before, and their ids."""
         ids = list(map(self._id_of, rows))
+        if not ids:
+            return rows, ids
         self._pages += 1
         ascending = self._previous < ids[0] and all(map(lt, ids, ids[1:]))
         if self._ordered and ascending:
@@ -145,15 +144,17 @@ class UnseenRows(Generic[Row]):
                 self._seen.update(ids)
             else:
                 self._seen.clear()
-            return rows
+            return rows, ids
         self._seen.add(self._previous)
         self._ordered = False
         return self._filtered(rows, ids)
 
-    def _filtered(self, rows: Sequence[Row], ids: Sequence[str]) -> Sequence[Row]:
-        fresh: list[Row] = []
+    def _filtered(
+        self, rows: Sequence[Row], ids: Sequence[str]
+    ) -> tuple[Sequence[Row], Sequence[str]]:
+        fresh: dict[str, Row] = {}
         for row, row_id in zip(rows, ids, strict=True):
             if row_id not in self._seen:
                 self._seen.add(row_id)
-                fresh.append(row)
-        return rows if len(fresh) == len(rows) else fresh
+                fresh[row_id] = row
+        return list(fresh.values()), list(fresh)

@@ -264,7 +264,7 @@ class HubSweeps:
         page = await self._census.next_page()
         if page is not None:
             self._count(page)
-            self.ledger.see_census(page.rows, self.clock.note(page))
+            self.ledger.see_census(page.rows, self.clock.note(page), page.ids)
         if not self._census.finished:
             return False
         if self._census.is_doubtful and self.ledger.census_fell() and not self._census_is_second:

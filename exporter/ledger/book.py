@@ -12,6 +12,8 @@ from exporter.api.wire import InstanceRow
 
 _BUCKET_BITS = 6
 _FREEZE_AFTER_SECONDS = 120
+# To copy a hash that is begun takes a third of what it takes to begin one.
+_EMPTY = blake2b(digest_size=8)
 
 
 def digest_of(row: InstanceRow) -> int:
@@ -21,15 +23,13 @@ def digest_of(row: InstanceRow) -> int:
     The status is part of it: Failed, rewound and Completed within one second are two finishes.
     The digest is the same in every process, so that a state file can hold it.
     """
-    parts = (
-        row.instance_id,
-        row.name or "",
-        str(row.runtime_status),
-        row.created_time or "",
-        row.last_updated_time or "",
+    identity = (
+        f"{row.instance_id}\0{row.name or ''}\0{row.runtime_status}"
+        f"\0{row.created_time or ''}\0{row.last_updated_time or ''}"
     )
-    identity = "\0".join(parts).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(identity, digest_size=8).digest(), "little")
+    digest = _EMPTY.copy()
+    digest.update(identity.encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest(), "little")
 
 
 class Book:

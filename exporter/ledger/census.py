@@ -55,15 +55,18 @@ class CensusFold:
         self._limits: dict[str, str] = {}
 
     def add(
-        self, rows: Sequence[InstanceRow], active: KeysView[str], failed: KeysView[str]
+        self,
+        rows: Sequence[InstanceRow],
+        ids: Sequence[str],
+        active: KeysView[str],
+        failed: KeysView[str],
     ) -> Sequence[InstanceRow]:
         """
-        Add a page, in which no id comes twice; returns the rows that may be news, in their order.
+        Add a page, in which none of the *ids* comes twice; returns the rows that may be news.
 
         Those are recent, failed within the longer time for which failures are followed, or have
         the id of one that is known as *active* or *failed*.
         """
-        ids = [row.instance_id for row in rows]
         if "@" in "".join(ids):
             rows = [row for row in rows if entity_class(row) is None]
             ids = [row.instance_id for row in rows]

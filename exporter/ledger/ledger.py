@@ -178,9 +178,9 @@ class Ledger:
             self._book.add(second, digest)
         if source is Source.CENSUS:
             self._retained.covered(digest)
-        is_news = not known and self._is_after_history(second, source)
         if known and life is None:
             return
+        is_news = not known and self._is_after_history(second, source)
         pair = (self._know(row.name or ""), status)
         for recent in self._recent:
             recent.add(pair, second)
@@ -411,11 +411,12 @@ class Ledger:
         """Return when the latest known instances of *name* were created, and completed."""
         return self._accounts.latest_of(self._orchestrators.peek(name))
 
-    def see_census(self, rows: Sequence[InstanceRow], at: float) -> None:
-        """Apply a page of the census."""
+    def see_census(self, rows: Sequence[InstanceRow], at: float, ids: Sequence[str] = ()) -> None:
+        """Apply a page of the census; *ids* are those of its *rows*, where they are at hand."""
         if self._census is None:
             raise RuntimeError("no census was begun")
-        news = self._census.add(rows, self._open.keys(), self.unresolved.ids)
+        ids = ids or [row.instance_id for row in rows]
+        news = self._census.add(rows, ids, self._open.keys(), self.unresolved.ids)
         self.see_all(news, Source.CENSUS, at)
 
     def abandon_census(self) -> None:

@@ -41,6 +41,10 @@ def may_be_news(row: InstanceRow, followed: set[str]) -> bool:
     return updated >= floor or created >= floor or failed_lately or row.instance_id in followed
 
 
+def ids_of(rows: list[InstanceRow]) -> list[str]:
+    return [row.instance_id for row in rows]
+
+
 def unknown(_name: str) -> tuple[float | None, float | None]:
     return None, None
 
@@ -74,7 +78,9 @@ def test_pages_come_to_the_same_as_rows(
     for page in pages:
         of_page = [row for row in page if entity_class(row) is None]
         instances.extend(of_page)
-        news = fold.add(page, dict.fromkeys(active).keys(), dict.fromkeys(failed).keys())
+        news = fold.add(
+            page, ids_of(page), dict.fromkeys(active).keys(), dict.fromkeys(failed).keys()
+        )
         assert list(news) == [row for row in of_page if may_be_news(row, active | failed)]
     expected = [
         (name, known_status(status), tally) for (name, status), tally in by_row(instances).items()
@@ -96,7 +102,7 @@ def test_what_is_known_already_changes_nothing_but_the_work(
     fold = CensusFold(FLOOR, FAILED_FLOOR, lambda name: known.get(name, (None, None)))
     instances = [row for page in pages for row in page if entity_class(row) is None]
     for page in pages:
-        news = fold.add(page, {}.keys(), {}.keys())
+        news = fold.add(page, ids_of(page), {}.keys(), {}.keys())
         assert list(news) == [
             row for row in page if entity_class(row) is None and may_be_news(row, set())
         ]

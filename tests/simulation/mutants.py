@@ -74,15 +74,15 @@ def that_trusts_the_book_more_than_what_was_active(patch: pytest.MonkeyPatch) ->
 
 def that_applies_a_census_at_its_end(patch: pytest.MonkeyPatch) -> None:
     see, complete = Ledger.see_census, Ledger.complete_census
-    pages: list[tuple[Ledger, Sequence[InstanceRow], float]] = []
+    pages: list[tuple[Ledger, Sequence[InstanceRow], float, Sequence[str]]] = []
 
-    def keep(self: Ledger, rows: Sequence[InstanceRow], at: float) -> None:
-        pages.append((self, rows, at))
+    def keep(self: Ledger, rows: Sequence[InstanceRow], at: float, ids: Sequence[str]) -> None:
+        pages.append((self, rows, at, ids))
 
     def apply(self: Ledger, *rest: float) -> None:
-        for ledger, rows, at in pages:
+        for ledger, rows, at, ids in pages:
             if ledger is self:
-                see(self, rows, at)
+                see(self, rows, at, ids)
         pages.clear()
         complete(self, *rest)
 
