@@ -70,7 +70,7 @@ async def test_the_ledger_counts_what_the_pages_hold(version: str) -> None:
     ledger.see_active([row for row in found if row.runtime_status in ACTIVE], at)
     view = ledger.complete_active(at)
     finished = [row for row in found if row.runtime_status not in ACTIVE]
-    census.add(finished, [row.instance_id for row in finished], {}.keys(), {}.keys())
+    census.add(finished, [row.instance_id for row in finished], set())
 
     counted = Counter({(name, status.value): n for (name, status), n in view.instances.items()})
     counted += Counter({(name, status.value): t.count for name, status, t in census.tallies()})

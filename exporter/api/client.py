@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from operator import attrgetter
 from typing import TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -94,7 +93,7 @@ class HubClient:
                 raise failures.dropped_filter(dropped)
             return decoded
 
-        return self._listing(LIST_INSTANCES, route, rows, attrgetter("instance_id"))
+        return self._listing(LIST_INSTANCES, route, rows, _instance_ids)
 
     def _decoder_of(self, statuses: tuple[str, ...]) -> InstanceDecoder:
         """Return the decoder of all lists of the hub with these *statuses*."""
@@ -114,7 +113,7 @@ class HubClient:
                 raise failures.protocol(f"the answer has entities of another class than {entity}")
             return decoded
 
-        return self._listing(LIST_ENTITIES, route, rows, _entity_key)
+        return self._listing(LIST_ENTITIES, route, rows, _entity_keys)
 
     async def read_instance(
         self, instance_id: str, *, history: bool = False, inputs: bool = False
@@ -153,7 +152,7 @@ class HubClient:
         operation: str,
         route: Route,
         rows_of: Callable[[Failures, Answer], list[Result]],
-        id_of: Callable[[Result], str],
+        ids_of: Callable[[Sequence[Result]], list[str]],
     ) -> Listing[Result]:
         def page_of(failures: Failures, answer: Answer) -> Page[Result]:
             if answer.status != HTTPStatus.OK:
@@ -174,7 +173,9 @@ class HubClient:
             self.telemetry.errors[operation, error.kind] += 1
             return error
 
-        return Listing(attempt, fetch, id_of, max_pages=self._limits.max_pages, truncated=truncated)
+        return Listing(
+            attempt, fetch, ids_of, max_pages=self._limits.max_pages, truncated=truncated
+        )
 
     async def _request(
         self,
@@ -270,8 +271,12 @@ class HubClient:
         return fields
 
 
-def _entity_key(row: EntityRow) -> str:
-    return f"@{row.entity_id.name}@{row.entity_id.key}"
+def _instance_ids(rows: Sequence[InstanceRow]) -> list[str]:
+    return [row.instance_id for row in rows]
+
+
+def _entity_keys(rows: Sequence[EntityRow]) -> list[str]:
+    return [f"@{row.entity_id.name}@{row.entity_id.key}" for row in rows]
 
 
 def _within_deadline(delay: float) -> bool:

@@ -50,7 +50,7 @@ class Listing(Generic[Row]):
         self,
         attempt: Attempt[Answer],
         fetch: Callable[[Callable[[], Awaitable[Answer]]], Awaitable[Page[Row]]],
-        id_of: Callable[[Row], str],
+        ids_of: Callable[[Sequence[Row]], list[str]],
         *,
         max_pages: int,
         truncated: Callable[[str], ListingTruncated],
@@ -58,7 +58,7 @@ class Listing(Generic[Row]):
         """*attempt* asks once for a page, *fetch* until there is a good answer, and reads that."""
         self._attempt = attempt
         self._fetch = fetch
-        self._unseen = UnseenRows(id_of)
+        self._unseen = UnseenRows(ids_of)
         self._max_pages = max_pages
         self._truncated = truncated
         self._token = b""
@@ -124,8 +124,8 @@ class UnseenRows(Generic[Row]):
     elsewhere (MSSQL, Netherite) every id is. The first pages tell which it is.
     """
 
-    def __init__(self, id_of: Callable[[Row], str]) -> None:
-        self._id_of = id_of
+    def __init__(self, ids_of: Callable[[Sequence[Row]], list[str]]) -> None:
+        self._ids_of = ids_of
         self._previous = ""
         self._seen: set[str] = set()
         self._ordered = True
@@ -133,7 +133,7 @@ class UnseenRows(Generic[Row]):
 
     def of(self, rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[str]]:
         """Return the rows of a page that were not seen before, and their ids."""
-        ids = list(map(self._id_of, rows))
+        ids = self._ids_of(rows)
         if not ids:
             return rows, ids
         self._pages += 1

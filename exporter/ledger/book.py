@@ -51,13 +51,12 @@ class Book:
     def has(self, second: int, digest: int) -> bool:
         """Tell whether the finish *digest* of *second* is known."""
         bucket = second >> _BUCKET_BITS
-        if digest in self._open.get(bucket, ()):
-            return True
         digests = self._frozen.get(bucket)
-        if digests is None:
-            return False
-        place = bisect_left(digests, digest)
-        return place < len(digests) and digests[place] == digest
+        if digests is not None:
+            place = bisect_left(digests, digest)
+            if place < len(digests) and digests[place] == digest:
+                return True
+        return digest in self._open.get(bucket, ())
 
     def add(self, second: int, digest: int) -> None:
         """Enter a finish; entering it twice is nothing."""

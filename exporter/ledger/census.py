@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 
 import msgspec
 
@@ -17,7 +16,8 @@ from exporter.ledger.status import RuntimeStatus, known_status
 from exporter.ledger.windows import Pair
 
 _AFTER_ALL_TIMES = "~"
-_NEVER = "0001"
+# Year 1 is unknown, as a missing time is.
+_AFTER_UNKNOWN_TIMES = "0002"
 _COMPLETED = RuntimeStatus.COMPLETED.value
 _FAILED = RuntimeStatus.FAILED.value
 
@@ -41,9 +41,9 @@ class CensusFold:
     One pass over all finished instances.
 
     Most rows have completed, and are neither older nor newer than all that is known of their name:
-    they only count, by the page. The others are put into groups by name and status, whose times
-    are compared as texts. So the tallies hold the newest times only where they are newer than what
-    *latest* tells; where nothing is known, they hold them all.
+    they only count, by the page, and only the others are looked at one by one. So the tallies hold
+    the newest times only where they are newer than what *latest* tells; where nothing is known,
+    they hold them all.
     """
 
     def __init__(self, floor: float, failed_floor: float, latest: Latest) -> None:
@@ -55,32 +55,25 @@ class CensusFold:
         self._limits: dict[str, str] = {}
 
     def add(
-        self,
-        rows: Sequence[InstanceRow],
-        ids: Sequence[str],
-        active: KeysView[str],
-        failed: KeysView[str],
+        self, rows: Sequence[InstanceRow], ids: Sequence[str], followed: set[str]
     ) -> Sequence[InstanceRow]:
         """
         Add a page, in which none of the *ids* comes twice; returns the rows that may be news.
 
         Those are recent, failed within the longer time for which failures are followed, or have
-        the id of one that is known as *active* or *failed*.
+        the id of one that is *followed*. They keep their order.
         """
         if "@" in "".join(ids):
             rows = [row for row in rows if entity_class(row) is None]
-            ids = [row.instance_id for row in rows]
-        news = active & ids
-        if failed:
-            news |= failed & ids
-        plain = Counter([row.name for row in rows])
-        for (name, status), group in _grouped(self._notable(rows, plain)).items():
-            plain[name] -= len(group)
-            news.update(self._add_group((name or "", status), group))
-        for name, count in plain.items():
+        names = Counter([row.name for row in rows])
+        recent = [row for row in self._notable(rows, names) if self._add_notable(row, names)]
+        for name, count in names.items():
             if count:
                 self._tally((name or "", _COMPLETED)).count += count
-        return list(compress(rows, map(news.__contains__, ids))) if news else ()
+        if not followed:
+            return recent
+        news = followed.union(row.instance_id for row in recent)
+        return [row for row in rows if row.instance_id in news]
 
     def _notable(
         self, rows: Sequence[InstanceRow], names: Iterable[str | None]
@@ -107,38 +100,29 @@ class CensusFold:
             limit = self._limits[name] = min(_begin_of(known), self._floor)
         return limit
 
+    def _add_notable(self, row: InstanceRow, plain: Counter[str | None]) -> bool:
+        """Add a row, which is no longer counted among the *plain* ones; tells if it is recent."""
+        plain[row.name] -= 1
+        name, status = row.name or "", row.runtime_status
+        created, updated = row.created_time or "", row.last_updated_time or ""
+        tally = self._tally((name, status))
+        tally.count += 1
+        is_newer = created > tally.newest_created
+        if is_newer:
+            tally.newest_created = created
+        if updated > tally.newest_updated:
+            tally.newest_updated = updated
+            is_newer = True
+        if is_newer and status == _COMPLETED:
+            limit = min(tally.newest_created, tally.newest_updated, self._floor)
+            self._limits[name] = max(limit, self._limit(name))
+        if _AFTER_UNKNOWN_TIMES <= created < self._oldest.get(status, _AFTER_ALL_TIMES):
+            self._oldest[status] = created
+        updated_floor = self._failed_floor if status == _FAILED else self._floor
+        return updated >= updated_floor or created >= self._floor
+
     def _tally(self, key: Group) -> Tally:
         return self._tallies.get(key) or self._tallies.setdefault(key, Tally())
-
-    def _add_group(self, key: Group, group: Sequence[InstanceRow]) -> Iterable[str]:
-        """Add rows of one name and status; returns the ids of those that are recent."""
-        created = [row.created_time or "" for row in group]
-        updated = [row.last_updated_time or "" for row in group]
-        newest, last = max(created), max(updated)
-        self._add_oldest(key[1], created)
-        tally = self._tally(key)
-        tally.count += len(group)
-        tally.newest_created = max(newest, tally.newest_created)
-        tally.newest_updated = max(last, tally.newest_updated)
-        if key[1] == _COMPLETED:
-            limit = min(tally.newest_created, tally.newest_updated, self._floor)
-            self._limits[key[0]] = max(limit, self._limit(key[0]))
-        floor = self._floor
-        updated_floor = self._failed_floor if key[1] == _FAILED else floor
-        if newest < floor and last < updated_floor:
-            return ()
-        return [
-            row.instance_id
-            for row, begin, end in zip(group, created, updated, strict=True)
-            if end >= updated_floor or begin >= floor
-        ]
-
-    def _add_oldest(self, status: str | int | None, created: Sequence[str]) -> None:
-        oldest = min(created)
-        if oldest.startswith(_NEVER):
-            known = (moment for moment in created if not moment.startswith(_NEVER))
-            oldest = min(known, default=_AFTER_ALL_TIMES)
-        self._oldest[status] = min(oldest, self._oldest.get(status, _AFTER_ALL_TIMES))
 
     def tallies(self) -> Iterator[tuple[str, RuntimeStatus, Tally]]:
         """Return the tallies by name and status."""
@@ -157,16 +141,6 @@ class CensusFold:
 def _begin_of(second: float) -> str:
     """Return a text after which all times of a *second*, and none before it, are sorted."""
     return format_shown_time(second).removesuffix("Z")
-
-
-def _grouped(
-    rows: Iterable[InstanceRow],
-) -> dict[tuple[str | None, str | int | None], list[InstanceRow]]:
-    groups: defaultdict[tuple[str | None, str | int | None], list[InstanceRow]]
-    groups = defaultdict(list)
-    for row in rows:
-        groups[row.name, row.runtime_status].append(row)
-    return groups
 
 
 class SavedRetained(msgspec.Struct, frozen=True):

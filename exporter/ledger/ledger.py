@@ -14,6 +14,7 @@ from exporter.ledger.active import Life, SpreadPairs, measure
 from exporter.ledger.book import Book, digest_of
 from exporter.ledger.census import CensusFold, Retained
 from exporter.ledger.entities import EntityAccounts, WholeFold
+from exporter.ledger.followed import FollowedIds
 from exporter.ledger.places import Places
 from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
@@ -80,6 +81,7 @@ class Ledger:
         self._horizon = saved.horizon
         self._floor = saved.floor
         self._open: dict[str, Life] = restore_lives(saved.open)
+        self._open_ids = FollowedIds(self._open.keys())
         self._book = Book.restored(saved.book)
         self._sweep = saved.sweep
         self._sweep_began = saved.sweep_began
@@ -158,6 +160,7 @@ class Ledger:
             self._count_start(label, created, at)
         self._accounts.note_times(label, created, updated)
         self._open[row.instance_id] = Life(name, status, created, updated, self._sweep)
+        self._open_ids.added(row.instance_id)
 
     def _see_terminal(
         self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
@@ -416,8 +419,10 @@ class Ledger:
         if self._census is None:
             raise RuntimeError("no census was begun")
         ids = ids or [row.instance_id for row in rows]
-        news = self._census.add(rows, ids, self._open.keys(), self.unresolved.ids)
-        self.see_all(news, Source.CENSUS, at)
+        ascending = ids == sorted(ids)
+        followed = self._open_ids.among(ids, ascending=ascending)
+        followed |= self.unresolved.ids.among(ids, ascending=ascending)
+        self.see_all(self._census.add(rows, ids, followed), Source.CENSUS, at)
 
     def abandon_census(self) -> None:
         """Give up a census that will not end."""

@@ -83,7 +83,9 @@ def listing(rows: Sequence[Row], now: float) -> Listing[Row]:
     async def fetch(_token: bytes) -> Page[Row]:
         return Page(rows, b"", now, 0.01, 1)
 
-    return Listing(*paged(fetch), str, max_pages=9, truncated=NotImplemented)
+    return Listing(
+        *paged(fetch), lambda rows: list(map(str, rows)), max_pages=9, truncated=NotImplemented
+    )
 
 
 def resident() -> int:

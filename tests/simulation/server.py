@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 import anyio.lowlevel
 import msgspec
@@ -96,7 +95,10 @@ class SimulatedClient(HubClient):
             return Page([], b"", self._date(), self.latency, 2)
 
         return Listing(
-            *paged(fetch), repr, max_pages=1, truncated=Failures("", LIST_ENTITIES).truncated
+            *paged(fetch),
+            lambda _: [],
+            max_pages=1,
+            truncated=Failures("", LIST_ENTITIES).truncated,
         )
 
     async def read_instance(
@@ -214,9 +216,7 @@ class _Watched(Listing[InstanceRow]):
         arrived: Callable[[bool], None],
     ) -> None:
         truncated = Failures("simulated", LIST_INSTANCES).truncated
-        super().__init__(
-            *paged(fetch), attrgetter("instance_id"), max_pages=_MAX_PAGES, truncated=truncated
-        )
+        super().__init__(*paged(fetch), _ids_of, max_pages=_MAX_PAGES, truncated=truncated)
         self._observer = observer
         self._found = found
         self._sought = sought
@@ -262,3 +262,7 @@ def _matches(row: Instance, query: InstanceQuery) -> bool:
         and row.created >= query.created_from
         and row.instance_id.startswith(query.id_prefix)
     )
+
+
+def _ids_of(rows: Sequence[InstanceRow]) -> list[str]:
+    return [row.instance_id for row in rows]
