@@ -182,7 +182,7 @@ class Observer:
             memory.exempt[row.finish] = Exempt.HISTORY
         else:
             memory.counted[row.finish] = (finish.name, finish.status)
-            self._start(row)
+            self._start_again(row, before)
 
     def _is_history(self, finish: Finish, found: Found) -> bool:
         """
@@ -204,12 +204,17 @@ class Observer:
         if before is not None and not before.finish:
             if before.created_time != row.created_time:
                 memory.continued[name] += 1
-        elif (
+        else:
+            self._start_again(row, before)
+
+    def _start_again(self, row: Row, before: Row | None) -> None:
+        """Note a life that goes on after it had failed, or one that starts."""
+        if (
             before is not None
             and before.runtime_status == "Failed"
             and before.created_time == row.created_time
         ):
-            memory.reopened[name] += 1
+            self.now.reopened[row.name or ""] += 1
         else:
             self._start(row)
 
