@@ -63,7 +63,6 @@ class Memory:
     exempt: dict[int, Exempt] = field(default_factory=dict)
     continued: Counter[str] = field(default_factory=Counter)
     reopened: Counter[str] = field(default_factory=Counter)
-    reopened_unseen: Counter[str] = field(default_factory=Counter)
     vanished: Counter[str] = field(default_factory=Counter)
     started: dict[int, tuple[str, float]] = field(default_factory=dict)
 
@@ -72,7 +71,7 @@ class Memory:
         twin = copy.copy(self)
         for name in ("last", "equals", "counted", "exempt", "started"):
             setattr(twin, name, copy.copy(getattr(self, name)))
-        for name in ("continued", "reopened", "reopened_unseen", "vanished"):
+        for name in ("continued", "reopened", "vanished"):
             setattr(twin, name, Counter(getattr(self, name)))
         return twin
 
@@ -219,10 +218,8 @@ class Observer:
             self._start(row)
 
     def _start(self, row: Row) -> None:
-        """Note a life that is seen for the first time, or for the first time since it failed."""
-        if row.life in self.now.started:
-            self.now.reopened_unseen[row.name or ""] += 1
-        else:
+        """Note a life that is seen for the first time, unless it was seen before."""
+        if row.life not in self.now.started:
             created = parse_time(row.created_time) or 0.0
             self.now.started[row.life] = (row.name or "", created)
 
