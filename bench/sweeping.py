@@ -19,6 +19,7 @@ from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
+from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport.client import DirectClient
 from exporter.api.transport.direct import DirectTransport
@@ -44,7 +45,7 @@ def client_of(port: int, hub: str, http: httpx.AsyncClient) -> HubClient:
         key=FixedKey("key"),
         retry=RetryPolicy(0, 0.0, 0.0),
         limits=RequestLimits(60.0, 1 << 26, 1000, 100_000),
-        host=anyio.CapacityLimiter(4),
+        host=HostSlots().of("http://hub", 4),
         telemetry=ApiTelemetry(),
     )
 

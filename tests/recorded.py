@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
+from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 
 RECORDINGS = Path(__file__).parent / "data" / "recordings"
@@ -115,7 +115,7 @@ def replaying(answers: Sequence[Exchange]) -> tuple[HubClient, Replay]:
         key=FixedKey("systemkey"),
         retry=RetryPolicy(0, 0.0, 0.0),
         limits=RequestLimits(timeout=10.0, max_bytes=1 << 24, page_size=1000, max_pages=100),
-        host=anyio.CapacityLimiter(1),
+        host=HostSlots().of("http://hub", 1),
         telemetry=ApiTelemetry(),
     )
     return client, replay

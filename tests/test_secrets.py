@@ -82,7 +82,7 @@ async def test_a_defect_of_the_program_shows_no_secret_either(tmp_path: Path) ->
         "import sys\n"
         "from exporter.api.client import HubClient\n"
         "from exporter.cli.main import main\n"
-        "def crash(self, query):\n"
+        "def crash(self, *_):\n"
         "    secret = self._key.current()\n"
         "    raise ZeroDivisionError('a defect')\n"
         "HubClient.list_instances = crash\n"

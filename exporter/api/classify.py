@@ -130,7 +130,7 @@ class Failures:
             ProtocolError,
             ErrorKind.TOO_LARGE,
             f"the answer is larger than {limit} bytes",
-            "lower page_size, or raise max_response_bytes",
+            "lists come in smaller pages next time; if it goes on, raise max_response_bytes",
         )
 
     def truncated(self, message: str) -> ListingTruncated:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TypeAlias, TypeVar
 from urllib.parse import quote
@@ -14,14 +14,17 @@ import httpx
 import msgspec
 
 from exporter.api.answers import NEXT_PAGE, Answer, decode, decode_status, token_in
+from exporter.api.chain import ListingChain
 from exporter.api.classify import Failures
-from exporter.api.errors import ApiError, HubDenied, ListingTruncated
+from exporter.api.errors import ApiError, ErrorKind, HubDenied, ListingTruncated
 from exporter.api.exchange import Reply, Route, route_to
 from exporter.api.keys import KeySource
 from exporter.api.listing import Listing, Page
+from exporter.api.page_size import PageSize
 from exporter.api.query import HubAddress, InstanceQuery, encode_id
 from exporter.api.retries import RetryPolicy
 from exporter.api.shared import InstanceDecoder
+from exporter.api.slots import HubSlots
 from exporter.api.telemetry import NO_ANSWER, ApiTelemetry
 from exporter.api.wire import EntityRow, InstanceRow, InstanceStatus
 
@@ -32,18 +35,24 @@ OPERATIONS = (LIST_INSTANCES, LIST_ENTITIES, GET_INSTANCE)
 
 Result = TypeVar("Result")
 Attempted: TypeAlias = Coroutine[None, None, Answer]
+InstanceListing: TypeAlias = Listing[InstanceRow] | ListingChain[InstanceRow]
 
 _ENTITIES = msgspec.json.Decoder(list[EntityRow])
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """Bounds of requests: seconds for one, bytes of one body, rows of a page, pages of a list."""
+    """
+    Bounds of requests: seconds for one, bytes of one body, rows of a page, pages of a list.
+
+    `page_bytes` is how large a page should be at most: where rows are large, fewer are asked for.
+    """
 
     timeout: float
     max_bytes: int
     page_size: int
     max_pages: int
+    page_bytes: int = 2 << 20
 
 
 class HubClient:
@@ -63,7 +72,7 @@ class HubClient:
         key: KeySource,
         retry: RetryPolicy,
         limits: RequestLimits,
-        host: anyio.CapacityLimiter,
+        host: HubSlots,
         telemetry: ApiTelemetry,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -77,13 +86,24 @@ class HubClient:
         self._host = host
         self._jitter = jitter
         self._decoders: dict[tuple[str, ...], InstanceDecoder] = {}
+        self._page_sizes: dict[tuple[str, ...], PageSize] = {}
 
-    def list_instances(self, query: InstanceQuery) -> Listing[InstanceRow]:
-        """Start to list the instances that match *query*, entities among them."""
-        route = self._route(
-            self._address.url("instances", query.parameters(self._limits.page_size))
+    def list_instances(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> InstanceListing:
+        """
+        Start to list the instances that match *query*, entities among them.
+
+        Where there are *prefixes*, those whose ids begin with one, prefix by prefix.
+        """
+        size = self._page_size(LIST_INSTANCES, *query.statuses)
+        size.begin()
+        if not prefixes:
+            return self._list_instances(query, size)
+        return ListingChain(
+            self._list_instances(replace(query, id_prefix=prefix), size) for prefix in prefixes
         )
 
+    def _list_instances(self, query: InstanceQuery, size: PageSize) -> Listing[InstanceRow]:
+        route = self._route(self._address.url("instances", query.parameters(size.rows)))
         decoder = self._decoder_of(query.statuses)
 
         def rows(failures: Failures, answer: Answer) -> list[InstanceRow]:
@@ -93,7 +113,7 @@ class HubClient:
                 raise failures.dropped_filter(dropped)
             return decoded
 
-        return self._listing(LIST_INSTANCES, route, rows, _instance_ids)
+        return self._listing(LIST_INSTANCES, route, rows, _instance_ids, size)
 
     def _decoder_of(self, statuses: tuple[str, ...]) -> InstanceDecoder:
         """Return the decoder of all lists of the hub with these *statuses*."""
@@ -105,7 +125,9 @@ class HubClient:
     def list_entities(self, entity: str = "") -> Listing[EntityRow]:
         """Start to list all entities, or those of the class *entity*."""
         path = f"entities/{quote(entity, safe='')}" if entity else "entities"
-        route = self._route(self._address.url(path, [("top", str(self._limits.page_size))]))
+        size = self._page_size(LIST_ENTITIES)
+        size.begin()
+        route = self._route(self._address.url(path, [("top", str(size.rows))]))
 
         def rows(failures: Failures, answer: Answer) -> list[EntityRow]:
             decoded = decode(_ENTITIES, failures, answer)
@@ -113,7 +135,7 @@ class HubClient:
                 raise failures.protocol(f"the answer has entities of another class than {entity}")
             return decoded
 
-        return self._listing(LIST_ENTITIES, route, rows, _entity_keys)
+        return self._listing(LIST_ENTITIES, route, rows, _entity_keys, size)
 
     async def read_instance(
         self, instance_id: str, *, history: bool = False, inputs: bool = False
@@ -153,11 +175,15 @@ class HubClient:
         route: Route,
         rows_of: Callable[[Failures, Answer], list[Result]],
         ids_of: Callable[[Sequence[Result]], list[str]],
+        size: PageSize,
     ) -> Listing[Result]:
+        asked_for = size.rows
+
         def page_of(failures: Failures, answer: Answer) -> Page[Result]:
             if answer.status != HTTPStatus.OK:
                 raise failures.of_status(answer.status, answer.headers, answer.body)
             rows = rows_of(failures, answer)
+            size.came(len(rows), len(answer.body))
             return Page(rows, answer.token, answer.date, answer.seconds, len(answer.body))
 
         failures = Failures(self.hub, operation)
@@ -166,7 +192,12 @@ class HubClient:
             return self._attempt(failures, route, token, received)
 
         async def fetch(ask: Callable[[], Awaitable[Answer]]) -> Page[Result]:
-            return await self._request(failures, ask, page_of)
+            try:
+                return await self._request(failures, ask, page_of)
+            except ApiError as error:
+                if error.kind is ErrorKind.TOO_LARGE:
+                    size.was_refused(asked_for, self._limits.max_bytes)
+                raise
 
         def truncated(message: str) -> ListingTruncated:
             error = failures.truncated(message)
@@ -210,7 +241,7 @@ class HubClient:
         received: Callable[[bytes], None],
     ) -> Answer:
         """Ask once; *received* is told the token of the next page before the body is read."""
-        await self._take_slot()
+        await self._host.take()
         started = anyio.current_time()
         code, size = NO_ANSWER, 0
         answer: Answer | None = None
@@ -230,18 +261,12 @@ class HubClient:
         except httpx.HTTPError as error:
             raise failures.of_exception(error, self._limits.timeout) from error
         finally:
-            self._host.release()
+            self._host.give_back()
             seconds = answer.seconds if answer else anyio.current_time() - started
             self.telemetry.attempt(failures.operation, code, seconds, size)
         if answer is None:
             raise failures.of_exception(TimeoutError(), self._limits.timeout)
         return answer
-
-    async def _take_slot(self) -> None:
-        try:
-            self._host.acquire_nowait()
-        except anyio.WouldBlock:
-            await self._host.acquire()
 
     async def _body(self, failures: Failures, reply: Reply) -> bytes:
         most = self._limits.max_bytes
@@ -256,6 +281,14 @@ class HubClient:
                 raise failures.too_large(most)
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _page_size(self, *kind: str) -> PageSize:
+        """Return how many rows to ask for in a list of some *kind*, whose rows are alike."""
+        size = self._page_sizes.get(kind)
+        if size is None:
+            size = PageSize(self._limits.page_size, self._limits.page_bytes)
+            self._page_sizes[kind] = size
+        return size
 
     def _route(self, url: str) -> Route:
         return route_to(httpx.URL(url), self._http)

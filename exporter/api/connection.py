@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.request import getproxies
 
-import anyio
 import httpx
 
 from exporter import __version__
@@ -15,6 +14,7 @@ from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey, KeyFile, KeySource
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
+from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport.client import DirectClient
 from exporter.api.transport.direct import DirectTransport
@@ -23,18 +23,6 @@ from exporter.settings import HubSettings
 # Longer than the longest default interval of the active sweep, shorter than Azure's front end
 # keeps an idle connection.
 _KEEP_IDLE_SECONDS = 120.0
-
-
-class HostSlots:
-    """How many requests may be under way at once, by host."""
-
-    def __init__(self) -> None:
-        self._hosts: dict[str, anyio.CapacityLimiter] = {}
-
-    def of(self, url: str, requests: int) -> anyio.CapacityLimiter:
-        """Return the slots of the host in *url*; the first hub of a host sets their number."""
-        host = httpx.URL(url).netloc.decode("ascii")
-        return self._hosts.setdefault(host, anyio.CapacityLimiter(requests))
 
 
 def connect(hub: HubSettings, hosts: HostSlots) -> tuple[HubClient, httpx.AsyncClient]:
@@ -51,6 +39,7 @@ def connect(hub: HubSettings, hosts: HostSlots) -> tuple[HubClient, httpx.AsyncC
             max_bytes=hub.max_response_bytes,
             page_size=hub.page_size,
             max_pages=hub.max_pages,
+            page_bytes=hub.page_bytes,
         ),
         host=hosts.of(hub.base_url, hub.host_requests),
         telemetry=ApiTelemetry(),

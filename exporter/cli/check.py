@@ -13,9 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.client import HubClient
-from exporter.api.connection import HostSlots, connect
+from exporter.api.connection import connect
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.query import InstanceQuery
+from exporter.api.slots import HostSlots
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console
 from exporter.ledger.status import ACTIVE

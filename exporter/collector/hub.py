@@ -6,6 +6,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from typing import TypeVar
 
 import anyio
@@ -13,7 +14,7 @@ import structlog
 
 from exporter.api.classify import Failures
 from exporter.api.client import LIST_ENTITIES, LIST_INSTANCES, HubClient
-from exporter.api.errors import ApiError, ListingTruncated
+from exporter.api.errors import ApiError, ListingTruncated, ProtocolError
 from exporter.collector.budget import PageBudget
 from exporter.collector.clock import ServerClock
 from exporter.collector.records import SweepRecord, use_of
@@ -42,7 +43,9 @@ HUB_UP = "hub is up"
 HUB_DOWN = "hub is down"
 
 _PAUSE_WITHOUT_BUDGET = 60.0
-_PAGE_FAILURES_BEFORE_CENSUS_IS_GIVEN_UP = 3
+_PAGE_FAILURES_BEFORE_CENSUS_RESTS = 3
+_REST_OF_CENSUS = 60.0
+_LONGEST_STANDSTILL_OF_CENSUS = 3600.0
 
 Found = TypeVar("Found")
 
@@ -65,9 +68,14 @@ class HubPlan:
 
 @dataclass(slots=True)
 class _CensusProgress:
-    """A census is made page by page, between the other sweeps; `seconds` is what it took so far."""
+    """
+    A census is made page by page, between the other sweeps; `seconds` is what it took so far.
+
+    `moved` is when its last page came.
+    """
 
     began: float = 0.0
+    moved: float = 0.0
     step_due: float = math.inf
     seconds: float = 0.0
     failures: int = 0
@@ -267,8 +275,8 @@ class HubCollector:
     async def _entities(self) -> ApiError | None:
         started = self._monotonic()
         found = await self._attempt(Sweep.ENTITIES, self._list_beside)
-        self._records[Sweep.ENTITIES].cadence.ended(started, self._monotonic())
         failed = found if isinstance(found, ApiError) else None
+        self._wait_for_next(Sweep.ENTITIES, started, failed)
         if not isinstance(found, ApiError):
             entities, whole = found
             self.snapshot = replace(self.snapshot, entities=entities, whole=whole)
@@ -288,13 +296,15 @@ class HubCollector:
     async def _census_page(self) -> ApiError | None:
         """Read one page of the census; the error that ends it, or None."""
         if not self._sweeps.census_is_running:
-            self._census = _CensusProgress(began=self._monotonic())
+            now = self._monotonic()
+            self._census = _CensusProgress(began=now, moved=now)
         started = self._monotonic()
         error: ApiError | None = None
         ended = False
         try:
             ended = await self._sweeps.census_step()
             self._census.failures = 0
+            self._census.moved = self._monotonic()
         except ApiError as failure:
             self._census.failures += 1
             error = failure
@@ -306,20 +316,36 @@ class HubCollector:
             self._end_census(SweepResult.COMPLETE, None)
             await self.publish_accounts()
             return None
-        if error is not None and self._census_is_hopeless(error):
-            self._sweeps.abandon_census()
-            self._end_census(_result_of(error), error)
-            await self.publish_accounts()
-            return error
         wait = max(pause_after(seconds), error.retry_after or 0.0 if error else 0.0)
         self._census.step_due = self._monotonic() + wait
+        if error is not None and self._census_makes_no_headway(error):
+            await self._interrupt_census(error)
+            return error
         return None
 
-    def _census_is_hopeless(self, error: ApiError) -> bool:
-        """Tell whether asking for the same page again is no use."""
+    def _census_makes_no_headway(self, error: ApiError) -> bool:
+        """Tell whether asking for the same page again right away is no use."""
         if isinstance(error, ListingTruncated):
             return True
-        return self._census.failures >= _PAGE_FAILURES_BEFORE_CENSUS_IS_GIVEN_UP
+        return self._census.failures >= _PAGE_FAILURES_BEFORE_CENSUS_RESTS
+
+    async def _interrupt_census(self, error: ApiError) -> None:
+        """
+        Record that the census failed, and let it go on from the page that did not come.
+
+        It begins anew where that page itself is the trouble, as with a token that the server
+        understands no longer (reference 2.5), or where it has stood still for too long.
+        """
+        is_of_page = (
+            isinstance(error, ProtocolError) or error.status == HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+        standstill = self._monotonic() - self._census.moved
+        if is_of_page or standstill > _LONGEST_STANDSTILL_OF_CENSUS:
+            self._sweeps.abandon_census()
+        self._end_census(_result_of(error), error)
+        self._census.failures = 0
+        self._census.step_due = max(self._census.step_due, self._monotonic() + _REST_OF_CENSUS)
+        await self.publish_accounts()
 
     def _end_census(self, result: SweepResult, error: ApiError | None) -> None:
         now = self._monotonic()

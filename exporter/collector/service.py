@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,7 +12,8 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from exporter.api.connection import HostSlots, connect
+from exporter.api.connection import connect
+from exporter.api.slots import HostSlots
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
 from exporter.collector.state import HubState, NoState
@@ -20,7 +22,8 @@ from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.settings import HubSettings, Settings
 
-# Hubs start one after another, so that a hundred of them do not ask in the same instant.
+# Hubs start one after another and not quite regularly, so that neither a hundred of them nor
+# several exporters that were started together ask in the same instant.
 _SPREAD_SECONDS = 0.1
 
 
@@ -43,13 +46,18 @@ class Collector:
 
 @asynccontextmanager
 async def open_collector(
-    settings: Settings, *, wall: Callable[[], float] = time.time, as_daemon: bool = False
+    settings: Settings,
+    *,
+    wall: Callable[[], float] = time.time,
+    as_daemon: bool = False,
+    jitter: Callable[[], float] = random.random,
 ) -> AsyncGenerator[Collector, None]:
     """
     Make the collectors of all configured hubs; their connections close at the end.
 
     Only *as_daemon* do they keep their state in the configured folder, and hold back the first
-    increments of a counter: whoever collects once wants to see what there is.
+    increments of a counter: whoever collects once wants to see what there is. *jitter* is from 0
+    to 1.
     """
     hosts = HostSlots()
     folder = settings.state_dir if as_daemon else None
@@ -60,7 +68,8 @@ async def open_collector(
         for place, hub in enumerate(settings.hubs):
             client, http = connect(hub, hosts)
             await stack.enter_async_context(http)
-            plan = plan_of(hub, first_sweep_after=place * _SPREAD_SECONDS, holds=as_daemon)
+            begin = (place + jitter()) * _SPREAD_SECONDS
+            plan = plan_of(hub, first_sweep_after=begin, holds=as_daemon)
             state = _state_of(hub, folder, settings.state_max_age, wall)
             stack.callback(state.close)
             rules = rules_of(hub, settings)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio
 
 from exporter.api.chain import ListingChain
-from exporter.api.client import HubClient
+from exporter.api.client import HubClient, InstanceListing
 from exporter.api.errors import ApiError, HubFailed, ProtocolError
 from exporter.api.listing import Listing, Page
 from exporter.api.query import InstanceQuery
@@ -22,7 +22,6 @@ from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, Whole
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 
 Row = TypeVar("Row", InstanceRow, EntityRow)
-InstanceListing = Listing[InstanceRow] | ListingChain[InstanceRow]
 
 _CONCURRENT_READS = 4
 _HUB_FAILURES_BEFORE_GIVING_UP = 3
@@ -77,6 +76,7 @@ class HubSweeps:
     _entities_before: int = 0
     _contact_began: float | None = None
     _unreadable: dict[str, int] = field(default_factory=dict)
+    _one_listing: anyio.Lock = field(default_factory=anyio.Lock)
 
     def take_cost(self) -> SweepCost:
         """Return what was read since the last call."""
@@ -185,7 +185,7 @@ class HubSweeps:
     async def _second_opinion(self, instance_id: str) -> InstanceRow | None:
         """List what begins with the id: a 404 alone is also what a restarting host answers."""
         listing = self.client.list_instances(InstanceQuery(id_prefix=instance_id))
-        async with aclosing(self._pages(listing)) as pages:
+        async with self._one_listing, aclosing(self._pages(listing)) as pages:
             async for page in pages:
                 for row in page.rows:
                     if row.instance_id == instance_id:
@@ -284,12 +284,7 @@ class HubSweeps:
 
     def _list(self, query: InstanceQuery) -> InstanceListing:
         """Start to list instances, prefix by prefix where there are any."""
-        prefixes = self.ledger.rules.id_prefixes
-        if not prefixes:
-            return self.client.list_instances(query)
-        return ListingChain(
-            self.client.list_instances(replace(query, id_prefix=prefix)) for prefix in prefixes
-        )
+        return self.client.list_instances(query, self.ledger.rules.id_prefixes)
 
     async def _pages(
         self, listing: Listing[Row] | ListingChain[Row]

@@ -152,7 +152,9 @@ class Ledger:
             return
         name = row.name or ""
         label = self._know(name)
-        if self.unresolved.active_again(row.instance_id, created):
+        had_failed = self.unresolved.is_life(row.instance_id, created)
+        self.unresolved.resolved(row.instance_id)
+        if had_failed:
             self._accounts.reopen(label)
         elif life is not None and life.name == name:
             self._accounts.continue_as_new(label)
@@ -169,6 +171,7 @@ class Ledger:
         created, updated = TIMES[row.created_time], TIMES[row.last_updated_time]
         second = int(max(created or 0.0, updated or 0.0))
         failed = (updated or created) if status is RuntimeStatus.FAILED else None
+        had_failed = self.unresolved.is_life(row.instance_id, created)
         if failed is None:
             self.unresolved.resolved(row.instance_id)
         else:
@@ -193,7 +196,11 @@ class Ledger:
         self._accounts.finish(pair, row, created, updated)
         self._retained.finished(pair, digest, by_census=source is Source.CENSUS)
         if life is None:
-            self._first_seen_finished(pair[0], created, second, source, at)
+            self._note_delay(created, second, source, at)
+            if had_failed:
+                self._accounts.reopen(pair[0])
+            else:
+                self._count_start(pair[0], created, at)
 
     def _is_after_history(self, second: int, source: Source) -> bool:
         """
@@ -206,11 +213,8 @@ class Ledger:
             return self._sweep > self._contact_sweep and second > self._horizon
         return second >= self._horizon
 
-    def _first_seen_finished(
-        self, label: str, created: float | None, second: int, source: Source, at: float
-    ) -> None:
-        """Account for a life of which only the end was seen."""
-        self._count_start(label, created, at)
+    def _note_delay(self, created: float | None, second: int, source: Source, at: float) -> None:
+        """Note how late the end of an instance was seen that was not seen active before."""
         self._row_delay = max(self._row_delay, at - second)
         late = self.mark is not None and (created or 0.0) < self.mark - self.rules.overlap
         if source is Source.CENSUS or late:

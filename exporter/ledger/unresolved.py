@@ -110,10 +110,9 @@ class Unresolved:
         if failure is not None:
             self._counts[failure.label] -= failure.is_shown
 
-    def active_again(self, instance_id: str, created: float | None) -> bool:
-        """Note that an instance is active; True if it is the life that had failed, reopened."""
+    def is_life(self, instance_id: str, created: float | None) -> bool:
+        """Tell whether a failure is followed of this very life."""
         failure = self._failures.get(instance_id)
-        self.resolved(instance_id)
         return failure is not None and failure.created == created
 
     def begin_listing(self, begin: float) -> None:

@@ -147,10 +147,14 @@ class HubSettings(BaseModel):
         description="Pages to read in a day (UTC) at most; the last tenth is for active instances.",
     )
     host_requests: Annotated[Count, Field(ge=1)] = Field(
-        default=4, description="Requests under way at once to one host, by all its hubs together."
+        default=4, description="Requests under way at once to one host, one of each hub in turn."
     )
     page_size: Annotated[Count, Field(ge=1, le=1000)] = Field(
-        default=1000, description="Instances to ask for at once."
+        default=1000, description="Instances to ask for at once at most."
+    )
+    page_bytes: Annotated[Count, Field(ge=16_384)] = Field(
+        default=2_097_152,
+        description="Bytes of a page at most: where rows are large, fewer are asked for at once.",
     )
     max_pages: Annotated[Count, Field(ge=1)] = Field(
         default=100_000, description="Pages after which a listing is given up as truncated."

@@ -16,6 +16,7 @@ from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey, KeySource
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
+from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport.client import DirectClient
 from exporter.api.transport.direct import DirectTransport
@@ -109,6 +110,7 @@ async def client_of(
     key: KeySource | None = None,
     max_bytes: int = 1 << 20,
     max_pages: int = 50,
+    page_bytes: int = 1 << 20,
     http: AsyncClient | None = None,
 ) -> AsyncGenerator[HubClient, None]:
     """Return a client of *server* that never waits between retries."""
@@ -120,7 +122,7 @@ async def client_of(
             http=connections,
             key=key or FixedKey("s3cret-key"),
             retry=RetryPolicy(retries, 0.0, 0.0),
-            limits=RequestLimits(timeout, max_bytes, 100, max_pages),
-            host=anyio.CapacityLimiter(4),
+            limits=RequestLimits(timeout, max_bytes, 100, max_pages, page_bytes),
+            host=HostSlots().of("http://hub", 4),
             telemetry=ApiTelemetry(),
         )

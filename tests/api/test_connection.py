@@ -5,8 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from exporter.api.connection import HostSlots, connect, open_connections
+from exporter.api.connection import connect, open_connections
 from exporter.api.query import InstanceQuery
+from exporter.api.slots import HostSlots
 from exporter.api.transport.client import DirectClient
 from tests.api.scripted import answer, scripted
 from tests.settings.configured import load_hub

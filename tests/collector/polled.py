@@ -12,6 +12,7 @@ from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
+from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
@@ -90,7 +91,7 @@ async def collector_of(
             key=FixedKey(key),
             retry=RetryPolicy(0, 0.0, 0.0),
             limits=RequestLimits(request_seconds, max_bytes, page_size, max_pages),
-            host=anyio.CapacityLimiter(4),
+            host=HostSlots().of("http://hub", 4),
             telemetry=ApiTelemetry(),
         )
         plan = HubPlan(

@@ -240,6 +240,50 @@ class TestSchedule:
         assert collector.snapshot.retained is None
         assert collector.snapshot.sweeps[Sweep.CENSUS].results["failed"] == 1
 
+    async def test_after_an_outage_a_census_goes_on_from_where_it_was(self) -> None:
+        clock = ManualClock(START)
+        emulator, hub = sample(clock)
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now, max_pages=1000, page_size=50) as (collector, _),
+        ):
+            await collector.make(Sweep.ACTIVE)
+            for _ in range(2):
+                await collector.make(Sweep.CENSUS)
+            hub.faults.set(Fault(kind=FaultKind.UNAVAILABLE))
+            outcomes = [await collector.make(Sweep.CENSUS) for _ in range(6)]
+            assert collector.snapshot.retained is None
+            hub.faults.clear()
+            while collector._sweeps.census_is_running:
+                assert await collector.make(Sweep.CENSUS) is None
+        shown = collector.snapshot
+        assert [outcome is None for outcome in outcomes] == [True, True, False] * 2
+        assert shown.retained is not None
+        found = by_status(hub, terminal=True)
+        assert plain(shown.retained.instances) == found
+        assert shown.sweeps[Sweep.CENSUS].results["failed"] == 2
+        assert shown.sweeps[Sweep.CENSUS].results["complete"] == 1
+        # Entities and all, no row was read twice.
+        assert shown.sweeps[Sweep.CENSUS].rows == sum(found.values())
+
+    async def test_a_census_that_stood_still_for_long_begins_anew(self) -> None:
+        clock, now = ManualClock(START), [0.0]
+        emulator, hub = sample(clock)
+        async with (
+            running(emulator) as url,
+            collector_of(
+                url, wall=clock.now, max_pages=1000, page_size=50, monotonic=lambda: now[0]
+            ) as (collector, _),
+        ):
+            await collector.make(Sweep.ACTIVE)
+            await collector.make(Sweep.CENSUS)
+            hub.faults.set(Fault(kind=FaultKind.UNAVAILABLE))
+            for moment, goes_on in ((60.0, True), (3500.0, True), (3700.0, False)):
+                now[0] = moment
+                for _ in range(3):
+                    await collector.make(Sweep.CENSUS)
+                assert collector._sweeps.census_is_running is goes_on
+
     async def test_a_sweep_that_takes_too_long_is_truncated(self) -> None:
         clock = ManualClock(START)
         emulator, hub = sample(clock)

@@ -40,7 +40,9 @@ class Departed(HubClient):
         self.at_once = 0
         self.most_at_once = 0
 
-    def list_instances(self, query: InstanceQuery) -> Listing[InstanceRow]:
+    def list_instances(
+        self, query: InstanceQuery, prefixes: Sequence[str] = ()
+    ) -> Listing[InstanceRow]:
         return listing([])
 
     async def read_instance(

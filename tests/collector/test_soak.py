@@ -46,7 +46,9 @@ class Churn(HubClient):
     def now(self) -> float:
         return START + self.cycle * CYCLE_SECONDS
 
-    def list_instances(self, query: InstanceQuery) -> Listing[InstanceRow]:
+    def list_instances(
+        self, query: InstanceQuery, prefixes: Sequence[str] = ()
+    ) -> Listing[InstanceRow]:
         if query.id_prefix:
             return listing([], self.now)
         if "Running" in query.statuses:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from functools import cache
 from urllib.parse import urlencode
 
-import anyio
 import httpx
 import pytest
 from hypothesis import given
@@ -20,6 +19,7 @@ from exporter.api.keys import FixedKey
 from exporter.api.query import HubAddress
 from exporter.api.query import InstanceQuery as AskedInstances
 from exporter.api.retries import RetryPolicy
+from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.emulator import (
     Emulator,
@@ -495,6 +495,6 @@ def client_of(base_url: str, http: httpx.AsyncClient) -> HubClient:
         key=FixedKey(None),
         retry=RetryPolicy(0, 0.0, 0.0),
         limits=RequestLimits(10.0, 1 << 24, 1000, 100),
-        host=anyio.CapacityLimiter(1),
+        host=HostSlots().of("http://hub", 1),
         telemetry=ApiTelemetry(),
     )

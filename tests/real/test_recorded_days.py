@@ -17,6 +17,7 @@ from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
+from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
@@ -126,7 +127,7 @@ class Observatory:
                 key=FixedKey(None),
                 retry=RetryPolicy(2, 0.01, 0.02),
                 limits=RequestLimits(0.3, 1 << 22, 100, 200),
-                host=anyio.CapacityLimiter(4),
+                host=HostSlots().of("http://hub", 4),
                 telemetry=ApiTelemetry(),
             )
             plan = HubPlan(

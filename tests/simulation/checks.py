@@ -47,12 +47,10 @@ def check_published(counters: CountersView, memory: Memory, *, exactly: bool) ->
 def _without_doubt(much: int, expected: int, memory: Memory, name: str) -> int:
     """
     Return how many starts are shown, were it not for those of which nobody can be sure.
-
-    A failure that was rewound and ended unseen is taken for another start.
     """
     doubtful = memory.doubtful_starts(name)
     if much > expected:
-        return max(expected, much - doubtful - memory.reopened_unseen[name])
+        return max(expected, much - doubtful)
     return min(expected, much + doubtful)
 
 

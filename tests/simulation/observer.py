@@ -63,7 +63,6 @@ class Memory:
     exempt: dict[int, Exempt] = field(default_factory=dict)
     continued: Counter[str] = field(default_factory=Counter)
     reopened: Counter[str] = field(default_factory=Counter)
-    reopened_unseen: Counter[str] = field(default_factory=Counter)
     vanished: Counter[str] = field(default_factory=Counter)
     started: dict[int, tuple[str, float]] = field(default_factory=dict)
 
@@ -72,7 +71,7 @@ class Memory:
         twin = copy.copy(self)
         for name in ("last", "equals", "counted", "exempt", "started"):
             setattr(twin, name, copy.copy(getattr(self, name)))
-        for name in ("continued", "reopened", "reopened_unseen", "vanished"):
+        for name in ("continued", "reopened", "vanished"):
             setattr(twin, name, Counter(getattr(self, name)))
         return twin
 
@@ -182,7 +181,7 @@ class Observer:
             memory.exempt[row.finish] = Exempt.HISTORY
         else:
             memory.counted[row.finish] = (finish.name, finish.status)
-            self._start(row)
+            self._start_again(row, before)
 
     def _is_history(self, finish: Finish, found: Found) -> bool:
         """
@@ -204,20 +203,23 @@ class Observer:
         if before is not None and not before.finish:
             if before.created_time != row.created_time:
                 memory.continued[name] += 1
-        elif (
+        else:
+            self._start_again(row, before)
+
+    def _start_again(self, row: Row, before: Row | None) -> None:
+        """Note a life that goes on after it had failed, or one that starts."""
+        if (
             before is not None
             and before.runtime_status == "Failed"
             and before.created_time == row.created_time
         ):
-            memory.reopened[name] += 1
+            self.now.reopened[row.name or ""] += 1
         else:
             self._start(row)
 
     def _start(self, row: Row) -> None:
-        """Note a life that is seen for the first time, or for the first time since it failed."""
-        if row.life in self.now.started:
-            self.now.reopened_unseen[row.name or ""] += 1
-        else:
+        """Note a life that is seen for the first time, unless it was seen before."""
+        if row.life not in self.now.started:
             created = parse_time(row.created_time) or 0.0
             self.now.started[row.life] = (row.name or "", created)
 

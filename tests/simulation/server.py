@@ -71,7 +71,9 @@ class SimulatedClient(HubClient):
         self.latency = latency
         self._by_id = world.order is Order.BY_ID
 
-    def list_instances(self, query: InstanceQuery) -> Listing[InstanceRow]:
+    def list_instances(
+        self, query: InstanceQuery, prefixes: Sequence[str] = ()
+    ) -> Listing[InstanceRow]:
         """Start to list instances."""
         found = self._found_by(query)
         self._note(found)

@@ -1,0 +1,79 @@
+"""How many requests may be under way at once to one host, and whose turn is next."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+import anyio
+import httpx
+
+
+@dataclass(slots=True)
+class _Host:
+    free: int
+    waiting: OrderedDict[HubSlots, deque[anyio.Event]] = field(default_factory=OrderedDict)
+
+    def hand_out(self) -> None:
+        """Give free slots to who waits, one to each hub in turn."""
+        while self.free and self.waiting:
+            hub, turns = self.waiting.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self.waiting[hub] = turns
+            self.free -= 1
+            turn.set()
+
+
+class HubSlots:
+    """
+    The slots of a host, as one of its hubs sees them.
+
+    A hub that has many requests waits no shorter for it: after each it stands at the end again.
+    """
+
+    def __init__(self, host: _Host) -> None:
+        self._host = host
+
+    async def take(self) -> None:
+        """Wait for a slot, which has to be given back."""
+        host = self._host
+        if host.free and not host.waiting:
+            host.free -= 1
+            return
+        turn = anyio.Event()
+        host.waiting.setdefault(self, deque()).append(turn)
+        came = False
+        try:
+            await turn.wait()
+            came = True
+        finally:
+            if not came:
+                self._leave(turn)
+
+    def give_back(self) -> None:
+        """Let somebody else have the slot."""
+        self._host.free += 1
+        self._host.hand_out()
+
+    def _leave(self, turn: anyio.Event) -> None:
+        """Wait no longer; a slot that came at that very moment goes to the next."""
+        if turn.is_set():
+            self.give_back()
+            return
+        turns = self._host.waiting[self]
+        turns.remove(turn)
+        if not turns:
+            del self._host.waiting[self]
+
+
+class HostSlots:
+    """The slots of all hosts."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, _Host] = {}
+
+    def of(self, url: str, requests: int) -> HubSlots:
+        """Return the slots of the host in *url* for one hub; the first hub sets their number."""
+        host = httpx.URL(url).netloc.decode("ascii")
+        return HubSlots(self._hosts.setdefault(host, _Host(requests)))

@@ -1,0 +1,141 @@
+"""Slots of a host: no more than there are, one to each hub in turn."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.api.slots import HostSlots, HubSlots
+
+pytestmark = pytest.mark.anyio
+
+URL = "https://orders.example/runtime/webhooks/durabletask"
+
+
+class Requests:
+    """Requests that hold their slots until they are told to end."""
+
+    def __init__(self, tasks: anyio.abc.TaskGroup) -> None:
+        self._tasks = tasks
+        self.running: list[str] = []
+        self.begun: list[str] = []
+        self._end: dict[str, list[anyio.Event]] = {}
+
+    async def start(self, slots: HubSlots, name: str) -> anyio.CancelScope:
+        scope = anyio.CancelScope()
+        self._tasks.start_soon(self._hold, slots, name, scope)
+        await settle()
+        return scope
+
+    async def end(self, name: str) -> None:
+        self._end[name].pop(0).set()
+        await settle()
+
+    async def _hold(self, slots: HubSlots, name: str, scope: anyio.CancelScope) -> None:
+        with scope:
+            await slots.take()
+            self.begun.append(name)
+            self.running.append(name)
+            end = anyio.Event()
+            self._end.setdefault(name, []).append(end)
+            try:
+                await end.wait()
+            finally:
+                self.running.remove(name)
+                slots.give_back()
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_hubs_of_a_host_share_its_slots_and_other_hosts_have_their_own() -> None:
+    hosts = HostSlots()
+    here, too, elsewhere = hosts.of(URL, 1), hosts.of(URL, 1), hosts.of("https://other.example", 1)
+    async with anyio.create_task_group() as tasks:
+        requests = Requests(tasks)
+        for slots, name in ((here, "here"), (too, "too"), (elsewhere, "elsewhere")):
+            await requests.start(slots, name)
+        assert requests.running == ["here", "elsewhere"]
+        await requests.end("here")
+        assert requests.running == ["elsewhere", "too"]
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_hub_with_many_requests_lets_the_others_in_between() -> None:
+    hosts = HostSlots()
+    busy, calm, other = (hosts.of(URL, 1) for _ in range(3))
+    async with anyio.create_task_group() as tasks:
+        requests = Requests(tasks)
+        for slots, name in [(busy, "busy")] * 4 + [
+            (calm, "calm"),
+            (other, "other"),
+            (calm, "calm"),
+        ]:
+            await requests.start(slots, name)
+        while requests.running:
+            await requests.end(requests.running[0])
+    assert requests.begun == ["busy", "busy", "calm", "other", "busy", "calm", "busy"]
+
+
+async def test_who_waits_no_longer_takes_no_slot() -> None:
+    hosts = HostSlots()
+    first, second = hosts.of(URL, 1), hosts.of(URL, 1)
+    async with anyio.create_task_group() as tasks:
+        requests = Requests(tasks)
+        await requests.start(first, "holds")
+        impatient = await requests.start(second, "impatient")
+        await requests.start(first, "patient")
+        impatient.cancel()
+        await settle()
+        await requests.end("holds")
+        assert requests.running == ["patient"]
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_slot_that_comes_with_the_cancellation_goes_to_the_next() -> None:
+    hosts = HostSlots()
+    first, second = hosts.of(URL, 1), hosts.of(URL, 1)
+    async with anyio.create_task_group() as tasks:
+        requests = Requests(tasks)
+        await first.take()
+        unlucky = await requests.start(second, "unlucky")
+        await requests.start(first, "next")
+        first.give_back()
+        unlucky.cancel()
+        await settle()
+        assert requests.running == ["next"]
+        tasks.cancel_scope.cancel()
+
+
+@given(
+    slots=st.integers(1, 3),
+    moves=st.lists(st.tuples(st.sampled_from(["start", "end", "cancel"]), st.integers(0, 3))),
+)
+async def test_no_slot_is_lost_and_none_is_given_twice(
+    slots: int, moves: list[tuple[str, int]]
+) -> None:
+    hosts = HostSlots()
+    hubs = [hosts.of(URL, slots) for _ in range(4)]
+    async with anyio.create_task_group() as tasks:
+        requests = Requests(tasks)
+        scopes: list[anyio.CancelScope] = []
+        for move, number in moves:
+            if move == "start":
+                scopes.append(await requests.start(hubs[number], f"hub{number}"))
+            elif move == "end" and requests.running:
+                await requests.end(requests.running[number % len(requests.running)])
+            elif move == "cancel" and scopes:
+                scopes.pop(number % len(scopes)).cancel()
+                await settle()
+            assert len(requests.running) <= slots
+        tasks.cancel_scope.cancel()
+    with anyio.fail_after(10):
+        for _ in range(slots):
+            await hubs[0].take()
+    assert Counter(requests.running) == Counter()
