@@ -26,7 +26,7 @@ from exporter.api.retries import RetryPolicy
 from exporter.api.shared import InstanceDecoder
 from exporter.api.slots import HubSlots
 from exporter.api.telemetry import NO_ANSWER, ApiTelemetry
-from exporter.api.wire import EntityRow, InstanceRow, InstanceStatus
+from exporter.api.wire import BriefRow, EntityRow, InstanceRow, InstanceStatus
 
 LIST_INSTANCES = "listInstances"
 LIST_ENTITIES = "listEntities"
@@ -34,8 +34,10 @@ GET_INSTANCE = "getInstanceStatus"
 OPERATIONS = (LIST_INSTANCES, LIST_ENTITIES, GET_INSTANCE)
 
 Result = TypeVar("Result")
+Kind = TypeVar("Kind", bound=BriefRow)
 Attempted: TypeAlias = Coroutine[None, None, Answer]
 InstanceListing: TypeAlias = Listing[InstanceRow] | ListingChain[InstanceRow]
+BriefListing: TypeAlias = Listing[BriefRow] | ListingChain[BriefRow]
 
 _ENTITIES = msgspec.json.Decoder(list[EntityRow])
 
@@ -85,7 +87,8 @@ class HubClient:
         self._limits = limits
         self._host = host
         self._jitter = jitter
-        self._decoders: dict[tuple[str, ...], InstanceDecoder] = {}
+        self._decoders: dict[tuple[str, ...], InstanceDecoder[InstanceRow]] = {}
+        self._brief_decoders: dict[tuple[str, ...], InstanceDecoder[BriefRow]] = {}
         self._page_sizes: dict[tuple[str, ...], PageSize] = {}
 
     def list_instances(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> InstanceListing:
@@ -94,19 +97,37 @@ class HubClient:
 
         Where there are *prefixes*, those whose ids begin with one, prefix by prefix.
         """
+        decoder = self._decoders.get(query.statuses)
+        if decoder is None:
+            decoder = self._decoders[query.statuses] = InstanceDecoder(InstanceRow, query.statuses)
+        return self._chained(query, prefixes, decoder)
+
+    def list_briefly(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> BriefListing:
+        """List as `list_instances` does, without what may be large; `Page.whole` has that."""
+        decoder = self._brief_decoders.get(query.statuses)
+        if decoder is None:
+            decoder = self._brief_decoders[query.statuses] = InstanceDecoder(
+                BriefRow, query.statuses
+            )
+        return self._chained(query, prefixes, decoder)
+
+    def _chained(
+        self, query: InstanceQuery, prefixes: Sequence[str], decoder: InstanceDecoder[Kind]
+    ) -> Listing[Kind] | ListingChain[Kind]:
         size = self._page_size(LIST_INSTANCES, *query.statuses)
         size.begin()
         if not prefixes:
-            return self._list_instances(query, size)
+            return self._instances(query, size, decoder)
         return ListingChain(
-            self._list_instances(replace(query, id_prefix=prefix), size) for prefix in prefixes
+            self._instances(replace(query, id_prefix=prefix), size, decoder) for prefix in prefixes
         )
 
-    def _list_instances(self, query: InstanceQuery, size: PageSize) -> Listing[InstanceRow]:
+    def _instances(
+        self, query: InstanceQuery, size: PageSize, decoder: InstanceDecoder[Kind]
+    ) -> Listing[Kind]:
         route = self._route(self._address.url("instances", query.parameters(size.rows)))
-        decoder = self._decoder_of(query.statuses)
 
-        def rows(failures: Failures, answer: Answer) -> list[InstanceRow]:
+        def rows(failures: Failures, answer: Answer) -> list[Kind]:
             decoded, statuses_fit = decode(decoder, failures, answer)
             dropped = query.violation(decoded, statuses_fit=statuses_fit)
             if dropped:
@@ -114,13 +135,6 @@ class HubClient:
             return decoded
 
         return self._listing(LIST_INSTANCES, route, rows, _instance_ids, size)
-
-    def _decoder_of(self, statuses: tuple[str, ...]) -> InstanceDecoder:
-        """Return the decoder of all lists of the hub with these *statuses*."""
-        decoder = self._decoders.get(statuses)
-        if decoder is None:
-            decoder = self._decoders[statuses] = InstanceDecoder(statuses)
-        return decoder
 
     def list_entities(self, entity: str = "") -> Listing[EntityRow]:
         """Start to list all entities, or those of the class *entity*."""
@@ -184,7 +198,9 @@ class HubClient:
                 raise failures.of_status(answer.status, answer.headers, answer.body)
             rows = rows_of(failures, answer)
             size.came(len(rows), len(answer.body))
-            return Page(rows, answer.token, answer.date, answer.seconds, len(answer.body))
+            return Page(
+                rows, answer.token, answer.date, answer.seconds, len(answer.body), body=answer.body
+            )
 
         failures = Failures(self.hub, operation)
 
@@ -304,7 +320,7 @@ class HubClient:
         return fields
 
 
-def _instance_ids(rows: Sequence[InstanceRow]) -> list[str]:
+def _instance_ids(rows: Sequence[BriefRow]) -> list[str]:
     return [row.instance_id for row in rows]
 
 

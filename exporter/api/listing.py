@@ -7,11 +7,16 @@ from dataclasses import dataclass, replace
 from operator import lt
 from typing import Generic, TypeVar
 
+import msgspec
+
 from exporter.api.ahead import Ahead, Attempt
 from exporter.api.answers import Answer
 from exporter.api.errors import ListingTruncated
+from exporter.api.wire import InstanceRow
 
 Row = TypeVar("Row")
+
+_WHOLE = msgspec.json.Decoder(list[InstanceRow])
 
 # What extensions around 2.1 send for ever: the base64 text of `null` (reference 2.5).
 NULL_TOKEN = b"bnVsbA=="
@@ -25,7 +30,8 @@ class Page(Generic[Row]):
 
     `date` is the server's clock as its `Date` header shows it, in whole seconds, None where it
     sent none; `seconds` is the time from the request to the end of the answer, `size` the bytes
-    of its body. `ids` are those of the rows, once the page is part of a list.
+    of its body. `ids` are those of the rows, once the page is part of a list, `body` is what
+    they were decoded from.
     """
 
     rows: Sequence[Row]
@@ -34,6 +40,11 @@ class Page(Generic[Row]):
     seconds: float
     size: int
     ids: Sequence[str] = ()
+    body: bytes = b"[]"
+
+    def whole(self) -> list[InstanceRow]:
+        """Decode all rows once more, with what is left out where they are listed briefly."""
+        return _WHOLE.decode(self.body)
 
 
 class Listing(Generic[Row]):

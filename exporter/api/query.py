@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from exporter.api.times import format_filter_time, format_shown_time, parse_time
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import BriefRow
 
 # Without a filter, Azure Storage ignores showInput=false and downloads every input (reference 2.6).
 EVER = 946_684_800.0
@@ -60,7 +60,7 @@ class InstanceQuery:
             parameters.append(("instanceIdPrefix", self.id_prefix))
         return parameters
 
-    def violation(self, rows: Sequence[InstanceRow], *, statuses_fit: bool = False) -> str | None:
+    def violation(self, rows: Sequence[BriefRow], *, statuses_fit: bool = False) -> str | None:
         """
         Say which part of the filter the server dropped, or None where every row passes.
 
@@ -78,7 +78,7 @@ class InstanceQuery:
             return "instanceIdPrefix"
         return None
 
-    def _has_other_statuses(self, rows: Sequence[InstanceRow]) -> bool:
+    def _has_other_statuses(self, rows: Sequence[BriefRow]) -> bool:
         return bool(self.statuses) and not {row.runtime_status for row in rows}.issubset(
             self.statuses
         )
@@ -89,7 +89,7 @@ class InstanceQuery:
             sign in self.id_prefix for sign in "%_["
         )
 
-    def _has_too_old(self, rows: Sequence[InstanceRow]) -> bool:
+    def _has_too_old(self, rows: Sequence[BriefRow]) -> bool:
         bound = math.floor(self.created_from)
         shown_bound = format_shown_time(bound)
         suspects = (row.created_time for row in rows if (row.created_time or "~") < shown_bound)

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import BriefRow
 
 _BUCKET_BITS = 6
 _FREEZE_AFTER_SECONDS = 120
@@ -16,7 +16,7 @@ _FREEZE_AFTER_SECONDS = 120
 _EMPTY = blake2b(digest_size=8)
 
 
-def digest_of(row: InstanceRow) -> int:
+def digest_of(row: BriefRow) -> int:
     """
     Identify a finish in 8 bytes: id, name, status and both times.
 
@@ -30,6 +30,11 @@ def digest_of(row: InstanceRow) -> int:
     digest = _EMPTY.copy()
     digest.update(identity.encode("utf-8", "surrogatepass"))
     return int.from_bytes(digest.digest(), "little")
+
+
+def second_of(created: float | None, updated: float | None) -> int:
+    """Return the second of a finish: the later of its times, 0 where none is known."""
+    return int(max(created or 0.0, updated or 0.0))
 
 
 class Book:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.api.query import InstanceQuery
 from exporter.api.shared import InstanceDecoder
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import BriefRow, InstanceRow
 
 STATUSES = ("Completed", "Failed")
 ANY = msgspec.json.Decoder(list[InstanceRow])
@@ -62,7 +62,7 @@ ROW = st.fixed_dictionaries(
 def test_every_page_has_the_rows_that_any_decoder_reads(
     pages: list[tuple[list[dict[str, object]], int]],
 ) -> None:
-    decoder = InstanceDecoder(STATUSES)
+    decoder = InstanceDecoder(InstanceRow, STATUSES)
     for some, times in pages:
         body = written(some * times)
         rows, fit = decoder.decode(body)
@@ -70,8 +70,17 @@ def test_every_page_has_the_rows_that_any_decoder_reads(
         assert not fit or {row.runtime_status for row in rows} <= set(STATUSES)
 
 
+def test_brief_rows_have_nothing_of_what_may_be_large() -> None:
+    decoder = InstanceDecoder(BriefRow, STATUSES)
+    body = written([{**row, "output": "x" * 99, "customStatus": {}} for row in page("Order")])
+    for _ in range(2):
+        rows, _ = decoder.decode(body)
+        assert {row.name for row in rows} == {"Order"}
+        assert not any(isinstance(row, InstanceRow) for row in rows)
+
+
 def test_a_page_of_known_names_shares_its_texts() -> None:
-    decoder = InstanceDecoder(STATUSES)
+    decoder = InstanceDecoder(InstanceRow, STATUSES)
     assert decoder.decode(written(page("Order", "Saga")))[1] is False
     rows, fit = decoder.decode(written(page("Order", "Saga")))
     assert fit
@@ -80,7 +89,7 @@ def test_a_page_of_known_names_shares_its_texts() -> None:
 
 
 def test_a_new_name_is_known_on_the_next_page() -> None:
-    decoder = InstanceDecoder(STATUSES)
+    decoder = InstanceDecoder(InstanceRow, STATUSES)
     pages = [page("Order"), page("Order", None), page("Order", None), page("Saga"), page("Order")]
     assert [decoder.decode(written(rows))[1] for rows in pages] == [
         False, False, True, False, True,
@@ -89,7 +98,7 @@ def test_a_new_name_is_known_on_the_next_page() -> None:
 
 @pytest.mark.parametrize("status", ["Running", "completed", 7, None])
 def test_a_status_that_was_not_asked_for_is_seen_on_every_page(status: str | int | None) -> None:
-    decoder = InstanceDecoder(STATUSES)
+    decoder = InstanceDecoder(InstanceRow, STATUSES)
     decoder.decode(written(page("Order")))
     mixed = [*page("Order"), *page("Order", status=status, rows=1)]
     for _ in range(2):
@@ -99,14 +108,14 @@ def test_a_status_that_was_not_asked_for_is_seen_on_every_page(status: str | int
 
 
 def test_small_pages_and_lists_of_any_status_take_no_types() -> None:
-    small, any_status = InstanceDecoder(STATUSES), InstanceDecoder(())
+    small, any_status = InstanceDecoder(InstanceRow, STATUSES), InstanceDecoder(InstanceRow, ())
     for _ in range(3):
         assert small.decode(written(page("Order", rows=99)))[1] is False
         assert any_status.decode(written(page("Order")))[1] is False
 
 
 def test_too_many_names_are_not_kept() -> None:
-    decoder = InstanceDecoder(STATUSES)
+    decoder = InstanceDecoder(InstanceRow, STATUSES)
     decoder.decode(written(page("Order")))
     for number in range(30):
         names = [f"{number}-{each}" for each in range(100)]
@@ -119,7 +128,7 @@ def test_too_many_names_are_not_kept() -> None:
     "body", [b"", b"{}", b"[{}]", b"[1]", b'[{"instanceId": "a"', b'[{"instanceId": "\xff"}]']
 )
 def test_what_is_no_page_is_none_with_known_names_either(body: bytes) -> None:
-    decoder = InstanceDecoder(STATUSES)
+    decoder = InstanceDecoder(InstanceRow, STATUSES)
     decoder.decode(written(page("Order")))
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         decoder.decode(body)

@@ -54,6 +54,17 @@ TestFollowing = Following.TestCase
 TestFollowing.settings = settings(max_examples=50)
 
 
+def test_ids_that_left_are_not_kept_for_ever() -> None:
+    known: dict[str, None] = {}
+    ids = FollowedIds(known.keys())
+    for number in range(1000):
+        known.clear()
+        known[f"c{number}"] = None
+        ids.added(f"c{number}")
+        assert ids.among(sorted([*OTHERS, f"c{number}"]), ascending=True) == known.keys()
+        assert len(ids._in_order or ()) <= 2
+
+
 @given(st.sets(IDS), PAGES)
 def test_more_than_can_be_sorted_are_looked_up(known: set[str], page: list[str]) -> None:
     ids = FollowedIds(dict.fromkeys(known).keys())

@@ -6,12 +6,19 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import cast
 
 import anyio.lowlevel
 import msgspec
 
 from exporter.api.classify import Failures
-from exporter.api.client import GET_INSTANCE, LIST_ENTITIES, LIST_INSTANCES, HubClient
+from exporter.api.client import (
+    GET_INSTANCE,
+    LIST_ENTITIES,
+    LIST_INSTANCES,
+    BriefListing,
+    HubClient,
+)
 from exporter.api.listing import Listing, Page
 from exporter.api.query import EVER, InstanceQuery
 from exporter.api.telemetry import ApiTelemetry
@@ -88,6 +95,10 @@ class SimulatedClient(HubClient):
                 self._observer.has_covered(self.traffic.active_began or 0.0)
 
         return _Watched(fetch, self._observer, found, query.id_prefix, arrived)
+
+    def list_briefly(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> BriefListing:
+        """Start to list instances, with all of their rows."""
+        return cast("BriefListing", self.list_instances(query, prefixes))
 
     def list_entities(self, entity: str = "") -> Listing[EntityRow]:
         """Start to list entities, of which there are none."""
