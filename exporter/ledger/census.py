@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -77,18 +77,14 @@ class CensusFold:
 
     def _notable(self, rows: Sequence[BriefRow], names: Iterable[str | None]) -> Sequence[BriefRow]:
         """Return the rows of a page that do more than count."""
-        limit = min(map(self._limit, names), default="")
+        limits = {name: self._limit(name) for name in names}
         oldest = self._oldest.get(_COMPLETED, _AFTER_ALL_TIMES)
         try:
-            # Few rows lack a time: to look for those first takes a fifth of it all.
-            return [
-                row
-                for row in rows
-                if row.runtime_status != _COMPLETED
-                or not oldest <= row.created_time < limit  # type: ignore[operator] # may be None
-                or row.last_updated_time >= limit  # type: ignore[operator] # the same
-            ]
+            if len(set(limits.values())) == 1:
+                return _outside(rows, oldest, limits.popitem()[1])
+            return _outside_own(rows, oldest, limits)
         except TypeError:
+            # Few rows lack a time: to look for those first takes a fifth of it all.
             return rows
 
     def _limit(self, name: str | None) -> str:
@@ -142,6 +138,30 @@ class CensusFold:
 def _begin_of(second: float) -> str:
     """Return a text after which all times of a *second*, and none before it, are sorted."""
     return format_shown_time(second).removesuffix("Z")
+
+
+def _outside(rows: Sequence[BriefRow], oldest: str, limit: str) -> Sequence[BriefRow]:
+    """Return the rows that have not completed between *oldest* and *limit*."""
+    return [
+        row
+        for row in rows
+        if row.runtime_status != _COMPLETED
+        or not oldest <= row.created_time < limit  # type: ignore[operator] # None is caught
+        or row.last_updated_time >= limit  # type: ignore[operator] # the same
+    ]
+
+
+def _outside_own(
+    rows: Sequence[BriefRow], oldest: str, limits: Mapping[str | None, str]
+) -> Sequence[BriefRow]:
+    """Do the same with a limit for each name, which takes a fourth longer."""
+    return [
+        row
+        for row in rows
+        if row.runtime_status != _COMPLETED
+        or not oldest <= row.created_time < limits[row.name]  # type: ignore[operator] # None is caught
+        or row.last_updated_time >= limits[row.name]  # type: ignore[operator] # the same
+    ]
 
 
 class SavedRetained(msgspec.Struct, frozen=True):

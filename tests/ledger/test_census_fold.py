@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,8 +27,8 @@ KNOWN = st.none() | st.sampled_from([FLOOR - 2e6, FLOOR - 1, FAILED_FLOOR, FLOOR
 ROWS = st.builds(
     InstanceRow,
     IDS,
-    st.none() | NAMES,
-    st.sampled_from(["Completed", "Failed", "Terminated", "Odd", 7, None]),
+    st.just("Order") | st.none() | NAMES,
+    st.just("Completed") | st.sampled_from(["Completed", "Failed", "Terminated", "Odd", 7, None]),
     TIMES,
     TIMES,
 )
@@ -112,3 +113,77 @@ def test_what_is_known_already_changes_nothing_but_the_work(
         assert later(expected[key].newest_created, created) == later(tally.newest_created, created)
         assert later(expected[key].newest_updated, updated) == later(tally.newest_updated, updated)
     assert oldest_by_row(instances) == fold.oldest()
+
+
+def shown(offset: float) -> str:
+    """Write a time by its seconds after the floor."""
+    return format_shown_time(FLOOR + offset)
+
+
+OLD = [
+    InstanceRow("a", "Order", "Completed", shown(-900), shown(-100)),
+    InstanceRow("b", "Saga", "Completed", shown(-900), shown(-100)),
+]
+FOUND = {
+    "older than the oldest": (-901, -500),
+    "newer than the newest": (-90, -500),
+    "updated later than the last": (-500, -90),
+    "created lately": (0, -500),
+    "updated lately": (-500, 0),
+    "neither": (-500, -500),
+}
+
+
+@pytest.mark.parametrize("name", ["Order", "Saga"])
+@pytest.mark.parametrize("saga_ended", [-100.0, -300.0])
+@pytest.mark.parametrize("order_ended", [-100.0, 300.0])
+@pytest.mark.parametrize("times", FOUND.values(), ids=FOUND)
+def test_a_row_is_looked_at_for_each_of_its_times(
+    times: tuple[float, float], order_ended: float, saga_ended: float, name: str
+) -> None:
+    ended = {"Order": FLOOR + order_ended, "Saga": FLOOR + saga_ended}
+    fold = CensusFold(FLOOR, FAILED_FLOOR, lambda name: (ended[name], ended[name]))
+    fold.add(OLD, ids_of(OLD), set())
+    rows = [
+        InstanceRow("c", name, "Completed", shown(times[0]), shown(times[1])),
+        InstanceRow("d", "Order", "Completed", shown(-500), shown(-500)),
+        InstanceRow("e", "Saga", "Completed", shown(-500), shown(-500)),
+    ]
+    news = fold.add(rows, ids_of(rows), set())
+    assert list(news) == [row for row in rows if may_be_news(row, set())]
+    for key, expected in by_row([*OLD, *rows]).items():
+        found = fold._tallies[key]
+        known = ended[key[0]]
+        assert found.count == expected.count
+        assert later(expected.newest_created, known) == later(found.newest_created, known)
+        assert later(expected.newest_updated, known) == later(found.newest_updated, known)
+    assert fold.oldest() == oldest_by_row([*OLD, *rows])
+
+
+@pytest.mark.parametrize("known", [(-300.0, -100.0), (-100.0, -300.0)])
+def test_created_and_completed_have_times_of_their_own(known: tuple[float, float]) -> None:
+    """A name was started last long before it completed last, or the other way round."""
+    latest = (FLOOR + known[0], FLOOR + known[1])
+    fold = CensusFold(FLOOR, FAILED_FLOOR, lambda _: latest)
+    row = InstanceRow("c", "Order", "Completed", shown(-200), shown(-200))
+    fold.add([OLD[0]], ["a"], set())
+    fold.add([row], ["c"], set())
+    tally = fold._tallies["Order", "Completed"]
+    assert later(shown(-200), latest[0]) == later(tally.newest_created, latest[0])
+    assert later(shown(-100), latest[1]) == later(tally.newest_updated, latest[1])
+
+
+def test_a_page_with_a_row_that_lacks_a_time_is_counted_whole() -> None:
+    fold = CensusFold(FLOOR, FAILED_FLOOR, lambda _: (FLOOR, FLOOR))
+    rows = [*OLD, InstanceRow("c", "Order", "Completed", None, shown(0))]
+    for number in range(2):
+        assert fold.add(rows, ids_of(rows), set()) == rows[2:]
+        assert fold._tallies["Order", "Completed"].count == 2 * (number + 1)
+    assert fold.oldest() == {RuntimeStatus.COMPLETED: shown(-900)}
+
+
+def test_a_recent_row_is_news_also_after_a_more_recent_one() -> None:
+    fold = CensusFold(FLOOR, FAILED_FLOOR, unknown)
+    for instance_id, at in (("a", 0), ("b", 100), ("c", 50)):
+        row = InstanceRow(instance_id, "Order", "Completed", shown(at), shown(at))
+        assert fold.add([row], [instance_id], set()) == [row]
