@@ -18,7 +18,7 @@ from exporter.api.answers import NEXT_PAGE, Answer, decode, decode_status, token
 from exporter.api.chain import ListingChain
 from exporter.api.classify import Failures
 from exporter.api.errors import ApiError, ErrorKind, HubDenied, ListingTruncated
-from exporter.api.exchange import Reply, Route, route_to
+from exporter.api.exchange import Reply, Route, routes_below
 from exporter.api.keys import KeySource
 from exporter.api.listing import Listing, Page
 from exporter.api.page_size import PageSize
@@ -80,7 +80,7 @@ class HubClient:
         self.hub = hub
         self.telemetry = telemetry
         self._address = address
-        self._http = http
+        self._route = routes_below(address.base_url, http)
         self._key = key
         self._retry = retry
         self._limits = limits
@@ -103,7 +103,7 @@ class HubClient:
         )
 
     def _list_instances(self, query: InstanceQuery, size: PageSize) -> Listing[InstanceRow]:
-        route = self._route(self._address.url("instances", query.parameters(size.rows)))
+        route = self._route(self._address.target("instances", query.parameters(size.rows)))
 
         def rows(failures: Failures, answer: Answer) -> list[InstanceRow]:
             decoded = decode(_INSTANCES, failures, answer)
@@ -119,7 +119,7 @@ class HubClient:
         path = f"entities/{quote(entity, safe='')}" if entity else "entities"
         size = self._page_size(LIST_ENTITIES)
         size.begin()
-        route = self._route(self._address.url(path, [("top", str(size.rows))]))
+        route = self._route(self._address.target(path, [("top", str(size.rows))]))
 
         def rows(failures: Failures, answer: Answer) -> list[EntityRow]:
             decoded = decode(_ENTITIES, failures, answer)
@@ -150,7 +150,7 @@ class HubClient:
         parameters = [("showInput", str(inputs).lower())]
         if history:
             parameters.append(("showHistory", "true"))
-        route = self._route(self._address.url(f"instances/{segment}", parameters))
+        route = self._route(self._address.target(f"instances/{segment}", parameters))
 
         def interpret(failures: Failures, answer: Answer) -> InstanceStatus | None:
             return decode_status(failures, answer, instance_id)
@@ -279,9 +279,6 @@ class HubClient:
             size = PageSize(self._limits.page_size, self._limits.page_bytes)
             self._page_sizes[kind] = size
         return size
-
-    def _route(self, url: str) -> Route:
-        return route_to(httpx.URL(url), self._http)
 
     def _fields(self, token: bytes) -> list[tuple[bytes, bytes]]:
         """Return the header fields of one request beside the usual ones."""
