@@ -83,6 +83,7 @@ class Ledger:
         self._book = Book.restored(saved.book)
         self._sweep = saved.sweep
         self._sweep_began = saved.sweep_began
+        self._absent: tuple[int, dict[str, float | None]] = (-1, {})
         room = max(1, rules.max_series // SERIES_PER_ORCHESTRATOR)
         self._orchestrators = Places(
             min(rules.label_limit, room), rules.orchestrators, saved.orchestrators
@@ -314,11 +315,14 @@ class Ledger:
 
     def absent(self) -> dict[str, float | None]:
         """Return the ids in `open` that the listing did not show, with their createdTime."""
-        return {
-            instance_id: life.created
-            for instance_id, life in self._open.items()
-            if life.sweep < self._sweep
-        }
+        lives, sweep = self._open, self._sweep
+        looked_in, before = self._absent
+        # In a sweep they only become fewer: only the first look has to be at all lives.
+        if looked_in == sweep:
+            lives = {each: lives[each] for each in before if each in lives}
+        absent = {each: life.created for each, life in lives.items() if life.sweep < sweep}
+        self._absent = (sweep, absent)
+        return absent
 
     def too_many_absent(self, *, doubtful: bool) -> bool:
         """
