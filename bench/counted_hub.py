@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass, replace
 
 import anyio
 
-from bench.served_hub import AT, HUB, MIX
+from bench.served_hub import ACTIVE, AT, HUB, MIX
 from exporter.emulator import Emulator, Entity, Instance, ManualClock, TaskHub, running
 from exporter.emulator.backends.azure_storage import AzureStorage
 from exporter.emulator.backends.backend import Backend
 from exporter.emulator.backends.mssql import MSSQL
 from exporter.emulator.storage.queries import EntityQuery, InstanceQuery
+from exporter.emulator.storage.rows import RuntimeStatus
 from exporter.emulator.synthetic.hub import SyntheticHub
 from exporter.emulator.synthetic.mix import LONGEST_SECONDS, EntityClass
 from exporter.emulator.synthetic.paging import SyntheticPage
@@ -33,8 +34,9 @@ DAY = 86_400.0
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What to serve: finished instances, entities, and traffic that began so many seconds ago.
+    What to serve: finished instances, entities, and 1,000 active instances.
 
+    These are those of traffic that began so many seconds ago; without traffic they stand still.
     `retained` are all that have finished, at least those of the traffic. `scan_rows` is the scan
     limit of Azure Storage, `None` for none; `mssql` has indexes instead.
     """
@@ -49,13 +51,25 @@ class Plan:
 
 @dataclass(slots=True)
 class Served:
-    """What was asked for: requests, rows in answers, those of entities, rows looked at."""
+    """
+    What was asked for: pages of each listing, and reads by id.
 
-    listings: int = 0
+    `rows` are those of all pages, `entity_rows` those of entities among them; `scanned` are those
+    that were looked at.
+    """
+
+    active_pages: int = 0
+    finished_pages: int = 0
+    entity_pages: int = 0
     reads: int = 0
     rows: int = 0
     entity_rows: int = 0
     scanned: int = 0
+
+    @property
+    def pages(self) -> int:
+        """Pages of all listings."""
+        return self.active_pages + self.finished_pages + self.entity_pages
 
 
 class CountedHub(SyntheticHub):
@@ -68,16 +82,20 @@ class CountedHub(SyntheticHub):
         return super().get(instance_id)
 
     def list_instances(self, query: InstanceQuery, token: str = "") -> SyntheticPage:
+        if RuntimeStatus.RUNNING in (query.statuses or ()):
+            self.served.active_pages += 1
+        else:
+            self.served.finished_pages += 1
         return self._counted(super().list_instances(query, token))
 
     def list_entities(self, query: EntityQuery, token: str = "") -> SyntheticPage:
+        self.served.entity_pages += 1
         return self._counted(super().list_entities(query, token))
 
     def _counted(self, page: SyntheticPage) -> SyntheticPage:
         # Entities stand before all instances.
         entities = sum(each.rows for each in self.population.segments if each.head[0] == "@")
         served = self.served
-        served.listings += 1
         served.scanned += page.scanned
         for rows in page.parts:
             end = rows.view.rank(entities)
@@ -92,7 +110,15 @@ def hub_of(plan: Plan, clock: ManualClock) -> CountedHub:
 
     A thirtieth of what stands still finished within the last day, as in a hub that keeps a month.
     """
-    still = plan.retained - round(STARTS_PER_SECOND * (plan.traffic_seconds - LONGEST / 4))
+    traffic = None
+    still = plan.retained + ACTIVE
+    if plan.traffic_seconds:
+        traffic = Traffic(
+            begin=AT - plan.traffic_seconds,
+            per_second=STARTS_PER_SECOND,
+            orchestrators=[replace(each, longest=LONGEST) for each in MIX],
+        )
+        still = plan.retained - round(STARTS_PER_SECOND * (plan.traffic_seconds - LONGEST / 4))
     newest = AT - DAY + still / 30 / ROWS_PER_SECOND + LONGEST_SECONDS
     backend: Backend = MSSQL() if plan.mssql else AzureStorage(scan_rows=plan.scan_rows)
     entities = EntityClass(name="cart", rows=plan.entities, locked=plan.locked)
@@ -100,16 +126,12 @@ def hub_of(plan: Plan, clock: ManualClock) -> CountedHub:
         HUB,
         clock,
         rows=still,
-        active=0,
+        active=0 if traffic else ACTIVE,
         entities=[entities] if plan.entities else [],
         orchestrators=MIX,
         seed=1,
         newest=newest,
-        traffic=Traffic(
-            begin=AT - plan.traffic_seconds,
-            per_second=STARTS_PER_SECOND,
-            orchestrators=[replace(each, longest=LONGEST) for each in MIX],
-        ),
+        traffic=traffic,
         backend=backend,
     )
     hub.served = Served()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 from bench.counted_hub import HubProcess
 from bench.served_hub import HUB
@@ -19,7 +20,11 @@ _PREFIX = "DURABLE_EXPORTER_"
 
 @asynccontextmanager
 async def polled(
-    hub: HubProcess, *, interval: float, durations: bool = False, **settings: str
+    hub: HubProcess,
+    *,
+    interval: float,
+    durations: bool = False,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncGenerator[HubCollector, None]:
     """
     Collect from a served hub when told to; *settings* are those of the environment.

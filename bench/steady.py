@@ -124,7 +124,7 @@ def spread(values: Sequence[float]) -> str:
 
 def requests(found: Measured) -> list[int]:
     """Return what each cycle asked for."""
-    return [each.listings + each.reads for each in found.served]
+    return [each.pages + each.reads for each in found.served]
 
 
 def indexed_lines() -> list[str]:
@@ -146,7 +146,7 @@ def indexed_lines() -> list[str]:
 def scanned_lines(rows: int) -> list[str]:
     """Say what cycles ask for where the table is scanned."""
     found = measured(Plan(retained=rows, scan_rows=SCAN_ROWS), 1, SCANNED_CYCLES)
-    listings = sum(each.listings for each in found.served)
+    listings = sum(each.pages for each in found.served)
     filled = sum(each.scanned for each in found.served) / listings / SCAN_ROWS
     cycles = len(found.served)
     interval = f"sweep_interval_seconds {max(found.intervals):.0f}, {INTERVAL:g} as configured"
