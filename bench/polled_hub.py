@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from bench.counted_hub import HubProcess
 from bench.served_hub import HUB
-from exporter.api.connection import HostSlots, connect
+from exporter.api.connection import connect
+from exporter.api.slots import HostSlots
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import plan_of, rules_of
 from exporter.collector.snapshot import Sweep
