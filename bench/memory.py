@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.report import Ratio
+from bench.report import Ratio, machine, write_section
 from exporter.api.times import format_shown_time
 from exporter.api.wire import InstanceRow
 from exporter.ledger.ledger import Ledger, Source
@@ -63,15 +63,21 @@ def measured(name: str) -> float:
 
 
 def main() -> None:
-    """Print the table."""
-    print(f"resident memory of the accounts, {ROWS:,} of each")
+    """Measure, print and write down."""
     active, finish = measured("active_instances"), measured("counted_finishes")
     name = "bytes per active instance"
-    print(f"  {Ratio(name, active, MOST_BYTES_PER_ACTIVE, at_most=True, unit='B')}")
-    print(f"  {'bytes per counted finish':55} {finish:6.2f} B")
+    lines = [
+        f"resident memory of the accounts, {ROWS:,} of each",
+        f"  {Ratio(name, active, MOST_BYTES_PER_ACTIVE, at_most=True, unit='B')}",
+        f"  {'bytes per counted finish':55} {finish:6.2f} B",
+    ]
+    print("\n".join(lines))
+    write_section("memory", [*machine(), *lines])
 
 
 if __name__ == "__main__":
-    print(
-        {"active_instances": active_instances, "counted_finishes": counted_finishes}[sys.argv[1]]()
-    )
+    work = {"active_instances": active_instances, "counted_finishes": counted_finishes}
+    if len(sys.argv) > 1:
+        print(work[sys.argv[1]]())
+    else:
+        main()
