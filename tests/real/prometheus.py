@@ -88,7 +88,7 @@ class Prometheus:
                 raise QueryRefused(f"{expr}: gives a {other}, not a vector or a scalar")
 
     async def wait_until(
-        self, expr: str, done: Callable[[list[Sample]], bool] = bool, *, within: float = 30.0
+        self, expr: str, done: Callable[[list[Sample]], bool] = bool, *, within: float = 60.0
     ) -> list[Sample]:
         """
         Query until `done` accepts the result; by default until there is any.
@@ -159,7 +159,7 @@ async def running_prometheus(
     ]
     async with running_program(command, directory / "prometheus.log") as program:
         url = f"http://{await program.listening()}"
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10.0) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30.0) as client:
             prometheus = Prometheus(program, client)
             await prometheus.ready()
             yield prometheus
