@@ -19,7 +19,8 @@ import structlog
 from bench.memory import resident_bytes
 from exporter.collector.service import Collector, open_collector
 from exporter.collector.snapshot import Sweep
-from exporter.metrics.exposition import Format, expose
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
 from exporter.settings import load_settings
 
 HUBS = 500
@@ -97,7 +98,7 @@ def findings(
         snapshot.sweeps[Sweep.ACTIVE].results["complete"] for snapshot in snapshots[unreachable:]
     ]
     started = time.perf_counter()
-    expose(snapshots, time.time(), Format.CLASSIC)
+    Exposition().body(snapshots, time.time(), Format.CLASSIC)
     return Findings(
         lag_p99=quantiles(lags, n=100)[98],
         lag_most=max(lags),

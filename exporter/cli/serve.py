@@ -13,6 +13,7 @@ from exporter import __version__
 from exporter.collector.service import open_collector
 from exporter.settings import Settings
 from exporter.web.app import create_app
+from exporter.web.scrapes import Scrapes
 from exporter.web.server import serving
 
 LISTENING = "listening"
@@ -36,13 +37,15 @@ async def serve(
     """Poll all hubs and serve what they show, until SIGTERM or SIGINT; *listening* is told once."""
     address = settings.listen_address
     async with open_collector(settings, as_daemon=True) as collector:
-        app = create_app(collector.snapshots, wall=time.time)
+        scrapes = Scrapes(collector.snapshots, settings.metrics, wall=time.time)
+        app = create_app(collector.snapshots, scrapes, wall=time.time)
         async with (
             serving(app, address.host, address.port, grace_seconds=settings.grace_period) as port,
             anyio.create_task_group() as tasks,
         ):
             listening(settings, port)
             tasks.start_soon(collector.run)
+            tasks.start_soon(scrapes.keep_written)
             await wait_for_stop()
             log.info(STOPPING)
             tasks.cancel_scope.cancel()

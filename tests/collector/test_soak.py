@@ -20,7 +20,8 @@ from exporter.api.wire import EntityId, EntityRow, InstanceRow, InstanceStatus
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
 from exporter.ledger.rules import LedgerRules
-from exporter.metrics.exposition import Format, collect, render
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
 from tests.collector.polled import INTERVALS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.nightly]
@@ -95,6 +96,7 @@ async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were() 
     plan = HubPlan(HubIdentity("churn", "app", "Churn", ""), INTERVALS, 60.0, 900.0, 0.0)
     rules = LedgerRules(label_limit=LABELS, reason_limit=LABELS, most_finishes=20_000)
     collector = HubCollector(plan, client, rules, wall=wall, monotonic=wall)
+    exposition = Exposition()
     quarters: list[list[int]] = [[], [], [], []]
     tasks = len(asyncio.all_tasks())
     for cycle in range(CYCLES):
@@ -102,7 +104,7 @@ async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were() 
         for sweep in (Sweep.ACTIVE, Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS):
             assert await collector.make(sweep) is None
         if cycle % 20 == 0:
-            text = render(collect([collector.snapshot], client.now), Format.CLASSIC)
+            text = exposition.body([collector.snapshot], client.now, Format.CLASSIC).text
             quarters[cycle * 4 // CYCLES].append(resident())
     await anyio.lowlevel.checkpoint()
 

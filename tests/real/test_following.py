@@ -9,10 +9,10 @@ import pytest
 
 from exporter.collector.snapshot import Sweep
 from exporter.emulator import ManualClock, RuntimeStatus, running, sample_emulator, truth
-from exporter.web.app import create_app
 from exporter.web.server import serving
 from tests.collector.polled import KEY, collector_of
 from tests.real.prometheus import running_prometheus, scrape_job
+from tests.web.shown_app import app_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("prometheus_at_hand")]
 
@@ -31,7 +31,7 @@ async def test_counters_and_gauges_are_the_world_s_after_a_quarter_of_an_hour(
         running(emulator) as url,
         collector_of(url, wall=clock.now, monotonic=clock.now) as (collector, _),
         serving(
-            create_app(lambda: [collector.snapshot], wall=clock.now),
+            app_of(lambda: [collector.snapshot], clock.now),
             "127.0.0.1",
             0,
             grace_seconds=1.0,

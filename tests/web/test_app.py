@@ -11,11 +11,11 @@ import pytest
 from exporter.collector.snapshot import HubSnapshot, Trouble
 from exporter.ledger.snapshot import ActiveView
 from exporter.ledger.status import RuntimeStatus
-from exporter.metrics.exposition import Format
-from exporter.web.app import create_app
+from exporter.metrics.formats import Format
 from exporter.web.server import CannotListen, bind, serving
 from tests.ledger.world import NOW
 from tests.metrics.snapshots import busy_snapshot
+from tests.web.shown_app import app_of
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ def hostile() -> HubSnapshot:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     snapshots = [busy_snapshot(), DOWN, hostile()]
-    app = create_app(lambda: snapshots, wall=lambda: NOW + 200.0)
+    app = app_of(lambda: snapshots, lambda: NOW + 200.0)
     async with (
         serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as connections,
@@ -119,7 +119,7 @@ class TestPage:
 
     async def test_a_number_that_is_not_known_is_a_dash_not_a_zero(self) -> None:
         stale = [busy_snapshot()]
-        app = create_app(lambda: stale, wall=lambda: NOW + 1e6)
+        app = app_of(lambda: stale, lambda: NOW + 1e6)
         async with (
             serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
             httpx.AsyncClient(trust_env=False) as client,

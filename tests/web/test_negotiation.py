@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.metrics.exposition import Format
+from exporter.metrics.formats import Format
 from exporter.web.negotiation import accepts_gzip, choose_format
 
 PROMETHEUS = (
