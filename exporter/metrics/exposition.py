@@ -52,12 +52,20 @@ class Choice:
 class _HubLines:
     """The lines of one snapshot, in parts that are shown as long as their sweep is fresh."""
 
-    def __init__(self, snapshot: HubSnapshot, writer: LineWriter, wanted: Collection[str]) -> None:
+    def __init__(
+        self,
+        snapshot: HubSnapshot,
+        writer: LineWriter,
+        wanted: Collection[str],
+        *,
+        exemplars: bool,
+    ) -> None:
         self.snapshot = snapshot
         self.writer = writer
         self._wanted = wanted
         self._parts = [
-            (part.sweep, writer.write(part.samples, wanted)) for part in parts_of(snapshot)
+            (part.sweep, writer.write(part.samples, wanted))
+            for part in parts_of(snapshot, exemplars=exemplars)
         ]
         self._fresh: frozenset[Sweep] | None = None
         self._shown: tuple[Lines, ...] = ()
@@ -139,7 +147,8 @@ class Exposition:
         name = snapshot.identity.name
         held = self._hubs.get(name)
         writer = held.writer if held else LineWriter((("task_hub", name),))
-        lines = self._hubs[name] = _HubLines(snapshot, writer, self._wanted)
+        lines = _HubLines(snapshot, writer, self._wanted, exemplars=self._choice.exemplars)
+        self._hubs[name] = lines
         return lines
 
 

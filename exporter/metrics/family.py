@@ -24,6 +24,8 @@ class Kind(StrEnum):
     DISTRIBUTION = "distribution"
 
 
+_UNITS = frozenset({"seconds", "bytes", "ratio"})
+
 # What the names of the samples of a histogram or distribution end in: buckets, count, sum.
 SPREAD_SUFFIXES: Mapping[Kind, tuple[str, str, str]] = {
     Kind.HISTOGRAM: ("_bucket", "_count", "_sum"),
@@ -61,6 +63,14 @@ class Family:
     def label_names(self) -> tuple[str, ...]:
         """All labels, but for `le` and those that are configured."""
         return ("task_hub", *self.labels) if self.per_hub else self.labels
+
+    @property
+    def unit(self) -> str:
+        """The base unit that the name ends in, for OpenMetrics; empty where it ends in none."""
+        if self.kind in (Kind.INFO, Kind.DISTRIBUTION):
+            return ""
+        _, underscore, word = self.name.removesuffix("_total").rpartition("_")
+        return word if underscore and word in _UNITS else ""
 
 
 def exposed_names(family: Family) -> tuple[str, ...]:

@@ -33,4 +33,5 @@ def _openmetrics(family: Family, name: str) -> bytes:
     name = name.removesuffix(suffixes.get(family.kind, ""))
     text = family.help.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
     kind = "unknown" if family.kind is Kind.DISTRIBUTION else family.kind
-    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode()
+    unit = f"# UNIT {name} {family.unit}\n" if family.unit else ""
+    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n{unit}".encode()

@@ -23,7 +23,7 @@ from exporter.ledger.snapshot import (
 from exporter.ledger.status import TERMINAL, RuntimeStatus
 from exporter.ledger.windows import WINDOWS
 from exporter.metrics import catalogue as c
-from exporter.metrics.samples import Samples
+from exporter.metrics.samples import Exemplar, Samples, Values
 
 ALWAYS_SHOWN_ACTIVE = (RuntimeStatus.PENDING, RuntimeStatus.RUNNING, RuntimeStatus.SUSPENDED)
 _NO_LOCKS = EntityLocks(0, 0, 0, 0)
@@ -37,7 +37,7 @@ class Part:
     samples: Samples
 
 
-def parts_of(snapshot: HubSnapshot) -> Iterator[Part]:
+def parts_of(snapshot: HubSnapshot, *, exemplars: bool = False) -> Iterator[Part]:
     """Yield everything that can be shown of a hub, but for how many series that is."""
     yield Part(None, _identity(snapshot))
     if snapshot.active is not None:
@@ -52,15 +52,12 @@ def parts_of(snapshot: HubSnapshot) -> Iterator[Part]:
         yield Part(Sweep.ENTITIES, _whole(snapshot, snapshot.whole))
     if snapshot.unresolved is not None:
         yield Part(Sweep.FAILED, _unresolved(snapshot, snapshot.unresolved))
-    yield Part(None, _lasting(snapshot))
-
-
-def _lasting(snapshot: HubSnapshot) -> Samples:
-    """Return what stays as long as the hub is configured."""
-    out = Samples()
+    lasting = Samples()
     for gather in (_counters, _latest, _sweeps, _api, _ledger):
-        gather(snapshot, out)
-    return out
+        gather(snapshot, lasting)
+    if exemplars:
+        lasting.exemplify(c.FINISHED, _latest_finished(snapshot))
+    yield Part(None, lasting)
 
 
 def _identity(snapshot: HubSnapshot) -> Samples:
@@ -167,6 +164,13 @@ def _counters(snapshot: HubSnapshot, out: Samples) -> None:
     for family, series in families:
         out.extend(family, series.items())
     out.extend_spreads(c.DURATION, counters.durations.items(), snapshot.duration_bounds)
+
+
+def _latest_finished(snapshot: HubSnapshot) -> dict[Values, Exemplar]:
+    return {
+        labels: Exemplar({"instance_id": finished.instance_id}, 1.0, finished.at)
+        for labels, finished in snapshot.counters.latest_finished.items()
+    }
 
 
 def _latest(snapshot: HubSnapshot, out: Samples) -> None:

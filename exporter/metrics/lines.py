@@ -105,7 +105,7 @@ class LineWriter:
     def _whole_of(self, names: Values) -> _Memory[str]:
         """Return how label sets of these *names* are written."""
         if names not in self._whole:
-            self._whole[names] = _Memory(lambda values: braced(self._labels(names, values)))
+            self._whole[names] = _Memory(lambda values: _braced(self._labels(names, values)))
         return self._whole[names]
 
     def _split_of(self, names: Values) -> _Memory[tuple[str, str]]:
@@ -119,9 +119,9 @@ class LineWriter:
         yield from zip(names, values, strict=True)
 
 
-def braced(labels: Iterable[tuple[str, str]]) -> str:
-    """Return a label set as it stands in a line, ordered by name as the client library does."""
-    pairs = ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(labels))
+def _braced(labels: Iterable[tuple[str, str]]) -> str:
+    """Return labels as they follow a name, ordered by theirs; nothing where there are none."""
+    pairs = _pairs(labels)
     return f"{{{pairs}}}" if pairs else ""
 
 
@@ -152,6 +152,10 @@ def _around_bound(labels: Iterable[tuple[str, str]]) -> tuple[str, str]:
     return "".join(before), "".join(after)
 
 
+def _pairs(labels: Iterable[tuple[str, str]]) -> str:
+    return ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(labels))
+
+
 def _escape(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
@@ -172,4 +176,4 @@ def _exemplar(exemplar: Exemplar) -> str:
     """Return an exemplar as it follows a value; nothing where it is longer than allowed."""
     if sum(len(name) + len(value) for name, value in exemplar.labels.items()) > _LONGEST_EXEMPLAR:
         return ""
-    return f" # {braced(exemplar.labels.items())} {spell(exemplar.value)} {exemplar.at}"
+    return f" # {{{_pairs(exemplar.labels.items())}}} {spell(exemplar.value)} {exemplar.at}"
