@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
@@ -28,6 +29,23 @@ _SLICE = 1 << 17
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a scrape asks for; no hubs are all of them."""
+
+    hubs: frozenset[str]
+    form: Format
+    compressed: bool
+
+
+class _Making:
+    """An answer for all who came before work on it began; None where that was given up."""
+
+    def __init__(self) -> None:
+        self.ended = anyio.Event()
+        self.pieces: Sequence[bytes] | None = None
+
+
 class Scrapes:
     """
     The resource `/metrics`, as an ASGI app.
@@ -47,7 +65,8 @@ class Scrapes:
         self._settings = settings
         self._wall = wall
         self._exposition = Exposition(Choice(settings.exclude, settings.exemplars))
-        self._one = anyio.CapacityLimiter(1)
+        self._turn = anyio.Lock()
+        self._awaiting: dict[_Wanted, _Making] = {}
         self._under_way = 0
 
     async def keep_written(self) -> None:
@@ -55,12 +74,12 @@ class Scrapes:
         while True:
             published = self._snapshots()
             names = frozenset(snapshot.identity.name for snapshot in published)
-            await anyio.to_thread.run_sync(self._exposition.forget_others, names, limiter=self._one)
+            async with self._turn:
+                self._exposition.forget_others(names)
             for snapshot in published:
                 if not self._exposition.is_current(snapshot):
-                    await anyio.to_thread.run_sync(
-                        self._exposition.write, snapshot, limiter=self._one
-                    )
+                    async with self._turn:
+                        await anyio.to_thread.run_sync(self._exposition.write, snapshot)
             await anyio.sleep(_PAUSE_BETWEEN_LOOKS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,30 +98,55 @@ class Scrapes:
             log.warning(SCRAPE_CUT_OFF, seconds=self._settings.scrape_timeout)
 
     async def _answer(self, request: Request) -> Response:
-        published = self._snapshots()
         chosen = frozenset(request.query_params.getlist("task_hub"))
-        unknown = chosen - {snapshot.identity.name for snapshot in published}
+        unknown = chosen - {snapshot.identity.name for snapshot in self._snapshots()}
         if unknown:
             # An answer without them would look like hubs that have nothing to show.
             return PlainTextResponse(f"no such task_hub: {', '.join(sorted(unknown))}\n", 404)
-        if chosen:
-            published = [each for each in published if each.identity.name in chosen]
         form = choose_format(request.headers.get("accept", ""))
         compress = accepts_gzip(request.headers.get("accept-encoding", ""))
-        pieces = await anyio.to_thread.run_sync(
-            self._pieces, published, form, compress, limiter=self._one
-        )
         headers = {"content-type": form.value, "vary": "Accept, Accept-Encoding"}
         if compress:
             headers["content-encoding"] = "gzip"
-        return _InSlices(pieces, headers)
+        return _InSlices(await self._pieces(_Wanted(chosen, form, compress)), headers)
 
-    def _pieces(
-        self, published: Sequence[HubSnapshot], form: Format, compress: bool
+    async def _pieces(self, wanted: _Wanted) -> Sequence[bytes]:
+        """Return what is published from now on; those who wait for the same share it."""
+        while True:
+            making = self._awaiting.get(wanted)
+            if making is None:
+                return await self._make(wanted)
+            await making.ended.wait()
+            if making.pieces is not None:
+                return making.pieces
+
+    async def _make(self, wanted: _Wanted) -> Sequence[bytes]:
+        making = self._awaiting[wanted] = _Making()
+        try:
+            async with self._turn:
+                # Whoever comes later may know of something newer, and waits for the next one.
+                del self._awaiting[wanted]
+                published = self._snapshots()
+                making.pieces = await anyio.to_thread.run_sync(
+                    self._written, published, wanted, self._wall()
+                )
+        finally:
+            if self._awaiting.get(wanted) is making:
+                del self._awaiting[wanted]
+            making.ended.set()
+        return making.pieces
+
+    def _written(
+        self, published: Sequence[HubSnapshot], wanted: _Wanted, now: float
     ) -> Sequence[bytes]:
-        body = self._exposition.body(published, self._wall(), form)
-        tail = self._exposition.tail(form)
-        return (body.compressed(tail),) if compress else (body.text, tail)
+        shown = [
+            snapshot
+            for snapshot in published
+            if not wanted.hubs or snapshot.identity.name in wanted.hubs
+        ]
+        body = self._exposition.body(shown, now, wanted.form)
+        tail = self._exposition.tail(wanted.form)
+        return (body.compressed(tail),) if wanted.compressed else (body.text, tail)
 
 
 class _InSlices(Response):
