@@ -27,6 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families as classic_f
 from prometheus_client.registry import Collector
 
 from bench.published import AT, published
+from exporter.cli.serve import set_aside_what_stays
 from exporter.collector.service import open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
@@ -209,6 +210,7 @@ async def serve(hubs_port: int) -> None:
             tasks.start_soon(collector.run)
             tasks.start_soon(scrapes.keep_written)
             await anyio.sleep(WARM_UP_SECONDS)
+            set_aside_what_stays()
             print(port, flush=True)
             before, began = completed(collector.snapshots()), time.perf_counter()
             used = time.process_time()

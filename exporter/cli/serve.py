@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
 from collections.abc import Callable
@@ -18,6 +19,9 @@ from exporter.web.server import serving
 
 LISTENING = "listening"
 STOPPING = "stopping"
+
+# By then the first sweeps of all hubs have been made.
+_SETTLED_AFTER = 600.0
 
 log = structlog.get_logger()
 
@@ -44,11 +48,29 @@ async def serve(
             anyio.create_task_group() as tasks,
         ):
             listening(settings, port)
+            tasks.start_soon(_spare_the_loop)
             tasks.start_soon(collector.run)
             tasks.start_soon(scrapes.keep_written)
             await wait_for_stop()
             log.info(STOPPING)
             tasks.cancel_scope.cancel()
+
+
+async def _spare_the_loop() -> None:
+    """Set aside what is loaded at the start and, later, what has been learned of the hubs."""
+    set_aside_what_stays()
+    await anyio.sleep(_SETTLED_AFTER)
+    set_aside_what_stays()
+
+
+def set_aside_what_stays() -> None:
+    """
+    Let the garbage collector no longer look through what there is now.
+
+    Each of its full rounds holds the event loop, for as long as there are objects to look through.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def wait_for_stop() -> None:

@@ -35,14 +35,18 @@ class Lines:
 
 
 class _Memory(dict[Values, Text]):
-    """How labels are written, by their values; written where it is not known yet."""
+    """How label sets of some *names* are written, by their values; those not met yet are."""
 
-    def __init__(self, write: Callable[[Values], Text]) -> None:
+    def __init__(self, write: Callable[[Labels], Text], fixed: Labels, names: Values) -> None:
         super().__init__()
         self._write = write
+        self._fixed = fixed
+        self._names = names
 
     def __missing__(self, values: Values) -> Text:
-        text = self[values] = self._write(values)
+        text = self._write((*self._fixed, *zip(self._names, values, strict=True)))
+        # Tuples of nothing but plain texts are no work for the garbage collector.
+        self[tuple(map(str, values))] = text
         return text
 
 
@@ -105,18 +109,14 @@ class LineWriter:
     def _whole_of(self, names: Values) -> _Memory[str]:
         """Return how label sets of these *names* are written."""
         if names not in self._whole:
-            self._whole[names] = _Memory(lambda values: _braced(self._labels(names, values)))
+            self._whole[names] = _Memory(_braced, self._fixed, names)
         return self._whole[names]
 
     def _split_of(self, names: Values) -> _Memory[tuple[str, str]]:
         """Return what of such label sets stands before and after the bound of a bucket."""
         if names not in self._split:
-            self._split[names] = _Memory(lambda values: _around_bound(self._labels(names, values)))
+            self._split[names] = _Memory(_around_bound, self._fixed, names)
         return self._split[names]
-
-    def _labels(self, names: Values, values: Values) -> Iterator[tuple[str, str]]:
-        yield from self._fixed
-        yield from zip(names, values, strict=True)
 
 
 def _braced(labels: Iterable[tuple[str, str]]) -> str:
