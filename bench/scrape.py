@@ -240,7 +240,8 @@ async def scrape_in_bursts(port: int) -> None:
                 pass
         seconds.append(time.perf_counter() - started)
 
-    limits = httpx.Limits(max_connections=None)
+    # The server closes connections that are idle for as long as a pause: none is used again.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + SECONDS
     async with httpx.AsyncClient(
