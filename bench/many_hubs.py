@@ -24,7 +24,8 @@ from bench.memory import resident_bytes
 from bench.report import Ratio, machine, write_section
 from exporter.collector.service import Collector, open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
-from exporter.metrics.exposition import Format, expose
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
 from exporter.settings import Settings, load_settings
 
 HUBS = 500
@@ -157,8 +158,11 @@ def findings(
     assert len(ends) == len(reachable), "a hub was never swept, or one that cannot be"
     sweeps = [each.sweeps[Sweep.ACTIVE].results for each in reachable]
     longest = max(map(longest_gap, ends))
+    exposition = Exposition()
+    for snapshot in snapshots:
+        exposition.write(snapshot)
     started = time.perf_counter()
-    expose(snapshots, time.time(), Format.CLASSIC)
+    exposition.body(snapshots, time.time(), Format.CLASSIC)
     return Findings(
         lag_p99=quantiles(lags, n=100)[98],
         lag_most=max(lags),

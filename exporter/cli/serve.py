@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
 from collections.abc import Callable
@@ -13,10 +14,14 @@ from exporter import __version__
 from exporter.collector.service import open_collector
 from exporter.settings import Settings
 from exporter.web.app import create_app
+from exporter.web.scrapes import Scrapes
 from exporter.web.server import serving
 
 LISTENING = "listening"
 STOPPING = "stopping"
+
+# By then the first sweeps of all hubs have been made.
+_SETTLED_AFTER = 600.0
 
 log = structlog.get_logger()
 
@@ -36,16 +41,36 @@ async def serve(
     """Poll all hubs and serve what they show, until SIGTERM or SIGINT; *listening* is told once."""
     address = settings.listen_address
     async with open_collector(settings, as_daemon=True) as collector:
-        app = create_app(collector.snapshots, wall=time.time)
+        scrapes = Scrapes(collector.snapshots, settings.metrics, wall=time.time)
+        app = create_app(collector.snapshots, scrapes, wall=time.time)
         async with (
             serving(app, address.host, address.port, grace_seconds=settings.grace_period) as port,
             anyio.create_task_group() as tasks,
         ):
             listening(settings, port)
+            tasks.start_soon(_spare_the_loop)
             tasks.start_soon(collector.run)
+            tasks.start_soon(scrapes.keep_written)
             await wait_for_stop()
             log.info(STOPPING)
             tasks.cancel_scope.cancel()
+
+
+async def _spare_the_loop() -> None:
+    """Set aside what is loaded at the start and, later, what has been learned of the hubs."""
+    set_aside_what_stays()
+    await anyio.sleep(_SETTLED_AFTER)
+    set_aside_what_stays()
+
+
+def set_aside_what_stays() -> None:
+    """
+    Let the garbage collector no longer look through what there is now.
+
+    Each of its full rounds holds the event loop, for as long as there are objects to look through.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def wait_for_stop() -> None:

@@ -16,7 +16,12 @@ from exporter.ledger.counters import (
 )
 from exporter.ledger.places import OTHER
 from exporter.ledger.reasons import Category, FailureReason, reason_of
-from exporter.ledger.snapshot import CountersView, LatestView, LimitInForce
+from exporter.ledger.snapshot import (
+    CountersView,
+    FinishedInstance,
+    LatestView,
+    LimitInForce,
+)
 from exporter.ledger.status import TERMINAL, RuntimeStatus
 from exporter.ledger.windows import Pair
 
@@ -62,6 +67,7 @@ class Accounts:
         self._last_finished: dict[Pair, float] = {
             (label, RuntimeStatus(status)): moment for label, status, moment in saved.last_finished
         }
+        self._latest_finished: dict[tuple[str, ...], FinishedInstance] = {}
         self._limits: dict[str, Mapping[str, LimitInForce]] = {}
 
     def knows(self, label: str) -> bool:
@@ -107,6 +113,10 @@ class Accounts:
         self._counters["finished"].add(labels)
         if created is not None and updated is not None:
             self._durations.ensure(labels).observe(max(0.0, updated - created))
+        if updated is not None:
+            latest = self._latest_finished.get(labels)
+            if latest is None or updated >= latest.at:
+                self._latest_finished[labels] = FinishedInstance(row.instance_id, updated)
         if status is RuntimeStatus.FAILED:
             self._fail(label, reason_of(row.name or "", row.output))
 
@@ -157,10 +167,16 @@ class Accounts:
         is how many names share `_other`, by label.
         """
         shown = {name: family.show(now, hold) for name, family in self._counters.items()}
+        shows_all = self._counters["finished"].shows_all
         return CountersView(
             **shown,
             durations=self._durations.show(now, hold),
             label_values_folded={(label,): count for label, count in folded.items()},
+            latest_finished={
+                labels: latest
+                for labels, latest in self._latest_finished.items()
+                if shows_all(labels)
+            },
         )
 
     def withdraw(self, published: CountersView) -> None:

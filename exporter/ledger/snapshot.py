@@ -104,11 +104,20 @@ class LatestView:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishedInstance:
+    """An instance that was counted as finished, and when it finished."""
+
+    instance_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class CountersView:
     """
     What only grows, as it is shown: never less than was shown before, by labels.
 
-    The empty one shows nothing: 0 would be less than what a state may hold.
+    The empty one shows nothing: 0 would be less than what a state may hold. `latest_finished` is
+    the latest instance that `finished` shows, since the start of the process.
     """
 
     created: Mapping[Labels, int] = field(default_factory=dict)
@@ -121,6 +130,7 @@ class CountersView:
     late_finishes: Mapping[Labels, int] = field(default_factory=dict)
     label_values_folded: Mapping[Labels, int] = field(default_factory=dict)
     durations: Mapping[Labels, Distribution] = field(default_factory=dict)
+    latest_finished: Mapping[Labels, FinishedInstance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

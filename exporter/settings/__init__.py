@@ -7,6 +7,7 @@ Errors:
 """
 
 from exporter.settings.addresses import ListenAddress
+from exporter.settings.exposition import MetricsSettings
 from exporter.settings.hub import HubSettings
 from exporter.settings.limits import LimitInForce, OrchestratorLimits
 from exporter.settings.loading import load_settings
@@ -17,6 +18,7 @@ __all__ = [
     "HubSettings",
     "LimitInForce",
     "ListenAddress",
+    "MetricsSettings",
     "OrchestratorLimits",
     "Problem",
     "Settings",

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from exporter.settings.addresses import ListenAddress, ListenOn
 from exporter.settings.durations import DAY, Duration, PositiveDuration
+from exporter.settings.exposition import MetricsSettings
 from exporter.settings.fleet import arrange, check_hubs
 from exporter.settings.groups import Buckets
 from exporter.settings.hub import HubSettings
@@ -50,6 +51,9 @@ class Settings(BaseSettings):
     )
     state_max_age: PositiveDuration = Field(
         default=DAY, description="Age at which such a state is no longer used."
+    )
+    metrics: MetricsSettings = Field(
+        default=MetricsSettings(), description="What is exposed, and to how many at once."
     )
     buckets: Buckets = Field(default=Buckets(), description="Bounds of all distributions.")
     hubs: Annotated[tuple[HubSettings, ...], BeforeValidator(check_hubs)] = Field(

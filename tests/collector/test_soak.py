@@ -21,7 +21,8 @@ from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
 from exporter.ledger import unresolved
 from exporter.ledger.rules import LedgerRules
-from exporter.metrics.exposition import Format, collect, render
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
 from tests.api.paged import paged
 from tests.collector.polled import INTERVALS
 
@@ -111,6 +112,7 @@ async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were(
         most_finishes=FINISHES_KEPT,
     )
     collector = HubCollector(plan, client, rules, wall=wall, monotonic=wall)
+    exposition = Exposition()
     quarters: list[list[int]] = [[], [], [], []]
     tasks = len(asyncio.all_tasks())
     for cycle in range(CYCLES):
@@ -118,7 +120,7 @@ async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were(
         for sweep in (Sweep.ACTIVE, Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS):
             assert await collector.make(sweep) is None
         if cycle % 20 == 0:
-            text = render(collect([collector.snapshot], client.now), Format.CLASSIC)
+            text = exposition.body([collector.snapshot], client.now, Format.CLASSIC).text
             quarters[cycle * 4 // CYCLES].append(resident())
     await anyio.lowlevel.checkpoint()
 
