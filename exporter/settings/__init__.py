@@ -12,6 +12,11 @@ from exporter.settings.limits import LimitInForce, OrchestratorLimits
 from exporter.settings.loading import load_settings
 from exporter.settings.model import Settings
 from exporter.settings.problems import Problem, SettingsError
+from exporter.settings.shard import Shard
+from exporter.settings.tls_policy import TlsPolicy, server_context
+from exporter.settings.watched import fingerprint, watched_files
+from exporter.settings.web_access import RateLimit
+from exporter.settings.web_config import WebConfig
 
 __all__ = [
     "HubSettings",
@@ -19,7 +24,14 @@ __all__ = [
     "ListenAddress",
     "OrchestratorLimits",
     "Problem",
+    "RateLimit",
     "Settings",
     "SettingsError",
+    "Shard",
+    "TlsPolicy",
+    "WebConfig",
+    "fingerprint",
     "load_settings",
+    "server_context",
+    "watched_files",
 ]

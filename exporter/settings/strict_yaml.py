@@ -11,7 +11,7 @@ class NotYaml(Exception):
     """The text cannot be read as YAML; the message says where, and shows none of it."""
 
 
-class StrictLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.SafeLoader):
     """Notes keys that are not text and keys that come twice in `problems`, with their lines."""
 
     def __init__(self, text: str) -> None:
@@ -49,7 +49,7 @@ def read_yaml(text: str) -> tuple[object, list[tuple[int, str]]]:
         NotYaml: it cannot be read as a whole.
     """
     try:
-        loader = StrictLoader(text)
+        loader = _StrictLoader(text)
         return loader.get_single_data(), loader.problems
     except yaml.YAMLError as error:
         raise NotYaml(f"is not YAML ({_reason(error)}): correct it there") from None
