@@ -96,6 +96,10 @@ class HubClient:
         self._host = host
         self._jitter = jitter
 
+    def reread_key(self) -> bool:
+        """Read the key anew; True if it changed."""
+        return self._key.reread()
+
     def list_instances(self, query: InstanceQuery) -> Listing[InstanceRow]:
         """Start to list the instances that match *query*, entities among them."""
         url = httpx.URL(self._address.url("instances", query.parameters(self._limits.page_size)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from exporter.api.keys import FixedKey, KeyFile, KeySource
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
 from exporter.api.telemetry import ApiTelemetry
-from exporter.settings import HubSettings
+from exporter.settings import HubSettings, fingerprint, tls_files
 
 # Longer than the longest default interval of the active sweep, shorter than Azure's front end
 # keeps an idle connection.
 _KEEP_IDLE_SECONDS = 120.0
+_CONTEXTS_KEPT = 16
 
 
 class HostSlots:
@@ -28,15 +30,30 @@ class HostSlots:
     def __init__(self) -> None:
         self._hosts: dict[str, anyio.CapacityLimiter] = {}
 
+    def arrange(self, hubs: Iterable[HubSettings]) -> None:
+        """Go by other settings: hosts that no hub is on are forgotten."""
+        first: dict[str, int] = {}
+        for hub in hubs:
+            first.setdefault(_host_of(hub.base_url), hub.host_requests)
+        for host in self._hosts.keys() - first.keys():
+            del self._hosts[host]
+        for host in self._hosts:
+            self._hosts[host].total_tokens = first[host]
+
     def of(self, url: str, requests: int) -> anyio.CapacityLimiter:
         """Return the slots of the host in *url*; the first hub of a host sets their number."""
-        host = httpx.URL(url).netloc.decode("ascii")
-        return self._hosts.setdefault(host, anyio.CapacityLimiter(requests))
+        return self._hosts.setdefault(_host_of(url), anyio.CapacityLimiter(requests))
 
 
-def connect(hub: HubSettings, hosts: HostSlots) -> tuple[HubClient, httpx.AsyncClient]:
+def _host_of(url: str) -> str:
+    return httpx.URL(url).netloc.decode("ascii")
+
+
+def connect(
+    hub: HubSettings, hosts: HostSlots, http: httpx.AsyncClient | None = None
+) -> tuple[HubClient, httpx.AsyncClient]:
     """Return the client of *hub* and the connections under it, which the caller closes."""
-    http = open_connections(hub)
+    http = http or open_connections(hub)
     client = HubClient(
         hub.name,
         HubAddress(hub.base_url, hub.task_hub, hub.connection),
@@ -59,7 +76,12 @@ def open_connections(hub: HubSettings) -> httpx.AsyncClient:
     """Return the HTTP client of *hub*; `HTTPS_PROXY` and `NO_PROXY` hold where it has no proxy."""
     headers = {name: value.get_secret_value() for name, value in hub.headers.items()}
     return httpx.AsyncClient(
-        verify=_tls_context(hub.tls.ca_file, hub.tls.client_cert_file, hub.tls.client_key_file),
+        verify=_tls_context(
+            hub.tls.ca_file,
+            hub.tls.client_cert_file,
+            hub.tls.client_key_file,
+            fingerprint(tls_files(hub)),
+        ),
         proxy=hub.proxy.get_secret_value() if hub.proxy else None,
         headers={"user-agent": f"durable-functions-exporter/{__version__}", **headers},
         timeout=httpx.Timeout(hub.timeouts.request, connect=hub.timeouts.connect),
@@ -75,8 +97,10 @@ def key_source(hub: HubSettings) -> KeySource:
     return FixedKey(hub.key.get_secret_value() if hub.key else None)
 
 
-@lru_cache
-def _tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+@lru_cache(maxsize=_CONTEXTS_KEPT)
+def _tls_context(
+    ca: Path | None, certificate: Path | None, key: Path | None, _content: bytes
+) -> ssl.SSLContext:
     """Share one context between hubs: each holds all trusted authorities in memory."""
     context = ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context()
     if certificate is not None:

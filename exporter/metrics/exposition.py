@@ -11,7 +11,8 @@ from prometheus_client.exposition import generate_latest as classic_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_latest
 
 from exporter import __version__
-from exporter.collector.snapshot import HubSnapshot
+from exporter.collector.snapshot import HubSnapshot, ProcessView
+from exporter.metrics import catalogue as c
 from exporter.metrics.catalogue import BUILD_INFO, CATALOGUE
 from exporter.metrics.collection import Collection, LabelPairs, spell
 from exporter.metrics.family import Family, Kind
@@ -25,17 +26,32 @@ class Format(Enum):
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
-def expose(snapshots: Iterable[HubSnapshot], now: float, form: Format) -> bytes:
+def expose(
+    snapshots: Iterable[HubSnapshot], now: float, form: Format, process: ProcessView | None = None
+) -> bytes:
     """Return what all hubs show at *now*, and the process itself, in the format *form*."""
-    return render(collect(snapshots, now), form) + _process_metrics(form)
+    return render(collect(snapshots, now, process), form) + _process_metrics(form)
 
 
-def collect(snapshots: Iterable[HubSnapshot], now: float) -> Collection:
-    """Gather the samples of all hubs."""
+def collect(
+    snapshots: Iterable[HubSnapshot], now: float, process: ProcessView | None = None
+) -> Collection:
+    """Gather the samples of all hubs, and of the process where it goes on."""
     collection = Collection()
     for snapshot in snapshots:
         collection.merge(collect_hub(snapshot, now))
+    if process is not None:
+        collection.merge(collect_process(process))
     collection.add(BUILD_INFO, (__version__, platform.python_version()), 1.0)
+    return collection
+
+
+def collect_process(view: ProcessView) -> Collection:
+    """Return what is shown of the process itself, but for what it is built of."""
+    collection = Collection()
+    collection.add(c.RELOAD_SUCCESSFUL, (), float(view.reload_successful))
+    collection.add(c.RELOAD_TIMESTAMP, (), view.loaded)
+    collection.add(c.SHARD_INFO, (str(view.shard), str(view.shards)), 1.0)
     return collection
 
 

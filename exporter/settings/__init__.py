@@ -7,6 +7,8 @@ Errors:
 """
 
 from exporter.settings.addresses import ListenAddress
+from exporter.settings.credentials import check_key
+from exporter.settings.groups import Buckets
 from exporter.settings.hub import HubSettings
 from exporter.settings.limits import LimitInForce, OrchestratorLimits
 from exporter.settings.loading import load_settings
@@ -14,11 +16,12 @@ from exporter.settings.model import Settings
 from exporter.settings.problems import Problem, SettingsError
 from exporter.settings.shard import Shard
 from exporter.settings.tls_policy import TlsPolicy, server_context
-from exporter.settings.watched import fingerprint, watched_files
+from exporter.settings.watched import fingerprint, tls_files, watched_files
 from exporter.settings.web_access import RateLimit
 from exporter.settings.web_config import WebConfig
 
 __all__ = [
+    "Buckets",
     "HubSettings",
     "LimitInForce",
     "ListenAddress",
@@ -30,8 +33,10 @@ __all__ = [
     "Shard",
     "TlsPolicy",
     "WebConfig",
+    "check_key",
     "fingerprint",
     "load_settings",
     "server_context",
+    "tls_files",
     "watched_files",
 ]

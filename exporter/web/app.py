@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.collector.snapshot import HubSnapshot
+from exporter.collector.snapshot import HubSnapshot, ProcessView
 from exporter.metrics.exposition import expose
 from exporter.web.negotiation import accepts_gzip, choose_format
 from exporter.web.page import status_page
@@ -27,10 +27,13 @@ _PAGE_HEADERS = {
 
 
 def create_app(
-    snapshots: Callable[[], Sequence[HubSnapshot]], *, wall: Callable[[], float]
+    snapshots: Callable[[], Sequence[HubSnapshot]],
+    *,
+    wall: Callable[[], float],
+    process: Callable[[], ProcessView | None] = lambda: None,
 ) -> Starlette:
     """
-    Return the app that shows *snapshots*.
+    Return the app that shows *snapshots*, and *process*.
 
     A scrape reads what is published and never waits for a hub.
     """
@@ -47,7 +50,7 @@ def create_app(
         compress = accepts_gzip(request.headers.get("accept-encoding", ""))
 
         def body() -> bytes:
-            text = expose(shown, wall(), form)
+            text = expose(shown, wall(), form, process())
             return gzip.compress(text, _GZIP_LEVEL, mtime=0) if compress else text
 
         headers = {"content-type": form.value, "vary": "Accept, Accept-Encoding"}

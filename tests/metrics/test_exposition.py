@@ -16,13 +16,13 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as classic_families
 from prometheus_client.utils import floatToGoString
 
-from exporter.collector.snapshot import Sweep, SweepState
+from exporter.collector.snapshot import ProcessView, Sweep, SweepState
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR
 from exporter.ledger.snapshot import CountersView
 from exporter.metrics import reference
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.collection import Collection, spell
-from exporter.metrics.exposition import Format, collect, expose, render
+from exporter.metrics.exposition import Format, collect, collect_process, expose, render
 from exporter.metrics.family import Kind
 from exporter.metrics.hubs import collect_hub
 from tests.ledger.world import NOW
@@ -46,7 +46,7 @@ def values(collection: Collection, name: str) -> dict[tuple[str, ...], float]:
 class TestGolden:
     @pytest.mark.parametrize("form", list(Format), ids=lambda form: form.name.lower())
     def test_the_exposition_is_what_it_was_byte_for_byte(self, form: Format) -> None:
-        text = render(hubs_only(), form)
+        text = render(golden_collection(), form)
         golden = GOLDEN / f"{form.name.lower()}.txt"
         if os.environ.get("UPDATE_GOLDEN"):
             golden.parent.mkdir(exist_ok=True)
@@ -54,7 +54,7 @@ class TestGolden:
         assert golden.read_bytes() == text
 
     def test_every_family_of_the_catalogue_is_in_it(self) -> None:
-        shown = hubs_only()
+        shown = golden_collection()
         absent = {family.name for family in CATALOGUE if not shown.of(family)}
         assert absent == {"durable_functions_exporter_build_info"}
 
@@ -62,6 +62,13 @@ class TestGolden:
 def hubs_only() -> Collection:
     collection = collect_hub(busy_snapshot(), LATER)
     collection.merge(collect_hub(busy_snapshot('quo"te\\d\n<hub>'), LATER))
+    return collection
+
+
+def golden_collection() -> Collection:
+    collection = hubs_only()
+    view = ProcessView(shard=1, shards=3, reload_successful=True, loaded=NOW)
+    collection.merge(collect_process(view))
     return collection
 
 
