@@ -13,7 +13,9 @@ import bcrypt
 
 # bcrypt looks at no more; the library refuses what others cut off.
 _LONGEST = 72
-_DIGEST_LENGTH = 31
+# The salt's last character can be only one of four, one of which comes with the dots behind it.
+_SALT_LENGTH = 21
+_DIGEST_LENGTH = 32
 _REFUSED_KEPT = 256
 _ADMITTED_KEPT_PER_USER = 4
 
@@ -67,7 +69,7 @@ class Passwords:
         """
         draw = blake2b(user, key=self._secret, digest_size=8).digest()
         cost = self._costs[int.from_bytes(draw) % len(self._costs)]
-        salt = blake2b(user, key=self._secret, digest_size=11).hexdigest()
+        salt = blake2b(user, key=self._secret, digest_size=11).hexdigest()[:_SALT_LENGTH]
         return b"$2b$" + cost + b"$" + salt.encode() + b"." * _DIGEST_LENGTH
 
     def _digest(self, *parts: bytes) -> bytes:

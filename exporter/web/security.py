@@ -18,6 +18,10 @@ from exporter.web.passwords import Passwords
 # Whoever watches over the process has no password, and must not be turned away when it is busy.
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 
+_LONGEST_TARGET = 8192
+_MOST_IN_HEADERS = 16_384
+
+_CLOSE = {"connection": "close"}
 _ASK_WHO = {"www-authenticate": 'Basic realm="durable-functions-exporter", charset="UTF-8"'}
 
 
@@ -77,7 +81,9 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = None if scope["path"] in OPEN_PATHS else await self._refusal(scope)
+        refusal = _oversized(scope)
+        if refusal is None and scope["path"] not in OPEN_PATHS:
+            refusal = await self._refusal(scope)
         await (refusal or self._app)(scope, receive, _with_headers(send, self._headers))
 
     async def _refusal(self, scope: Scope) -> Response | None:
@@ -92,6 +98,15 @@ class Guard:
         if credentials is not None and await passwords.admit(*credentials):
             return None
         return PlainTextResponse("unauthorized\n", 401, _ASK_WHO)
+
+
+def _oversized(scope: Scope) -> Response | None:
+    """Return the answer to a request whose head came at once and is longer than any need be."""
+    if len(scope["raw_path"]) + len(scope["query_string"]) > _LONGEST_TARGET:
+        return PlainTextResponse("the path is too long\n", 414, _CLOSE)
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > _MOST_IN_HEADERS:
+        return PlainTextResponse("the headers are too long\n", 431, _CLOSE)
+    return None
 
 
 def credentials_in(header: str) -> tuple[bytes, bytes] | None:

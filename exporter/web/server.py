@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 
 import anyio
+import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -19,8 +22,8 @@ _MOST_CONNECTIONS = 2000
 # Each holds a quarter of a megabyte.
 _MOST_ENCRYPTED = 500
 _LONGEST_HEAD = 16_384
-_HANDSHAKE_SECONDS = 10.0
-_GOODBYE_SECONDS = 5.0
+_TIMEOUTS = {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 5.0}
+_BREATH_SECONDS = 0.1
 _TICKS_BETWEEN_LOOKS = 10
 
 
@@ -28,12 +31,39 @@ class CannotListen(Exception):
     """The address cannot be listened on; the message names it and the reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """How clients come in."""
+
+    tls: TlsPolicy | None
+    context: ssl.SSLContext | None
+    most: int
+
+    @property
+    def admission(self) -> tuple[object, ...]:
+        """What decides who comes in."""
+        tls = self.tls
+        if tls is None:
+            return ()
+        return (tls.client_auth, tls.client_authority, tls.client_names, tls.minimum)
+
+    def admits(self, transport: asyncio.BaseTransport) -> bool:
+        """Tell whether a client may come in that has shown its certificate, if it has one."""
+        names = self.tls.client_names if self.tls else frozenset()
+        return not names or not names.isdisjoint(names_of(transport))
+
+
+def _door(tls: TlsPolicy | None) -> _Door:
+    context = server_context(tls) if tls else None
+    return _Door(tls, context, _most_connections(encrypted=tls is not None))
+
+
 class Server(uvicorn.Server):
     """
     Serves on the address of *bound*, with the encryption that *tls* says.
 
-    It leaves signals to the command. How it listens can be changed while it runs: connections are
-    accepted by way of a duplicate of *bound*, so that none is lost between one and the next.
+    It leaves signals to the command. It accepts connections itself, so that each comes in as is
+    said at that moment, and the socket is never closed in between.
     """
 
     def __init__(self, config: uvicorn.Config, bound: socket.socket, tls: TlsPolicy | None) -> None:
@@ -41,55 +71,73 @@ class Server(uvicorn.Server):
         self.listening = anyio.Event()
         self.port: int = bound.getsockname()[1]
         self._bound = bound
-        self._tls = tls
+        self._door = _door(tls)
+        self._handshakes: dict[int, anyio.CancelScope] = {}
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen."""
         await super().startup(sockets)
-        self.servers = [await self._listen(self._tls)]
+        self._bound.setblocking(False)
+        self._bound.listen(self.config.backlog)
         self.listening.set()
 
     async def follow(self, tls: TlsPolicy | None) -> None:
         """
-        Take further connections as *tls* says; those there are end with their answers.
+        Take further connections as *tls* says.
+
+        Those there are go on, unless others may come in than before: then they end with the
+        answers that are under way.
 
         Raises:
-            OSError: the system does not allow it; all stays as it was.
+            ValueError: it cannot be done; all stays as it was.
         """
-        if tls == self._tls:
+        before = self._door
+        if tls == before.tls:
             return
-        there_are = list(self.server_state.connections)
-        before, self.servers = self.servers, [await self._listen(tls)]
-        self._tls = tls
-        for server in before:
-            server.close()
-        for connection in there_are:
+        self._door = await anyio.to_thread.run_sync(_door, tls)
+        if self._door.admission == before.admission:
+            return
+        for scope in self._handshakes.values():
+            scope.cancel()
+        for connection in list(self.server_state.connections):
             connection.shutdown()
 
-    async def _listen(self, tls: TlsPolicy | None) -> asyncio.Server:
+    async def accept(self) -> None:
+        """Let clients in until cancelled."""
         loop = asyncio.get_running_loop()
-        most = _most_connections(encrypted=tls is not None)
-        names = tls.client_names if tls else frozenset()
+        async with anyio.create_task_group() as tasks:
+            while True:
+                try:
+                    accepted, _ = await loop.sock_accept(self._bound)
+                except OSError:
+                    # The client is gone already, or there are too many files: those will close.
+                    await anyio.sleep(_BREATH_SECONDS)
+                else:
+                    tasks.start_soon(self._let_in, accepted)
 
-        def admits(transport: asyncio.BaseTransport) -> bool:
-            return not names or not names.isdisjoint(names_of(transport))
+    async def _let_in(self, accepted: socket.socket) -> None:
+        loop, door = asyncio.get_running_loop(), self._door
+        timeouts = _TIMEOUTS if door.context else {}
 
         def connected() -> Connection:
-            return Connection(self.config, self.server_state, loop, admits=admits, most=most)
-
-        duplicate = self._bound.dup()
-        try:
-            return await loop.create_server(
-                connected,
-                sock=duplicate,
-                backlog=self.config.backlog,
-                ssl=server_context(tls) if tls else None,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
-                ssl_shutdown_timeout=_GOODBYE_SECONDS if tls else None,
+            return Connection(
+                self.config, self.server_state, loop, admits=door.admits, most=door.most
             )
-        except (OSError, ValueError):
-            duplicate.close()
-            raise
+
+        with self._handshake(accepted.fileno(), door), suppress(OSError):
+            await loop.connect_accepted_socket(connected, accepted, ssl=door.context, **timeouts)
+
+    @contextmanager
+    def _handshake(self, number: int, door: _Door) -> Generator[None, None, None]:
+        """Let a client take its time to introduce itself, but not so many at once."""
+        with anyio.CancelScope() as scope:
+            self._handshakes[number] = scope
+            if len(self._handshakes) > door.most:
+                next(iter(self._handshakes.values())).cancel()
+            try:
+                yield
+            finally:
+                del self._handshakes[number]
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -117,6 +165,7 @@ async def listening(
 
     Raises:
         CannotListen: the address is taken or is not one of this machine.
+        ValueError: *tls* cannot be done.
     """
     config = uvicorn.Config(
         app,
@@ -134,10 +183,13 @@ async def listening(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [])
             await server.listening.wait()
-            try:
-                yield server
-            finally:
-                server.should_exit = True
+            async with anyio.create_task_group() as accepting:
+                accepting.start_soon(server.accept)
+                try:
+                    yield server
+                finally:
+                    accepting.cancel_scope.cancel()
+                    server.should_exit = True
 
 
 @asynccontextmanager

@@ -179,6 +179,10 @@ REFUSED: list[tuple[str, str]] = [
         "has characters in X-XSS-Protection that no header may have",
     ),
     (f"basic_auth_users: {{alice: {SECRET}}}", "where basic_auth_users.alice is not a bcrypt hash"),
+    (
+        f"basic_auth_users: {{alice: {HASH.replace('uuhU', 'uxhU')}}}",
+        "where basic_auth_users.alice is not a bcrypt hash",
+    ),
     (f"basic_auth_users: {{'a:b': {HASH}}}", "where basic_auth_users.a:b is a name that cannot"),
     (f"basic_auth_users: {{alice: {HASH.replace('04', '31')}}}", "has a cost that is not from"),
     ("rate_limit: {interval: 1s}", "where rate_limit has no burst"),
