@@ -26,7 +26,7 @@ from exporter.settings import HubSettings, Settings
 
 # Hubs start one after another, so that a hundred of them do not ask in the same instant.
 _SPREAD_SECONDS = 0.1
-_TIDY_SECONDS = 30.0
+_TIDY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
