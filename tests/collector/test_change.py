@@ -215,7 +215,7 @@ class TestRemovedHubs:
         async with polling(both) as collector:
             await until(path.exists)
             await change(collector, settings_of(url, "OrdersHub", **state))
-            assert not path.exists()
+            await until(lambda: not path.exists())
             assert path.with_suffix(".aside").exists()
             await change(collector, both)
             await until(lambda: sweeps(collector, "billinghub") > 0)
