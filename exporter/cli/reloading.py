@@ -21,6 +21,7 @@ RELOAD_REFUSED = "configuration refused, the one before stays in force"
 
 # What a running process cannot change.
 _FIXED = ("listen_address", "state_dir", "grace_period")
+_OF_THE_LOG = ("log_level", "log_format")
 
 log = structlog.get_logger()
 
@@ -115,8 +116,9 @@ class Reloading:
         await self._follow_at_front(change)
         changed = await self._collector.apply(change)
         is_same = settings == self.settings
+        if any(_differs(name, settings, self.settings) for name in _OF_THE_LOG):
+            set_up_logging(settings.log_level, settings.log_format)
         self.settings = settings
-        set_up_logging(settings.log_level, settings.log_format)
         return None if is_same and not _says_something(changed) else changed
 
     async def _prepare(self, settings: Settings) -> Change:

@@ -40,7 +40,6 @@ def emulator_of(clock: ManualClock | None = None) -> Emulator:
 def settings_of(url: str, *hubs: str, **more: str) -> Settings:
     """Return settings for hubs by their task hubs' names; *more* as variables."""
     environ = {
-        "KEY": KEY,
         "INTERVALS__ACTIVE": "0.1s",
         "COUNTER_HOLD": "0",
         **{f"HUBS__{hub.upper()}__URL": url for hub in hubs},
@@ -48,7 +47,6 @@ def settings_of(url: str, *hubs: str, **more: str) -> Settings:
         **{f"HUBS__{hub.upper()}__KEY": KEY for hub in hubs},
         **more,
     }
-    del environ["KEY"]
     return load_settings({f"DURABLE_EXPORTER_{name}": value for name, value in environ.items()})
 
 
