@@ -201,7 +201,7 @@ async def serve(hubs_port: int) -> None:
     own: list[float] = []
     lag: list[float] = []
     async with open_collector(settings) as collector:
-        scrapes = Scrapes(collector.snapshots, settings.metrics, wall=time.time)
+        scrapes = Scrapes(collector.snapshots, lambda: settings.metrics, wall=time.time)
         app = create_app(collector.snapshots, scrapes, wall=time.time)
         async with (
             serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,

@@ -15,6 +15,7 @@ PACKAGES = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
     "node": "nodejs",
+    "curl": "curl",
 }
 
 

@@ -88,6 +88,10 @@ class HubClient:
         self._jitter = jitter
         self._page_sizes: dict[tuple[str, ...], PageSize] = {}
 
+    def reread_key(self) -> bool:
+        """Read the key anew; True if it changed."""
+        return self._key.reread()
+
     def list_instances(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> InstanceListing:
         """
         Start to list the instances that match *query*, entities among them.

@@ -32,6 +32,7 @@ from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, WholeView
+from exporter.ledger.state import LedgerState
 
 SWEEP_COMPLETE = "sweep complete"
 SWEEP_FAILED = "sweep failed"
@@ -110,6 +111,7 @@ class HubCollector:
         self._clock = ServerClock(wall, monotonic)
         self._state = state or NoState()
         self._rules = rules
+        self._is_open = False
         self._go_on_from(Ledger(rules))
         self._records = {sweep: SweepRecord(Cadence(plan.intervals[sweep])) for sweep in Sweep}
         self._census = _CensusProgress()
@@ -136,12 +138,17 @@ class HubCollector:
     async def open(self) -> None:
         """Take up the ledger where it was left, and publish what it holds."""
         self._go_on_from(await self._state.open(self._rules))
+        self._is_open = True
         census = self._ledger.census_completed
         if census is not None:
             self._records[Sweep.CENSUS].resume(census)
         counters = self._ledger.counters(self._monotonic(), self._plan.counter_hold)
         self.snapshot = replace(self.snapshot, counters=counters)
         self._publish()
+
+    def hand_over(self) -> LedgerState | None:
+        """Return all that it knows, once it is stopped; None if it never took up its ledger."""
+        return self._ledger.saved() if self._is_open else None
 
     async def run(self) -> None:
         """Poll until cancelled; a defect of this program costs one sweep, not the hub."""

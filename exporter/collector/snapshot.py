@@ -157,3 +157,18 @@ class HubSnapshot:
         if state.completed is None:
             return False
         return now - state.completed <= max(self.stale_after, state.age_limit(now))
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessView:
+    """
+    What is shown of the process besides its hubs.
+
+    `reload_successful` tells of the last attempt to read the configuration, `loaded` when that in
+    force was read, by the exporter's clock. The process is one of `shards`, the one called `shard`.
+    """
+
+    shard: int
+    shards: int
+    reload_successful: bool
+    loaded: float

@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from exporter import __version__
-from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep
 from exporter.metrics.body import Body
-from exporter.metrics.catalogue import BUILD_INFO, CATALOGUE, SERIES
+from exporter.metrics.catalogue import (
+    BUILD_INFO,
+    CATALOGUE,
+    RELOAD_SUCCESSFUL,
+    RELOAD_TIMESTAMP,
+    SERIES,
+    SHARD_INFO,
+)
 from exporter.metrics.family import Family, exposed_names
 from exporter.metrics.formats import Format, headers
 from exporter.metrics.hubs import parts_of
@@ -101,9 +108,8 @@ class Exposition:
         self._headers = {form: headers(CATALOGUE, form) for form in Format}
         self._hubs: dict[str, _HubLines] = {}
         self._bodies: dict[tuple[Format, tuple[str, ...]], Body] = {}
-        build = Samples()
-        build.add(BUILD_INFO, (__version__, platform.python_version()), 1.0)
-        self._build = (LineWriter().write(build, self._wanted),)
+        self._process: ProcessView | None = None
+        self._of_process = self._write_process(None)
 
     def is_current(self, snapshot: HubSnapshot) -> bool:
         """Tell whether the lines of *snapshot* are written."""
@@ -121,9 +127,21 @@ class Exposition:
             del self._hubs[gone]
             self._bodies.clear()
 
-    def body(self, snapshots: Sequence[HubSnapshot], now: float, form: Format) -> Body:
-        """Return what *snapshots* and the build show at *now*, without the end of OpenMetrics."""
-        shown = (*(self._lines(snapshot).shown(now) for snapshot in snapshots), self._build)
+    def body(
+        self,
+        snapshots: Sequence[HubSnapshot],
+        now: float,
+        form: Format,
+        process: ProcessView | None = None,
+    ) -> Body:
+        """
+        Return what *snapshots* show at *now*, and the *process* where it goes on.
+
+        It lacks the end of OpenMetrics.
+        """
+        if process != self._process:
+            self._process, self._of_process = process, self._write_process(process)
+        shown = (*(self._lines(snapshot).shown(now) for snapshot in snapshots), self._of_process)
         key = (form, tuple(snapshot.identity.name for snapshot in snapshots))
         body = self._bodies.pop(key, None)
         if body is None or body.shown != shown:
@@ -136,6 +154,15 @@ class Exposition:
     def tail(self, form: Format) -> bytes:
         """Return what the process shows now, and what ends a text."""
         return process_metrics(form, self._choice.wants)
+
+    def _write_process(self, view: ProcessView | None) -> tuple[Lines, ...]:
+        samples = Samples()
+        if view is not None:
+            samples.add(RELOAD_SUCCESSFUL, (), float(view.reload_successful))
+            samples.add(RELOAD_TIMESTAMP, (), view.loaded)
+            samples.add(SHARD_INFO, (str(view.shard), str(view.shards)), 1.0)
+        samples.add(BUILD_INFO, (__version__, platform.python_version()), 1.0)
+        return (LineWriter().write(samples, self._wanted),)
 
     def _lines(self, snapshot: HubSnapshot) -> _HubLines:
         held = self._hubs.get(snapshot.identity.name)

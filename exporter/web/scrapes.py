@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from exporter.collector.snapshot import HubSnapshot
+from exporter.collector.snapshot import HubSnapshot, ProcessView
 from exporter.metrics.exposition import Choice, Exposition
 from exporter.metrics.formats import Format
 from exporter.settings import MetricsSettings
@@ -57,14 +57,18 @@ class Scrapes:
     def __init__(
         self,
         snapshots: Callable[[], Sequence[HubSnapshot]],
-        settings: MetricsSettings,
+        settings: Callable[[], MetricsSettings],
         *,
         wall: Callable[[], float],
+        process: Callable[[], ProcessView | None] = lambda: None,
     ) -> None:
+        """Let each answer go by what *settings* are in its moment."""
         self._snapshots = snapshots
         self._settings = settings
         self._wall = wall
-        self._exposition = Exposition(Choice(settings.exclude, settings.exemplars))
+        self._process = process
+        self._choice = _choice_of(settings())
+        self._exposition = Exposition(self._choice)
         self._turn = anyio.Lock()
         self._awaiting: dict[_Wanted, _Making] = {}
         self._under_way = 0
@@ -75,6 +79,7 @@ class Scrapes:
             published = self._snapshots()
             names = frozenset(snapshot.identity.name for snapshot in published)
             async with self._turn:
+                self._follow_settings()
                 self._exposition.forget_others(names)
             for snapshot in published:
                 if not self._exposition.is_current(snapshot):
@@ -84,18 +89,19 @@ class Scrapes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one scrape; a client that does not read it in time is cut off."""
-        if self._under_way >= self._settings.most_scrapes:
+        settings = self._settings()
+        if self._under_way >= settings.most_scrapes:
             await _busy()(scope, receive, send)
             return
         self._under_way += 1
         try:
-            with anyio.move_on_after(self._settings.scrape_timeout) as deadline:
+            with anyio.move_on_after(settings.scrape_timeout) as deadline:
                 answer = await self._answer(Request(scope))
                 await answer(scope, receive, send)
         finally:
             self._under_way -= 1
         if deadline.cancelled_caught:
-            log.warning(SCRAPE_CUT_OFF, seconds=self._settings.scrape_timeout)
+            log.warning(SCRAPE_CUT_OFF, seconds=settings.scrape_timeout)
 
     async def _answer(self, request: Request) -> Response:
         chosen = frozenset(request.query_params.getlist("task_hub"))
@@ -126,6 +132,7 @@ class Scrapes:
             async with self._turn:
                 # Whoever comes later may know of something newer, and waits for the next one.
                 del self._awaiting[wanted]
+                self._follow_settings()
                 published = self._snapshots()
                 making.pieces = await anyio.to_thread.run_sync(
                     self._written, published, wanted, self._wall()
@@ -136,6 +143,13 @@ class Scrapes:
             making.ended.set()
         return making.pieces
 
+    def _follow_settings(self) -> None:
+        """Write everything anew if something else is to be shown than before."""
+        choice = _choice_of(self._settings())
+        if choice != self._choice:
+            self._choice = choice
+            self._exposition = Exposition(choice)
+
     def _written(
         self, published: Sequence[HubSnapshot], wanted: _Wanted, now: float
     ) -> Sequence[bytes]:
@@ -144,9 +158,13 @@ class Scrapes:
             for snapshot in published
             if not wanted.hubs or snapshot.identity.name in wanted.hubs
         ]
-        body = self._exposition.body(shown, now, wanted.form)
+        body = self._exposition.body(shown, now, wanted.form, self._process())
         tail = self._exposition.tail(wanted.form)
         return (body.compressed(tail),) if wanted.compressed else (body.text, tail)
+
+
+def _choice_of(settings: MetricsSettings) -> Choice:
+    return Choice(settings.exclude, settings.exemplars)
 
 
 class _InSlices(Response):

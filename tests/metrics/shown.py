@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from exporter.collector.snapshot import HubSnapshot
+from exporter.collector.snapshot import HubSnapshot, ProcessView
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.family import SPREAD_SUFFIXES, Family
@@ -23,8 +23,10 @@ def samples(text: bytes) -> Iterator[Sample]:
 class Shown:
     """The samples of hubs at one moment."""
 
-    def __init__(self, *snapshots: HubSnapshot, now: float) -> None:
-        self.text = Exposition().body(snapshots, now, Format.CLASSIC).text
+    def __init__(
+        self, *snapshots: HubSnapshot, now: float, process: ProcessView | None = None
+    ) -> None:
+        self.text = Exposition().body(snapshots, now, Format.CLASSIC, process).text
         self._samples = list(samples(self.text))
 
     def of(self, family: Family) -> list[Sample]:

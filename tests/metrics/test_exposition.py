@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.collector.snapshot import Sweep, SweepState
+from exporter.collector.snapshot import ProcessView, Sweep, SweepState
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR
 from exporter.ledger.snapshot import CountersView
 from exporter.metrics import reference
@@ -24,13 +24,14 @@ GOLDEN = Path(__file__).parents[1] / "data" / "exposition"
 DOCS = Path(__file__).parents[2] / "docs"
 LATER = NOW + 600.0
 HUBS = (busy_snapshot(), busy_snapshot('quo"te\\d\n<hub>'))
+PROCESS = ProcessView(shard=1, shards=3, reload_successful=True, loaded=NOW)
 HUBS_ONLY = Choice(exclude=("*_build_info",))
 
 
 class TestGolden:
     @pytest.mark.parametrize("form", list(Format), ids=lambda form: form.name.lower())
     def test_the_exposition_is_what_it_was_byte_for_byte(self, form: Format) -> None:
-        text = Exposition(HUBS_ONLY).body(HUBS, LATER, form).text
+        text = Exposition(HUBS_ONLY).body(HUBS, LATER, form, PROCESS).text
         golden = GOLDEN / f"{form.name.lower()}.txt"
         if os.environ.get("UPDATE_GOLDEN"):
             golden.parent.mkdir(exist_ok=True)
@@ -38,7 +39,7 @@ class TestGolden:
         assert golden.read_bytes() == text
 
     def test_every_family_of_the_catalogue_is_in_it(self) -> None:
-        shown = Shown(*HUBS, now=LATER)
+        shown = Shown(*HUBS, now=LATER, process=PROCESS)
         assert all(shown.of(family) for family in CATALOGUE)
 
 

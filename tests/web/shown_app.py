@@ -16,5 +16,6 @@ def app_of(
     snapshots: Callable[[], Sequence[HubSnapshot]], wall: Callable[[], float], **settings: object
 ) -> Starlette:
     """Return the app that shows *snapshots*; *settings* are those of the group `metrics`."""
-    scrapes = Scrapes(snapshots, MetricsSettings.model_validate(settings), wall=wall)
+    shown = MetricsSettings.model_validate(settings)
+    scrapes = Scrapes(snapshots, lambda: shown, wall=wall)
     return create_app(snapshots, scrapes, wall=wall)

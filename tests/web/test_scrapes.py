@@ -162,7 +162,7 @@ class TestPublishing:
 
     async def test_hubs_are_written_before_anybody_asks(self) -> None:
         published = [busy_snapshot()]
-        scrapes = Scrapes(lambda: published, MetricsSettings(), wall=lambda: NOW)
+        scrapes = Scrapes(lambda: published, MetricsSettings, wall=lambda: NOW)
         exposition = scrapes._exposition
 
         async def all_written() -> bool:
