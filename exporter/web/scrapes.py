@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """What a scrape asks for; no hubs are all of them."""
 
     hubs: frozenset[str]
@@ -70,7 +70,7 @@ class Scrapes:
         self._choice = _choice_of(settings())
         self._exposition = Exposition(self._choice)
         self._turn = anyio.Lock()
-        self._awaiting: dict[_Wanted, _Making] = {}
+        self._awaiting: dict[Wanted, _Making] = {}
         self._under_way = 0
 
     async def keep_written(self) -> None:
@@ -114,9 +114,9 @@ class Scrapes:
         headers = {"content-type": form.value, "vary": "Accept, Accept-Encoding"}
         if compress:
             headers["content-encoding"] = "gzip"
-        return _InSlices(await self._pieces(_Wanted(chosen, form, compress)), headers)
+        return _InSlices(await self._pieces(Wanted(chosen, form, compress)), headers)
 
-    async def _pieces(self, wanted: _Wanted) -> Sequence[bytes]:
+    async def _pieces(self, wanted: Wanted) -> Sequence[bytes]:
         """Return what is published from now on; those who wait for the same share it."""
         while True:
             making = self._awaiting.get(wanted)
@@ -126,7 +126,7 @@ class Scrapes:
             if making.pieces is not None:
                 return making.pieces
 
-    async def _make(self, wanted: _Wanted) -> Sequence[bytes]:
+    async def _make(self, wanted: Wanted) -> Sequence[bytes]:
         making = self._awaiting[wanted] = _Making()
         try:
             async with self._turn:
@@ -151,7 +151,7 @@ class Scrapes:
             self._exposition = Exposition(choice)
 
     def _written(
-        self, published: Sequence[HubSnapshot], wanted: _Wanted, now: float
+        self, published: Sequence[HubSnapshot], wanted: Wanted, now: float
     ) -> Sequence[bytes]:
         shown = [
             snapshot

@@ -15,9 +15,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.collector.snapshot import HubSnapshot
+from exporter.metrics.body import Body
 from exporter.metrics.formats import Format
 from exporter.settings import MetricsSettings
-from exporter.web.scrapes import SCRAPE_CUT_OFF, Scrapes
+from exporter.web.scrapes import SCRAPE_CUT_OFF, Scrapes, Wanted
 from exporter.web.server import serving
 from tests.ledger.world import NOW
 from tests.metrics.snapshots import busy_snapshot
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.anyio
 
 OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0"}
 PLAIN = {"accept-encoding": "identity"}
+PLAIN_TEXT = Wanted(frozenset(), Format.CLASSIC, compressed=False)
 HUBS = [busy_snapshot(), replace(busy_snapshot("billing"), up=False), busy_snapshot("shipping")]
 
 
@@ -186,6 +188,19 @@ class TestPublishing:
         assert "durable_functions_instances{" in text
 
 
+def counting() -> tuple[Scrapes, list[int]]:
+    """Return scrapes, and of how many hubs each text was that they made."""
+    scrapes = Scrapes(lambda: HUBS, MetricsSettings(), wall=lambda: NOW)
+    body, made = scrapes._exposition.body, []
+
+    def counted(snapshots: Sequence[HubSnapshot], now: float, form: Format) -> Body:
+        made.append(len(snapshots))
+        return body(snapshots, now, form)
+
+    scrapes._exposition.body = counted  # type: ignore[method-assign] # to look on
+    return scrapes, made
+
+
 async def is_current(scrapes: Scrapes, name: str) -> bool:
     return name in scrapes._exposition._hubs
 
@@ -205,6 +220,47 @@ class TestManyAtOnce:
                 tasks.start_soon(scrape, place)
         assert len(texts) == 50
         assert all(text == texts[0] for text in texts)
+
+    async def test_those_who_wait_for_the_same_share_it(self) -> None:
+        scrapes, made = counting()
+        got: list[Sequence[bytes]] = []
+
+        async def scrape(wanted: Wanted) -> None:
+            got.append(await scrapes._pieces(wanted))
+
+        async with anyio.create_task_group() as tasks, scrapes._turn:
+            for _ in range(10):
+                tasks.start_soon(scrape, PLAIN_TEXT)
+            tasks.start_soon(scrape, replace(PLAIN_TEXT, compressed=True))
+            tasks.start_soon(scrape, replace(PLAIN_TEXT, hubs=frozenset({"orders"})))
+            await anyio.wait_all_tasks_blocked()
+        assert made == [3, 3, 1]
+        assert len(got) == 12
+        await scrapes._pieces(PLAIN_TEXT)
+        assert made == [3, 3, 1, 3]
+
+    async def test_one_that_gives_up_leaves_those_who_wait_with_it_an_answer(self) -> None:
+        scrapes, made = counting()
+        given_up = anyio.CancelScope()
+        got: list[Sequence[bytes]] = []
+
+        async def give_up() -> None:
+            with given_up:
+                await scrapes._pieces(PLAIN_TEXT)
+
+        async def scrape() -> None:
+            got.append(await scrapes._pieces(PLAIN_TEXT))
+
+        async with anyio.create_task_group() as tasks, scrapes._turn:
+            tasks.start_soon(give_up)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(scrape)
+            tasks.start_soon(scrape)
+            await anyio.wait_all_tasks_blocked()
+            given_up.cancel()
+            await anyio.wait_all_tasks_blocked()
+        assert made == [3]
+        assert len(got) == 2
 
     async def test_beyond_the_limit_a_scrape_is_told_to_come_back(self) -> None:
         async with served([HUGE], most_scrapes=1) as client, slow_reader(client) as reader:
