@@ -133,6 +133,7 @@ def test_the_example_of_the_documentation_is_taken(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "web.md").read_text(encoding="utf-8")
     example = page.partition("```yaml\n")[2].partition("```")[0]
     authority = Authority(tmp_path, "clients-ca")
+    authority.file.rename(tmp_path / "clients-ca.crt")
     authority.sign("tls", "localhost")
     config = read(tmp_path, example.replace("$2y$10$...", HASH))
     assert config.tls is not None
