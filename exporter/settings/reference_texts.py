@@ -34,9 +34,12 @@ JSON in one variable: `DURABLE_EXPORTER_LABELS='{"team": "payments"}'`.
 `url`, `task_hub`, `connection`, `key`, `key_file`) must not be empty: a secret that came out
 empty should not go unnoticed.
 
-**Keys** belong in files. `key_file` is read again when the app refuses a key, so a rotated key
-needs no restart. A `key` or `key_file` of a hub comes before its file in `keys_dir`. No key is
-ever logged or shown.
+**Keys** belong in files. `key_file` is read again when it changes and when the app refuses a key,
+so a rotated key needs no restart. A `key` or `key_file` of a hub comes before its file in
+`keys_dir`. No key is ever logged or shown.
+
+**Files are followed** while the exporter runs, all of them or, if anything is wrong, none: see
+[reloading](web.md#reloading).
 
 The variables that Kubernetes adds for a service called `durable-exporter`
 (`DURABLE_EXPORTER_SERVICE_HOST` and the like) are no settings and are passed over.

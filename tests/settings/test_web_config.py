@@ -129,6 +129,19 @@ class TestWhatIsTaken:
         assert "PRIVATE KEY" not in shown
 
 
+def test_the_example_of_the_documentation_is_taken(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "web.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    authority = Authority(tmp_path, "clients-ca")
+    authority.file.rename(tmp_path / "clients-ca.crt")
+    authority.sign("tls", "localhost")
+    config = read(tmp_path, example.replace("$2y$10$...", HASH))
+    assert config.tls is not None
+    assert config.tls.client_names == {"prometheus.monitoring.svc"}
+    assert config.users == {"prometheus": HASH}
+    assert config.rate_limit == RateLimit(0.1, 20)
+
+
 REFUSED: list[tuple[str, str]] = [
     ("- a list", "which is not a group of settings"),
     ("a: [", "which is not YAML (line 1: "),

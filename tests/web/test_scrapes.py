@@ -14,7 +14,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.collector.snapshot import HubSnapshot
+from exporter.collector.snapshot import HubSnapshot, ProcessView
 from exporter.metrics.body import Body
 from exporter.metrics.formats import Format
 from exporter.settings import MetricsSettings
@@ -190,12 +190,17 @@ class TestPublishing:
 
 def counting() -> tuple[Scrapes, list[int]]:
     """Return scrapes, and of how many hubs each text was that they made."""
-    scrapes = Scrapes(lambda: HUBS, MetricsSettings(), wall=lambda: NOW)
+    scrapes = Scrapes(lambda: HUBS, MetricsSettings, wall=lambda: NOW)
     body, made = scrapes._exposition.body, []
 
-    def counted(snapshots: Sequence[HubSnapshot], now: float, form: Format) -> Body:
+    def counted(
+        snapshots: Sequence[HubSnapshot],
+        now: float,
+        form: Format,
+        process: ProcessView | None = None,
+    ) -> Body:
         made.append(len(snapshots))
-        return body(snapshots, now, form)
+        return body(snapshots, now, form, process)
 
     scrapes._exposition.body = counted  # type: ignore[method-assign] # to look on
     return scrapes, made
