@@ -82,9 +82,9 @@ async def census(client: HubClient) -> None:
     ledger.begin_active(AT)
     ledger.begin_census()
     for _ in range(PAGES):
-        page = await client.list_instances(InstanceQuery(statuses=TERMINAL)).next_page()
+        page = await client.list_briefly(InstanceQuery(statuses=TERMINAL)).next_page()
         assert page is not None
-        ledger.see_census(page.rows, AT)
+        ledger.see_census(page.rows, AT, page.ids, page.whole)
     ledger.complete_census(AT)
 
 

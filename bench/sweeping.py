@@ -23,7 +23,7 @@ from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport.client import DirectClient
 from exporter.api.transport.direct import DirectTransport
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import BriefRow, InstanceRow
 from exporter.collector.clock import ServerClock
 from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.ledger import Ledger
@@ -112,9 +112,9 @@ def bare_pages(port: int, hub: str) -> Iterator[Iterator[memoryview]]:
         yield pages(connection)
 
 
-def bare(port: int, hub: str) -> tuple[float, int]:
-    """Read and decode into the same rows, and nothing else."""
-    decoder = msgspec.json.Decoder(list[InstanceRow])
+def bare(port: int, hub: str, row: type[BriefRow] = InstanceRow) -> tuple[float, int]:
+    """Read and decode into rows, and nothing else."""
+    decoder: msgspec.json.Decoder[list[BriefRow]] = msgspec.json.Decoder(list[row])  # type: ignore[valid-type] # a type
     instances = 0
     with bare_pages(port, hub) as pages:
         begin = time.process_time()
@@ -126,7 +126,10 @@ def bare(port: int, hub: str) -> tuple[float, int]:
 def main() -> None:
     """Sweep once; prints the processor seconds, the instances and the most resident kibibytes."""
     way, port, hub = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    seconds, instances = bare(port, hub) if way == "bare" else anyio.run(sweep, port, hub)
+    if way == "exporter":
+        seconds, instances = anyio.run(sweep, port, hub)
+    else:
+        seconds, instances = bare(port, hub, BriefRow if way == "brief" else InstanceRow)
     print(seconds, instances, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 

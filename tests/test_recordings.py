@@ -64,14 +64,13 @@ async def test_a_listing_over_four_pages_loses_no_row_and_takes_none_for_an_enti
 async def test_the_ledger_counts_what_the_pages_hold(version: str) -> None:
     found = await paged(version)
     ledger = Ledger(LedgerRules())
-    census = CensusFold(0.0, 0.0)
+    census = CensusFold(0.0, 0.0, lambda _: (None, None))
     at = max(parse_time(row.last_updated_time) or 0.0 for row in found)
     ledger.begin_active(at)
     ledger.see_active([row for row in found if row.runtime_status in ACTIVE], at)
     view = ledger.complete_active(at)
-    list(
-        census.add([row for row in found if row.runtime_status not in ACTIVE], {}.keys(), {}.keys())
-    )
+    finished = [row for row in found if row.runtime_status not in ACTIVE]
+    census.add(finished, [row.instance_id for row in finished], set())
 
     counted = Counter({(name, status.value): n for (name, status), n in view.instances.items()})
     counted += Counter({(name, status.value): t.count for name, status, t in census.tallies()})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from exporter.api.wire import InstanceStatus
 NEXT_PAGE = "x-ms-continuation-token"
 
 Decoded = TypeVar("Decoded")
+Content_co = TypeVar("Content_co", covariant=True)
 
 _INSTANCE = msgspec.json.Decoder(InstanceStatus)
 # One text a second, which every page of a second has.
@@ -48,7 +49,14 @@ def token_in(headers: Mapping[str, str]) -> bytes:
     return headers.get(NEXT_PAGE, "").strip().encode("latin-1")
 
 
-def decode(decoder: msgspec.json.Decoder[Decoded], failures: Failures, answer: Answer) -> Decoded:
+class Decoder(Protocol[Content_co]):
+    """Reads a body; raises `msgspec.DecodeError` or `UnicodeDecodeError`."""
+
+    def decode(self, body: bytes, /) -> Content_co:
+        """Return what is in *body*."""
+
+
+def decode(decoder: Decoder[Decoded], failures: Failures, answer: Answer) -> Decoded:
     """Read the body; raises `ProtocolError` if it is not what was asked for."""
     try:
         return decoder.decode(answer.body)

@@ -6,7 +6,6 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from operator import attrgetter
 from typing import TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -24,9 +23,10 @@ from exporter.api.listing import Listing, Page
 from exporter.api.page_size import PageSize
 from exporter.api.query import HubAddress, InstanceQuery, encode_id
 from exporter.api.retries import RetryPolicy
+from exporter.api.shared import InstanceDecoder
 from exporter.api.slots import HubSlots
 from exporter.api.telemetry import NO_ANSWER, ApiTelemetry
-from exporter.api.wire import EntityRow, InstanceRow, InstanceStatus
+from exporter.api.wire import BriefRow, EntityRow, InstanceRow, InstanceStatus
 
 LIST_INSTANCES = "listInstances"
 LIST_ENTITIES = "listEntities"
@@ -34,10 +34,11 @@ GET_INSTANCE = "getInstanceStatus"
 OPERATIONS = (LIST_INSTANCES, LIST_ENTITIES, GET_INSTANCE)
 
 Result = TypeVar("Result")
+Kind = TypeVar("Kind", bound=BriefRow)
 Attempted: TypeAlias = Coroutine[None, None, Answer]
 InstanceListing: TypeAlias = Listing[InstanceRow] | ListingChain[InstanceRow]
+BriefListing: TypeAlias = Listing[BriefRow] | ListingChain[BriefRow]
 
-_INSTANCES = msgspec.json.Decoder(list[InstanceRow])
 _ENTITIES = msgspec.json.Decoder(list[EntityRow])
 
 
@@ -86,6 +87,8 @@ class HubClient:
         self._limits = limits
         self._host = host
         self._jitter = jitter
+        self._decoders: dict[tuple[str, ...], InstanceDecoder[InstanceRow]] = {}
+        self._brief_decoders: dict[tuple[str, ...], InstanceDecoder[BriefRow]] = {}
         self._page_sizes: dict[tuple[str, ...], PageSize] = {}
 
     def reread_key(self) -> bool:
@@ -98,25 +101,44 @@ class HubClient:
 
         Where there are *prefixes*, those whose ids begin with one, prefix by prefix.
         """
+        decoder = self._decoders.get(query.statuses)
+        if decoder is None:
+            decoder = self._decoders[query.statuses] = InstanceDecoder(InstanceRow, query.statuses)
+        return self._chained(query, prefixes, decoder)
+
+    def list_briefly(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> BriefListing:
+        """List as `list_instances` does, without what may be large; `Page.whole` has that."""
+        decoder = self._brief_decoders.get(query.statuses)
+        if decoder is None:
+            decoder = self._brief_decoders[query.statuses] = InstanceDecoder(
+                BriefRow, query.statuses
+            )
+        return self._chained(query, prefixes, decoder)
+
+    def _chained(
+        self, query: InstanceQuery, prefixes: Sequence[str], decoder: InstanceDecoder[Kind]
+    ) -> Listing[Kind] | ListingChain[Kind]:
         size = self._page_size(LIST_INSTANCES, *query.statuses)
         size.begin()
         if not prefixes:
-            return self._list_instances(query, size)
+            return self._instances(query, size, decoder)
         return ListingChain(
-            self._list_instances(replace(query, id_prefix=prefix), size) for prefix in prefixes
+            self._instances(replace(query, id_prefix=prefix), size, decoder) for prefix in prefixes
         )
 
-    def _list_instances(self, query: InstanceQuery, size: PageSize) -> Listing[InstanceRow]:
+    def _instances(
+        self, query: InstanceQuery, size: PageSize, decoder: InstanceDecoder[Kind]
+    ) -> Listing[Kind]:
         route = self._route(self._address.target("instances", query.parameters(size.rows)))
 
-        def rows(failures: Failures, answer: Answer) -> list[InstanceRow]:
-            decoded = decode(_INSTANCES, failures, answer)
-            dropped = query.violation(decoded)
+        def rows(failures: Failures, answer: Answer) -> list[Kind]:
+            decoded, statuses_fit = decode(decoder, failures, answer)
+            dropped = query.violation(decoded, statuses_fit=statuses_fit)
             if dropped:
                 raise failures.dropped_filter(dropped)
             return decoded
 
-        return self._listing(LIST_INSTANCES, route, rows, attrgetter("instance_id"), size)
+        return self._listing(LIST_INSTANCES, route, rows, _instance_ids, size)
 
     def list_entities(self, entity: str = "") -> Listing[EntityRow]:
         """Start to list all entities, or those of the class *entity*."""
@@ -131,7 +153,7 @@ class HubClient:
                 raise failures.protocol(f"the answer has entities of another class than {entity}")
             return decoded
 
-        return self._listing(LIST_ENTITIES, route, rows, _entity_key, size)
+        return self._listing(LIST_ENTITIES, route, rows, _entity_keys, size)
 
     async def read_instance(
         self, instance_id: str, *, history: bool = False, inputs: bool = False
@@ -170,7 +192,7 @@ class HubClient:
         operation: str,
         route: Route,
         rows_of: Callable[[Failures, Answer], list[Result]],
-        id_of: Callable[[Result], str],
+        ids_of: Callable[[Sequence[Result]], list[str]],
         size: PageSize,
     ) -> Listing[Result]:
         asked_for = size.rows
@@ -180,7 +202,9 @@ class HubClient:
                 raise failures.of_status(answer.status, answer.headers, answer.body)
             rows = rows_of(failures, answer)
             size.came(len(rows), len(answer.body))
-            return Page(rows, answer.token, answer.date, answer.seconds, len(answer.body))
+            return Page(
+                rows, answer.token, answer.date, answer.seconds, len(answer.body), body=answer.body
+            )
 
         failures = Failures(self.hub, operation)
 
@@ -200,7 +224,9 @@ class HubClient:
             self.telemetry.errors[operation, error.kind] += 1
             return error
 
-        return Listing(attempt, fetch, id_of, max_pages=self._limits.max_pages, truncated=truncated)
+        return Listing(
+            attempt, fetch, ids_of, max_pages=self._limits.max_pages, truncated=truncated
+        )
 
     async def _request(
         self,
@@ -295,8 +321,12 @@ class HubClient:
         return fields
 
 
-def _entity_key(row: EntityRow) -> str:
-    return f"@{row.entity_id.name}@{row.entity_id.key}"
+def _instance_ids(rows: Sequence[BriefRow]) -> list[str]:
+    return [row.instance_id for row in rows]
+
+
+def _entity_keys(rows: Sequence[EntityRow]) -> list[str]:
+    return [f"@{row.entity_id.name}@{row.entity_id.key}" for row in rows]
 
 
 def _within_deadline(delay: float) -> bool:

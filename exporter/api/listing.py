@@ -7,11 +7,16 @@ from dataclasses import dataclass, replace
 from operator import lt
 from typing import Generic, TypeVar
 
+import msgspec
+
 from exporter.api.ahead import Ahead, Attempt
 from exporter.api.answers import Answer
 from exporter.api.errors import ListingTruncated
+from exporter.api.wire import InstanceRow
 
 Row = TypeVar("Row")
+
+_WHOLE = msgspec.json.Decoder(list[InstanceRow])
 
 # What extensions around 2.1 send for ever: the base64 text of `null` (reference 2.5).
 NULL_TOKEN = b"bnVsbA=="
@@ -25,7 +30,8 @@ class Page(Generic[Row]):
 
     `date` is the server's clock as its `Date` header shows it, in whole seconds, None where it
     sent none; `seconds` is the time from the request to the end of the answer, `size` the bytes
-    of its body.
+    of its body. `ids` are those of the rows, once the page is part of a list, `body` is what
+    they were decoded from.
     """
 
     rows: Sequence[Row]
@@ -33,6 +39,12 @@ class Page(Generic[Row]):
     date: float | None
     seconds: float
     size: int
+    ids: Sequence[str] = ()
+    body: bytes = b"[]"
+
+    def whole(self) -> list[InstanceRow]:
+        """Decode all rows once more, with what is left out where they are listed briefly."""
+        return _WHOLE.decode(self.body)
 
 
 class Listing(Generic[Row]):
@@ -49,7 +61,7 @@ class Listing(Generic[Row]):
         self,
         attempt: Attempt[Answer],
         fetch: Callable[[Callable[[], Awaitable[Answer]]], Awaitable[Page[Row]]],
-        id_of: Callable[[Row], str],
+        ids_of: Callable[[Sequence[Row]], list[str]],
         *,
         max_pages: int,
         truncated: Callable[[str], ListingTruncated],
@@ -57,7 +69,7 @@ class Listing(Generic[Row]):
         """*attempt* asks once for a page, *fetch* until there is a good answer, and reads that."""
         self._attempt = attempt
         self._fetch = fetch
-        self._unseen = UnseenRows(id_of)
+        self._unseen = UnseenRows(ids_of)
         self._max_pages = max_pages
         self._truncated = truncated
         self._token = b""
@@ -102,10 +114,8 @@ class Listing(Generic[Row]):
         self.finished = _is_end(self._token, page.token)
         self.is_doubtful = self.finished and self._token != b"" and not page.rows
         self._token = page.token
-        rows = self._unseen.of(page.rows)
-        if rows is page.rows:
-            return page
-        return replace(page, rows=rows)
+        rows, ids = self._unseen.of(page.rows)
+        return replace(page, rows=rows, ids=ids)
 
     def _goes_on(self, token: bytes, following: bytes) -> bool:
         """Tell whether the page after the one that is being asked for will be read."""
@@ -125,18 +135,18 @@ class UnseenRows(Generic[Row]):
     elsewhere (MSSQL, Netherite) every id is. The first pages tell which it is.
     """
 
-    def __init__(self, id_of: Callable[[Row], str]) -> None:
-        self._id_of = id_of
+    def __init__(self, ids_of: Callable[[Sequence[Row]], list[str]]) -> None:
+        self._ids_of = ids_of
         self._previous = ""
         self._seen: set[str] = set()
         self._ordered = True
         self._pages = 0
 
-    def of(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Return the rows of a page that were not seen before, the same object if all are new."""
-        if not rows:
-            return rows
-        ids = list(map(self._id_of, rows))
+    def of(self, rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+        """Return the rows of a page that were not seen before, and their ids."""
+        ids = self._ids_of(rows)
+        if not ids:
+            return rows, ids
         self._pages += 1
         ascending = self._previous < ids[0] and all(map(lt, ids, ids[1:]))
         if self._ordered and ascending:
@@ -145,15 +155,17 @@ class UnseenRows(Generic[Row]):
                 self._seen.update(ids)
             else:
                 self._seen.clear()
-            return rows
+            return rows, ids
         self._seen.add(self._previous)
         self._ordered = False
         return self._filtered(rows, ids)
 
-    def _filtered(self, rows: Sequence[Row], ids: Sequence[str]) -> Sequence[Row]:
-        fresh: list[Row] = []
+    def _filtered(
+        self, rows: Sequence[Row], ids: Sequence[str]
+    ) -> tuple[Sequence[Row], Sequence[str]]:
+        fresh: dict[str, Row] = {}
         for row, row_id in zip(rows, ids, strict=True):
             if row_id not in self._seen:
                 self._seen.add(row_id)
-                fresh.append(row)
-        return rows if len(fresh) == len(rows) else fresh
+                fresh[row_id] = row
+        return list(fresh.values()), list(fresh)

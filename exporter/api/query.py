@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from exporter.api.times import format_filter_time, format_shown_time, parse_time
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import BriefRow
 
 # Without a filter, Azure Storage ignores showInput=false and downloads every input (reference 2.6).
 EVER = 946_684_800.0
@@ -60,15 +60,15 @@ class InstanceQuery:
             parameters.append(("instanceIdPrefix", self.id_prefix))
         return parameters
 
-    def violation(self, rows: Sequence[InstanceRow]) -> str | None:
+    def violation(self, rows: Sequence[BriefRow], *, statuses_fit: bool = False) -> str | None:
         """
         Say which part of the filter the server dropped, or None where every row passes.
 
         The API drops a filter that it cannot read instead of refusing it (reference 2.1). Answers
         cut createdTime to the second while the filter compares the full value, so a row may look
-        up to a second older than the bound.
+        up to a second older than the bound. *statuses_fit* tells that those are checked already.
         """
-        if self.statuses and not {row.runtime_status for row in rows}.issubset(self.statuses):
+        if not statuses_fit and self._has_other_statuses(rows):
             return "runtimeStatus"
         if self.created_from > EVER and self._has_too_old(rows):
             return "createdTimeFrom"
@@ -78,13 +78,18 @@ class InstanceQuery:
             return "instanceIdPrefix"
         return None
 
+    def _has_other_statuses(self, rows: Sequence[BriefRow]) -> bool:
+        return bool(self.statuses) and not {row.runtime_status for row in rows}.issubset(
+            self.statuses
+        )
+
     def _prefix_is_literal(self) -> bool:
         """Tell whether every backend takes the prefix as it is; MSSQL does not (reference 6.2)."""
         return 0 < len(self.id_prefix) <= _LONGEST_LITERAL_PREFIX and not any(
             sign in self.id_prefix for sign in "%_["
         )
 
-    def _has_too_old(self, rows: Sequence[InstanceRow]) -> bool:
+    def _has_too_old(self, rows: Sequence[BriefRow]) -> bool:
         bound = math.floor(self.created_from)
         shown_bound = format_shown_time(bound)
         suspects = (row.created_time for row in rows if (row.created_time or "~") < shown_bound)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statistics import median_low
 
 from exporter.api.listing import Page
-from exporter.api.wire import EntityRow, InstanceRow
+from exporter.api.wire import BriefRow, EntityRow, InstanceRow
 
 _ANSWERS_KEPT = 5
 _ANSWERS_THAT_AGREE = 3
@@ -44,7 +44,7 @@ class ServerClock:
         """Return by that clock when a page was asked for that has just come."""
         return self._monotonic() - page.seconds
 
-    def note(self, page: Page[InstanceRow] | Page[EntityRow]) -> float:
+    def note(self, page: Page[InstanceRow] | Page[BriefRow] | Page[EntityRow]) -> float:
         """Learn from a page, and return the server's time when it came."""
         if page.date is not None:
             self._offsets.append(page.date - self._monotonic())

@@ -10,11 +10,11 @@ from typing import TypeVar
 import anyio
 
 from exporter.api.chain import ListingChain
-from exporter.api.client import HubClient, InstanceListing
+from exporter.api.client import BriefListing, HubClient, InstanceListing
 from exporter.api.errors import ApiError, HubFailed, ProtocolError
 from exporter.api.listing import Listing, Page
 from exporter.api.query import InstanceQuery
-from exporter.api.wire import EntityRow, InstanceRow
+from exporter.api.wire import BriefRow, EntityRow, InstanceRow
 from exporter.collector.clock import ServerClock
 from exporter.ledger.absence import are_many, is_suspicious
 from exporter.ledger.ledger import Ledger, Source
@@ -71,7 +71,7 @@ class HubSweeps:
     clock: ServerClock
     entity_names: tuple[str, ...] = ()
     _cost: SweepCost = field(default_factory=SweepCost)
-    _census: InstanceListing | None = None
+    _census: BriefListing | None = None
     _census_is_second: bool = False
     _entities_before: int = 0
     _contact_began: float | None = None
@@ -259,12 +259,14 @@ class HubSweeps:
         After an error the next call asks for the same page again.
         """
         if self._census is None:
-            self._census = self._list(InstanceQuery(statuses=TERMINAL))
+            prefixes = self.ledger.rules.id_prefixes
+            self._census = self.client.list_briefly(InstanceQuery(statuses=TERMINAL), prefixes)
             self.ledger.begin_census()
         page = await self._census.next_page()
         if page is not None:
             self._count(page)
-            self.ledger.see_census(page.rows, self.clock.note(page))
+            at = self.clock.note(page)
+            self.ledger.see_census(page.rows, at, page.ids, page.whole)
         if not self._census.finished:
             return False
         if self._census.is_doubtful and self.ledger.census_fell() and not self._census_is_second:
@@ -294,6 +296,6 @@ class HubSweeps:
                 self._count(page)
                 yield page
 
-    def _count(self, page: Page[Row]) -> None:
+    def _count(self, page: Page[Row] | Page[BriefRow]) -> None:
         self._cost.pages += 1
         self._cost.rows += len(page.rows)

@@ -7,14 +7,14 @@ from typing import TypeVar
 
 import msgspec
 
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import NOTHING, BriefRow, InstanceRow
 from exporter.ledger.counters import (
     CounterFamily,
     HistogramFamily,
     SavedCounter,
     SavedHistograms,
 )
-from exporter.ledger.places import OTHER
+from exporter.ledger.places import OTHER, Places
 from exporter.ledger.reasons import Category, FailureReason, reason_of
 from exporter.ledger.snapshot import (
     CountersView,
@@ -105,9 +105,13 @@ class Accounts:
         self._counters["late_finishes"].add(_HUB)
 
     def finish(
-        self, pair: Pair, row: InstanceRow, created: float | None, updated: float | None
+        self, pair: Pair, row: BriefRow, created: float | None, updated: float | None
     ) -> None:
-        """Count a finish and, where both times are known, how long it took."""
+        """
+        Count a finish and, where both times are known, how long it took.
+
+        A failure has to come with its output, in which the reason is.
+        """
         label, status = pair
         labels = (label, status.value)
         self._counters["finished"].add(labels)
@@ -118,7 +122,8 @@ class Accounts:
             if latest is None or updated >= latest.at:
                 self._latest_finished[labels] = FinishedInstance(row.instance_id, updated)
         if status is RuntimeStatus.FAILED:
-            self._fail(label, reason_of(row.name or "", row.output))
+            output = row.output if isinstance(row, InstanceRow) else NOTHING
+            self._fail(label, reason_of(row.name or "", output))
 
     def _fail(self, label: str, reason: FailureReason) -> None:
         self._counters["failures"].add((label, reason.category.value))
@@ -150,6 +155,12 @@ class Accounts:
             for label, limits in self._limits.items()
             for limit, in_force in limits.items()
         }
+
+    def latest_of(self, places: Places, name: str) -> tuple[float | None, float | None]:
+        """Return when the latest known instances of *name* were created, and completed."""
+        label = places.peek(name)
+        completed = self._last_finished.get((label, RuntimeStatus.COMPLETED))
+        return self._last_created.get(label), completed
 
     def latest(self) -> LatestView:
         """Return the latest times, frozen."""

@@ -8,28 +8,33 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import BriefRow
 
 _BUCKET_BITS = 6
 _FREEZE_AFTER_SECONDS = 120
+# To copy a hash that is begun takes a third of what it takes to begin one.
+_EMPTY = blake2b(digest_size=8)
 
 
-def digest_of(row: InstanceRow) -> int:
+def digest_of(row: BriefRow) -> int:
     """
     Identify a finish in 8 bytes: id, name, status and both times.
 
     The status is part of it: Failed, rewound and Completed within one second are two finishes.
     The digest is the same in every process, so that a state file can hold it.
     """
-    parts = (
-        row.instance_id,
-        row.name or "",
-        str(row.runtime_status),
-        row.created_time or "",
-        row.last_updated_time or "",
+    identity = (
+        f"{row.instance_id}\0{row.name or ''}\0{row.runtime_status}"
+        f"\0{row.created_time or ''}\0{row.last_updated_time or ''}"
     )
-    identity = "\0".join(parts).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(identity, digest_size=8).digest(), "little")
+    digest = _EMPTY.copy()
+    digest.update(identity.encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest(), "little")
+
+
+def second_of(created: float | None, updated: float | None) -> int:
+    """Return the second of a finish: the later of its times, 0 where none is known."""
+    return int(max(created or 0.0, updated or 0.0))
 
 
 class Book:
@@ -51,13 +56,12 @@ class Book:
     def has(self, second: int, digest: int) -> bool:
         """Tell whether the finish *digest* of *second* is known."""
         bucket = second >> _BUCKET_BITS
-        if digest in self._open.get(bucket, ()):
-            return True
         digests = self._frozen.get(bucket)
-        if digests is None:
-            return False
-        place = bisect_left(digests, digest)
-        return place < len(digests) and digests[place] == digest
+        if digests is not None:
+            place = bisect_left(digests, digest)
+            if place < len(digests) and digests[place] == digest:
+                return True
+        return digest in self._open.get(bucket, ())
 
     def add(self, second: int, digest: int) -> None:
         """Enter a finish; entering it twice is nothing."""

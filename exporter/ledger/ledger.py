@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from exporter.api.times import TIMES, parse_time
-from exporter.api.wire import InstanceRow, entity_class
+from exporter.api.wire import BriefRow, InstanceRow, entity_class
 from exporter.ledger.absence import are_many, fell_suspiciously, is_suspicious
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.active import Life, SpreadPairs, measure
-from exporter.ledger.book import Book, digest_of
+from exporter.ledger.book import Book, digest_of, second_of
 from exporter.ledger.census import CensusFold, Retained
 from exporter.ledger.entities import EntityAccounts, WholeFold
+from exporter.ledger.followed import FollowedIds
 from exporter.ledger.places import Places
 from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
@@ -24,40 +24,19 @@ from exporter.ledger.snapshot import (
     KnownView,
     RetainedView,
 )
+from exporter.ledger.sources import Search, Source
 from exporter.ledger.state import LedgerState, restore_lives, save_lives
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 from exporter.ledger.unresolved import Unresolved
 from exporter.ledger.windows import WINDOWS, RecentFinishes, failure_ratios
 
+__all__ = ["Ledger", "Search", "Source"]
+
 DAY = 86_400
 
+_FAILED = RuntimeStatus.FAILED.value
 _ACTIVE: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
 _TERMINAL: dict[object, RuntimeStatus] = {status.value: status for status in TERMINAL}
-
-
-class Source(Enum):
-    """How a row was found."""
-
-    ACTIVE = "listed as active"
-    READ = "read by its id"
-    BASELINE = "listed as finished at first contact"
-    RECENT = "listed as finished and created lately"
-    FAILED = "listed as failed"
-    CENSUS = "listed by the census"
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """
-    A search for finished instances: list what was created from `begin` on, as `source`.
-
-    `is_usual` tells that it looks back as the ruler says, and no further: then its cost tells what
-    that costs.
-    """
-
-    begin: float
-    source: Source
-    is_usual: bool
 
 
 class Ledger:
@@ -80,6 +59,7 @@ class Ledger:
         self._horizon = saved.horizon
         self._floor = saved.floor
         self._open: dict[str, Life] = restore_lives(saved.open)
+        self._open_ids = FollowedIds(self._open.keys())
         self._book = Book.restored(saved.book)
         self._sweep = saved.sweep
         self._sweep_began = saved.sweep_began
@@ -128,7 +108,7 @@ class Ledger:
 
     # -- the one rule --------------------------------------------------------------------------
 
-    def see(self, row: InstanceRow, source: Source, at: float) -> None:
+    def see(self, row: BriefRow, source: Source, at: float) -> None:
         """Apply one row, read at *at*; entities are none of this ledger's instances."""
         if row.instance_id[:1] == "@" and entity_class(row) is not None:
             return
@@ -142,7 +122,7 @@ class Ledger:
             if life is not None:
                 life.sweep = self._sweep
 
-    def _see_active(self, row: InstanceRow, status: RuntimeStatus, at: float) -> None:
+    def _see_active(self, row: BriefRow, status: RuntimeStatus, at: float) -> None:
         created = parse_time(row.created_time)
         updated = parse_time(row.last_updated_time)
         life = self._open.get(row.instance_id)
@@ -161,13 +141,14 @@ class Ledger:
             self._count_start(label, created, at)
         self._accounts.note_times(label, created, updated)
         self._open[row.instance_id] = Life(name, status, created, updated, self._sweep)
+        self._open_ids.added(row.instance_id)
 
     def _see_terminal(
-        self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
+        self, row: BriefRow, status: RuntimeStatus, source: Source, at: float
     ) -> None:
         life = self._open.pop(row.instance_id, None)
         created, updated = TIMES[row.created_time], TIMES[row.last_updated_time]
-        second = int(max(created or 0.0, updated or 0.0))
+        second = second_of(created, updated)
         failed = (updated or created) if status is RuntimeStatus.FAILED else None
         had_failed = self.unresolved.is_life(row.instance_id, created)
         if failed is None:
@@ -182,9 +163,9 @@ class Ledger:
             self._book.add(second, digest)
         if source is Source.CENSUS:
             self._retained.covered(digest)
-        is_news = not known and self._is_after_history(second, source)
         if known and life is None:
             return
+        is_news = not known and self._is_after_history(second, source)
         pair = (self._know(row.name or ""), status)
         for recent in self._recent:
             recent.add(pair, second)
@@ -219,7 +200,7 @@ class Ledger:
             self._accounts.find_late()
 
     def _follow_failure(
-        self, row: InstanceRow, created: float | None, failed: float, source: Source, at: float
+        self, row: BriefRow, created: float | None, failed: float, source: Source, at: float
     ) -> None:
         """Keep an instance that is Failed now, since *failed*."""
         self.unresolved.failed(
@@ -376,7 +357,7 @@ class Ledger:
         is_usual = not is_widened and at - self.mark <= look_back
         return Search(begin, Source.RECENT, is_usual)
 
-    def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
+    def see_all(self, rows: Iterable[BriefRow], source: Source, at: float) -> None:
         """Apply rows of finished instances."""
         for row in rows:
             self.see(row, source, at)
@@ -412,15 +393,40 @@ class Ledger:
     def begin_census(self) -> None:
         """Start to count all finished instances."""
         failed_floor = self._sweep_began - self.rules.failed_lookback
-        self._census = CensusFold(self._floor, failed_floor)
+        self._census = CensusFold(
+            self._floor, failed_floor, partial(self._accounts.latest_of, self._orchestrators)
+        )
         self._retained.begin()
 
-    def see_census(self, rows: Sequence[InstanceRow], at: float) -> None:
-        """Apply a page of the census."""
+    def see_census(
+        self,
+        rows: Sequence[BriefRow],
+        at: float,
+        ids: Sequence[str] = (),
+        whole: Callable[[], Sequence[BriefRow]] | None = None,
+    ) -> None:
+        """Apply a page of the census, with its *ids*; *whole* returns its rows with outputs."""
         if self._census is None:
             raise RuntimeError("no census was begun")
-        news = self._census.add(rows, self._open.keys(), self.unresolved.ids)
+        ids = ids or [row.instance_id for row in rows]
+        ascending = ids == sorted(ids)
+        followed = self._open_ids.among(ids, ascending=ascending)
+        followed |= self.unresolved.ids.among(ids, ascending=ascending)
+        news = self._census.add(rows, ids, followed)
+        # Hardly ever: to decode a page once more costs less than to keep all outputs of all.
+        failed = (row for row in news if row.runtime_status == _FAILED)
+        wanted = {row.instance_id for row in failed if self._may_count(row)}
+        if wanted and whole is not None:
+            found = {row.instance_id: row for row in whole() if row.instance_id in wanted}
+            news = [found.get(row.instance_id, row) for row in news]
         self.see_all(news, Source.CENSUS, at)
+
+    def _may_count(self, row: BriefRow) -> bool:
+        """Tell whether a finish may not have been counted yet."""
+        second = second_of(TIMES[row.created_time], TIMES[row.last_updated_time])
+        return row.instance_id in self._open or (
+            second >= self._floor and not self._book.has(second, digest_of(row))
+        )
 
     def abandon_census(self) -> None:
         """Give up a census that will not end."""

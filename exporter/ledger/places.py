@@ -49,6 +49,11 @@ class Places:
             self._folded[name] = None
         return OTHER
 
+    def peek(self, name: str | None) -> str:
+        """Return the label value that *name* has, or would be in want of; nothing is kept."""
+        name = name or UNNAMED
+        return OTHER if name in self._folded else name
+
     def saved(self) -> SavedPlaces:
         """Return who has which place."""
         return SavedPlaces(list(self._own), list(self._folded))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, KeysView
+from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 import msgspec
 
+from exporter.ledger.followed import FollowedIds
 from exporter.ledger.snapshot import UnresolvedView
 
 # About 300 bytes each; what does not fit is still counted by each listing.
@@ -69,17 +70,13 @@ class Unresolved:
         self._no_room: Counter[str] = Counter()
         self._no_room_now: Counter[str] = Counter()
         self._is_complete = False
+        self.ids = FollowedIds(self._failures.keys())
         for each in saved:
             failure = _Failure(
                 each.label, each.created, each.failed, each.checked, int(each.misses)
             )
             self._put(each.instance_id, failure)
         self._listing = max((each.checked for each in self._failures.values()), default=0)
-
-    @property
-    def ids(self) -> KeysView[str]:
-        """The ids of the failures that are followed."""
-        return self._failures.keys()
 
     def __len__(self) -> int:
         return len(self._failures)
@@ -192,6 +189,7 @@ class Unresolved:
 
     def _put(self, instance_id: str, failure: _Failure) -> None:
         self._failures[instance_id] = failure
+        self.ids.added(instance_id)
         self._counts[failure.label] += failure.is_shown
         by_age = self._by_age.setdefault(failure.label, [])
         heappush(by_age, (failure.failed, instance_id))

@@ -29,7 +29,9 @@ def listing(*pages: list[str] | ApiError) -> Listing[str]:
             raise found
         return Page(found, b"more%d" % len(script) if script else b"", None, 0.0, 0)
 
-    return Listing(*paged(fetch), str, max_pages=100, truncated=truncated)
+    return Listing(
+        *paged(fetch), lambda rows: list(map(str, rows)), max_pages=100, truncated=truncated
+    )
 
 
 async def test_it_reads_one_list_after_the_other() -> None:

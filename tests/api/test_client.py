@@ -103,6 +103,33 @@ class TestRequests:
             with pytest.raises(ProtocolError):
                 await client.read_instance("a")
 
+    async def test_a_brief_list_asks_for_the_same_and_has_the_outputs_when_they_are_wanted(
+        self,
+    ) -> None:
+        failed = json_row("a", "Failed").replace('"output":null', '"output":"broken"')
+        body = answer(f"[{failed},{json_row('b', 'Completed')}]")
+        query = InstanceQuery(statuses=("Completed", "Failed"))
+        async with scripted(body) as server, client_of(server) as client:
+            brief = await client.list_briefly(query).next_page()
+            full = await client.list_instances(query).next_page()
+        assert brief is not None
+        assert full is not None
+        assert not any(isinstance(row, InstanceRow) for row in brief.rows)
+        assert brief.ids == full.ids == ["a", "b"]
+        assert [bytes(row.output) for row in brief.whole()] == [b'"broken"', b"null"]
+        assert [row.split(" ")[1] for row in server.requests[:1]] == [
+            row.split(" ")[1] for row in server.requests[1:]
+        ]
+
+    async def test_a_brief_list_with_rows_that_were_not_asked_for_is_refused(self) -> None:
+        query = InstanceQuery(statuses=("Completed",))
+        async with (
+            scripted(answer(f"[{json_row('a', 'Running')}]")) as server,
+            client_of(server) as client,
+        ):
+            with pytest.raises(ProtocolError, match="runtimeStatus"):
+                await client.list_briefly(query).next_page()
+
     async def test_entities_are_listed_by_class(self) -> None:
         body = '[{"entityId":{"name":"counter","key":"a"},"lastOperationTime":null,"state":null}]'
         async with scripted(answer(body)) as server, client_of(server) as client:

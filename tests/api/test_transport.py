@@ -236,7 +236,9 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 class TestBodies:
-    @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 1 << 20, (1 << 20) + 1, 5_000_000])
+    @pytest.mark.parametrize(
+        "size", [0, 1, 65_535, 65_536, 262_000, 262_144, 262_145, 1 << 20, (1 << 20) + 1, 5_000_000]
+    )
     @pytest.mark.parametrize("way", ["length", "chunks", "end"])
     async def test_any_size_comes_through(self, size: int, way: str) -> None:
         body = bytes(range(256)) * (size // 256) + bytes(size % 256)

@@ -63,7 +63,9 @@ def listing(rows: Sequence[InstanceRow]) -> Listing[InstanceRow]:
     async def fetch(_token: bytes) -> Page[InstanceRow]:
         return Page(rows, b"", NOW + 30.0, 0.0, 0)
 
-    return Listing(*paged(fetch), str, max_pages=9, truncated=FAILURES.truncated)
+    return Listing(
+        *paged(fetch), lambda rows: list(map(str, rows)), max_pages=9, truncated=FAILURES.truncated
+    )
 
 
 def sweeps_over(client: HubClient, ids: Sequence[str]) -> HubSweeps:

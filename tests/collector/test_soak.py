@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from exporter.api.client import HubClient
+from exporter.api.client import BriefListing, HubClient
 from exporter.api.listing import Listing, Page
 from exporter.api.query import InstanceQuery
 from exporter.api.telemetry import ApiTelemetry
@@ -64,6 +64,10 @@ class Churn(HubClient):
             [row for row in ended if (row.runtime_status or "") in query.statuses], self.now
         )
 
+    def list_briefly(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> BriefListing:
+        """Start to list instances, with all of their rows."""
+        return cast("BriefListing", self.list_instances(query, prefixes))
+
     def list_entities(self, entity: str = "") -> Listing[EntityRow]:
         moment = format_shown_time(self.now)
         rows = [
@@ -91,7 +95,9 @@ def listing(rows: Sequence[Row], now: float) -> Listing[Row]:
     async def fetch(_token: bytes) -> Page[Row]:
         return Page(rows, b"", now, 0.01, 1)
 
-    return Listing(*paged(fetch), str, max_pages=9, truncated=NotImplemented)
+    return Listing(
+        *paged(fetch), lambda rows: list(map(str, rows)), max_pages=9, truncated=NotImplemented
+    )
 
 
 def resident() -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import BriefRow, InstanceRow
 from exporter.ledger import unresolved
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.rules import LedgerRules
@@ -20,6 +22,20 @@ DAY = 86_400.0
 
 def failed(name: str, *, created: float, updated: float, output: bytes = DECLINED) -> InstanceRow:
     return row(name, "Failed", created=created, updated=updated, output=output)
+
+
+def brief(rows: Sequence[InstanceRow]) -> list[BriefRow]:
+    """Return the rows as a census reads them."""
+    return [
+        BriefRow(
+            found.instance_id,
+            found.name,
+            found.runtime_status,
+            found.created_time,
+            found.last_updated_time,
+        )
+        for found in rows
+    ]
 
 
 def listed(ledger: Ledger, at: float, *rows: InstanceRow) -> UnresolvedView:
@@ -56,6 +72,36 @@ class TestReasons:
         listed(ledger, 31.0, again)
         census(ledger, 32.0, again)
         assert counted(ledger, "failures") == {("Order", "activity"): 1}
+
+    @pytest.mark.parametrize(("was_active", "begin"), [(False, 5.0), (True, 5.0), (True, -9e5)])
+    def test_one_that_only_the_census_finds_is_looked_up_for_its_reason(
+        self, was_active: bool, begin: float
+    ) -> None:
+        ledger = in_contact(None, *([row("a", created=begin)] if was_active else ()))
+        page = [
+            failed("a", created=begin, updated=begin + 4.0),
+            failed("old", created=-9e5, updated=-8e5),
+            row("b", "Completed", created=5.0, updated=9.0),
+        ]
+        ledger.begin_census()
+        ledger.see_census(brief(page), NOW + 31.0, ["a", "old", "b"], lambda: page)
+        [(labels, count)] = counted(ledger, "failure_reasons").items()
+        assert labels[:3] == ("Order", "activity", "Charge")
+        assert count == 1
+
+    def test_a_census_looks_up_no_reason_that_was_counted_or_is_history(self) -> None:
+        ledger = in_contact()
+        sweep(ledger, 30.0)
+        page = [
+            failed("a", created=5.0, updated=9.0),
+            failed("old", created=-9e5, updated=-8e5),
+            failed("older", created=-2e5, updated=-1e5),
+        ]
+        recent(ledger, 30.0, page[0])
+        ledger.begin_census()
+        ledger.see_census(brief(page), NOW + 31.0, ["a", "old", "older"], lambda: 1 / 0)  # type: ignore[arg-type,return-value] # must not be called
+        assert len(counted(ledger, "failure_reasons")) == 1
+        assert ledger.unresolved.ids.among(["a", "old", "older"], ascending=True) == {"a", "older"}
 
     def test_reasons_beyond_the_limit_share_other_within_their_category(self) -> None:
         ledger = in_contact(LedgerRules(reason_limit=1))

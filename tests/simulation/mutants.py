@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from exporter.api.errors import ApiError
 from exporter.api.times import parse_time
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import BriefRow, InstanceRow
 from exporter.collector.hub import HubCollector
 from exporter.collector.state import StateNotWritten
 from exporter.collector.sweeps import HubSweeps
@@ -74,15 +75,21 @@ def that_trusts_the_book_more_than_what_was_active(patch: pytest.MonkeyPatch) ->
 
 def that_applies_a_census_at_its_end(patch: pytest.MonkeyPatch) -> None:
     see, complete = Ledger.see_census, Ledger.complete_census
-    pages: list[tuple[Ledger, Sequence[InstanceRow], float]] = []
+    pages: list[tuple[Ledger, Callable[[], None]]] = []
 
-    def keep(self: Ledger, rows: Sequence[InstanceRow], at: float) -> None:
-        pages.append((self, rows, at))
+    def keep(
+        self: Ledger,
+        rows: Sequence[BriefRow],
+        at: float,
+        ids: Sequence[str],
+        whole: Callable[[], Sequence[BriefRow]],
+    ) -> None:
+        pages.append((self, partial(see, self, rows, at, ids, whole)))
 
     def apply(self: Ledger, *rest: float) -> None:
-        for ledger, rows, at in pages:
+        for ledger, apply_page in pages:
             if ledger is self:
-                see(self, rows, at)
+                apply_page()
         pages.clear()
         complete(self, *rest)
 

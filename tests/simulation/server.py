@@ -6,13 +6,19 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from operator import attrgetter
+from typing import cast
 
 import anyio.lowlevel
 import msgspec
 
 from exporter.api.classify import Failures
-from exporter.api.client import GET_INSTANCE, LIST_ENTITIES, LIST_INSTANCES, HubClient
+from exporter.api.client import (
+    GET_INSTANCE,
+    LIST_ENTITIES,
+    LIST_INSTANCES,
+    BriefListing,
+    HubClient,
+)
 from exporter.api.listing import Listing, Page
 from exporter.api.query import EVER, InstanceQuery
 from exporter.api.telemetry import ApiTelemetry
@@ -90,6 +96,10 @@ class SimulatedClient(HubClient):
 
         return _Watched(fetch, self._observer, found, query.id_prefix, arrived)
 
+    def list_briefly(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> BriefListing:
+        """Start to list instances, with all of their rows."""
+        return cast("BriefListing", self.list_instances(query, prefixes))
+
     def list_entities(self, entity: str = "") -> Listing[EntityRow]:
         """Start to list entities, of which there are none."""
 
@@ -98,7 +108,10 @@ class SimulatedClient(HubClient):
             return Page([], b"", self._date(), self.latency, 2)
 
         return Listing(
-            *paged(fetch), repr, max_pages=1, truncated=Failures("", LIST_ENTITIES).truncated
+            *paged(fetch),
+            lambda _: [],
+            max_pages=1,
+            truncated=Failures("", LIST_ENTITIES).truncated,
         )
 
     async def read_instance(
@@ -216,9 +229,7 @@ class _Watched(Listing[InstanceRow]):
         arrived: Callable[[bool], None],
     ) -> None:
         truncated = Failures("simulated", LIST_INSTANCES).truncated
-        super().__init__(
-            *paged(fetch), attrgetter("instance_id"), max_pages=_MAX_PAGES, truncated=truncated
-        )
+        super().__init__(*paged(fetch), _ids_of, max_pages=_MAX_PAGES, truncated=truncated)
         self._observer = observer
         self._found = found
         self._sought = sought
@@ -264,3 +275,7 @@ def _matches(row: Instance, query: InstanceQuery) -> bool:
         and row.created >= query.created_from
         and row.instance_id.startswith(query.id_prefix)
     )
+
+
+def _ids_of(rows: Sequence[InstanceRow]) -> list[str]:
+    return [row.instance_id for row in rows]

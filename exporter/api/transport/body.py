@@ -78,8 +78,13 @@ class _OfLength:
         self.is_complete = length == 0
 
     async def read(self) -> bytes:
-        piece = bytearray(min(self._left, _LARGEST_PIECE))
-        if piece and not await self._wire.fill(memoryview(piece), self._patience):
+        size = min(self._left, _LARGEST_PIECE)
+        if size <= self._wire.available:
+            self._left -= size
+            self.is_complete = self._left == 0
+            return self._wire.take(size)
+        piece = bytearray(size)
+        if not await self._wire.fill(memoryview(piece), self._patience):
             raise _cut_off()
         self._left -= len(piece)
         self.is_complete = self._left == 0

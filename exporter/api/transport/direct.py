@@ -142,7 +142,7 @@ async def _read_head(wire: Wire, patience: float | None) -> Head:
             read += end
         if not may_begin(wire.peek(len(BLANK_LINE) * 2)):
             raise httpx.RemoteProtocolError("the answer is not HTTP/1")
-        if wire.is_full or read > LARGEST_HEAD:
+        if read + (wire.available if end < 0 else 0) > LARGEST_HEAD:
             raise httpx.RemoteProtocolError("the head of the answer is too large")
         if end < 0 and not await wire.more(patience):
             raise httpx.RemoteProtocolError("the connection was closed before an answer")

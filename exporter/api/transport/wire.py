@@ -7,10 +7,14 @@ from typing import cast
 
 import httpx
 
-RECEIVED_AT_ONCE = 65_536
-"""Bytes that are received before somebody takes them."""
+RECEIVED_AT_ONCE = 1 << 18
+"""Bytes that are received before somebody takes them: a usual page comes in one piece."""
 
 _NOWHERE = bytearray(1)
+# Connections that rest lend their buffers to those that do not: to make one costs more than to
+# fill it.
+_spare_buffers: list[bytearray] = []
+_MOST_SPARE_BUFFERS = 4
 
 
 class Wire(asyncio.BufferedProtocol):
@@ -90,7 +94,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def begin(self, request: bytes) -> None:
         """Send a whole *request*."""
-        self._buffer = bytearray(RECEIVED_AT_ONCE)
+        self._buffer = _spare_buffers.pop() if _spare_buffers else bytearray(RECEIVED_AT_ONCE)
         self.has_received = False
         if self._transport is not None:
             self._transport.write(request)
@@ -99,6 +103,8 @@ class Wire(asyncio.BufferedProtocol):
         """Note that an answer was read to its end; whatever came after it breaks the connection."""
         if self._filled > self._begin:
             self.abort()
+        elif len(_spare_buffers) < _MOST_SPARE_BUFFERS:
+            _spare_buffers.append(self._buffer)
         self._buffer = _NOWHERE
         self._begin = self._filled = 0
         self._idle_since = self._loop.time()
@@ -125,9 +131,9 @@ class Wire(asyncio.BufferedProtocol):
             return bytes(view[self._begin : min(self._begin + most, self._filled)])
 
     @property
-    def is_full(self) -> bool:
-        """Tell whether nothing more comes in before something is taken."""
-        return self._filled - self._begin == len(self._buffer)
+    def available(self) -> int:
+        """How many bytes have come in and were not taken."""
+        return self._filled - self._begin
 
     def take(self, most: int) -> bytes:
         """Return the first bytes that have come in, at *most* so many, and let go of them."""
