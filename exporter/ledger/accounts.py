@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from exporter.api.wire import InstanceRow
+from exporter.ledger.changes import Failed, Noted
 from exporter.ledger.counters import (
     CounterFamily,
     HistogramFamily,
@@ -43,7 +44,8 @@ class Accounts:
     """
     Counters and latest times of one hub, by label value.
 
-    At most *reason_limit* failure reasons are told apart; the others share `_other`.
+    At most *reason_limit* failure reasons are told apart; the others share `_other`. `failed` notes
+    the failures that were counted.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Accounts:
         self._counters["late_finishes"].ensure(_HUB)
         self._durations = HistogramFamily(duration_bounds, saved.durations)
         self._reason_limit = reason_limit
+        self.failed: Noted[Failed] = Noted()
         self._last_created = dict(saved.last_created)
         self._last_progress = dict(saved.last_progress)
         self._last_finished: dict[Pair, float] = {
@@ -108,7 +111,9 @@ class Accounts:
         if created is not None and updated is not None:
             self._durations.ensure(labels).observe(max(0.0, updated - created))
         if status is RuntimeStatus.FAILED:
-            self._fail(label, reason_of(row.name or "", row.output))
+            reason = reason_of(row.name or "", row.output)
+            self.failed.add(Failed(row.instance_id, label, reason, updated or created))
+            self._fail(label, reason)
 
     def _fail(self, label: str, reason: FailureReason) -> None:
         self._counters["failures"].add((label, reason.category.value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from exporter.api.times import TIMES, parse_time
@@ -13,7 +13,10 @@ from exporter.ledger.accounts import Accounts
 from exporter.ledger.active import Life, SpreadPairs, measure
 from exporter.ledger.book import Book, digest_of
 from exporter.ledger.census import CensusFold, Retained
+from exporter.ledger.changes import LedgerChanges
 from exporter.ledger.entities import EntityAccounts, WholeFold
+from exporter.ledger.lately import Windows
+from exporter.ledger.over import OverLimits
 from exporter.ledger.places import Places
 from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
@@ -27,7 +30,6 @@ from exporter.ledger.snapshot import (
 from exporter.ledger.state import LedgerState, restore_lives, save_lives
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 from exporter.ledger.unresolved import Unresolved
-from exporter.ledger.windows import WINDOWS, RecentFinishes, failure_ratios
 
 DAY = 86_400
 
@@ -96,9 +98,8 @@ class Ledger:
         self._retained = Retained.restored(saved.retained)
         self._census: CensusFold | None = None
         self.unresolved = Unresolved(rules.failed_lookback, saved.unresolved)
-        self._recent = [
-            RecentFinishes(window, saved.recent.get(window.name, ())) for window in WINDOWS
-        ]
+        self._recent = Windows(saved.recent)
+        self._over = OverLimits(rules, self._orchestrators)
         self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved.accounts)
         self._row_delay = 0.0
         if self._contact is not None:
@@ -119,7 +120,7 @@ class Ledger:
             book=self._book.saved(),
             orchestrators=self._orchestrators.saved(),
             entities=self.entities.places.saved(),
-            recent={recent.window.name: recent.saved() for recent in self._recent},
+            recent=self._recent.saved(),
             unresolved=self.unresolved.saved(),
             accounts=self._accounts.saved(),
             retained=self._retained.saved(),
@@ -185,8 +186,7 @@ class Ledger:
         if known and life is None:
             return
         pair = (self._know(row.name or ""), status)
-        for recent in self._recent:
-            recent.add(pair, second)
+        self._recent.add(pair, second)
         self._accounts.note_times(pair[0], created, updated, finished=pair)
         if life is None and not is_news:
             return
@@ -228,6 +228,7 @@ class Ledger:
             failed,
             now=at,
             listed=source is Source.FAILED,
+            row=row,
         )
 
     def _count_start(self, label: str, created: float | None, at: float) -> None:
@@ -331,7 +332,7 @@ class Ledger:
     def complete_active(self, at: float) -> ActiveView:
         """End a listing that was read to its end; *at* is the server's clock then."""
         self.end_reads()
-        return measure(
+        view = measure(
             (life for life in self._open.values() if life.sweep == self._sweep),
             at=at,
             rules=self.rules,
@@ -339,6 +340,8 @@ class Ledger:
             spreads=self._spreads,
             locks=None if self.rules.id_prefixes else self.entities.complete_rows(self._open),
         )
+        over = self._over.follow(self._open, view.over_limit, at, self._sweep)
+        return replace(view, over_limit_samples=over)
 
     # -- sweep `finished` ----------------------------------------------------------------------
 
@@ -385,23 +388,7 @@ class Ledger:
         complete_from = self._book.forget_before(at - DAY, most=self.rules.most_finishes)
         self._floor = max(self._floor, complete_from)
         self._horizon = max(self._horizon, self._floor)
-        return FinishedView(
-            recent=self._recent_totals(at),
-            failure_ratio={
-                (label, recent.window.name): ratio
-                for recent in self._recent
-                for label, ratio in failure_ratios(recent.totals).items()
-            },
-            row_delay=self._row_delay,
-        )
-
-    def _recent_totals(self, at: float) -> dict[tuple[str, str, str], int]:
-        totals: dict[tuple[str, str, str], int] = {}
-        for recent in self._recent:
-            recent.advance(at)
-            for label, status in recent.totals:
-                totals[label, status, recent.window.name] = recent.totals[label, status]
-        return totals
+        return self._recent.view(at, self._row_delay)
 
     # -- sweep `census` ------------------------------------------------------------------------
 
@@ -483,6 +470,15 @@ class Ledger:
             "entity": self.entities.places.folded,
         }
         return self._accounts.counters(now, hold, folded)
+
+    def take_changes(self) -> LedgerChanges:
+        """Return what changed for single instances since the last call."""
+        return LedgerChanges(
+            over_limit=self._over.began.take(),
+            recovered=self._over.ended.take(),
+            failed=self._accounts.failed.take(),
+            resolved=self.unresolved.resolutions.take(),
+        )
 
     def withdraw(self, published: CountersView) -> None:
         """Note that the last counters could not be shown, and *published* still are."""
