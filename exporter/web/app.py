@@ -8,22 +8,16 @@ from collections.abc import Callable, Sequence
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.collector.snapshot import HubSnapshot
 from exporter.metrics.exposition import expose
 from exporter.web.negotiation import accepts_gzip, choose_format
-from exporter.web.page import status_page
+from exporter.web.people import people_routes
 
 # Beyond level 1 a scrape costs more processor time than it saves bytes.
 _GZIP_LEVEL = 1
-_PAGE_HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-}
 
 
 def create_app(
@@ -55,17 +49,12 @@ def create_app(
             headers["content-encoding"] = "gzip"
         return Response(await anyio.to_thread.run_sync(body), headers=headers)
 
-    async def page(_request: Request) -> Response:
-        shown, now = snapshots(), wall()
-        text = await anyio.to_thread.run_sync(lambda: status_page(shown, now))
-        return HTMLResponse(text, headers=_PAGE_HEADERS)
-
     async def alive(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     return Starlette(
         routes=[
-            Route("/", page),
+            *people_routes(snapshots, wall),
             Route("/metrics", metrics),
             Route("/-/healthy", alive),
             Route("/-/ready", alive),
