@@ -15,6 +15,7 @@ PLACEHOLDERS = ("instance_id", "task_hub", "hub_name", "orchestrator")
 
 _KNOWN = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 _LONGEST_NAME = 40
+_NO_ADDRESS = "is no web address: begin it with https:// or http:// and a host"
 
 
 def _check_name(name: str) -> str:
@@ -37,16 +38,17 @@ def check_template(template: str) -> str:
     literal = "".join(text for text, _ in _parts(template))
     if not template.isprintable() or " " in template:
         raise ValueError("has blanks or control characters in it: write them as %20 and the like")
-    begin = _begin(template)
-    if any(field is not None for _, field in _parts(begin)):
+    if not template.startswith(("https://", "http://")):
+        raise ValueError(_NO_ADDRESS)
+    if any(field is not None for _, field in _parts(_begin(template))):
         raise ValueError("has a placeholder in its host: write the host out")
     try:
         parts = urlsplit(literal)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        usable = parts.hostname and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError("is no web address: begin it with https:// or http:// and a host")
+        raise ValueError(_NO_ADDRESS)
     if "@" in parts.netloc:
         raise ValueError("has a user or password in it: remove it, everybody sees the page")
     return template

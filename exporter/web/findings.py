@@ -49,6 +49,7 @@ def findings_of(snapshot: HubSnapshot, now: float) -> list[Finding]:
         *_unresolved(snapshot, now),
         *_accounts(snapshot),
         *_settings(snapshot, now),
+        *_emptiness(snapshot, now),
     ]
     return sorted(found, key=lambda finding: _ORDER[finding.severity])
 
@@ -255,6 +256,25 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
                 f"{plural(count, 'name')} of the label {labels[0]} share _other.",
                 "Raise label_limit to tell them apart.",
             )
+
+
+def _emptiness(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
+    """Say that there is nothing: a hub of another name than the app's reads as an empty one."""
+    if not is_current(snapshot, now) or snapshot.active is None:
+        return
+    views = (
+        snapshot.retained and snapshot.retained.instances,
+        snapshot.unresolved and snapshot.unresolved.failures,
+        snapshot.entities and snapshot.entities.entities,
+    )
+    if not snapshot.active.tracked and not any(sum(view.values()) for view in views if view):
+        yield Finding(
+            Severity.NOTE,
+            "empty",
+            "There is nothing in this task hub: no instance and no entity.",
+            "If there should be, compare task_hub and connection with the app's host.json: a hub "
+            "of another name reads as an empty one.",
+        )
 
 
 def _sentence(hint: str) -> str:

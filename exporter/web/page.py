@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from exporter import __version__
 from exporter.collector.snapshot import HubSnapshot
 from exporter.web import words
 from exporter.web.charts import chart_of
-from exporter.web.report import HubReport, HubStatus, OrchestratorReport
+from exporter.web.report import HubStatus, OrchestratorReport
 from exporter.web.reporting import Reporter, badness
 
 REFRESH_SECONDS = 30
@@ -21,13 +23,14 @@ MOST_IN_DETAIL = 8
 MOST_WITH_CHARTS = 50
 _MOST_LINES = 200
 _SAMPLES_AT_A_GLANCE = 3
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[-_./:@])")
 
 _STATUS_WORDS = {
     HubStatus.DOWN: "Cannot be polled",
-    HubStatus.ERROR: "Needs somebody",
-    HubStatus.WARNING: "Has a warning",
+    HubStatus.ERROR: "Needs attention",
+    HubStatus.WARNING: "Warning",
     HubStatus.STARTING: "Not polled yet",
-    HubStatus.OK: "Is well",
+    HubStatus.OK: "Healthy",
 }
 
 _pages = Environment(
@@ -71,10 +74,12 @@ def overview_page(snapshots: Sequence[HubSnapshot], view: View) -> str:
     hubs = sorted((Reporter(each, view.now).summary() for each in snapshots), key=badness)
     bad = [hub for hub in hubs if hub.status not in (HubStatus.STARTING, HubStatus.OK)]
     detailed = bad[:MOST_IN_DETAIL]
+    numbers = Counter(hub.status for hub in hubs)
     return _pages.get_template("overview.html").render(
         view=view,
         hubs=hubs,
-        numbers=Counter(hub.status for hub in hubs),
+        headline=_headline(numbers, len(hubs)),
+        numbers=numbers,
         current=sum(hub.current for hub in hubs),
         detailed=[Reporter(by_name[hub.name], view.now).report() for hub in detailed],
         not_detailed=len(bad) - len(detailed),
@@ -91,8 +96,8 @@ def hub_page(snapshot: HubSnapshot, view: View, *, is_only: bool = False) -> str
         hub=report,
         is_only=is_only,
         orchestrators=sorted(report.orchestrators, key=_in_trouble_first),
+        failed=sorted(report.failed_samples, key=lambda each: each.orchestrator),
         server_now=view.now + (snapshot.clock_skew or 0.0),
-        is_empty=_is_empty(report),
     )
 
 
@@ -110,14 +115,30 @@ def _in_trouble_first(line: OrchestratorReport) -> tuple[int, int, str]:
     return -sum((line.over_limit or {}).values()), -(line.unresolved_failures or 0), line.name
 
 
-def _is_empty(hub: HubReport) -> bool:
-    """Tell whether everything is known of the hub and there is nothing in it."""
-    known = [hub.current, *(n == 0 for line in hub.orchestrators for n in line.instances.values())]
-    return all(known) and not any(entity.entities for entity in hub.entities)
+def _breakable(name: str) -> Markup:
+    """Let a long name break between its words rather than within one."""
+    return Markup("<wbr>").join(map(escape, _BETWEEN_WORDS.split(name)))
+
+
+def _headline(numbers: Mapping[HubStatus, int], hubs: int) -> str:
+    """Say in a few words how all hubs are."""
+    all_hubs = words.plural(hubs, "task hub")
+    in_need = numbers[HubStatus.DOWN] + numbers[HubStatus.ERROR]
+    warned, starting = numbers[HubStatus.WARNING], numbers[HubStatus.STARTING]
+    if not hubs:
+        return "No task hub is polled here"
+    if in_need:
+        return f"{in_need} of {all_hubs} {'needs' if in_need == 1 else 'need'} attention"
+    if warned:
+        return f"{warned} of {all_hubs} {'has' if warned == 1 else 'have'} warnings"
+    if starting:
+        return f"{starting} of {all_hubs} {'was' if starting == 1 else 'were'} not polled yet"
+    return f"All {all_hubs} are healthy"
 
 
 _pages.globals.update(
     ago=_ago,
+    breakable=_breakable,
     chart_of=chart_of,
     most_lines=_MOST_LINES,
     percent=words.percent,

@@ -42,9 +42,9 @@ def size(count: float) -> str:
 
 
 def percent(ratio: float) -> str:
-    """Write a share; what is not nothing is never written as 0 %, nor what is not all as 100 %."""
+    """Write a share; what is not nothing is never written as 0%, nor what is not all as 100%."""
     if 0 < ratio < 0.001:  # noqa: PLR2004 - a tenth of a percent
-        return "< 0.1 %"
+        return "< 0.1%"
     if 0.999 < ratio < 1:  # noqa: PLR2004
-        return "> 99.9 %"
-    return f"{ratio * 100:.1f} %".replace(".0 %", " %")
+        return "> 99.9%"
+    return f"{ratio * 100:.1f}%".replace(".0%", "%")

@@ -98,7 +98,7 @@ def hub_of(
             errors={},
             retries={},
             response_bytes={"listInstances": 48_123_456},
-            durations={"listInstances": RequestDurations((5000, 871), 410.0)},
+            durations={"listInstances": RequestDurations((5000, 871, *[0] * 9), 410.0)},
         ),
         active=active,
         finished=finished,

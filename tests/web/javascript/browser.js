@@ -15,12 +15,16 @@ const ARGUMENTS = [
   '--disable-component-update', '--disable-sync', '--proxy-server=direct://',
 ];
 
-// Everything that reaches beyond the right edge, and is not scrolled by something inside the page.
+// Everything that reaches beyond the card that it stands in, or whose text is wider than itself.
 function tooWide() {
-  const edge = document.documentElement.clientWidth;
-  return [...document.querySelectorAll('body *')]
-    .filter((each) => each.getBoundingClientRect().right > edge + 1)
-    .map((each) => each.outerHTML.slice(0, 120));
+  return [...document.querySelectorAll('main *')]
+    .filter((each) => {
+      const card = each.parentElement.closest('.card, main');
+      const beyond = each.getBoundingClientRect().right > card.getBoundingClientRect().right + 1;
+      const isText = each.matches('td, th, dt, dd, p, code');
+      return !each.closest('.unseen, thead') && (beyond || (isText && each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 0));
+    })
+    .map((each) => each.outerHTML.slice(0, 160));
 }
 
 async function look(browser, job) {
