@@ -39,6 +39,11 @@ class InstanceRow(BriefRow, rename="camel", frozen=True, gc=False):
     output: msgspec.Raw = NOTHING
 
 
+def output_of(row: BriefRow) -> msgspec.Raw:
+    """Return the output of *row*, nothing where it was read without."""
+    return row.output if isinstance(row, InstanceRow) else NOTHING
+
+
 class HistoryEvent(msgspec.Struct, rename="pascal", frozen=True):
     """One event of a history in the shape that the extension gives it (reference 3.3, 3.4)."""
 

@@ -225,6 +225,7 @@ def plan_of(hub: HubSettings, *, first_sweep_after: float, holds: bool) -> HubPl
             hub_name=hub.task_hub or "",
             connection=hub.connection or "",
             labels=dict(hub.labels),
+            links=dict(hub.links),
         ),
         intervals={
             Sweep.ACTIVE: hub.intervals.active,

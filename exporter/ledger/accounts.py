@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
-from exporter.api.wire import NOTHING, BriefRow, InstanceRow
+from exporter.api.wire import BriefRow, output_of
+from exporter.ledger.changes import Failed, Noted
 from exporter.ledger.counters import (
     CounterFamily,
     HistogramFamily,
@@ -48,7 +49,8 @@ class Accounts:
     """
     Counters and latest times of one hub, by label value.
 
-    At most *reason_limit* failure reasons are told apart; the others share `_other`.
+    At most *reason_limit* failure reasons are told apart; the others share `_other`. `failed` notes
+    the failures that were counted.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Accounts:
         self._counters["late_finishes"].ensure(_HUB)
         self._durations = HistogramFamily(duration_bounds, saved.durations)
         self._reason_limit = reason_limit
+        self.failed: Noted[Failed] = Noted()
         self._last_created = dict(saved.last_created)
         self._last_progress = dict(saved.last_progress)
         self._last_finished: dict[Pair, float] = {
@@ -122,8 +125,9 @@ class Accounts:
             if latest is None or updated >= latest.at:
                 self._latest_finished[labels] = FinishedInstance(row.instance_id, updated)
         if status is RuntimeStatus.FAILED:
-            output = row.output if isinstance(row, InstanceRow) else NOTHING
-            self._fail(label, reason_of(row.name or "", output))
+            reason = reason_of(row.name or "", output_of(row))
+            self.failed.add(Failed(row.instance_id, label, reason, updated or created))
+            self._fail(label, reason)
 
     def _fail(self, label: str, reason: FailureReason) -> None:
         self._counters["failures"].add((label, reason.category.value))

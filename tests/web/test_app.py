@@ -64,35 +64,6 @@ class TestHealth:
         assert (await client.get(path)).status_code == 200
 
 
-class TestPage:
-    async def test_it_says_what_is_wrong_and_how_to_fix_it(self, client: httpx.AsyncClient) -> None:
-        page = (await client.get("/")).text
-        assert "401, the &lt;key&gt; was refused" in page
-        assert "check key_file" in page
-        assert '<strong class="bad">down</strong>' in page
-        assert "<td>2</td>" in page
-
-    async def test_it_escapes_everything_and_allows_no_script(
-        self, client: httpx.AsyncClient
-    ) -> None:
-        answer = await client.get("/")
-        assert "<script" not in answer.text
-        assert "<img" not in answer.text
-        assert "&lt;script&gt;" in answer.text
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-
-    async def test_a_number_that_is_not_known_is_a_dash_not_a_zero(self) -> None:
-        stale = [busy_snapshot()]
-        app = app_of(lambda: stale, lambda: NOW + 1e6)
-        async with (
-            serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
-            httpx.AsyncClient(trust_env=False) as client,
-        ):
-            page = (await client.get(f"http://127.0.0.1:{port}/")).text
-        cells = [line for line in page.splitlines() if line.startswith('<tr><th scope="row">Order')]
-        assert cells[0].count("<td>\N{EN DASH}</td>") == 8
-
-
 class TestListening:
     async def test_a_taken_address_is_said_in_one_line(self) -> None:
         with bind("127.0.0.1", 0) as taken:
