@@ -24,6 +24,8 @@ from exporter.ledger.status import TERMINAL, RuntimeStatus, known_status
 
 # Of a large fan-out the oldest few waits tell enough.
 _MOST_WAITS = 8
+# Until an instance starts, its row is written once, within seconds of its createdTime.
+_REWOUND_AFTER = 60.0
 _CONTINUED = RuntimeStatus.CONTINUED_AS_NEW.value
 
 
@@ -58,7 +60,10 @@ def classify(status: InstanceStatus, *, inputs: bool = False) -> Reading:
         return Reading(())
     updated = last_touched(status)
     if known is RuntimeStatus.PENDING:
-        return Reading((Wait(WaitingOn.NOT_STARTED, since=updated),))
+        kind = told_by_status(
+            known, parse_time(status.created_time), parse_time(status.last_updated_time)
+        )
+        return Reading((Wait(kind or WaitingOn.UNKNOWN, since=updated),))
     if not status.history_events:
         return Reading((_without_history(known, updated),))
     timeline = Timeline(status.history_events)
@@ -69,6 +74,21 @@ def classify(status: InstanceStatus, *, inputs: bool = False) -> Reading:
     if suspended is not None:
         return Reading((suspended,))
     return _open_waits(timeline, updated, inputs=inputs)
+
+
+def told_by_status(
+    status: RuntimeStatus, created: float | None, updated: float | None
+) -> WaitingOn | None:
+    """
+    Return what the row alone tells of what an instance waits on, None if its history is to be read.
+
+    A rewound instance is shown as Pending with its old createdTime, also while it runs, and of what
+    is Pending no history is shown: nobody can say what it waits on.
+    """
+    if status is RuntimeStatus.PENDING:
+        is_rewound = (updated or 0.0) - (created or float("inf")) > _REWOUND_AFTER
+        return WaitingOn.UNKNOWN if is_rewound else WaitingOn.NOT_STARTED
+    return WaitingOn.SUSPENDED if status is RuntimeStatus.SUSPENDED else None
 
 
 def last_touched(status: InstanceStatus) -> float | None:

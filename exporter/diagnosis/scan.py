@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from exporter.diagnosis.classify import told_by_status
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.active import Life
 from exporter.ledger.snapshot import LimitInForce
@@ -14,11 +15,6 @@ from exporter.ledger.status import RuntimeStatus
 
 Limits = Mapping[str, LimitInForce]
 
-# What the status alone tells needs no read.
-_TOLD_BY_STATUS = {
-    RuntimeStatus.PENDING: WaitingOn.NOT_STARTED,
-    RuntimeStatus.SUSPENDED: WaitingOn.SUSPENDED,
-}
 _CLOCK_OF = {RuntimeStatus.PENDING: "pending", RuntimeStatus.RUNNING: "idle"}
 
 
@@ -64,7 +60,7 @@ def scan(
             continue
         found.over[name] += 1
         since = touched(life.created, life.updated) or 0.0
-        kind = _TOLD_BY_STATUS.get(life.status)
+        kind = told_by_status(life.status, life.created, life.updated)
         if kind is None:
             candidates[name].append((since, instance_id))
         else:
@@ -122,6 +118,9 @@ def oldest_first(
 def _told(kind: WaitingOn, members: list[tuple[float, str]]) -> Told:
     oldest = heapq.nsmallest(10, members)
     since = next((since for since, _ in oldest if since), None)
+    if kind is WaitingOn.SUSPENDED:
+        # What comes to a suspended instance touches its row too.
+        since = None
     return Told(
         Wait(kind, since=since), len(members), tuple(instance_id for _, instance_id in oldest)
     )
