@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from exporter.api.client import GET_INSTANCE, HubClient
 from exporter.api.errors import ApiError, HubFailed, ProtocolError
@@ -58,7 +59,9 @@ class DiagnosisReader:
 
         However it ends, the sampler keeps what was read.
         """
-        return await self.make(sampler.cycle(lives, sweep, at))
+        for _ in sampler.look(lives, sweep, at):
+            await anyio.lowlevel.checkpoint()
+        return await self.make(sampler.cycle(lives, at))
 
     async def why(self, instance_id: str) -> Reads[tuple[Blame, Node]]:
         """Follow the blame from one instance."""

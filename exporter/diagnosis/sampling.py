@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from exporter.diagnosis.blame import Blame, trace
 from exporter.diagnosis.classify import Reading
 from exporter.diagnosis.memory import Memory, is_fruitless, is_of
 from exporter.diagnosis.nodes import Answer, Node, Orchestration, Read, Stamp
-from exporter.diagnosis.scan import Scan, is_beyond, oldest_first, scan, touched
+from exporter.diagnosis.scan import Scanner, is_beyond, oldest_first, touched
 from exporter.ledger.active import Life
 from exporter.ledger.rules import LedgerRules
 
@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 # How much later than its last message an instance's row can show the same turn, and how much
 # earlier: rows show whole seconds.
 _SAME_TURN = (-1.0, 5.0)
+# So many samples take a few milliseconds.
+_SLICE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,9 @@ class Sampler:
     """
     Samples the instances of one hub that are beyond a limit.
 
-    After each active sweep `cycle` asks for the reads that it wants, within the budget. A sample
-    stays until its instance moves or is no longer beyond a limit, also when there is no budget.
+    After each active sweep `look` finds them, and `cycle` asks for the reads that it wants, within
+    the budget. A sample stays until its instance moves or is no longer beyond a limit, also when
+    there is no budget.
     """
 
     def __init__(self, ledger_rules: LedgerRules, rules: SamplingRules | None = None) -> None:
@@ -64,25 +67,34 @@ class Sampler:
         self._memory = Memory(2 * self.rules.most_samples)
         self._samples: dict[str, Sample] = {}
         self._counts: Counter[str] = Counter()
-        self._candidates: Mapping[str, str] = {}
-        self.scanned = Scan()
+        self._changed: list[str] = []
+        self._scanner = Scanner({}, 0, 0.0, self._limits_of)
+        self.scanned = self._scanner.found
 
     @property
     def samples(self) -> Mapping[str, Sample]:
         """The samples by instance id."""
         return self._samples
 
-    def cycle(
-        self, lives: Mapping[str, Life], sweep: int, at: float
-    ) -> Generator[Read, Answer, None]:
+    def look(self, lives: Mapping[str, Life], sweep: int, at: float) -> Iterator[None]:
         """
-        Sample the *lives* that were seen in a sweep and are beyond a limit at *at*.
+        Find the *lives* that were seen in a sweep and are beyond a limit at *at*, for `cycle`.
+
+        Comes back every few milliseconds, so that others get their turn. Until its end `lives` must
+        not change.
+        """
+        scanner = Scanner(lives, sweep, at, self._limits_of)
+        yield from scanner.slices()
+        self._memory.begin(lives, at)
+        yield from self._drop_moved(scanner, lives)
+        self._scanner, self.scanned = scanner, scanner.found
+
+    def cycle(self, lives: Mapping[str, Life], at: float) -> Generator[Read, Answer, None]:
+        """
+        Sample what `look` has found among the same *lives*, within the budget.
 
         Whoever runs out of time may stop asking: what was read is kept.
         """
-        self.scanned = scan(lives, sweep, at, self._limits_of)
-        self._memory.begin(lives, at)
-        self._drop_moved(lives)
         purse = _Purse(self.rules.reads)
         try:
             yield from self._follow_changes(lives, purse, at)
@@ -91,17 +103,16 @@ class Sampler:
         finally:
             self._memory.end()
 
-    def _drop_moved(self, lives: Mapping[str, Life]) -> None:
-        self._candidates = {
-            instance_id: name
-            for name, members in self.scanned.candidates.items()
-            for _, instance_id in members
-        }
-        self._samples = {
-            instance_id: sample
-            for instance_id, sample in self._samples.items()
-            if instance_id in self._candidates and is_of(sample.stamp, lives[instance_id])
-        }
+    def _drop_moved(self, scanner: Scanner, lives: Mapping[str, Life]) -> Iterator[None]:
+        """Drop the samples that have moved, and note those in whose chain somebody has."""
+        self._changed = []
+        for number, (instance_id, sample) in enumerate(tuple(self._samples.items()), 1):
+            if not scanner.is_candidate(instance_id) or not is_of(sample.stamp, lives[instance_id]):
+                del self._samples[instance_id]
+            elif any(self._memory.get(hop) is None for hop in sample.blame.chain):
+                self._changed.append(instance_id)
+            if number % _SLICE == 0:
+                yield
         self._counts = Counter(sample.orchestrator for sample in self._samples.values())
 
     def _follow_changes(
@@ -110,12 +121,7 @@ class Sampler:
         """Follow the chains anew in which somebody has moved, those that waited longest first."""
         share = _Purse(purse.left // 3)
         purse.left -= share.left
-        changed = [
-            instance_id
-            for instance_id, sample in self._samples.items()
-            if any(self._memory.get(hop) is None for hop in sample.blame.chain)
-        ]
-        for instance_id in changed:
+        for instance_id in self._changed:
             found = yield from _within(share, trace(instance_id, self._memory))
             if found is not None:
                 self._judge(instance_id, lives[instance_id], found, at)
@@ -180,7 +186,7 @@ class Sampler:
         for sender in self._memory.senders():
             if len(self._samples) >= self.rules.most_samples:
                 return
-            if sender not in self._candidates or sender in self._samples:
+            if sender in self._samples or not self._scanner.is_candidate(sender):
                 continue
             self._infer(sender, lives[sender])
             found = _at_once(trace(sender, self._memory))

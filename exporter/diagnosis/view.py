@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause, causes_of
 from exporter.diagnosis.sampling import Sampler
-from exporter.diagnosis.waits import Wait, WaitingOn
+from exporter.diagnosis.waits import Wait
 from exporter.ledger.places import Places
 
 Label = str
@@ -54,13 +54,17 @@ class Views:
         waiting: Counter[Labels] = Counter()
         since: dict[Labels, float] = {}
         known: Counter[Label] = Counter()
-        for name, wait, leaf, count in _waits(sampler, at):
+        samples = [(s.orchestrator, s.blame.as_of(at)) for s in sampler.samples.values()]
+        for name, wait, leaf, count in _waits(sampler, samples):
             label = label_of(name)
             known[label] += count
             target = self._targets.label(leaf.target) if leaf.target else ""
             labels = (label, leaf.waiting_on.value, target)
-            (stalled if leaf.waiting_on.means_trouble else waiting)[labels] += count
-            if leaf.waiting_on.means_trouble and wait.since is not None:
+            if not leaf.waiting_on.means_trouble:
+                waiting[labels] += count
+                continue
+            stalled[labels] += count
+            if wait.since is not None:
                 since[labels] = min(wait.since, since.get(labels, wait.since))
         over: Counter[Label] = Counter()
         for name, count in sampler.scanned.over.items():
@@ -69,9 +73,9 @@ class Views:
             stalled=dict(stalled),
             waiting=dict(waiting),
             stalled_since=since,
-            overdue_timers=_overdue(sampler, at, label_of),
+            overdue_timers=_overdue(samples, at, label_of),
             coverage={label: Coverage(count, known[label]) for label, count in over.items()},
-            causes=tuple(causes_of(sample.blame.as_of(at) for sample in sampler.samples.values())),
+            causes=tuple(causes_of(blame for _, blame in samples)),
         )
 
 
@@ -88,23 +92,25 @@ def blames_at(sampler: Sampler, at: float) -> Iterator[tuple[str, Blame]]:
             yield name, Blame((instance_id,), told.wait, told.wait, End.LEAF, instance_id, name)
 
 
-def _waits(sampler: Sampler, at: float) -> Iterator[tuple[str, Wait, Wait, int]]:
+def _waits(
+    sampler: Sampler, samples: Iterable[tuple[str, Blame]]
+) -> Iterator[tuple[str, Wait, Wait, int]]:
     """Yield orchestrator, own wait, leaf and number of instances."""
     for (name, _), told in sampler.scanned.told.items():
         yield name, told.wait, told.wait, told.count
-    for sample in sampler.samples.values():
-        blame = sample.blame.as_of(at)
+    for name, blame in samples:
         if blame.wait is not None and blame.leaf is not None:
-            yield sample.orchestrator, blame.wait, blame.leaf, 1
+            yield name, blame.wait, blame.leaf, 1
 
 
-def _overdue(sampler: Sampler, at: float, label_of: Callable[[str], Label]) -> dict[Label, float]:
+def _overdue(
+    samples: Iterable[tuple[str, Blame]], at: float, label_of: Callable[[str], Label]
+) -> dict[Label, float]:
     overdue: dict[Label, float] = {}
-    for sample in sampler.samples.values():
-        timer = sample.blame.timer
-        if timer is None or timer.as_of(at).waiting_on is not WaitingOn.TIMER_OVERDUE:
+    for name, blame in samples:
+        timer = blame.timer
+        if timer is None or timer.fire_at is None or timer.as_of(at) is timer:
             continue
-        label = label_of(sample.orchestrator)
-        if timer.fire_at is not None:
-            overdue[label] = min(timer.fire_at, overdue.get(label, timer.fire_at))
+        label = label_of(name)
+        overdue[label] = min(timer.fire_at, overdue.get(label, timer.fire_at))
     return overdue

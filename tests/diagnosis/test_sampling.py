@@ -8,6 +8,7 @@ import pytest
 
 from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.view import Coverage, DiagnosisView, Views
+from exporter.ledger.active import Life
 from tests.diagnosis.surveying import limits
 from tests.diagnosis.waiting import (
     SWEEP,
@@ -32,8 +33,21 @@ def sampler(reads: int = 30, most_samples: int = 5000) -> Sampler:
 def cycle(world: World, sampling: Sampler, at: float = 0.0) -> int:
     """Let the hub be sampled once; return how many reads that took."""
     before = len(world.order)
-    world.run(sampling.cycle(world.lives(), SWEEP, NOW + at))
+    sample(world, sampling, world.lives(), at)
     return len(world.order) - before
+
+
+def sample(
+    world: World,
+    sampling: Sampler,
+    lives: dict[str, Life],
+    at: float = 0.0,
+    most: float = float("inf"),
+) -> None:
+    """Let *lives* be sampled; at most so many reads are made, then nobody answers."""
+    for _ in sampling.look(lives, SWEEP, NOW + at):
+        pass
+    world.run(sampling.cycle(lives, NOW + at), until=lambda made: made >= most)
 
 
 def view(sampling: Sampler, at: float = 0.0, targets: int = 50) -> DiagnosisView:
@@ -96,7 +110,7 @@ class TestBudget:
 
     def test_whoever_stops_asking_keeps_what_was_read(self) -> None:
         world, sampling = stalled_world(100), sampler(reads=50)
-        world.run(sampling.cycle(world.lives(), SWEEP, NOW), until=lambda made: made == 10)
+        sample(world, sampling, world.lives(), most=10)
         assert len(sampling.samples) >= 9
         assert cycle(world, sampling) == 50
         assert max(world.reads.values()) <= 2
@@ -218,7 +232,7 @@ class TestTrouble:
         lives = world.lives()
         del world.rows["i00000"]
         for _ in range(3):
-            world.run(sampling.cycle(lives, SWEEP, NOW))
+            sample(world, sampling, lives)
         assert set(sampling.samples) == {"i00001"}
         assert world.reads["i00000"] == 1
 
@@ -226,14 +240,14 @@ class TestTrouble:
         world, sampling = stalled_world(2), sampler()
         lives = world.lives()
         world.put(on_activity("i00000", -1.0), instance("i00001", at=-1.0, status="Completed"))
-        world.run(sampling.cycle(lives, SWEEP, NOW))
+        sample(world, sampling, lives)
         assert not sampling.samples
 
     def test_those_that_the_last_sweep_did_not_show_are_left_out(self) -> None:
         world, sampling = stalled_world(2), sampler()
         lives = world.lives()
         lives["i00000"].sweep = SWEEP - 1
-        world.run(sampling.cycle(lives, SWEEP, NOW))
+        sample(world, sampling, lives)
         assert set(sampling.samples) == {"i00001"}
 
 
