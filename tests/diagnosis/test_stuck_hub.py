@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
 from exporter.api.client import HubClient
 from exporter.collector.diagnosis import DiagnosisReader
 from exporter.diagnosis.blame import End
-from exporter.diagnosis.view import Views
-from exporter.emulator import Emulator, TaskHub, running
+from exporter.diagnosis.view import Coverage, Views
+from exporter.emulator import Emulator, ManualClock, TaskHub, running
 from tests.api.scripted import client_of
-from tests.diagnosis.stuck_app import BACKENDS, END, START, TRUTH, VERSIONS, stuck_hub
+from tests.diagnosis.stuck_app import BACKENDS, END, START, TRUTH, VERSIONS, functions, stuck_hub
 from tests.diagnosis.surveying import survey
 
 pytestmark = pytest.mark.anyio
@@ -128,3 +129,35 @@ async def test_a_stuck_instance_is_read_once() -> None:
     assert (second.made, later.made) == (0, 0)
     kinds = Counter(blame.end for blame in looking.blames(END).values())
     assert kinds[End.UNREAD] == kinds[End.MISSING] == 0
+
+
+@pytest.mark.parametrize(("version", "backend"), [("v2", "azure-storage"), ("v3", "mssql")])
+async def test_five_hundred_callers_of_a_locked_entity_cost_a_handful_of_reads(
+    version: str, backend: str
+) -> None:
+    clock = ManualClock(START)
+    hub = TaskHub(
+        "OrdersHub",
+        clock,
+        functions=functions,
+        version=VERSIONS[version],
+        backend=BACKENDS[backend](),
+    )
+    hub.engine.start("HoldsLock", "holder", None, START)
+    for number in range(500):
+        start = partial(hub.engine.start, "CallsEntity", f"caller-{number:03}", '"locked"')
+        hub.engine.at(START + 60 + number, start)
+    clock.set(END)
+    hub.advance()
+    async with served(hub) as client:
+        looking = survey(client, reads=30)
+        reads = await looking.cycle(END)
+    view = Views(50).of(looking.sampler, END, str)
+    (cause,) = view.causes
+
+    assert reads.made <= 5
+    assert (cause.cause, cause.orchestrator, cause.victims) == ("holder", "HoldsLock", 500)
+    assert cause.wait.waiting_on.value == "external_event"
+    assert view.coverage["CallsEntity"] == Coverage(over=500, known=500)
+    assert {blame.held_by for blame in looking.blames(END).values()} == {None, "holder"}
+    assert cause.samples[0] == "caller-000"
