@@ -145,6 +145,24 @@ class TestLocks:
         assert (blame.end, blame.held_by) == (End.ORPHANED_LOCK, "gone")
         assert leaf_of(blame) == ("entity", "counter")
 
+    @pytest.mark.parametrize(("broken", "end"), [(False, End.MISSING), (True, End.UNREAD)])
+    def test_an_entity_of_which_nothing_is_known_ends_the_chain(
+        self, broken: bool, end: End
+    ) -> None:
+        world = world_of(on_entity("caller", "@counter@x", at=-5))
+        world.broken = {"@counter@x"} if broken else set()
+        blame = blame_of(world, "caller")
+        assert (blame.end, blame.chain) == (end, ("caller", "@counter@x"))
+        assert leaf_of(blame) == ("entity", "counter")
+
+    def test_a_holder_that_cannot_be_read_is_named_and_ends_the_chain(self) -> None:
+        world = world_of(
+            on_entity("caller", "@counter@x", at=-5), entity("@counter@x", locked_by="holder")
+        )
+        world.broken = {"holder"}
+        blame = blame_of(world, "caller")
+        assert (blame.end, blame.held_by) == (End.UNREAD, "holder")
+
     def test_an_entity_that_is_not_locked_is_to_blame_itself(self) -> None:
         world = world_of(
             on_entity("caller", "@counter@x", at=-5), entity("@counter@x", "caller", "other")
