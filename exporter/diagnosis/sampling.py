@@ -93,7 +93,8 @@ class Sampler:
         """
         Sample what `look` has found among the same *lives*, within the budget.
 
-        Whoever runs out of time may stop asking: what was read is kept.
+        Lives that have ended meanwhile are left out. Whoever runs out of time may stop asking: what
+        was read is kept.
         """
         purse = _Purse(self.rules.reads)
         try:
@@ -122,9 +123,10 @@ class Sampler:
         share = _Purse(purse.left // 3)
         purse.left -= share.left
         for instance_id in self._changed:
+            life = lives.get(instance_id)
             found = yield from _within(share, trace(instance_id, self._memory))
-            if found is not None:
-                self._judge(instance_id, lives[instance_id], found, at)
+            if found is not None and life is not None:
+                self._judge(instance_id, life, found, at)
         purse.left += share.left
 
     def _look_at_new_ones(
@@ -134,13 +136,14 @@ class Sampler:
             self.scanned.candidates, self._counts, self.rules.reads, is_wanted=self._is_wanted
         )
         for name, instance_id in ranked:
-            if not self._has_room(name):
+            life = lives.get(instance_id)
+            if life is None or not self._has_room(name):
                 continue
-            self._infer(instance_id, lives[instance_id])
+            self._infer(instance_id, life)
             found = yield from _within(purse, trace(instance_id, self._memory))
             if found is None:
                 return
-            self._judge(instance_id, lives[instance_id], found, at)
+            self._judge(instance_id, life, found, at)
 
     def _is_wanted(self, instance_id: str) -> bool:
         return instance_id not in self._samples and not is_fruitless(self._memory.get(instance_id))

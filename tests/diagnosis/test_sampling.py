@@ -243,6 +243,18 @@ class TestTrouble:
         sample(world, sampling, lives)
         assert not sampling.samples
 
+    def test_one_that_ends_while_others_are_read_is_left_out(self) -> None:
+        world, sampling = stalled_world(3), sampler()
+        lives = world.lives()
+        for _ in sampling.look(lives, SWEEP, NOW):
+            pass
+        wanted = sampling.cycle(lives, NOW)
+        read = next(wanted)
+        del lives["i00001"]
+        assert read.instance_id == "i00002"
+        next_read = wanted.send(world.answer(read))
+        assert next_read.instance_id == "i00000"
+
     def test_those_that_the_last_sweep_did_not_show_are_left_out(self) -> None:
         world, sampling = stalled_world(2), sampler()
         lives = world.lives()
