@@ -60,9 +60,10 @@ class HistoryEvent(msgspec.Struct, rename="pascal", frozen=True):
 
 
 class InstanceStatus(InstanceRow, rename="camel", frozen=True, gc=False):
-    """One instance as read by its id, with its history where that was asked for."""
+    """One instance as read by its id, with its history and its input where they were asked for."""
 
     history_events: list[HistoryEvent] | None = None
+    input: msgspec.Raw = NOTHING
 
 
 class EntityId(msgspec.Struct, frozen=True, gc=False):
