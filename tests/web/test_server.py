@@ -18,7 +18,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.settings import TlsPolicy, WebConfig
-from exporter.web import connection, server
+from exporter.web import connection
+from exporter.web import server as server_module
 from exporter.web.security import Guard
 from exporter.web.server import Server, listening
 from tests.certificates import EXPIRED, Authority, Certificate
@@ -298,9 +299,10 @@ class TestFollowing:
         assert set(answered) == {200}
 
     async def test_a_client_that_is_being_greeted_is_let_in_by_nobody(
-        self, authority: Authority, of_server: Certificate
+        self, authority: Authority, of_server: Certificate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It would come in as was said before."""
+        monkeypatch.setitem(server_module._TIMEOUTS, "ssl_handshake_timeout", 600.0)
         async with running(policy(of_server)) as server, open_stream(server) as stream:
             with anyio.fail_after(30):
                 while not server._handshakes:
@@ -384,7 +386,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server lose its patience at once."""
     for name in ("FIRST_REQUEST_SECONDS", "KEEP_ALIVE_SECONDS", "ANSWER_SECONDS"):
         monkeypatch.setattr(connection, name, 0.0)
-    monkeypatch.setattr(server, "_TICKS_BETWEEN_LOOKS", 1)
+    monkeypatch.setattr(server_module, "_TICKS_BETWEEN_LOOKS", 1)
 
 
 class TestClientsThatLeaveItHanging:
@@ -440,8 +442,8 @@ class TestClientsThatLeaveItHanging:
 class TestMoreConnectionsThanThereMayBe:
     @pytest.fixture(autouse=True)
     def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(server, "_MOST_CONNECTIONS", 5)
-        monkeypatch.setattr(server, "_MOST_ENCRYPTED", 5)
+        monkeypatch.setattr(server_module, "_MOST_CONNECTIONS", 5)
+        monkeypatch.setattr(server_module, "_MOST_ENCRYPTED", 5)
 
     async def test_those_that_never_say_who_they_are_shut_nobody_out(
         self, authority: Authority, of_server: Certificate
