@@ -17,6 +17,10 @@ pytestmark = pytest.mark.anyio
 HEADER_SECRET = "h3ader-secret-value"
 PROXY_SECRET = "pr0xy-secret-value"
 SECRETS = (KEY, HEADER_SECRET, PROXY_SECRET)
+PATHS = (
+    "/metrics", "/", "/hubs/orders", "/hubs/proxied", "/hubs/nothing", "/api/v1/hubs",
+    "/api/v1/hubs/orders", "/api/v1/hubs/proxied", "/-/healthy", "/nothing",
+)  # fmt: skip
 FAULTS = [
     FaultKind.UNAUTHORIZED,
     FaultKind.STOPPED,
@@ -62,7 +66,7 @@ async def test_no_run_shows_a_secret(tmp_path: Path, kind: FaultKind | None) -> 
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{daemon.port}") as client,
         ):
             await daemon.until("hub is up" if kind is None else "hub is down")
-            for path in ("/metrics", "/", "/-/healthy", "/nothing"):
+            for path in PATHS:
                 answer = await client.get(path)
                 without_secrets(answer.text + str(answer.headers), path)
             daemon.process.send_signal(signal.SIGTERM)
