@@ -18,6 +18,10 @@ pytestmark = pytest.mark.anyio
 HEADER_SECRET = "h3ader-secret-value"
 PROXY_SECRET = "pr0xy-secret-value"
 SECRETS = (KEY, HEADER_SECRET, PROXY_SECRET)
+PATHS = (
+    "/metrics", "/", "/hubs/orders", "/hubs/proxied", "/hubs/nothing", "/api/v1/hubs",
+    "/api/v1/hubs/orders", "/api/v1/hubs/proxied", "/-/healthy", "/nothing",
+)  # fmt: skip
 FAULTS = [
     FaultKind.UNAUTHORIZED,
     FaultKind.STOPPED,
@@ -75,7 +79,7 @@ async def test_no_run_shows_a_secret(tmp_path: Path) -> None:
         ):
             await daemon.until_all("hub is up", lower(GOOD))
             await daemon.until_all("hub is down", {*lower(FAULTY), "proxied"})
-            for path in ("/metrics", "/", "/-/healthy", "/nothing"):
+            for path in PATHS:
                 answer = await client.get(path)
                 without_secrets(answer.text + str(answer.headers), path)
             daemon.process.send_signal(signal.SIGTERM)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
+from typing import TypeVar
 
+import anyio
 import anyio.to_thread
 import msgspec
 from starlette.requests import Request
@@ -16,7 +18,11 @@ from exporter.web.page import REFRESH_SECONDS, View, hub_page, missing_page, ove
 from exporter.web.report import Problem
 from exporter.web.reporting import Reporter, hubs_report
 
+Made = TypeVar("Made", str, bytes)
+
 _NOT_FOUND = 404
+# Pages and reports made at once: they must leave threads to scrapes and to the state.
+_AT_ONCE = 2
 _SAFE: Mapping[str, str] = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -52,10 +58,11 @@ class _People:
     ) -> None:
         self._snapshots = snapshots
         self._wall = wall
+        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
 
     async def overview(self, request: Request) -> Response:
         view, shown = self._view(request, "./"), self._snapshots()
-        text = await anyio.to_thread.run_sync(lambda: overview_page(shown, view))
+        text = await self._make(lambda: overview_page(shown, view))
         return _html(text, view)
 
     async def hub(self, request: Request) -> Response:
@@ -63,21 +70,22 @@ class _People:
         found = self._find(name)
         if found is None:
             return _html(missing_page(name, view), view, _NOT_FOUND)
-        text = await anyio.to_thread.run_sync(lambda: hub_page(found, view))
+        text = await self._make(lambda: hub_page(found, view))
         return _html(text, view)
 
     async def api_hubs(self, _request: Request) -> Response:
         shown, now = self._snapshots(), self._wall()
-        return await _json(lambda: hubs_report(shown, now))
+        return _json(await self._make(lambda: msgspec.json.encode(hubs_report(shown, now))))
 
     async def api_hub(self, request: Request) -> Response:
         found, now = self._find(request.path_params["name"]), self._wall()
         if found is None:
-            return await _json(
-                lambda: Problem(f"there is no hub called {request.path_params['name']!r}"),
-                _NOT_FOUND,
-            )
-        return await _json(lambda: Reporter(found, now).report())
+            problem = Problem(f"there is no hub called {request.path_params['name']!r}")
+            return _json(msgspec.json.encode(problem), _NOT_FOUND)
+        return _json(await self._make(lambda: msgspec.json.encode(Reporter(found, now).report())))
+
+    async def _make(self, work: Callable[[], Made]) -> Made:
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
     def _find(self, name: str) -> HubSnapshot | None:
         return next((each for each in self._snapshots() if each.identity.name == name), None)
@@ -86,8 +94,7 @@ class _People:
         return View(self._wall(), root, request.query_params.get("refresh") != "off")
 
 
-async def _json(make: Callable[[], msgspec.Struct], status: int = 200) -> Response:
-    body = await anyio.to_thread.run_sync(lambda: msgspec.json.encode(make()))
+def _json(body: bytes, status: int = 200) -> Response:
     return Response(body, status, headers=_SAFE, media_type="application/json")
 
 

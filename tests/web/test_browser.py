@@ -86,29 +86,41 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
         yield browser
 
 
+def picture_of(scene: str, width: int, *, dark: bool) -> str | None:
+    """Return where a picture goes: nowhere, unless somebody asks for pictures to look at."""
+    folder = os.environ.get("PAGE_PICTURES")
+    name = f"{scene}-{width}-{'dark' if dark else 'light'}.png"
+    return str(Path(folder).resolve() / name) if folder else None
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [NARROW, WIDE])
 @pytest.mark.parametrize("scene", SCENES)
 async def test_a_hub_can_be_read_by_everybody_at_any_width(
-    browser: Browser, tmp_path: Path, scene: str, width: int, *, dark: bool
+    browser: Browser, scene: str, width: int, *, dark: bool
 ) -> None:
-    picture = tmp_path / f"{scene}.png"
+    picture = picture_of(scene, width, dark=dark)
     async with serving_hubs(SCENES[scene]()) as client:
         seen = await browser.look(
-            str(client.base_url), width, dark=dark, axe=True, screenshot=str(picture)
+            str(client.base_url), width, dark=dark, axe=True, screenshot=picture
         )
     assert seen["violations"] == []
     assert seen["checked"] > 30
     assert seen["scrolls"] is False
     assert seen["tooWide"] == []
-    assert picture.stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [NARROW, 768, 1240, 1900])
 async def test_so_can_all_hubs(browser: Browser, width: int, *, dark: bool) -> None:
     async with serving_hubs(*(make() for make in SCENES.values())) as client:
-        seen = await browser.look(str(client.base_url), width, dark=dark, axe=True)
+        seen = await browser.look(
+            str(client.base_url),
+            width,
+            dark=dark,
+            axe=True,
+            screenshot=picture_of("all", width, dark=dark),
+        )
     assert seen["violations"] == []
     assert seen["scrolls"] is False
     assert seen["tooWide"] == []
