@@ -19,8 +19,9 @@ HEADER_SECRET = "h3ader-secret-value"
 PROXY_SECRET = "pr0xy-secret-value"
 SECRETS = (KEY, HEADER_SECRET, PROXY_SECRET)
 PATHS = (
-    "/metrics", "/", "/hubs/orders", "/hubs/proxied", "/hubs/nothing", "/api/v1/hubs",
-    "/api/v1/hubs/orders", "/api/v1/hubs/proxied", "/-/healthy", "/nothing",
+    "/metrics", "/", "/-/healthy", "/nothing", "/api/v1/hubs",
+    "/hubs/goodbyfile", "/hubs/unauthorizedbyfile", "/hubs/proxied", "/hubs/nothing",
+    "/api/v1/hubs/goodbyfile", "/api/v1/hubs/unauthorizedbyvariable", "/api/v1/hubs/proxied",
 )  # fmt: skip
 FAULTS = [
     FaultKind.UNAUTHORIZED,
