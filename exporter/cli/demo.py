@@ -56,7 +56,7 @@ async def _demo(listen_address: str, seed: int) -> None:
                 "task_hub": HUB,
                 "key": key,
                 "listen_address": listen_address,
-                "log_level": "warning",
+                "log_level": "error",
                 "log_format": "console",
                 **_PACE,
             },

@@ -21,8 +21,9 @@ from exporter.web.reporting import Reporter, hubs_report
 Made = TypeVar("Made", str, bytes)
 
 _NOT_FOUND = 404
-# Pages and reports made at once: they must leave threads to scrapes and to the state.
-_AT_ONCE = 2
+# One page or report is made at a time: more threads would only keep the event loop waiting, and
+# take those that scrapes and the state need.
+_AT_ONCE = 1
 _SAFE: Mapping[str, str] = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
