@@ -11,7 +11,15 @@ import httpx
 import pytest
 
 from exporter.emulator import Fault, FaultKind, running
-from tests.cli.process import COMMAND, KEY, Daemon, frozen_emulator, run, serving
+from tests.cli.process import (
+    COMMAND,
+    KEY,
+    PATIENCE_SECONDS,
+    Daemon,
+    frozen_emulator,
+    run,
+    serving,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +126,7 @@ async def crashed(script: Path, environ: dict[str, str]) -> None:
     daemon = Daemon(process)
     assert process.stderr is not None
     try:
-        with anyio.fail_after(60):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while daemon.log.count("a defect") < 2:
                 daemon.log += (await process.stderr.receive()).decode()
     finally:

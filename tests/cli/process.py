@@ -17,6 +17,8 @@ from exporter.emulator import Emulator, ManualClock, sample_emulator
 
 START = 1_795_428_000.0
 KEY = "q7Jw-the-system-key-9zX"
+# On busy cores a command takes its time; one that hangs is ended all the same.
+PATIENCE_SECONDS = 300
 COMMAND = (sys.executable, "-m", "exporter")
 
 
@@ -31,7 +33,7 @@ class Outcome:
 
 async def run(*arguments: str, environ: Mapping[str, str] | None = None) -> Outcome:
     """Run the command to its end, with nothing in its environment but *environ*."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(PATIENCE_SECONDS):
         done = await anyio.run_process(
             [*COMMAND, *arguments], check=False, env=dict(environ or {}), stdin=subprocess.DEVNULL
         )
@@ -50,7 +52,7 @@ class Daemon:
     async def until(self, event: str) -> dict[str, object]:
         """Return the next event called so."""
         assert self.process.stderr is not None
-        with anyio.fail_after(60):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while True:
                 while (line := self._next_event()) is not None:
                     if line["event"] == event:

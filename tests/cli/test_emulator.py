@@ -16,7 +16,7 @@ from exporter.cli.emulator import _emulator
 from exporter.cli.main import _parser
 from exporter.emulator import Emulator
 from exporter.settings import SettingsError
-from tests.cli.process import COMMAND, run
+from tests.cli.process import COMMAND, PATIENCE_SECONDS, run
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +52,7 @@ async def served(*arguments: str) -> AsyncGenerator[httpx.AsyncClient, None]:
     try:
         assert process.stdout is not None
         banner = ""
-        with anyio.fail_after(60):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async for text in TextReceiveStream(process.stdout):
                 banner += text
                 if found := re.search(r"--url (\S+)", banner):
