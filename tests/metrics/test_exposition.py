@@ -14,7 +14,7 @@ from exporter.ledger.snapshot import CountersView
 from exporter.metrics import reference
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.exposition import Choice, Exposition
-from exporter.metrics.family import Kind
+from exporter.metrics.family import Family, Kind
 from exporter.metrics.formats import Format
 from tests.ledger.world import NOW
 from tests.metrics.shown import Shown
@@ -149,6 +149,21 @@ class TestCatalogue:
             assert family.name.endswith("_info") == (family.kind is Kind.INFO), family.name
             assert family.help.endswith(".")
         assert len({family.name for family in CATALOGUE}) == len(CATALOGUE)
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "unit"),
+        [
+            ("x_seconds", Kind.GAUGE, "seconds"),
+            ("x_seconds", Kind.HISTOGRAM, "seconds"),
+            ("x_bytes_total", Kind.COUNTER, "bytes"),
+            ("x_ratio", Kind.GAUGE, "ratio"),
+            ("x_seconds", Kind.DISTRIBUTION, ""),
+            ("x_total", Kind.COUNTER, ""),
+            ("seconds", Kind.GAUGE, ""),
+        ],
+    )
+    def test_a_unit_is_what_a_name_ends_in(self, name: str, kind: Kind, unit: str) -> None:
+        assert Family(name, kind, "Help.").unit == unit
 
     def test_the_reference_page_is_current(self) -> None:
         assert (DOCS / "metrics.md").read_text(encoding="utf-8") == reference.page()

@@ -60,6 +60,7 @@ class TestKeeping:
         assert exposition.body(HUBS, LATER + 1.0, Format.CLASSIC) is first
         assert exposition.body(HUBS[:2], LATER, Format.CLASSIC) is not first
         assert exposition.body(HUBS, LATER, Format.OPENMETRICS) is not first
+        assert exposition.body(HUBS, LATER, Format.CLASSIC) is first
         changed = [replace(HUBS[0], up=False), *HUBS[1:]]
         second = exposition.body(changed, LATER, Format.CLASSIC)
         assert b'durable_functions_up{task_hub="billing"} 0.0' in second.text
