@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+# How many tests run at once; 0 is one after another in one process, as a debugger needs it.
+WORKERS ?= auto
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed
@@ -26,7 +28,7 @@ types: $(DEV_STAMP)
 	@$(BIN)/mypy
 
 unit: $(DEV_STAMP)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
 
 nightly: $(DEV_STAMP) ## The long proofs
 	@$(BIN)/python -m pytest -m nightly

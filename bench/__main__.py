@@ -1,9 +1,12 @@
 """Run every benchmark."""
 
-from bench import full_sweep, many_hubs, memory, page, synthetic
+from bench import entities, full_sweep, many_hubs, memory, page, scrape, steady, synthetic
 
 memory.main()
 page.main()
+scrape.main()
 synthetic.main()
 many_hubs.main()
 full_sweep.main()
+steady.main()
+entities.main()

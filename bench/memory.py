@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.report import Ratio, machine, write_section
 from exporter.api.times import format_shown_time
 from exporter.api.wire import InstanceRow
 from exporter.ledger.ledger import Ledger, Source
@@ -15,6 +16,7 @@ AT = 1_795_428_000.0
 ROWS = 500_000
 PAGE = 1000
 FINISHES_PER_SECOND = 50.0
+MOST_BYTES_PER_ACTIVE = 400.0
 
 
 def resident_bytes() -> int:
@@ -61,13 +63,21 @@ def measured(name: str) -> float:
 
 
 def main() -> None:
-    """Print the table."""
-    print(f"resident memory of the accounts, {ROWS:,} of each")
-    print(f"  per active instance  {measured('active_instances'):6.1f} bytes")
-    print(f"  per counted finish   {measured('counted_finishes'):6.1f} bytes")
+    """Measure, print and write down."""
+    active, finish = measured("active_instances"), measured("counted_finishes")
+    name = "bytes per active instance"
+    lines = [
+        f"resident memory of the accounts, {ROWS:,} of each",
+        f"  {Ratio(name, active, MOST_BYTES_PER_ACTIVE, at_most=True, unit='B')}",
+        f"  {'bytes per counted finish':55} {finish:6.2f} B",
+    ]
+    print("\n".join(lines))
+    write_section("memory", [*machine(), *lines])
 
 
 if __name__ == "__main__":
-    print(
-        {"active_instances": active_instances, "counted_finishes": counted_finishes}[sys.argv[1]]()
-    )
+    work = {"active_instances": active_instances, "counted_finishes": counted_finishes}
+    if len(sys.argv) > 1:
+        print(work[sys.argv[1]]())
+    else:
+        main()

@@ -16,12 +16,13 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A ratio with the target of the design: at least that, or *at_most*."""
+    """A ratio, or a number of some *unit*, with its target: at least that, or *at_most*."""
 
     name: str
     value: float
     target: float
     at_most: bool = False
+    unit: str = "x"
 
     @property
     def is_met(self) -> bool:
@@ -31,7 +32,7 @@ class Ratio:
     def __str__(self) -> str:
         bound = "at most" if self.at_most else "at least"
         met = "met" if self.is_met else "missed"
-        return f"{self.name:55} {self.value:6.2f} x  ({bound} {self.target:g}: {met})"
+        return f"{self.name:55} {self.value:6.2f} {self.unit}  ({bound} {self.target:g}: {met})"
 
 
 def machine() -> list[str]:

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 EXPORTER = Path(__file__).parents[1] / "exporter"
-LAYERS = ("settings", "api", "ledger", "collector", "metrics", "web", "cli")
-PURE = sorted([*(EXPORTER / "ledger").glob("*.py"), *(EXPORTER / "metrics").glob("*.py")])
+LAYERS = ("settings", "api", "ledger", "diagnosis", "collector", "metrics", "web", "cli")
+PURE = sorted(
+    path
+    for package in ("ledger", "diagnosis", "metrics")
+    for path in (EXPORTER / package).glob("*.py")
+)
 # What would make a pure module impure: the clock, files, sockets, tasks.
 IMPURE = {"time", "asyncio", "anyio", "httpx", "socket", "random", "pathlib", "os", "structlog"}
 VAGUE = {"utils", "helpers", "helper", "manager", "common", "misc"}

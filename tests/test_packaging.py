@@ -28,7 +28,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_command(tmp_path: Pat
     files = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "exporter").rglob("*")
-        if path.is_file() and path.suffix in (".py", ".html", ".typed")
+        if path.is_file() and path.suffix in (".py", ".html", ".css", ".svg", ".typed")
     }
     assert files <= names
     assert "durable-exporter = exporter.cli.main:main" in commands

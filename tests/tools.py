@@ -15,6 +15,8 @@ PACKAGES = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
     "node": "nodejs",
+    "curl": "curl",
+    "chromium": "chromium",
 }
 
 
@@ -37,8 +39,7 @@ def node_package(name: str) -> Path:
 
     Without it the test is skipped; it fails where the environment sets `REQUIRE_TEST_TOOLS`.
     """
-    installed = UNPACKED / "javascript" / "node_modules" / name
-    if installed.is_dir():
+    for installed in UNPACKED.glob(f"*/node_modules/{name}"):
         return installed
     return _missing(f"{name} is missing: it comes from npm, and `.ci/run` installs it")
 

@@ -17,7 +17,7 @@ from exporter.api.answers import NEXT_PAGE, Answer, decode, decode_status, token
 from exporter.api.chain import ListingChain
 from exporter.api.classify import Failures
 from exporter.api.errors import ApiError, ErrorKind, HubDenied, ListingTruncated
-from exporter.api.exchange import Reply, Route, route_to
+from exporter.api.exchange import Reply, Route, routes_below
 from exporter.api.keys import KeySource
 from exporter.api.listing import Listing, Page
 from exporter.api.page_size import PageSize
@@ -81,7 +81,7 @@ class HubClient:
         self.hub = hub
         self.telemetry = telemetry
         self._address = address
-        self._http = http
+        self._route = routes_below(address.base_url, http)
         self._key = key
         self._retry = retry
         self._limits = limits
@@ -90,6 +90,10 @@ class HubClient:
         self._decoders: dict[tuple[str, ...], InstanceDecoder[InstanceRow]] = {}
         self._brief_decoders: dict[tuple[str, ...], InstanceDecoder[BriefRow]] = {}
         self._page_sizes: dict[tuple[str, ...], PageSize] = {}
+
+    def reread_key(self) -> bool:
+        """Read the key anew; True if it changed."""
+        return self._key.reread()
 
     def list_instances(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> InstanceListing:
         """
@@ -125,7 +129,7 @@ class HubClient:
     def _instances(
         self, query: InstanceQuery, size: PageSize, decoder: InstanceDecoder[Kind]
     ) -> Listing[Kind]:
-        route = self._route(self._address.url("instances", query.parameters(size.rows)))
+        route = self._route(self._address.target("instances", query.parameters(size.rows)))
 
         def rows(failures: Failures, answer: Answer) -> list[Kind]:
             decoded, statuses_fit = decode(decoder, failures, answer)
@@ -141,7 +145,7 @@ class HubClient:
         path = f"entities/{quote(entity, safe='')}" if entity else "entities"
         size = self._page_size(LIST_ENTITIES)
         size.begin()
-        route = self._route(self._address.url(path, [("top", str(size.rows))]))
+        route = self._route(self._address.target(path, [("top", str(size.rows))]))
 
         def rows(failures: Failures, answer: Answer) -> list[EntityRow]:
             decoded = decode(_ENTITIES, failures, answer)
@@ -172,7 +176,7 @@ class HubClient:
         parameters = [("showInput", str(inputs).lower())]
         if history:
             parameters.append(("showHistory", "true"))
-        route = self._route(self._address.url(f"instances/{segment}", parameters))
+        route = self._route(self._address.target(f"instances/{segment}", parameters))
 
         def interpret(failures: Failures, answer: Answer) -> InstanceStatus | None:
             return decode_status(failures, answer, instance_id)
@@ -305,9 +309,6 @@ class HubClient:
             size = PageSize(self._limits.page_size, self._limits.page_bytes)
             self._page_sizes[kind] = size
         return size
-
-    def _route(self, url: str) -> Route:
-        return route_to(httpx.URL(url), self._http)
 
     def _fields(self, token: bytes) -> list[tuple[bytes, bytes]]:
         """Return the header fields of one request beside the usual ones."""

@@ -18,16 +18,19 @@ from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport.client import DirectClient
 from exporter.api.transport.direct import DirectTransport
-from exporter.settings import HubSettings
+from exporter.settings import HubSettings, fingerprint, tls_files
 
 # Longer than the longest default interval of the active sweep, shorter than Azure's front end
 # keeps an idle connection.
 _KEEP_IDLE_SECONDS = 120.0
+_CONTEXTS_KEPT = 16
 
 
-def connect(hub: HubSettings, hosts: HostSlots) -> tuple[HubClient, httpx.AsyncClient]:
+def connect(
+    hub: HubSettings, hosts: HostSlots, http: httpx.AsyncClient | None = None
+) -> tuple[HubClient, httpx.AsyncClient]:
     """Return the client of *hub* and the connections under it, which the caller closes."""
-    http = open_connections(hub)
+    http = http or open_connections(hub)
     client = HubClient(
         hub.name,
         HubAddress(hub.base_url, hub.task_hub, hub.connection),
@@ -56,7 +59,12 @@ def open_connections(hub: HubSettings) -> httpx.AsyncClient:
     headers = {name: value.get_secret_value() for name, value in hub.headers.items()}
     headers = {"user-agent": f"durable-functions-exporter/{__version__}", **headers}
     timeout = httpx.Timeout(hub.timeouts.request, connect=hub.timeouts.connect)
-    tls = _tls_context(hub.tls.ca_file, hub.tls.client_cert_file, hub.tls.client_key_file)
+    tls = _tls_context(
+        hub.tls.ca_file,
+        hub.tls.client_cert_file,
+        hub.tls.client_key_file,
+        fingerprint(tls_files(hub)),
+    )
     if not _may_need_proxy(hub):
         transport = DirectTransport(verify=tls, keep_idle=_KEEP_IDLE_SECONDS)
         return DirectClient(transport, headers=headers, timeout=timeout)
@@ -83,8 +91,10 @@ def key_source(hub: HubSettings) -> KeySource:
     return FixedKey(hub.key.get_secret_value() if hub.key else None)
 
 
-@lru_cache
-def _tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+@lru_cache(maxsize=_CONTEXTS_KEPT)
+def _tls_context(
+    ca: Path | None, certificate: Path | None, key: Path | None, _content: bytes
+) -> ssl.SSLContext:
     """Share one context between hubs: each holds all trusted authorities in memory."""
     context = ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context()
     if certificate is not None:

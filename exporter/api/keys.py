@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from exporter.settings import check_key
+
 
 class KeySource(Protocol):
     """Where the key of a hub comes from."""
@@ -48,12 +50,12 @@ class KeyFile:
         return self._key
 
     def reread(self) -> bool:
-        """Read the file anew; an unreadable or empty one leaves the key as it was."""
+        """Read the file anew; one that holds no key, or cannot be read, leaves it as it was."""
         try:
-            key = self._path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
+            key = check_key(self._path.read_text(encoding="utf-8").strip())
+        except (OSError, ValueError):
             return False
-        if not key or key == self._key:
+        if key == self._key:
             return False
         self._key = key
         return True

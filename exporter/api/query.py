@@ -28,11 +28,11 @@ class HubAddress:
     task_hub: str | None = None
     connection: str | None = None
 
-    def url(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> str:
-        """Return the full URL of *path* with *parameters* and those that choose the hub."""
+    def target(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> str:
+        """Return what follows the base: *path*, *parameters* and those that choose the hub."""
         chosen = [("taskHub", self.task_hub), ("connection", self.connection)]
         query = [*parameters, *((name, value) for name, value in chosen if value)]
-        return f"{self.base_url}/{path}?{urlencode(query, quote_via=quote)}"
+        return f"/{path}?{urlencode(query, quote_via=quote)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import anyio
@@ -11,17 +12,18 @@ import httpx
 
 @dataclass(slots=True)
 class _Host:
-    free: int
+    slots: int
+    taken: int = 0
     waiting: OrderedDict[HubSlots, deque[anyio.Event]] = field(default_factory=OrderedDict)
 
     def hand_out(self) -> None:
         """Give free slots to who waits, one to each hub in turn."""
-        while self.free and self.waiting:
+        while self.taken < self.slots and self.waiting:
             hub, turns = self.waiting.popitem(last=False)
             turn = turns.popleft()
             if turns:
                 self.waiting[hub] = turns
-            self.free -= 1
+            self.taken += 1
             turn.set()
 
 
@@ -38,8 +40,8 @@ class HubSlots:
     async def take(self) -> None:
         """Wait for a slot, which has to be given back."""
         host = self._host
-        if host.free and not host.waiting:
-            host.free -= 1
+        if host.taken < host.slots and not host.waiting:
+            host.taken += 1
             return
         turn = anyio.Event()
         host.waiting.setdefault(self, deque()).append(turn)
@@ -53,7 +55,7 @@ class HubSlots:
 
     def give_back(self) -> None:
         """Let somebody else have the slot."""
-        self._host.free += 1
+        self._host.taken -= 1
         self._host.hand_out()
 
     def _leave(self, turn: anyio.Event) -> None:
@@ -75,5 +77,19 @@ class HostSlots:
 
     def of(self, url: str, requests: int) -> HubSlots:
         """Return the slots of the host in *url* for one hub; the first hub sets their number."""
-        host = httpx.URL(url).netloc.decode("ascii")
-        return HubSlots(self._hosts.setdefault(host, _Host(requests)))
+        return HubSlots(self._hosts.setdefault(_host_of(url), _Host(requests)))
+
+    def arrange(self, hubs: Iterable[tuple[str, int]]) -> None:
+        """Go by other URLs of hubs and numbers of requests; hosts that no hub is on are dropped."""
+        first: dict[str, int] = {}
+        for url, requests in hubs:
+            first.setdefault(_host_of(url), requests)
+        for name in self._hosts.keys() - first.keys():
+            del self._hosts[name]
+        for name, host in self._hosts.items():
+            host.slots = first[name]
+            host.hand_out()
+
+
+def _host_of(url: str) -> str:
+    return httpx.URL(url).netloc.decode("ascii")

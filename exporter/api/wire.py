@@ -39,6 +39,11 @@ class InstanceRow(BriefRow, rename="camel", frozen=True, gc=False):
     output: msgspec.Raw = NOTHING
 
 
+def output_of(row: BriefRow) -> msgspec.Raw:
+    """Return the output of *row*, nothing where it was read without."""
+    return row.output if isinstance(row, InstanceRow) else NOTHING
+
+
 class HistoryEvent(msgspec.Struct, rename="pascal", frozen=True):
     """One event of a history in the shape that the extension gives it (reference 3.3, 3.4)."""
 
@@ -55,9 +60,10 @@ class HistoryEvent(msgspec.Struct, rename="pascal", frozen=True):
 
 
 class InstanceStatus(InstanceRow, rename="camel", frozen=True, gc=False):
-    """One instance as read by its id, with its history where that was asked for."""
+    """One instance as read by its id, with its history and its input where they were asked for."""
 
     history_events: list[HistoryEvent] | None = None
+    input: msgspec.Raw = NOTHING
 
 
 class EntityId(msgspec.Struct, frozen=True, gc=False):

@@ -66,9 +66,9 @@ async def check(settings: Settings) -> ExitCode:
         results[hub.name] = await check_hub(hub)
 
     async with anyio.create_task_group() as tasks:
-        for hub in settings.hubs:
+        for hub in settings.own_hubs:
             tasks.start_soon(one, hub)
-    checks = [results[hub.name] for hub in settings.hubs]
+    checks = [results[hub.name] for hub in settings.own_hubs]
     _print(checks)
     failed = any(result.failed for result in checks)
     return ExitCode.HUB_FAILED if failed else ExitCode.OK

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import msgspec
+from prometheus_client.parser import text_string_to_metric_families
 from rich.markup import escape
 from rich.table import Table
 
@@ -22,9 +23,8 @@ from exporter.collector.hub import HubCollector
 from exporter.collector.service import open_collector
 from exporter.collector.snapshot import HubSnapshot
 from exporter.ledger.status import USUAL
-from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.exposition import Format, render
-from exporter.metrics.exposition import collect as gather
+from exporter.metrics.exposition import Choice, Exposition
+from exporter.metrics.formats import Format
 from exporter.settings import Problem, Settings, SettingsError
 
 
@@ -62,22 +62,24 @@ async def collect(settings: Settings, form: str, output: Path | None) -> ExitCod
     if form == "table" and output is None:
         _print_tables(snapshots)
     else:
-        _write(_text(snapshots, form), output)
+        choice = Choice(settings.metrics.exclude, settings.metrics.exemplars)
+        _write(_text(snapshots, form, Exposition(choice)), output)
     for error in failures.values():
         print(f"{error}; to fix it: {error.hint}", file=sys.stderr)
     return ExitCode.HUB_FAILED if failures else ExitCode.OK
 
 
-def _text(snapshots: Sequence[HubSnapshot], form: str) -> bytes:
-    collection = gather(snapshots, time.time())
+def _text(snapshots: Sequence[HubSnapshot], form: str, exposition: Exposition) -> bytes:
+    now = time.time()
     if form == "openmetrics":
-        return render(collection, Format.OPENMETRICS) + b"# EOF\n"
+        return exposition.body(snapshots, now, Format.OPENMETRICS).text + b"# EOF\n"
+    text = exposition.body(snapshots, now, Format.CLASSIC).text
     if form != "json":
-        return render(collection, Format.CLASSIC)
+        return text
     samples = [
-        {"name": name, "labels": dict(labels), "value": value}
-        for family in CATALOGUE
-        for name, labels, value in collection.samples(family)
+        {"name": sample.name, "labels": sample.labels, "value": sample.value}
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
     ]
     return msgspec.json.format(msgspec.json.encode({"samples": samples})) + b"\n"
 

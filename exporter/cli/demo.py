@@ -56,13 +56,13 @@ async def _demo(listen_address: str, seed: int) -> None:
                 "task_hub": HUB,
                 "key": key,
                 "listen_address": listen_address,
-                "log_level": "warning",
+                "log_level": "error",
                 "log_format": "console",
                 **_PACE,
             },
         )
         set_up_logging(settings.log_level, settings.log_format)
-        await serve(settings, partial(_print_banner, url, emulator.hubs[HUB.lower()]))
+        await serve(settings, listening=partial(_print_banner, url, emulator.hubs[HUB.lower()]))
 
 
 def _print_banner(emulator_url: str, hub: TaskHub, settings: Settings, port: int) -> None:

@@ -17,6 +17,8 @@ from exporter.cli.logs import set_up_logging
 from exporter.settings import Settings, SettingsError, load_settings
 from exporter.web.server import CannotListen
 
+Work = Callable[[argparse.Namespace, Settings], ExitCode]
+
 _SHORTCUTS = {
     "config_file": "YAML file with the configuration",
     "url": "where the hub answers: the app's root, or a path that ends in /durabletask",
@@ -91,7 +93,7 @@ def _configured(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
     summary: str,
-    work: Callable[[argparse.Namespace, Settings], ExitCode],
+    work: Work,
 ) -> argparse.ArgumentParser:
     """Add a command that works on the configured hubs."""
     command = commands.add_parser(
@@ -119,13 +121,14 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _with_settings(
-    work: Callable[[argparse.Namespace, Settings], ExitCode],
+    work: Work,
     options: argparse.Namespace,
     environ: Mapping[str, str],
 ) -> ExitCode:
     shortcuts = {setting: getattr(options, setting) for setting in _SHORTCUTS}
     overrides = {setting: value for setting, value in shortcuts.items() if value is not None}
-    settings = load_settings(environ, {**overrides, **dict(options.set)})
+    options.load = partial(load_settings, dict(environ), {**overrides, **dict(options.set)})
+    settings = options.load()
     is_daemon = work is _serve
     asked_for = "log_level" in settings.model_fields_set
     # What the other commands print says what went wrong; their log would say it twice.
@@ -134,8 +137,8 @@ def _with_settings(
     return work(options, settings)
 
 
-def _serve(_options: argparse.Namespace, settings: Settings) -> ExitCode:
-    anyio.run(serve.serve, settings)
+def _serve(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    anyio.run(serve.serve, settings, options.load)
     return ExitCode.OK
 
 

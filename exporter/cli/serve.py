@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -10,13 +12,21 @@ import anyio
 import structlog
 
 from exporter import __version__
+from exporter.cli.reloading import Load, Reloading
 from exporter.collector.service import open_collector
 from exporter.settings import Settings
 from exporter.web.app import create_app
-from exporter.web.server import serving
+from exporter.web.reload import with_reload
+from exporter.web.scrapes import Scrapes
+from exporter.web.security import Guard
+from exporter.web.server import listening as listening_on
 
 LISTENING = "listening"
 STOPPING = "stopping"
+
+# By then the first sweeps of all hubs have been made.
+_SETTLED_AFTER = 600.0
+_ENOUGH_FILES = 65_536
 
 log = structlog.get_logger()
 
@@ -25,27 +35,84 @@ def _say_where(settings: Settings, port: int) -> None:
     log.info(
         LISTENING,
         address=f"{settings.listen_address.host or '*'}:{port}",
-        hubs=[hub.name for hub in settings.hubs],
+        hubs=[hub.name for hub in settings.own_hubs],
+        shard=str(settings.shard),
+        encrypted=settings.web.tls is not None,
         version=__version__,
     )
 
 
 async def serve(
-    settings: Settings, listening: Callable[[Settings, int], None] = _say_where
+    settings: Settings,
+    load: Load | None = None,
+    listening: Callable[[Settings, int], None] = _say_where,
 ) -> None:
-    """Poll all hubs and serve what they show, until SIGTERM or SIGINT; *listening* is told once."""
+    """
+    Poll all hubs and serve what they show, until SIGTERM or SIGINT; *listening* is told once.
+
+    What *load* returns is followed when files change, on SIGHUP, and on request.
+    """
+    _allow_many_files()
     address = settings.listen_address
     async with open_collector(settings, as_daemon=True) as collector:
-        app = create_app(collector.snapshots, wall=time.time)
+        reloading = Reloading(settings, load or (lambda: settings), collector)
+        scrapes = Scrapes(
+            collector.snapshots,
+            lambda: reloading.settings.metrics,
+            wall=time.time,
+            process=reloading.view,
+        )
+        app = create_app(collector.snapshots, scrapes, wall=time.time)
+        guard = Guard(
+            with_reload(app, reloading.reload, lambda: reloading.settings.allow_reload),
+            settings.web,
+        )
         async with (
-            serving(app, address.host, address.port, grace_seconds=settings.grace_period) as port,
+            listening_on(
+                guard,
+                address.host,
+                address.port,
+                grace_seconds=settings.grace_period,
+                tls=settings.web.tls,
+            ) as server,
             anyio.create_task_group() as tasks,
         ):
-            listening(settings, port)
+            reloading.stand_behind(guard, server)
+            await tasks.start(_reload_on_signal, reloading)
+            listening(settings, server.port)
+            tasks.start_soon(_spare_the_loop)
             tasks.start_soon(collector.run)
+            tasks.start_soon(scrapes.keep_written)
+            tasks.start_soon(reloading.watch)
             await wait_for_stop()
             log.info(STOPPING)
             tasks.cancel_scope.cancel()
+
+
+async def _spare_the_loop() -> None:
+    """Set aside what is loaded at the start and, later, what has been learned of the hubs."""
+    set_aside_what_stays()
+    await anyio.sleep(_SETTLED_AFTER)
+    set_aside_what_stays()
+
+
+def set_aside_what_stays() -> None:
+    """
+    Let the garbage collector no longer look through what there is now.
+
+    Each of its full rounds holds the event loop, for as long as there are objects to look through.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+async def _reload_on_signal(
+    reloading: Reloading, *, task_status: anyio.abc.TaskStatus[None]
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+        task_status.started()
+        async for _ in signals:
+            await reloading.reload()
 
 
 async def wait_for_stop() -> None:
@@ -53,3 +120,12 @@ async def wait_for_stop() -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
             return
+
+
+def _allow_many_files() -> None:
+    """Ask for as many sockets and files as the system allows without asking anybody."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= _ENOUGH_FILES:
+        return
+    wanted = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 
 import anyio
-import structlog
 
 from exporter.api.classify import Failures
 from exporter.api.client import LIST_ENTITIES, LIST_INSTANCES, HubClient
 from exporter.api.errors import ApiError, ListingTruncated, ProtocolError
 from exporter.collector.budget import PageBudget
 from exporter.collector.clock import ServerClock
+from exporter.collector.events import STATE_CRASHED, SWEEP_CRASHED, HubEvents
 from exporter.collector.records import SweepRecord, use_of
 from exporter.collector.schedule import DUTY_SHARE, Cadence, pause_after
 from exporter.collector.snapshot import (
@@ -28,19 +28,11 @@ from exporter.collector.snapshot import (
     Trouble,
 )
 from exporter.collector.state import HubState, NoState, StateNotWritten
-from exporter.collector.sweeps import HubSweeps
+from exporter.collector.sweeps import HubSweeps, SweepCost
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, WholeView
-
-SWEEP_COMPLETE = "sweep complete"
-SWEEP_FAILED = "sweep failed"
-OUTSIDE_PREFIXES = "active instances are outside id_prefixes and not followed"
-SWEEP_SKIPPED = "sweep skipped: the page budget of today is spent"
-SWEEP_CRASHED = "sweep crashed"
-STATE_CRASHED = "state crashed"
-HUB_UP = "hub is up"
-HUB_DOWN = "hub is down"
+from exporter.ledger.state import LedgerState
 
 _PAUSE_WITHOUT_BUDGET = 60.0
 _PAGE_FAILURES_BEFORE_CENSUS_RESTS = 3
@@ -48,8 +40,6 @@ _REST_OF_CENSUS = 60.0
 _LONGEST_STANDSTILL_OF_CENSUS = 3600.0
 
 Found = TypeVar("Found")
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +69,7 @@ class _CensusProgress:
     step_due: float = math.inf
     seconds: float = 0.0
     failures: int = 0
+    cost: SweepCost = field(default_factory=SweepCost)
 
 
 class HubCollector:
@@ -110,12 +101,13 @@ class HubCollector:
         self._clock = ServerClock(wall, monotonic)
         self._state = state or NoState()
         self._rules = rules
+        self._is_open = False
         self._go_on_from(Ledger(rules))
         self._records = {sweep: SweepRecord(Cadence(plan.intervals[sweep])) for sweep in Sweep}
         self._census = _CensusProgress()
         self._budget = PageBudget(plan.page_budget)
         self._skipped: set[Sweep] = set()
-        self._log = log.bind(hub=plan.identity.name)
+        self._events = HubEvents(plan.identity.name)
         self.snapshot = HubSnapshot(
             identity=plan.identity,
             up=False,
@@ -136,12 +128,17 @@ class HubCollector:
     async def open(self) -> None:
         """Take up the ledger where it was left, and publish what it holds."""
         self._go_on_from(await self._state.open(self._rules))
+        self._is_open = True
         census = self._ledger.census_completed
         if census is not None:
             self._records[Sweep.CENSUS].resume(census)
         counters = self._ledger.counters(self._monotonic(), self._plan.counter_hold)
         self.snapshot = replace(self.snapshot, counters=counters)
         self._publish()
+
+    def hand_over(self) -> LedgerState | None:
+        """Return all that it knows, once it is stopped; None if it never took up its ledger."""
+        return self._ledger.saved() if self._is_open else None
 
     async def run(self) -> None:
         """Poll until cancelled; a defect of this program costs one sweep, not the hub."""
@@ -167,7 +164,7 @@ class HubCollector:
         try:
             await work()
         except Exception:  # noqa: BLE001 - one hub's defect must not stop the others
-            self._log.exception(event)
+            self._events.crashed(event)
             return False
         return True
 
@@ -212,7 +209,7 @@ class HubCollector:
             self._census.step_due = now + _PAUSE_WITHOUT_BUDGET
             return
         if sweep not in self._skipped:
-            self._log.warning(SWEEP_SKIPPED, sweep=sweep.value, page_budget=self._plan.page_budget)
+            self._events.skipped(sweep, self._plan.page_budget)
         self._skipped.add(sweep)
         self._records[sweep].skipped()
         self._records[sweep].cadence.ended(now, now)
@@ -290,7 +287,7 @@ class HubCollector:
             return entities, None
         whole = await self._sweeps.whole()
         if whole.outside:
-            self._log.warning(OUTSIDE_PREFIXES, instances=whole.outside, setting="id_prefixes")
+            self._events.outside_prefixes(whole.outside)
         return entities, whole
 
     async def _census_page(self) -> ApiError | None:
@@ -311,9 +308,9 @@ class HubCollector:
         seconds = self._monotonic() - started
         self._census.seconds += seconds
         self._records[Sweep.CENSUS].takes(self._monotonic() - self._census.began)
-        self._count_reading(Sweep.CENSUS)
+        self._census.cost.add(self._count_reading(Sweep.CENSUS))
         if ended:
-            self._end_census(SweepResult.COMPLETE, None)
+            self._end_census(None)
             await self.publish_accounts()
             return None
         wait = max(pause_after(seconds), error.retry_after or 0.0 if error else 0.0)
@@ -342,17 +339,17 @@ class HubCollector:
         standstill = self._monotonic() - self._census.moved
         if is_of_page or standstill > _LONGEST_STANDSTILL_OF_CENSUS:
             self._sweeps.abandon_census()
-        self._end_census(_result_of(error), error)
+        self._end_census(error)
         self._census.failures = 0
         self._census.step_due = max(self._census.step_due, self._monotonic() + _REST_OF_CENSUS)
         await self.publish_accounts()
 
-    def _end_census(self, result: SweepResult, error: ApiError | None) -> None:
-        now = self._monotonic()
+    def _end_census(self, error: ApiError | None) -> None:
+        now, seconds = self._monotonic(), self._census.seconds
         record = self._records[Sweep.CENSUS]
-        record.ended(result, self._wall(), self._census.seconds)
-        record.cadence.ended(now - self._census.seconds, now)
-        self._say(Sweep.CENSUS, error, self._census.seconds)
+        record.ended(_result_of(error), self._wall(), seconds, _trouble(error))
+        record.cadence.ended(now - seconds, now)
+        self._events.swept(Sweep.CENSUS, error, seconds, self._census.cost)
 
     async def _attempt(
         self, sweep: Sweep, work: Callable[[], Awaitable[Found]]
@@ -370,10 +367,9 @@ class HubCollector:
         except ApiError as failure:
             error = failure
         seconds = self._monotonic() - started
-        self._count_reading(sweep)
-        result = SweepResult.COMPLETE if error is None else _result_of(error)
-        self._records[sweep].ended(result, self._wall(), seconds)
-        self._say(sweep, error, seconds)
+        cost = self._count_reading(sweep)
+        self._records[sweep].ended(_result_of(error), self._wall(), seconds, _trouble(error))
+        self._events.swept(sweep, error, seconds, cost)
         return error if error is not None else found  # type: ignore[return-value] # set if no error
 
     def _begin(self, sweep: Sweep) -> None:
@@ -393,10 +389,11 @@ class HubCollector:
         self._telemetry.errors[operation, error.kind] += 1
         return error
 
-    def _count_reading(self, sweep: Sweep) -> None:
+    def _count_reading(self, sweep: Sweep) -> SweepCost:
         cost = self._sweeps.take_cost()
         self._records[sweep].read(cost.pages, cost.rows)
         self._budget.spend(cost.pages, self._wall())
+        return cost
 
     def _crashed(self, sweep: Sweep, started: float) -> None:
         """Record a sweep that a defect ended; nothing is done here that could fail in its turn."""
@@ -411,18 +408,18 @@ class HubCollector:
 
     def _went_down(self, error: ApiError) -> None:
         if self.snapshot.up or self.snapshot.trouble is None:
-            self._log.warning(HUB_DOWN, kind=error.kind.value, error=error.reason, hint=error.hint)
-        trouble = Trouble(error.kind.value, error.reason, error.hint)
-        self.snapshot = replace(self.snapshot, up=False, trouble=trouble)
+            self._events.went_down(error)
+        self.snapshot = replace(self.snapshot, up=False, trouble=_trouble(error))
 
     def _came_up(self, active: ActiveView) -> None:
         if not self.snapshot.up:
-            self._log.info(HUB_UP)
+            self._events.came_up()
         self.snapshot = replace(self.snapshot, up=True, trouble=None, active=active)
         self._publish()
 
     def _publish(self) -> None:
         """Publish what is new, but for what must be durable first."""
+        self._events.changed(self._ledger.take_changes(), self._clock.now())
         shown = self.snapshot
         self.snapshot = replace(
             shown,
@@ -453,20 +450,13 @@ class HubCollector:
             self.snapshot = replace(self.snapshot, counters=counters)
         self._publish()
 
-    def _say(self, sweep: Sweep, error: ApiError | None, seconds: float) -> None:
-        if error is None:
-            self._log.info(SWEEP_COMPLETE, sweep=sweep.value, seconds=round(seconds, 3))
-        else:
-            self._log.warning(
-                SWEEP_FAILED,
-                sweep=sweep.value,
-                seconds=round(seconds, 3),
-                kind=error.kind.value,
-                error=error.reason,
-                hint=error.hint,
-            )
 
-
-def _result_of(error: ApiError) -> SweepResult:
+def _result_of(error: ApiError | None) -> SweepResult:
+    if error is None:
+        return SweepResult.COMPLETE
     truncated = isinstance(error, ListingTruncated)
     return SweepResult.TRUNCATED if truncated else SweepResult.FAILED
+
+
+def _trouble(error: ApiError | None) -> Trouble | None:
+    return Trouble(error.kind.value, error.reason, error.hint) if error else None

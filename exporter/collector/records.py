@@ -6,7 +6,13 @@ from collections import Counter
 
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.schedule import Cadence, interval_for
-from exporter.collector.snapshot import ApiUse, RequestDurations, SweepResult, SweepState
+from exporter.collector.snapshot import (
+    ApiUse,
+    RequestDurations,
+    SweepResult,
+    SweepState,
+    Trouble,
+)
 
 
 class SweepRecord:
@@ -22,6 +28,7 @@ class SweepRecord:
         self._results: Counter[str] = Counter()
         self._pages = 0
         self._rows = 0
+        self._trouble: Trouble | None = None
 
     @property
     def has_completed(self) -> bool:
@@ -49,8 +56,11 @@ class SweepRecord:
         """Count a sweep that was due and is not made, for want of budget."""
         self._results[SweepResult.SKIPPED_BUDGET.value] += 1
 
-    def ended(self, result: SweepResult, at: float, seconds: float) -> None:
-        """Count a sweep that ended at *at* and took *seconds*."""
+    def ended(
+        self, result: SweepResult, at: float, seconds: float, trouble: Trouble | None = None
+    ) -> None:
+        """Count a sweep that ended at *at*, took *seconds* and had *trouble* if it failed."""
+        self._trouble = trouble
         self._results[result.value] += 1
         self._duration = seconds
         self._running_since = None
@@ -71,6 +81,7 @@ class SweepRecord:
             usual=self._usual,
             running_since=self._running_since,
             deadline=self._deadline,
+            trouble=self._trouble,
         )
 
 

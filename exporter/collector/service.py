@@ -5,19 +5,23 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
+import httpx
+from anyio.abc import TaskGroup
 
-from exporter.api.connection import connect
+from exporter.api.connection import connect, open_connections
 from exporter.api.slots import HostSlots
 from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.hub_task import HubTask, basis_of, owner_of
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
 from exporter.collector.state import HubState, NoState
-from exporter.collector.state_file import Owner, StateFile, set_aside_others
+from exporter.collector.state_file import StateFile, set_aside_others
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.settings import HubSettings, Settings
@@ -25,23 +29,170 @@ from exporter.settings import HubSettings, Settings
 # Hubs start one after another and not quite regularly, so that neither a hundred of them nor
 # several exporters that were started together ask in the same instant.
 _SPREAD_SECONDS = 0.1
+_TIDY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Collector:
-    """The collectors of all hubs, in the order of the configuration."""
+class Change:
+    """
+    Other hubs to poll, by name in the order of the configuration: old tasks that stay, and new.
 
-    hubs: Sequence[HubCollector]
+    Until it is applied, the new ones hold nothing but connections that were not made yet.
+    """
+
+    settings: Settings
+    hubs: Mapping[str, HubTask]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Names of the hubs that came, went, were changed, and whose keys were."""
+
+    added: Sequence[str]
+    removed: Sequence[str]
+    changed: Sequence[str]
+    keys: Sequence[str]
+
+
+class Collector:
+    """
+    The collectors of the hubs of this shard, in the order of the configuration.
+
+    Only *as_daemon* do they keep their state in the configured folder, and hold back the first
+    increments of a counter: whoever collects once wants to see what there is.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], float],
+        *,
+        as_daemon: bool,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._wall = wall
+        self._jitter = jitter
+        self._as_daemon = as_daemon
+        self._hosts = HostSlots()
+        self._hubs: Mapping[str, HubTask] = {}
+        self._tasks: TaskGroup | None = None
+        self._folder: Path | None = None
+        self._is_tidy = True
+
+    @property
+    def hubs(self) -> Sequence[HubCollector]:
+        """The collectors by themselves."""
+        return [hub.collector for hub in self._hubs.values()]
+
+    def snapshots(self) -> list[HubSnapshot]:
+        """Return what is published of each hub."""
+        return [hub.snapshot for hub in self._hubs.values()]
 
     async def run(self) -> None:
         """Poll all hubs until cancelled."""
         async with anyio.create_task_group() as tasks:
-            for hub in self.hubs:
-                tasks.start_soon(hub.run)
+            self._tasks = tasks
+            for hub in self._hubs.values():
+                hub.start(tasks)
+            while True:
+                await anyio.sleep(_TIDY_SECONDS)
+                if not self._is_tidy:
+                    await self._tidy()
 
-    def snapshots(self) -> list[HubSnapshot]:
-        """Return what is published of each hub."""
-        return [hub.snapshot for hub in self.hubs]
+    async def prepare(self, settings: Settings) -> Change:
+        """
+        Make ready to poll as *settings* say; nothing is changed yet.
+
+        Raises:
+            OSError: a file of a hub's TLS cannot be used, as when it has just been replaced.
+        """
+        hubs: dict[str, HubTask] = {}
+        try:
+            for hub in settings.own_hubs:
+                hubs[hub.name] = await self._task_for(hub, settings, len(hubs))
+        except OSError:
+            await self.discard(Change(settings, hubs))
+            raise
+        return Change(settings, hubs)
+
+    async def discard(self, change: Change) -> None:
+        """Drop what was made ready."""
+        for name, hub in change.hubs.items():
+            if self._hubs.get(name) is not hub:
+                await hub.disconnect()
+
+    async def _task_for(self, hub: HubSettings, settings: Settings, place: int) -> HubTask:
+        """Return the task that polls *hub* as it is to be polled, or a new one."""
+        basis = await anyio.to_thread.run_sync(basis_of, hub, settings.buckets)
+        present = self._hubs.get(hub.name)
+        if present is not None and present.basis == basis:
+            return present
+        begin = (place + self._jitter()) * _SPREAD_SECONDS
+        http: httpx.AsyncClient = await anyio.to_thread.run_sync(open_connections, hub)
+        return HubTask(
+            basis,
+            connect(hub, self._hosts, http),
+            plan_of(hub, first_sweep_after=begin, holds=self._as_daemon),
+            rules_of(hub, settings),
+            state=self._state_of(hub, settings),
+            wall=self._wall,
+        )
+
+    async def apply(self, change: Change) -> Changed:
+        """
+        Poll as was made ready; hubs that stay are not disturbed.
+
+        One that is changed, but is the same hub, goes on from what was known of it.
+        """
+        before, after = self._hubs, change.hubs
+        leaving = {name: hub for name, hub in before.items() if after.get(name) is not hub}
+        coming = {name: hub for name, hub in after.items() if before.get(name) is not hub}
+        async with anyio.create_task_group() as stopping:
+            for hub in leaving.values():
+                stopping.start_soon(hub.stop)
+        for name, hub in leaving.items():
+            heir = coming.get(name)
+            if heir is not None and owner_of(heir.basis.hub) == owner_of(hub.basis.hub):
+                await heir.take_over(hub)
+            else:
+                hub.let_go()
+        self._hubs = after
+        self._hosts.arrange((hub.base_url, hub.host_requests) for hub in change.settings.own_hubs)
+        await self._tidy()
+        for hub in coming.values():
+            if self._tasks is not None:
+                hub.start(self._tasks)
+        for hub in leaving.values():
+            await hub.disconnect()
+        return Changed(
+            added=[name for name in coming if name not in before],
+            removed=[name for name in leaving if name not in after],
+            changed=[name for name in coming if name in before],
+            keys=[name for name in after if name not in coming and after[name].reread_key()],
+        )
+
+    async def open(self, settings: Settings) -> None:
+        """Make ready all hubs of *settings*, the first time."""
+        self._folder = settings.state_dir if self._as_daemon else None
+        await self.apply(await self.prepare(settings))
+
+    async def close(self) -> None:
+        """Close all connections, and let go of what is kept."""
+        for hub in self._hubs.values():
+            await hub.disconnect()
+            hub.let_go()
+
+    async def _tidy(self) -> None:
+        """Put out of the way what hubs left that are not polled here."""
+        if self._folder is not None:
+            names = list(self._hubs)
+            self._is_tidy = await anyio.to_thread.run_sync(set_aside_others, self._folder, names)
+
+    def _state_of(self, hub: HubSettings, settings: Settings) -> HubState:
+        if self._folder is None:
+            return NoState()
+        return StateFile(
+            self._folder, owner_of(hub), max_age=settings.state_max_age, wall=self._wall
+        )
 
 
 @asynccontextmanager
@@ -53,37 +204,16 @@ async def open_collector(
     jitter: Callable[[], float] = random.random,
 ) -> AsyncGenerator[Collector, None]:
     """
-    Make the collectors of all configured hubs; their connections close at the end.
+    Make the collectors of all hubs of this shard; their connections close at the end.
 
-    Only *as_daemon* do they keep their state in the configured folder, and hold back the first
-    increments of a counter: whoever collects once wants to see what there is. *jitter* is from 0
-    to 1.
+    *jitter*, from 0 to 1, is by how much their first sweeps are moved.
     """
-    hosts = HostSlots()
-    folder = settings.state_dir if as_daemon else None
-    if folder is not None:
-        set_aside_others(folder, [hub.name for hub in settings.hubs])
-    async with AsyncExitStack() as stack:
-        collectors = []
-        for place, hub in enumerate(settings.hubs):
-            client, http = connect(hub, hosts)
-            await stack.enter_async_context(http)
-            begin = (place + jitter()) * _SPREAD_SECONDS
-            plan = plan_of(hub, first_sweep_after=begin, holds=as_daemon)
-            state = _state_of(hub, folder, settings.state_max_age, wall)
-            stack.callback(state.close)
-            rules = rules_of(hub, settings)
-            collectors.append(HubCollector(plan, client, rules, wall=wall, state=state))
-        yield Collector(collectors)
-
-
-def _state_of(
-    hub: HubSettings, folder: Path | None, max_age: float, wall: Callable[[], float]
-) -> HubState:
-    if folder is None:
-        return NoState()
-    owner = Owner(hub.name, hub.base_url, (hub.task_hub or "").lower(), hub.connection or "")
-    return StateFile(folder, owner, max_age=max_age, wall=wall)
+    collector = Collector(wall, as_daemon=as_daemon, jitter=jitter)
+    try:
+        await collector.open(settings)
+        yield collector
+    finally:
+        await collector.close()
 
 
 def plan_of(hub: HubSettings, *, first_sweep_after: float, holds: bool) -> HubPlan:
@@ -95,6 +225,7 @@ def plan_of(hub: HubSettings, *, first_sweep_after: float, holds: bool) -> HubPl
             hub_name=hub.task_hub or "",
             connection=hub.connection or "",
             labels=dict(hub.labels),
+            links=dict(hub.links),
         ),
         intervals={
             Sweep.ACTIVE: hub.intervals.active,

@@ -42,13 +42,27 @@ class SweepResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HubIdentity:
-    """What is known of a hub from its configuration."""
+    """
+    What is known of a hub from its configuration.
+
+    `links` are templates of URLs that lead to an instance elsewhere, by what they are called.
+    """
 
     name: str
     function_app: str
     hub_name: str
     connection: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a sweep failed, and how to fix it, in plain words."""
+
+    kind: str
+    message: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,7 @@ class SweepState:
     Times are the exporter's clock. `interval` is the effective one, `configured` None where the
     sweep is off; `completed` is the end of the last complete one, `usual` the interval that its
     duration allows. One that has not ended began at `running_since`, and ends within `deadline`.
+    `trouble` is why the last one failed, None if it did not.
     """
 
     interval: float
@@ -71,6 +86,7 @@ class SweepState:
     usual: float = 0.0
     running_since: float | None = None
     deadline: float = 0.0
+    trouble: Trouble | None = None
 
     def age_limit(self, now: float) -> float:
         """
@@ -102,15 +118,6 @@ class ApiUse:
     retries: Mapping[str, int]
     response_bytes: Mapping[str, int]
     durations: Mapping[str, RequestDurations]
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why the last active sweep failed, and how to fix it, in plain words."""
-
-    kind: str
-    message: str
-    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +164,18 @@ class HubSnapshot:
         if state.completed is None:
             return False
         return now - state.completed <= max(self.stale_after, state.age_limit(now))
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessView:
+    """
+    What is shown of the process besides its hubs.
+
+    `reload_successful` tells of the last attempt to read the configuration, `loaded` when that in
+    force was read, by the exporter's clock. The process is one of `shards`, the one called `shard`.
+    """
+
+    shard: int
+    shards: int
+    reload_successful: bool
+    loaded: float

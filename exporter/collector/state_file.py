@@ -111,7 +111,7 @@ class StateFile:
     ) -> None:
         stem = stem_of(owner.name)
         self.path = folder / f"{stem}.state"
-        self._owner = owner
+        self.owner = owner
         self._max_age = max_age
         self._wall = wall
         self._lock = _FileLock(folder / f"{stem}.lock", lock_wait)
@@ -210,7 +210,7 @@ class StateFile:
             self._log.warning(STATE_UNUSABLE, reason=problem.value, error=error.strerror)
 
     def _encode(self, ledger: Ledger, now: float) -> bytes:
-        body = msgspec.msgpack.encode(_Content(self._owner, now, ledger.saved()))
+        body = msgspec.msgpack.encode(_Content(self.owner, now, ledger.saved()))
         return _MAGIC + _HEADER.pack(VERSION, len(body), _checksum(body)) + body
 
     def _decode(self, content: bytes) -> _Content:
@@ -226,7 +226,7 @@ class StateFile:
         if len(body) != length or _checksum(body) != checksum:
             raise _Unusable(StateProblem.UNREADABLE, "it is damaged")
         found = msgspec.msgpack.decode(body, type=_Content)
-        if found.owner != self._owner:
+        if found.owner != self.owner:
             raise _Unusable(StateProblem.FOREIGN, f"it belongs to another hub: {found.owner.url}")
         age = self._wall() - found.written
         if age > self._max_age:
@@ -325,14 +325,15 @@ def _checksum(body: bytes | memoryview) -> bytes:
     return blake2b(body, digest_size=16).digest()
 
 
-def set_aside_others(folder: Path, names: Iterable[str]) -> None:
+def set_aside_others(folder: Path, names: Iterable[str]) -> bool:
     """
-    Move aside what hubs other than *names* left in *folder*, unless a process holds it.
+    Move aside what hubs other than *names* left in *folder*; False if a process holds any of it.
 
     Whoever polled such a hub meanwhile has counted what this state does not know: should the hub
     come back, it begins anew.
     """
     own = {stem_of(name) for name in names}
+    is_done = True
     for path in folder.glob("*.state"):
         if path.stem in own:
             continue
@@ -341,10 +342,13 @@ def set_aside_others(folder: Path, names: Iterable[str]) -> None:
             if lock.try_once():
                 log.warning(STATE_OF_OTHER_HUB, path=str(path))
                 path.replace(path.with_suffix(".aside"))
+            else:
+                is_done = False
         except OSError as error:
             log.warning(STATE_UNUSABLE, path=str(path), error=error.strerror)
         finally:
             lock.release()
+    return is_done
 
 
 class _FileLock:
@@ -361,7 +365,7 @@ class _FileLock:
 
     async def take(self) -> bool:
         """Wait for the lock; False if another process keeps it, `OSError` if there can be none."""
-        if self.try_once():
+        if self.is_held or self.try_once():
             return True
         log.info(STATE_AWAITED, path=str(self._path), seconds=self._wait)
         deadline = anyio.current_time() + self._wait

@@ -56,6 +56,11 @@ class SweepCost:
     pages: int = 0
     rows: int = 0
 
+    def add(self, other: SweepCost) -> None:
+        """Add what was read besides."""
+        self.pages += other.pages
+        self.rows += other.rows
+
 
 @dataclass(slots=True)
 class HubSweeps:

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
-from exporter.api.wire import NOTHING, BriefRow, InstanceRow
+from exporter.api.wire import BriefRow, output_of
+from exporter.ledger.changes import Failed, Noted
 from exporter.ledger.counters import (
     CounterFamily,
     HistogramFamily,
@@ -16,7 +17,12 @@ from exporter.ledger.counters import (
 )
 from exporter.ledger.places import OTHER, Places
 from exporter.ledger.reasons import Category, FailureReason, reason_of
-from exporter.ledger.snapshot import CountersView, LatestView, LimitInForce
+from exporter.ledger.snapshot import (
+    CountersView,
+    FinishedInstance,
+    LatestView,
+    LimitInForce,
+)
 from exporter.ledger.status import TERMINAL, RuntimeStatus
 from exporter.ledger.windows import Pair
 
@@ -43,7 +49,8 @@ class Accounts:
     """
     Counters and latest times of one hub, by label value.
 
-    At most *reason_limit* failure reasons are told apart; the others share `_other`.
+    At most *reason_limit* failure reasons are told apart; the others share `_other`. `failed` notes
+    the failures that were counted.
     """
 
     def __init__(
@@ -57,11 +64,13 @@ class Accounts:
         self._counters["late_finishes"].ensure(_HUB)
         self._durations = HistogramFamily(duration_bounds, saved.durations)
         self._reason_limit = reason_limit
+        self.failed: Noted[Failed] = Noted()
         self._last_created = dict(saved.last_created)
         self._last_progress = dict(saved.last_progress)
         self._last_finished: dict[Pair, float] = {
             (label, RuntimeStatus(status)): moment for label, status, moment in saved.last_finished
         }
+        self._latest_finished: dict[tuple[str, ...], FinishedInstance] = {}
         self._limits: dict[str, Mapping[str, LimitInForce]] = {}
 
     def knows(self, label: str) -> bool:
@@ -111,9 +120,14 @@ class Accounts:
         self._counters["finished"].add(labels)
         if created is not None and updated is not None:
             self._durations.ensure(labels).observe(max(0.0, updated - created))
+        if updated is not None:
+            latest = self._latest_finished.get(labels)
+            if latest is None or updated >= latest.at:
+                self._latest_finished[labels] = FinishedInstance(row.instance_id, updated)
         if status is RuntimeStatus.FAILED:
-            output = row.output if isinstance(row, InstanceRow) else NOTHING
-            self._fail(label, reason_of(row.name or "", output))
+            reason = reason_of(row.name or "", output_of(row))
+            self.failed.add(Failed(row.instance_id, label, reason, updated or created))
+            self._fail(label, reason)
 
     def _fail(self, label: str, reason: FailureReason) -> None:
         self._counters["failures"].add((label, reason.category.value))
@@ -168,10 +182,16 @@ class Accounts:
         is how many names share `_other`, by label.
         """
         shown = {name: family.show(now, hold) for name, family in self._counters.items()}
+        shows_all = self._counters["finished"].shows_all
         return CountersView(
             **shown,
             durations=self._durations.show(now, hold),
             label_values_folded={(label,): count for label, count in folded.items()},
+            latest_finished={
+                labels: latest
+                for labels, latest in self._latest_finished.items()
+                if shows_all(labels)
+            },
         )
 
     def withdraw(self, published: CountersView) -> None:

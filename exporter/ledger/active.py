@@ -102,6 +102,7 @@ def measure(
         over_limit=dict(over_limit),
         tracked=sum(group.count for group in groups.values()),
         locks=locks,
+        waiting_since=_smallest(by_pair, "waiting_since"),
     )
 
 
@@ -110,6 +111,7 @@ class _Measured:
     count: int
     oldest_created: float | None
     oldest_updated: float | None
+    waiting_since: float | None
     ages: Distribution
     idles: Distribution
 
@@ -143,6 +145,7 @@ def _measure_group(group: _Group, at: float, rules: LedgerRules) -> _Measured:
         count=group.count,
         oldest_created=group.created[0] if group.created else None,
         oldest_updated=min(group.updated, default=None),
+        waiting_since=group.since[0] if group.since else None,
         ages=ages_at(group.created, at, rules.age_bounds),
         idles=ages_at(group.since, at, rules.age_bounds),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -247,3 +247,19 @@ def _rows(counts: Counter[Pair]) -> list[tuple[str, str, int]]:
 
 def _pairs(rows: Sequence[tuple[str, str, int]]) -> Counter[Pair]:
     return Counter({(label, RuntimeStatus(status)): count for label, status, count in rows})
+
+
+def with_outputs(
+    rows: Sequence[BriefRow],
+    wanted: Collection[str],
+    whole: Callable[[], Sequence[BriefRow]] | None,
+) -> Sequence[BriefRow]:
+    """
+    Return *rows*, those of the ids that are *wanted* as they are in the *whole* page.
+
+    That is hardly ever any: to decode a page once more costs less than to keep all outputs of all.
+    """
+    if not wanted or whole is None:
+        return rows
+    found = {row.instance_id: row for row in whole() if row.instance_id in wanted}
+    return [found.get(row.instance_id, row) for row in rows]

@@ -118,6 +118,10 @@ class CounterFamily(_Family[int]):
         """Return all series as they are shown from *now* on; new ones are born by it."""
         return self._shown.update(self._values, now, hold)
 
+    def shows_all(self, labels: Labels) -> bool:
+        """Tell whether no increment of the series is held back."""
+        return self._shown.values.get(labels) == self._values.get(labels)
+
     def saved(self) -> list[SavedCounter]:
         """Return all series, to be restored."""
         shown = self._shown.values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from exporter.api.times import TIMES, parse_time
@@ -11,9 +12,12 @@ from exporter.ledger.absence import are_many, fell_suspiciously, is_suspicious
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.active import Life, SpreadPairs, measure
 from exporter.ledger.book import Book, digest_of, second_of
-from exporter.ledger.census import CensusFold, Retained
+from exporter.ledger.census import CensusFold, Retained, with_outputs
+from exporter.ledger.changes import LedgerChanges
 from exporter.ledger.entities import EntityAccounts, WholeFold
 from exporter.ledger.followed import FollowedIds
+from exporter.ledger.lately import Windows
+from exporter.ledger.over import OverLimits
 from exporter.ledger.places import Places
 from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
@@ -28,7 +32,6 @@ from exporter.ledger.sources import Search, Source
 from exporter.ledger.state import LedgerState, restore_lives, save_lives
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 from exporter.ledger.unresolved import Unresolved
-from exporter.ledger.windows import WINDOWS, RecentFinishes, failure_ratios
 
 __all__ = ["Ledger", "Search", "Source"]
 
@@ -63,6 +66,7 @@ class Ledger:
         self._book = Book.restored(saved.book)
         self._sweep = saved.sweep
         self._sweep_began = saved.sweep_began
+        self._absent: tuple[int, dict[str, float | None]] = (-1, {})
         room = max(1, rules.max_series // SERIES_PER_ORCHESTRATOR)
         self._orchestrators = Places(
             min(rules.label_limit, room), rules.orchestrators, saved.orchestrators
@@ -76,9 +80,8 @@ class Ledger:
         self._retained = Retained.restored(saved.retained)
         self._census: CensusFold | None = None
         self.unresolved = Unresolved(rules.failed_lookback, saved.unresolved)
-        self._recent = [
-            RecentFinishes(window, saved.recent.get(window.name, ())) for window in WINDOWS
-        ]
+        self._recent = Windows(saved.recent)
+        self._over = OverLimits(rules, self._orchestrators)
         self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved.accounts)
         self._row_delay = 0.0
         if self._contact is not None:
@@ -99,7 +102,7 @@ class Ledger:
             book=self._book.saved(),
             orchestrators=self._orchestrators.saved(),
             entities=self.entities.places.saved(),
-            recent={recent.window.name: recent.saved() for recent in self._recent},
+            recent=self._recent.saved(),
             unresolved=self.unresolved.saved(),
             accounts=self._accounts.saved(),
             retained=self._retained.saved(),
@@ -166,8 +169,7 @@ class Ledger:
             return
         is_news = not known and self._is_after_history(second, source)
         pair = (self._know(row.name or ""), status)
-        for recent in self._recent:
-            recent.add(pair, second)
+        self._recent.add(pair, second)
         self._accounts.note_times(pair[0], created, updated, finished=pair)
         if life is None and not is_news:
             return
@@ -209,6 +211,7 @@ class Ledger:
             failed,
             now=at,
             listed=source is Source.FAILED,
+            row=row,
         )
 
     def _count_start(self, label: str, created: float | None, at: float) -> None:
@@ -295,11 +298,14 @@ class Ledger:
 
     def absent(self) -> dict[str, float | None]:
         """Return the ids in `open` that the listing did not show, with their createdTime."""
-        return {
-            instance_id: life.created
-            for instance_id, life in self._open.items()
-            if life.sweep < self._sweep
-        }
+        lives, sweep = self._open, self._sweep
+        looked_in, before = self._absent
+        # In a sweep they only become fewer: only the first look has to be at all lives.
+        if looked_in == sweep:
+            lives = {each: lives[each] for each in before if each in lives}
+        absent = {each: life.created for each, life in lives.items() if life.sweep < sweep}
+        self._absent = (sweep, absent)
+        return absent
 
     def too_many_absent(self, *, doubtful: bool) -> bool:
         """
@@ -312,7 +318,7 @@ class Ledger:
     def complete_active(self, at: float) -> ActiveView:
         """End a listing that was read to its end; *at* is the server's clock then."""
         self.end_reads()
-        return measure(
+        view = measure(
             (life for life in self._open.values() if life.sweep == self._sweep),
             at=at,
             rules=self.rules,
@@ -320,6 +326,8 @@ class Ledger:
             spreads=self._spreads,
             locks=None if self.rules.id_prefixes else self.entities.complete_rows(self._open),
         )
+        over = self._over.follow(self._open, view.over_limit, at, self._sweep)
+        return replace(view, over_limit_samples=over)
 
     # -- sweep `finished` ----------------------------------------------------------------------
 
@@ -366,23 +374,7 @@ class Ledger:
         complete_from = self._book.forget_before(at - DAY, most=self.rules.most_finishes)
         self._floor = max(self._floor, complete_from)
         self._horizon = max(self._horizon, self._floor)
-        return FinishedView(
-            recent=self._recent_totals(at),
-            failure_ratio={
-                (label, recent.window.name): ratio
-                for recent in self._recent
-                for label, ratio in failure_ratios(recent.totals).items()
-            },
-            row_delay=self._row_delay,
-        )
-
-    def _recent_totals(self, at: float) -> dict[tuple[str, str, str], int]:
-        totals: dict[tuple[str, str, str], int] = {}
-        for recent in self._recent:
-            recent.advance(at)
-            for label, status in recent.totals:
-                totals[label, status, recent.window.name] = recent.totals[label, status]
-        return totals
+        return self._recent.view(at, self._row_delay)
 
     # -- sweep `census` ------------------------------------------------------------------------
 
@@ -409,13 +401,9 @@ class Ledger:
         followed = self._open_ids.among(ids, ascending=ascending)
         followed |= self.unresolved.ids.among(ids, ascending=ascending)
         news = self._census.add(rows, ids, followed)
-        # Hardly ever: to decode a page once more costs less than to keep all outputs of all.
         failed = (row for row in news if row.runtime_status == _FAILED)
         wanted = {row.instance_id for row in failed if self._may_count(row)}
-        if wanted and whole is not None:
-            found = {row.instance_id: row for row in whole() if row.instance_id in wanted}
-            news = [found.get(row.instance_id, row) for row in news]
-        self.see_all(news, Source.CENSUS, at)
+        self.see_all(with_outputs(news, wanted, whole), Source.CENSUS, at)
 
     def _may_count(self, row: BriefRow) -> bool:
         """Tell whether a finish may not have been counted yet."""
@@ -489,6 +477,15 @@ class Ledger:
             "entity": self.entities.places.folded,
         }
         return self._accounts.counters(now, hold, folded)
+
+    def take_changes(self) -> LedgerChanges:
+        """Return what changed for single instances since the last call."""
+        return LedgerChanges(
+            over_limit=self._over.began.take(),
+            recovered=self._over.ended.take(),
+            failed=self._accounts.failed.take(),
+            resolved=self.unresolved.resolutions.take(),
+        )
 
     def withdraw(self, published: CountersView) -> None:
         """Note that the last counters could not be shown, and *published* still are."""

@@ -11,9 +11,28 @@ from dataclasses import dataclass, field
 
 from exporter.ledger.counters import Labels
 from exporter.ledger.distributions import Distribution
+from exporter.ledger.reasons import FailureReason
+from exporter.ledger.status import RuntimeStatus
 from exporter.ledger.windows import Pair
 
 Name = str
+
+
+@dataclass(frozen=True, slots=True)
+class OverLimit:
+    """
+    One instance that is beyond a limit, whose clock runs since `since`.
+
+    `orchestrator` is its label; `created` and `updated` are None where unknown.
+    """
+
+    instance_id: str
+    orchestrator: Name
+    status: RuntimeStatus
+    limit: str
+    since: float
+    created: float | None
+    updated: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +40,9 @@ class ActiveView:
     """
     Fed by `active`: instances that are not finished, and what entity rows show beside them.
 
-    `locks` is None where the sweep lists by prefixes, among which no entity is.
+    `locks` is None where the sweep lists by prefixes, among which no entity is. `waiting_since` is
+    since when the longest waiting one waits: the later of its two times. `over_limit_samples` are
+    the oldest beyond each limit, a few of each orchestrator.
     """
 
     instances: Mapping[Pair, int]
@@ -32,6 +53,8 @@ class ActiveView:
     over_limit: Mapping[tuple[Name, str], int]
     tracked: int
     locks: Mapping[Name, EntityLocks] | None
+    waiting_since: Mapping[Pair, float] = field(default_factory=dict)
+    over_limit_samples: tuple[OverLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +76,26 @@ class WholeView:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishesOverTime:
+    """
+    Finishes of the last hours in steps of `step` seconds, the first of which begins at `begin`.
+
+    The last step is not over yet. A pair without any finish is left out.
+    """
+
+    begin: float
+    step: float
+    counts: Mapping[Pair, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedView:
     """Fed by `finished`: what happened within the windows."""
 
     recent: Mapping[tuple[Name, str, str], int]
     failure_ratio: Mapping[tuple[Name, str], float]
     row_delay: float
+    over_time: FinishesOverTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +124,33 @@ class LimitInForce:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedInstance:
+    """
+    One instance that is Failed now, since `failed`.
+
+    `reason` is None until a row with its output was seen.
+    """
+
+    instance_id: str
+    orchestrator: Name
+    failed: float
+    created: float | None
+    reason: FailureReason | None
+
+
+@dataclass(frozen=True, slots=True)
 class UnresolvedView:
-    """Fed by `failed`, and kept up by every row seen since: instances that are Failed now."""
+    """
+    Fed by `failed`, and kept up by every row seen since: instances that are Failed now.
+
+    `reasons` counts those of `failures` that are followed one by one; `samples` are the oldest and
+    the newest, a few of each orchestrator.
+    """
 
     failures: Mapping[Name, int]
     oldest: Mapping[Name, float]
+    reasons: Mapping[tuple[Name, FailureReason | None], int] = field(default_factory=dict)
+    samples: tuple[FailedInstance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +163,20 @@ class LatestView:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishedInstance:
+    """An instance that was counted as finished, and when it finished."""
+
+    instance_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class CountersView:
     """
     What only grows, as it is shown: never less than was shown before, by labels.
 
-    The empty one shows nothing: 0 would be less than what a state may hold.
+    The empty one shows nothing: 0 would be less than what a state may hold. `latest_finished` is
+    the latest instance that `finished` shows, since the start of the process.
     """
 
     created: Mapping[Labels, int] = field(default_factory=dict)
@@ -121,6 +189,7 @@ class CountersView:
     late_finishes: Mapping[Labels, int] = field(default_factory=dict)
     label_values_folded: Mapping[Labels, int] = field(default_factory=dict)
     durations: Mapping[Labels, Distribution] = field(default_factory=dict)
+    latest_finished: Mapping[Labels, FinishedInstance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

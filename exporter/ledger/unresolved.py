@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, nsmallest
 
 import msgspec
 
+from exporter.api.wire import BriefRow, InstanceRow
+from exporter.ledger.changes import Noted, Resolved
 from exporter.ledger.followed import FollowedIds
-from exporter.ledger.snapshot import UnresolvedView
+from exporter.ledger.newest import Newest
+from exporter.ledger.places import OTHER
+from exporter.ledger.reasons import FailureReason, reason_of
+from exporter.ledger.snapshot import FailedInstance, UnresolvedView
 
 # About 300 bytes each; what does not fit is still counted by each listing.
 _MOST_KEPT = 100_000
 # A list may leave out a row that moves while it is read; it does not do so twice in a row.
 _MISSES_BELIEVED = 2
 _STALE_ENTRIES_KEPT = 1000
+_MOST_REASONS = 200
+_MOST_SAMPLES = 100
+_NEWEST_SHOWN = 4
 
 
 class SavedFailure(msgspec.Struct, frozen=True, array_like=True):
@@ -38,6 +46,7 @@ class _Failure:
 
     `checked` is the listing after or in which it was last found Failed, `misses` how many later
     ones should have shown it and did not, `tried` the listing after which it was last to be read.
+    `reason` is not saved: the next row that shows the failure tells it anew.
     """
 
     label: str
@@ -46,6 +55,7 @@ class _Failure:
     checked: int
     misses: int = 0
     tried: int = 0
+    reason: FailureReason | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -58,7 +68,8 @@ class Unresolved:
 
     It is fed by every row that is seen, whatever found it, and checked by listings of what was
     created within the lookback; what a listing cannot show, or should have shown and did not, is to
-    be read by its id. Counts and the oldest of each label are kept up, so that looking is cheap.
+    be read by its id. Counts, reasons, and the oldest and the newest of each label are kept up, so
+    that looking is cheap. `resolutions` notes those that are Failed no longer.
     """
 
     def __init__(self, lookback: float, saved: Iterable[SavedFailure] = ()) -> None:
@@ -67,6 +78,10 @@ class Unresolved:
         self._failures: dict[str, _Failure] = {}
         self._counts: Counter[str] = Counter()
         self._by_age: dict[str, list[tuple[float, str]]] = {}
+        self._newest: dict[str, Newest] = {}
+        self._reasons: dict[FailureReason, FailureReason] = {}
+        self._by_reason: Counter[tuple[str, FailureReason | None]] = Counter()
+        self.resolutions: Noted[Resolved] = Noted()
         self._no_room: Counter[str] = Counter()
         self._no_room_now: Counter[str] = Counter()
         self._is_complete = False
@@ -90,25 +105,53 @@ class Unresolved:
         *,
         now: float,
         listed: bool = False,
+        row: BriefRow | None = None,
     ) -> None:
-        """Note an instance that is Failed since *failed*; *listed* tells that the list says so."""
+        """
+        Note an instance that is Failed since *failed*; *listed* tells that the list says so.
+
+        *row* shows why.
+        """
         known = self._failures.get(instance_id)
         if failed < now - self._lookback:
-            self.resolved(instance_id)
+            self._drop(instance_id)
         elif known is not None and (known.label, known.failed) == (label, failed):
-            self._counts[label] += not known.is_shown
+            self._count(known, -known.is_shown)
             known.created, known.checked, known.misses = created, self._listing, 0
+            known.reason = known.reason or self._reason(row)
+            self._count(known, 1)
         elif known is not None or len(self._failures) < _MOST_KEPT:
-            self.resolved(instance_id)
-            self._put(instance_id, _Failure(label, created, failed, self._listing))
+            self._drop(instance_id)
+            failure = _Failure(label, created, failed, self._listing, reason=self._reason(row))
+            self._put(instance_id, failure)
         elif listed:
             self._no_room_now[label] += 1
 
     def resolved(self, instance_id: str) -> None:
         """Note that an instance is no longer Failed, or no longer stored."""
+        failure = self._drop(instance_id)
+        if failure is not None:
+            self.resolutions.add(Resolved(instance_id, failure.label))
+
+    def _drop(self, instance_id: str) -> _Failure | None:
         failure = self._failures.pop(instance_id, None)
         if failure is not None:
-            self._counts[failure.label] -= failure.is_shown
+            self._count(failure, -failure.is_shown)
+        return failure
+
+    def _count(self, failure: _Failure, step: int) -> None:
+        if step:
+            self._counts[failure.label] += step
+            self._by_reason[failure.label, failure.reason] += step
+
+    def _reason(self, row: BriefRow | None) -> FailureReason | None:
+        """Return why the instance of *row* failed: one object per reason, and not too many."""
+        if not isinstance(row, InstanceRow):
+            return None
+        reason = reason_of(row.name or "", row.output)
+        if reason not in self._reasons and len(self._reasons) >= _MOST_REASONS:
+            reason = FailureReason(reason.category, OTHER, OTHER)
+        return self._reasons.setdefault(reason, reason)
 
     def is_life(self, instance_id: str, created: float | None) -> bool:
         """Tell whether a failure is followed of this very life."""
@@ -137,7 +180,7 @@ class Unresolved:
             failure = self._failures[instance_id]
             was_shown = failure.is_shown
             failure.misses += 1
-            self._counts[failure.label] -= was_shown and not failure.is_shown
+            self._count(failure, -(was_shown and not failure.is_shown))
         self.expire(now)
         self._no_room = +self._no_room_now
         self._is_complete = True
@@ -149,7 +192,7 @@ class Unresolved:
                 failed, instance_id = heappop(by_age)
                 known = self._failures.get(instance_id)
                 if known is not None and known.failed == failed:
-                    self.resolved(instance_id)
+                    self._drop(instance_id)
 
     def to_read(self, most: int) -> list[str]:
         """Return what the listing cannot tell of: the longest untried first, then the missed."""
@@ -167,11 +210,37 @@ class Unresolved:
         """Return what is Failed, None before the first complete listing."""
         if not self._is_complete:
             return None
-        oldest = {label: self._oldest(label) for label, count in self._counts.items() if count > 0}
+        counts = +self._counts
+        oldest = {label: self._oldest(label) for label in counts}
         return UnresolvedView(
-            failures=dict(self._counts + self._no_room),
-            oldest={label: moment for label, moment in oldest.items() if moment is not None},
+            failures=dict(counts + self._no_room),
+            oldest={label: entry[0] for label, entry in oldest.items() if entry is not None},
+            reasons=+self._by_reason,
+            samples=tuple(self._samples(oldest)),
         )
+
+    def _samples(self, oldest: Mapping[str, tuple[float, str] | None]) -> Iterator[FailedInstance]:
+        """Yield the oldest of every label, then the newest ones, label by label."""
+        ranked = []
+        for label, first in oldest.items():
+            entries = dict.fromkeys(self._newest_of(label))
+            if first is not None:
+                entries = {first: None, **entries}
+            ranked += [(rank, label, entry) for rank, entry in enumerate(entries)]
+        for _, label, (failed, instance_id) in nsmallest(_MOST_SAMPLES, ranked):
+            failure = self._failures[instance_id]
+            yield FailedInstance(instance_id, label, failed, failure.created, failure.reason)
+
+    def _newest_of(self, label: str) -> list[tuple[float, str]]:
+        newest = self._newest[label]
+        shown = [entry for entry in newest.entries() if self._is_to_show(label, entry)]
+        if newest.left_out and len(shown) < min(_NEWEST_SHOWN, self._counts[label]):
+            newest = self._newest[label] = Newest()
+            for instance_id, failure in self._failures.items():
+                if failure.label == label and failure.is_shown:
+                    newest.add((failure.failed, instance_id))
+            shown = newest.entries()
+        return shown[:_NEWEST_SHOWN]
 
     def saved(self) -> list[SavedFailure]:
         """Return all failures, to be restored."""
@@ -190,7 +259,8 @@ class Unresolved:
     def _put(self, instance_id: str, failure: _Failure) -> None:
         self._failures[instance_id] = failure
         self.ids.added(instance_id)
-        self._counts[failure.label] += failure.is_shown
+        self._count(failure, failure.is_shown)
+        self._newest.setdefault(failure.label, Newest()).add((failure.failed, instance_id))
         by_age = self._by_age.setdefault(failure.label, [])
         heappush(by_age, (failure.failed, instance_id))
         if len(by_age) > 2 * len(self._failures) + _STALE_ENTRIES_KEPT:
@@ -201,17 +271,20 @@ class Unresolved:
         known = self._failures.get(instance_id)
         return known is not None and (known.label, known.failed) == (label, failed)
 
-    def _oldest(self, label: str) -> float | None:
-        """Return when the oldest failure that is shown failed; entries of others are dropped."""
+    def _is_to_show(self, label: str, entry: tuple[float, str]) -> bool:
+        return self._is_current(label, *entry) and self._failures[entry[1]].is_shown
+
+    def _oldest(self, label: str) -> tuple[float, str] | None:
+        """Return which failure that is shown is the oldest; entries of others are dropped."""
         by_age = self._by_age.get(label, [])
         while by_age and not self._is_current(label, *by_age[0]):
             heappop(by_age)
         if by_age and self._failures[by_age[0][1]].is_shown:
-            return by_age[0][0]
+            return by_age[0]
         return min(
             (
-                failure.failed
-                for failure in self._failures.values()
+                (failure.failed, instance_id)
+                for instance_id, failure in self._failures.items()
                 if failure.label == label and failure.is_shown
             ),
             default=None,

@@ -24,6 +24,8 @@ class Window:
 
 
 WINDOWS = (Window("5m", 300, 1), Window("1h", 3600, 1), Window("24h", 86_400, 60))
+# What charts show; no window of a metric.
+CHART = Window("6h", 21_600, 300)
 
 
 class RecentFinishes:
@@ -55,6 +57,18 @@ class RecentFinishes:
         self._expired = max(self._expired, begin // self.window.resolution)
         while self._oldest and self._oldest[0] < self._expired:
             self.totals.subtract(self._steps.pop(heappop(self._oldest)))
+
+    def over_time(self, now: float) -> tuple[float, dict[Pair, tuple[int, ...]]]:
+        """Return when the first of the steps up to *now* begins, and the finishes in each."""
+        number = self.window.length // self.window.resolution
+        first = int(now) // self.window.resolution - number + 1
+        rows: dict[Pair, list[int]] = {}
+        for step, counts in self._steps.items():
+            if first <= step < first + number:
+                for pair, count in counts.items():
+                    rows.setdefault(pair, [0] * number)[step - first] = count
+        begin = float(first * self.window.resolution)
+        return begin, {pair: tuple(row) for pair, row in rows.items()}
 
     def saved(self) -> SavedFinishes:
         """Return the finishes within the window."""

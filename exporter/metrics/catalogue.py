@@ -344,6 +344,25 @@ CLOCK_SKEW = Family(
     Kind.GAUGE,
     "The server's clock less the exporter's, to the second.",
 )
+RELOAD_SUCCESSFUL = Family(
+    f"{_SELF}config_last_reload_successful",
+    Kind.GAUGE,
+    "1 if the configuration could be used when it was last read, else 0: the one before holds.",
+    per_hub=False,
+)
+RELOAD_TIMESTAMP = Family(
+    f"{_SELF}config_last_reload_timestamp_seconds",
+    Kind.GAUGE,
+    "When the configuration in force was read, by the exporter's clock.",
+    per_hub=False,
+)
+SHARD_INFO = Family(
+    f"{_SELF}shard_info",
+    Kind.INFO,
+    "Which of how many exporters this is: each polls a part of the hubs.",
+    ("shard", "shards"),
+    per_hub=False,
+)
 BUILD_INFO = Family(
     f"{_SELF}build_info",
     Kind.INFO,
@@ -363,5 +382,6 @@ CATALOGUE: tuple[Family, ...] = (
     PAGE_BUDGET_REMAINING, PAGES, ROWS,
     API_REQUESTS, API_REQUEST_DURATION, API_ERRORS, API_RETRIES, API_RESPONSE_BYTES,
     UNCONFIRMED, LATE_FINISHES, ROW_DELAY, BASELINE, BOOK_HORIZON, STATE_ERRORS, STATE_LAST_WRITE,
-    TRACKED, OUTSIDE_PREFIXES, SERIES, LABEL_VALUES, LABEL_VALUES_FOLDED, CLOCK_SKEW, BUILD_INFO,
+    TRACKED, OUTSIDE_PREFIXES, SERIES, LABEL_VALUES, LABEL_VALUES_FOLDED, CLOCK_SKEW,
+    RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, SHARD_INFO, BUILD_INFO,
 )  # fmt: skip

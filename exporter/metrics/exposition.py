@@ -1,88 +1,194 @@
-"""Samples as text: the classic format of Prometheus, and OpenMetrics."""
+"""The exposition of all hubs: what changed is written anew, the rest is put together."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
-from enum import Enum
-
-from prometheus_client import REGISTRY
-from prometheus_client.exposition import generate_latest as classic_latest
-from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_latest
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from exporter import __version__
-from exporter.collector.snapshot import HubSnapshot
-from exporter.metrics.catalogue import BUILD_INFO, CATALOGUE
-from exporter.metrics.collection import Collection, LabelPairs, spell
-from exporter.metrics.family import Family, Kind
-from exporter.metrics.hubs import collect_hub
+from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep
+from exporter.metrics.body import Body
+from exporter.metrics.catalogue import (
+    BUILD_INFO,
+    CATALOGUE,
+    RELOAD_SUCCESSFUL,
+    RELOAD_TIMESTAMP,
+    SERIES,
+    SHARD_INFO,
+)
+from exporter.metrics.family import Family, exposed_names
+from exporter.metrics.formats import Format, headers
+from exporter.metrics.hubs import parts_of
+from exporter.metrics.lines import Lines, LineWriter
+from exporter.metrics.process import process_metrics
+from exporter.metrics.samples import Samples
+
+# Of as many selections of hubs and formats the text is kept; each costs as much as its text.
+_MOST_BODIES = 8
 
 
-class Format(Enum):
-    """An exposition format, by its content type."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """
+    What is exposed.
 
-    CLASSIC = "text/plain; version=0.0.4; charset=utf-8"
-    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    `exclude` are patterns (`*`, `?`, `[abc]`) of names of families. With `exemplars`, counters of
+    finishes tell in OpenMetrics the id of the instance that finished last.
+    """
 
+    exclude: tuple[str, ...] = ()
+    exemplars: bool = False
 
-def expose(snapshots: Iterable[HubSnapshot], now: float, form: Format) -> bytes:
-    """Return what all hubs show at *now*, and the process itself, in the format *form*."""
-    return render(collect(snapshots, now), form) + _process_metrics(form)
+    def names(self, families: Iterable[Family]) -> frozenset[str]:
+        """Return the exposed names of *families* that are not left out."""
+        return frozenset(
+            name
+            for family in families
+            if self.wants(family.name)
+            for name in exposed_names(family)
+            if self.wants(name)
+        )
 
-
-def collect(snapshots: Iterable[HubSnapshot], now: float) -> Collection:
-    """Gather the samples of all hubs."""
-    collection = Collection()
-    for snapshot in snapshots:
-        collection.merge(collect_hub(snapshot, now))
-    collection.add(BUILD_INFO, (__version__, platform.python_version()), 1.0)
-    return collection
-
-
-def render(collection: Collection, form: Format) -> bytes:
-    """Write *collection*, without the end of OpenMetrics; empty families are left out."""
-    parts: list[str] = []
-    for family in CATALOGUE:
-        if collection.of(family):
-            parts.extend(_family_lines(family, collection, form))
-    return "".join(parts).encode()
+    def wants(self, name: str) -> bool:
+        """Tell whether the family called *name* is not left out."""
+        return not any(fnmatchcase(name, pattern) for pattern in self.exclude)
 
 
-def _family_lines(family: Family, collection: Collection, form: Format) -> Iterable[str]:
-    """Group the samples under the header of the family that each belongs to in the format."""
-    lines: dict[str, list[str]] = {}
-    for name, labels, value in collection.samples(family):
-        header = name if family.kind is Kind.DISTRIBUTION else family.name
-        lines.setdefault(header, []).append(f"{name}{_labels(labels)} {spell(value)}\n")
-    for header, samples in lines.items():
-        yield from _header(header, family, form)
-        yield from samples
+class _HubLines:
+    """The lines of one snapshot, in parts that are shown as long as their sweep is fresh."""
+
+    def __init__(
+        self,
+        snapshot: HubSnapshot,
+        writer: LineWriter,
+        wanted: Collection[str],
+        *,
+        exemplars: bool,
+    ) -> None:
+        self.snapshot = snapshot
+        self.writer = writer
+        self._wanted = wanted
+        self._parts = [
+            (part.sweep, writer.write(part.samples, wanted))
+            for part in parts_of(snapshot, exemplars=exemplars)
+        ]
+        self._fresh: frozenset[Sweep] | None = None
+        self._shown: tuple[Lines, ...] = ()
+
+    def shown(self, now: float) -> tuple[Lines, ...]:
+        """Return the lines that are shown at *now*: the same object while they are the same."""
+        fresh = frozenset(
+            sweep for sweep in self.snapshot.sweeps if self.snapshot.is_fresh(sweep, now)
+        )
+        if fresh != self._fresh:
+            self._fresh = fresh
+            lines = [lines for sweep, lines in self._parts if sweep is None or sweep in fresh]
+            self._shown = (*lines, self._series(lines))
+        return self._shown
+
+    def _series(self, lines: Iterable[Lines]) -> Lines:
+        """Return the line that tells how many there are, itself included."""
+        samples = Samples()
+        samples.add(SERIES, (), sum(part.count for part in lines) + 1)
+        return self.writer.write(samples, self._wanted)
 
 
-def _header(name: str, family: Family, form: Format) -> Iterable[str]:
-    kind: str = family.kind
-    if family.kind is Kind.DISTRIBUTION:
-        kind = "untyped" if form is Format.CLASSIC else "unknown"
-    elif form is Format.OPENMETRICS:
-        name = name.removesuffix("_total") if family.kind is Kind.COUNTER else name
-        name = name.removesuffix("_info") if family.kind is Kind.INFO else name
-    elif family.kind is Kind.INFO:
-        kind = "gauge"
-    yield f"# HELP {name} {family.help}\n"
-    yield f"# TYPE {name} {kind}\n"
+class Exposition:
+    """
+    Everything that is exposed; what it wrote it keeps until the hub publishes again.
+
+    It is not to be used by two threads at once.
+    """
+
+    def __init__(self, choice: Choice | None = None) -> None:
+        self._choice = choice or Choice()
+        self._wanted = self._choice.names(CATALOGUE)
+        self._headers = {form: headers(CATALOGUE, form) for form in Format}
+        self._hubs: dict[str, _HubLines] = {}
+        self._bodies: dict[tuple[Format, tuple[str, ...]], Body] = {}
+        self._process: ProcessView | None = None
+        self._of_process = self._write_process(None)
+
+    def is_current(self, snapshot: HubSnapshot) -> bool:
+        """Tell whether the lines of *snapshot* are written."""
+        held = self._hubs.get(snapshot.identity.name)
+        return held is not None and held.snapshot is snapshot
+
+    def write(self, snapshot: HubSnapshot) -> None:
+        """Write the lines of *snapshot*, where that has not been done."""
+        if not self.is_current(snapshot):
+            self._write(snapshot)
+
+    def forget_others(self, names: Collection[str]) -> None:
+        """Let go of all hubs but those called *names*."""
+        for gone in self._hubs.keys() - set(names):
+            del self._hubs[gone]
+            self._bodies.clear()
+
+    def body(
+        self,
+        snapshots: Sequence[HubSnapshot],
+        now: float,
+        form: Format,
+        process: ProcessView | None = None,
+    ) -> Body:
+        """
+        Return what *snapshots* show at *now*, and the *process* where it goes on.
+
+        It lacks the end of OpenMetrics.
+        """
+        if process != self._process:
+            self._process, self._of_process = process, self._write_process(process)
+        shown = (*(self._lines(snapshot).shown(now) for snapshot in snapshots), self._of_process)
+        key = (form, tuple(snapshot.identity.name for snapshot in snapshots))
+        body = self._bodies.pop(key, None)
+        if body is None or body.shown != shown:
+            body = Body(shown, assemble(shown, form, self._headers[form]))
+        self._bodies[key] = body
+        if len(self._bodies) > _MOST_BODIES:
+            del self._bodies[next(iter(self._bodies))]
+        return body
+
+    def tail(self, form: Format) -> bytes:
+        """Return what the process shows now, and what ends a text."""
+        return process_metrics(form, self._choice.wants)
+
+    def _write_process(self, view: ProcessView | None) -> tuple[Lines, ...]:
+        samples = Samples()
+        if view is not None:
+            samples.add(RELOAD_SUCCESSFUL, (), float(view.reload_successful))
+            samples.add(RELOAD_TIMESTAMP, (), view.loaded)
+            samples.add(SHARD_INFO, (str(view.shard), str(view.shards)), 1.0)
+        samples.add(BUILD_INFO, (__version__, platform.python_version()), 1.0)
+        return (LineWriter().write(samples, self._wanted),)
+
+    def _lines(self, snapshot: HubSnapshot) -> _HubLines:
+        held = self._hubs.get(snapshot.identity.name)
+        if held is None or held.snapshot is not snapshot:
+            held = self._write(snapshot)
+        return held
+
+    def _write(self, snapshot: HubSnapshot) -> _HubLines:
+        name = snapshot.identity.name
+        held = self._hubs.get(name)
+        writer = held.writer if held else LineWriter((("task_hub", name),))
+        lines = _HubLines(snapshot, writer, self._wanted, exemplars=self._choice.exemplars)
+        self._hubs[name] = lines
+        return lines
 
 
-def _labels(labels: LabelPairs) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(labels)) + "}"
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-def _process_metrics(form: Format) -> bytes:
-    if form is Format.OPENMETRICS:
-        return bytes(openmetrics_latest(REGISTRY))  # type: ignore[no-untyped-call] # library
-    return bytes(classic_latest(REGISTRY))
+def assemble(
+    shown: Iterable[Iterable[Lines]], form: Format, headings: Mapping[str, bytes]
+) -> bytes:
+    """Put lines together by family, in the order of *headings*; empty families are left out."""
+    families: dict[str, list[bytes]] = {name: [] for name in headings}
+    for parts in shown:
+        for lines in parts:
+            by_name = lines.classic if form is Format.CLASSIC else lines.openmetrics
+            for name, text in by_name.items():
+                families[name].append(text)
+    return b"".join(
+        text for name, some in families.items() if some for text in (headings[name], *some)
+    )

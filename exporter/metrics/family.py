@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +22,15 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
     INFO = "info"
     DISTRIBUTION = "distribution"
+
+
+_UNITS = frozenset({"seconds", "bytes", "ratio"})
+
+# What the names of the samples of a histogram or distribution end in: buckets, count, sum.
+SPREAD_SUFFIXES: Mapping[Kind, tuple[str, str, str]] = {
+    Kind.HISTOGRAM: ("_bucket", "_count", "_sum"),
+    Kind.DISTRIBUTION: ("_bucket", "_gcount", "_gsum"),
+}
 
 
 class Stability(StrEnum):
@@ -53,3 +63,18 @@ class Family:
     def label_names(self) -> tuple[str, ...]:
         """All labels, but for `le` and those that are configured."""
         return ("task_hub", *self.labels) if self.per_hub else self.labels
+
+    @property
+    def unit(self) -> str:
+        """The base unit that the name ends in, for OpenMetrics; empty where it ends in none."""
+        if self.kind in (Kind.INFO, Kind.DISTRIBUTION):
+            return ""
+        _, underscore, word = self.name.removesuffix("_total").rpartition("_")
+        return word if underscore and word in _UNITS else ""
+
+
+def exposed_names(family: Family) -> tuple[str, ...]:
+    """Return the names under which *family* is exposed: three for a distribution, else its own."""
+    if family.kind is Kind.DISTRIBUTION:
+        return tuple(f"{family.name}{suffix}" for suffix in SPREAD_SUFFIXES[family.kind])
+    return (family.name,)

@@ -29,9 +29,30 @@ histogram_quantile(0.9, sum by (le) (durable_functions_instance_age_seconds_buck
 A hub shows no more names per label than `label_limit`; the rest share `_other`. An instance without
 a name is `_unnamed`. Ids, inputs, outputs and messages are never labels.
 
+With `metrics.exemplars`, OpenMetrics names behind each `durable_functions_instances_finished_total`
+the id of the instance that finished last (`instance_id`), unless it is longer than exemplars may be
+(128 characters with its name). Prometheus keeps them with `--enable-feature=exemplar-storage`.
+
 Not observable through the API, and so not counted: an instance whose row comes and goes between two
 sweeps, what finished before or during first contact, and a restart of an id against continue-as-new
 within one gap.
+"""
+
+_SCRAPING = """\
+## Scraping
+
+`/metrics` answers `GET` and `HEAD` in the classic text format or in OpenMetrics, whichever has the
+higher `q` in the `Accept` header, and compressed where `Accept-Encoding` allows gzip. What a hub
+shows is written when the hub publishes, so a scrape costs little, however many there are.
+
+- `?task_hub=orders&task_hub=billing` shows these hubs alone, beside the exporter's own families. A
+  name that is not served here fails the whole scrape with 404: without it, a hub that was renamed
+  or moved would look like one that has nothing to show.
+- More than `metrics.most_scrapes` scrapes at once get 503 with `Retry-After`. One that its client
+  has not read within `metrics.scrape_timeout` is cut off.
+- `metrics.exclude` leaves families out, by name or pattern: `python_*`, or
+  `durable_functions_entity_*`. The name is the one in the first column below, or the one that is
+  exposed: of a distribution, `..._bucket` alone leaves `..._gcount` and `..._gsum`.
 """
 
 
@@ -42,6 +63,7 @@ def page() -> str:
     return "\n".join(
         [
             _INTRODUCTION,
+            _SCRAPING,
             "## Task hubs",
             "",
             *_table(of_hubs),

@@ -7,19 +7,38 @@ Errors:
 """
 
 from exporter.settings.addresses import ListenAddress
+from exporter.settings.credentials import check_key
+from exporter.settings.exposition import MetricsSettings
+from exporter.settings.groups import Buckets
 from exporter.settings.hub import HubSettings
 from exporter.settings.limits import LimitInForce, OrchestratorLimits
 from exporter.settings.loading import load_settings
 from exporter.settings.model import Settings
 from exporter.settings.problems import Problem, SettingsError
+from exporter.settings.shard import Shard
+from exporter.settings.tls_policy import TlsPolicy, server_context
+from exporter.settings.watched import fingerprint, tls_files, watched_files
+from exporter.settings.web_access import RateLimit
+from exporter.settings.web_config import WebConfig
 
 __all__ = [
+    "Buckets",
     "HubSettings",
     "LimitInForce",
     "ListenAddress",
+    "MetricsSettings",
     "OrchestratorLimits",
     "Problem",
+    "RateLimit",
     "Settings",
     "SettingsError",
+    "Shard",
+    "TlsPolicy",
+    "WebConfig",
+    "check_key",
+    "fingerprint",
     "load_settings",
+    "server_context",
+    "tls_files",
+    "watched_files",
 ]

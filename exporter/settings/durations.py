@@ -105,6 +105,15 @@ def _at_least(minimum: float) -> Callable[[float], float]:
     return check
 
 
+def _at_most(maximum: float) -> Callable[[float], float]:
+    def check(seconds: float) -> float:
+        if seconds > maximum:
+            raise ValueError(f"is too long: give at most {format_duration(maximum)}")
+        return seconds
+
+    return check
+
+
 def _positive(seconds: float) -> float:
     if seconds == 0:
         raise ValueError("is 0: give a duration above 0")
@@ -123,11 +132,17 @@ def _off_or_at_least(minimum: float) -> Callable[[float], float]:
 
 
 _SHORTEST_INTERVAL = 0.1
+_LONGEST_RELOAD_INTERVAL = 30.0
 
 Duration = Annotated[float, BeforeValidator(parse_duration), Shown("duration")]
 PositiveDuration = Annotated[Duration, AfterValidator(_positive), Shown("duration above 0")]
 Interval = Annotated[
     Duration, AfterValidator(_at_least(_SHORTEST_INTERVAL)), Shown("duration, at least `0.1s`")
+]
+ReloadInterval = Annotated[
+    Interval,
+    AfterValidator(_at_most(_LONGEST_RELOAD_INTERVAL)),
+    Shown("duration, `0.1s` to `30s`"),
 ]
 IntervalOrOff = Annotated[
     Duration,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -14,25 +13,7 @@ from exporter.settings.hub import IDENTITY
 from exporter.settings.problems import Problem
 from exporter.settings.schema import SettingPath
 from exporter.settings.sources import Source, variable_for
-
-Context = Mapping[str, Any]
-
-_WORDS: Mapping[str, Callable[[Context], str]] = {
-    "value_error": lambda context: str(context["error"]),
-    "bool_type": lambda _: "is not true or false: write one of them",
-    "bool_parsing": lambda _: "is not true or false: write one of them",
-    "int_type": lambda _: "is not a whole number: write it in digits",
-    "int_parsing": lambda _: "is not a whole number: write it in digits",
-    "int_parsing_size": lambda _: "is too large a number: lower it",
-    "int_from_float": lambda _: "is not a whole number: write it in digits",
-    "greater_than_equal": lambda context: f"is too small: give at least {context['ge']}",
-    "less_than_equal": lambda context: f"is too large: give at most {context['le']}",
-    "literal_error": lambda context: f"is not known: give one of {context['expected']}",
-    "string_type": lambda _: "is not text: put it in quotes",
-    "path_type": lambda _: "is not a path: write it as text",
-    "dict_type": lambda _: "is not a mapping: write it as names with values",
-    "model_type": lambda _: "is not a group of settings: set each of them below it",
-}
+from exporter.settings.words import in_words
 
 
 def explain(error: ValidationError, sources: Sequence[Source]) -> Iterator[Problem]:
@@ -52,9 +33,7 @@ def _explain_line(line: ErrorDetails, sources: Sequence[Source]) -> Problem:
     location = source.origins[path] if source else variable_for(places[0])
     if source and line["type"] == "extra_forbidden":
         return Problem(location, source.unknown(path))
-    words = _WORDS.get(line["type"])
-    message = words(line.get("ctx", {})) if words else f"cannot be used ({line['msg']}): correct it"
-    return Problem(location, message)
+    return Problem(location, in_words(line))
 
 
 def _explain_missing(path: SettingPath, sources: Sequence[Source]) -> Problem:

@@ -19,6 +19,7 @@ from exporter.settings.credentials import Headers, Key, KeyFile, check_key_file
 from exporter.settings.durations import DAY, HOUR, MINUTE, Duration, PositiveDuration
 from exporter.settings.groups import Intervals, Retries, Timeouts, Tls
 from exporter.settings.limits import Limits
+from exporter.settings.links import Links
 from exporter.settings.prefixes import IdPrefixes
 from exporter.settings.profiles import Profile
 from exporter.settings.shown import Shown
@@ -120,6 +121,10 @@ class HubSettings(BaseModel):
     )
     labels: Labels = Field(
         default={}, description="Labels of `durable_functions_hub_info`, such as an owner."
+    )
+    links: Links = Field(
+        default={},
+        description="Links of the page from an instance to elsewhere, by what they are called.",
     )
     orchestrators: Names = Field(
         default=(), description="Orchestrators that exist at 0 from the start, first to get labels."

@@ -9,12 +9,15 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.settings.addresses import ListenAddress, ListenOn
-from exporter.settings.durations import DAY, Duration, PositiveDuration
+from exporter.settings.durations import DAY, Duration, PositiveDuration, ReloadInterval
+from exporter.settings.exposition import MetricsSettings
 from exporter.settings.fleet import arrange, check_hubs
 from exporter.settings.groups import Buckets
 from exporter.settings.hub import HubSettings
+from exporter.settings.shard import Shard, ShardOf
 from exporter.settings.shown import Shown
 from exporter.settings.values import AnyCase, WritableFolder
+from exporter.settings.web_config import WebConfig, WebConfigFile
 
 
 class Settings(BaseSettings):
@@ -35,6 +38,20 @@ class Settings(BaseSettings):
     listen_address: ListenOn = Field(
         default=ListenAddress("", 10_771), description="Where to listen; no host is all interfaces."
     )
+    web_config_file: WebConfigFile | None = Field(
+        default=None,
+        description="TLS, users, headers and rate limit of this server, as for other exporters.",
+    )
+    shard: ShardOf = Field(
+        default=Shard(),
+        description="Which part of the hubs this exporter polls; the host's name may tell.",
+    )
+    allow_reload: bool = Field(
+        default=False, description="Allow `POST /-/reload`, which reads all files anew at once."
+    )
+    reload_interval: ReloadInterval = Field(
+        default=10.0, description="How often all files are looked at for changes."
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         default="info", description="The least severe events that are logged."
     )
@@ -51,6 +68,9 @@ class Settings(BaseSettings):
     state_max_age: PositiveDuration = Field(
         default=DAY, description="Age at which such a state is no longer used."
     )
+    metrics: MetricsSettings = Field(
+        default=MetricsSettings(), description="What is exposed, and to how many at once."
+    )
     buckets: Buckets = Field(default=Buckets(), description="Bounds of all distributions.")
     hubs: Annotated[tuple[HubSettings, ...], BeforeValidator(check_hubs)] = Field(
         description="The task hubs by name, each with any of the settings of a hub."
@@ -58,6 +78,16 @@ class Settings(BaseSettings):
 
     def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
         super().__init__(_build_sources=(sources, {}))
+
+    @property
+    def own_hubs(self) -> tuple[HubSettings, ...]:
+        """The hubs of this shard, in the order of the configuration."""
+        return tuple(hub for hub in self.hubs if self.shard.holds(hub.name))
+
+    @property
+    def web(self) -> WebConfig:
+        """How this server is to be reached."""
+        return self.web_config_file or WebConfig()
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exporter.settings.durations import format_duration
+from exporter.settings.exposition import MetricsSettings
 from exporter.settings.groups import Buckets, Intervals, Retries, Timeouts, Tls
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.limits import LimitOverrides, Limits
@@ -40,6 +41,7 @@ def _of_the_exporter() -> Iterator[str]:
     own = {name: field for name, field in Settings.model_fields.items() if name != "hubs"}
     yield "## The exporter\n\nThese stand at the top level only.\n"
     yield _table((), own)
+    yield _section(("metrics",), MetricsSettings)
     yield _section(("buckets",), Buckets)
 
 

@@ -34,9 +34,17 @@ JSON in one variable: `DURABLE_EXPORTER_LABELS='{"team": "payments"}'`.
 `url`, `task_hub`, `connection`, `key`, `key_file`) must not be empty: a secret that came out
 empty should not go unnoticed.
 
-**Keys** belong in files. `key_file` is read again when the app refuses a key, so a rotated key
-needs no restart. A `key` or `key_file` of a hub comes before its file in `keys_dir`. No key is
-ever logged or shown.
+**Keys** belong in files. `key_file` is read again when it changes and when the app refuses a key,
+so a rotated key needs no restart. A `key` or `key_file` of a hub comes before its file in
+`keys_dir`. No key is ever logged or shown.
+
+**Files are followed** while the exporter runs, all of them or, if anything is wrong, none: see
+[reloading](web.md#reloading).
+
+**Links** of the page lead from an instance to elsewhere: `links.monitor` is the URL behind the link
+`monitor`. In it `{instance_id}`, `{task_hub}` (the configured name), `{hub_name}` (the task hub's
+own, if it is configured) and `{orchestrator}` are filled in, URL-encoded; a brace that stands for
+itself is written twice. Only `https://` and `http://` with the host written out are taken.
 
 The variables that Kubernetes adds for a service called `durable-exporter`
 (`DURABLE_EXPORTER_SERVICE_HOST` and the like) are no settings and are passed over.
@@ -74,6 +82,9 @@ log_level: warning
 keys_dir: /run/secrets
 labels:
   team: payments
+links:
+  monitor: https://dfm.example.com/{hub_name}/orchestrations/{instance_id}
+  logs: https://logs.example.com/search?q={instance_id}&service={orchestrator}
 intervals:
   census: 6h
 limits:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from exporter.metrics.exposition import Format
+from collections.abc import Container, Sequence
+
+from exporter.metrics.formats import Format
 
 _OPENMETRICS_VERSIONS = frozenset({"", "0.0.1", "1.0.0"})
+
+_Elements = list[tuple[str, dict[str, str]]]
 
 
 def choose_format(accept: str) -> Format:
     """
     Return the format with the highest `q` in an `Accept` header.
 
-    Classic text where both are equal or nothing fits: everything reads it.
+    Of ranges that fit a format the most specific one holds. Classic text where both are equal or
+    nothing fits: everything reads it.
     """
-    openmetrics = classic = 0.0
-    for media_type, parameters in _elements(accept):
-        quality = _quality(parameters)
-        if media_type == "application/openmetrics-text":
-            if parameters.get("version", "") in _OPENMETRICS_VERSIONS:
-                openmetrics = max(openmetrics, quality)
-        elif media_type in ("text/plain", "text/*", "*/*"):
-            classic = max(classic, quality)
+    elements = _elements(accept)
+    openmetrics = _best(
+        elements, ("application/openmetrics-text", "application/*", "*/*"), _OPENMETRICS_VERSIONS
+    )
+    classic = _best(elements, ("text/plain", "text/*", "*/*"))
     return Format.OPENMETRICS if openmetrics > classic else Format.CLASSIC
 
 
@@ -30,7 +32,23 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return allowed.get("gzip", allowed.get("*", 0.0)) > 0
 
 
-def _elements(header: str) -> list[tuple[str, dict[str, str]]]:
+def _best(
+    elements: _Elements, ranges: Sequence[str], versions: Container[str] | None = None
+) -> float:
+    """Return the highest quality of the first of *ranges* that occurs, in one of *versions*."""
+    for wanted in ranges:
+        qualities = [
+            _quality(parameters)
+            for media_type, parameters in elements
+            if media_type == wanted
+            and (versions is None or parameters.get("version", "") in versions)
+        ]
+        if qualities:
+            return max(qualities)
+    return 0.0
+
+
+def _elements(header: str) -> _Elements:
     elements = []
     for element in header.split(","):
         value, *parameters = (part.strip() for part in element.split(";"))

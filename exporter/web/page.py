@@ -1,144 +1,151 @@
-"""The page at `/`: what a person wants to know first."""
+"""The pages for people: what is wrong, whether the numbers can be trusted, then the details."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from exporter import __version__
-from exporter.collector.snapshot import HubSnapshot, Sweep, Trouble
-from exporter.ledger.status import ACTIVE, TERMINAL, USUAL, RuntimeStatus
+from exporter.collector.snapshot import HubSnapshot
+from exporter.web import words
+from exporter.web.charts import chart_of
+from exporter.web.report import HubStatus, OrchestratorReport
+from exporter.web.reporting import Reporter, badness
 
-_WINDOW = "1h"
-NOT_KNOWN = "\N{EN DASH}"
+REFRESH_SECONDS = 30
+MOST_IN_DETAIL = 8
+MOST_WITH_CHARTS = 50
+_MOST_LINES = 200
+_SAMPLES_AT_A_GLANCE = 3
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[-_./:@])")
+
+_STATUS_WORDS = {
+    HubStatus.DOWN: "Cannot be polled",
+    HubStatus.ERROR: "Needs attention",
+    HubStatus.WARNING: "Warning",
+    HubStatus.STARTING: "Not polled yet",
+    HubStatus.OK: "Healthy",
+}
 
 _pages = Environment(
     loader=PackageLoader("exporter.web"),
     autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class OrchestratorLine:
-    """One line of the table of orchestrators; texts, as they are shown."""
+class View:
+    """
+    How a page is shown at *now*.
 
-    name: str
-    counts: tuple[str, ...]
-    over_limit: int
-    failure_ratio: str
-    unresolved: str
+    `root` is the relative way to `/`, so that the page works below any path of a proxy; `refreshes`
+    tells whether it loads itself anew.
+    """
+
+    now: float
+    root: str
+    refreshes: bool
+
+    @property
+    def clock(self) -> str:
+        """The time, to read."""
+        return datetime.fromtimestamp(self.now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+    @property
+    def query(self) -> str:
+        """What links to other pages carry along."""
+        return "" if self.refreshes else "?refresh=off"
 
 
-@dataclass(frozen=True, slots=True)
-class HubPanel:
-    """What the page shows of one hub; texts, as they are shown."""
-
-    name: str
-    app: str
-    up: bool
-    begun: bool
-    trouble: Trouble | None
-    freshness: tuple[tuple[str, str, bool], ...]
-    orchestrators: tuple[OrchestratorLine, ...]
-    entities: tuple[tuple[str, str, str, str], ...]
-
-
-def status_page(snapshots: Sequence[HubSnapshot], now: float) -> str:
-    """Return the page as HTML, everything escaped."""
-    return _pages.get_template("status.html").render(
-        version=__version__,
-        now=datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        columns=[str(column) for column in USUAL],
-        window=_WINDOW,
-        hubs=[_panel(snapshot, now) for snapshot in snapshots],
+def overview_page(snapshots: Sequence[HubSnapshot], view: View) -> str:
+    """Return the page of all hubs, the worst first; of a single one with everything of it."""
+    if len(snapshots) == 1:
+        return hub_page(snapshots[0], view, is_only=True)
+    by_name = {each.identity.name: each for each in snapshots}
+    hubs = sorted((Reporter(each, view.now).summary() for each in snapshots), key=badness)
+    bad = [hub for hub in hubs if hub.status not in (HubStatus.STARTING, HubStatus.OK)]
+    detailed = bad[:MOST_IN_DETAIL]
+    numbers = Counter(hub.status for hub in hubs)
+    return _pages.get_template("overview.html").render(
+        view=view,
+        hubs=hubs,
+        headline=_headline(numbers, len(hubs)),
+        numbers=numbers,
+        current=sum(hub.current for hub in hubs),
+        detailed=[Reporter(by_name[hub.name], view.now).report() for hub in detailed],
+        not_detailed=len(bad) - len(detailed),
+        samples=_SAMPLES_AT_A_GLANCE,
+        with_charts=len(hubs) <= MOST_WITH_CHARTS,
     )
 
 
-def _panel(snapshot: HubSnapshot, now: float) -> HubPanel:
-    return HubPanel(
-        name=snapshot.identity.name,
-        app=snapshot.identity.function_app,
-        up=snapshot.up,
-        begun=snapshot.up or snapshot.trouble is not None,
-        trouble=snapshot.trouble,
-        freshness=tuple(_freshness(snapshot, now)),
-        orchestrators=tuple(
-            _line(snapshot, label, now) for label in sorted(snapshot.known.orchestrators)
-        ),
-        entities=tuple(_entities(snapshot, now)),
+def hub_page(snapshot: HubSnapshot, view: View, *, is_only: bool = False) -> str:
+    """Return the page of one hub; *is_only* tells that there is no other."""
+    report = Reporter(snapshot, view.now).report()
+    return _pages.get_template("hub.html").render(
+        view=view,
+        hub=report,
+        is_only=is_only,
+        orchestrators=sorted(report.orchestrators, key=_in_trouble_first),
+        failed=sorted(report.failed_samples, key=lambda each: each.orchestrator),
+        server_now=view.now + (snapshot.clock_skew or 0.0),
     )
 
 
-def _freshness(snapshot: HubSnapshot, now: float) -> list[tuple[str, str, bool]]:
-    lines = []
-    for sweep, state in snapshot.sweeps.items():
-        if state.configured is None:
-            lines.append((sweep.value, "off", True))
-        elif state.completed is None:
-            lines.append((sweep.value, "not yet", False))
-        else:
-            age = f"{span(now - state.completed)} ago"
-            lines.append((sweep.value, age, snapshot.is_fresh(sweep, now)))
-    return lines
+def missing_page(name: str, view: View) -> str:
+    """Return the page that says that there is no hub called *name*."""
+    return _pages.get_template("missing.html").render(view=view, name=name)
 
 
-def _line(snapshot: HubSnapshot, label: str, now: float) -> OrchestratorLine:
-    active = snapshot.active if snapshot.is_fresh(Sweep.ACTIVE, now) else None
-    finished = snapshot.finished if snapshot.is_fresh(Sweep.FINISHED, now) else None
-    ratio = finished.failure_ratio.get((label, _WINDOW)) if finished else None
-    over = active.over_limit.items() if active else ()
-    return OrchestratorLine(
-        name=label,
-        counts=tuple(_count(snapshot, label, status, now) for status in USUAL),
-        over_limit=sum(count for (name, _), count in over if name == label),
-        failure_ratio=NOT_KNOWN if ratio is None else f"{ratio:.1%}",
-        unresolved=_unresolved(snapshot, label, now),
-    )
+def _ago(moment: str | None, now: float) -> str:
+    """Write how long ago a moment was, empty if it is not known."""
+    return "" if moment is None else words.span(now - datetime.fromisoformat(moment).timestamp())
 
 
-def _unresolved(snapshot: HubSnapshot, label: str, now: float) -> str:
-    if snapshot.unresolved is None or not snapshot.is_fresh(Sweep.FAILED, now):
-        return NOT_KNOWN
-    count = snapshot.unresolved.failures.get(label, 0)
-    oldest = snapshot.unresolved.oldest.get(label)
-    return f"{count:,}" if oldest is None else f"{count:,}, oldest {span(now - oldest)}"
+def _in_trouble_first(line: OrchestratorReport) -> tuple[int, int, str]:
+    return -sum((line.over_limit or {}).values()), -(line.unresolved_failures or 0), line.name
 
 
-def _count(snapshot: HubSnapshot, label: str, status: RuntimeStatus, now: float) -> str:
-    """Return a count, or a dash where it is not known: never a zero that may be wrong."""
-    if status in ACTIVE and snapshot.active and snapshot.is_fresh(Sweep.ACTIVE, now):
-        return f"{snapshot.active.instances.get((label, status), 0):,}"
-    if status in TERMINAL and snapshot.retained and snapshot.is_fresh(Sweep.CENSUS, now):
-        return f"{snapshot.retained.instances.get((label, status), 0):,}"
-    return NOT_KNOWN
+def _breakable(name: str) -> Markup:
+    """Let a long name break between its words rather than within one."""
+    return Markup("<wbr>").join(map(escape, _BETWEEN_WORDS.split(name)))
 
 
-def _entities(snapshot: HubSnapshot, now: float) -> list[tuple[str, str, str, str]]:
-    listed = snapshot.entities if snapshot.is_fresh(Sweep.ENTITIES, now) else None
-    active = snapshot.active if snapshot.is_fresh(Sweep.ACTIVE, now) else None
-    shown = snapshot.whole.locks if listed and snapshot.whole else active and active.locks
-    lines = []
-    for label in sorted(snapshot.known.entities):
-        locks = shown.get(label) if shown else None
-        lines.append(
-            (
-                label,
-                f"{listed.entities.get(label, 0):,}" if listed else NOT_KNOWN,
-                f"{locks.locked:,}" if locks else NOT_KNOWN,
-                f"{locks.backlog:,}" if locks else NOT_KNOWN,
-            )
-        )
-    return lines
+def _headline(numbers: Mapping[HubStatus, int], hubs: int) -> str:
+    """Say in a few words how all hubs are."""
+    all_hubs = words.plural(hubs, "task hub")
+    in_need = numbers[HubStatus.DOWN] + numbers[HubStatus.ERROR]
+    warned, starting = numbers[HubStatus.WARNING], numbers[HubStatus.STARTING]
+    if not hubs:
+        return "No task hub is polled here"
+    if in_need:
+        return f"{in_need} of {all_hubs} {'needs' if in_need == 1 else 'need'} attention"
+    if warned:
+        return f"{warned} of {all_hubs} {'has' if warned == 1 else 'have'} warnings"
+    if starting:
+        return f"{starting} of {all_hubs} {'was' if starting == 1 else 'were'} not polled yet"
+    return f"All {all_hubs} are healthy"
 
 
-def span(seconds: float) -> str:
-    """Write a span of time the way people do: 5 s, 12 min, 3 h, 2 d."""
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
+_pages.globals.update(
+    ago=_ago,
+    breakable=_breakable,
+    chart_of=chart_of,
+    most_lines=_MOST_LINES,
+    percent=words.percent,
+    plural=words.plural,
+    refresh_seconds=REFRESH_SECONDS,
+    size=words.size,
+    span=words.span,
+    status_words=_STATUS_WORDS,
+    version=__version__,
+)

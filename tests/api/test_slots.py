@@ -113,6 +113,25 @@ async def test_a_slot_that_comes_with_the_cancellation_goes_to_the_next() -> Non
         tasks.cancel_scope.cancel()
 
 
+async def test_other_numbers_hold_from_then_on_and_hosts_without_hubs_are_forgotten() -> None:
+    hosts = HostSlots()
+    here, elsewhere = hosts.of(URL, 1), hosts.of("https://other.example", 1)
+    async with anyio.create_task_group() as tasks:
+        requests = Requests(tasks)
+        for name in ("first", "second", "third"):
+            await requests.start(here, name)
+        hosts.arrange([(URL, 2), (URL, 5)])
+        await settle()
+        assert requests.running == ["first", "second"]
+        hosts.arrange([(URL, 1)])
+        await requests.end("first")
+        assert requests.running == ["second"]
+        await elsewhere.take()
+        await requests.start(hosts.of("https://other.example", 1), "elsewhere")
+        assert requests.running == ["second", "elsewhere"]
+        tasks.cancel_scope.cancel()
+
+
 @given(
     slots=st.integers(1, 3),
     moves=st.lists(st.tuples(st.sampled_from(["start", "end", "cancel"]), st.integers(0, 3))),

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from exporter.emulator import Emulator, ManualClock, sample_emulator
 
 START = 1_795_428_000.0
 KEY = "q7Jw-the-system-key-9zX"
+# On busy cores a command takes its time; one that hangs is ended all the same.
+PATIENCE_SECONDS = 300
 COMMAND = (sys.executable, "-m", "exporter")
 
 
@@ -30,7 +33,7 @@ class Outcome:
 
 async def run(*arguments: str, environ: Mapping[str, str] | None = None) -> Outcome:
     """Run the command to its end, with nothing in its environment but *environ*."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(PATIENCE_SECONDS):
         done = await anyio.run_process(
             [*COMMAND, *arguments], check=False, env=dict(environ or {}), stdin=subprocess.DEVNULL
         )
@@ -49,12 +52,17 @@ class Daemon:
     async def until(self, event: str) -> dict[str, object]:
         """Return the next event called so."""
         assert self.process.stderr is not None
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while True:
                 while (line := self._next_event()) is not None:
                     if line["event"] == event:
                         return line
                 self.log += (await self.process.stderr.receive()).decode()
+
+    async def until_all(self, event: str, hubs: AbstractSet[str]) -> None:
+        """Wait until an event was said of each of these hubs, now or before."""
+        while not hubs <= {said["hub"] for said in self.events if said["event"] == event}:
+            await self.until(event)
 
     def _next_event(self) -> dict[str, object] | None:
         complete = self.log.split("\n")[:-1]

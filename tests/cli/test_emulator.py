@@ -15,7 +15,8 @@ from anyio.streams.text import TextReceiveStream
 from exporter.cli.emulator import _emulator
 from exporter.cli.main import _parser
 from exporter.emulator import Emulator
-from tests.cli.process import COMMAND, run
+from exporter.settings import SettingsError
+from tests.cli.process import COMMAND, PATIENCE_SECONDS, run
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +35,7 @@ def Greet(context: OrchestrationContext):
 def Say(name, context):
     return f"Hello {name}!"
 """
-WAIT = {"timeout": "20", "pollingInterval": "0.1"}
+WAIT = {"timeout": "60", "pollingInterval": "0.1"}
 
 
 @pytest.fixture
@@ -51,14 +52,14 @@ async def served(*arguments: str) -> AsyncGenerator[httpx.AsyncClient, None]:
     try:
         assert process.stdout is not None
         banner = ""
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async for text in TextReceiveStream(process.stdout):
                 banner += text
                 if found := re.search(r"--url (\S+)", banner):
                     break
         assert found is not None
         base = f"{found[1]}/durabletask/"
-        async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=60) as client:
             yield client
     finally:
         process.kill()
@@ -68,6 +69,14 @@ async def served(*arguments: str) -> AsyncGenerator[httpx.AsyncClient, None]:
 
 def emulator(*arguments: str) -> Emulator:
     return _emulator(_parser().parse_args(["emulator", *arguments]))
+
+
+def refusal(*arguments: str) -> str:
+    """Return what is said of arguments with which there can be no emulator."""
+    with pytest.raises(SettingsError) as refused:
+        emulator(*arguments)
+    (problem,) = refused.value.problems
+    return str(problem)
 
 
 async def test_functions_of_a_file_are_served_beside_those_of_the_app(greeting: Path) -> None:
@@ -124,15 +133,14 @@ class TestRefusals:
             ("functions = {}", " has no `functions = Functions()`"),
         ],
     )
-    async def test_a_file_that_cannot_be_served(self, tmp_path: Path, code: str, why: str) -> None:
+    def test_a_file_that_cannot_be_served(self, tmp_path: Path, code: str, why: str) -> None:
         path = tmp_path / "app.py"
         path.write_text(code)
-        outcome = await run("emulator", "--port", "0", "--functions", str(path))
-        assert outcome.code == 2
-        assert outcome.err.startswith(f"--functions: {path}{why}")
-        assert len(outcome.err.splitlines()) == 1
+        said = refusal("--functions", str(path))
+        assert said.startswith(f"--functions: {path}{why}")
+        assert "\n" not in said
 
-    async def test_a_file_that_is_not_python(self, tmp_path: Path) -> None:
+    async def test_of_a_refusal_the_command_says_one_line(self, tmp_path: Path) -> None:
         path = tmp_path / "app.txt"
         path.write_text(GREETING)
         outcome = await run("emulator", "--functions", str(path))
@@ -142,11 +150,10 @@ class TestRefusals:
         )
 
     @pytest.mark.parametrize("option", ["--functions", "--key-file"])
-    async def test_a_file_that_is_missing(self, tmp_path: Path, option: str) -> None:
+    def test_a_file_that_is_missing(self, tmp_path: Path, option: str) -> None:
         path = tmp_path / "missing.py"
-        outcome = await run("emulator", option, str(path))
-        assert outcome.code == 2
-        assert outcome.err == f"{option}: cannot read {path}: No such file or directory\n"
+        said = refusal(option, str(path))
+        assert said == f"{option}: cannot read {path}: No such file or directory"
 
     @pytest.mark.parametrize(
         "arguments",
@@ -158,10 +165,11 @@ class TestRefusals:
             ["--scan-rows", "0"],
         ],
     )
-    async def test_a_wrong_option(self, arguments: list[str]) -> None:
-        outcome = await run("emulator", *arguments)
-        assert outcome.code == 2
-        assert "Traceback" not in outcome.err
+    def test_a_wrong_option(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as ended:
+            emulator(*arguments)
+        assert ended.value.code == 2
+        assert f"error: argument {arguments[0]}: " in capsys.readouterr().err
 
 
 SCENARIO = """
@@ -193,17 +201,21 @@ async def test_a_scenario_is_rehearsed_with_functions_of_ones_own(
     ("arguments", "problem"),
     [
         (("--scenario", "chaos"), "--scenario: There is no scenario 'chaos'"),
-        (("--rehearse",), "--rehearse: there is no --scenario to rehearse"),
         (("--timeline", "nowhere.json"), "--timeline: cannot read nowhere.json"),
         (("--fault", "explode"), "--fault: kind: 'explode' is none of"),
         (("--backend", "mssql", "--scan-rows", "5"), "--scan-rows: mssql has indexes"),
     ],
 )
-async def test_what_cannot_be_done_is_one_line(arguments: tuple[str, ...], problem: str) -> None:
-    finished = await run("emulator", *arguments)
+def test_what_cannot_be_done_is_one_line(arguments: tuple[str, ...], problem: str) -> None:
+    said = refusal(*arguments)
+    assert said.startswith(problem)
+    assert "\n" not in said
+
+
+async def test_without_a_scenario_there_is_nothing_to_rehearse() -> None:
+    finished = await run("emulator", "--rehearse")
     assert finished.code == 2
-    assert problem in finished.err
-    assert "Traceback" not in finished.err
+    assert finished.err == "--rehearse: there is no --scenario to rehearse\n"
 
 
 async def test_a_fault_is_there_from_the_start() -> None:

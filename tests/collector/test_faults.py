@@ -9,9 +9,8 @@ import pytest
 
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.emulator import Fault, FaultKind, ManualClock, running, sample_emulator
-from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.hubs import collect_hub
 from tests.collector.polled import INTERVALS, KEY, STALE_AFTER, collector_of, completed
+from tests.metrics.shown import Shown
 
 pytestmark = pytest.mark.anyio
 
@@ -49,11 +48,7 @@ class Wall:
 
 def instances(snapshot: HubSnapshot, now: float) -> dict[tuple[str, ...], float]:
     """Return the samples of `durable_functions_instances` that are shown at *now*."""
-    shown = collect_hub(snapshot, now)
-    return {
-        tuple(value for _, value in labels): number
-        for _, labels, number in shown.samples(CATALOGUE[2])
-    }
+    return Shown(snapshot, now=now).values("durable_functions_instances")
 
 
 def errors(snapshot: HubSnapshot, kind: str) -> int:

@@ -19,8 +19,10 @@ from exporter.api.times import format_shown_time
 from exporter.api.wire import EntityId, EntityRow, InstanceRow, InstanceStatus
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
+from exporter.ledger import unresolved
 from exporter.ledger.rules import LedgerRules
-from exporter.metrics.exposition import Format, collect, render
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
 from tests.api.paged import paged
 from tests.collector.polled import INTERVALS
 
@@ -32,6 +34,10 @@ CYCLE_SECONDS = 300.0
 CYCLES = 2000
 ALIVE = 500
 LABELS = 50
+# What is remembered is full within 40 cycles, so that all the others show whether it grows.
+FAILED_LOOKBACK = 12 * CYCLE_SECONDS
+FAILURES_KEPT = 2_000
+FINISHES_KEPT = 20_000
 
 
 class Churn(HubClient):
@@ -98,12 +104,21 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
 
 
-async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were() -> None:
+async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unresolved, "_MOST_KEPT", FAILURES_KEPT)
     client = Churn()
     wall: Callable[[], float] = lambda: client.now  # noqa: E731 - a clock
     plan = HubPlan(HubIdentity("churn", "app", "Churn", ""), INTERVALS, 60.0, 900.0, 0.0)
-    rules = LedgerRules(label_limit=LABELS, reason_limit=LABELS, most_finishes=20_000)
+    rules = LedgerRules(
+        label_limit=LABELS,
+        reason_limit=LABELS,
+        failed_lookback=FAILED_LOOKBACK,
+        most_finishes=FINISHES_KEPT,
+    )
     collector = HubCollector(plan, client, rules, wall=wall, monotonic=wall)
+    exposition = Exposition()
     quarters: list[list[int]] = [[], [], [], []]
     tasks = len(asyncio.all_tasks())
     for cycle in range(CYCLES):
@@ -111,7 +126,7 @@ async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were() 
         for sweep in (Sweep.ACTIVE, Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS):
             assert await collector.make(sweep) is None
         if cycle % 20 == 0:
-            text = render(collect([collector.snapshot], client.now), Format.CLASSIC)
+            text = exposition.body([collector.snapshot], client.now, Format.CLASSIC).text
             quarters[cycle * 4 // CYCLES].append(resident())
     await anyio.lowlevel.checkpoint()
 

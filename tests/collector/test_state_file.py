@@ -255,7 +255,7 @@ class TestWriting:
 
         def hang(_path: Path, _content: bytes) -> None:
             hanging.set()
-            released.wait(timeout=60.0)
+            released.wait(timeout=120.0)
 
         with closing(state_in(tmp_path)) as state:
             ledger = await state.open(RULES)
@@ -273,7 +273,7 @@ class TestWriting:
                 lock = path_of_lock(state)
                 assert is_held(lock)
                 released.set()
-                with anyio.fail_after(30):
+                with anyio.fail_after(60):
                     while is_held(lock):
                         await anyio.lowlevel.checkpoint()
 
@@ -292,7 +292,7 @@ class TestHolding:
 
     async def test_it_waits_for_the_process_that_it_replaces(self, tmp_path: Path) -> None:
         path = await write(tmp_path)
-        with closing(state_in(tmp_path, wait=60.0)) as state, anyio.fail_after(30):
+        with closing(state_in(tmp_path, wait=120.0)) as state, anyio.fail_after(60):
             async with anyio.create_task_group() as tasks:
                 with held_by_another(path.with_suffix(".lock")):
                     opened = []

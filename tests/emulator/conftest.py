@@ -8,7 +8,7 @@ from exporter.emulator import Emulator, Keys, ManualClock, TaskHub, running
 
 NOW = 1_800_000_000.75  # 2027-01-15T08:00:00.75Z
 # To load certificates that no test needs takes longer than most tests.
-OPTIONS: dict[str, Any] = {"timeout": 10, "verify": False}
+OPTIONS: dict[str, Any] = {"timeout": 60, "verify": False}
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ class Question:
         async def send(message: Any) -> None:  # noqa: ANN401 - as ASGI has it
             sent.append(message)
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await create_app(emulator)(scope, receive, send)
         return sent[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.api.wire import BriefRow, InstanceRow
 from exporter.ledger import unresolved
+from exporter.ledger.changes import MOST_NAMED, Failed, Resolved
 from exporter.ledger.ledger import Ledger, Source
+from exporter.ledger.places import OTHER
+from exporter.ledger.reasons import Category, FailureReason
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import UnresolvedView
 from tests.ledger.world import NOW, census, counted, finishes, in_contact, read, recent, row, sweep
@@ -46,6 +52,20 @@ def listed(ledger: Ledger, at: float, *rows: InstanceRow) -> UnresolvedView:
     view = ledger.unresolved.view()
     assert view is not None
     return view
+
+
+def numbers(view: UnresolvedView | None) -> tuple[object, object]:
+    """Return how many there are of each orchestrator, and when its oldest failed."""
+    assert view is not None
+    assert Counter(view.failures) == sum_by_label(view.reasons)
+    return view.failures, view.oldest
+
+
+def sum_by_label(reasons: Mapping[tuple[str, FailureReason | None], int]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for (label, _), count in reasons.items():
+        counts[label] += count
+    return counts
 
 
 class TestReasons:
@@ -172,7 +192,7 @@ class TestUnresolved:
         sweep(ledger, 30.0, row("a", "Pending", created=-50.0, updated=20.0))
         recent(ledger, 30.0, failed("b", created=5.0, updated=9.0))
         view = ledger.unresolved.view()
-        assert view == UnresolvedView({"Order": 1}, {"Order": NOW + 9.0})
+        assert numbers(view) == ({"Order": 1}, {"Order": NOW + 9.0})
 
     def test_what_a_listing_misses_is_read_and_stays_until_a_second_one_misses_it_too(
         self,
@@ -184,7 +204,7 @@ class TestUnresolved:
         assert sorted(ledger.unresolved.to_read(9)) == ["moved", "purged", "unread"]
         ledger.gone("purged")
         read(ledger, 301.0, rows[1])
-        assert ledger.unresolved.view() == UnresolvedView({"Order": 2}, {"Order": NOW - 9.0})
+        assert numbers(ledger.unresolved.view()) == ({"Order": 2}, {"Order": NOW - 9.0})
         assert listed(ledger, 600.0, rows[1]).failures == {"Order": 1}
         assert listed(ledger, 900.0, rows[1], rows[2]).failures == {"Order": 2}
         assert counted(ledger, "vanished") == {}
@@ -198,7 +218,7 @@ class TestUnresolved:
         listed(ledger, 300.0, young)
         assert listed(ledger, 600.0, young).oldest == {"Order": NOW - 3.0}
         ledger.gone("y")
-        assert ledger.unresolved.view() == UnresolvedView({}, {})
+        assert numbers(ledger.unresolved.view()) == ({}, {})
 
     def test_ids_that_cannot_be_read_give_way_to_others(self) -> None:
         ledger = in_contact()
@@ -247,7 +267,7 @@ class TestUnresolved:
         assert listed(ledger, 1.0, old).failures == {"Order": 1}
         sweep(ledger, 0.2 * DAY)
         recent(ledger, 0.2 * DAY)
-        assert ledger.unresolved.view() == UnresolvedView({}, {})
+        assert numbers(ledger.unresolved.view()) == ({}, {})
         assert len(ledger.unresolved) == 0
 
     def test_a_life_that_was_counted_long_ago_is_reopened_not_started(self) -> None:
@@ -264,7 +284,7 @@ class TestUnresolved:
         ledger = in_contact()
         listed(ledger, 1.0, failed("a", created=-50.0, updated=-9.0))
         census(ledger, 2.0, row("a", "Completed", created=-50.0, updated=-1.0))
-        assert ledger.unresolved.view() == UnresolvedView({}, {})
+        assert numbers(ledger.unresolved.view()) == ({}, {})
 
     def test_a_failure_whose_times_are_unknown_is_not_followed(self) -> None:
         ledger = in_contact()
@@ -287,3 +307,145 @@ class TestUnresolved:
         assert listed(ledger, 1.0, *rows).failures == {"Order": 5}
         assert listed(ledger, 2.0, *rows[:4]).failures == {"Order": 4}
         assert listed(ledger, 3.0, *rows[:2]).failures == {"Order": 2}
+
+
+CHARGE = FailureReason(Category.ACTIVITY, "Charge", "")
+
+
+class TestSamples:
+    """The failures that are shown by their ids."""
+
+    def test_they_are_the_oldest_and_the_newest_of_each_orchestrator_with_the_reason(self) -> None:
+        ledger = in_contact()
+        rows = [failed(f"f{i:02}", created=-90.0, updated=-80.0 + i) for i in range(30)]
+        other = row("x", "Failed", created=-50.0, updated=-40.0, name="Ship")
+        view = listed(ledger, 1.0, *rows, other)
+        assert [sample.instance_id for sample in view.samples] == [
+            "f00", "x", "f29", "f28", "f27", "f26",
+        ]  # fmt: skip
+        assert {sample.reason for sample in view.samples if sample.orchestrator == "Order"} == {
+            CHARGE
+        }
+        assert view.reasons["Order", CHARGE] == 30
+
+    def test_those_that_are_resolved_give_way_to_older_ones(self) -> None:
+        ledger = in_contact()
+        rows = [failed(f"f{i:02}", created=-90.0, updated=-80.0 + i) for i in range(40)]
+        listed(ledger, 1.0, *rows)
+        for each in rows[1:38]:
+            ledger.gone(each.instance_id)
+        view = ledger.unresolved.view()
+        assert view is not None
+        assert [sample.instance_id for sample in view.samples] == ["f00", "f39", "f38"]
+        assert view.reasons == {("Order", CHARGE): 3}
+
+    def test_a_hub_shows_no_more_than_a_hundred(self) -> None:
+        ledger = in_contact()
+        rows = [
+            row(f"{name}-{i}", "Failed", created=-9.0, updated=-5.0 + i, name=f"Order{name}")
+            for name in range(150)
+            for i in range(2)
+        ]
+        samples = listed(ledger, 1.0, *rows).samples
+        assert len({sample.orchestrator for sample in samples}) == len(samples) == 100
+
+    def test_a_reason_is_unknown_after_a_restart_until_a_row_tells_it(self) -> None:
+        ledger = in_contact()
+        lost = failed("a", created=-90.0, updated=-80.0)
+        listed(ledger, 1.0, lost)
+        after = Ledger(LedgerRules(), ledger.saved())
+        assert listed(after, 2.0).samples[0].reason is None
+        view = listed(after, 3.0, lost)
+        assert view.samples[0].reason == CHARGE
+        assert view.reasons == {("Order", CHARGE): 1}
+
+    def test_reasons_without_end_share_other(self) -> None:
+        ledger = in_contact()
+        outputs = [f'"TypeNo{i}Exception: no"'.encode() for i in range(300)]
+        rows = [
+            failed(str(i), created=-9.0, updated=-5.0, output=output)
+            for i, output in enumerate(outputs)
+        ]
+        reasons = listed(ledger, 1.0, *rows).reasons
+        assert len(reasons) <= 201
+        assert sum(reasons.values()) == 300
+        assert sum(count for (_, why), count in reasons.items() if why and why.error_type == OTHER)
+
+
+class TestChanges:
+    """What is told of single instances."""
+
+    def test_each_failure_that_is_counted_is_told_once_with_its_reason(self) -> None:
+        ledger = in_contact()
+        sweep(ledger, 30.0)
+        new = [failed(f"f{i:02}", created=5.0, updated=9.0) for i in range(MOST_NAMED + 3)]
+        recent(ledger, 30.0, *new, failed("history", created=-9.0, updated=-5.0))
+        listed(ledger, 31.0, *new)
+        told = ledger.take_changes().failed
+        assert told.named[0] == Failed("f00", "Order", CHARGE, NOW + 9.0)
+        assert (len(told.named), told.left_out) == (MOST_NAMED, 3)
+        assert counted(ledger, "failures") == {("Order", "activity"): MOST_NAMED + 3}
+        assert ledger.take_changes().failed.named == ()
+
+    def test_a_failure_is_resolved_by_rewinding_restarting_or_purging_it_but_not_by_its_age(
+        self,
+    ) -> None:
+        ledger = in_contact()
+        rows = [
+            failed(name, created=-50.0, updated=-9.0)
+            for name in ("rewound", "restarted", "purged", "again", "old")
+        ]
+        listed(ledger, 1.0, *rows)
+        ledger.take_changes()
+        sweep(ledger, 30.0, row("rewound", created=-50.0, updated=20.0))
+        read(ledger, 30.0, row("restarted", "Completed", created=10.0, updated=20.0))
+        ledger.gone("purged")
+        read(ledger, 31.0, failed("again", created=-50.0, updated=25.0))
+        ledger.unresolved.expire(NOW + ledger.rules.failed_lookback)
+        assert ledger.take_changes().resolved.named == tuple(
+            Resolved(name, "Order") for name in ("rewound", "restarted", "purged")
+        )
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["fail", "resolve", "list", "expire"]),
+            st.integers(0, 30),
+            st.sampled_from([DECLINED, b'"boom"']),
+        ),
+        max_size=80,
+    )
+)
+def test_what_is_kept_up_is_what_a_look_through_all_of_them_finds(
+    steps: list[tuple[str, int, bytes]],
+) -> None:
+    following = unresolved.Unresolved(1000.0)
+    for at, (step, number, output) in enumerate(steps):
+        if step == "fail":
+            shown = failed(f"f{number}", created=0.0, updated=1.0 * at, output=output)
+            label = f"Order{number % 3}"
+            following.failed(f"f{number}", label, NOW, NOW + at, now=NOW + at, row=shown)
+        elif step == "resolve":
+            following.resolved(f"f{number}")
+        elif step == "list":
+            following.begin_listing(NOW - 10.0)
+            following.complete_listing(NOW + at)
+        else:
+            following.expire(NOW + 1000.0 + number)
+    following.begin_listing(NOW + 10.0)
+    following.complete_listing(NOW)
+    view = following.view()
+    assert view is not None
+    all_shown = [
+        (failure.failed, name, failure.label, failure.reason)
+        for name, failure in following._failures.items()
+        if failure.is_shown
+    ]
+    assert Counter(view.reasons) == Counter((label, why) for _, _, label, why in all_shown)
+    for label in view.failures:
+        mine = sorted((each[0], each[1]) for each in all_shown if each[2] == label)
+        expected = set(mine[:1]) | set(mine[-4:])
+        assert {
+            (each.failed, each.instance_id) for each in view.samples if each.orchestrator == label
+        } == expected

@@ -87,6 +87,26 @@ class TestRecentFinishes:
         recent.add(("Order", COMPLETED), 700)
         assert recent.totals["Order", COMPLETED] == 1
 
+    @given(st.lists(st.tuples(SECONDS, st.sampled_from([COMPLETED, FAILED])), max_size=60))
+    def test_over_time_each_finish_stands_in_its_step(
+        self, finishes: list[tuple[int, RuntimeStatus]]
+    ) -> None:
+        recent = RecentFinishes(Window("x", 1200, 300))
+        for second, status in finishes:
+            recent.add(("Order", status), second)
+        recent.advance(2000.0)
+        begin, counts = recent.over_time(2000.0)
+        assert begin == 900.0
+        for status in (COMPLETED, FAILED):
+            expected = tuple(
+                sum(
+                    each == status and begin + 300 * i <= second < begin + 300 * (i + 1)
+                    for second, each in finishes
+                )
+                for i in range(4)
+            )
+            assert counts.get(("Order", status), (0, 0, 0, 0)) == expected
+
     def test_the_failure_ratio_leaves_terminated_aside_and_is_absent_when_nothing_finished(
         self,
     ) -> None:

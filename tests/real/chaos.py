@@ -28,7 +28,7 @@ from tests.real.trouble import ShuffledFaults
 
 HUB = "OrdersHub"
 FAILING_SHARE = 0.2
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 120.0
 SCRAPE_INTERVAL = "200ms"
 HASTY = {
     "INTERVALS__ACTIVE": "0.5s",

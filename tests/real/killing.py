@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 Mark = tuple[int, int, int]
 

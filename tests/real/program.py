@@ -12,8 +12,8 @@ from anyio.abc import Process
 
 from tests.real.polling import poll
 
-START_SECONDS = 30.0
-GRACE_SECONDS = 10.0
+START_SECONDS = 60.0
+GRACE_SECONDS = 30.0
 LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
 
 

@@ -13,6 +13,9 @@ from tests.real.polling import NeverHappened, poll
 from tests.real.program import START_SECONDS, Program, running_program
 from tests.tools import tool
 
+# The flag with which exemplars are kept.
+EXEMPLAR_STORAGE = "--enable-feature=exemplar-storage"
+
 T = TypeVar("T")
 
 
@@ -21,6 +24,15 @@ class Sample(NamedTuple):
 
     labels: dict[str, str]
     value: float
+
+
+class StoredExemplar(NamedTuple):
+    """An exemplar, and the series that it belongs to."""
+
+    series: dict[str, str]
+    labels: dict[str, str]
+    value: float
+    at: float
 
 
 class Target(msgspec.Struct, frozen=True, rename="camel"):
@@ -47,6 +59,17 @@ class _Result(msgspec.Struct, rename="camel"):
 class _Element(msgspec.Struct):
     metric: dict[str, str]
     value: tuple[float, str]
+
+
+class _Exemplar(msgspec.Struct):
+    labels: dict[str, str]
+    value: str
+    timestamp: float
+
+
+class _Exemplars(msgspec.Struct, rename="camel"):
+    series_labels: dict[str, str]
+    exemplars: list[_Exemplar]
 
 
 class _Targets(msgspec.Struct, rename="camel"):
@@ -88,7 +111,7 @@ class Prometheus:
                 raise QueryRefused(f"{expr}: gives a {other}, not a vector or a scalar")
 
     async def wait_until(
-        self, expr: str, done: Callable[[list[Sample]], bool] = bool, *, within: float = 30.0
+        self, expr: str, done: Callable[[list[Sample]], bool] = bool, *, within: float = 60.0
     ) -> list[Sample]:
         """
         Query until `done` accepts the result; by default until there is any.
@@ -110,6 +133,16 @@ class Prometheus:
         params = {"match_target": f'{{job="{job}"}}'}
         families = await self._get("targets/metadata", params, list[_Metadata])
         return {family.metric: family.type for family in families}
+
+    async def exemplars(self, selector: str, start: float, end: float) -> list[StoredExemplar]:
+        """Return what is stored behind the series of a selector; needs `EXEMPLAR_STORAGE`."""
+        params = {"query": selector, "start": repr(start), "end": repr(end)}
+        found = await self._get("query_exemplars", params, list[_Exemplars])
+        return [
+            StoredExemplar(series.series_labels, each.labels, float(each.value), each.timestamp)
+            for series in found
+            for each in series.exemplars
+        ]
 
     async def ready(self) -> None:
         """Wait until requests are answered, which is shortly after the port is open."""
@@ -159,7 +192,7 @@ async def running_prometheus(
     ]
     async with running_program(command, directory / "prometheus.log") as program:
         url = f"http://{await program.listening()}"
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10.0) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30.0) as client:
             prometheus = Prometheus(program, client)
             await prometheus.ready()
             yield prometheus

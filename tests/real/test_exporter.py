@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from exporter.emulator import (
@@ -22,13 +23,13 @@ from exporter.emulator import (
 )
 from exporter.emulator.backends.azure_storage import AzureStorage
 from exporter.ledger.rules import AGE_BOUNDS
-from exporter.metrics.exposition import Format, expose
-from exporter.web.app import create_app
+from exporter.metrics.formats import Format
 from exporter.web.server import serving
 from tests.collector.polled import KEY, collector_of
 from tests.real.classic_format import classic_format
 from tests.real.prometheus import Prometheus, Sample, running_prometheus, scrape_job
 from tests.real.promtool import check_metrics
+from tests.web.shown_app import app_of
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +79,7 @@ async def scene(
             )
             assert await collector.collect_once() is None
             snapshots.append(collector.snapshot)
-        app = create_app(lambda: snapshots, wall=clock.now)
+        app = app_of(lambda: snapshots, clock.now, exemplars=True)
         port = await stack.enter_async_context(serving(app, "127.0.0.1", 0, grace_seconds=1.0))
         address = f"127.0.0.1:{port}"
         classic = stack.enter_context(classic_format(address))
@@ -91,9 +92,17 @@ async def scene(
         yield Scene(
             prometheus,
             {label: emulator.hubs[label] for label in HUBS},
-            expose(snapshots, clock.now(), Format.CLASSIC),
-            expose(snapshots, clock.now(), Format.OPENMETRICS),
+            await scraped(address, Format.CLASSIC),
+            await scraped(address, Format.OPENMETRICS),
         )
+
+
+async def scraped(address: str, form: Format) -> bytes:
+    """Return what is served in a format."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"http://{address}/metrics", headers={"accept": form.value})
+    assert answer.headers["content-type"] == form.value
+    return answer.content
 
 
 def orchestrators(hub: TaskHub) -> set[str]:

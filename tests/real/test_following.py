@@ -9,10 +9,10 @@ import pytest
 
 from exporter.collector.snapshot import Sweep
 from exporter.emulator import ManualClock, RuntimeStatus, running, sample_emulator, truth
-from exporter.web.app import create_app
 from exporter.web.server import serving
 from tests.collector.polled import KEY, collector_of
-from tests.real.prometheus import running_prometheus, scrape_job
+from tests.real.prometheus import EXEMPLAR_STORAGE, running_prometheus, scrape_job
+from tests.web.shown_app import app_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("prometheus_at_hand")]
 
@@ -31,13 +31,16 @@ async def test_counters_and_gauges_are_the_world_s_after_a_quarter_of_an_hour(
         running(emulator) as url,
         collector_of(url, wall=clock.now, monotonic=clock.now) as (collector, _),
         serving(
-            create_app(lambda: [collector.snapshot], wall=clock.now),
+            app_of(lambda: [collector.snapshot], clock.now, exemplars=True),
             "127.0.0.1",
             0,
             grace_seconds=1.0,
         ) as port,
         running_prometheus(
-            tmp_path, scrape_job("exporter", f"127.0.0.1:{port}"), scrape_interval="1s"
+            tmp_path,
+            scrape_job("exporter", f"127.0.0.1:{port}"),
+            scrape_interval="1s",
+            flags=[EXEMPLAR_STORAGE],
         ) as prometheus,
     ):
         assert await collector.collect_once() is None
@@ -75,3 +78,24 @@ async def test_counters_and_gauges_are_the_world_s_after_a_quarter_of_an_hour(
             if finish.name == "ProcessOrder"
             and finish.status in (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED)
         )
+
+        stored = await prometheus.exemplars(
+            "durable_functions_instances_finished_total", START, clock.now()
+        )
+        assert {
+            (exemplar.series["orchestrator"], exemplar.series["runtime_status"])
+            for exemplar in stored
+        } == set(happened)
+        told = {
+            (finish.name, str(finish.status), finish.instance_id, float(int(finish.updated)))
+            for finish in hub.finishes[history:]
+        }
+        assert told >= {
+            (
+                exemplar.series["orchestrator"],
+                exemplar.series["runtime_status"],
+                exemplar.labels["instance_id"],
+                exemplar.at,
+            )
+            for exemplar in stored
+        }

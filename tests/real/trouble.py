@@ -25,7 +25,7 @@ EVERY_FAULT = (
     Fault(kind=FaultKind.CLOCK_SKEW, seconds=-90.0),
 )
 
-_REQUEST_SECONDS = 60.0
+_REQUEST_SECONDS = 120.0
 
 
 class ShuffledFaults(Faults):

@@ -11,11 +11,10 @@ import pytest
 from exporter.collector.snapshot import HubSnapshot, Trouble
 from exporter.ledger.snapshot import ActiveView
 from exporter.ledger.status import RuntimeStatus
-from exporter.metrics.exposition import Format
-from exporter.web.app import create_app
 from exporter.web.server import CannotListen, bind, serving
 from tests.ledger.world import NOW
 from tests.metrics.snapshots import busy_snapshot
+from tests.web.shown_app import app_of
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +38,7 @@ def hostile() -> HubSnapshot:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     snapshots = [busy_snapshot(), DOWN, hostile()]
-    app = create_app(lambda: snapshots, wall=lambda: NOW + 200.0)
+    app = app_of(lambda: snapshots, lambda: NOW + 200.0)
     async with (
         serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as connections,
@@ -47,49 +46,14 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield connections
 
 
-class TestMetrics:
-    async def test_the_format_is_negotiated(self, client: httpx.AsyncClient) -> None:
-        classic = await client.get("/metrics")
-        openmetrics = await client.get(
-            "/metrics", headers={"accept": "application/openmetrics-text;version=1.0.0"}
-        )
-        assert classic.headers["content-type"] == Format.CLASSIC.value
-        assert openmetrics.headers["content-type"] == Format.OPENMETRICS.value
-        assert openmetrics.text.endswith("# EOF\n")
-        assert classic.headers["vary"] == "Accept, Accept-Encoding"
-
-    async def test_it_is_compressed_for_those_who_take_it(self, client: httpx.AsyncClient) -> None:
-        compressed = await client.get("/metrics", headers={"accept-encoding": "gzip"})
-        plain = await client.get("/metrics", headers={"accept-encoding": "identity"})
-        assert compressed.headers["content-encoding"] == "gzip"
-        assert "content-encoding" not in plain.headers
-        assert hub_lines(compressed.text) == hub_lines(plain.text)
-        assert int(compressed.headers["content-length"]) < len(plain.content) / 5
-
-    async def test_hubs_can_be_chosen(self, client: httpx.AsyncClient) -> None:
-        chosen = await client.get("/metrics", params={"task_hub": ["orders", "billing"]})
-        assert 'durable_functions_up{task_hub="orders"} 1.0' in chosen.text
-        assert 'durable_functions_up{task_hub="billing"} 0.0' in chosen.text
-        assert "<script" not in chosen.text
-
-    async def test_an_unknown_hub_is_not_found(self, client: httpx.AsyncClient) -> None:
-        answer = await client.get("/metrics", params={"task_hub": "nope"})
-        assert answer.status_code == 404
-        assert "nope" in answer.text
-
+class TestMethods:
     async def test_head_is_allowed_and_other_methods_are_not(
         self, client: httpx.AsyncClient
     ) -> None:
-        head = await client.head("/metrics")
-        assert (head.status_code, head.content) == (200, b"")
         for path in ("/metrics", "/", "/-/healthy"):
+            assert (await client.head(path)).status_code == 200
             assert (await client.post(path)).status_code == 405
         assert (await client.get("/nothing")).status_code == 404
-
-
-def hub_lines(text: str) -> list[str]:
-    """Return the lines that do not tell of the process, which changes while it runs."""
-    return [line for line in text.splitlines() if line.startswith("durable_functions_")]
 
 
 class TestHealth:
@@ -98,35 +62,6 @@ class TestHealth:
         self, client: httpx.AsyncClient, path: str
     ) -> None:
         assert (await client.get(path)).status_code == 200
-
-
-class TestPage:
-    async def test_it_says_what_is_wrong_and_how_to_fix_it(self, client: httpx.AsyncClient) -> None:
-        page = (await client.get("/")).text
-        assert "401, the &lt;key&gt; was refused" in page
-        assert "check key_file" in page
-        assert '<strong class="bad">down</strong>' in page
-        assert "<td>2</td>" in page
-
-    async def test_it_escapes_everything_and_allows_no_script(
-        self, client: httpx.AsyncClient
-    ) -> None:
-        answer = await client.get("/")
-        assert "<script" not in answer.text
-        assert "<img" not in answer.text
-        assert "&lt;script&gt;" in answer.text
-        assert "default-src 'none'" in answer.headers["content-security-policy"]
-
-    async def test_a_number_that_is_not_known_is_a_dash_not_a_zero(self) -> None:
-        stale = [busy_snapshot()]
-        app = create_app(lambda: stale, wall=lambda: NOW + 1e6)
-        async with (
-            serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
-            httpx.AsyncClient(trust_env=False) as client,
-        ):
-            page = (await client.get(f"http://127.0.0.1:{port}/")).text
-        cells = [line for line in page.splitlines() if line.startswith('<tr><th scope="row">Order')]
-        assert cells[0].count("<td>\N{EN DASH}</td>") == 8
 
 
 class TestListening:

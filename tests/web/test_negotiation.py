@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.metrics.exposition import Format
+from exporter.metrics.formats import Format
 from exporter.web.negotiation import accepts_gzip, choose_format
 
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
 )
 
 
@@ -30,6 +35,12 @@ PROMETHEUS = (
         ("application/openmetrics-text;q=0", Format.CLASSIC),
         ("application/openmetrics-text;version=2.0.0,text/plain;q=0.1", Format.CLASSIC),
         ("application/openmetrics-text;q=high", Format.CLASSIC),
+        (PROMETHEUS_3, Format.OPENMETRICS),
+        ("text/plain;q=0, */*", Format.OPENMETRICS),
+        ("application/*, text/plain;q=0.9", Format.OPENMETRICS),
+        ("application/openmetrics-text;q=0, application/*, text/*;q=0.1", Format.CLASSIC),
+        ("application/openmetrics-text;version=1.0.0;q=0.2, text/*;q=0.3", Format.CLASSIC),
+        ("application/json", Format.CLASSIC),
         (",;=,;q", Format.CLASSIC),
     ],
 )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import floor
 
 from exporter.emulator.backends.azure_storage import AzureStorage
 from exporter.emulator.backends.backend import Backend
@@ -22,26 +23,31 @@ from exporter.emulator.synthetic.mix import (
     instance_kinds,
 )
 from exporter.emulator.synthetic.paging import Pager, Selection, SyntheticPage
-from exporter.emulator.synthetic.population import OFFSET_DIGITS, Part, Population
+from exporter.emulator.synthetic.population import OFFSET_DIGITS, Population, still_part
 from exporter.emulator.synthetic.rendering import Renderer, Style
+from exporter.emulator.synthetic.traffic import MovingRows, Traffic
 from exporter.emulator.version import ExtensionVersion
 
 # As long as the ids that the extension makes up.
 _ID_LENGTH = 32
 _ENTITY_BLOCK_DIGITS = 7
+# Sorts after the digits that the other ids go on with.
+_MOVING = "t"
 _NO_ROWS = Table()
 
 
 class SyntheticHub:
     """
-    A task hub that can be listed and read, but not changed, and stands still.
+    A task hub that can be listed and read, but not changed.
 
     `rows` is how many instances it has; `active` of them are not finished, or as many as the shares
     of the `orchestrators` say. Entities come on top. Ids begin with `id_prefix`, a letter first,
     and ascend with the time of creation, sixteen a second; the entities are older. What was updated
     last was so before `newest`, in seconds since the epoch: now, if not given.
 
-    The same arguments make the same rows. Raises `ValueError` for those that contradict each other.
+    It stands still, but for the instances of its `traffic`, which come on top, as they were when
+    the second began. The same arguments, at the same time, make the same rows. Raises `ValueError`
+    for those that contradict each other.
     """
 
     is_down = False
@@ -58,6 +64,7 @@ class SyntheticHub:
         id_prefix: str = "run-",
         seed: int | str = 0,
         newest: float | None = None,
+        traffic: Traffic | None = None,
         backend: Backend | None = None,
         version: ExtensionVersion = ExtensionVersion.V3,
     ) -> None:
@@ -73,23 +80,34 @@ class SyntheticHub:
         self.latency = Latency()
         self.faults = Faults(f"{name}/{seed}")
         kinds = instance_kinds(orchestrators, rows, active, self.backend.traits)
-        self.population = Population(
-            [
-                Part(id_prefix, width, kinds),
-                *(
-                    Part(f"@{each.name}@", _ENTITY_BLOCK_DIGITS, entity_kinds(each))
-                    for each in entities
-                ),
-            ],
-            seed=seed,
-            newest=(clock.now() if newest is None else newest) - LONGEST_SECONDS,
+        self._seed = seed
+        self._newest = (clock.now() if newest is None else newest) - LONGEST_SECONDS
+        self._still = [
+            still_part(id_prefix, width, kinds, seed),
+            *(
+                still_part(f"@{each.name}@", _ENTITY_BLOCK_DIGITS, entity_kinds(each), seed)
+                for each in entities
+            ),
+        ]
+        self._moving = traffic and MovingRows(
+            traffic, f"{id_prefix}{_MOVING}", width - 1, traits=self.backend.traits, seed=seed
         )
-        self._pager = Pager(self.population, version)
+        if traffic is not None and traffic.begin < self._newest:
+            raise ValueError("Traffic begins after all other instances were created")
+        self._show()
+
+    def _show(self) -> None:
+        """Lay out the rows as they are when the current second begins."""
+        self._second = floor(self.clock.now())
+        moving = [self._moving.at(self._second)] if self._moving else []
+        self.population = Population([*self._still, *moving], seed=self._seed, newest=self._newest)
+        self._pager = Pager(self.population, self.version)
         self._renderers: dict[Style, Renderer] = {}
 
     @property
     def instances(self) -> Mapping[tuple[str, RuntimeStatus], int]:
         """How many instances there are of each orchestrator and status."""
+        self.advance()
         counts = Counter[tuple[str, RuntimeStatus]]()
         for kind, count in self.population.counted:
             if isinstance(kind, InstanceKind):
@@ -106,11 +124,14 @@ class SyntheticHub:
         return counts
 
     def advance(self) -> float:
-        """Let nothing happen, and return the time."""
+        """Let happen what is due, and return the time."""
+        if self._moving and floor(self.clock.now()) != self._second:
+            self._show()
         return self.clock.now()
 
     def get(self, instance_id: str) -> Instance | Entity | None:
         """Return the row of an instance or entity."""
+        self.advance()
         return self.population.get(instance_id)
 
     def entity(self, class_name: str, key: str) -> Entity | None:
@@ -126,6 +147,7 @@ class SyntheticHub:
         """
         # What the provider does not take, it does not take of an empty table either.
         self.backend.list_instances(_NO_ROWS, query, token, self.version)
+        self.advance()
         return self._pager.page(self.backend, Selection.of_instances(query), token)
 
     def list_entities(self, query: EntityQuery, token: str = "") -> SyntheticPage:
@@ -135,10 +157,11 @@ class SyntheticHub:
         Raises `ApiError` for a token or a page size that cannot be used.
         """
         self.backend.list_entities(_NO_ROWS, query, token, self.version)
+        self.advance()
         return self._pager.page(self.backend, Selection.of_entities(query), token)
 
     def body(self, page: SyntheticPage, style: Style) -> bytes:
-        """Return the rows of a page as a JSON array, each as the style shows it."""
+        """Return the rows of the page listed last as a JSON array, as the style shows each."""
         if style not in self._renderers:
             self._renderers[style] = Renderer(self.population, style)
         return self._renderers[style].body(page)

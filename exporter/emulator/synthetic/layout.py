@@ -89,6 +89,11 @@ def _full_blocks(totals: Sequence[int], blocks: int, seed: int | str) -> Iterato
         yield Stretch(end - begin, _shuffled([*common, *filling], seed))
 
 
+def one_block(rows: int, weights: Sequence[float], seed: int | str) -> tuple[int, ...]:
+    """Return the kind of the row at each offset of a block whose rows are split by weights."""
+    return _shuffled(_repeated(apportion(rows, weights)), seed)
+
+
 def _repeated(counts: Sequence[int]) -> list[int]:
     return list(chain.from_iterable(map(repeat, range(len(counts)), counts)))
 

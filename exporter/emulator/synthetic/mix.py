@@ -142,12 +142,7 @@ def instance_kinds(
     `active` is how many are not finished; `None` if the shares say so. Raises `ValueError` where
     the shares allow no such number.
     """
-    weighed = [
-        (_instance_kind(orchestrator, status, traits), orchestrator.share * part)
-        for orchestrator in orchestrators
-        for status, part in _parts(orchestrator.statuses)
-    ]
-    weighed.sort(key=lambda item: not item[0].status.terminal)
+    weighed = weighed_kinds(orchestrators, traits)
     if rows < 0:
         raise ValueError(f"A hub cannot have {rows} instances")
     if active is None:
@@ -157,6 +152,19 @@ def instance_kinds(
     finished = [item for item in weighed if item[0].status.terminal]
     unfinished = weighed[len(finished) :]
     return _numbered(finished, rows - active) + _numbered(unfinished, active)
+
+
+def weighed_kinds(
+    orchestrators: Sequence[Orchestrator], traits: Traits
+) -> list[tuple[InstanceKind, float]]:
+    """Return every kind of instance and its share, the active ones last."""
+    weighed = [
+        (_instance_kind(orchestrator, status, traits), orchestrator.share * part)
+        for orchestrator in orchestrators
+        for status, part in _parts(orchestrator.statuses)
+    ]
+    weighed.sort(key=lambda item: not item[0].status.terminal)
+    return weighed
 
 
 def entity_kinds(entities: EntityClass) -> list[tuple[EntityKind, int]]:

@@ -10,7 +10,7 @@ from math import ceil, floor
 from random import Random
 
 from exporter.emulator.storage.rows import Entity, Instance
-from exporter.emulator.synthetic.layout import BLOCK_ROWS, Run, View, spread
+from exporter.emulator.synthetic.layout import BLOCK_ROWS, Run, Stretch, View, spread
 from exporter.emulator.synthetic.mix import Kind
 
 ROWS_PER_SECOND = 16
@@ -25,24 +25,48 @@ _VIEWS_KEPT = 128
 @dataclass(frozen=True, slots=True)
 class Part:
     """
-    Rows whose ids have the same begin, `head`, and of which kinds there are how many.
+    Rows whose ids have the same begin, `head`, and of which kinds they are, by blocks.
 
-    An id goes on with the number of the block in `width` digits and the offset in it.
+    An id goes on with the number of the block in `width` digits and the offset in it. A row is
+    created every so many `ticks`; a block is what is created in a minute. The first one is that of
+    `minute`, counted from the epoch; `None` for parts that end where the next one begins.
     """
 
     head: str
     width: int
-    kinds: Sequence[tuple[Kind, int]]
+    kinds: tuple[Kind, ...]
+    stretches: tuple[Stretch, ...]
+    ticks: int = 1
+    minute: int | None = None
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return sum(number for _, number in self.kinds)
+        return sum(stretch.blocks * len(stretch.kinds) for stretch in self.stretches)
 
     @property
     def minutes(self) -> int:
         """How many blocks there are, each of which fills a minute."""
-        return -(-self.rows // BLOCK_ROWS)
+        return sum(stretch.blocks for stretch in self.stretches)
+
+
+def still_part(head: str, width: int, kinds: Sequence[tuple[Kind, int]], seed: int | str) -> Part:
+    """Return a part of so many rows of each kind, spread evenly; nothing changes in it."""
+    stretches = spread([rows for _, rows in kinds], f"{seed}/{head}")
+    return Part(head, width, tuple(kind for kind, _ in kinds), tuple(stretches))
+
+
+@lru_cache
+def spent_shares(seed: int | str) -> tuple[float, ...]:
+    """Return which share of the longest time a row at each offset took from creation to update."""
+    random = Random(f"durations/{seed}")
+    # Most take a small part of it.
+    return tuple(random.random() ** 3 for _ in _OFFSETS)
+
+
+def in_ticks(seconds: float) -> float:
+    """Return a time cut to whole ticks, in seconds."""
+    return floor(seconds * ROWS_PER_SECOND) / ROWS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +82,16 @@ class Segment:
     start: int
     rows: int
     minute: int
+    ticks: int
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of a block, except that the last one may have fewer."""
+        return BLOCK_ROWS // self.ticks
 
     def id_at(self, index: int) -> str:
         """Return the id of a row."""
-        block, offset = divmod(index, BLOCK_ROWS)
+        block, offset = divmod(index, self.block_rows)
         return f"{self.head}{block:0{self.width}}{offset_text(offset)}"
 
     def rows_below(self, instance_id: str) -> int:
@@ -72,11 +102,11 @@ class Segment:
 
     def created(self, index: int) -> float:
         """Return when a row was created, in seconds since the epoch."""
-        return self.minute * _MINUTE + index / ROWS_PER_SECOND
+        return self.minute * _MINUTE + index * self.ticks / ROWS_PER_SECOND
 
     def rows_before(self, tick: int) -> int:
         """Return how many rows were created before a time, in ticks since the epoch."""
-        return min(max(tick - self.minute * BLOCK_ROWS, 0), self.rows)
+        return min(max(-(-(tick - self.minute * BLOCK_ROWS) // self.ticks), 0), self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +129,18 @@ class Population:
     """
     The parts of a hub one after the other on a line, along which both ids and times ascend.
 
-    No row is kept: the line is computed from the seed, and ends before `newest`, in seconds since
-    the epoch. `kinds` are those of all parts, by the numbers that the `runs` have.
+    No row is kept: the line is computed from the seed. Parts that do not say when they begin end
+    before `newest`, in seconds since the epoch. `kinds` are those of all parts, by the numbers that
+    the `runs` have.
     """
 
     def __init__(self, parts: Iterable[Part], *, seed: int | str, newest: float) -> None:
         ordered = sorted((part for part in parts if part.rows), key=lambda part: part.head)
-        self.kinds: tuple[Kind, ...] = tuple(kind for part in ordered for kind, _ in part.kinds)
+        self.kinds: tuple[Kind, ...] = tuple(kind for part in ordered for kind in part.kinds)
         self.segments = _segments(ordered, newest)
-        self.runs = tuple(_runs(ordered, self.segments, seed))
+        self.runs = tuple(_runs(ordered, self.segments))
         self.size = sum(part.rows for part in ordered)
-        random = Random(f"durations/{seed}")
-        # Most take a small part of the longest time.
-        self._spent = [random.random() ** 3 for _ in _OFFSETS]
+        self._spent = spent_shares(seed)
         self._everything = View(self.runs, [_OFFSETS[: len(run.kinds)] for run in self.runs])
         self._view = lru_cache(_VIEWS_KEPT)(self._make_view)
 
@@ -129,14 +158,14 @@ class Population:
         run = self.runs[self._everything.run_at(position)]
         segment = self.segments[run.segment]
         index = position - segment.start
-        offset = index % BLOCK_ROWS
+        offset = index % segment.block_rows
         kind = self.kinds[run.kinds[offset]]
         seconds = self.seconds_taken(kind, offset)
         return kind.row(segment.id_at(index), segment.created(index), seconds)
 
     def seconds_taken(self, kind: Kind, offset: int) -> float:
         """Return how long after its creation a row was last updated."""
-        return floor(kind.longest * self._spent[offset] * ROWS_PER_SECOND) / ROWS_PER_SECOND
+        return in_ticks(kind.longest * self._spent[offset])
 
     def get(self, instance_id: str) -> Instance | Entity | None:
         """Return the row of an id."""
@@ -192,20 +221,29 @@ def offset_text(offset: int) -> str:
 
 def _segments(parts: Sequence[Part], newest: float) -> tuple[Segment, ...]:
     starts = accumulate((part.rows for part in parts), initial=0)
-    minutes = list(accumulate((part.minutes for part in parts), initial=0))
-    begin = floor(newest / _MINUTE) - minutes[-1]
+    minutes = accumulate((part.minutes for part in parts if part.minute is None), initial=0)
+    still = list(minutes)
+    before = iter(floor(newest / _MINUTE) - still[-1] + minute for minute in still)
     return tuple(
-        Segment(part.head, part.width, start, part.rows, begin + minute)
-        for part, start, minute in zip(parts, starts, minutes, strict=False)
+        Segment(
+            part.head,
+            part.width,
+            start,
+            part.rows,
+            next(before) if part.minute is None else part.minute,
+            part.ticks,
+        )
+        for part, start in zip(parts, starts, strict=False)
     )
 
 
-def _runs(parts: Sequence[Part], segments: Sequence[Segment], seed: int | str) -> Iterator[Run]:
+def _runs(parts: Sequence[Part], segments: Sequence[Segment]) -> Iterator[Run]:
     kinds_before = 0
     for number, (part, segment) in enumerate(zip(parts, segments, strict=True)):
         block = 0
-        for stretch in spread([rows for _, rows in part.kinds], f"{seed}/{part.head}"):
+        for stretch in part.stretches:
             kinds = tuple(kinds_before + kind for kind in stretch.kinds)
-            yield Run(number, segment.start + block * BLOCK_ROWS, block, stretch.blocks, kinds)
+            start = segment.start + block * segment.block_rows
+            yield Run(number, start, block, stretch.blocks, kinds)
             block += stretch.blocks
         kinds_before += len(part.kinds)

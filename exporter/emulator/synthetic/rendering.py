@@ -185,9 +185,10 @@ class Renderer:
 
     def _make_template(self, run: Run, offset: int) -> _Template:
         kind = self._population.kinds[run.kinds[offset]]
+        segment = self._population.segments[run.segment]
         row = kind.row(
-            f"{self._population.segments[run.segment].head}{_BLOCK}{offset_text(offset)}",
-            _FAR_AWAY + offset / ROWS_PER_SECOND,
+            f"{segment.head}{_BLOCK}{offset_text(offset)}",
+            _FAR_AWAY + offset * segment.ticks / ROWS_PER_SECOND,
             self._population.seconds_taken(kind, offset),
         )
         parts = _CUTS.split(f",{compact(self._style(row))}")

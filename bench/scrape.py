@@ -1,0 +1,309 @@
+"""What a scrape costs, against the client library; and how free it leaves the event loop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+
+import anyio
+import anyio.to_thread
+import httpx
+import structlog
+from prometheus_client import REGISTRY, Metric
+from prometheus_client.exposition import generate_latest as classic_latest
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_latest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
+from prometheus_client.parser import text_string_to_metric_families as classic_families
+from prometheus_client.registry import Collector
+
+from bench.published import AT, published
+from exporter.cli.serve import set_aside_what_stays
+from exporter.collector.service import open_collector
+from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
+from exporter.settings import load_settings
+from exporter.web.app import create_app
+from exporter.web.scrapes import Scrapes
+from exporter.web.server import serving
+
+ROUNDS = 15
+# Hubs and orchestrators of each: 10,000 series.
+SMALL = (10, 7)
+
+# 100,000 series.
+HUBS = 190
+INTERVAL = 10.0
+SCRAPERS = 50
+BURST_EVERY = 5.0
+SECONDS = 60.0
+_TICK = 0.005
+# Until all hubs have been swept and counted.
+WARM_UP_SECONDS = 60.0
+
+
+class Library(Collector):
+    """The same series as objects of the client library, beside those of the process."""
+
+    def __init__(self, text: bytes, form: Format) -> None:
+        self._form = form
+        self._families: list[Metric] = (
+            list(classic_families(text.decode()))
+            if form is Format.CLASSIC
+            else list(openmetrics_families(text.decode()))  # type: ignore[no-untyped-call] # library
+        )
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
+        yield from REGISTRY.collect()
+
+    def exposition(self) -> bytes:
+        """Return the text as the library writes it."""
+        if self._form is Format.CLASSIC:
+            return bytes(classic_latest(self))
+        return bytes(openmetrics_latest(self))  # type: ignore[no-untyped-call] # library
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Milliseconds of processor time, medians of all rounds, and the number of series."""
+
+    series: int
+    library: float
+    scrape: float
+    again: float
+    compressed: float
+    written: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.series:,} series: client library {self.library:.1f} ms, scrape after every hub"
+            f" published {self.scrape:.2f} ms ({self.library / self.scrape:.0f} x faster), the next"
+            f" scraper {self.again:.2f} ms ({self.library / self.again:.0f} x); gzip adds"
+            f" {self.compressed:.2f} ms once; writing all hubs anew, before any scrape,"
+            f" {self.written:.1f} ms ({self.library / (self.written + self.scrape):.1f} x faster"
+            " together with a scrape)"
+        )
+
+
+def costs(form: Format) -> Costs:
+    """Compare with the client library, turn by turn."""
+    snapshots = published(*SMALL)
+    exposition = Exposition()
+    body = exposition.body(snapshots, AT, form).text
+    end = b"# EOF\n" if form is Format.OPENMETRICS else b""
+    library = Library(body + end, form)
+    assert library.exposition().startswith(body)
+    rounds = []
+    for _ in range(ROUNDS):
+        # What hubs publish next: the same, in new objects.
+        snapshots = [replace(snapshot) for snapshot in snapshots]
+        rounds.append((milliseconds(library.exposition), *turn(exposition, snapshots, form)))
+    series = sum(not line.startswith(b"#") for line in body.splitlines())
+    return Costs(series, *(median(taken) for taken in zip(*rounds, strict=True)))
+
+
+def turn(
+    exposition: Exposition, snapshots: Sequence[HubSnapshot], form: Format
+) -> tuple[float, float, float, float]:
+    """Return what a scrape, the next one, compressing and, before them, writing took."""
+
+    def write() -> None:
+        for snapshot in snapshots:
+            exposition.write(snapshot)
+
+    def scrape() -> None:
+        exposition.body(snapshots, AT, form)
+        exposition.tail(form)
+
+    written = milliseconds(write)
+    first, again = milliseconds(scrape), milliseconds(scrape)
+    body = exposition.body(snapshots, AT, form)
+    return first, again, milliseconds(lambda: body.compressed(b"")), written
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """Return the processor time that some work takes."""
+    started = time.process_time()
+    work()
+    return (time.process_time() - started) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """
+    Of one run: how long the event loop was held, in milliseconds, and what was done meanwhile.
+
+    `own` is what the process itself can have held it for; the rest of the lag is the machine's.
+    """
+
+    own: Sequence[float]
+    lag: Sequence[float]
+    sweeps: int
+    processor: float
+
+    def __str__(self) -> str:
+        return (
+            f"event loop held by the process itself p99 {p99(self.own):.1f} ms, most"
+            f" {max(self.own):.1f} ms (with what other processes took: {p99(self.lag):.1f} and"
+            f" {max(self.lag):.1f} ms); {self.sweeps} complete active sweeps;"
+            f" {self.processor:.0%} of a core"
+        )
+
+
+def p99(values: Sequence[float]) -> float:
+    """Return what one of a hundred values exceeds."""
+    return quantiles(values, n=100)[98]
+
+
+async def watch_loop(own: list[float], lag: list[float]) -> None:
+    """
+    Note by how much each short sleep is longer than it should be, in milliseconds.
+
+    On a busy machine much of that is the turn of other processes: what this one holds its loop for
+    is no longer than the processor time that it uses meanwhile.
+    """
+    while True:
+        before, used = time.perf_counter(), time.process_time()
+        await anyio.sleep(_TICK)
+        late = (time.perf_counter() - before - _TICK) * 1000
+        lag.append(late)
+        own.append(min(late, (time.process_time() - used) * 1000))
+
+
+def configuration(hubs_port: int) -> dict[str, object]:
+    """Return the settings of all hubs."""
+    url = f"http://127.0.0.1:{hubs_port}"
+    hubs = {f"hub{n:03}": {"url": url, "task_hub": f"Hub{n:03}"} for n in range(HUBS)}
+    return {"hubs": hubs, "intervals": {"active": INTERVAL}, "host_requests": 4}
+
+
+async def serve(hubs_port: int) -> None:
+    """
+    Poll all hubs and be scraped, until nothing more can come from standard input.
+
+    Prints the port, and at the end what the event loop had to bear.
+    """
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "hubs.yaml"
+        file.write_text(json.dumps(configuration(hubs_port)), encoding="utf-8")
+        settings = load_settings({}, {"config_file": str(file)})
+    own: list[float] = []
+    lag: list[float] = []
+    async with open_collector(settings) as collector:
+        scrapes = Scrapes(collector.snapshots, lambda: settings.metrics, wall=time.time)
+        app = create_app(collector.snapshots, scrapes, wall=time.time)
+        async with (
+            serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(collector.run)
+            tasks.start_soon(scrapes.keep_written)
+            await anyio.sleep(WARM_UP_SECONDS)
+            set_aside_what_stays()
+            print(port, flush=True)
+            before, began = completed(collector.snapshots()), time.perf_counter()
+            used = time.process_time()
+            tasks.start_soon(watch_loop, own, lag)
+            await anyio.to_thread.run_sync(sys.stdin.read)
+            processor = (time.process_time() - used) / (time.perf_counter() - began)
+            sweeps = completed(collector.snapshots()) - before
+            tasks.cancel_scope.cancel()
+    print(Findings(own, lag, sweeps, processor), flush=True)
+
+
+def completed(snapshots: Sequence[HubSnapshot]) -> int:
+    """Return how many active sweeps were completed."""
+    return sum(snapshot.sweeps[Sweep.ACTIVE].results["complete"] for snapshot in snapshots)
+
+
+async def scrape_in_bursts(port: int) -> None:
+    """Scrape as Prometheus does, all scrapers at once."""
+    seconds: list[float] = []
+
+    async def one(client: httpx.AsyncClient, form: Format) -> None:
+        started = time.perf_counter()
+        async with client.stream("GET", "/metrics", headers={"accept": form.value}) as answer:
+            answer.raise_for_status()
+            # As it comes: to decompress fifty of them here would take the server's processor.
+            async for _ in answer.aiter_raw():
+                pass
+        seconds.append(time.perf_counter() - started)
+
+    # The server closes connections that are idle for as long as a pause: none is used again.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + SECONDS
+    async with httpx.AsyncClient(
+        base_url=address, trust_env=False, timeout=60.0, limits=limits
+    ) as client:
+        text = (await client.get("/metrics")).text
+        series = text.count("\n") - text.count("\n#")
+        while time.monotonic() < deadline:
+            pause = anyio.current_time() + BURST_EVERY
+            async with anyio.create_task_group() as tasks:
+                for place in range(SCRAPERS):
+                    form = Format.OPENMETRICS if place % 2 else Format.CLASSIC
+                    tasks.start_soon(one, client, form)
+            await anyio.sleep_until(pause)
+    print(
+        f"{len(seconds)} scrapes of {series:,} series, median {median(seconds):.2f} s,"
+        f" most {max(seconds):.2f} s",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Print what a scrape costs, then what the event loop bears without and with scrapers."""
+    print(f"a scrape of everything, processor time, median of {ROUNDS} rounds")
+    for form in Format:
+        print(f"  {form.name.lower()}: {costs(form)}", flush=True)
+    print(f"{HUBS} hubs swept every {INTERVAL:g} s, for {SECONDS:g} s")
+    command = [sys.executable, "-m", "bench.served_hubs", str(HUBS)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hubs:
+        assert hubs.stdout is not None
+        port = hubs.stdout.readline().strip()
+        try:
+            print(f"  no scrapers: {run(port)}", flush=True)
+            print(f"  {SCRAPERS} at once every {BURST_EVERY:g} s: {run(port, scraped=True)}")
+        finally:
+            hubs.terminate()
+
+
+def run(hubs_port: str, *, scraped: bool = False) -> str:
+    """Run the exporter in a process of its own, and the scrapers in another."""
+    command = [sys.executable, "-m", "bench.scrape", "serve", hubs_port]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        found = scraping(port) if scraped else ""
+        if not scraped:
+            time.sleep(SECONDS)
+        server.stdin.close()
+        return server.stdout.readline().strip() + found
+
+
+def scraping(port: str) -> str:
+    """Scrape for a while; returns what that was like."""
+    scrapers = [sys.executable, "-m", "bench.scrape", "scrape", port]
+    done = subprocess.run(scrapers, check=True, capture_output=True, text=True)
+    return f"; {done.stdout.strip()}"
+
+
+if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    work, port_of_it = sys.argv[1:]
+    anyio.run({"serve": serve, "scrape": scrape_in_bursts}[work], int(port_of_it))

@@ -1,0 +1,149 @@
+"""Reading the configuration anew while the exporter runs: all of it, or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from exporter.cli.logs import set_up_logging
+from exporter.collector.service import Change, Changed, Collector
+from exporter.collector.snapshot import ProcessView
+from exporter.settings import Problem, Settings, SettingsError, fingerprint, watched_files
+from exporter.web.security import Guard
+from exporter.web.server import Server
+
+RELOADED = "configuration reloaded"
+RELOAD_REFUSED = "configuration refused, the one before stays in force"
+
+# What a running process cannot change.
+_FIXED = ("listen_address", "state_dir", "grace_period")
+_OF_THE_LOG = ("log_level", "log_format")
+
+log = structlog.get_logger()
+
+Load = Callable[[], Settings]
+
+
+class Reloading:
+    """
+    Keeps the exporter in step with its files; *load* reads them all, and checks them.
+
+    It reloads one at a time, whoever asks.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        load: Load,
+        collector: Collector,
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self._load = load
+        self._collector = collector
+        self._wall = wall
+        self._front: tuple[Guard, Server] | None = None
+        self._one_at_a_time = anyio.Lock()
+        self._problems: Sequence[Problem] = ()
+        self._loaded = wall()
+        self._seen: bytes | None = None
+
+    def stand_behind(self, guard: Guard, server: Server) -> None:
+        """Say who is to follow the web configuration."""
+        self._front = (guard, server)
+
+    def view(self) -> ProcessView:
+        """Return what is shown of it."""
+        shard = self.settings.shard
+        return ProcessView(shard.index, shard.count, not self._problems, self._loaded)
+
+    async def watch(self) -> None:
+        """Reload whenever a file has changed, and while what there is cannot be used."""
+        while True:
+            seen = await anyio.to_thread.run_sync(fingerprint, watched_files(self.settings))
+            if seen != self._seen or self._problems:
+                await self.reload(is_asked=False)
+                # Taken before the files were read: what changed since is seen next time.
+                self._seen = seen
+            await anyio.sleep(self.settings.reload_interval)
+
+    async def reload(self, *, is_asked: bool = True) -> Sequence[Problem]:
+        """
+        Read everything anew and go by it, or say what is wrong and change nothing.
+
+        Without being asked it says only what is new.
+        """
+        async with self._one_at_a_time:
+            before = self._problems
+            try:
+                changed = await self._try()
+            except SettingsError as error:
+                self._problems = error.problems
+                if is_asked or self._problems != before:
+                    self._refuse()
+                return self._problems
+            self._problems = ()
+            if is_asked or before or changed is not None:
+                self._accept(changed)
+            return ()
+
+    def _refuse(self) -> None:
+        log.error(RELOAD_REFUSED, problems=[str(problem) for problem in self._problems])
+
+    def _accept(self, changed: Changed | None) -> None:
+        self._loaded = self._wall()
+        log.info(
+            RELOADED,
+            added=list(changed.added) if changed else [],
+            removed=list(changed.removed) if changed else [],
+            changed=list(changed.changed) if changed else [],
+            keys=list(changed.keys) if changed else [],
+        )
+
+    async def _try(self) -> Changed | None:
+        """Return what has changed, None if nothing has; raises `SettingsError`."""
+        settings = await anyio.to_thread.run_sync(self._load)
+        fixed = [name for name in _FIXED if _differs(name, settings, self.settings)]
+        if fixed:
+            reason = "cannot change while the exporter runs: restart it, or put it back"
+            raise SettingsError([Problem(name, reason) for name in fixed])
+        change = await self._prepare(settings)
+        await self._follow_at_front(change)
+        changed = await self._collector.apply(change)
+        is_same = settings == self.settings
+        if any(_differs(name, settings, self.settings) for name in _OF_THE_LOG):
+            set_up_logging(settings.log_level, settings.log_format)
+        self.settings = settings
+        return None if is_same and not _says_something(changed) else changed
+
+    async def _prepare(self, settings: Settings) -> Change:
+        try:
+            return await self._collector.prepare(settings)
+        except OSError as error:
+            reason = f"cannot be loaded ({error.strerror or error}): it has just been replaced"
+            raise SettingsError([Problem("tls", reason)]) from None
+
+    async def _follow_at_front(self, change: Change) -> None:
+        if self._front is None:
+            return
+        guard, server = self._front
+        try:
+            await server.follow(change.settings.web.tls)
+        except (OSError, ValueError) as error:
+            await self._collector.discard(change)
+            reason = f"cannot be followed ({error}): the server listens as before"
+            raise SettingsError([Problem("web_config_file", reason)]) from None
+        guard.follow(change.settings.web)
+
+
+def _differs(name: str, one: Settings, other: Settings) -> bool:
+    return bool(getattr(one, name) != getattr(other, name))
+
+
+def _says_something(changed: Changed) -> bool:
+    return any((changed.added, changed.removed, changed.changed, changed.keys))

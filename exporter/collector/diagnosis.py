@@ -1,0 +1,106 @@
+"""The reads that a diagnosis asks for, made through the client of a hub within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from exporter.api.client import GET_INSTANCE, HubClient
+from exporter.api.errors import ApiError, HubFailed, ProtocolError
+from exporter.diagnosis.blame import Blame, trace
+from exporter.diagnosis.nodes import Absence, Answer, Node, Read
+from exporter.diagnosis.sampling import Sampler
+from exporter.ledger.active import Life
+
+Result = TypeVar("Result")
+
+# One instance that cannot be read says nothing about the others; many in a row do.
+_FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """Seconds that all reads of a cycle may take, and bytes after which no more is asked for."""
+
+    timeout: float = 60.0
+    bytes: int = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reads(Generic[Result]):
+    """
+    What came of reads: their number, and the result where all that were wanted could be made.
+
+    `error` is what was wrong with the hub, if that stopped them.
+    """
+
+    made: int
+    is_complete: bool = False
+    result: Result | None = None
+    error: ApiError | None = None
+
+
+class DiagnosisReader:
+    """Makes the reads of one hub, one at a time."""
+
+    def __init__(self, client: HubClient, limits: ReadLimits | None = None) -> None:
+        self._client = client
+        self._limits = limits or ReadLimits()
+
+    async def sample(
+        self, sampler: Sampler, lives: Mapping[str, Life], sweep: int, at: float
+    ) -> Reads[None]:
+        """
+        Let a sampler look at the *lives* that were seen in an active sweep.
+
+        However it ends, the sampler keeps what was read.
+        """
+        for _ in sampler.look(lives, sweep, at):
+            await anyio.lowlevel.checkpoint()
+        return await self.make(sampler.cycle(lives, at))
+
+    async def why(self, instance_id: str) -> Reads[tuple[Blame, Node]]:
+        """Follow the blame from one instance."""
+        return await self.make(trace(instance_id, {}))
+
+    async def make(self, wanted: Generator[Read, Answer, Result]) -> Reads[Result]:
+        """Make the reads that *wanted* asks for, as long as the limits and the hub allow."""
+        made = 0
+        failed_in_a_row = 0
+        most_bytes = self._bytes_so_far() + self._limits.bytes
+        try:
+            with anyio.move_on_after(self._limits.timeout):
+                read = next(wanted)
+                while self._bytes_so_far() < most_bytes:
+                    made += 1
+                    answer = await self._answer(read)
+                    failed_in_a_row = failed_in_a_row + 1 if isinstance(answer, ApiError) else 0
+                    if isinstance(answer, ApiError):
+                        if failed_in_a_row >= _FAILURES_IN_A_ROW_BEFORE_GIVING_UP:
+                            return Reads(made, error=answer)
+                        answer = Absence.UNREADABLE
+                    read = wanted.send(answer)
+        except StopIteration as done:
+            return Reads(made, is_complete=True, result=done.value)
+        except ApiError as error:
+            return Reads(made, error=error)
+        finally:
+            wanted.close()
+        return Reads(made)
+
+    async def _answer(self, read: Read) -> Answer | ApiError:
+        """Read once; raises `ApiError` for what is wrong with the hub, not with the instance."""
+        try:
+            status = await self._client.read_instance(
+                read.instance_id, history=read.history, inputs=read.inputs
+            )
+        except (HubFailed, ProtocolError) as error:
+            return error
+        return Absence.MISSING if status is None else status
+
+    def _bytes_so_far(self) -> int:
+        return self._client.telemetry.response_bytes[GET_INSTANCE]

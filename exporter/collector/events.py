@@ -1,0 +1,117 @@
+"""What the task of a hub logs; every event is a constant, and `docs/logs.md` tells of each."""
+
+from __future__ import annotations
+
+import structlog
+
+from exporter.api.errors import ApiError
+from exporter.collector.snapshot import Sweep
+from exporter.collector.sweeps import SweepCost
+from exporter.ledger.changes import LedgerChanges
+
+SWEEP_COMPLETE = "sweep complete"
+SWEEP_FAILED = "sweep failed"
+SWEEP_SKIPPED = "sweep skipped: the page budget of today is spent"
+SWEEP_CRASHED = "sweep crashed"
+STATE_CRASHED = "state crashed"
+OUTSIDE_PREFIXES = "active instances are outside id_prefixes and not followed"
+HUB_UP = "hub is up"
+HUB_DOWN = "hub is down"
+OVER_LIMIT = "instance is over a limit"
+WITHIN_LIMIT = "instance is over its limit no longer"
+INSTANCE_FAILED = "instance failed"
+FAILURE_RESOLVED = "failure is resolved"
+LEFT_OUT = "more of the same are not logged one by one"
+
+log = structlog.get_logger()
+
+
+class HubEvents:
+    """Logs what happens to one hub, called *hub*."""
+
+    def __init__(self, hub: str) -> None:
+        self._log = log.bind(hub=hub)
+
+    def came_up(self) -> None:
+        """Log that the hub answers again, or for the first time."""
+        self._log.info(HUB_UP)
+
+    def went_down(self, error: ApiError) -> None:
+        """Log that the active instances can no longer be listed."""
+        self._log.warning(HUB_DOWN, kind=error.kind.value, error=error.reason, hint=error.hint)
+
+    def swept(self, sweep: Sweep, error: ApiError | None, seconds: float, cost: SweepCost) -> None:
+        """Log how a sweep ended."""
+        taken = round(seconds, 3)
+        if error is None:
+            self._log.info(
+                SWEEP_COMPLETE, sweep=sweep.value, seconds=taken, pages=cost.pages, rows=cost.rows
+            )
+        else:
+            self._log.warning(
+                SWEEP_FAILED,
+                sweep=sweep.value,
+                seconds=taken,
+                pages=cost.pages,
+                rows=cost.rows,
+                kind=error.kind.value,
+                error=error.reason,
+                hint=error.hint,
+            )
+
+    def skipped(self, sweep: Sweep, page_budget: int | None) -> None:
+        """Log that a sweep is not made for want of budget."""
+        self._log.warning(SWEEP_SKIPPED, sweep=sweep.value, page_budget=page_budget)
+
+    def outside_prefixes(self, instances: int) -> None:
+        """Log that the configured prefixes do not cover all instances."""
+        self._log.warning(OUTSIDE_PREFIXES, instances=instances, setting="id_prefixes")
+
+    def crashed(self, event: str) -> None:
+        """Log the exception that is being handled: a defect of this program."""
+        self._log.exception(event)
+
+    def changed(self, changes: LedgerChanges, now: float) -> None:
+        """Log what changed for single instances up to *now*, by the server's clock."""
+        for over in changes.over_limit.named:
+            self._log.warning(
+                OVER_LIMIT,
+                instance_id=over.instance_id,
+                orchestrator=over.orchestrator,
+                runtime_status=over.status.value,
+                limit=over.limit,
+                seconds=round(now - over.since),
+            )
+        for failed in changes.failed.named:
+            self._log.warning(
+                INSTANCE_FAILED,
+                instance_id=failed.instance_id,
+                orchestrator=failed.orchestrator,
+                category=failed.reason.category.value,
+                failed_function=failed.reason.failed_function,
+                error_type=failed.reason.error_type,
+            )
+        for back in changes.recovered.named:
+            self._log.info(
+                WITHIN_LIMIT,
+                instance_id=back.instance_id,
+                orchestrator=back.orchestrator,
+                limit=back.limit,
+            )
+        for resolved in changes.resolved.named:
+            self._log.info(
+                FAILURE_RESOLVED,
+                instance_id=resolved.instance_id,
+                orchestrator=resolved.orchestrator,
+            )
+        self._left_out(
+            (OVER_LIMIT, changes.over_limit.left_out),
+            (INSTANCE_FAILED, changes.failed.left_out),
+            (WITHIN_LIMIT, changes.recovered.left_out),
+            (FAILURE_RESOLVED, changes.resolved.left_out),
+        )
+
+    def _left_out(self, *events: tuple[str, int]) -> None:
+        for event, count in events:
+            if count:
+                self._log.info(LEFT_OUT, of=event, instances=count)

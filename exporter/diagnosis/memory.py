@@ -1,0 +1,126 @@
+"""What was read, as long as it is true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from exporter.diagnosis.nodes import Absence, Entity, Node, Orchestration, Stamp
+from exporter.diagnosis.waits import Wait
+from exporter.ledger.active import Life
+
+# What the active sweep does not show may have changed after so long.
+UNSEEN_SECONDS = 300.0
+# Rows show whole seconds: one that was read within the second of its update may move unseen.
+_SETTLED = 2.0
+
+
+@dataclass(slots=True)
+class _Entry:
+    node: Node
+    read_at: float
+    cycle: int
+
+
+class Memory:
+    """
+    What instances and entities were seen to be, at most *most* of them.
+
+    An orchestration stays what it was while the active sweep shows it unchanged. What no sweep
+    shows, such as an entity's queue or a row that is missing, is read again after a while; so is an
+    entity once the holder of its lock has moved.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: dict[str, _Entry] = {}
+        self._queued: dict[str, tuple[str, _Entry, Wait]] = {}
+        self._lives: Mapping[str, Life] = {}
+        self._at = 0.0
+        self._cycle = 0
+
+    def begin(self, lives: Mapping[str, Life], at: float) -> None:
+        """Begin a cycle: *lives* are those seen active, *at* is the moment."""
+        self._lives, self._at = lives, at
+        self._cycle += 1
+        if len(self._entries) <= self._most:
+            return
+        outdated = [instance_id for instance_id in self._entries if self.get(instance_id) is None]
+        for instance_id in outdated:
+            del self._entries[instance_id]
+        while len(self._entries) > self._most:
+            del self._entries[next(iter(self._entries))]
+        self._queued = {
+            sender: place
+            for sender, place in self._queued.items()
+            if self._entries.get(place[0]) is place[1]
+        }
+
+    def end(self) -> None:
+        """End a cycle: nothing that belongs to others is kept."""
+        self._lives = {}
+
+    def get(self, instance_id: str, /) -> Node | None:
+        """Return what an instance or entity is, None if that is to be read."""
+        entry = self._entries.get(instance_id)
+        if entry is None:
+            return None
+        return entry.node if self._is_current(instance_id, entry) else None
+
+    def __setitem__(self, instance_id: str, node: Node, /) -> None:
+        self._entries.pop(instance_id, None)
+        entry = self._entries[instance_id] = _Entry(node, self._at, self._cycle)
+        if isinstance(node, Entity):
+            for message in node.queue:
+                self._queued[message.sender] = (instance_id, entry, message.wait)
+
+    def senders(self) -> Iterator[str]:
+        """Yield the ids of those who stood in the queue of an entity when it was read."""
+        yield from tuple(self._queued)
+
+    def wait_in_queue(self, sender: str) -> Wait | None:
+        """Return what an instance waits on according to the queue of an entity, if any tells."""
+        entity_id, entry, wait = self._queued.get(sender, ("", None, None))
+        if entry is None or self._entries.get(entity_id) is not entry:
+            return None
+        return wait if self._is_current(entity_id, entry) else None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _is_current(self, instance_id: str, entry: _Entry) -> bool:
+        if entry.cycle == self._cycle:
+            return True
+        node, life = entry.node, self._lives.get(instance_id)
+        if isinstance(node, Orchestration) and life is not None:
+            return is_of(node.stamp, life) and _is_settled(node.stamp, entry.read_at)
+        if self._at - entry.read_at >= UNSEEN_SECONDS:
+            return False
+        return not isinstance(node, Entity) or not self._has_moved(node.locked_by)
+
+    def _has_moved(self, holder_id: str | None) -> bool:
+        entry = self._entries.get(holder_id or "")
+        if entry is None or not isinstance(entry.node, Orchestration):
+            return False
+        life = self._lives.get(holder_id or "")
+        return life is None or not is_of(entry.node.stamp, life)
+
+
+def is_of(stamp: Stamp, life: Life) -> bool:
+    """Tell whether a life has not moved since its row had a stamp."""
+    return (
+        stamp.updated == life.updated
+        and stamp.created == life.created
+        and stamp.status is life.status
+    )
+
+
+def is_fruitless(node: Node | None) -> bool:
+    """Tell whether there is nothing to say of what was read."""
+    if isinstance(node, Orchestration):
+        return node.reading.is_finished
+    return node is Absence.MISSING or isinstance(node, Entity)
+
+
+def _is_settled(stamp: Stamp, read_at: float) -> bool:
+    return stamp.updated is None or read_at - stamp.updated >= _SETTLED

@@ -1,0 +1,134 @@
+"""Messages between orchestrations and entities, as histories and entities' queues hold them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TypeVar
+
+import msgspec
+
+from exporter.api.wire import HistoryEvent
+from exporter.diagnosis.timeline import EVENT_RAISED, EVENT_SENT, Timeline
+from exporter.diagnosis.waits import Wait, WaitingOn
+
+# Requests of orchestrations have names made of a namespace and a number, not of chance.
+_REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+_CALL = "op"
+
+Decoded = TypeVar("Decoded")
+
+
+class EntityName(msgspec.Struct):
+    """The id of an entity, in two parts."""
+
+    name: str
+    key: str = ""
+
+
+class Request(msgspec.Struct, rename="camel"):
+    """A message to an entity (reference 3.4): a call, a signal, or a request for a lock."""
+
+    id: str | None = None
+    op: str | None = None
+    signal: bool | None = None
+    lockset: list[EntityName | str] | None = None
+    is_lock_request: bool | None = msgspec.field(default=None, name="IsLockRequest")
+    parent: str | None = None
+    request_time: str | None = None
+    timestamp: str | None = msgspec.field(default=None, name="Timestamp")
+
+    @property
+    def wants_lock(self) -> bool:
+        """Whether the sender waits until it holds a lock."""
+        return bool(self.lockset or self.is_lock_request)
+
+    def entity_ids(self, target: str) -> tuple[str, ...]:
+        """Return the entities that the sender waits for, in the order in which they are locked."""
+        locked = tuple(_entity_id(entity) for entity in self.lockset or ())
+        return locked if target in locked else (target, *locked)
+
+
+_REQUEST = msgspec.json.Decoder(Request)
+_TEXT = msgspec.json.Decoder(str)
+
+
+def is_request(event: HistoryEvent) -> bool:
+    """
+    Tell whether a message that was sent may be one that an entity answers.
+
+    Signals look the same until their input is read; scheduled ones and releases have other names.
+    """
+    return (event.instance_id or "")[:1] == "@" and event.name == _CALL
+
+
+def is_answer(event: HistoryEvent) -> bool:
+    """Tell whether an event that was raised looks like the answer of an entity, by its name."""
+    return _REQUEST_ID.fullmatch(event.name or "") is not None
+
+
+def class_of(entity_id: str) -> str:
+    """Return the class of an entity by its id, in lower case."""
+    return entity_id[1:].partition("@")[0].lower()
+
+
+def decode_nested(decoder: msgspec.json.Decoder[Decoded], raw: msgspec.Raw) -> Decoded | None:
+    """Read JSON that may stand in a JSON string; None where it is not what is looked for."""
+    text = bytes(raw)
+    try:
+        return decoder.decode(_TEXT.decode(text) if text[:1] == b'"' else text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def decode_request(raw: msgspec.Raw) -> Request | None:
+    """Read a message to an entity; None where it is none."""
+    return decode_nested(_REQUEST, raw)
+
+
+class Messages:
+    """
+    The messages of an instance to entities.
+
+    Without inputs only their number tells whether all have been answered: `may_wait`. With inputs
+    `waits` has those that wait for an answer, and `may_wait` tells that one cannot be read.
+    """
+
+    def __init__(self, timeline: Timeline, *, inputs: bool) -> None:
+        self.waits: list[tuple[Wait, float | None]] = []
+        if not inputs:
+            self.may_wait = _are_unanswered(timeline)
+            return
+        self.may_wait = False
+        answers = Counter(event.name for _, event, _ in timeline.of_type(EVENT_RAISED))
+        for _, event, sent in timeline.of_type(EVENT_SENT):
+            if not is_request(event):
+                continue
+            request = decode_request(event.input)
+            if request is None or request.id is None:
+                self.may_wait = True
+            elif not request.signal and not answers[request.id]:
+                self.waits.append((wait_of(request, event.instance_id or "", sent), sent))
+
+
+def wait_of(request: Request, entity_id: str, since: float | None) -> Wait:
+    """Return what the sender of a message to an entity waits on."""
+    kind = WaitingOn.ENTITY_LOCK if request.wants_lock else WaitingOn.ENTITY
+    entity_ids = request.entity_ids(entity_id) if request.wants_lock else (entity_id,)
+    return Wait(kind, class_of(entity_id), since, entity_ids=entity_ids, request_id=request.id)
+
+
+def _are_unanswered(timeline: Timeline) -> bool:
+    waiting = 0
+    for _, event, _ in timeline.of_type(EVENT_SENT, EVENT_RAISED):
+        if event.event_type == EVENT_SENT:
+            waiting += is_request(event)
+        elif waiting and is_answer(event):
+            waiting -= 1
+    return waiting > 0
+
+
+def _entity_id(entity: EntityName | str) -> str:
+    if isinstance(entity, str):
+        return entity
+    return f"@{entity.name.lower()}@{entity.key}"

@@ -1,0 +1,150 @@
+"""What single reads tell: an orchestration, an entity, or that there is nothing to read."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+import msgspec
+
+from exporter.api.times import parse_time
+from exporter.api.wire import InstanceStatus, entity_class
+from exporter.diagnosis.classify import Reading, classify, last_touched
+from exporter.diagnosis.messages import Request, decode_nested, decode_request, wait_of
+from exporter.diagnosis.waits import Wait
+from exporter.ledger.status import RuntimeStatus, known_status
+
+# A longer queue is known by those in front.
+_MOST_QUEUED = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read of one instance that is wanted: with its history, or with inputs, or both."""
+
+    instance_id: str
+    history: bool = True
+    inputs: bool = False
+
+
+class Absence(Enum):
+    """Why a read brought nothing."""
+
+    MISSING = "the server says that there is no such instance"
+    UNREADABLE = "the read failed"
+
+
+Answer: TypeAlias = InstanceStatus | Absence
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What of a row changes whenever its instance moves; times in seconds, None if unknown."""
+
+    created: float | None
+    updated: float | None
+    status: RuntimeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Orchestration:
+    """An orchestration as it was read, or as the queue of an entity shows it."""
+
+    instance_id: str
+    name: str
+    stamp: Stamp
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A message in the queue of an entity whose sender waits for the answer."""
+
+    sender: str
+    wait: Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """An entity: who holds its lock, who waits in its queue, and whether it is suspended."""
+
+    entity_id: str
+    class_name: str
+    locked_by: str | None
+    queue: tuple[Queued, ...]
+    suspended_since: float | None = None
+
+
+Node: TypeAlias = Orchestration | Entity | Absence
+
+
+class _Scheduler(msgspec.Struct, rename="camel"):
+    """The input of an entity's row (reference 2.7)."""
+
+    locked_by: str | None = None
+    queue: list[msgspec.Raw] | None = None
+
+
+_SCHEDULER = msgspec.json.Decoder(_Scheduler)
+
+
+def examine(instance_id: str) -> Generator[Read, Answer, Node]:
+    """
+    Ask for what tells of an instance, and return it.
+
+    Inputs are asked for only where a history without them leaves it open, and of entities. An id
+    in the form of an entity's may be an orchestration's on extension 3.x.
+    """
+    if instance_id.count("@") > 1 and instance_id[:1] == "@":
+        answer = yield Read(instance_id, history=False, inputs=True)
+        if answer is Absence.UNREADABLE:
+            # The state of an entity can be too large; who holds its lock stands beside it too.
+            answer = yield Read(instance_id, history=False)
+        if isinstance(answer, Absence):
+            return answer
+        class_name = entity_class(answer)
+        if class_name is not None:
+            return entity_of(answer, class_name)
+    answer = yield Read(instance_id)
+    if isinstance(answer, Absence):
+        return answer
+    reading = classify(answer)
+    if reading.needs_inputs:
+        with_inputs = yield Read(instance_id, inputs=True)
+        if isinstance(with_inputs, InstanceStatus):
+            answer, reading = with_inputs, classify(with_inputs, inputs=True)
+    return Orchestration(instance_id, answer.name or "", stamp_of(answer), reading)
+
+
+def stamp_of(status: InstanceStatus) -> Stamp:
+    """Return the stamp of a row."""
+    return Stamp(
+        parse_time(status.created_time),
+        parse_time(status.last_updated_time),
+        known_status(status.runtime_status),
+    )
+
+
+def entity_of(status: InstanceStatus, class_name: str) -> Entity:
+    """Return the entity that a row shows; the row is to be read with its input."""
+    scheduler = decode_nested(_SCHEDULER, status.input) or _Scheduler()
+    shown = decode_nested(_SCHEDULER, status.custom_status) or _Scheduler()
+    requests = (decode_request(raw) for raw in (scheduler.queue or ())[:_MOST_QUEUED])
+    suspended = known_status(status.runtime_status) is RuntimeStatus.SUSPENDED
+    return Entity(
+        status.instance_id,
+        class_name,
+        scheduler.locked_by or shown.locked_by or None,
+        tuple(
+            Queued(request.parent, wait_of(request, status.instance_id, _sent(request)))
+            for request in requests
+            if request is not None and request.parent and not request.signal
+        ),
+        last_touched(status) if suspended else None,
+    )
+
+
+def _sent(request: Request) -> float | None:
+    return parse_time(request.request_time) or parse_time(request.timestamp)

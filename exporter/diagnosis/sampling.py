@@ -1,0 +1,247 @@
+"""Samples of the instances beyond a limit: each is read once, and kept until it moves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from exporter.diagnosis.blame import Blame, trace
+from exporter.diagnosis.classify import Reading
+from exporter.diagnosis.memory import Memory, is_fruitless, is_of
+from exporter.diagnosis.nodes import Answer, Node, Orchestration, Read, Stamp
+from exporter.diagnosis.scan import Scanner, is_beyond, oldest_first, touched
+from exporter.ledger.active import Life
+from exporter.ledger.rules import LedgerRules
+
+Result = TypeVar("Result")
+
+# How much later than its last message an instance's row can show the same turn, and how much
+# earlier: rows show whole seconds.
+_SAME_TURN = (-1.0, 5.0)
+# So many samples take a few milliseconds.
+_SLICE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingRules:
+    """
+    Bounds of the sampling: reads in one cycle, and samples that are kept.
+
+    A third of the reads may go to chains that were followed before and have changed.
+    """
+
+    reads: int = 30
+    most_samples: int = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An instance beyond a limit whose history was read, as of `stamp`, and what holds it."""
+
+    instance_id: str
+    orchestrator: str
+    stamp: Stamp
+    since: float
+    blame: Blame
+
+
+@dataclass(slots=True)
+class _Purse:
+    left: int
+
+
+class Sampler:
+    """
+    Samples the instances of one hub that are beyond a limit.
+
+    After each active sweep `look` finds them, and `cycle` asks for the reads that it wants, within
+    the budget. A sample stays until its instance moves or is no longer beyond a limit, also when
+    there is no budget.
+    """
+
+    def __init__(self, ledger_rules: LedgerRules, rules: SamplingRules | None = None) -> None:
+        self.rules = rules or SamplingRules()
+        self._limits_of = ledger_rules.limits_of
+        self._memory = Memory(2 * self.rules.most_samples)
+        self._samples: dict[str, Sample] = {}
+        self._counts: Counter[str] = Counter()
+        self._changed: list[str] = []
+        self._scanner = Scanner({}, 0, 0.0, self._limits_of)
+        self.scanned = self._scanner.found
+
+    @property
+    def samples(self) -> Mapping[str, Sample]:
+        """The samples by instance id."""
+        return self._samples
+
+    def look(self, lives: Mapping[str, Life], sweep: int, at: float) -> Iterator[None]:
+        """
+        Find the *lives* that were seen in a sweep and are beyond a limit at *at*, for `cycle`.
+
+        Comes back every few milliseconds, so that others get their turn. Until its end `lives` must
+        not change.
+        """
+        scanner = Scanner(lives, sweep, at, self._limits_of)
+        yield from scanner.slices()
+        self._memory.begin(lives, at)
+        yield from self._drop_moved(scanner, lives)
+        self._scanner, self.scanned = scanner, scanner.found
+
+    def cycle(self, lives: Mapping[str, Life], at: float) -> Generator[Read, Answer, None]:
+        """
+        Sample what `look` has found among the same *lives*, within the budget.
+
+        Lives that have ended meanwhile are left out. Whoever runs out of time may stop asking: what
+        was read is kept.
+        """
+        purse = _Purse(self.rules.reads)
+        try:
+            yield from self._follow_changes(lives, purse, at)
+            yield from self._look_at_new_ones(lives, purse, at)
+            self._infer_from_queues(lives, at)
+        finally:
+            self._memory.end()
+
+    def _drop_moved(self, scanner: Scanner, lives: Mapping[str, Life]) -> Iterator[None]:
+        """Drop the samples that have moved, and note those in whose chain somebody has."""
+        self._changed = []
+        for number, (instance_id, sample) in enumerate(tuple(self._samples.items()), 1):
+            if not scanner.is_candidate(instance_id) or not is_of(sample.stamp, lives[instance_id]):
+                del self._samples[instance_id]
+            elif any(self._memory.get(hop) is None for hop in sample.blame.chain):
+                self._changed.append(instance_id)
+            if number % _SLICE == 0:
+                yield
+        self._counts = Counter(sample.orchestrator for sample in self._samples.values())
+
+    def _follow_changes(
+        self, lives: Mapping[str, Life], purse: _Purse, at: float
+    ) -> Generator[Read, Answer, None]:
+        """Follow the chains anew in which somebody has moved, those that waited longest first."""
+        share = _Purse(purse.left // 3)
+        purse.left -= share.left
+        for instance_id in self._changed:
+            life = lives.get(instance_id)
+            found = yield from _within(share, trace(instance_id, self._memory))
+            if found is not None and life is not None:
+                self._judge(instance_id, life, found, at)
+        purse.left += share.left
+
+    def _look_at_new_ones(
+        self, lives: Mapping[str, Life], purse: _Purse, at: float
+    ) -> Generator[Read, Answer, None]:
+        ranked = oldest_first(
+            self.scanned.candidates, self._counts, self.rules.reads, is_wanted=self._is_wanted
+        )
+        for name, instance_id in ranked:
+            life = lives.get(instance_id)
+            if life is None or not self._has_room(name):
+                continue
+            self._infer(instance_id, life)
+            found = yield from _within(purse, trace(instance_id, self._memory))
+            if found is None:
+                return
+            self._judge(instance_id, life, found, at)
+
+    def _is_wanted(self, instance_id: str) -> bool:
+        return instance_id not in self._samples and not is_fruitless(self._memory.get(instance_id))
+
+    def _judge(self, instance_id: str, life: Life, found: tuple[Blame, Node], at: float) -> None:
+        """Keep what was found of an instance as a sample, unless it has moved meanwhile."""
+        blame, node = found
+        before = self._samples.pop(instance_id, None)
+        if before is not None:
+            self._counts[life.name] -= 1
+        stamp = _stamp(life)
+        if isinstance(node, Orchestration):
+            stamp = node.stamp
+        elif before is not None:
+            # It could be read before, and has not moved since.
+            blame = before.blame
+        limits = self._limits_of(life.name)
+        is_over = is_beyond(stamp.status, stamp.created, stamp.updated, limits, at)
+        if is_over and not is_fruitless(node):
+            self._make_room()
+            since = touched(stamp.created, stamp.updated) or 0.0
+            self._samples[instance_id] = Sample(instance_id, life.name, stamp, since, blame)
+            self._counts[life.name] += 1
+
+    def _has_room(self, name: str) -> bool:
+        """Tell whether there is room, or an orchestrator that has more than its share."""
+        if len(self._samples) < self.rules.most_samples:
+            return True
+        return self._counts[name] + 1 < max(self._counts.values(), default=0)
+
+    def _make_room(self) -> None:
+        """Drop the youngest of the orchestrator that has the most, where there is no room."""
+        if len(self._samples) < self.rules.most_samples:
+            return
+        largest = max(self._counts, key=self._counts.__getitem__)
+        members = (s for s in self._samples.values() if s.orchestrator == largest)
+        youngest = max(members, key=lambda sample: (sample.since, sample.instance_id))
+        del self._samples[youngest.instance_id]
+        self._counts[largest] -= 1
+
+    def _infer_from_queues(self, lives: Mapping[str, Life], at: float) -> None:
+        """Sample those of whom the queue of an entity that was read tells what they wait on."""
+        for sender in self._memory.senders():
+            if len(self._samples) >= self.rules.most_samples:
+                return
+            if sender in self._samples or not self._scanner.is_candidate(sender):
+                continue
+            self._infer(sender, lives[sender])
+            found = _at_once(trace(sender, self._memory))
+            if found is not None:
+                self._judge(sender, lives[sender], found, at)
+
+    def _infer(self, instance_id: str, life: Life) -> None:
+        """
+        Take from the queue of an entity what an instance waits on, where its row agrees.
+
+        It agrees if its last turn is the one that sent the message: then nothing has come since.
+        """
+        wait = self._memory.wait_in_queue(instance_id)
+        if wait is None or self._memory.get(instance_id) is not None:
+            return
+        if wait.since is None or life.updated is None:
+            return
+        earliest, latest = _SAME_TURN
+        if earliest <= life.updated - wait.since <= latest:
+            stamp = _stamp(life)
+            self._memory[instance_id] = Orchestration(
+                instance_id, life.name, stamp, Reading((wait,))
+            )
+
+
+def _stamp(life: Life) -> Stamp:
+    return Stamp(life.created, life.updated, life.status)
+
+
+def _at_once(inner: Generator[Read, Answer, Result]) -> Result | None:
+    """Return what *inner* finds without asking, None if it has to ask."""
+    try:
+        next(inner)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    inner.close()
+    return None
+
+
+def _within(
+    purse: _Purse, inner: Generator[Read, Answer, Result]
+) -> Generator[Read, Answer, Result | None]:
+    """Let *inner* ask as long as the purse lasts; None if that was too short."""
+    try:
+        read = next(inner)
+        while purse.left > 0:
+            purse.left -= 1
+            answer = yield read
+            read = inner.send(answer)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    inner.close()
+    return None

@@ -1,0 +1,183 @@
+"""Which active instances are beyond a limit."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from exporter.diagnosis.classify import told_by_status
+from exporter.diagnosis.waits import Wait, WaitingOn
+from exporter.ledger.active import Life
+from exporter.ledger.snapshot import LimitInForce
+from exporter.ledger.status import RuntimeStatus
+
+Limits = Mapping[str, LimitInForce]
+
+_NEVER = float("-inf")
+# So many take a few milliseconds.
+_SLICE = 4000
+# By name, since to look up a member of an enum takes a call, and so does its hash.
+_PENDING, _RUNNING = RuntimeStatus.PENDING, RuntimeStatus.RUNNING
+# The moments before which instances are beyond a limit: age, pending, idle.
+_Bounds = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Instances of an orchestrator whose status tells what they wait on, the oldest first."""
+
+    wait: Wait
+    count: int
+    oldest: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Scan:
+    """
+    The instances beyond a limit at a moment, by the name of their orchestrator.
+
+    `over` counts all of them. `told` are those whose status tells enough; `candidates` the others,
+    as pairs of when they were last touched and their id.
+    """
+
+    over: Counter[str] = field(default_factory=Counter)
+    told: dict[tuple[str, WaitingOn], Told] = field(default_factory=dict)
+    candidates: dict[str, list[tuple[float, str]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+
+class Scanner:
+    """Finds the *lives* that were seen in a sweep and are beyond a limit at *at*."""
+
+    def __init__(
+        self,
+        lives: Mapping[str, Life],
+        sweep: int,
+        at: float,
+        limits_of: Callable[[str], Limits],
+    ) -> None:
+        self._lives = lives
+        self._sweep = sweep
+        self._at = at
+        self._limits_of = limits_of
+        self._bounds: dict[str, _Bounds] = {}
+        self._told: dict[tuple[str, WaitingOn], list[tuple[float, str]]] = defaultdict(list)
+        self.found = Scan()
+
+    def slices(self) -> Iterator[None]:
+        """Find them, a few thousand lives at a time; `found` is complete at the end."""
+        lives = iter(tuple(self._lives.items()))
+        while members := tuple(islice(lives, _SLICE)):
+            self._add(members)
+            yield
+        self.found.told = {key: _told(key[1], alike) for key, alike in self._told.items()}
+        for name, candidates in self.found.candidates.items():
+            self.found.over[name] += len(candidates)
+        for (name, _), told in self.found.told.items():
+            self.found.over[name] += told.count
+
+    def is_candidate(self, instance_id: str) -> bool:
+        """Tell whether an instance is one whose history is to be read."""
+        life = self._lives.get(instance_id)
+        if life is None or life.sweep != self._sweep:
+            return False
+        limits = self._limits_of(life.name)
+        if not is_beyond(life.status, life.created, life.updated, limits, self._at):
+            return False
+        return told_by_status(life.status, life.created, life.updated) is None
+
+    def _add(self, members: Iterable[tuple[str, Life]]) -> None:
+        sweep, bounds_of, candidates = self._sweep, self._bounds, self.found.candidates
+        for instance_id, life in members:
+            if life.sweep != sweep:
+                continue
+            name, created, since = life.name, life.created, life.updated
+            if since is None or (created is not None and created > since):
+                since = created
+            age, pending, idle = bounds_of.get(name) or self._know(name)
+            status = life.status
+            bound = idle if status is _RUNNING else pending if status is _PENDING else _NEVER
+            if since is None or (since >= bound and (created is None or created >= age)):
+                continue
+            if status is _RUNNING:
+                candidates[name].append((since, instance_id))
+            else:
+                self._add_rarer(instance_id, life, since)
+
+    def _add_rarer(self, instance_id: str, life: Life, since: float) -> None:
+        kind = told_by_status(life.status, life.created, life.updated)
+        if kind is None:
+            self.found.candidates[life.name].append((since, instance_id))
+        else:
+            self._told[life.name, kind].append((since, instance_id))
+
+    def _know(self, name: str) -> _Bounds:
+        limits = self._limits_of(name)
+        before = {limit: self._at - in_force.seconds for limit, in_force in limits.items()}
+        age, pending, idle = (before.get(limit, _NEVER) for limit in ("age", "pending", "idle"))
+        bounds = self._bounds[name] = (age, pending, idle)
+        return bounds
+
+
+def is_beyond(
+    status: RuntimeStatus,
+    created: float | None,
+    updated: float | None,
+    limits: Limits,
+    at: float,
+) -> bool:
+    """Tell whether an instance is beyond a limit: `age`, `pending` or `idle` (design 5, Clocks)."""
+    age = limits.get("age")
+    if age is not None and created is not None and created < at - age.seconds:
+        return True
+    clock = "idle" if status is _RUNNING else "pending" if status is _PENDING else ""
+    limit = limits.get(clock)
+    since = touched(created, updated)
+    return limit is not None and since is not None and since < at - limit.seconds
+
+
+def touched(created: float | None, updated: float | None) -> float | None:
+    """Return the later of two times: a rewound row keeps its old createdTime."""
+    if created is None or updated is None:
+        return updated if created is None else created
+    return max(created, updated)
+
+
+def oldest_first(
+    candidates: Mapping[str, list[tuple[float, str]]],
+    sampled: Mapping[str, int],
+    most: int,
+    *,
+    is_wanted: Callable[[str], bool],
+) -> Iterator[tuple[str, str]]:
+    """
+    Yield names and ids of those to look at next, at most so many of each orchestrator.
+
+    The oldest of every orchestrator come first, then the second ones: those that have been sampled
+    count, so that none waits for another's many.
+    """
+    ranked = []
+    for name, members in candidates.items():
+        known = sampled.get(name, 0)
+        # Those that are known are the oldest, as a rule; of a few others there is nothing to say.
+        oldest = heapq.nsmallest(known + 2 * most, members)
+        wanted = (member for member in oldest if is_wanted(member[1]))
+        for place, (since, instance_id) in enumerate(islice(wanted, most)):
+            ranked.append((known + place, since, instance_id, name))
+    for _, _, instance_id, name in sorted(ranked):
+        yield name, instance_id
+
+
+def _told(kind: WaitingOn, members: list[tuple[float, str]]) -> Told:
+    oldest = heapq.nsmallest(10, members)
+    since = next((since for since, _ in oldest if since), None)
+    if kind is WaitingOn.SUSPENDED:
+        # What comes to a suspended instance touches its row too.
+        since = None
+    return Told(
+        Wait(kind, since=since), len(members), tuple(instance_id for _, instance_id in oldest)
+    )

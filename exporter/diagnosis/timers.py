@@ -1,0 +1,216 @@
+"""Timers of a history: which of them an instance may wait for, and what they are for."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from exporter.api.times import parse_time
+from exporter.api.wire import HistoryEvent
+from exporter.diagnosis.messages import is_answer, is_request
+from exporter.diagnosis.timeline import (
+    EVENT_RAISED,
+    EVENT_SENT,
+    FAILURES,
+    RESULTS,
+    TASK_COMPLETED,
+    TIMER_CREATED,
+    TIMER_FIRED,
+    WAKING,
+    Timeline,
+)
+from exporter.diagnosis.waits import Wait, WaitingOn
+
+HTTP_ACTIVITY = "BuiltIn::HttpActivity"
+
+# On Azure Storage a long timer is set piece by piece (reference 3.5).
+_PIECE = 259_200.0
+_TOLERANCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """
+    A timer at its place in the history; times in seconds since the epoch, None if unreadable.
+
+    `reason` is the place of the failure, or of the answer to an HTTP call, upon which it was set.
+    """
+
+    place: int
+    created: float | None
+    fire_at: float | None
+    reason: int | None
+
+
+class Timers:
+    """
+    The timers of a history: `fired` ones and `open` ones, matched by their time as a multiset.
+
+    A timer that lost a race stays open for ever (reference 3.5), so an open one may be a leftover.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self.open: list[Timer] = []
+        self.fired: list[Timer] = []
+        reasons = _reasons(timeline)
+        fired = Counter(_key(event) for _, event, _ in timeline.of_type(TIMER_FIRED))
+        for place, event, created in timeline.of_type(TIMER_CREATED):
+            key = _key(event)
+            timer = Timer(place, created, parse_time(event.fire_at), reasons.get(place))
+            if fired[key] > 0:
+                fired[key] -= 1
+                self.fired.append(timer)
+            else:
+                self.open.append(timer)
+
+    def awaited(self) -> Timer | None:
+        """Return the open timer that comes first, of those that are no leftovers."""
+        races = _Races(self._timeline)
+        candidates = [timer for timer in self.open if not races.are_over_for(timer)]
+        return min(candidates, key=_due, default=None)
+
+    def wait_for(self, timer: Timer) -> Wait:
+        """Return the wait for a timer: a poll, a retry, or just time."""
+        if timer.reason is None:
+            since = self._first_piece(timer).created
+            return Wait(WaitingOn.TIMER, since=since, fire_at=timer.fire_at)
+        event = self._timeline.events[timer.reason]
+        name = event.function_name or ""
+        if event.event_type in FAILURES:
+            failed = self._timeline.moments[timer.reason]
+            return Wait(WaitingOn.RETRY_BACKOFF, name, failed, fire_at=timer.fire_at)
+        began = poll_began(self._timeline, timer.place)
+        return Wait(WaitingOn.HTTP_POLL, name, began, fire_at=timer.fire_at)
+
+    def deadlines_passed(self) -> list[float]:
+        """Return when fired timers were made, sorted: what was scheduled with them lost a race."""
+        return _sorted(timer.created for timer in self.fired if timer.reason is None)
+
+    def _first_piece(self, timer: Timer) -> Timer:
+        """Return the first of the pieces of a long timer."""
+        for fired in reversed(self.fired):
+            if _is_piece(fired) and _is_near(fired.fire_at, timer.created):
+                timer = fired
+        return timer
+
+
+class _Races:
+    """Tells of open timers whether what raced them has come."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._last_event = self._last_answer = -1
+        for place, event, _ in timeline.of_type(EVENT_RAISED):
+            if is_answer(event):
+                self._last_answer = place
+            else:
+                self._last_event = place
+        results = timeline.of_type(*RESULTS)
+        self._scheduled = _sorted(parse_time(event.scheduled_time) for _, event, _ in results)
+        sent = timeline.of_type(EVENT_SENT)
+        self._sent = _sorted(moment for _, event, moment in sent if is_request(event))
+
+    def are_over_for(self, timer: Timer) -> bool:
+        """
+        Tell whether a timer is a leftover.
+
+        An event that was raised since may be unasked, then the timer is still awaited; but more
+        often it is what the timer was the deadline of. What is set upon a failure races nothing.
+        """
+        if timer.reason is not None:
+            return False
+        if timer.place < self._last_event:
+            return True
+        if self._timeline.has_one_of_turn(timer.created, self._scheduled):
+            return True
+        answered = timer.place < self._last_answer
+        return answered and self._timeline.has_one_of_turn(timer.created, self._sent)
+
+
+def is_poll(event: HistoryEvent) -> bool:
+    """Tell whether an event is the answer to a durable HTTP call, which may be a 202."""
+    return event.event_type == TASK_COMPLETED and event.function_name == HTTP_ACTIVITY
+
+
+def poll_began(timeline: Timeline, place: int) -> float | None:
+    """Return when the durable HTTP call whose timer or next poll stands at a place was made."""
+    began = timeline.moments[place]
+    after_timer = timeline.events[place].event_type == TIMER_CREATED
+    for event in reversed(timeline.events[:place]):
+        if event.event_type in (TIMER_CREATED, TIMER_FIRED):
+            after_timer = True
+        elif is_poll(event) and after_timer:
+            began = parse_time(event.scheduled_time) or began
+            after_timer = False
+        else:
+            break
+    return began
+
+
+def _reasons(timeline: Timeline) -> Mapping[int, int]:
+    """
+    Return the places of the failures and polls upon which timers were set, by the timers' places.
+
+    What a turn writes follows what woke the instance for it. Failures of one turn set their timers
+    in the order in which they came.
+    """
+    reasons: dict[int, int] = {}
+    woken: deque[int] = deque()
+    candidates: list[int] = []
+    rank, is_writing = 0, False
+    for place, event in enumerate(timeline.events):
+        if event.event_type in WAKING:
+            if is_writing:
+                woken.clear()
+            is_writing = False
+            _wake(timeline, woken, place)
+        elif not is_writing:
+            is_writing, rank = True, 0
+            candidates = _candidates(timeline, woken)
+        if event.event_type == TIMER_CREATED:
+            if candidates:
+                reasons[place] = candidates[min(rank, len(candidates) - 1)]
+            rank += 1
+    return reasons
+
+
+def _wake(timeline: Timeline, woken: deque[int], place: int) -> None:
+    """
+    Add what woke the instance to what did so for the same turn.
+
+    Scheduling events that have a result are left out of a history, so what came before they were
+    written belongs to an earlier turn.
+    """
+    scheduled = parse_time(timeline.events[place].scheduled_time)
+    while woken and scheduled is not None and (timeline.moments[woken[0]] or 0.0) < scheduled:
+        woken.popleft()
+    woken.append(place)
+
+
+def _candidates(timeline: Timeline, woken: Iterable[int]) -> list[int]:
+    places = tuple(woken)
+    failures = [place for place in places if timeline.events[place].event_type in FAILURES]
+    return failures or [place for place in places if is_poll(timeline.events[place])][-1:]
+
+
+def _key(event: HistoryEvent) -> float | str | None:
+    return parse_time(event.fire_at) or event.fire_at
+
+
+def _due(timer: Timer) -> float:
+    return float("inf") if timer.fire_at is None else timer.fire_at
+
+
+def _is_piece(timer: Timer) -> bool:
+    length = (timer.fire_at or 0.0) - (timer.created or 0.0)
+    return abs(length - _PIECE) <= _TOLERANCE
+
+
+def _is_near(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and abs(one - other) <= _TOLERANCE
+
+
+def _sorted(moments: Iterable[float | None]) -> list[float]:
+    return sorted(moment for moment in moments if moment is not None)

@@ -1,0 +1,116 @@
+"""What the samples of a hub add up to, for metrics and for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.causes import Cause, causes_of
+from exporter.diagnosis.sampling import Sampler
+from exporter.diagnosis.waits import Wait
+from exporter.ledger.places import Places
+
+Label = str
+Labels = tuple[Label, Label, Label]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many instances are beyond a limit, exactly, and of how many it is known what they do."""
+
+    over: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisView:
+    """
+    What instances beyond a limit wait on, by orchestrator, class of the leaf, and target.
+
+    `stalled` are those whose wait means trouble, `waiting` the others; `stalled_since` tells since
+    when the oldest of them waits, `overdue_timers` when the oldest timer should have fired that has
+    not. Times in seconds since the epoch.
+    """
+
+    stalled: Mapping[Labels, int]
+    waiting: Mapping[Labels, int]
+    stalled_since: Mapping[Labels, float]
+    overdue_timers: Mapping[Label, float]
+    coverage: Mapping[Label, Coverage]
+    causes: tuple[Cause, ...]
+
+
+class Views:
+    """Makes views; a target's label value is for life, as an orchestrator's is."""
+
+    def __init__(self, target_limit: int) -> None:
+        self._targets = Places(target_limit)
+
+    def of(self, sampler: Sampler, at: float, label_of: Callable[[str], Label]) -> DiagnosisView:
+        """Add up the samples as of *at*; *label_of* gives the label value of an orchestrator."""
+        stalled: Counter[Labels] = Counter()
+        waiting: Counter[Labels] = Counter()
+        since: dict[Labels, float] = {}
+        known: Counter[Label] = Counter()
+        samples = [(s.orchestrator, s.blame.as_of(at)) for s in sampler.samples.values()]
+        for name, wait, leaf, count in _waits(sampler, samples):
+            label = label_of(name)
+            known[label] += count
+            target = self._targets.label(leaf.target) if leaf.target else ""
+            labels = (label, leaf.waiting_on.value, target)
+            if not leaf.waiting_on.means_trouble:
+                waiting[labels] += count
+                continue
+            stalled[labels] += count
+            if wait.since is not None:
+                since[labels] = min(wait.since, since.get(labels, wait.since))
+        over: Counter[Label] = Counter()
+        for name, count in sampler.scanned.over.items():
+            over[label_of(name)] += count
+        return DiagnosisView(
+            stalled=dict(stalled),
+            waiting=dict(waiting),
+            stalled_since=since,
+            overdue_timers=_overdue(samples, at, label_of),
+            coverage={label: Coverage(count, known[label]) for label, count in over.items()},
+            causes=tuple(causes_of(blame for _, blame in samples)),
+        )
+
+
+def blames_at(sampler: Sampler, at: float) -> Iterator[tuple[str, Blame]]:
+    """
+    Yield name and blame of every instance that can be named, the samples first.
+
+    Of those whose status alone tells what they wait on, only a few are named.
+    """
+    for sample in sampler.samples.values():
+        yield sample.orchestrator, sample.blame.as_of(at)
+    for (name, _), told in sampler.scanned.told.items():
+        for instance_id in told.oldest:
+            yield name, Blame((instance_id,), told.wait, told.wait, End.LEAF, instance_id, name)
+
+
+def _waits(
+    sampler: Sampler, samples: Iterable[tuple[str, Blame]]
+) -> Iterator[tuple[str, Wait, Wait, int]]:
+    """Yield orchestrator, own wait, leaf and number of instances."""
+    for (name, _), told in sampler.scanned.told.items():
+        yield name, told.wait, told.wait, told.count
+    for name, blame in samples:
+        if blame.wait is not None and blame.leaf is not None:
+            yield name, blame.wait, blame.leaf, 1
+
+
+def _overdue(
+    samples: Iterable[tuple[str, Blame]], at: float, label_of: Callable[[str], Label]
+) -> dict[Label, float]:
+    overdue: dict[Label, float] = {}
+    for name, blame in samples:
+        timer = blame.timer
+        if timer is None or timer.fire_at is None or timer.as_of(at) is timer:
+            continue
+        label = label_of(name)
+        overdue[label] = min(timer.fire_at, overdue.get(label, timer.fire_at))
+    return overdue

@@ -1,0 +1,78 @@
+"""What an instance can wait on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+# A timer's message may be late without harm: queues are polled, turns wait for their worker.
+OVERDUE_GRACE = 60.0
+
+
+class WaitingOn(StrEnum):
+    """The classes of waits, as they are label values."""
+
+    NOT_STARTED = "not_started"
+    ACTIVITY = "activity"
+    HTTP_POLL = "http_poll"
+    SUB_ORCHESTRATION = "sub_orchestration"
+    TIMER = "timer"
+    TIMER_OVERDUE = "timer_overdue"
+    RETRY_BACKOFF = "retry_backoff"
+    ENTITY = "entity"
+    ENTITY_LOCK = "entity_lock"
+    EXTERNAL_EVENT = "external_event"
+    SUSPENDED = "suspended"
+    FINISHED_IN_HISTORY = "finished_in_history"
+    UNKNOWN = "unknown"
+
+    @property
+    def means_trouble(self) -> bool:
+        """Whether who waits so beyond a limit is stuck; the others wait as designed or as told."""
+        return self in _TROUBLE
+
+
+_TROUBLE = frozenset(
+    (
+        WaitingOn.NOT_STARTED,
+        WaitingOn.ACTIVITY,
+        WaitingOn.HTTP_POLL,
+        WaitingOn.SUB_ORCHESTRATION,
+        WaitingOn.TIMER_OVERDUE,
+        WaitingOn.ENTITY,
+        WaitingOn.ENTITY_LOCK,
+        WaitingOn.FINISHED_IN_HISTORY,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """
+    One thing that an instance waits on.
+
+    `target` is the name of the activity, the orchestrator or the class of the entity, empty where
+    there is none; `since` when the wait began, in seconds since the epoch, None where unknown. What
+    to follow: `child_id` of a sub-orchestration; `entity_ids` of a call (one) or a lock (in the
+    order in which it is taken), with the `request_id`; `fire_at` of a timer, of which only the
+    next piece is known where the storage cuts long ones (reference 3.5).
+    """
+
+    waiting_on: WaitingOn
+    target: str = ""
+    since: float | None = None
+    child_id: str | None = None
+    entity_ids: tuple[str, ...] = ()
+    request_id: str | None = None
+    fire_at: float | None = None
+
+    def as_of(self, at: float) -> Wait:
+        """Return the wait at a moment: one for a timer is overdue once that should have fired."""
+        if self.fire_at is None or at - self.fire_at < OVERDUE_GRACE:
+            return self
+        return replace(self, waiting_on=WaitingOn.TIMER_OVERDUE, since=self.fire_at)
+
+
+def unknown(since: float | None = None) -> Wait:
+    """Return the wait of an instance of which nobody can say what it waits on."""
+    return Wait(WaitingOn.UNKNOWN, since=since)

@@ -1,0 +1,179 @@
+"""Samples as lines of text: the same in both formats, but for exemplars."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+from exporter.metrics.family import SPREAD_SUFFIXES, Kind, exposed_names
+from exporter.metrics.samples import Exemplar, Samples, Series, Values
+
+_LEAST_WITH_EXPONENT = 1_000_000
+_DIGITS_BEFORE_EXPONENT = 6
+# Characters of names and values together: OpenMetrics allows no more.
+_LONGEST_EXEMPLAR = 128
+_BOUND = "le"
+
+Labels = tuple[tuple[str, str], ...]
+Text = TypeVar("Text")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines:
+    """
+    Lines by the name of the family under which they are exposed, and how many they are.
+
+    `openmetrics` is `classic` itself where there are no exemplars.
+    """
+
+    classic: Mapping[str, bytes]
+    openmetrics: Mapping[str, bytes]
+    count: int
+
+
+class _Memory(dict[Values, Text]):
+    """How label sets of some *names* are written, by their values; those not met yet are."""
+
+    def __init__(self, write: Callable[[Labels], Text], fixed: Labels, names: Values) -> None:
+        super().__init__()
+        self._write = write
+        self._fixed = fixed
+        self._names = names
+
+    def __missing__(self, values: Values) -> Text:
+        text = self._write((*self._fixed, *zip(self._names, values, strict=True)))
+        # Tuples of nothing but plain texts are no work for the garbage collector.
+        self[tuple(map(str, values))] = text
+        return text
+
+
+class LineWriter:
+    """
+    Writes samples that have *fixed* labels in common.
+
+    It remembers how labels are written, since the same ones come in many families, and again.
+    """
+
+    def __init__(self, fixed: Labels = ()) -> None:
+        self._fixed = fixed
+        self._whole: dict[Values, _Memory[str]] = {}
+        self._split: dict[Values, _Memory[tuple[str, str]]] = {}
+
+    def write(self, samples: Samples, wanted: Container[str]) -> Lines:
+        """Return the lines of *samples* that are exposed under names which are *wanted*."""
+        classic: dict[str, bytes] = {}
+        marked: dict[str, bytes] = {}
+        count = 0
+        for series in samples:
+            for name, lines in self._by_exposed_name(series):
+                if lines and name in wanted:
+                    count += len(lines)
+                    classic[name] = _encoded(lines)
+                    if series.exemplars and series.family.kind is Kind.COUNTER:
+                        marked[name] = _encoded(_with_exemplars(lines, series))
+        return Lines(classic, classic | marked if marked else classic, count)
+
+    def _by_exposed_name(self, series: Series) -> Iterable[tuple[str, list[str]]]:
+        if series.family.kind not in SPREAD_SUFFIXES:
+            return [(series.family.name, self._numbers(series))]
+        if series.family.kind is Kind.HISTOGRAM:
+            lines: list[str] = []
+            self._spread(series, lines, lines, lines)
+            return [(series.family.name, lines)]
+        apart: tuple[list[str], list[str], list[str]] = ([], [], [])
+        self._spread(series, *apart)
+        return zip(exposed_names(series.family), apart, strict=True)
+
+    def _numbers(self, series: Series) -> list[str]:
+        name, whole = series.family.name, self._whole_of(series.family.labels)
+        return [f"{name}{whole[values]} {spell(number)}\n" for values, number in series.numbers]
+
+    def _spread(
+        self, series: Series, buckets: list[str], counts: list[str], sums: list[str]
+    ) -> None:
+        family = series.family
+        whole, split = self._whole_of(family.labels), self._split_of(family.labels)
+        bucket, count, total = (f"{family.name}{end}" for end in SPREAD_SUFFIXES[family.kind])
+        for values, spread in series.spreads:
+            before, after = split[values]
+            buckets += [
+                f"{bucket}{{{before}{_bound(bound)}{after}}} {spell(number)}\n"
+                for bound, number in spread.buckets()
+            ]
+            counts.append(f"{count}{whole[values]} {spell(spread.cumulative[-1])}\n")
+            sums.append(f"{total}{whole[values]} {spell(spread.total)}\n")
+
+    def _whole_of(self, names: Values) -> _Memory[str]:
+        """Return how label sets of these *names* are written."""
+        if names not in self._whole:
+            self._whole[names] = _Memory(_braced, self._fixed, names)
+        return self._whole[names]
+
+    def _split_of(self, names: Values) -> _Memory[tuple[str, str]]:
+        """Return what of such label sets stands before and after the bound of a bucket."""
+        if names not in self._split:
+            self._split[names] = _Memory(_around_bound, self._fixed, names)
+        return self._split[names]
+
+
+def _braced(labels: Iterable[tuple[str, str]]) -> str:
+    """Return labels as they follow a name, ordered by theirs; nothing where there are none."""
+    pairs = _pairs(labels)
+    return f"{{{pairs}}}" if pairs else ""
+
+
+def spell(number: float) -> str:
+    """Write a number as Go does, which is also how `le` is spelled everywhere: 1.0, 1e+06, +Inf."""
+    if type(number) is int and 0 <= number < _LEAST_WITH_EXPONENT:
+        return f"{number}.0"
+    number = float(number)
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else "+Inf" if number > 0 else "-Inf"
+    text = repr(number)
+    point = text.find(".")
+    if number > 0 and point > _DIGITS_BEFORE_EXPONENT:
+        mantissa = f"{text[0]}.{text[1:point]}{text[point + 1 :]}".rstrip("0.")
+        return f"{mantissa}e+{point - 1:02d}"
+    return text
+
+
+@lru_cache(maxsize=1024)
+def _bound(bound: float) -> str:
+    return f'{_BOUND}="{spell(bound)}"'
+
+
+def _around_bound(labels: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    pairs = sorted(labels)
+    before = [f'{name}="{_escape(value)}",' for name, value in pairs if name < _BOUND]
+    after = [f',{name}="{_escape(value)}"' for name, value in pairs if name > _BOUND]
+    return "".join(before), "".join(after)
+
+
+def _pairs(labels: Iterable[tuple[str, str]]) -> str:
+    return ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(labels))
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def _encoded(lines: Iterable[str]) -> bytes:
+    # A label from a variable that is not UTF-8 must not take all other series with it.
+    return "".join(lines).encode(errors="replace")
+
+
+def _with_exemplars(lines: Iterable[str], series: Series) -> Iterator[str]:
+    for line, (values, _) in zip(lines, series.numbers, strict=True):
+        exemplar = series.exemplars.get(values)
+        text = _exemplar(exemplar) if exemplar else ""
+        yield f"{line[:-1]}{text}\n" if text else line
+
+
+def _exemplar(exemplar: Exemplar) -> str:
+    """Return an exemplar as it follows a value; nothing where it is longer than allowed."""
+    if sum(len(name) + len(value) for name, value in exemplar.labels.items()) > _LONGEST_EXEMPLAR:
+        return ""
+    return f" # {{{_pairs(exemplar.labels.items())}}} {spell(exemplar.value)} {exemplar.at}"

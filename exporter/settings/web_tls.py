@@ -1,0 +1,206 @@
+"""The section `tls_server_config` of the web configuration file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from exporter.settings.tls_policy import (
+    CIPHERS,
+    CIPHERS_OF_TLS13,
+    CLIENT_AUTH,
+    CURVES,
+    UNSAFE_VERSIONS,
+    UNVERIFIED_CLIENT_AUTH,
+    VERSIONS,
+    TlsPolicy,
+    server_context,
+)
+from exporter.settings.values import FROZEN
+
+Choice = TypeVar("Choice")
+
+
+def _read_beside(value: object, info: ValidationInfo) -> object:
+    """Return the content of a file; its path may be relative to the web configuration file."""
+    if not isinstance(value, str):
+        return value
+    if not value:
+        return None
+    context = info.context or {"folder": Path(), "files": []}
+    path = context["folder"] / value
+    context["files"].append(path)
+    try:
+        content: bytes = path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"names a file that cannot be read ({error.strerror}): "
+            "mount it, and let the exporter read it"
+        ) from None
+    return content
+
+
+def _not_blank(value: object) -> object:
+    return None if value == "" else value
+
+
+def _choice(value: str, choices: Mapping[str, Choice]) -> Choice:
+    if value not in choices:
+        raise ValueError(f"is not known: give one of {', '.join(choices)}")
+    return choices[value]
+
+
+def _check_version(name: str) -> str:
+    if name in UNSAFE_VERSIONS:
+        raise ValueError("is no longer safe, and not offered: give TLS12 or TLS13")
+    _choice(name, VERSIONS)
+    return name
+
+
+def _check_client_auth(name: str) -> str:
+    if name in UNVERIFIED_CLIENT_AUTH:
+        raise ValueError(
+            "asks for certificates that nobody verifies, which is not offered: "
+            "give RequireAndVerifyClientCert or VerifyClientCertIfGiven"
+        )
+    _choice(name, CLIENT_AUTH)
+    return name
+
+
+def _spell_name(name: str) -> str:
+    """Spell an address as certificates are read, and leave any other name alone."""
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name
+
+
+def _or_none_asked(name: object) -> object:
+    return name or "NoClientCert"
+
+
+Content = Annotated[bytes | None, BeforeValidator(_read_beside)]
+Inline = Annotated[str | None, BeforeValidator(_not_blank)]
+ClientAuth = Annotated[str, BeforeValidator(_or_none_asked), AfterValidator(_check_client_auth)]
+Version = Annotated[str, AfterValidator(_check_version)]
+ClientName = Annotated[str, AfterValidator(_spell_name)]
+
+
+class TlsServer(BaseModel):
+    """TLS as the file says it; `policy` is what it comes to, None where there is to be none."""
+
+    model_config = FROZEN
+
+    cert: Inline = None
+    key: Annotated[SecretStr | None, BeforeValidator(_not_blank)] = None
+    client_ca: Inline = None
+    cert_file: Content = None
+    key_file: Content = Field(default=None, repr=False)
+    client_ca_file: Content = None
+    client_auth_type: ClientAuth = "NoClientCert"
+    client_allowed_sans: tuple[ClientName, ...] | None = None
+    min_version: Version = "TLS12"
+    max_version: Version = "TLS13"
+    cipher_suites: tuple[str, ...] = ()
+    prefer_server_cipher_suites: bool = True
+    curve_preferences: tuple[str, ...] = ()
+
+    @field_validator("cipher_suites")
+    @classmethod
+    def _are_offered(cls, names: tuple[str, ...], others: ValidationInfo) -> tuple[str, ...]:
+        for name in names:
+            if name not in CIPHERS and name not in CIPHERS_OF_TLS13:
+                raise ValueError(f"names {name!r}, which is not offered: remove it")
+        chosen = CIPHERS_OF_TLS13 & set(names)
+        if chosen and chosen != CIPHERS_OF_TLS13:
+            raise ValueError("names some suites of TLS 1.3, which has all or none: list all three")
+        below = [name for name in names if name in CIPHERS]
+        if names and not below and others.data.get("min_version") == "TLS12":
+            raise ValueError("has no suite for TLS 1.2: list one, or set min_version to TLS13")
+        return names
+
+    @field_validator("curve_preferences")
+    @classmethod
+    def _is_one_curve(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            _choice(name, CURVES)
+        if len(names) > 1:
+            raise ValueError("has several curves, of which one can be had: give one, or none")
+        return names
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        for inline in ("cert", "key", "client_ca"):
+            if getattr(self, inline) is not None and getattr(self, f"{inline}_file") is not None:
+                raise ValueError(f"has both {inline} and {inline}_file: remove one of the two")
+        if not self.model_fields_set:
+            return self
+        if self._certificate is None or self._key is None:
+            raise ValueError("lacks a certificate or its key: set cert_file and key_file")
+        self._check_client()
+        if VERSIONS[self.max_version] < VERSIONS[self.min_version]:
+            raise ValueError("has a max_version below min_version: raise it")
+        if self.policy is not None:
+            server_context(self.policy)
+        return self
+
+    def _check_client(self) -> None:
+        asks = self.client_auth_type != "NoClientCert"
+        if asks and self._authority is None:
+            raise ValueError("has no client_ca_file: set it to who signs the clients' certificates")
+        if self._authority is not None and not asks:
+            raise ValueError(
+                "has a client CA but asks for no certificate: "
+                "set client_auth_type to RequireAndVerifyClientCert"
+            )
+        required = self.client_auth_type == "RequireAndVerifyClientCert"
+        if self.client_allowed_sans is not None and not required:
+            raise ValueError(
+                "has client_allowed_sans, but lets clients in without a certificate: "
+                "set client_auth_type to RequireAndVerifyClientCert"
+            )
+        if self.client_allowed_sans == ():
+            raise ValueError("has an empty client_allowed_sans: list who may come in, or remove it")
+
+    @property
+    def _certificate(self) -> bytes | None:
+        return self.cert_file if self.cert is None else self.cert.encode()
+
+    @property
+    def _key(self) -> bytes | None:
+        return self.key_file if self.key is None else self.key.get_secret_value().encode()
+
+    @property
+    def _authority(self) -> bytes | None:
+        return self.client_ca_file if self.client_ca is None else self.client_ca.encode()
+
+    @property
+    def policy(self) -> TlsPolicy | None:
+        """What OpenSSL is told."""
+        if self._certificate is None or self._key is None:
+            return None
+        return TlsPolicy(
+            certificate=self._certificate,
+            key=self._key,
+            client_authority=self._authority,
+            client_auth=CLIENT_AUTH[self.client_auth_type],
+            client_names=frozenset(self.client_allowed_sans or ()),
+            minimum=VERSIONS[self.min_version],
+            maximum=VERSIONS[self.max_version],
+            ciphers=tuple(CIPHERS[name] for name in self.cipher_suites if name in CIPHERS),
+            server_order=self.prefer_server_cipher_suites,
+            curve=CURVES[self.curve_preferences[0]] if self.curve_preferences else None,
+        )

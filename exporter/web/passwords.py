@@ -1,0 +1,102 @@
+"""Passwords of users, kept as bcrypt hashes."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import anyio
+import anyio.to_thread
+import bcrypt
+
+# bcrypt looks at no more; the library refuses what others cut off.
+_LONGEST = 72
+# The salt's last character can be only one of four, one of which comes with the dots behind it.
+_SALT_LENGTH = 21
+_DIGEST_LENGTH = 32
+_REFUSED_KEPT = 256
+_ADMITTED_KEPT_PER_USER = 4
+
+
+class Passwords:
+    """
+    Tells who may come in; *users* are hashes by name.
+
+    A hash takes a tenth of a second of a processor or more: it is computed in a thread, one at a
+    time, and what came of it is kept, under a digest that only this process can make. A name that
+    nobody has takes as long as one that somebody has.
+    """
+
+    def __init__(self, users: Mapping[str, str]) -> None:
+        self._users = {name.encode(): hashed.encode() for name, hashed in users.items()}
+        self._costs = sorted(hashed[4:6] for hashed in self._users.values())
+        self._secret = secrets.token_bytes(32)
+        # Apart, so that no flood of wrong passwords drives out the right ones.
+        self._admitted = _Recent(_ADMITTED_KEPT_PER_USER * len(users))
+        self._refused = _Recent(_REFUSED_KEPT)
+        self._hashing = anyio.Lock()
+
+    async def admit(self, user: bytes, password: bytes) -> bool:
+        """Tell whether *password* is that of *user*."""
+        hashed = self._users.get(user) or self._decoy(user)
+        attempt = self._digest(user, hashed, password)
+        known = self._known(attempt)
+        if known is not None:
+            return known
+        async with self._hashing:
+            # Whoever waited here may have had the same question.
+            known = self._known(attempt)
+            if known is None:
+                known = await anyio.to_thread.run_sync(
+                    _matches, password, hashed, abandon_on_cancel=True
+                )
+                known = known and user in self._users
+                (self._admitted if known else self._refused).add(attempt)
+        return known
+
+    def _known(self, attempt: bytes) -> bool | None:
+        if attempt in self._admitted:
+            return True
+        return False if attempt in self._refused else None
+
+    def _decoy(self, user: bytes) -> bytes:
+        """
+        Return a hash that no password has, for a name that nobody has.
+
+        Its cost is that of some user, always the same for the same name.
+        """
+        draw = blake2b(user, key=self._secret, digest_size=8).digest()
+        cost = self._costs[int.from_bytes(draw) % len(self._costs)]
+        salt = blake2b(user, key=self._secret, digest_size=11).hexdigest()[:_SALT_LENGTH]
+        return b"$2b$" + cost + b"$" + salt.encode() + b"." * _DIGEST_LENGTH
+
+    def _digest(self, *parts: bytes) -> bytes:
+        digest = blake2b(key=self._secret, digest_size=32)
+        for part in parts:
+            digest.update(len(part).to_bytes(8) + part)
+        return digest.digest()
+
+
+class _Recent:
+    """The latest of what was added, at most so many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._items: OrderedDict[bytes, None] = OrderedDict()
+
+    def __contains__(self, item: bytes) -> bool:
+        if item not in self._items:
+            return False
+        self._items.move_to_end(item)
+        return True
+
+    def add(self, item: bytes) -> None:
+        self._items[item] = None
+        if len(self._items) > self._most:
+            self._items.popitem(last=False)
+
+
+def _matches(password: bytes, hashed: bytes) -> bool:
+    return bcrypt.checkpw(password[:_LONGEST], hashed)

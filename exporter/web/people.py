@@ -1,0 +1,114 @@
+"""The routes of the pages for people and of the JSON API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from exporter.collector.snapshot import HubSnapshot
+from exporter.web.page import REFRESH_SECONDS, View, hub_page, missing_page, overview_page
+from exporter.web.report import Problem
+from exporter.web.reporting import Reporter, hubs_report
+
+Made = TypeVar("Made", str, bytes)
+
+_NOT_FOUND = 404
+# One page or report is made at a time: more threads would only keep the event loop waiting, and
+# take those that scrapes and the state need.
+_AT_ONCE = 1
+_SAFE: Mapping[str, str] = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_ASSETS = {"page.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+
+
+def people_routes(
+    snapshots: Callable[[], Sequence[HubSnapshot]], wall: Callable[[], float]
+) -> list[Route]:
+    """Return the routes that show *snapshots* to people and scripts; *wall* tells the time."""
+    people = _People(snapshots, wall)
+    return [
+        Route("/", people.overview),
+        Route("/hubs/{name:path}", people.hub),
+        Route("/assets/{name}", _asset),
+        Route("/api/v1/hubs", people.api_hubs),
+        Route("/api/v1/hubs/{name:path}", people.api_hub),
+    ]
+
+
+class _People:
+    """Answers in threads: a page of many hubs takes a while, and must not hold up a scrape."""
+
+    def __init__(
+        self, snapshots: Callable[[], Sequence[HubSnapshot]], wall: Callable[[], float]
+    ) -> None:
+        self._snapshots = snapshots
+        self._wall = wall
+        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def overview(self, request: Request) -> Response:
+        view, shown = self._view(request, "./"), self._snapshots()
+        text = await self._make(lambda: overview_page(shown, view))
+        return _html(text, view)
+
+    async def hub(self, request: Request) -> Response:
+        view, name = self._view(request, "../"), request.path_params["name"]
+        found = self._find(name)
+        if found is None:
+            return _html(missing_page(name, view), view, _NOT_FOUND)
+        text = await self._make(lambda: hub_page(found, view))
+        return _html(text, view)
+
+    async def api_hubs(self, _request: Request) -> Response:
+        shown, now = self._snapshots(), self._wall()
+        return _json(await self._make(lambda: msgspec.json.encode(hubs_report(shown, now))))
+
+    async def api_hub(self, request: Request) -> Response:
+        found, now = self._find(request.path_params["name"]), self._wall()
+        if found is None:
+            problem = Problem(f"there is no hub called {request.path_params['name']!r}")
+            return _json(msgspec.json.encode(problem), _NOT_FOUND)
+        return _json(await self._make(lambda: msgspec.json.encode(Reporter(found, now).report())))
+
+    async def _make(self, work: Callable[[], Made]) -> Made:
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+    def _find(self, name: str) -> HubSnapshot | None:
+        return next((each for each in self._snapshots() if each.identity.name == name), None)
+
+    def _view(self, request: Request, root: str) -> View:
+        return View(self._wall(), root, request.query_params.get("refresh") != "off")
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, headers=_SAFE, media_type="application/json")
+
+
+def _html(text: str, view: View, status: int = 200) -> Response:
+    # A header, not an element: people who stop it with the link on the page are left alone.
+    refresh = {"refresh": str(REFRESH_SECONDS)} if view.refreshes else {}
+    return HTMLResponse(text, status, headers={**_SAFE, **refresh})
+
+
+async def _asset(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in _ASSETS:
+        return Response("no such file\n", _NOT_FOUND, media_type="text/plain")
+    body = resources.files("exporter.web").joinpath("assets", name).read_bytes()
+    headers = {**_SAFE, "cache-control": "public, max-age=300"}
+    return Response(body, headers=headers, media_type=_ASSETS[name])

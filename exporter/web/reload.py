@@ -1,0 +1,33 @@
+"""`POST /-/reload`: read the configuration anew, now."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+
+PATH = "/-/reload"
+_FORBIDDEN = "reloading by request is off: set allow_reload to true, or send SIGHUP\n"
+
+
+def with_reload(
+    app: ASGIApp, reload: Callable[[], Awaitable[Sequence[object]]], allowed: Callable[[], bool]
+) -> Starlette:
+    """Return *app* with a path that calls *reload*, which returns what it was refused for."""
+
+    class Reload(HTTPEndpoint):
+        """Answers 200, or 500 with a line for each problem."""
+
+        async def post(self, _request: Request) -> Response:
+            if not allowed():
+                return PlainTextResponse(_FORBIDDEN, 403)
+            problems = await reload()
+            text = "".join(f"{problem}\n" for problem in problems)
+            return PlainTextResponse(text or "reloaded\n", 500 if problems else 200)
+
+    return Starlette(routes=[Route(PATH, Reload), Mount("/", app)])

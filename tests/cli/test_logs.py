@@ -1,0 +1,44 @@
+"""Logging follows its settings while the exporter runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from exporter.cli.logs import set_up_logging
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, config = list(root.handlers), root.level, structlog.get_config()
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.configure(**config)
+
+
+def test_a_logger_that_there_is_follows_another_level(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("warning", "json")
+    log = structlog.get_logger("exporter.test").bind(hub="orders")
+    log.info("too little")
+    set_up_logging("debug", "console")
+    log.debug("enough")
+    set_up_logging("error", "json")
+    log.warning("too little again")
+    printed = capsys.readouterr().err
+    assert "enough" in printed
+    assert "hub=orders" in printed
+    assert "too little" not in printed
+
+
+def test_an_event_is_one_object_a_line_with_its_level(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("info", "json")
+    structlog.get_logger("exporter.test").warning("an event", number=3)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert '"event": "an event"' in line
+    assert '"level": "warning"' in line
+    assert '"number": 3' in line

@@ -1,0 +1,94 @@
+"""Recorded reads of instances, served over a socket as they were received."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import anyio
+from anyio.abc import SocketAttribute, SocketStream
+
+from tests.recorded import Exchange, exchanges
+
+_UNFIT_HEADERS = {"transfer-encoding", "content-length", "connection"}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of an instance: its id in the path, and what is to be shown."""
+
+    instance_id: str
+    history: bool
+    inputs: bool
+
+
+def question_of(target: str) -> Question:
+    """Return what a read of one instance asks for; inputs are shown unless it says no."""
+    parts = urlsplit(target)
+    flags = {name: values[0].lower() == "true" for name, values in parse_qs(parts.query).items()}
+    return Question(
+        unquote(parts.path.rpartition("/")[2]),
+        flags.get("showHistory", False),
+        flags.get("showInput", True),
+    )
+
+
+def recorded_reads(version: str) -> dict[Question, Exchange]:
+    """Return the reads of one version that show the same moment, by what they ask for."""
+    reads: dict[Question, Exchange] = {}
+    for entry in exchanges():
+        if entry.version != version or entry.file not in ("instance-status", "entity-waits"):
+            continue
+        if entry.operation != "getInstanceStatus" or "showHistoryOutput=true" in entry.target:
+            continue
+        if "returnInternalServerErrorOnFailure" not in entry.target:
+            reads.setdefault(question_of(entry.target), entry)
+    return reads
+
+
+@dataclass(slots=True)
+class RecordedServer:
+    """Answers reads with what was recorded for them, and 404 where nothing was; keeps them."""
+
+    reads: Mapping[Question, Exchange]
+    url: str = ""
+    questions: list[Question] = field(default_factory=list)
+
+    async def handle(self, stream: SocketStream) -> None:
+        async with stream:
+            buffer = b""
+            while True:
+                try:
+                    buffer += await stream.receive()
+                except (anyio.EndOfStream, anyio.BrokenResourceError):
+                    return
+                while b"\r\n\r\n" in buffer:
+                    head, buffer = buffer.split(b"\r\n\r\n", 1)
+                    await stream.send(self._answer(head.decode("latin-1").split(" ")[1]))
+
+    def _answer(self, target: str) -> bytes:
+        question = question_of(target)
+        self.questions.append(question)
+        entry = self.reads.get(question)
+        if entry is None:
+            return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        body = entry.body.encode()
+        headers = [(n, v) for n, v in entry.headers if n.lower() not in _UNFIT_HEADERS]
+        headers.append(("Content-Length", str(len(body))))
+        lines = [f"HTTP/1.1 {entry.status} Recorded", *(f"{n}: {v}" for n, v in headers)]
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+@asynccontextmanager
+async def serving(reads: Mapping[Question, Exchange]) -> AsyncGenerator[RecordedServer, None]:
+    """Run a server of recorded reads."""
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)
+    server = RecordedServer(reads, f"http://127.0.0.1:{port}/durabletask")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, server.handle)
+        yield server
+        tasks.cancel_scope.cancel()
+    await listener.aclose()

@@ -1,0 +1,86 @@
+"""What a collector does to sample the instances of a hub, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+
+from exporter.api.client import HubClient
+from exporter.api.query import InstanceQuery
+from exporter.api.times import parse_time
+from exporter.api.wire import entity_class
+from exporter.collector.diagnosis import DiagnosisReader, ReadLimits, Reads
+from exporter.diagnosis.blame import Blame
+from exporter.diagnosis.nodes import Answer, Read
+from exporter.diagnosis.sampling import Sampler, SamplingRules
+from exporter.diagnosis.view import blames_at
+from exporter.ledger.active import Life
+from exporter.ledger.rules import LedgerRules
+from exporter.ledger.snapshot import LimitInForce
+from exporter.ledger.status import ACTIVE, known_status
+
+SWEEP = 1
+
+
+def limits(
+    *, pending: float = 600.0, idle: float = 600.0, age: float | None = 3000.0
+) -> LedgerRules:
+    """Return rules that have the same limits for every orchestrator, in seconds."""
+    seconds = {"pending": pending, "idle": idle, "age": age}
+    in_force = {
+        name: LimitInForce(value, "configured")
+        for name, value in seconds.items()
+        if value is not None
+    }
+    return LedgerRules(limits_of=lambda _: in_force)
+
+
+async def lives_of(client: HubClient) -> dict[str, Life]:
+    """List the active orchestrations of a hub."""
+    lives: dict[str, Life] = {}
+    listing = client.list_instances(InstanceQuery(statuses=tuple(ACTIVE)))
+    while (page := await listing.next_page()) is not None:
+        for row in page.rows:
+            if entity_class(row) is None:
+                lives[row.instance_id] = Life(
+                    row.name or "",
+                    known_status(row.runtime_status),
+                    parse_time(row.created_time),
+                    parse_time(row.last_updated_time),
+                    SWEEP,
+                )
+    return lives
+
+
+@dataclass(slots=True)
+class Survey:
+    """A hub that is sampled again and again."""
+
+    client: HubClient
+    sampler: Sampler
+    limits: ReadLimits | None = None
+
+    async def cycle(self, at: float) -> Reads[None]:
+        lives = await lives_of(self.client)
+        reader = DiagnosisReader(self.client, self.limits)
+        return await reader.sample(self.sampler, lives, SWEEP, at)
+
+    def blames(self, at: float) -> Mapping[str, Blame]:
+        return {blame.chain[0]: blame for _, blame in blames_at(self.sampler, at)}
+
+
+def survey(client: HubClient, reads: int = 1000, most_samples: int = 5000) -> Survey:
+    """Return a survey of a hub, whose limits are ten minutes."""
+    return Survey(client, Sampler(limits(), SamplingRules(reads, most_samples)))
+
+
+def answered(wanted: Generator[Read, Answer, object], answers: Mapping[Read, Answer]) -> list[Read]:
+    """Give *wanted* the answers it asks for, to the end; return what it asked."""
+    asked: list[Read] = []
+    try:
+        read = next(wanted)
+        while True:
+            asked.append(read)
+            read = wanted.send(answers[read])
+    except StopIteration:
+        return asked

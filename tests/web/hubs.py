@@ -1,0 +1,297 @@
+"""Snapshots of hubs to look at: well, in an incident, unreachable, empty, not polled yet."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from exporter.api.wire import EntityId, EntityRow, InstanceRow
+from exporter.collector.snapshot import (
+    ApiUse,
+    HubIdentity,
+    HubSnapshot,
+    RequestDurations,
+    StateUse,
+    Sweep,
+    SweepState,
+    Trouble,
+)
+from exporter.ledger.ledger import Ledger, Source
+from exporter.ledger.rules import LedgerRules
+from exporter.ledger.snapshot import CountersView, LimitInForce
+from tests.ledger.world import NOW, census, row, shown, sweep
+
+LINKS = {
+    "monitor": "https://dfm.example/{hub_name}/orchestrations/{instance_id}",
+    "logs": "https://logs.example/?q={instance_id}&orchestrator={orchestrator}",
+}
+INTERVALS = {
+    Sweep.ACTIVE: 30.0,
+    Sweep.FINISHED: 30.0,
+    Sweep.FAILED: 300.0,
+    Sweep.CENSUS: 3600.0,
+    Sweep.ENTITIES: 300.0,
+}
+LIMITS = {"pending": LimitInForce(600.0, "default"), "idle": LimitInForce(3600.0, "default")}
+REFUSED = Trouble(
+    "connect",
+    "nothing accepts connections at payments-prod-westeurope.azurewebsites.net:443",
+    "see whether the app runs, and whether a firewall or the network lets the exporter through",
+)
+DECLINED = (
+    "Orchestrator function 'PaymentSaga' failed: The activity function 'ChargeCard' failed: "
+    '"System.TimeoutException: The gateway gave no answer". See the function execution logs.'
+)
+CLASHED = "Orchestrator function 'ShipOrder' failed: System.InvalidOperationException: no carrier"
+SHOP = ("ProcessOrder", "PaymentSaga", "ShipOrder", "ApprovalWorkflow", "NightlyReconciliation")
+
+
+@dataclass(slots=True)
+class Contents:
+    """The rows of a hub; times are seconds from `NOW`."""
+
+    active: list[InstanceRow] = field(default_factory=list)
+    finished: list[InstanceRow] = field(default_factory=list)
+    failed: list[InstanceRow] = field(default_factory=list)
+    entities: list[EntityRow] = field(default_factory=list)
+
+
+def hub_of(
+    contents: Contents, name: str = "orders", orchestrators: Sequence[str] = ()
+) -> HubSnapshot:
+    """Return the snapshot of a hub with these contents, whose sweeps were all complete at `NOW`."""
+    ledger = Ledger(LedgerRules(limits_of=lambda _: LIMITS, orchestrators=tuple(orchestrators)))
+    sweep(ledger, -90_000.0)
+    ledger.see_all((), ledger.begin_finished(NOW - 90_000.0).source, NOW - 90_000.0)
+    ledger.complete_finished(NOW - 90_000.0)
+    ledger.begin_active(NOW)
+    ledger.see_active(contents.active, NOW)
+    active = ledger.complete_active(NOW)
+    ledger.see_all(contents.finished, ledger.begin_finished(NOW).source, NOW)
+    finished = ledger.complete_finished(NOW)
+    census(ledger, 0.0, *contents.finished, *contents.failed)
+    ledger.unresolved.begin_listing(NOW - 604_800.0)
+    ledger.see_all(contents.failed, Source.FAILED, NOW)
+    ledger.unresolved.complete_listing(NOW)
+    ledger.entities.begin(NOW)
+    ledger.entities.see(contents.entities)
+    return HubSnapshot(
+        identity=HubIdentity(
+            name,
+            f"{name}-prod-westeurope.azurewebsites.net",
+            f"{name.title()}Hub",
+            "",
+            {"team": "checkout", "env": "prod"},
+            LINKS,
+        ),
+        up=True,
+        stale_after=900.0,
+        age_bounds=ledger.rules.age_bounds,
+        duration_bounds=ledger.rules.duration_bounds,
+        sweeps={each: _swept(each) for each in Sweep},
+        counters=ledger.counters(60.0, 0.0),
+        known=ledger.known(),
+        api=ApiUse(
+            requests={("listInstances", "200"): 5871, ("getInstance", "200"): 912},
+            errors={},
+            retries={},
+            response_bytes={"listInstances": 48_123_456},
+            durations={"listInstances": RequestDurations((5000, 871, *[0] * 9), 410.0)},
+        ),
+        active=active,
+        finished=finished,
+        retained=ledger.retained(),
+        unresolved=ledger.unresolved.view(),
+        entities=ledger.entities.complete(),
+        state=StateUse({"write": 0}, NOW),
+        clock_skew=0.4,
+    )
+
+
+def _swept(sweep: Sweep) -> SweepState:
+    interval = INTERVALS[sweep]
+    return SweepState(
+        interval=interval,
+        configured=interval,
+        completed=NOW - interval / 3,
+        duration=0.4,
+        results={"complete": 288, "failed": 0, "truncated": 0, "skipped_budget": 0},
+        pages=612,
+        rows=80_412,
+        usual=interval,
+    )
+
+
+def healthy_hub(name: str = "orders") -> HubSnapshot:
+    """Return a busy hub in which nothing is wrong."""
+    chance = random.Random(7)
+    contents = Contents(
+        entities=[EntityRow(EntityId("cart", f"c{i}"), shown(-40.0)) for i in range(312)]
+    )
+    for place, orchestrator in enumerate(SHOP[:4]):
+        _finish_at_random(contents, chance, orchestrator, 420 // (place + 1))
+        for _ in range(14 - 3 * place):
+            begin = -chance.uniform(5, 400)
+            contents.active.append(
+                row(_id(chance), created=begin, updated=begin / 2, name=orchestrator)
+            )
+    contents.active.append(row(_id(chance), "Pending", created=-4.0, name="ProcessOrder"))
+    contents.active += _carts(contents.entities[:40])
+    return hub_of(contents, name, SHOP)
+
+
+def incident_hub(name: str = "payments") -> HubSnapshot:
+    """Return a hub in the middle of an incident: stuck, failing, with a leaked lock."""
+    chance = random.Random(11)
+    contents = Contents(
+        entities=[EntityRow(EntityId("account", f"a{i}"), shown(-900.0)) for i in range(58)]
+    )
+    for orchestrator, count in (("ProcessOrder", 500), ("PaymentSaga", 260), ("ShipOrder", 90)):
+        _finish_at_random(contents, chance, orchestrator, count)
+    for number in range(137):
+        begin = -3700.0 - 40.0 * number
+        contents.active.append(
+            row(_id(chance), created=begin - 60, updated=begin, name="PaymentSaga")
+        )
+    for number in range(22):
+        contents.active.append(
+            row(_id(chance), "Pending", created=-700.0 - 31.0 * number, name="ShipOrder")
+        )
+    contents.active.append(
+        row("order-2026/117 #4", "Suspended", created=-90_000.0, name="ApprovalWorkflow")
+    )
+    for number in range(64):
+        output = json.dumps(DECLINED).encode()
+        end = -55.0 * number - 20.0
+        contents.finished.append(
+            row(
+                _id(chance),
+                "Failed",
+                created=end - 30,
+                updated=end,
+                name="PaymentSaga",
+                output=output,
+            )
+        )
+    contents.finished += [
+        row(
+            _id(chance),
+            "Failed",
+            created=-200.0 * i - 400,
+            updated=-200.0 * i - 300,
+            name="ShipOrder",
+            output=json.dumps(CLASHED).encode(),
+        )
+        for i in range(5)
+    ]
+    contents.failed = [each for each in contents.finished if each.runtime_status == "Failed"]
+    contents.active += _carts(contents.entities[:9], locked_by="gone", queue=41)
+    before = hub_of(contents, name, SHOP)
+    locks = (
+        {"account": replace(before.active.locks["account"], orphaned=9)}
+        if before.active and before.active.locks
+        else {}
+    )
+    assert before.active is not None
+    return replace(before, active=replace(before.active, locks=locks))
+
+
+def unreachable_hub(name: str = "billing", since: float = 240.0) -> HubSnapshot:
+    """Return a hub that was well and has given no answer for *since* seconds before `NOW`."""
+    well = healthy_hub(name)
+    sweeps = {
+        each: replace(
+            state,
+            completed=(state.completed or 0.0) - since,
+            trouble=REFUSED if each is Sweep.ACTIVE else None,
+            results={**state.results, "failed": 8},
+        )
+        for each, state in well.sweeps.items()
+    }
+    api = replace(
+        well.api, errors={("listInstances", "connect"): 24}, retries={"listInstances": 16}
+    )
+    return replace(well, up=False, trouble=REFUSED, sweeps=sweeps, api=api)
+
+
+def empty_hub(name: str = "sandbox") -> HubSnapshot:
+    """Return a hub that answers, and has nothing in it."""
+    return hub_of(Contents(), name)
+
+
+def starting_hub(name: str = "invoices") -> HubSnapshot:
+    """Return a hub that was not polled yet."""
+    empty = empty_hub(name)
+    sweeps = {each: SweepState(INTERVALS[each], INTERVALS[each], results={}) for each in Sweep}
+    return replace(
+        empty,
+        up=False,
+        sweeps=sweeps,
+        counters=CountersView(),
+        known=Ledger(LedgerRules()).known(),
+        api=ApiUse({}, {}, {}, {}, {}),
+        active=None,
+        finished=None,
+        retained=None,
+        unresolved=None,
+        entities=None,
+        state=None,
+        clock_skew=None,
+    )
+
+
+def hostile_hub() -> HubSnapshot:
+    """Return a hub in which every name is markup."""
+    name = '"><script>alert(1)</script>'
+    contents = Contents(
+        active=[
+            row(f"{name}&{{instance_id}}", created=-9000.0, name=name),
+            row(
+                f"javascript:alert(2)//{name}",
+                "Pending",
+                created=-9000.0,
+                name="<img src=x onerror=alert(3)>",
+            ),
+        ],
+        failed=[
+            row(
+                f"'{name}",
+                "Failed",
+                created=-90.0,
+                updated=-60.0,
+                name=name,
+                output=json.dumps(
+                    f"Function '{name}' failed with an unhandled exception."
+                ).encode(),
+            )
+        ],
+        entities=[EntityRow(EntityId(name, "x"), shown(-1.0))],
+    )
+    hub = hub_of(contents, name)
+    identity = replace(hub.identity, function_app=name, hub_name=name, labels={"team": name})
+    return replace(hub, identity=identity, up=False, trouble=Trouble(name, name, name))
+
+
+def _id(chance: random.Random) -> str:
+    return f"{chance.getrandbits(128):032x}"
+
+
+def _finish_at_random(
+    contents: Contents, chance: random.Random, orchestrator: str, count: int
+) -> None:
+    for _ in range(count):
+        end = -chance.betavariate(1, 1.4) * 21_000.0
+        status = "Terminated" if chance.random() < 0.01 else "Completed"
+        contents.finished.append(
+            row(_id(chance), status, created=end - 20, updated=end, name=orchestrator)
+        )
+
+
+def _carts(
+    entities: Sequence[EntityRow], locked_by: str | None = None, queue: int = 0
+) -> list[InstanceRow]:
+    status = {"queueSize": queue, **({"lockedBy": locked_by} if locked_by else {})}
+    names = [f"@{each.entity_id.name}@{each.entity_id.key}" for each in entities]
+    return [row(each, name=each, custom_status=json.dumps(status).encode()) for each in names]

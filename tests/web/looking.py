@@ -1,0 +1,53 @@
+"""The pages of some hubs, served over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from html.parser import HTMLParser
+
+import httpx
+
+from exporter.collector.snapshot import HubSnapshot
+from exporter.web.server import serving
+from tests.ledger.world import NOW
+from tests.web.shown_app import app_of
+
+
+@asynccontextmanager
+async def serving_hubs(
+    *hubs: HubSnapshot, at: float = NOW + 12.0
+) -> AsyncGenerator[httpx.AsyncClient, None]:
+    """Serve what is shown of *hubs* at a moment; yields a client whose base is the server."""
+    app = app_of(lambda: hubs, lambda: at)
+    async with (
+        serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        yield client
+
+
+class Read(HTMLParser):
+    """What a page holds: its elements, its links, and its text in one line."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self._texts: list[str] = []
+        self.feed(page)
+        self.text = " ".join("".join(self._texts).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        # A name may break there; every other element ends a word.
+        self._texts.append("" if tag == "wbr" else " ")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_data(self, data: str) -> None:
+        self._texts.append(data)
+
+    def links(self) -> Sequence[str]:
+        """Return where links lead, in their order."""
+        return [attrs["href"] or "" for tag, attrs in self.elements if tag == "a"]

@@ -1,0 +1,21 @@
+"""The app, made of what tests have at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from starlette.applications import Starlette
+
+from exporter.collector.snapshot import HubSnapshot
+from exporter.settings import MetricsSettings
+from exporter.web.app import create_app
+from exporter.web.scrapes import Scrapes
+
+
+def app_of(
+    snapshots: Callable[[], Sequence[HubSnapshot]], wall: Callable[[], float], **settings: object
+) -> Starlette:
+    """Return the app that shows *snapshots*; *settings* are those of the group `metrics`."""
+    shown = MetricsSettings.model_validate(settings)
+    scrapes = Scrapes(snapshots, lambda: shown, wall=wall)
+    return create_app(snapshots, scrapes, wall=wall)
