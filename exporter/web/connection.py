@@ -24,7 +24,7 @@ class Connection(H11Protocol):
     A connection with a deadline at any time.
 
     *admits* tells whether the client may come in, once it is known who that is. Beyond *most*
-    connections the one that has waited longest gives way, as `make_room` says.
+    connections the one that has waited longest gives way.
     """
 
     def __init__(
@@ -52,13 +52,24 @@ class Connection(H11Protocol):
 
     def _make_room(self) -> None:
         """Give up the connection on which nothing is asked for longest, or nothing is taken."""
-        waiting = [each for each in self.connections if isinstance(each, Connection)]
+        open_ones = [
+            each
+            for each in self.connections
+            if isinstance(each, Connection) and not each.transport.is_closing()
+        ]
+        if len(open_ones) <= self._most:
+            return
         victim = min(
-            (each for each in waiting if each is not self and not each.is_answering),
+            (each for each in open_ones if each is not self and not each.is_answering),
             key=lambda each: (each.is_sending, each.waits_since),
             default=self,
         )
         victim.give_up()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, but for what comes after all is over."""
+        if not self.transport.is_closing():
+            super().data_received(data)
 
     def handle_events(self) -> None:
         """Take what came, and note when a request began."""
