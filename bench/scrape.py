@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import subprocess
@@ -27,7 +28,6 @@ from prometheus_client.parser import text_string_to_metric_families as classic_f
 from prometheus_client.registry import Collector
 
 from bench.published import AT, published
-from exporter.cli.serve import set_aside_what_stays
 from exporter.collector.service import open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
@@ -210,7 +210,8 @@ async def serve(hubs_port: int) -> None:
             tasks.start_soon(collector.run)
             tasks.start_soon(scrapes.keep_written)
             await anyio.sleep(WARM_UP_SECONDS)
-            set_aside_what_stays()
+            # As `serve` does.
+            gc.freeze()
             print(port, flush=True)
             before, began = completed(collector.snapshots()), time.perf_counter()
             used = time.process_time()

@@ -90,19 +90,15 @@ async def serve(
 
 
 async def _spare_the_loop() -> None:
-    """Set aside what is loaded at the start and, later, what has been learned of the hubs."""
-    set_aside_what_stays()
-    await anyio.sleep(_SETTLED_AFTER)
-    set_aside_what_stays()
-
-
-def set_aside_what_stays() -> None:
     """
-    Let the garbage collector no longer look through what there is now.
+    Let the garbage collector no longer look through what stays: code, and what is known of hubs.
 
-    Each of its full rounds holds the event loop, for as long as there are objects to look through.
+    Each of its full rounds holds the event loop for as long as there are objects to look through.
     """
     gc.collect()
+    gc.freeze()
+    await anyio.sleep(_SETTLED_AFTER)
+    # Not after another round, which would hold the loop as well.
     gc.freeze()
 
 

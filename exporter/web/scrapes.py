@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import structlog
 from starlette.requests import Request
@@ -23,8 +24,8 @@ SCRAPE_CUT_OFF = "scrape cut off: the client did not read in time"
 # Hubs publish twice in a row after a sweep: a look a second later writes both at once.
 _PAUSE_BETWEEN_LOOKS = 1.0
 _RETRY_AFTER_SECONDS = 5
-# A slice is handed over while the one before is on its way, and nobody waits long for a copy.
-_SLICE = 1 << 17
+# Small enough that fifty answers that go out at once do not hold the event loop.
+_SLICE = 1 << 16
 
 log = structlog.get_logger()
 
@@ -184,6 +185,8 @@ class _InSlices(Response):
             }
         )
         for part in _slices(self._pieces):
+            # A socket that takes everything at once would let nobody else have a turn.
+            await anyio.lowlevel.checkpoint()
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

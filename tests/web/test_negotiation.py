@@ -41,6 +41,13 @@ PROMETHEUS_3 = (
         ("application/openmetrics-text;q=0, application/*, text/*;q=0.1", Format.CLASSIC),
         ("application/openmetrics-text;version=1.0.0;q=0.2, text/*;q=0.3", Format.CLASSIC),
         ("application/json", Format.CLASSIC),
+        (
+            (
+                "application/openmetrics-text;version=1.0.0;q=0.2,"
+                "application/openmetrics-text;version=0.0.1;q=0.9,text/plain;q=0.5"
+            ),
+            Format.OPENMETRICS,
+        ),
         (",;=,;q", Format.CLASSIC),
     ],
 )
