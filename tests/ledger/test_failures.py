@@ -332,11 +332,11 @@ class TestSamples:
         ledger = in_contact()
         rows = [failed(f"f{i:02}", created=-90.0, updated=-80.0 + i) for i in range(40)]
         listed(ledger, 1.0, *rows)
-        for each in rows[1:38]:
+        for each in rows[2:39]:
             ledger.gone(each.instance_id)
         view = ledger.unresolved.view()
         assert view is not None
-        assert [sample.instance_id for sample in view.samples] == ["f00", "f39", "f38"]
+        assert [sample.instance_id for sample in view.samples] == ["f00", "f39", "f01"]
         assert view.reasons == {("Order", CHARGE): 3}
 
     def test_a_hub_shows_no_more_than_a_hundred(self) -> None:
