@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
@@ -11,6 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from exporter.api import times
 from exporter.api.client import BriefListing, HubClient
 from exporter.api.listing import Listing, Page
 from exporter.api.query import InstanceQuery
@@ -34,10 +37,12 @@ CYCLE_SECONDS = 300.0
 CYCLES = 2000
 ALIVE = 500
 LABELS = 50
-# What is remembered is full within 40 cycles, so that all the others show whether it grows.
+# What is remembered is full within a few cycles, and what is kept of a day within 288, so that all
+# the others show whether it grows.
 FAILED_LOOKBACK = 12 * CYCLE_SECONDS
 FAILURES_KEPT = 2_000
 FINISHES_KEPT = 20_000
+TIMES_KEPT = 64
 
 
 class Churn(HubClient):
@@ -100,6 +105,12 @@ def listing(rows: Sequence[Row], now: float) -> Listing[Row]:
     )
 
 
+def objects() -> int:
+    """Return how many blocks of memory the objects take that somebody still refers to."""
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
 
@@ -108,6 +119,8 @@ async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(unresolved, "_MOST_KEPT", FAILURES_KEPT)
+    monkeypatch.setattr(times, "_MOST_TIMES", TIMES_KEPT)
+    monkeypatch.setattr(times, "_MOST_MINUTES", TIMES_KEPT)
     client = Churn()
     wall: Callable[[], float] = lambda: client.now  # noqa: E731 - a clock
     plan = HubPlan(HubIdentity("churn", "app", "Churn", ""), INTERVALS, 60.0, 900.0, 0.0)
@@ -119,7 +132,8 @@ async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were(
     )
     collector = HubCollector(plan, client, rules, wall=wall, monotonic=wall)
     exposition = Exposition()
-    quarters: list[list[int]] = [[], [], [], []]
+    bytes_held: list[list[int]] = [[], [], [], []]
+    objects_held: list[list[int]] = [[], [], [], []]
     tasks = len(asyncio.all_tasks())
     for cycle in range(CYCLES):
         client.cycle = cycle
@@ -127,13 +141,17 @@ async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were(
             assert await collector.make(sweep) is None
         if cycle % 20 == 0:
             text = exposition.body([collector.snapshot], client.now, Format.CLASSIC).text
-            quarters[cycle * 4 // CYCLES].append(resident())
+            bytes_held[cycle * 4 // CYCLES].append(resident())
+            objects_held[cycle * 4 // CYCLES].append(objects())
     await anyio.lowlevel.checkpoint()
 
     known = collector.snapshot.known
     assert len(known.orchestrators) == len(known.entities) == LABELS + 1
     assert len(asyncio.all_tasks()) == tasks
     assert len(text) < 2_000_000
-    second, last = (max(quarters[place]) for place in (1, 3))
+    second, last = (max(bytes_held[quarter]) for quarter in (1, 3))
     assert last <= 1.05 * second, f"{second:,} bytes grew to {last:,}"
+    # What is kept of each cycle, if it were a single object, would be one for each since then.
+    second, last = (max(objects_held[quarter]) for quarter in (1, 3))
+    assert last - second < CYCLES / 4, f"{second:,} objects grew to {last:,}"
     assert collector.snapshot.counters.finished["_other", "Failed"] > 100_000
