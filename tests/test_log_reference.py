@@ -12,8 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 EXPORTER = ROOT / "exporter"
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
-# The emulator is a program of its own.
-MODULES = [path for path in sorted(EXPORTER.rglob("*.py")) if "emulator" not in path.parts]
+# The emulator is a program of its own; what is pure logs nothing, and has events of histories.
+SILENT = {"emulator", "diagnosis", "ledger"}
+MODULES = [path for path in sorted(EXPORTER.rglob("*.py")) if SILENT.isdisjoint(path.parts)]
 
 
 @dataclass(slots=True)
@@ -63,10 +64,8 @@ def logged() -> dict[str, Logged]:
     passing: dict[str, Logged] = {}
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in MODULES]
     for tree in trees:
-        # An event of a history, which others take too, is not logged.
-        is_about_logs = "structlog" in ast.unparse(tree)
         for function in functions(tree):
-            if is_about_logs and any(each.arg == "event" for each in function.args.args):
+            if any(each.arg == "event" for each in function.args.args):
                 passing.setdefault(function.name, Logged())
             for call, method in log_calls(function):
                 event = call.args[0]
@@ -77,7 +76,7 @@ def logged() -> dict[str, Logged]:
                 into.keys |= {"exception"} if method == "exception" else set()
     for _ in passing:
         for name, caller, argument in passed(trees, set(passing)):
-            if argument == "event" and caller in passing:
+            if argument == "event":
                 passing[caller].levels |= passing[name].levels
                 passing[caller].keys |= passing[name].keys
             elif argument in texts:
