@@ -28,6 +28,7 @@ from prometheus_client.parser import text_string_to_metric_families as classic_f
 from prometheus_client.registry import Collector
 
 from bench.published import AT, published
+from bench.report import Ratio, machine, write_section
 from exporter.collector.service import open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
@@ -85,15 +86,20 @@ class Costs:
     compressed: float
     written: float
 
-    def __str__(self) -> str:
-        return (
-            f"{self.series:,} series: client library {self.library:.1f} ms, scrape after every hub"
-            f" published {self.scrape:.2f} ms ({self.library / self.scrape:.0f} x faster), the next"
-            f" scraper {self.again:.2f} ms ({self.library / self.again:.0f} x); gzip adds"
-            f" {self.compressed:.2f} ms once; writing all hubs anew, before any scrape,"
-            f" {self.written:.1f} ms ({self.library / (self.written + self.scrape):.1f} x faster"
-            " together with a scrape)"
-        )
+    def lines(self, form: Format) -> list[str]:
+        """Return them as lines of the report."""
+        whole = self.library / (self.written + self.scrape)
+        return [
+            (
+                f"  {form.name.lower()}, {self.series:,} series: client library"
+                f" {self.library:.1f} ms, scrape {self.scrape:.2f} ms, the next scraper"
+                f" {self.again:.2f} ms,"
+            ),
+            (
+                f"    gzip adds {self.compressed:.2f} ms once; writing all hubs, before any scrape,"
+                f" {self.written:.1f} ms ({whole:.1f} x together with a scrape)"
+            ),
+        ]
 
 
 def costs(form: Format) -> Costs:
@@ -152,13 +158,18 @@ class Findings:
     sweeps: int
     processor: float
 
-    def __str__(self) -> str:
-        return (
-            f"event loop held by the process itself p99 {p99(self.own):.1f} ms, most"
-            f" {max(self.own):.1f} ms (with what other processes took: {p99(self.lag):.1f} and"
-            f" {max(self.lag):.1f} ms); {self.sweeps} complete active sweeps;"
-            f" {self.processor:.0%} of a core"
-        )
+    def lines(self) -> list[str]:
+        """Return them as lines of the report."""
+        return [
+            (
+                f"    event loop held by the process itself p99 {p99(self.own):.1f} ms, most"
+                f" {max(self.own):.1f} ms"
+            ),
+            (
+                f"    with what other processes took {p99(self.lag):.1f} and"
+                f" {max(self.lag):.1f} ms; {self.sweeps} complete active sweeps; {self.processor:.0%} of a core"
+            ),
+        ]
 
 
 def p99(values: Sequence[float]) -> float:
@@ -220,7 +231,8 @@ async def serve(hubs_port: int) -> None:
             processor = (time.process_time() - used) / (time.perf_counter() - began)
             sweeps = completed(collector.snapshots()) - before
             tasks.cancel_scope.cancel()
-    print(Findings(own, lag, sweeps, processor), flush=True)
+    found = Findings(own, lag, sweeps, processor)
+    print(json.dumps({"held": max(own), "told": found.lines()}), flush=True)
 
 
 def completed(snapshots: Sequence[HubSnapshot]) -> int:
@@ -258,30 +270,43 @@ async def scrape_in_bursts(port: int) -> None:
                     tasks.start_soon(one, client, form)
             await anyio.sleep_until(pause)
     print(
-        f"{len(seconds)} scrapes of {series:,} series, median {median(seconds):.2f} s,"
+        f"    {len(seconds)} scrapes of {series:,} series, median {median(seconds):.2f} s,"
         f" most {max(seconds):.2f} s",
         flush=True,
     )
 
 
 def main() -> None:
-    """Print what a scrape costs, then what the event loop bears without and with scrapers."""
-    print(f"a scrape of everything, processor time, median of {ROUNDS} rounds")
+    """Measure, print and write down what a scrape costs, and what the event loop bears."""
+    lines = [f"a scrape after every hub has published, processor time, median of {ROUNDS} rounds"]
     for form in Format:
-        print(f"  {form.name.lower()}: {costs(form)}", flush=True)
-    print(f"{HUBS} hubs swept every {INTERVAL:g} s, for {SECONDS:g} s")
+        found = costs(form)
+        lines += found.lines(form)
+        name = f"a scrape against the client library, {form.name.lower()}"
+        lines.append(f"  {Ratio(name, found.library / found.scrape, 20)}")
+    lines += loop_lines()
+    print("\n".join(lines))
+    write_section("scrape", [*machine(), *lines])
+
+
+def loop_lines() -> list[str]:
+    """Return what the event loop bears without and with scrapers."""
+    lines = [f"{HUBS} hubs swept every {INTERVAL:g} s, for {SECONDS:g} s"]
     command = [sys.executable, "-m", "bench.served_hubs", str(HUBS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hubs:
         assert hubs.stdout is not None
         port = hubs.stdout.readline().strip()
         try:
-            print(f"  no scrapers: {run(port)}", flush=True)
-            print(f"  {SCRAPERS} at once every {BURST_EVERY:g} s: {run(port, scraped=True)}")
+            for scraped in (False, True):
+                every = f"{SCRAPERS} at once every {BURST_EVERY:g} s"
+                lines.append(f"  scrapers: {every if scraped else 'none'}")
+                lines += run(port, scraped=scraped)
         finally:
             hubs.terminate()
+    return lines
 
 
-def run(hubs_port: str, *, scraped: bool = False) -> str:
+def run(hubs_port: str, *, scraped: bool) -> list[str]:
     """Run the exporter in a process of its own, and the scrapers in another."""
     command = [sys.executable, "-m", "bench.scrape", "serve", hubs_port]
     with subprocess.Popen(
@@ -290,21 +315,26 @@ def run(hubs_port: str, *, scraped: bool = False) -> str:
         assert server.stdin is not None
         assert server.stdout is not None
         port = server.stdout.readline().strip()
-        found = scraping(port) if scraped else ""
+        scrapes = scraping(port) if scraped else []
         if not scraped:
             time.sleep(SECONDS)
         server.stdin.close()
-        return server.stdout.readline().strip() + found
+        found = json.loads(server.stdout.readline())
+    held = Ratio("event loop held by the process, most", found["held"], 50, at_most=True, unit="ms")
+    return [*found["told"], *scrapes, f"  {held}"]
 
 
-def scraping(port: str) -> str:
+def scraping(port: str) -> list[str]:
     """Scrape for a while; returns what that was like."""
     scrapers = [sys.executable, "-m", "bench.scrape", "scrape", port]
     done = subprocess.run(scrapers, check=True, capture_output=True, text=True)
-    return f"; {done.stdout.strip()}"
+    return [done.stdout.rstrip()]
 
 
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    work, port_of_it = sys.argv[1:]
-    anyio.run({"serve": serve, "scrape": scrape_in_bursts}[work], int(port_of_it))
+    if len(sys.argv) > 1:
+        work, port_of_it = sys.argv[1:]
+        anyio.run({"serve": serve, "scrape": scrape_in_bursts}[work], int(port_of_it))
+    else:
+        main()

@@ -16,6 +16,7 @@ from exporter.emulator import RealClock, TaskHub, running, truth
 from exporter.emulator.scenarios.play import play
 from exporter.emulator.scenarios.scenario import load_scenario
 from exporter.settings import Settings, load_settings
+from exporter.web.server import bind
 
 HUB = "OrdersHub"
 SCENARIO = "demo"
@@ -45,24 +46,27 @@ def _run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
 
 async def _demo(listen_address: str, seed: int) -> None:
     key = secrets.token_urlsafe()
-    scenario = load_scenario(SCENARIO)
-    emulator = play(scenario, RealClock(), seed=seed, system_key=key)
+    address = _settings("http://127.0.0.1", key, listen_address).listen_address
+    # Said now rather than after the scenario has been played, which takes seconds.
+    bind(address.host, address.port).close()
+    emulator = play(load_scenario(SCENARIO), RealClock(), seed=seed, system_key=key)
     async with running(emulator) as url:
-        # A real environment of the exporter is none of the demo's.
-        settings = load_settings(
-            {},
-            {
-                "url": url,
-                "task_hub": HUB,
-                "key": key,
-                "listen_address": listen_address,
-                "log_level": "error",
-                "log_format": "console",
-                **_PACE,
-            },
-        )
+        settings = _settings(url, key, listen_address)
         set_up_logging(settings.log_level, settings.log_format)
         await serve(settings, listening=partial(_print_banner, url, emulator.hubs[HUB.lower()]))
+
+
+def _settings(url: str, key: str, listen_address: str) -> Settings:
+    """Return the settings of the exporter; a real one's environment is none of the demo's."""
+    given = {
+        "url": url,
+        "task_hub": HUB,
+        "key": key,
+        "listen_address": listen_address,
+        "log_level": "error",
+        "log_format": "console",
+    }
+    return load_settings({}, {**given, **_PACE})
 
 
 def _print_banner(emulator_url: str, hub: TaskHub, settings: Settings, port: int) -> None:
