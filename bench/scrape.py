@@ -167,7 +167,8 @@ class Findings:
             ),
             (
                 f"    with what other processes took {p99(self.lag):.1f} and"
-                f" {max(self.lag):.1f} ms; {self.sweeps} complete active sweeps; {self.processor:.0%} of a core"
+                f" {max(self.lag):.1f} ms; {self.sweeps} complete active sweeps;"
+                f" {self.processor:.0%} of a core"
             ),
         ]
 
