@@ -31,6 +31,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.status import RuntimeStatus
 from exporter.settings import Settings
+from exporter.web.waits import END_WORDS
 from exporter.web.words import plural, rfc3339
 
 NOTHING_ACTIVE = (
@@ -38,14 +39,6 @@ NOTHING_ACTIVE = (
 )
 _MOST_BYTES = 1 << 30
 _MOST_CAUSES = 20
-_ENDS = {
-    End.FINISHED: "has finished, and who waits was not told",
-    End.MISSING: "has no row",
-    End.ORPHANED_LOCK: "holds the lock and is not active",
-    End.CYCLE: "they wait for each other",
-    End.TOO_DEEP: "the chain goes on",
-    End.UNREAD: "cannot be read",
-}
 
 
 class StuckInstance(msgspec.Struct, frozen=True):
@@ -276,7 +269,7 @@ def describe(wait: Wait, end: End) -> str:
     """Return what is waited on in words, as markup of a table."""
     what = wait.waiting_on.value.replace("_", " ")
     text = f"{what} {escape(wait.target)}" if wait.target else what
-    return f"{text}; {_ENDS[end]}" if end in _ENDS else text
+    return f"{text}; {END_WORDS[end]}" if END_WORDS[end] else text
 
 
 def held_up(blame: Blame) -> str:
@@ -285,7 +278,7 @@ def held_up(blame: Blame) -> str:
         return ""
     what = blame.leaf.waiting_on.value.replace("_", " ")
     target = f" {blame.leaf.target}" if blame.leaf.target else ""
-    why = f"; {_ENDS[blame.end]}" if blame.end in _ENDS else ""
+    why = f"; {END_WORDS[blame.end]}" if END_WORDS[blame.end] else ""
     return f"{blame.chain[-1]} ({what}{target}{why})"
 
 

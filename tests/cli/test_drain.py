@@ -11,6 +11,7 @@ import pytest
 
 from exporter.emulator import Fault, FaultKind, ManualClock, TaskHub
 from exporter.emulator.backends.azure_storage import AzureStorage
+from exporter.emulator.operations import Operation
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.cli.process import COMMAND
 from tests.diagnosis.stuck_app import END, START, VERSIONS, functions, stuck_hub
@@ -118,15 +119,21 @@ class TestDrain:
         assert outcome.code == 3
         assert "1 instance of PollsForEver in flight" in outcome.out
 
-    async def test_interrupted_it_ends_cleanly(self, hub: TaskHub) -> None:
+    async def test_interrupted_it_ends_cleanly(
+        self, hub: TaskHub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = anyio.Event()
+
+        def strike(_: Operation) -> None:
+            asked.set()
+
+        monkeypatch.setattr(hub.faults, "strike", strike)
         async with serving_hub(hub) as url:
             command = [*COMMAND, "drain", "PollsForEver", "--wait", "--url", url]
             process = await anyio.open_process([*command, "--every", "10ms"], env={})
             try:
-                hub.faults.set(Fault(kind=FaultKind.SLOW, seconds=0.0))
                 with anyio.fail_after(60):
-                    while hub.faults.struck == 0:
-                        await anyio.sleep(0.05)
+                    await asked.wait()
                 process.send_signal(signal.SIGINT)
                 with anyio.fail_after(60):
                     code = await process.wait()
