@@ -75,14 +75,16 @@ def chosen_hubs(settings: Settings, names: Sequence[str]) -> Sequence[HubSetting
     return [by_name[name] for name in dict.fromkeys(names)] or settings.own_hubs
 
 
-async def ask_all(hubs: Sequence[HubSettings], question: Question[Found]) -> Answers[Found]:
-    """Ask all hubs at once, each within `timeouts.sweep`."""
+async def ask_all(
+    hubs: Sequence[HubSettings], question: Question[Found], *, seconds: float | None = None
+) -> Answers[Found]:
+    """Ask all hubs at once, each within so many seconds, else its `timeouts.sweep`."""
     found: dict[str, Found] = {}
     failures: dict[str, ApiError] = {}
     async with connected(hubs) as asked, progress(asked):
 
         async def one(hub: Hub) -> None:
-            answer = await within_its_time(hub, question)
+            answer = await within_its_time(hub, question, seconds=seconds)
             if isinstance(answer, ApiError):
                 failures[hub.settings.name] = answer
             else:
@@ -98,9 +100,11 @@ async def ask_all(hubs: Sequence[HubSettings], question: Question[Found]) -> Ans
     )
 
 
-async def within_its_time(hub: Hub, question: Question[Found]) -> Found | ApiError:
-    """Ask one hub within its `timeouts.sweep`."""
-    seconds = hub.settings.timeouts.sweep
+async def within_its_time(
+    hub: Hub, question: Question[Found], *, seconds: float | None = None
+) -> Found | ApiError:
+    """Ask one hub within so many seconds, else its `timeouts.sweep`."""
+    seconds = hub.settings.timeouts.sweep if seconds is None else seconds
     try:
         with anyio.fail_after(seconds):
             return await question(hub)

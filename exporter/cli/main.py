@@ -17,6 +17,7 @@ from exporter.cli import (
     demo,
     drain,
     emulator,
+    estimate,
     failures,
     metrics,
     serve,
@@ -104,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     drain.add_options(
         _configured(commands, "drain", "whether nothing of an orchestrator is in flight", _drain)
     )
+    estimate.add_options(
+        _configured(commands, "estimate", "what polling costs, from one pass", _estimate)
+    )
     metrics.add_command(commands)
     emulator.add_command(commands)
     demo.add_command(commands)
@@ -185,3 +189,7 @@ def _failures(options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 def _drain(options: argparse.Namespace, settings: Settings) -> ExitCode:
     return anyio.run(drain.drain, settings, options)
+
+
+def _estimate(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    return anyio.run(estimate.estimate, settings, options)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import RuntimeStatus
 from exporter.web.report import Finding, HubStatus, Severity
@@ -133,7 +134,15 @@ def _stuck(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     if total:
         causes = [cause for cause in view.causes if cause.wait.waiting_on.means_trouble]
         server_now = now + (snapshot.clock_skew or 0.0)
-        worst = "; ".join(cause_in_words(cause, server_now) for cause in causes[:_CAUSES_NAMED])
+        said = [cause_in_words(cause, server_now) for cause in causes[:_CAUSES_NAMED]]
+        unstarted = sum(
+            count
+            for (_, kind, _), count in view.stalled.items()
+            if kind == WaitingOn.NOT_STARTED.value
+        )
+        if unstarted:
+            said.append(f"{plural(unstarted, 'instance')} not started")
+        worst = "; ".join(said)
         yield Finding(
             Severity.ERROR,
             "stalled",

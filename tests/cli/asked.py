@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
-from exporter.cli import drain, failures, stuck, why
+from exporter.cli import drain, estimate, failures, stuck, why
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.main import _parser
 from exporter.emulator import Emulator, TaskHub, running
@@ -19,6 +20,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[ExitCode]]] = {
     "why": why.why,
     "failures": failures.failures,
     "drain": drain.drain,
+    "estimate": estimate.estimate,
 }
 
 
@@ -40,7 +42,9 @@ async def ask(capfd: pytest.CaptureFixture[str], settings: Settings, *arguments:
     """Run a command to its end."""
     capfd.readouterr()
     options = _parser().parse_args(arguments)
-    code = await COMMANDS[arguments[0]](settings, options)
+    # The command itself sends its log elsewhere.
+    with capture_logs():
+        code = await COMMANDS[arguments[0]](settings, options)
     said = capfd.readouterr()
     return Outcome(int(code), said.out, said.err)
 
