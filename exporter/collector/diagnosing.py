@@ -8,6 +8,7 @@ from functools import partial
 import anyio.to_thread
 
 from exporter.api.client import HubClient
+from exporter.api.errors import ApiError
 from exporter.collector.diagnosis import DiagnosisReader, ReadLimits, Reads
 from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.view import DiagnosisView, Views
@@ -24,11 +25,13 @@ class HubDiagnosis:
     """
     Samples the instances of one hub and keeps what it has learned of them.
 
-    At most *reads* histories are read at a time, none where it is 0.
+    At most *reads* histories are read at a time, none where it is 0. `trouble` is what stopped the
+    last reads, if anything did.
     """
 
     def __init__(self, client: HubClient, rules: LedgerRules, reads: int) -> None:
         self.is_on = reads > 0
+        self.trouble: ApiError | None = None
         self._client = client
         self._sampler = Sampler(rules, SamplingRules(reads=reads))
         self._views = Views(rules.label_limit, rules.max_series // _SHARE_OF_SERIES)
@@ -43,7 +46,9 @@ class HubDiagnosis:
         """
         self._sampler.rules = replace(self._sampler.rules, reads=reads)
         reader = DiagnosisReader(self._client, ReadLimits(timeout=seconds))
-        return await reader.sample(self._sampler, ledger.lives, active.sweep, at)
+        made = await reader.sample(self._sampler, ledger.lives, active.sweep, at)
+        self.trouble = made.error
+        return made
 
     async def view(self, ledger: Ledger, active: ActiveView, at: float) -> DiagnosisView:
         """Add up what is known as of *at*, off the event loop: of thousands it takes a while."""

@@ -276,7 +276,7 @@ class HubCollector:
             # What it knows may be wrong.
             self._diagnosis = HubDiagnosis(self._client, self._rules, self._plan.history_budget)
             self.snapshot = replace(self.snapshot, diagnosis=None)
-        self._wait_for_next(Sweep.ACTIVE, started, failed)
+        self._wait_for_next(Sweep.ACTIVE, started, failed or self._diagnosis.trouble)
         self._publish()
 
     async def _sample(self, active: ActiveView, started: float) -> None:

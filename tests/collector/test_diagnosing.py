@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
 
+import anyio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
@@ -15,7 +16,7 @@ from exporter.collector.schedule import spare_seconds
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.nodes import Answer, Read
 from exporter.diagnosis.sampling import Sampler
-from exporter.diagnosis.view import DiagnosisView
+from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.emulator import Emulator, Fault, FaultKind, ManualClock, TaskHub, running
 from exporter.emulator.backends.azure_storage import AzureStorage
 from exporter.emulator.operations import Operation
@@ -24,7 +25,7 @@ from exporter.ledger.rules import LedgerRules
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from tests.collector.polled import STALE_AFTER, collector_of
-from tests.diagnosis.stuck_app import END, VERSIONS, stuck_hub
+from tests.diagnosis.stuck_app import END, START, VERSIONS, functions, stuck_hub
 from tests.diagnosis.surveying import limits
 
 pytestmark = pytest.mark.anyio
@@ -182,6 +183,43 @@ async def test_histories_that_cannot_be_read_leave_the_sweep_as_it_was(hub: Task
     said = [line["event"] for line in logs]
     assert said.count("histories cannot be read") == 1
     assert "histories are read again" in [line["event"] for line in later]
+
+
+async def test_a_hub_that_asks_to_be_left_alone_while_histories_are_read_is(
+    hub: TaskHub,
+) -> None:
+    throttled = Fault(kind=FaultKind.THROTTLED, operations={Operation.GET_INSTANCE}, seconds=3600.0)
+    hub.faults.set(throttled)
+    async with polled(hub) as collector:
+        await collector.make(Sweep.ACTIVE)
+        assert collector.snapshot.up
+        assert reads_of(collector) == 1
+        due = collector._records[Sweep.ACTIVE].cadence.due
+        assert due - anyio.current_time() == pytest.approx(3600.0, abs=60.0)
+
+
+async def test_ten_thousand_stalled_instances_cost_no_more_than_the_budget() -> None:
+    clock = ManualClock(START)
+    crowded = TaskHub("OrdersHub", clock, functions=functions, version=VERSIONS["v3"])
+    for number in range(10_000):
+        crowded.engine.start("SlowActivity", f"slow-{number:05}", None, START + number % 7)
+    for name in ("FanOutSlow", "MovesOn", "PollsForEver"):
+        crowded.engine.start(name, name, None, START + 600.0)
+    clock.set(END)
+    crowded.advance()
+    async with polled(crowded, history_budget=12) as collector:
+        cycles = 3
+        for cycle in range(1, cycles + 1):
+            await collector.make(Sweep.ACTIVE)
+            assert reads_of(collector) <= 12 * cycle
+            view = shown(collector)
+            # The oldest of every orchestrator comes first.
+            assert {labels[0] for labels in view.stalled} == {
+                "SlowActivity", "FanOutSlow", "MovesOn", "PollsForEver",
+            }  # fmt: skip
+        assert view.stalled["SlowActivity", "activity", "Slow"] == 12 * cycles - 3
+        assert view.coverage["SlowActivity"] == Coverage(10_000, 12 * cycles - 3)
+        assert view.undiagnosed("SlowActivity") == 10_000 - (12 * cycles - 3)
 
 
 async def test_a_defect_costs_what_was_learned_and_nothing_else(
