@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 
 from exporter.emulator import (
+    ActivityContext,
     Fault,
     FaultKind,
+    Functions,
     ManualClock,
+    OrchestrationContext,
+    Steps,
     TaskHub,
     running,
 )
 from exporter.emulator.backends.azure_storage import AzureStorage
+from exporter.emulator.json_text import JsonValue
 from exporter.emulator.operations import Operation
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.cli.process import KEY, frozen_emulator, run
@@ -227,6 +232,7 @@ class TestWhy:
         assert "the bank is closed" in shown.out
         assert "activity failed" in shown.out
         assert "It waits on" not in shown.out
+        assert "for ever" in shown.out
         assert "\x1b" not in shown.out
 
     async def test_an_id_that_no_hub_has_is_said_with_a_code_of_its_own(
@@ -254,11 +260,34 @@ class TestWhy:
         assert "hub orders: getInstanceStatus: 500" in outcome.err
 
 
+breaking = Functions()
+
+
+@breaking.orchestrator
+def Breaks(context: OrchestrationContext) -> Steps:  # noqa: N802 - as functions are named
+    """Do something, then fail with a message that would steer a terminal."""
+    yield context.call_activity("Works")
+    yield context.call_activity("Explodes")
+    return None
+
+
+@breaking.activity
+def Works(_argument: JsonValue, _context: ActivityContext) -> JsonValue:  # noqa: N802
+    """Do nothing."""
+    return None
+
+
+@breaking.activity
+def Explodes(_argument: JsonValue, _context: ActivityContext) -> JsonValue:  # noqa: N802
+    """Fail."""
+    raise RuntimeError("the bank is closed \x1b[31mfor ever")
+
+
 def failed_hub() -> TaskHub:
     """Return a hub in which an instance failed for a reason that holds an escape sequence."""
     clock = ManualClock(START)
-    hub = TaskHub("OrdersHub", clock, functions=functions, version=VERSIONS["v3"])
-    hub.engine.start("Refund", "broken", None, START)
+    hub = TaskHub("OrdersHub", clock, functions=breaking, version=VERSIONS["v3"])
+    hub.engine.start("Breaks", "broken", None, START)
     clock.set(END)
     hub.advance()
     return hub

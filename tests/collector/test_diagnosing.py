@@ -148,6 +148,17 @@ async def test_a_sample_stays_counted_when_no_budget_is_left_until_it_moves(hub:
     assert known(after) == known(before) - 1
 
 
+async def test_no_history_is_read_once_the_pages_of_the_day_are_spent(hub: TaskHub) -> None:
+    async with polled(hub) as collector:
+        collector._budget = PageBudget(1)
+        await collector.make(Sweep.ACTIVE)
+        assert reads_of(collector) == 0
+        # Rows tell of some nevertheless, and of the others it is said that they do not.
+        view = shown(collector)
+    assert view.stalled["TransferFunds", "not_started", ""] == 4
+    assert view.undiagnosed("SlowActivity") > 0
+
+
 async def test_reads_count_as_pages_of_the_day(hub: TaskHub) -> None:
     async with polled(hub, page_budget=1000) as collector:
         await collector.make(Sweep.ACTIVE)
