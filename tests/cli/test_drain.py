@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import anyio
 import pytest
@@ -25,6 +25,14 @@ NOBODY = "http://127.0.0.1:9"
 @pytest.fixture
 def hub() -> TaskHub:
     return stuck_hub(VERSIONS["v3"], AzureStorage())
+
+
+@pytest.fixture
+def _interruptible() -> Generator[None, None, None]:
+    """Let processes that are started be interrupted, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def failing_hub(*ids: str) -> TaskHub:
@@ -119,6 +127,7 @@ class TestDrain:
         assert outcome.code == 3
         assert "1 instance of PollsForEver in flight" in outcome.out
 
+    @pytest.mark.usefixtures("_interruptible")
     async def test_interrupted_it_ends_cleanly(
         self, hub: TaskHub, monkeypatch: pytest.MonkeyPatch
     ) -> None:
