@@ -159,12 +159,14 @@ class Failures:
                 "start the app, or let this address through its access restrictions",
                 status=status,
             )
-        wrong = "refused" if status == HTTPStatus.UNAUTHORIZED else "of the wrong kind"
+        is_unknown = status == HTTPStatus.UNAUTHORIZED
+        wrong = "refused" if is_unknown else "of the wrong kind"
+        others = "" if is_unknown else "; those of functions, host and other extensions are not it"
         return self._error(
             HubDenied,
             ErrorKind.AUTH,
             f"{status}, the key is {wrong}",
-            "key or key_file must hold the system key durabletask_extension of this app",
+            f"key or key_file must hold the system key durabletask_extension of this app{others}",
             status=status,
         )
 

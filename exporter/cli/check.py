@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -19,8 +20,10 @@ from exporter.api.query import InstanceQuery
 from exporter.api.slots import HostSlots
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console
-from exporter.ledger.status import ACTIVE
+from exporter.ledger.status import ACTIVE, TERMINAL
 from exporter.settings import HubSettings, Settings
+from exporter.settings.addresses import is_loopback
+from exporter.web.words import size, span
 
 NAME, CONNECTION, TLS, KEY, LISTING = "host name", "connection", "TLS", "key", "listing"
 STEPS = (NAME, CONNECTION, TLS, KEY, LISTING)
@@ -37,9 +40,13 @@ _STEP_OF = {
 # What is known of an answer that is not what was asked for, but comes from behind the key.
 _FROM_THE_API = (ErrorKind.PROTOCOL, ErrorKind.TOO_LARGE)
 _EMPTY = (
-    "nothing is active there. A wrong task_hub reads like that, too, and makes storage on the "
+    "there is no instance at all. A wrong task_hub reads like that, too, and makes storage on the "
     "account: compare it with host.json"
 )
+_IDLE = "nothing is active there now"
+_NO_KEY = "it answers without a key: whoever reaches it can start and end instances"
+_SKEW_WORTH_SAYING = 30.0
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class HubCheck:
     """
     How a hub passed: the steps that hold, then the one that does not, why, and the remedy.
 
-    A hub `is_empty` if nothing is active there.
+    `notes` are worth knowing of a hub that passed.
     """
 
     hub: str
@@ -55,7 +62,7 @@ class HubCheck:
     failed: str | None = None
     reason: str = ""
     hint: str = ""
-    is_empty: bool = False
+    notes: Sequence[str] = ()
 
 
 async def check(settings: Settings) -> ExitCode:
@@ -86,7 +93,7 @@ async def check_hub(hub: HubSettings) -> HubCheck:
     client, http = connect(hub, HostSlots())
     async with http:
         try:
-            is_empty = await _is_empty(client)
+            notes = [note async for note in _notes(hub, client)]
         except ApiError as error:
             failed = _STEP_OF.get(error.kind, LISTING)
             passed = [
@@ -95,14 +102,61 @@ async def check_hub(hub: HubSettings) -> HubCheck:
                 if step != KEY or error.kind in _FROM_THE_API
             ]
             return HubCheck(hub.name, passed, failed, error.reason, error.hint)
-    return HubCheck(hub.name, steps, is_empty=is_empty)
+    return HubCheck(hub.name, steps, notes=notes)
 
 
-async def _is_empty(client: HubClient) -> bool:
-    """Read the first page of the active instances; tells whether that is all and has none."""
+async def _notes(hub: HubSettings, client: HubClient) -> AsyncGenerator[str, None]:
+    """
+    List as the exporter does, and yield what is worth knowing.
+
+    Raises:
+        ApiError: a list failed, or has rows that its filter excludes.
+    """
     listing = client.list_instances(InstanceQuery(statuses=ACTIVE))
     page = await listing.next_page()
-    return listing.finished and (page is None or not page.rows)
+    now = time.time()
+    if (
+        hub.key is None
+        and hub.key_path is None
+        and not is_loopback(urlsplit(hub.base_url).hostname or "")
+    ):
+        yield _NO_KEY
+    if page is not None and page.date is not None:
+        skew = page.date - (now - page.seconds / 2)
+        if abs(skew) > _SKEW_WORTH_SAYING:
+            yield _skewed(skew)
+    if page is not None and len(page.rows) > hub.page_size:
+        yield (
+            f"a page has {len(page.rows):,} rows where {hub.page_size:,} were asked for: something "
+            "drops the parameter top"
+        )
+    if page is not None and page.size > hub.page_bytes:
+        yield (
+            f"{len(page.rows):,} rows are {size(page.size)}, more than page_bytes: pages will have "
+            "fewer"
+        )
+    # Nothing is created tomorrow: whatever comes shows that filters are dropped on the way.
+    tomorrow = (page.date if page and page.date is not None else now) + _DAY
+    await client.list_instances(InstanceQuery(created_from=tomorrow)).next_page()
+    if listing.finished and (page is None or not page.rows):
+        yield _EMPTY if await _has_no_other(client) else _IDLE
+
+
+async def _has_no_other(client: HubClient) -> bool:
+    """Tell whether no instance has finished either."""
+    listing = client.list_instances(InstanceQuery(statuses=TERMINAL))
+    while (page := await listing.next_page()) is not None:
+        if page.rows:
+            return False
+    return True
+
+
+def _skewed(skew: float) -> str:
+    where = "ahead of" if skew > 0 else "behind"
+    return (
+        f"the app's clock is {span(abs(skew))} {where} this machine's: let both follow a time "
+        "server"
+    )
 
 
 async def _resolve(hub: HubSettings) -> str | None:
@@ -133,8 +187,8 @@ def _print(checks: Sequence[HubCheck]) -> None:
         if result.failed:
             out.print(f"\n[red]{escape(result.hub)}[/]: {result.failed}: {escape(result.reason)}")
             out.print(f"  to fix it: {escape(result.hint)}")
-        elif result.is_empty:
-            out.print(f"\n{escape(result.hub)}: {_EMPTY}")
+        for note in result.notes:
+            out.print(f"\n{escape(result.hub)}: {note}")
     failures = sum(1 for result in checks if result.failed)
     verdict = f"{failures} of {len(checks)} hubs failed" if failures else "all hubs answer"
     out.print(f"\n{verdict}")

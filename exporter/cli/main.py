@@ -11,7 +11,19 @@ from functools import partial
 import anyio
 
 from exporter import __version__
-from exporter.cli import check, collect, demo, emulator, metrics, serve
+from exporter.cli import (
+    check,
+    collect,
+    demo,
+    drain,
+    emulator,
+    estimate,
+    failures,
+    metrics,
+    serve,
+    stuck,
+    why,
+)
 from exporter.cli.exit_codes import MEANINGS, ExitCode
 from exporter.cli.logs import set_up_logging
 from exporter.settings import Settings, SettingsError, load_settings
@@ -83,6 +95,19 @@ def _parser() -> argparse.ArgumentParser:
     _configured(commands, "check", "test the configuration and every hub", _check)
     collecting = _configured(commands, "collect", "collect once and print what was found", _collect)
     collect.add_options(collecting)
+    stuck.add_options(
+        _configured(commands, "stuck", "which instances do not go on, and on what", _stuck)
+    )
+    why.add_options(_configured(commands, "why", "what one instance did and waits on", _why))
+    failures.add_options(
+        _configured(commands, "failures", "what failed lately, and why", _failures)
+    )
+    drain.add_options(
+        _configured(commands, "drain", "whether nothing of an orchestrator is in flight", _drain)
+    )
+    estimate.add_options(
+        _configured(commands, "estimate", "what polling costs, from one pass", _estimate)
+    )
     metrics.add_command(commands)
     emulator.add_command(commands)
     demo.add_command(commands)
@@ -148,3 +173,23 @@ def _check(_options: argparse.Namespace, settings: Settings) -> ExitCode:
 
 def _collect(options: argparse.Namespace, settings: Settings) -> ExitCode:
     return anyio.run(collect.collect, settings, options.format, options.output)
+
+
+def _stuck(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    return anyio.run(stuck.stuck, settings, options)
+
+
+def _why(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    return anyio.run(why.why, settings, options)
+
+
+def _failures(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    return anyio.run(failures.failures, settings, options)
+
+
+def _drain(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    return anyio.run(drain.drain, settings, options)
+
+
+def _estimate(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    return anyio.run(estimate.estimate, settings, options)

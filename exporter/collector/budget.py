@@ -43,6 +43,13 @@ class PageBudget:
         reserve = 0 if sweep in _MAY_USE_THE_RESERVE else _RESERVED_SHARE * self._per_day
         return remaining > reserve
 
+    def reads(self, wanted: int, now: float) -> int:
+        """Return how many of the *wanted* reads of single instances may be made: each is a page."""
+        remaining = self.remaining(now)
+        if remaining is None or self._per_day is None:
+            return wanted
+        return max(0, min(wanted, int(remaining - _RESERVED_SHARE * self._per_day)))
+
     def _begin_day(self, now: float) -> None:
         day = int(now // _DAY)
         if day != self._day:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import structlog
 
 from exporter.api.errors import ApiError
+from exporter.api.times import format_shown_time
 from exporter.collector.snapshot import Sweep
 from exporter.collector.sweeps import SweepCost
-from exporter.ledger.changes import LedgerChanges
+from exporter.diagnosis.causes import Cause
+from exporter.diagnosis.view import DiagnosisView
+from exporter.ledger.changes import MOST_NAMED, LedgerChanges
 
 SWEEP_COMPLETE = "sweep complete"
 SWEEP_FAILED = "sweep failed"
@@ -21,6 +24,11 @@ OVER_LIMIT = "instance is over a limit"
 WITHIN_LIMIT = "instance is over its limit no longer"
 INSTANCE_FAILED = "instance failed"
 FAILURE_RESOLVED = "failure is resolved"
+DIAGNOSIS_CRASHED = "diagnosis crashed"
+HISTORIES_UNREAD = "histories cannot be read"
+HISTORIES_READ = "histories are read again"
+STUCK = "instances are stuck"
+STUCK_NO_LONGER = "instances are stuck on it no longer"
 LEFT_OUT = "more of the same are not logged one by one"
 
 log = structlog.get_logger()
@@ -31,6 +39,8 @@ class HubEvents:
 
     def __init__(self, hub: str) -> None:
         self._log = log.bind(hub=hub)
+        self._causes: dict[str, Cause] = {}
+        self._histories_fail = False
 
     def came_up(self) -> None:
         """Log that the hub answers again, or for the first time."""
@@ -109,6 +119,37 @@ class HubEvents:
             (INSTANCE_FAILED, changes.failed.left_out),
             (WITHIN_LIMIT, changes.recovered.left_out),
             (FAILURE_RESOLVED, changes.resolved.left_out),
+        )
+
+    def diagnosed(self, error: ApiError | None, view: DiagnosisView) -> None:
+        """Log what instances are stuck on since now, and what no longer; *error* stopped reads."""
+        if error is not None and not self._histories_fail:
+            self._log.warning(
+                HISTORIES_UNREAD, kind=error.kind.value, error=error.reason, hint=error.hint
+            )
+        elif error is None and self._histories_fail:
+            self._log.info(HISTORIES_READ)
+        self._histories_fail = error is not None
+        causes = {each.cause: each for each in view.causes if each.wait.waiting_on.means_trouble}
+        news = [each for cause, each in causes.items() if cause not in self._causes]
+        gone = [each for cause, each in self._causes.items() if cause not in causes]
+        for cause in news[:MOST_NAMED]:
+            self._stuck(cause)
+        for cause in gone[:MOST_NAMED]:
+            self._log.info(STUCK_NO_LONGER, cause=cause.cause, orchestrator=cause.orchestrator)
+        self._causes = causes
+        self._left_out((STUCK, len(news[MOST_NAMED:])), (STUCK_NO_LONGER, len(gone[MOST_NAMED:])))
+
+    def _stuck(self, cause: Cause) -> None:
+        self._log.warning(
+            STUCK,
+            cause=cause.cause,
+            orchestrator=cause.orchestrator,
+            waiting_on=cause.wait.waiting_on.value,
+            target=cause.wait.target,
+            since=None if cause.wait.since is None else format_shown_time(cause.wait.since),
+            end=cause.end.value,
+            victims=cause.victims,
         )
 
     def _left_out(self, *events: tuple[str, int]) -> None:

@@ -16,9 +16,15 @@ from exporter.api.client import LIST_ENTITIES, LIST_INSTANCES, HubClient
 from exporter.api.errors import ApiError, ListingTruncated, ProtocolError
 from exporter.collector.budget import PageBudget
 from exporter.collector.clock import ServerClock
-from exporter.collector.events import STATE_CRASHED, SWEEP_CRASHED, HubEvents
+from exporter.collector.diagnosing import HubDiagnosis
+from exporter.collector.events import (
+    DIAGNOSIS_CRASHED,
+    STATE_CRASHED,
+    SWEEP_CRASHED,
+    HubEvents,
+)
 from exporter.collector.records import SweepRecord, use_of
-from exporter.collector.schedule import DUTY_SHARE, Cadence, pause_after
+from exporter.collector.schedule import DUTY_SHARE, Cadence, pause_after, spare_seconds
 from exporter.collector.snapshot import (
     HubIdentity,
     HubSnapshot,
@@ -44,7 +50,11 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class HubPlan:
-    """How a hub is polled: intervals in seconds (0 = off), one deadline for every sweep."""
+    """
+    How a hub is polled: intervals in seconds (0 = off), one deadline for every sweep.
+
+    `history_budget` is how many histories are read after an active sweep at most, 0 for none.
+    """
 
     identity: HubIdentity
     intervals: dict[Sweep, float]
@@ -54,6 +64,7 @@ class HubPlan:
     entity_names: tuple[str, ...] = ()
     page_budget: int | None = None
     first_sweep_after: float = 0.0
+    history_budget: int = 0
 
 
 @dataclass(slots=True)
@@ -107,6 +118,7 @@ class HubCollector:
         self._census = _CensusProgress()
         self._budget = PageBudget(plan.page_budget)
         self._skipped: set[Sweep] = set()
+        self._diagnosis = HubDiagnosis(client, rules, plan.history_budget)
         self._events = HubEvents(plan.identity.name)
         self.snapshot = HubSnapshot(
             identity=plan.identity,
@@ -254,7 +266,29 @@ class HubCollector:
         if not isinstance(finished, ApiError):
             self.snapshot = replace(self.snapshot, finished=finished)
         await self.publish_accounts()
+        if self._diagnosis.is_on:
+            await self._diagnose(active, started, failed)
         return failed
+
+    async def _diagnose(self, active: ActiveView, started: float, failed: ApiError | None) -> None:
+        """Learn what instances beyond a limit wait on; no trouble here is the sweep's."""
+        if not await self._survive(partial(self._sample, active, started), DIAGNOSIS_CRASHED):
+            # What it knows may be wrong.
+            self._diagnosis = HubDiagnosis(self._client, self._rules, self._plan.history_budget)
+            self.snapshot = replace(self.snapshot, diagnosis=None)
+        self._wait_for_next(Sweep.ACTIVE, started, failed or self._diagnosis.trouble)
+        self._publish()
+
+    async def _sample(self, active: ActiveView, started: float) -> None:
+        taken = self._monotonic() - started
+        configured = self._records[Sweep.ACTIVE].cadence.configured
+        seconds = min(spare_seconds(taken, configured), self._plan.sweep_timeout)
+        reads = self._budget.reads(self._plan.history_budget, self._wall())
+        made = await self._diagnosis.sample(self._ledger, active, self._clock.now(), seconds, reads)
+        self._budget.spend(made.made, self._wall())
+        diagnosis = await self._diagnosis.view(self._ledger, active, self._clock.now())
+        self._events.diagnosed(made.error, diagnosis)
+        self.snapshot = replace(self.snapshot, diagnosis=diagnosis)
 
     async def _failed(self) -> ApiError | None:
         started = self._monotonic()

@@ -6,6 +6,9 @@ import math
 
 # A sweep may take this share of the time; beyond it intervals are stretched.
 DUTY_SHARE = 0.5
+# What histories are given of a cycle that has none of that left.
+_LEAST_EXTRA = 0.25
+_LEAST_SECONDS = 1.0
 
 
 class Cadence:
@@ -39,6 +42,16 @@ class Cadence:
 def interval_for(seconds: float, configured: float) -> float:
     """Return the interval of a sweep that takes *seconds*: as configured, or stretched."""
     return max(configured, seconds / DUTY_SHARE)
+
+
+def spare_seconds(taken: float, configured: float) -> float:
+    """
+    Return how long a cycle may go on that has *taken* seconds, with what is of less weight.
+
+    What is left of its share of the interval; a little also where nothing is, since a slow hub
+    stretches its interval anyway.
+    """
+    return max(DUTY_SHARE * configured - taken, taken * _LEAST_EXTRA, _LEAST_SECONDS)
 
 
 def pause_after(seconds: float) -> float:

@@ -240,6 +240,7 @@ def plan_of(hub: HubSettings, *, first_sweep_after: float, holds: bool) -> HubPl
         entity_names=hub.entities,
         page_budget=hub.page_budget,
         first_sweep_after=first_sweep_after,
+        history_budget=hub.history_budget,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from exporter.collector.schedule import DUTY_SHARE
+from exporter.diagnosis.view import DiagnosisView
 from exporter.ledger.snapshot import (
     ActiveView,
     CountersView,
@@ -135,7 +136,8 @@ class HubSnapshot:
 
     A view is None until its sweep completed once. What a view shows stands until its sweep's last
     completion is older than `stale_after` or five intervals (design 4.3). `counters` is never ahead
-    of the state that is kept; `state` is None where none is.
+    of the state that is kept; `state` is None where none is. `diagnosis` stands as long as `active`
+    does; it is None where no histories are read.
     """
 
     identity: HubIdentity
@@ -155,6 +157,7 @@ class HubSnapshot:
     whole: WholeView | None = None
     state: StateUse | None = None
     pages_remaining: int | None = None
+    diagnosis: DiagnosisView | None = None
     clock_skew: float | None = None
     trouble: Trouble | None = None
 

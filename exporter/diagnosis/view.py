@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause, causes_of
 from exporter.diagnosis.sampling import Sampler
+from exporter.diagnosis.scan import Told
 from exporter.diagnosis.waits import Wait
-from exporter.ledger.places import Places
+from exporter.ledger.places import OTHER, Places
 
 Label = str
 Labels = tuple[Label, Label, Label]
@@ -31,7 +32,7 @@ class DiagnosisView:
 
     `stalled` are those whose wait means trouble, `waiting` the others; `stalled_since` tells since
     when the oldest of them waits, `overdue_timers` when the oldest timer should have fired that has
-    not. Times in seconds since the epoch.
+    not. `blames` tell of single instances, by their ids. Times in seconds since the epoch.
     """
 
     stalled: Mapping[Labels, int]
@@ -40,16 +41,39 @@ class DiagnosisView:
     overdue_timers: Mapping[Label, float]
     coverage: Mapping[Label, Coverage]
     causes: tuple[Cause, ...]
+    blames: Mapping[str, Blame] = field(default_factory=dict)
+
+    def undiagnosed(self, label: Label) -> int:
+        """Return how many of an orchestrator are beyond a limit, and not known is on what."""
+        coverage = self.coverage.get(label)
+        return max(0, coverage.over - coverage.known) if coverage else 0
 
 
 class Views:
-    """Makes views; a target's label value is for life, as an orchestrator's is."""
+    """
+    Makes views; a target's label value is for life, as an orchestrator's is.
 
-    def __init__(self, target_limit: int) -> None:
+    At most *target_limit* targets have one of their own, and *most_labels* combinations of labels;
+    further targets are `_other`.
+    """
+
+    def __init__(self, target_limit: int, most_labels: int = 1000) -> None:
         self._targets = Places(target_limit)
+        self._most_labels = most_labels
+        self._known: set[Labels] = set()
 
-    def of(self, sampler: Sampler, at: float, label_of: Callable[[str], Label]) -> DiagnosisView:
-        """Add up the samples as of *at*; *label_of* gives the label value of an orchestrator."""
+    def of(
+        self,
+        sampler: Sampler,
+        at: float,
+        label_of: Callable[[str], Label],
+        named: Collection[str] = (),
+    ) -> DiagnosisView:
+        """
+        Add up the samples as of *at*; *label_of* gives the label value of an orchestrator.
+
+        `blames` will have those of *named* of which it is known what they wait on.
+        """
         stalled: Counter[Labels] = Counter()
         waiting: Counter[Labels] = Counter()
         since: dict[Labels, float] = {}
@@ -58,8 +82,7 @@ class Views:
         for name, wait, leaf, count in _waits(sampler, samples):
             label = label_of(name)
             known[label] += count
-            target = self._targets.label(leaf.target) if leaf.target else ""
-            labels = (label, leaf.waiting_on.value, target)
+            labels = self._labels(label, leaf)
             if not leaf.waiting_on.means_trouble:
                 waiting[labels] += count
                 continue
@@ -76,7 +99,34 @@ class Views:
             overdue_timers=_overdue(samples, at, label_of),
             coverage={label: Coverage(count, known[label]) for label, count in over.items()},
             causes=tuple(causes_of(blame for _, blame in samples)),
+            blames=_named(sampler, at, named),
         )
+
+    def _labels(self, label: Label, leaf: Wait) -> Labels:
+        target = self._targets.label(leaf.target) if leaf.target else ""
+        labels = (label, leaf.waiting_on.value, target)
+        if labels in self._known or not target:
+            return labels
+        if len(self._known) >= self._most_labels:
+            return (label, leaf.waiting_on.value, OTHER)
+        self._known.add(labels)
+        return labels
+
+
+def _named(sampler: Sampler, at: float, named: Collection[str]) -> dict[str, Blame]:
+    wanted = set(named)
+    found = {
+        instance_id: sampler.samples[instance_id].blame.as_of(at)
+        for instance_id in wanted & sampler.samples.keys()
+    }
+    for (name, _), told in sampler.scanned.told.items():
+        for instance_id in wanted.intersection(told.oldest):
+            found[instance_id] = _told_blame(instance_id, name, told)
+    return found
+
+
+def _told_blame(instance_id: str, name: str, told: Told) -> Blame:
+    return Blame((instance_id,), told.wait, told.wait, End.LEAF, instance_id, name)
 
 
 def blames_at(sampler: Sampler, at: float) -> Iterator[tuple[str, Blame]]:
@@ -89,7 +139,7 @@ def blames_at(sampler: Sampler, at: float) -> Iterator[tuple[str, Blame]]:
         yield sample.orchestrator, sample.blame.as_of(at)
     for (name, _), told in sampler.scanned.told.items():
         for instance_id in told.oldest:
-            yield name, Blame((instance_id,), told.wait, told.wait, End.LEAF, instance_id, name)
+            yield name, _told_blame(instance_id, name, told)
 
 
 def _waits(

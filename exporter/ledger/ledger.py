@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -62,6 +62,7 @@ class Ledger:
         self._horizon = saved.horizon
         self._floor = saved.floor
         self._open: dict[str, Life] = restore_lives(saved.open)
+        self.lives: Mapping[str, Life] = self._open
         self._open_ids = FollowedIds(self._open.keys())
         self._book = Book.restored(saved.book)
         self._sweep = saved.sweep
@@ -71,6 +72,7 @@ class Ledger:
         self._orchestrators = Places(
             min(rules.label_limit, room), rules.orchestrators, saved.orchestrators
         )
+        self.label_of = self._orchestrators.label
         entities = (name.lower() for name in rules.entities)
         self.entities = EntityAccounts(
             Places(rules.label_limit, entities, saved.entities), rules.age_bounds
@@ -327,7 +329,7 @@ class Ledger:
             locks=None if self.rules.id_prefixes else self.entities.complete_rows(self._open),
         )
         over = self._over.follow(self._open, view.over_limit, at, self._sweep)
-        return replace(view, over_limit_samples=over)
+        return replace(view, over_limit_samples=over, sweep=self._sweep)
 
     # -- sweep `finished` ----------------------------------------------------------------------
 

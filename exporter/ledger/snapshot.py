@@ -42,7 +42,8 @@ class ActiveView:
 
     `locks` is None where the sweep lists by prefixes, among which no entity is. `waiting_since` is
     since when the longest waiting one waits: the later of its two times. `over_limit_samples` are
-    the oldest beyond each limit, a few of each orchestrator.
+    the oldest beyond each limit, a few of each orchestrator. `sweep` is the number that the lives
+    carry which it saw.
     """
 
     instances: Mapping[Pair, int]
@@ -55,6 +56,7 @@ class ActiveView:
     locks: Mapping[Name, EntityLocks] | None
     waiting_since: Mapping[Pair, float] = field(default_factory=dict)
     over_limit_samples: tuple[OverLimit, ...] = ()
+    sweep: int = 0
 
 
 @dataclass(frozen=True, slots=True)

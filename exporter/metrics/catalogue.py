@@ -170,6 +170,35 @@ OLDEST_RETAINED = Family(
     ("runtime_status",),
     Sweep.CENSUS,
 )
+STALLED = Family(
+    f"{_HUB}stalled_instances",
+    Kind.GAUGE,
+    "Sampled: instances beyond a limit whose wait means trouble, by what holds them in the end;"
+    " target names the activity, orchestrator or entity.",
+    ("orchestrator", "waiting_on", "target"),
+    Sweep.ACTIVE,
+)
+WAITING = Family(
+    f"{_HUB}waiting_instances",
+    Kind.GAUGE,
+    "Sampled: instances beyond a limit that wait as designed or as told, or on what nobody knows.",
+    ("orchestrator", "waiting_on", "target"),
+    Sweep.ACTIVE,
+)
+STALLED_SINCE = Family(
+    f"{_HUB}stalled_since_timestamp_seconds",
+    Kind.GAUGE,
+    "Since when the oldest of the stalled instances waits.",
+    ("orchestrator", "waiting_on", "target"),
+    Sweep.ACTIVE,
+)
+OVERDUE_TIMER = Family(
+    f"{_HUB}oldest_overdue_timer_timestamp_seconds",
+    Kind.GAUGE,
+    "When the oldest timer should have fired that an instance beyond a limit still waits for.",
+    ("orchestrator",),
+    Sweep.ACTIVE,
+)
 ENTITIES = Family(
     f"{_HUB}entities", Kind.GAUGE, "Entities that exist.", ("entity",), Sweep.ENTITIES
 )
@@ -320,6 +349,14 @@ TRACKED = Family(
     "Active instances that are followed.",
     sweep=Sweep.ACTIVE,
 )
+UNDIAGNOSED = Family(
+    f"{_SELF}undiagnosed_instances",
+    Kind.GAUGE,
+    "Instances beyond a limit of which it is not known yet what they wait on; absent where"
+    " history_budget is 0.",
+    ("orchestrator",),
+    Sweep.ACTIVE,
+)
 OUTSIDE_PREFIXES = Family(
     f"{_SELF}instances_outside_prefixes",
     Kind.GAUGE,
@@ -376,12 +413,13 @@ CATALOGUE: tuple[Family, ...] = (
     LIMIT, OVER_LIMIT, CREATED, FINISHED, DURATION, CONTINUED, REOPENED, VANISHED,
     FAILURES, FAILURE_REASONS, UNRESOLVED, OLDEST_UNRESOLVED, RECENT, FAILURE_RATIO,
     LAST_CREATED, LAST_FINISHED, LAST_PROGRESS, OLDEST_RETAINED,
+    STALLED, WAITING, STALLED_SINCE, OVERDUE_TIMER,
     ENTITIES, ENTITY_IDLE, ENTITY_LAST_OPERATION, ENTITIES_LOCKED, ENTITY_ORPHANED_LOCKS,
     ENTITY_BACKLOG, ENTITY_BACKLOG_MAX,
     LAST_SWEEP, SWEEP_DURATION, SWEEP_INTERVAL, SWEEP_CONFIGURED_INTERVAL, SWEEPS,
     PAGE_BUDGET_REMAINING, PAGES, ROWS,
     API_REQUESTS, API_REQUEST_DURATION, API_ERRORS, API_RETRIES, API_RESPONSE_BYTES,
     UNCONFIRMED, LATE_FINISHES, ROW_DELAY, BASELINE, BOOK_HORIZON, STATE_ERRORS, STATE_LAST_WRITE,
-    TRACKED, OUTSIDE_PREFIXES, SERIES, LABEL_VALUES, LABEL_VALUES_FOLDED, CLOCK_SKEW,
+    TRACKED, UNDIAGNOSED, OUTSIDE_PREFIXES, SERIES, LABEL_VALUES, LABEL_VALUES_FOLDED, CLOCK_SKEW,
     RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, SHARD_INFO, BUILD_INFO,
 )  # fmt: skip

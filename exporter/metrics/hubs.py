@@ -10,6 +10,7 @@ from exporter.api.client import OPERATIONS
 from exporter.api.errors import ErrorKind
 from exporter.api.telemetry import DURATION_BOUNDS
 from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.diagnosis.view import DiagnosisView
 from exporter.ledger.distributions import Distribution
 from exporter.ledger.snapshot import (
     ActiveView,
@@ -42,6 +43,8 @@ def parts_of(snapshot: HubSnapshot, *, exemplars: bool = False) -> Iterator[Part
     yield Part(None, _identity(snapshot))
     if snapshot.active is not None:
         yield Part(Sweep.ACTIVE, _active(snapshot, snapshot.active))
+    if snapshot.diagnosis is not None:
+        yield Part(Sweep.ACTIVE, _diagnosis(snapshot, snapshot.diagnosis))
     if snapshot.finished is not None:
         yield Part(Sweep.FINISHED, _finished(snapshot, snapshot.finished))
     if snapshot.retained is not None:
@@ -86,6 +89,17 @@ def _active(snapshot: HubSnapshot, view: ActiveView) -> Samples:
     if view.locks is not None:
         _locks(snapshot, view.locks, out)
     out.add(c.TRACKED, (), view.tracked)
+    return out
+
+
+def _diagnosis(snapshot: HubSnapshot, view: DiagnosisView) -> Samples:
+    out = Samples()
+    out.extend(c.STALLED, view.stalled.items())
+    out.extend(c.WAITING, view.waiting.items())
+    out.extend(c.STALLED_SINCE, view.stalled_since.items())
+    out.extend_by_name(c.OVERDUE_TIMER, view.overdue_timers)
+    known = dict.fromkeys((*snapshot.known.orchestrators, *view.coverage))
+    out.extend(c.UNDIAGNOSED, [((label,), view.undiagnosed(label)) for label in known])
     return out
 
 

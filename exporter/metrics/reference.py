@@ -33,6 +33,12 @@ With `metrics.exemplars`, OpenMetrics names behind each `durable_functions_insta
 the id of the instance that finished last (`instance_id`), unless it is longer than exemplars may be
 (128 characters with its name). Prometheus keeps them with `--enable-feature=exemplar-storage`.
 
+What instances beyond a limit wait on is *sampled*: `history_budget` histories are read after each
+active sweep, those of the oldest first, and a sample stays counted until its instance moves. How
+many are not looked at yet is `durable_functions_exporter_undiagnosed_instances`; where that is 0,
+stalled and waiting instances are all of them. `waiting_on` is told of in
+[what an instance waits on](diagnosis.md).
+
 Not observable through the API, and so not counted: an instance whose row comes and goes between two
 sweeps, what finished before or during first contact, and a restart of an id against continue-as-new
 within one gap.

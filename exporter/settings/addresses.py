@@ -57,7 +57,7 @@ def check_hub_url(url: str, *, allow_insecure: bool) -> str:
         raise ValueError("has a user or password in it: remove it, and put the key in key_file")
     if _LAST_SEGMENT in parts.path.rstrip("/").lower().split("/")[:-1]:
         raise ValueError(f"goes on after /{_LAST_SEGMENT}: cut it there")
-    if parts.scheme == "http" and not (allow_insecure or _is_loopback(parts.hostname or "")):
+    if parts.scheme == "http" and not (allow_insecure or is_loopback(parts.hostname or "")):
         raise ValueError("is not encrypted: use https://, or set allow_insecure to true")
     return url
 
@@ -99,7 +99,8 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, by name or address, is this machine."""
     if host == "localhost":
         return True
     try:

@@ -151,6 +151,11 @@ class HubSettings(BaseModel):
         default=None,
         description="Pages to read in a day (UTC) at most; the last tenth is for active instances.",
     )
+    history_budget: Annotated[Count, Field(ge=0, le=10_000)] = Field(
+        default=30,
+        description="Histories to read after an active sweep, to tell what instances over a limit "
+        "wait on; `0` for none, each is a page of `page_budget`.",
+    )
     host_requests: Annotated[Count, Field(ge=1)] = Field(
         default=4, description="Requests under way at once to one host, one of each hub in turn."
     )

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import RuntimeStatus
 from exporter.web.report import Finding, HubStatus, Severity
+from exporter.web.waits import cause_in_words
 from exporter.web.words import percent, plural, span
 
 FEEDS = {
@@ -25,6 +27,7 @@ _BEYOND = {
 }
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STATUS = {Severity.ERROR: HubStatus.ERROR, Severity.WARNING: HubStatus.WARNING}
+_CAUSES_NAMED = 3
 _SKEW_WORTH_SAYING = 30.0
 _STATE_LAG_WORTH_SAYING = 60.0
 
@@ -43,6 +46,7 @@ def findings_of(snapshot: HubSnapshot, now: float) -> list[Finding]:
     """Return what is wrong with a hub at *now*, by the exporter's clock, the worst first."""
     found = [
         *_polling(snapshot, now),
+        *_stuck(snapshot, now),
         *_active(snapshot, now),
         *_locks(snapshot, now),
         *_failing(snapshot, now),
@@ -120,6 +124,32 @@ def _polling(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         elif state.trouble is not None:
             summary = f"The last sweep for {FEEDS[sweep]} failed{why}."
             yield Finding(Severity.WARNING, "sweep_failed", summary, hint)
+
+
+def _stuck(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
+    view = snapshot.diagnosis
+    if view is None or not snapshot.is_fresh(Sweep.ACTIVE, now):
+        return
+    total = sum(view.stalled.values())
+    if total:
+        causes = [cause for cause in view.causes if cause.wait.waiting_on.means_trouble]
+        server_now = now + (snapshot.clock_skew or 0.0)
+        said = [cause_in_words(cause, server_now) for cause in causes[:_CAUSES_NAMED]]
+        unstarted = sum(
+            count
+            for (_, kind, _), count in view.stalled.items()
+            if kind == WaitingOn.NOT_STARTED.value
+        )
+        if unstarted:
+            said.append(f"{plural(unstarted, 'instance')} not started")
+        worst = "; ".join(said)
+        yield Finding(
+            Severity.ERROR,
+            "stalled",
+            f"{plural(total, 'instance')} {'is' if total == 1 else 'are'} stuck"
+            f"{f': {worst}' if worst else ''}.",
+            "Begin with what holds up the most: see below, or ask durable-exporter why ID.",
+        )
 
 
 def _active(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:

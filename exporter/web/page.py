@@ -17,11 +17,13 @@ from exporter.web import words
 from exporter.web.charts import chart_of
 from exporter.web.report import HubStatus, OrchestratorReport
 from exporter.web.reporting import Reporter, badness
+from exporter.web.waits import END_WORDS
 
 REFRESH_SECONDS = 30
 MOST_IN_DETAIL = 8
 MOST_WITH_CHARTS = 50
 _MOST_LINES = 200
+_MOST_CAUSES = 20
 _SAMPLES_AT_A_GLANCE = 3
 _BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[-_./:@])")
 
@@ -140,6 +142,8 @@ _pages.globals.update(
     ago=_ago,
     breakable=_breakable,
     chart_of=chart_of,
+    end_words={end.value: f"; {text}" if text else "" for end, text in END_WORDS.items()},
+    most_causes=_MOST_CAUSES,
     most_lines=_MOST_LINES,
     percent=words.percent,
     plural=words.plural,

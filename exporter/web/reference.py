@@ -9,6 +9,7 @@ import msgspec
 
 from exporter.web.report import (
     AccountsReport,
+    CauseReport,
     CostReport,
     EntityReport,
     FailedSample,
@@ -30,8 +31,8 @@ from exporter.web.report import (
 _REF = "#/$defs/"
 _STRUCTS: Sequence[type[msgspec.Struct]] = (
     HubsReport, HubSummary, HubReport, Finding, SweepReport, TroubleReport, OrchestratorReport,
-    OverLimitSample, FailedSample, FailureReasonReport, FinishesReport, EntityReport, CostReport,
-    AccountsReport, Problem,
+    OverLimitSample, CauseReport, FailedSample, FailureReasonReport, FinishesReport, EntityReport,
+    CostReport, AccountsReport, Problem,
 )  # fmt: skip
 _ENUMS = (HubStatus, Severity)
 

@@ -134,6 +134,44 @@ class OverLimitSample(Struct, frozen=True):
     seconds: Annotated[float, Meta(description="For how long it runs.")]
     created_time: Time | None
     last_updated_time: Time | None
+    waiting_on: Annotated[
+        str | None, Meta(description="What it waits on, by class; null while it is not known.")
+    ]
+    target: Annotated[
+        str | None, Meta(description="Activity, orchestrator or entity; empty where there is none.")
+    ]
+    waiting_since: Annotated[Time | None, Meta(description="Since when it waits on that.")]
+    held_by: Annotated[str | None, Meta(description="Who holds the lock that it waits for.")]
+    chain: Annotated[
+        list[str], Meta(description="Ids from it to what holds it up in the end, both included.")
+    ]
+    leaf_waiting_on: Annotated[
+        str | None, Meta(description="What the last of the chain waits on, by class.")
+    ]
+    leaf_target: Annotated[str | None, Meta(description="The target of that.")]
+    stalled: Annotated[
+        bool | None,
+        Meta(description="Whether that means trouble; false: it waits as designed or as told."),
+    ]
+    links: Annotated[dict[str, str], Meta(description="Where more is known of it, by `links`.")]
+
+
+class CauseReport(Struct, frozen=True):
+    """What holds instances up in the end, and how many."""
+
+    cause: Annotated[str, Meta(description="Id of the instance or entity at the end of chains.")]
+    orchestrator: Annotated[str, Meta(description="Its name; empty if it is none or not known.")]
+    waiting_on: Annotated[str, Meta(description="What it waits on, by class.")]
+    target: Annotated[str, Meta(description="Activity, orchestrator or entity, if there is one.")]
+    since: Annotated[Time | None, Meta(description="Since when it waits on that.")]
+    end: Annotated[
+        str, Meta(description="Why chains end there: `leaf`, or what is odd, such as `cycle`.")
+    ]
+    stalled: Annotated[
+        bool, Meta(description="Whether that means trouble; else it waits as designed or as told.")
+    ]
+    victims: Annotated[int, Meta(description="How many instances wait for it.")]
+    victim_ids: Annotated[list[str], Meta(description="Ids of a few, the longest waiting first.")]
     links: Annotated[dict[str, str], Meta(description="Where more is known of it, by `links`.")]
 
 
@@ -247,6 +285,17 @@ class HubReport(HubSummary, frozen=True, kw_only=True):
     sweeps: list[SweepReport]
     over_limit_samples: Annotated[
         list[OverLimitSample], Meta(description="Who is beyond a limit; at most 100.")
+    ]
+    causes: Annotated[
+        list[CauseReport] | None,
+        Meta(
+            description="What holds instances up, the most victims first, at most 100; null where "
+            "no histories are read."
+        ),
+    ]
+    undiagnosed: Annotated[
+        int | None,
+        Meta(description="How many are beyond a limit, and it is not known yet on what they wait."),
     ]
     failure_reasons: Annotated[
         list[FailureReasonReport] | None,

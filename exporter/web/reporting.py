@@ -39,6 +39,7 @@ from exporter.web.report import (
     SweepReport,
     TroubleReport,
 )
+from exporter.web.waits import causes_of, undiagnosed, wait_of
 from exporter.web.words import rfc3339
 
 View = TypeVar("View")
@@ -96,6 +97,7 @@ class Reporter:
         self._now = now
         self._server_now = now + (snapshot.clock_skew or 0.0)
         self._active = self._if_fresh(Sweep.ACTIVE, snapshot.active)
+        self._diagnosis = self._if_fresh(Sweep.ACTIVE, snapshot.diagnosis)
         self._finished = self._if_fresh(Sweep.FINISHED, snapshot.finished)
         self._retained = self._if_fresh(Sweep.CENSUS, snapshot.retained)
         self._unresolved = self._if_fresh(Sweep.FAILED, snapshot.unresolved)
@@ -111,6 +113,8 @@ class Reporter:
             time=_time(self._now),
             sweeps=[self._sweep(sweep, state) for sweep, state in self._snapshot.sweeps.items()],
             over_limit_samples=self._over_limit_samples(),
+            causes=causes_of(self._snapshot.identity, self._diagnosis) if self._diagnosis else None,
+            undiagnosed=undiagnosed(self._diagnosis) if self._diagnosis else None,
             failure_reasons=self._failure_reasons(),
             failed_samples=self._failed_samples(),
             orchestrators=self._orchestrators(),
@@ -193,6 +197,7 @@ class Reporter:
         )
 
     def _over_limit_samples(self) -> list[OverLimitSample]:
+        blames = self._diagnosis.blames if self._diagnosis else {}
         return [
             OverLimitSample(
                 instance_id=each.instance_id,
@@ -203,6 +208,7 @@ class Reporter:
                 seconds=max(0.0, self._server_now - each.since),
                 created_time=rfc3339(each.created),
                 last_updated_time=rfc3339(each.updated),
+                **wait_of(blames.get(each.instance_id)),
                 links=links_to(self._snapshot.identity, each.instance_id, each.orchestrator),
             )
             for each in (self._active.over_limit_samples if self._active else ())

@@ -5,17 +5,30 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from exporter import __version__
+from exporter.cli.check import check_hub
 from exporter.cli.exit_codes import MEANINGS
-from exporter.emulator import Fault, FaultKind, RuntimeStatus, running, truth
+from exporter.emulator import (
+    Emulator,
+    Fault,
+    FaultKind,
+    ManualClock,
+    RuntimeStatus,
+    TaskHub,
+    running,
+    truth,
+)
 from exporter.ledger.status import USUAL
 from exporter.metrics import reference
-from tests.cli.process import KEY, frozen_emulator, run, serving
+from exporter.settings import load_settings
+from tests.cli.process import KEY, START, frozen_emulator, run, serving
+from tests.diagnosis.stuck_app import functions
 
 pytestmark = pytest.mark.anyio
 
@@ -127,7 +140,60 @@ class TestCheck:
                 "check", environ=environ | {"DURABLE_EXPORTER_TASK_HUB": "OrderHub"}
             )
         assert outcome.code == 0
-        assert "A wrong task_hub reads like that" in " ".join(outcome.out.split())
+        said = " ".join(outcome.out.split())
+        assert "there is no instance at all. A wrong task_hub reads like that" in said
+
+    @pytest.mark.parametrize(
+        ("fault", "said"),
+        [
+            (Fault(kind=FaultKind.DROPPED_FILTER), "listing: the answer has rows that the filter"),
+            (Fault(kind=FaultKind.FORBIDDEN), "key: 403, the key is of the wrong kind"),
+            (Fault(kind=FaultKind.HTML), "listing: the answer is not"),
+        ],
+        ids=lambda value: value.kind.value if isinstance(value, Fault) else "",
+    )
+    async def test_what_comes_between_is_told_apart(
+        self, tmp_path: Path, fault: Fault, said: str
+    ) -> None:
+        emulator = frozen_emulator()
+        emulator.hubs["ordershub"].faults.set(fault)
+        async with running(emulator) as url:
+            outcome = await run("check", environ=pointing_at(url, tmp_path / "key"))
+        assert outcome.code == 1
+        assert f"orders: {said}" in " ".join(outcome.out.split())
+        assert "to fix it: " in outcome.out
+
+    async def test_a_filter_by_time_that_is_dropped_is_found_where_all_are_active(self) -> None:
+        clock = ManualClock(START)
+        hub = TaskHub("OrdersHub", clock, functions=functions)
+        hub.engine.start("WaitsForever", "a", None, START)
+        clock.set(START + 60.0)
+        hub.advance()
+        hub.faults.set(Fault(kind=FaultKind.DROPPED_FILTER))
+        async with running(Emulator(hub, clock=clock)) as url:
+            (settings,) = load_settings({}, {"url": url}).own_hubs
+            checked = await check_hub(settings)
+        assert checked.failed == "listing"
+        assert "createdTimeFrom" in checked.reason
+
+    async def test_what_is_worth_knowing_of_a_hub_that_passes_is_said(self) -> None:
+        clock = ManualClock(begun := time.time())
+        hub = TaskHub("OrdersHub", clock, functions=functions)
+        async with running(Emulator(hub, clock=clock)) as url:
+            (settings,) = load_settings({}, {"url": url}).own_hubs
+            empty = await check_hub(settings)
+            hub.engine.start("Quick", "a", None, begun)
+            hub.engine.start("WaitsForever", "b", None, begun)
+            clock.set(begun + 10.0)
+            hub.advance()
+            busy = await check_hub(settings)
+            hub.faults.set(Fault(kind=FaultKind.CLOCK_SKEW, seconds=-86_400.0 * 20))
+            late = await check_hub(settings)
+        assert [note.partition(".")[0] for note in empty.notes] == ["there is no instance at all"]
+        assert busy.notes == []
+        (note,) = late.notes
+        assert note.startswith("the app's clock is ")
+        assert "behind this machine's" in note
 
 
 @pytest.mark.parametrize(

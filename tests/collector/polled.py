@@ -80,6 +80,8 @@ async def collector_of(
     state: HubState | None = None,
     monotonic: Callable[[], float] = anyio.current_time,
     counter_hold: float = 0.0,
+    history_budget: int = 0,
+    page_budget: int | None = None,
 ) -> AsyncGenerator[tuple[HubCollector, Publications], None]:
     """Return a collector of a hub of the emulator at *url*, and what it publishes."""
     publications = Publications()
@@ -100,6 +102,8 @@ async def collector_of(
             sweep_timeout=sweep_timeout,
             stale_after=STALE_AFTER,
             counter_hold=counter_hold,
+            history_budget=history_budget,
+            page_budget=page_budget,
         )
         yield (
             HubCollector(

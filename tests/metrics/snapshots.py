@@ -12,6 +12,7 @@ from exporter.collector.snapshot import (
     Sweep,
     SweepState,
 )
+from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce, WholeView
@@ -93,6 +94,14 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "entities": ledger.entities.complete(),
         "pages_remaining": 4321,
         "whole": WholeView(2, {}),
+        "diagnosis": DiagnosisView(
+            stalled={("Order", "activity", "Charge"): 7, ("Configured", "not_started", ""): 1},
+            waiting={("Order", "external_event", ""): 2},
+            stalled_since={("Order", "activity", "Charge"): NOW - 5400.0},
+            overdue_timers={"Order": NOW - 300.0},
+            coverage={"Order": Coverage(12, 9), "Configured": Coverage(1, 1)},
+            causes=(),
+        ),
         "clock_skew": -1.5,
     }
     return HubSnapshot(**{**fields, **changes})  # type: ignore[arg-type] # checked at run time

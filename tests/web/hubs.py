@@ -18,9 +18,13 @@ from exporter.collector.snapshot import (
     SweepState,
     Trouble,
 )
+from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.causes import causes_of
+from exporter.diagnosis.view import Coverage, DiagnosisView
+from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.snapshot import CountersView, LimitInForce
+from exporter.ledger.snapshot import ActiveView, CountersView, LimitInForce
 from tests.ledger.world import NOW, census, row, shown, sweep
 
 LINKS = {
@@ -195,7 +199,36 @@ def incident_hub(name: str = "payments") -> HubSnapshot:
         else {}
     )
     assert before.active is not None
-    return replace(before, active=replace(before.active, locks=locks))
+    active = replace(before.active, locks=locks)
+    return replace(before, active=active, diagnosis=_diagnosis(contents.active, active))
+
+
+def _diagnosis(rows: Sequence[InstanceRow], active: ActiveView) -> DiagnosisView:
+    """Return what is known where the oldest saga hangs in an activity and holds a lock."""
+    ids = [each.instance_id for each in rows if each.name == "PaymentSaga"]
+    hangs = Wait(WaitingOn.ACTIVITY, "ChargeCard", NOW - 9100.0)
+    lock = Wait(WaitingOn.ENTITY_LOCK, "account", NOW - 9000.0)
+    holder = Blame((ids[-1],), hangs, hangs, End.LEAF, ids[-1], "PaymentSaga")
+    waiters = [
+        Blame(
+            (each, "@account@a1", ids[-1]), lock, hangs, End.LEAF, ids[-1], "PaymentSaga", ids[-1]
+        )
+        for each in ids[:-1]
+    ]
+    blames = {blame.chain[0]: blame for blame in (holder, *waiters)}
+    shown = {each.instance_id for each in active.over_limit_samples}
+    return DiagnosisView(
+        stalled={
+            ("PaymentSaga", "activity", "ChargeCard"): 137,
+            ("ShipOrder", "not_started", ""): 22,
+        },
+        waiting={},
+        stalled_since={("PaymentSaga", "activity", "ChargeCard"): NOW - 9100.0},
+        overdue_timers={},
+        coverage={"PaymentSaga": Coverage(137, 137), "ShipOrder": Coverage(25, 22)},
+        causes=tuple(causes_of(blames.values())),
+        blames={each: blame for each, blame in blames.items() if each in shown},
+    )
 
 
 def unreachable_hub(name: str = "billing", since: float = 240.0) -> HubSnapshot:

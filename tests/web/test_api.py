@@ -88,6 +88,7 @@ async def test_an_incident_in_numbers() -> None:
     assert hub["over_limit"] == 159
     assert hub["instances"] == {"Pending": 22, "Running": 137, "Suspended": 1, "ContinuedAsNew": 0}
     assert [finding["kind"] for finding in hub["findings"]] == [
+        "stalled",
         "over_limit_idle",
         "over_limit_pending",
         "orphaned_locks",

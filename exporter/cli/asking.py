@@ -1,0 +1,157 @@
+"""Questions that a command asks all configured hubs at once, with progress where it is seen."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import anyio
+from rich.console import Console
+
+from exporter.api.classify import Failures
+from exporter.api.client import LIST_INSTANCES, HubClient
+from exporter.api.connection import connect
+from exporter.api.errors import ApiError
+from exporter.api.slots import HostSlots
+from exporter.api.telemetry import ApiTelemetry
+from exporter.collector.clock import ServerClock
+from exporter.settings import HubSettings, Problem, Settings, SettingsError
+
+Found = TypeVar("Found")
+
+_REFRESH_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """A hub that is asked: its settings, its client, and its clock as far as answers tell."""
+
+    settings: HubSettings
+    client: HubClient
+    clock: ServerClock
+
+
+Question = Callable[[Hub], Awaitable[Found]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[Found]):
+    """What the hubs answered, and what was wrong with those that did not, by name."""
+
+    found: Mapping[str, Found]
+    failures: Mapping[str, ApiError]
+
+    def say_failures(self) -> None:
+        """Print what was wrong, a line for each hub."""
+        for error in self.failures.values():
+            say_failure(error)
+
+
+def say_failure(error: ApiError) -> None:
+    """Print what is wrong with a hub, and the remedy."""
+    print(f"{error}; to fix it: {error.hint}", file=sys.stderr)
+
+
+def chosen_hubs(settings: Settings, names: Sequence[str]) -> Sequence[HubSettings]:
+    """
+    Return the hubs called *names*, all where there are none.
+
+    Raises:
+        SettingsError: a name is none of a configured hub.
+    """
+    by_name = {hub.name: hub for hub in settings.own_hubs}
+    known = ", ".join(by_name) or "none"
+    unknown = [
+        Problem("--hub", f"{name!r} is no configured hub: give one of {known}")
+        for name in names
+        if name not in by_name
+    ]
+    if unknown:
+        raise SettingsError(unknown)
+    return [by_name[name] for name in dict.fromkeys(names)] or settings.own_hubs
+
+
+async def ask_all(
+    hubs: Sequence[HubSettings], question: Question[Found], *, seconds: float | None = None
+) -> Answers[Found]:
+    """Ask all hubs at once, each within so many seconds, else its `timeouts.sweep`."""
+    found: dict[str, Found] = {}
+    failures: dict[str, ApiError] = {}
+    async with connected(hubs) as asked, progress(asked):
+
+        async def one(hub: Hub) -> None:
+            answer = await within_its_time(hub, question, seconds=seconds)
+            if isinstance(answer, ApiError):
+                failures[hub.settings.name] = answer
+            else:
+                found[hub.settings.name] = answer
+
+        async with anyio.create_task_group() as tasks:
+            for hub in asked:
+                tasks.start_soon(one, hub)
+    names = [hub.name for hub in hubs]
+    return Answers(
+        {name: found[name] for name in names if name in found},
+        {name: failures[name] for name in names if name in failures},
+    )
+
+
+async def within_its_time(
+    hub: Hub, question: Question[Found], *, seconds: float | None = None
+) -> Found | ApiError:
+    """Ask one hub within so many seconds, else its `timeouts.sweep`."""
+    seconds = hub.settings.timeouts.sweep if seconds is None else seconds
+    try:
+        with anyio.fail_after(seconds):
+            return await question(hub)
+    except ApiError as error:
+        return error
+    except TimeoutError:
+        failures = Failures(hub.settings.name, LIST_INSTANCES)
+        return failures.of_exception(TimeoutError(), seconds)
+
+
+@asynccontextmanager
+async def connected(hubs: Sequence[HubSettings]) -> AsyncGenerator[Sequence[Hub], None]:
+    """Return the hubs with their clients; connections close at the end."""
+    slots = HostSlots()
+    slots.arrange((hub.base_url, hub.host_requests) for hub in hubs)
+    pairs = [(hub, *connect(hub, slots)) for hub in hubs]
+    try:
+        yield [
+            Hub(hub, client, ServerClock(time.time, anyio.current_time)) for hub, client, _ in pairs
+        ]
+    finally:
+        for _, _, http in pairs:
+            await http.aclose()
+
+
+@asynccontextmanager
+async def progress(hubs: Sequence[Hub]) -> AsyncGenerator[None, None]:
+    """Show on a terminal how many answers came; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    console = Console(stderr=True, highlight=False)
+    started = anyio.current_time()
+    with console.status("") as status:
+
+        async def tell() -> None:
+            while True:
+                seconds = anyio.current_time() - started
+                answers = sum(_answers(hub.client.telemetry) for hub in hubs)
+                status.update(f"{answers:,} answers from {len(hubs)} hubs, {seconds:.0f} s")
+                await anyio.sleep(_REFRESH_SECONDS)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tell)
+            yield
+            tasks.cancel_scope.cancel()
+
+
+def _answers(telemetry: ApiTelemetry) -> int:
+    return sum(telemetry.requests.values())

@@ -1,0 +1,194 @@
+"""`drain`: whether nothing of an orchestrator is in flight, as a gate before a deployment."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
+
+import anyio
+import msgspec
+from anyio import sleep
+from rich.console import Console
+
+from exporter.api.errors import ApiError
+from exporter.api.query import InstanceQuery
+from exporter.api.wire import entity_class
+from exporter.cli.asking import Hub, chosen_hubs, connected, say_failure, within_its_time
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.failures import duration
+from exporter.cli.terminal import write_json
+from exporter.ledger.status import ACTIVE
+from exporter.settings import Settings
+from exporter.web.words import plural, span
+
+# A list can end early without saying so, so that nothing is believed only when it is said twice.
+_TIMES_NOTHING = 2
+
+
+class InFlight(msgspec.Struct, frozen=True):
+    """How much is in flight in one hub; the keys are promised to scripts."""
+
+    task_hub: str
+    orchestrator: str
+    in_flight: int
+    runtime_status: dict[str, int]
+
+
+@dataclass(slots=True)
+class Round:
+    """What one look at all hubs found, and what was wrong with those that did not answer."""
+
+    statuses: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    failures: dict[str, ApiError] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
+
+    @property
+    def in_flight(self) -> int:
+        """Return how many are in flight in all hubs that answered."""
+        return sum(sum(counts.values()) for counts in self.statuses.values())
+
+    @property
+    def code(self) -> ExitCode:
+        """Return what to tell the shell."""
+        if self.in_flight:
+            return ExitCode.IN_FLIGHT
+        return ExitCode.HUB_FAILED if self.failures else ExitCode.OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    statuses: Mapping[str, int]
+    others: frozenset[str]
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `drain`."""
+    command.add_argument("orchestrator", metavar="ORCHESTRATOR", help="its name, in any case")
+    command.add_argument("--format", choices=("text", "json"), default="text")
+    command.add_argument(
+        "--hub", action="append", default=[], metavar="NAME", help="this hub only; may be repeated"
+    )
+    command.add_argument("--wait", action="store_true", help="until nothing is in flight")
+    command.add_argument(
+        "--timeout", type=duration, default=1800.0, metavar="DURATION",
+        help="how long to wait at most (30m)",
+    )  # fmt: skip
+    command.add_argument(
+        "--every", type=duration, default=5.0, metavar="DURATION",
+        help="from one look to the next (5s)",
+    )  # fmt: skip
+
+
+async def drain(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Count what is in flight; wait until it is nothing, if that is asked for."""
+    hubs = chosen_hubs(settings, options.hub)
+    deadline = anyio.current_time() + (options.timeout if options.wait else 0.0)
+    async with connected(hubs) as asked:
+        seen = await _look(asked, options.orchestrator)
+        with _Line(options.orchestrator, deadline if options.wait else None) as line:
+            while seen.code is not ExitCode.OK:
+                left = deadline - anyio.current_time()
+                if left <= 0:
+                    break
+                line.tell(seen)
+                await sleep(min(options.every, left))
+                with anyio.CancelScope(deadline=deadline + options.every):
+                    seen = await _look(asked, options.orchestrator)
+    _print(seen, options)
+    return seen.code
+
+
+async def _look(hubs: Sequence[Hub], orchestrator: str) -> Round:
+    """Look at all hubs once; where nothing is in flight, once more."""
+    found = Round()
+
+    async def one(hub: Hub) -> None:
+        name = hub.settings.name
+        for _ in range(_TIMES_NOTHING):
+            answer = await within_its_time(hub, partial(_listed, orchestrator=orchestrator))
+            if isinstance(answer, ApiError):
+                found.statuses.pop(name, None)
+                found.failures[name] = answer
+                return
+            found.statuses[name] = answer.statuses
+            found.others |= answer.others
+            if answer.statuses:
+                return
+
+    async with anyio.create_task_group() as tasks:
+        for hub in hubs:
+            tasks.start_soon(one, hub)
+    return found
+
+
+async def _listed(hub: Hub, *, orchestrator: str) -> _Seen:
+    """List all active instances of a hub, whatever their ids begin with."""
+    wanted = orchestrator.casefold()
+    statuses: Counter[str] = Counter()
+    others: set[str] = set()
+    listing = hub.client.list_instances(InstanceQuery(statuses=ACTIVE))
+    while (page := await listing.next_page()) is not None:
+        for row in page.rows:
+            if entity_class(row) is not None:
+                continue
+            if (row.name or "").casefold() == wanted:
+                statuses[str(row.runtime_status)] += 1
+            elif row.name:
+                others.add(row.name)
+    return _Seen(statuses, frozenset(others))
+
+
+class _Line:
+    """A line on a terminal that tells how far it is; nothing elsewhere."""
+
+    def __init__(self, orchestrator: str, deadline: float | None) -> None:
+        self._orchestrator = orchestrator
+        self._deadline = deadline
+        is_shown = deadline is not None and sys.stderr.isatty()
+        self._status = Console(stderr=True, highlight=False).status("") if is_shown else None
+
+    def __enter__(self) -> Self:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def tell(self, seen: Round) -> None:
+        """Show what was seen last."""
+        if self._status is None or self._deadline is None:
+            return
+        left = span(self._deadline - anyio.current_time())
+        failed = f", {plural(len(seen.failures), 'hub')} failed" if seen.failures else ""
+        self._status.update(
+            f"{plural(seen.in_flight, 'instance')} of {self._orchestrator} in flight{failed}; "
+            f"gives up in {left}"
+        )
+
+
+def _print(seen: Round, options: argparse.Namespace) -> None:
+    name = options.orchestrator
+    if options.format == "json":
+        write_json(
+            [
+                InFlight(hub, name, sum(counts.values()), dict(counts))
+                for hub, counts in seen.statuses.items()
+            ]
+        )
+    else:
+        for hub, counts in seen.statuses.items():
+            told = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+            number = plural(sum(counts.values()), "instance")
+            print(f"{hub}: {number} of {name} in flight{f' ({told})' if told else ''}")
+    for error in seen.failures.values():
+        say_failure(error)
+    if seen.code is ExitCode.OK and seen.others:
+        active = ", ".join(sorted(seen.others)[:10])
+        print(f"others are active: {active}", file=sys.stderr)

@@ -1,0 +1,295 @@
+"""`stuck`: which instances do not go on, what each waits on, and what holds them up."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+from rich.markup import escape
+from rich.table import Table
+
+from exporter.api.errors import ApiError
+from exporter.cli.asking import Hub, ask_all, chosen_hubs, say_failure
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.terminal import console, span_since, write_json
+from exporter.collector.diagnosis import DiagnosisReader, ReadLimits
+from exporter.collector.service import rules_of
+from exporter.collector.sweeps import HubSweeps
+from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.causes import Cause, causes_of
+from exporter.diagnosis.classify import told_by_status
+from exporter.diagnosis.nodes import Stamp
+from exporter.diagnosis.sampling import Sampler, SamplingRules
+from exporter.diagnosis.scan import is_beyond, touched
+from exporter.diagnosis.waits import Wait, WaitingOn
+from exporter.ledger.active import Life
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.rules import LedgerRules
+from exporter.ledger.status import RuntimeStatus
+from exporter.settings import Settings
+from exporter.web.waits import END_WORDS
+from exporter.web.words import plural, rfc3339
+
+NOTHING_ACTIVE = (
+    "nothing is active there; a wrong task_hub reads like that, too: compare it with host.json"
+)
+_MOST_BYTES = 1 << 30
+_MOST_CAUSES = 20
+
+
+class StuckInstance(msgspec.Struct, frozen=True):
+    """One instance over a limit; the keys are promised to scripts."""
+
+    task_hub: str
+    instance_id: str
+    orchestrator: str
+    runtime_status: str
+    created_time: str | None
+    last_updated_time: str | None
+    waiting_on: str
+    target: str
+    since: str | None
+    held_by: str | None
+    chain: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An instance beyond a limit, and what holds it."""
+
+    orchestrator: str
+    stamp: Stamp
+    blame: Blame
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether what holds it in the end means trouble."""
+        return self.blame.leaf is not None and self.blame.leaf.waiting_on.means_trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Everything that was found in one hub at a moment of its clock."""
+
+    at: float
+    active: int
+    over: int
+    findings: Sequence[Finding]
+    error: ApiError | None
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `stuck`."""
+    command.add_argument("--format", choices=("table", "json"), default="table")
+    command.add_argument(
+        "--hub", action="append", default=[], metavar="NAME", help="this hub only; may be repeated"
+    )
+    command.add_argument(
+        "--all", action="store_true", help="those over a limit that wait as designed, too"
+    )
+    command.add_argument(
+        "--reads",
+        type=_count,
+        default=500,
+        metavar="N",
+        help="histories to read of each hub at most (%(default)s)",
+    )
+    command.add_argument(
+        "--limit", type=_count, default=50, metavar="N", help="rows of a table (%(default)s)"
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Look at every hub and print what is stuck; a hub that fails is said."""
+    hubs = chosen_hubs(settings, options.hub)
+    answers = await ask_all(hubs, partial(survey, settings=settings, reads=options.reads))
+    if options.format == "json":
+        write_json(
+            [
+                row_of(name, finding)
+                for name, found in answers.found.items()
+                for finding in _shown(found, with_all=options.all)
+            ]
+        )
+    else:
+        for name, found in answers.found.items():
+            _print(name, found, with_all=options.all, most=options.limit)
+    answers.say_failures()
+    failed = bool(answers.failures)
+    for name, found in answers.found.items():
+        _say_what_is_missing(name, found)
+        failed = failed or found.error is not None
+    return ExitCode.HUB_FAILED if failed else ExitCode.OK
+
+
+async def survey(hub: Hub, *, settings: Settings, reads: int) -> Survey:
+    """List the active instances of a hub, and read the histories of those beyond a limit."""
+    rules = rules_of(hub.settings, settings)
+    ledger = Ledger(rules)
+    active = await HubSweeps(hub.client, ledger, hub.clock).active()
+    at = hub.clock.now()
+    sampler = Sampler(rules, SamplingRules(reads=reads, most_samples=max(reads, 5000)))
+    reader = DiagnosisReader(
+        hub.client, ReadLimits(timeout=hub.settings.timeouts.sweep / 2, bytes=_MOST_BYTES)
+    )
+    made = await reader.sample(sampler, ledger.lives, active.sweep, at)
+    findings = [*_sampled(sampler, at), *_told(ledger.lives, rules, at)]
+    findings.sort(key=lambda each: (_since(each), each.blame.chain[0]))
+    over = sum(sampler.scanned.over.values())
+    return Survey(at, active.tracked, over, findings, made.error)
+
+
+def _sampled(sampler: Sampler, at: float) -> Iterator[Finding]:
+    for sample in sampler.samples.values():
+        blame = sample.blame.as_of(at)
+        if blame.wait is not None:
+            yield Finding(sample.orchestrator, sample.stamp, blame)
+
+
+def _told(lives: Mapping[str, Life], rules: LedgerRules, at: float) -> Iterator[Finding]:
+    """Yield those whose row alone tells what they wait on."""
+    for instance_id, life in lives.items():
+        kind = told_by_status(life.status, life.created, life.updated)
+        limits = rules.limits_of(life.name)
+        if kind is None or not is_beyond(life.status, life.created, life.updated, limits, at):
+            continue
+        is_suspended = life.status is RuntimeStatus.SUSPENDED
+        since = None if is_suspended else touched(life.created, life.updated)
+        wait = Wait(kind, since=since)
+        blame = Blame((instance_id,), wait, wait, End.LEAF, instance_id, life.name)
+        yield Finding(life.name, Stamp(life.created, life.updated, life.status), blame)
+
+
+def _since(finding: Finding) -> float:
+    wait = finding.blame.wait
+    since = wait.since if wait else None
+    return float("inf") if since is None else since
+
+
+def row_of(hub: str, finding: Finding) -> StuckInstance:
+    """Return a finding as it is promised to scripts."""
+    blame, stamp = finding.blame, finding.stamp
+    wait = blame.wait or Wait(WaitingOn.UNKNOWN)
+    return StuckInstance(
+        task_hub=hub,
+        instance_id=blame.chain[0],
+        orchestrator=finding.orchestrator,
+        runtime_status=stamp.status.value,
+        created_time=rfc3339(stamp.created),
+        last_updated_time=rfc3339(stamp.updated),
+        waiting_on=wait.waiting_on.value,
+        target=wait.target,
+        since=rfc3339(wait.since),
+        held_by=blame.held_by,
+        chain=blame.chain,
+    )
+
+
+def _shown(found: Survey, *, with_all: bool) -> Sequence[Finding]:
+    return [each for each in found.findings if with_all or each.is_trouble]
+
+
+def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
+    out = console()
+    shown = _shown(found, with_all=with_all)
+    others = sum(not each.is_trouble for each in found.findings)
+    stuck = len(found.findings) - others
+    verdict = f"{plural(stuck, 'instance')} stuck" if stuck else "nothing is stuck"
+    beside = f", {others:,} over a limit wait as designed or as told" if others else ""
+    hint = " (--all shows them)" if others and not with_all else ""
+    out.print(f"[bold]{escape(name)}[/]: {verdict}{beside}{hint}")
+    if not found.active:
+        out.print(NOTHING_ACTIVE)
+    causes = [
+        each for each in causes_of((each.blame for each in shown), _MOST_CAUSES) if each.victims
+    ]
+    if causes:
+        out.print()
+        out.print(_causes(causes, found.at))
+    if shown:
+        out.print()
+        out.print(_instances(shown[:most], found.at))
+    if len(shown) > most:
+        out.print(f"{len(shown) - most:,} more: raise --limit, or take --format json")
+    out.print()
+
+
+def _causes(causes: Sequence[Cause], at: float) -> Table:
+    table = _table("held up by", "orchestrator", "which waits on", "for", "victims", "such as")
+    for cause in causes:
+        table.add_row(
+            escape(cause.cause),
+            escape(cause.orchestrator),
+            describe(cause.wait, cause.end),
+            span_since(cause.wait.since, at),
+            f"{cause.victims:,}",
+            escape(", ".join(cause.samples[:2])),
+        )
+    return table
+
+
+def _instances(findings: Sequence[Finding], at: float) -> Table:
+    table = _table(
+        "instance", "orchestrator", "status", "age", "idle", "waiting on", "since", "held up by"
+    )
+    for each in findings:
+        blame, stamp = each.blame, each.stamp
+        wait = blame.wait or Wait(WaitingOn.UNKNOWN)
+        table.add_row(
+            escape(blame.chain[0]),
+            escape(each.orchestrator),
+            stamp.status.value,
+            span_since(stamp.created, at),
+            span_since(stamp.updated, at),
+            describe(wait, End.LEAF),
+            rfc3339(wait.since) or "",
+            escape(held_up(blame)),
+        )
+    return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def describe(wait: Wait, end: End) -> str:
+    """Return what is waited on in words, as markup of a table."""
+    what = wait.waiting_on.value.replace("_", " ")
+    text = f"{what} {escape(wait.target)}" if wait.target else what
+    return f"{text}; {END_WORDS[end]}" if END_WORDS[end] else text
+
+
+def held_up(blame: Blame) -> str:
+    """Return what is at the end of a chain and what that waits on, empty where it is short."""
+    if len(blame.chain) == 1 or blame.leaf is None:
+        return ""
+    what = blame.leaf.waiting_on.value.replace("_", " ")
+    target = f" {blame.leaf.target}" if blame.leaf.target else ""
+    why = f"; {END_WORDS[blame.end]}" if END_WORDS[blame.end] else ""
+    return f"{blame.chain[-1]} ({what}{target}{why})"
+
+
+def _say_what_is_missing(name: str, found: Survey) -> None:
+    """Say on standard error of how many it is not known what they wait on, and why."""
+    if found.error is not None:
+        say_failure(found.error)
+    missing = found.over - len(found.findings)
+    if missing > 0:
+        print(
+            f"hub {name}: of {plural(missing, 'instance')} over a limit it is not known what "
+            "they wait on; --reads looks at more",
+            file=sys.stderr,
+        )

@@ -1,0 +1,303 @@
+"""`why`: what one instance did, what it waits on, and what holds it up or made it fail."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from exporter.api.errors import ApiError
+from exporter.api.query import InstanceQuery
+from exporter.api.times import parse_time
+from exporter.api.wire import InstanceRow, InstanceStatus
+from exporter.cli.asking import Hub, ask_all, chosen_hubs
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.steps import Step, steps_of
+from exporter.cli.stuck import describe
+from exporter.cli.terminal import console, printable, span_since, write_json
+from exporter.collector.diagnosis import DiagnosisReader, ReadLimits
+from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.nodes import Absence, Entity
+from exporter.diagnosis.waits import Wait, WaitingOn
+from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
+from exporter.settings import Settings
+from exporter.web.words import plural, rfc3339, span
+
+_NESTED = 3
+_WITH_REASON = (RuntimeStatus.FAILED, RuntimeStatus.TERMINATED, RuntimeStatus.CANCELED)
+
+
+class Leaf(msgspec.Struct, frozen=True):
+    """What the last in a chain waits on."""
+
+    instance_id: str
+    orchestrator: str
+    waiting_on: str
+    target: str
+    since: str | None
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is told of one instance in one hub."""
+
+    task_hub: str
+    instance_id: str
+    orchestrator: str
+    runtime_status: str
+    created_time: str | None
+    last_updated_time: str | None
+    waiting_on: str | None
+    target: str | None
+    since: str | None
+    held_by: str | None
+    chain: tuple[str, ...]
+    end: str
+    leaf: Leaf | None
+    queued: int | None
+    failure: str | None
+    timeline: list[Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An instance as it was read at a moment of the server's clock."""
+
+    at: float
+    row: InstanceRow
+    blame: Blame
+    entity: Entity | None = None
+    steps: Sequence[Step] = ()
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `why`."""
+    command.add_argument("instance_id", metavar="ID", help="id of an instance or an entity")
+    command.add_argument("--format", choices=("table", "json"), default="table")
+    command.add_argument(
+        "--hub", action="append", default=[], metavar="NAME", help="this hub only; may be repeated"
+    )
+    command.add_argument(
+        "--events", type=int, default=100, metavar="N", help="last steps to show (%(default)s)"
+    )
+
+
+async def why(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Ask every hub for the instance, and print what is known of it."""
+    hubs = chosen_hubs(settings, options.hub)
+    answers = await ask_all(hubs, partial(look, instance_id=options.instance_id))
+    found = {name: each for name, each in answers.found.items() if each is not None}
+    if options.format == "json":
+        write_json([reason_of(name, each) for name, each in found.items()])
+    else:
+        for name, each in found.items():
+            _print(name, each, options.events)
+    answers.say_failures()
+    if not found and not answers.failures:
+        asked = ", ".join(hub.name for hub in hubs)
+        print(f"no instance {printable(options.instance_id)} in: {asked}", file=sys.stderr)
+        return ExitCode.NOT_FOUND
+    return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
+
+
+async def look(hub: Hub, *, instance_id: str) -> Found | None:
+    """
+    Read an instance of one hub and follow what holds it; None where the hub has no such instance.
+
+    Raises:
+        ApiError: the hub could not be asked.
+    """
+    listed = await _listed(hub, instance_id)
+    reads = await DiagnosisReader(hub.client, ReadLimits(hub.settings.timeouts.sweep)).why(
+        instance_id
+    )
+    if reads.error is not None:
+        raise reads.error
+    if reads.result is None:
+        return None
+    blame, node = reads.result
+    at = hub.clock.now()
+    if isinstance(node, Absence) and listed is None:
+        return None
+    status = await _history(hub, instance_id, with_history=not isinstance(node, Entity))
+    row = status or listed
+    if row is None:
+        return None
+    events = status.history_events if status is not None else None
+    return Found(
+        at,
+        row,
+        blame.as_of(at),
+        node if isinstance(node, Entity) else None,
+        tuple(steps_of(events or (), at)),
+    )
+
+
+async def _listed(hub: Hub, instance_id: str) -> InstanceRow | None:
+    """
+    Return the row of an instance as a list shows it.
+
+    A host that starts answers 404 for any id, and some ids are not to be read at all.
+    """
+    listing = hub.client.list_instances(InstanceQuery(id_prefix=instance_id))
+    while (page := await listing.next_page()) is not None:
+        hub.clock.note(page)
+        for row in page.rows:
+            if row.instance_id == instance_id:
+                return row
+    return None
+
+
+async def _history(hub: Hub, instance_id: str, *, with_history: bool) -> InstanceStatus | None:
+    """Read an instance with its history, or without where that cannot be had."""
+    if with_history:
+        try:
+            return await hub.client.read_instance(instance_id, history=True)
+        except ApiError:
+            pass
+    return await hub.client.read_instance(instance_id)
+
+
+def reason_of(hub: str, found: Found) -> Reason:
+    """Return what is known of an instance as it is promised to scripts."""
+    row, blame = found.row, found.blame
+    wait, leaf = blame.wait, blame.leaf
+    return Reason(
+        task_hub=hub,
+        instance_id=row.instance_id,
+        orchestrator=row.name or "",
+        runtime_status=str(row.runtime_status),
+        created_time=rfc3339(parse_time(row.created_time)),
+        last_updated_time=rfc3339(parse_time(row.last_updated_time)),
+        waiting_on=wait.waiting_on.value if wait else None,
+        target=wait.target if wait else None,
+        since=rfc3339(wait.since) if wait else None,
+        held_by=blame.held_by,
+        chain=blame.chain,
+        end=blame.end.value,
+        leaf=Leaf(
+            blame.chain[-1],
+            blame.leaf_orchestrator,
+            leaf.waiting_on.value,
+            leaf.target,
+            rfc3339(leaf.since),
+        )
+        if leaf
+        else None,
+        queued=len(found.entity.queue) if found.entity else None,
+        failure=failure_of(row),
+        timeline=list(found.steps),
+    )
+
+
+def failure_of(row: InstanceRow) -> str | None:
+    """Return in full why an instance failed or was ended, None where it did neither."""
+    if known_status(row.runtime_status) not in _WITH_REASON:
+        return None
+    text = bytes(row.output).decode("utf-8", "replace")
+    for _ in range(_NESTED):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return text
+        if not isinstance(value, str):
+            return None if value is None else json.dumps(value, indent=2, ensure_ascii=False)
+        text = value
+    return text
+
+
+def _print(hub: str, found: Found, most: int) -> None:
+    out = console()
+    row, blame = found.row, found.blame
+    out.print(
+        f"[bold]{escape(row.instance_id)}[/] in {escape(hub)}: {escape(row.name or 'unnamed')}, "
+        f"{escape(str(row.runtime_status))}"
+    )
+    created, updated = parse_time(row.created_time), parse_time(row.last_updated_time)
+    out.print(
+        f"  created {rfc3339(created) or 'unknown'} ({span_since(created, found.at)} ago), "
+        f"last update {rfc3339(updated) or 'unknown'} ({span_since(updated, found.at)} ago)"
+    )
+    if found.entity is not None:
+        _print_entity(found.entity, out)
+    is_active = known_status(row.runtime_status) in ACTIVE
+    if blame.wait is not None and is_active and (found.entity is None or blame.held_by):
+        _print_blame(blame, found.at, out)
+    failure = failure_of(row)
+    if failure:
+        word = "failed because" if str(row.runtime_status) == RuntimeStatus.FAILED else "ended with"
+        out.print(f"\n[bold]It {word}[/]")
+        out.print(printable(failure), markup=False)
+    if found.steps:
+        out.print()
+        out.print(_timeline(found.steps[-most:]))
+        if len(found.steps) > most:
+            out.print(
+                f"{plural(len(found.steps) - most, 'earlier step')} not shown: raise --events"
+            )
+    out.print()
+
+
+def _print_entity(entity: Entity, out: Console) -> None:
+    held = f"locked by {escape(entity.locked_by)}" if entity.locked_by else "not locked"
+    out.print(f"  entity of {escape(entity.class_name)}, {held}")
+    if entity.queue:
+        waiting = ", ".join(escape(each.sender) for each in entity.queue[:5])
+        out.print(f"  {plural(len(entity.queue), 'caller')} in its queue, first {waiting}")
+
+
+def _print_blame(blame: Blame, at: float, out: Console) -> None:
+    wait, leaf = blame.wait, blame.leaf
+    if wait is None or leaf is None:
+        return
+    since = f" since {rfc3339(wait.since)} ({span_since(wait.since, at)})" if wait.since else ""
+    out.print(f"\nIt waits on: [bold]{describe(wait, End.LEAF)}[/]{since}")
+    if wait.fire_at is not None and wait.fire_at > at:
+        out.print(f"  fires in {span(wait.fire_at - at)}, at {rfc3339(wait.fire_at)}")
+    if len(blame.chain) > 1:
+        _print_chain(blame, leaf, at, out)
+    if leaf.waiting_on is WaitingOn.UNKNOWN:
+        out.print("What that is cannot be told from the outside.")
+    elif not leaf.waiting_on.means_trouble:
+        out.print("That is no trouble by itself: so it is designed, or was told.")
+
+
+def _print_chain(blame: Blame, leaf: Wait, at: float, out: Console) -> None:
+    out.print("It is held up by:")
+    for depth, hop in enumerate(blame.chain[1:], 1):
+        holder = ", which holds the lock" if hop == blame.held_by else ""
+        out.print(f"  {'  ' * (depth - 1)}-> {escape(hop)}{holder}")
+    since = f" since {rfc3339(leaf.since)} ({span_since(leaf.since, at)})" if leaf.since else ""
+    name = blame.leaf_orchestrator or blame.chain[-1]
+    if leaf.target == name:
+        leaf = replace(leaf, target="")
+    out.print(f"In the end: {escape(name)} waits on [bold]{describe(leaf, blame.end)}[/]{since}")
+
+
+def _timeline(steps: Sequence[Step]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("time", "what", "name", "took", "detail"):
+        table.add_column(heading, overflow="fold")
+    for step in steps:
+        took = "" if step.seconds is None else _took(step)
+        detail = step.reason or step.instance_id or ""
+        if step.event == "TimerCreated" and step.fire_time:
+            detail = f"fires {step.fire_time}"
+        table.add_row(
+            step.time or "", step.what, escape(printable(step.name)), took,
+            escape(printable(detail)),
+        )  # fmt: skip
+    return table
+
+
+def _took(step: Step) -> str:
+    seconds = step.seconds or 0.0
+    text = f"{seconds:.1f} s" if seconds < 60 else span(seconds)  # noqa: PLR2004 - a minute
+    return f"{text} so far" if step.is_open else text

@@ -1,0 +1,57 @@
+"""What a hub's collector learns after an active sweep: what instances beyond a limit wait on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import anyio.to_thread
+
+from exporter.api.client import HubClient
+from exporter.api.errors import ApiError
+from exporter.collector.diagnosis import DiagnosisReader, ReadLimits, Reads
+from exporter.diagnosis.sampling import Sampler, SamplingRules
+from exporter.diagnosis.view import DiagnosisView, Views
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.rules import LedgerRules
+from exporter.ledger.snapshot import ActiveView
+
+# Of the series of a hub, the combinations of labels that tell what instances wait on; each has
+# two series at most.
+_SHARE_OF_SERIES = 20
+
+
+class HubDiagnosis:
+    """
+    Samples the instances of one hub and keeps what it has learned of them.
+
+    At most *reads* histories are read at a time, none where it is 0. `trouble` is what stopped the
+    last reads, if anything did.
+    """
+
+    def __init__(self, client: HubClient, rules: LedgerRules, reads: int) -> None:
+        self.is_on = reads > 0
+        self.trouble: ApiError | None = None
+        self._client = client
+        self._sampler = Sampler(rules, SamplingRules(reads=reads))
+        self._views = Views(rules.label_limit, rules.max_series // _SHARE_OF_SERIES)
+
+    async def sample(
+        self, ledger: Ledger, active: ActiveView, at: float, seconds: float, reads: int
+    ) -> Reads[None]:
+        """
+        Look at the lives that an active sweep saw; read for at most so many *seconds*.
+
+        Without *reads* it only lets go of those that have moved.
+        """
+        self._sampler.rules = replace(self._sampler.rules, reads=reads)
+        reader = DiagnosisReader(self._client, ReadLimits(timeout=seconds))
+        made = await reader.sample(self._sampler, ledger.lives, active.sweep, at)
+        self.trouble = made.error
+        return made
+
+    async def view(self, ledger: Ledger, active: ActiveView, at: float) -> DiagnosisView:
+        """Add up what is known as of *at*, off the event loop: of thousands it takes a while."""
+        named = [each.instance_id for each in active.over_limit_samples]
+        work = partial(self._views.of, self._sampler, at, ledger.label_of, named)
+        return await anyio.to_thread.run_sync(work)

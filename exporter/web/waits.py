@@ -1,0 +1,88 @@
+"""What instances wait on, for the report and in words."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from exporter.collector.snapshot import HubIdentity
+from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.causes import Cause
+from exporter.diagnosis.view import DiagnosisView
+from exporter.web.links import links_to
+from exporter.web.report import CauseReport
+from exporter.web.words import plural, rfc3339, span
+
+# What is to be said of the end of a chain beside what it waits on.
+END_WORDS = {
+    End.LEAF: "",
+    End.FINISHED: "it has finished, and who waits was not told",
+    End.MISSING: "it has no row",
+    End.ORPHANED_LOCK: "it holds the lock and is not active",
+    End.CYCLE: "they wait for each other",
+    End.TOO_DEEP: "the chain goes on",
+    End.UNREAD: "it cannot be read",
+}
+
+
+class WaitFields(TypedDict):
+    """The fields of `OverLimitSample` that a history tells."""
+
+    waiting_on: str | None
+    target: str | None
+    waiting_since: str | None
+    held_by: str | None
+    chain: list[str]
+    leaf_waiting_on: str | None
+    leaf_target: str | None
+    stalled: bool | None
+
+
+def wait_of(blame: Blame | None) -> WaitFields:
+    """Return what an instance waits on, all null where that is not known."""
+    wait = blame.wait if blame else None
+    leaf = blame.leaf if blame else None
+    return WaitFields(
+        waiting_on=wait.waiting_on.value if wait else None,
+        target=wait.target if wait else None,
+        waiting_since=rfc3339(wait.since) if wait else None,
+        held_by=blame.held_by if blame else None,
+        chain=list(blame.chain) if blame else [],
+        leaf_waiting_on=leaf.waiting_on.value if leaf else None,
+        leaf_target=leaf.target if leaf else None,
+        stalled=leaf.waiting_on.means_trouble if leaf else None,
+    )
+
+
+def causes_of(identity: HubIdentity, view: DiagnosisView) -> list[CauseReport]:
+    """Return what holds instances up."""
+    return [
+        CauseReport(
+            cause=cause.cause,
+            orchestrator=cause.orchestrator,
+            waiting_on=cause.wait.waiting_on.value,
+            target=cause.wait.target,
+            since=rfc3339(cause.wait.since),
+            end=cause.end.value,
+            stalled=cause.wait.waiting_on.means_trouble,
+            victims=cause.victims,
+            victim_ids=list(cause.samples),
+            links=links_to(identity, cause.cause, cause.orchestrator),
+        )
+        for cause in view.causes
+    ]
+
+
+def undiagnosed(view: DiagnosisView) -> int:
+    """Return of how many instances beyond a limit it is not known what they wait on."""
+    return sum(view.undiagnosed(label) for label in view.coverage)
+
+
+def cause_in_words(cause: Cause, now: float) -> str:
+    """Tell what holds instances up, at *now* by the server's clock."""
+    what = cause.wait.waiting_on.value.replace("_", " ")
+    target = f" {cause.wait.target}" if cause.wait.target else ""
+    since = f" for {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
+    who = f"{cause.orchestrator} {cause.cause}".strip()
+    odd = END_WORDS[cause.end]
+    victims = f", and holds up {plural(cause.victims, 'other')}" if cause.victims else ""
+    return f"{who} waits on {what}{target}{since}{f' ({odd})' if odd else ''}{victims}"

@@ -1,0 +1,56 @@
+"""Commands that ask hubs, run within the test on its own loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.cli import drain, estimate, failures, stuck, why
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.main import _parser
+from exporter.emulator import Emulator, TaskHub, running
+from exporter.settings import Settings, load_settings
+from tests.cli.process import Outcome
+
+COMMANDS: dict[str, Callable[..., Awaitable[ExitCode]]] = {
+    "stuck": stuck.stuck,
+    "why": why.why,
+    "failures": failures.failures,
+    "drain": drain.drain,
+    "estimate": estimate.estimate,
+}
+
+
+def settings_for(**urls: str) -> Settings:
+    """Return settings of hubs by their names, with short limits and no retries."""
+    return load_settings(
+        {},
+        {
+            **{f"hubs.{name}.url": url for name, url in urls.items()},
+            "limits.pending": "10m",
+            "limits.idle": "10m",
+            "limits.age": "50m",
+            "retries.attempts": "0",
+        },
+    )
+
+
+async def ask(capfd: pytest.CaptureFixture[str], settings: Settings, *arguments: str) -> Outcome:
+    """Run a command to its end."""
+    capfd.readouterr()
+    options = _parser().parse_args(arguments)
+    # The command itself sends its log elsewhere.
+    with capture_logs():
+        code = await COMMANDS[arguments[0]](settings, options)
+    said = capfd.readouterr()
+    return Outcome(int(code), said.out, said.err)
+
+
+@asynccontextmanager
+async def serving_hub(hub: TaskHub) -> AsyncGenerator[str, None]:
+    """Serve a hub at an address of its own."""
+    async with running(Emulator(hub, clock=hub.clock)) as url:
+        yield url

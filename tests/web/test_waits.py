@@ -1,0 +1,135 @@
+"""What instances wait on, on the page and in the API: causes first, in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.causes import causes_of
+from exporter.diagnosis.view import Coverage, DiagnosisView
+from exporter.diagnosis.waits import Wait, WaitingOn
+from exporter.web.findings import findings_of
+from tests.ledger.world import NOW
+from tests.web.hubs import incident_hub, unreachable_hub
+from tests.web.looking import serving_hubs
+
+pytestmark = pytest.mark.anyio
+
+HOSTILE = '"><script>alert(1)</script>'
+
+
+def with_blames(hub: HubSnapshot, *blames: Blame, over: int = 0) -> HubSnapshot:
+    """Return a hub of which this is known."""
+    stuck = sum(b.leaf is not None and b.leaf.waiting_on.means_trouble for b in blames)
+    view = DiagnosisView(
+        stalled={("Order", "activity", "Ship"): stuck} if stuck else {},
+        waiting={("Order", "external_event", ""): len(blames) - stuck},
+        stalled_since={},
+        overdue_timers={},
+        coverage={"Order": Coverage(over or len(blames), len(blames))},
+        causes=tuple(causes_of(blames)),
+        blames={blame.chain[0]: blame for blame in blames},
+    )
+    return replace(hub, diagnosis=view)
+
+
+async def test_one_cause_stands_for_its_victims_and_comes_first() -> None:
+    async with serving_hubs(incident_hub()) as client:
+        hub = (await client.get("/api/v1/hubs/payments")).json()
+        page = (await client.get("/")).text
+    cause = hub["causes"][0]
+    assert (cause["victims"], cause["waiting_on"], cause["target"]) == (
+        136,
+        "activity",
+        "ChargeCard",
+    )
+    assert cause["stalled"]
+    assert len(cause["victim_ids"]) == 10
+    assert cause["links"]["logs"].endswith("orchestrator=PaymentSaga")
+    assert hub["undiagnosed"] == 3
+    assert hub["findings"][0]["kind"] == "stalled"
+    assert hub["findings"][0]["summary"].startswith(
+        f"159 instances are stuck: PaymentSaga {cause['cause']} waits on activity ChargeCard for "
+    )
+    assert hub["findings"][0]["summary"].endswith(
+        "and holds up 136 others; 22 instances not started."
+    )
+    assert page.index("What is stuck, and on what") < page.index('id="over"')
+    assert "3 more instances over a limit" in page
+
+
+async def test_each_sample_tells_what_it_waits_on_and_what_holds_it() -> None:
+    async with serving_hubs(incident_hub()) as client:
+        hub = (await client.get("/api/v1/hubs/payments")).json()
+        page = (await client.get("/")).text
+    holder = hub["causes"][0]["cause"]
+    sagas = [each for each in hub["over_limit_samples"] if each["orchestrator"] == "PaymentSaga"]
+    waiter = next(each for each in sagas if each["instance_id"] != holder)
+    assert (waiter["waiting_on"], waiter["target"]) == ("entity_lock", "account")
+    assert (waiter["held_by"], waiter["chain"][-1]) == (holder, holder)
+    assert (waiter["leaf_waiting_on"], waiter["leaf_target"]) == ("activity", "ChargeCard")
+    assert waiter["stalled"]
+    assert "entity lock account" in page
+    shipping = next(each for each in hub["over_limit_samples"] if each["limit"] == "pending")
+    assert shipping["waiting_on"] is shipping["stalled"] is None
+    assert "not known yet" in page
+
+
+async def test_who_waits_as_designed_is_not_called_stuck() -> None:
+    hub = incident_hub()
+    assert hub.active is not None
+    first = hub.active.over_limit_samples[0].instance_id
+    wait = Wait(WaitingOn.EXTERNAL_EVENT, since=NOW - 9000.0)
+    quiet = with_blames(hub, Blame((first,), wait, wait, End.LEAF, first, "Order"))
+    assert "stalled" not in [each.kind for each in findings_of(quiet, NOW)]
+    async with serving_hubs(quiet) as client:
+        page = (await client.get("/")).text
+        told = (await client.get("/api/v1/hubs/payments")).json()
+    assert "What is stuck" not in page
+    assert "(as designed or as told)" in page
+    assert told["over_limit_samples"][0]["stalled"] is False
+    assert told["causes"][0]["stalled"] is False
+
+
+async def test_what_is_odd_about_the_end_of_a_chain_is_said() -> None:
+    lock = Wait(WaitingOn.ENTITY_LOCK, "cart", NOW - 900.0)
+    orphan = Blame(("a", "@cart@1", "gone"), lock, lock, End.ORPHANED_LOCK, "gone", "", "gone")
+    cycle = Blame(("b", "@cart@2", "b"), lock, lock, End.CYCLE, "b", "Order", "b")
+    async with serving_hubs(with_blames(incident_hub(), orphan, cycle)) as client:
+        page = (await client.get("/")).text
+    assert "it holds the lock and is not active" in page
+    assert "they wait for each other" in page
+
+
+async def test_markup_in_ids_and_targets_is_text() -> None:
+    wait = Wait(WaitingOn.ACTIVITY, HOSTILE, NOW - 900.0)
+    blame = Blame((HOSTILE, HOSTILE + "2"), wait, wait, End.LEAF, HOSTILE + "2", HOSTILE)
+    async with serving_hubs(with_blames(incident_hub(), blame)) as client:
+        page = (await client.get("/")).text
+    assert "<script" not in page
+    assert "alert(1)" in page
+
+
+async def test_it_is_withdrawn_with_the_active_sweep() -> None:
+    hub = with_blames(
+        unreachable_hub(since=1e6),
+        Blame(("a",), (wait := Wait(WaitingOn.ACTIVITY, "Ship", NOW)), wait, End.LEAF, "a"),
+    )
+    assert not hub.is_fresh(Sweep.ACTIVE, NOW)
+    async with serving_hubs(hub) as client:
+        told = (await client.get("/api/v1/hubs/billing")).json()
+        page = (await client.get("/")).text
+    assert told["causes"] is told["undiagnosed"] is None
+    assert "What is stuck" not in page
+    assert "stalled" not in [each["kind"] for each in told["findings"]]
+
+
+async def test_without_histories_nothing_is_said_of_them() -> None:
+    async with serving_hubs(replace(incident_hub(), diagnosis=None)) as client:
+        told = (await client.get("/api/v1/hubs/payments")).json()
+        page = (await client.get("/")).text
+    assert told["causes"] is told["undiagnosed"] is None
+    assert "Waits on" not in page
