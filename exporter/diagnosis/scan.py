@@ -19,6 +19,7 @@ Limits = Mapping[str, LimitInForce]
 _NEVER = float("-inf")
 # So many take a few milliseconds.
 _SLICE = 4000
+_MOST_NAMED = 10
 # By name, since to look up a member of an enum takes a call, and so does its hash.
 _PENDING, _RUNNING = RuntimeStatus.PENDING, RuntimeStatus.RUNNING
 # The moments before which instances are beyond a limit: age, pending, idle.
@@ -27,11 +28,15 @@ _Bounds = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Instances of an orchestrator whose status tells what they wait on, the oldest first."""
+    """
+    Instances of an orchestrator whose status tells what they wait on.
+
+    `wait` is that of the oldest; `oldest` are the waits of a few of them by id, the oldest first.
+    """
 
     wait: Wait
     count: int
-    oldest: tuple[str, ...]
+    oldest: Mapping[str, Wait]
 
 
 @dataclass(slots=True)
@@ -173,11 +178,9 @@ def oldest_first(
 
 
 def _told(kind: WaitingOn, members: list[tuple[float, str]]) -> Told:
-    oldest = heapq.nsmallest(10, members)
-    since = next((since for since, _ in oldest if since), None)
-    if kind is WaitingOn.SUSPENDED:
+    oldest = {
         # What comes to a suspended instance touches its row too.
-        since = None
-    return Told(
-        Wait(kind, since=since), len(members), tuple(instance_id for _, instance_id in oldest)
-    )
+        instance_id: Wait(kind, since=None if kind is WaitingOn.SUSPENDED else since)
+        for since, instance_id in heapq.nsmallest(_MOST_NAMED, members)
+    }
+    return Told(next(iter(oldest.values())), len(members), oldest)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause, causes_of
 from exporter.diagnosis.sampling import Sampler
-from exporter.diagnosis.scan import Told
 from exporter.diagnosis.waits import Wait
 from exporter.ledger.places import OTHER, Places
 
@@ -121,12 +120,12 @@ def _named(sampler: Sampler, at: float, named: Collection[str]) -> dict[str, Bla
     }
     for (name, _), told in sampler.scanned.told.items():
         for instance_id in wanted.intersection(told.oldest):
-            found[instance_id] = _told_blame(instance_id, name, told)
+            found[instance_id] = _told_blame(instance_id, name, told.oldest[instance_id])
     return found
 
 
-def _told_blame(instance_id: str, name: str, told: Told) -> Blame:
-    return Blame((instance_id,), told.wait, told.wait, End.LEAF, instance_id, name)
+def _told_blame(instance_id: str, name: str, wait: Wait) -> Blame:
+    return Blame((instance_id,), wait, wait, End.LEAF, instance_id, name)
 
 
 def blames_at(sampler: Sampler, at: float) -> Iterator[tuple[str, Blame]]:
@@ -138,8 +137,8 @@ def blames_at(sampler: Sampler, at: float) -> Iterator[tuple[str, Blame]]:
     for sample in sampler.samples.values():
         yield sample.orchestrator, sample.blame.as_of(at)
     for (name, _), told in sampler.scanned.told.items():
-        for instance_id in told.oldest:
-            yield name, _told_blame(instance_id, name, told)
+        for instance_id, wait in told.oldest.items():
+            yield name, _told_blame(instance_id, name, wait)
 
 
 def _waits(
