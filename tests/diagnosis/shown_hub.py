@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
 
 import pytest
 
+from exporter.collector.hub import HubCollector
+from exporter.collector.snapshot import Sweep
 from exporter.emulator import TaskHub
-from tests.diagnosis.stuck_app import BACKENDS, HOUR, START, TRUTH, VERSIONS, Truth, stuck_hub
+from tests.cli.asked import serving_hub
+from tests.collector.polled import collector_of
+from tests.diagnosis.stuck_app import BACKENDS, END, HOUR, START, TRUTH, VERSIONS, Truth, stuck_hub
+from tests.diagnosis.surveying import limits
 
 ALL = [(version, backend) for version in VERSIONS for backend in BACKENDS]
 TROUBLE = {
@@ -35,6 +42,25 @@ _OTHERS: dict[str, Truth] = {
     },
 }
 Labels = tuple[str, str, str]
+
+
+@asynccontextmanager
+async def polled(
+    hub: TaskHub, now: float = END, history_budget: int = 500
+) -> AsyncGenerator[HubCollector, None]:
+    """Return a collector that has made one active sweep of a hub, over a socket."""
+    async with (
+        serving_hub(hub) as url,
+        collector_of(
+            url,
+            key=None,
+            wall=lambda: now,
+            rules=limits(),
+            history_budget=history_budget,
+        ) as (collector, _),
+    ):
+        assert await collector.make(Sweep.ACTIVE) is None
+        yield collector
 
 
 @cache

@@ -10,23 +10,18 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import pytest
 
-from exporter.collector.hub import HubCollector
-from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.waits import WaitingOn
 from exporter.emulator import ManualClock, TaskHub
 from exporter.emulator.samples import leaks, recorded, shop
 from exporter.ledger.over import MOST_PER_ORCHESTRATOR
 from exporter.web.words import span
 from tests.cli.asked import ask, serving_hub, settings_for
-from tests.collector.polled import collector_of
 from tests.diagnosis.shown_hub import (
     ALL,
     TROUBLE,
@@ -34,6 +29,7 @@ from tests.diagnosis.shown_hub import (
     counted,
     is_trouble,
     oldest,
+    polled,
     shown_hub,
     truths,
 )
@@ -45,7 +41,6 @@ from tests.diagnosis.stuck_app import (
     Truth,
     functions,
 )
-from tests.diagnosis.surveying import limits
 from tests.metrics.shown import Shown
 from tests.web.looking import Read, serving_hubs
 
@@ -67,25 +62,6 @@ GO_ON = {"Eternal"}
 # Longer than the limit of idle ones; some backends show the begin of all generations, so that those
 # without an end come to be beyond a limit of age wherever they are not exempted from it.
 GOING_ON = 40 * 60.0
-
-
-@asynccontextmanager
-async def polled(
-    hub: TaskHub, now: float = END, history_budget: int = 500
-) -> AsyncGenerator[HubCollector, None]:
-    """Return a collector that has made one active sweep of a hub, over a socket."""
-    async with (
-        serving_hub(hub) as url,
-        collector_of(
-            url,
-            key=None,
-            wall=lambda: now,
-            rules=limits(),
-            history_budget=history_budget,
-        ) as (collector, _),
-    ):
-        assert await collector.make(Sweep.ACTIVE) is None
-        yield collector
 
 
 async def told(capfd: Capture, hub: TaskHub, *arguments: str) -> Mapping[str, Mapping[str, Any]]:
@@ -286,59 +262,3 @@ async def test_one_that_runs_for_ever_and_goes_on_is_neither_stuck_nor_over_a_li
     assert await told(capfd, hub, "stuck", "--all") == {}
     assert text.values("durable_functions_stalled_instances") == {}
     assert text.values("durable_functions_waiting_instances") == {}
-
-
-def hub_of_callers(version: str, backend: str) -> TaskHub:
-    """Return a hub in which 500 call an entity whose lock is held by one that hangs."""
-    clock = ManualClock(START)
-    hub = TaskHub(
-        "OrdersHub",
-        clock,
-        functions=functions,
-        version=VERSIONS[version],
-        backend=BACKENDS[backend](),
-    )
-    hub.engine.start("HoldsLock", "holder", None, START)
-    for number in range(500):
-        start = partial(hub.engine.start, "CallsEntity", f"caller-{number:03}", '"locked"')
-        hub.engine.at(START + 60 + number, start)
-    clock.set(END)
-    hub.advance()
-    return hub
-
-
-def reads_of(collector: HubCollector) -> int:
-    requests = collector.snapshot.api.requests
-    return sum(count for (operation, _), count in requests.items() if "get" in operation)
-
-
-@in_one_hub_of_each
-async def test_five_hundred_callers_of_a_locked_entity_are_one_cause_for_the_daemon(
-    version: str, backend: str
-) -> None:
-    hub = hub_of_callers(version, backend)
-    async with (
-        polled(hub, history_budget=30) as collector,
-        serving_hubs(collector.snapshot, at=END) as client,
-    ):
-        first = reads_of(collector)
-        report = (await client.get("/api/v1/hubs/ordershub")).json()
-        shown = Shown(collector.snapshot, now=END)
-        await collector.make(Sweep.ACTIVE)
-        second = reads_of(collector)
-    assert 0 < first <= 5
-    assert second == first
-    (cause,) = report["causes"]
-    assert (cause["cause"], cause["orchestrator"]) == ("holder", "HoldsLock")
-    assert (cause["victims"], cause["victim_ids"][0]) == (500, "caller-000")
-    assert (cause["waiting_on"], cause["target"], cause["end"]) == ("external_event", "", "leaf")
-    assert report["undiagnosed"] == 0
-    callers = [s for s in report["over_limit_samples"] if s["orchestrator"] == "CallsEntity"]
-    assert len(callers) >= MOST_PER_ORCHESTRATOR
-    assert {each["held_by"] for each in callers} == {"holder"}
-    assert {tuple(each["chain"][1:]) for each in callers} == {("@counter@locked", "holder")}
-    assert shown.values("durable_functions_waiting_instances") == {
-        ("CallsEntity", "external_event", "HoldsLock"): 500.0,
-        ("HoldsLock", "external_event", ""): 1.0,
-    }
-    assert shown.values("durable_functions_stalled_instances") == {}
