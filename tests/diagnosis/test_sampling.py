@@ -321,9 +321,9 @@ class TestView:
         for number in range(3):
             world.put(instance(f"i{number}", at=HOUR - number, status="Pending"))
         cycle(world, sampling)
-        seen = Views(50).of(sampling, NOW, str, ["i0", "i2"]).blames
+        seen = Views(50).of(sampling, NOW, str, world.lives()).blames
         times = {each: blame.wait.since for each, blame in seen.items() if blame.wait is not None}
-        assert times == {"i0": NOW + HOUR, "i2": NOW + HOUR - 2}
+        assert times == {f"i{n}": NOW + HOUR - n for n in range(3)}
 
     def test_a_timer_becomes_overdue_without_another_read(self) -> None:
         world, sampling = World(), sampler()

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -262,3 +263,19 @@ async def test_one_that_runs_for_ever_and_goes_on_is_neither_stuck_nor_over_a_li
     assert await told(capfd, hub, "stuck", "--all") == {}
     assert text.values("durable_functions_stalled_instances") == {}
     assert text.values("durable_functions_waiting_instances") == {}
+
+
+async def test_each_sample_that_its_row_explains_is_explained_however_many_there_are() -> None:
+    clock = ManualClock(START)
+    hub = TaskHub("OrdersHub", clock, functions=functions, version=VERSIONS["v3"])
+    for number in range(12):
+        hub.engine.start("SlowActivity", f"slow-{number:02}", None, START + number)
+        # The first one to start is the last one to be suspended.
+        suspend = partial(hub.engine.suspend, f"slow-{number:02}", "maintenance")
+        hub.engine.at(START + 3000 - 60 * number, suspend)
+    clock.set(END)
+    hub.advance()
+    async with polled(hub) as collector, serving_hubs(collector.snapshot, at=END) as client:
+        report = (await client.get("/api/v1/hubs/ordershub")).json()
+    samples = {each["instance_id"]: each["waiting_on"] for each in report["over_limit_samples"]}
+    assert samples == {f"slow-{n:02}": "suspended" for n in range(MOST_PER_ORCHESTRATOR)}
