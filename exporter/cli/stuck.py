@@ -21,15 +21,14 @@ from exporter.collector.service import rules_of
 from exporter.collector.sweeps import HubSweeps
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause, causes_of
-from exporter.diagnosis.classify import told_by_status
 from exporter.diagnosis.nodes import Stamp
 from exporter.diagnosis.sampling import Sampler, SamplingRules
-from exporter.diagnosis.scan import is_beyond, touched
+from exporter.diagnosis.scan import is_beyond, told_wait
+from exporter.diagnosis.view import told_blame
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.active import Life
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.status import RuntimeStatus
 from exporter.settings import Settings
 from exporter.web.waits import END_WORDS
 from exporter.web.words import plural, rfc3339
@@ -159,14 +158,11 @@ def _sampled(sampler: Sampler, at: float) -> Iterator[Finding]:
 def _told(lives: Mapping[str, Life], rules: LedgerRules, at: float) -> Iterator[Finding]:
     """Yield those whose row alone tells what they wait on."""
     for instance_id, life in lives.items():
-        kind = told_by_status(life.status, life.created, life.updated)
+        wait = told_wait(life)
         limits = rules.limits_of(life.name)
-        if kind is None or not is_beyond(life.status, life.created, life.updated, limits, at):
+        if wait is None or not is_beyond(life.status, life.created, life.updated, limits, at):
             continue
-        is_suspended = life.status is RuntimeStatus.SUSPENDED
-        since = None if is_suspended else touched(life.created, life.updated)
-        wait = Wait(kind, since=since)
-        blame = Blame((instance_id,), wait, wait, End.LEAF, instance_id, life.name)
+        blame = told_blame(instance_id, life.name, wait)
         yield Finding(life.name, Stamp(life.created, life.updated, life.status), blame)
 
 

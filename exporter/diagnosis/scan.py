@@ -27,11 +27,10 @@ _Bounds = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Instances of an orchestrator whose status tells what they wait on, the oldest first."""
+    """Instances of an orchestrator whose status tells what they wait on: the oldest's wait."""
 
     wait: Wait
     count: int
-    oldest: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -65,7 +64,7 @@ class Scanner:
         self._at = at
         self._limits_of = limits_of
         self._bounds: dict[str, _Bounds] = {}
-        self._told: dict[tuple[str, WaitingOn], list[tuple[float, str]]] = defaultdict(list)
+        self._told: dict[tuple[str, WaitingOn], list[float]] = defaultdict(list)
         self.found = Scan()
 
     def slices(self) -> Iterator[None]:
@@ -74,7 +73,9 @@ class Scanner:
         while members := tuple(islice(lives, _SLICE)):
             self._add(members)
             yield
-        self.found.told = {key: _told(key[1], alike) for key, alike in self._told.items()}
+        self.found.told = {
+            key: Told(_wait(key[1], min(since)), len(since)) for key, since in self._told.items()
+        }
         for name, candidates in self.found.candidates.items():
             self.found.over[name] += len(candidates)
         for (name, _), told in self.found.told.items():
@@ -113,7 +114,7 @@ class Scanner:
         if kind is None:
             self.found.candidates[life.name].append((since, instance_id))
         else:
-            self._told[life.name, kind].append((since, instance_id))
+            self._told[life.name, kind].append(since)
 
     def _know(self, name: str) -> _Bounds:
         limits = self._limits_of(name)
@@ -172,12 +173,12 @@ def oldest_first(
         yield name, instance_id
 
 
-def _told(kind: WaitingOn, members: list[tuple[float, str]]) -> Told:
-    oldest = heapq.nsmallest(10, members)
-    since = next((since for since, _ in oldest if since), None)
-    if kind is WaitingOn.SUSPENDED:
-        # What comes to a suspended instance touches its row too.
-        since = None
-    return Told(
-        Wait(kind, since=since), len(members), tuple(instance_id for _, instance_id in oldest)
-    )
+def told_wait(life: Life) -> Wait | None:
+    """Return what the row of an instance tells that it waits on, None where its history has to."""
+    kind = told_by_status(life.status, life.created, life.updated)
+    return None if kind is None else _wait(kind, touched(life.created, life.updated))
+
+
+def _wait(kind: WaitingOn, since: float | None) -> Wait:
+    # What comes to a suspended instance touches its row too.
+    return Wait(kind, since=None if kind is WaitingOn.SUSPENDED else since)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause, causes_of
 from exporter.diagnosis.sampling import Sampler
-from exporter.diagnosis.scan import Told
+from exporter.diagnosis.scan import told_wait
 from exporter.diagnosis.waits import Wait
+from exporter.ledger.active import Life
 from exporter.ledger.places import OTHER, Places
 
 Label = str
@@ -67,7 +68,7 @@ class Views:
         sampler: Sampler,
         at: float,
         label_of: Callable[[str], Label],
-        named: Collection[str] = (),
+        named: Mapping[str, Life] | None = None,
     ) -> DiagnosisView:
         """
         Add up the samples as of *at*; *label_of* gives the label value of an orchestrator.
@@ -99,7 +100,7 @@ class Views:
             overdue_timers=_overdue(samples, at, label_of),
             coverage={label: Coverage(count, known[label]) for label, count in over.items()},
             causes=tuple(causes_of(blame for _, blame in samples)),
-            blames=_named(sampler, at, named),
+            blames=_named(sampler, at, named or {}),
         )
 
     def _labels(self, label: Label, leaf: Wait) -> Labels:
@@ -113,33 +114,21 @@ class Views:
         return labels
 
 
-def _named(sampler: Sampler, at: float, named: Collection[str]) -> dict[str, Blame]:
-    wanted = set(named)
-    found = {
-        instance_id: sampler.samples[instance_id].blame.as_of(at)
-        for instance_id in wanted & sampler.samples.keys()
-    }
-    for (name, _), told in sampler.scanned.told.items():
-        for instance_id in wanted.intersection(told.oldest):
-            found[instance_id] = _told_blame(instance_id, name, told)
+def _named(sampler: Sampler, at: float, named: Mapping[str, Life]) -> dict[str, Blame]:
+    found: dict[str, Blame] = {}
+    for instance_id, life in named.items():
+        sample = sampler.samples.get(instance_id)
+        wait = told_wait(life)
+        if wait is not None:
+            found[instance_id] = told_blame(instance_id, life.name, wait)
+        elif sample is not None:
+            found[instance_id] = sample.blame.as_of(at)
     return found
 
 
-def _told_blame(instance_id: str, name: str, told: Told) -> Blame:
-    return Blame((instance_id,), told.wait, told.wait, End.LEAF, instance_id, name)
-
-
-def blames_at(sampler: Sampler, at: float) -> Iterator[tuple[str, Blame]]:
-    """
-    Yield name and blame of every instance that can be named, the samples first.
-
-    Of those whose status alone tells what they wait on, only a few are named.
-    """
-    for sample in sampler.samples.values():
-        yield sample.orchestrator, sample.blame.as_of(at)
-    for (name, _), told in sampler.scanned.told.items():
-        for instance_id in told.oldest:
-            yield name, _told_blame(instance_id, name, told)
+def told_blame(instance_id: str, name: str, wait: Wait) -> Blame:
+    """Return the blame of an instance whose row tells what it waits on."""
+    return Blame((instance_id,), wait, wait, End.LEAF, instance_id, name)
 
 
 def _waits(

@@ -99,7 +99,7 @@ class TestStuck:
         assert stuck & TRUTH.keys() == expected
         assert not stuck & {"approval", "event", "long-timer", "retry", "suspended", "caller"}
         assert (
-            f"orders: {len(stuck)} instances stuck, 23 over a limit wait as designed" in table.out
+            f"orders: {len(stuck)} instances stuck, 25 over a limit wait as designed" in table.out
         )
         assert "approval" not in table.out
 

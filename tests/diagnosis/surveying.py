@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.api.client import HubClient
 from exporter.api.query import InstanceQuery
@@ -13,7 +13,7 @@ from exporter.collector.diagnosis import DiagnosisReader, ReadLimits, Reads
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.nodes import Answer, Read
 from exporter.diagnosis.sampling import Sampler, SamplingRules
-from exporter.diagnosis.view import blames_at
+from exporter.diagnosis.view import Views
 from exporter.ledger.active import Life
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
@@ -59,14 +59,15 @@ class Survey:
     client: HubClient
     sampler: Sampler
     limits: ReadLimits | None = None
+    lives: dict[str, Life] = field(default_factory=dict)
 
     async def cycle(self, at: float) -> Reads[None]:
-        lives = await lives_of(self.client)
+        lives = self.lives = await lives_of(self.client)
         reader = DiagnosisReader(self.client, self.limits)
         return await reader.sample(self.sampler, lives, SWEEP, at)
 
     def blames(self, at: float) -> Mapping[str, Blame]:
-        return {blame.chain[0]: blame for _, blame in blames_at(self.sampler, at)}
+        return Views(50).of(self.sampler, at, str, self.lives).blames
 
 
 def survey(client: HubClient, reads: int = 1000, most_samples: int = 5000) -> Survey:

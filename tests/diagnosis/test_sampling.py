@@ -316,6 +316,15 @@ class TestView:
         assert seen.stalled_since == {("Order", "not_started", ""): NOW + HOUR - 99}
         assert seen.coverage == {"Order": Coverage(100, 100)}
 
+    def test_each_that_has_not_started_is_told_its_own_time(self) -> None:
+        world, sampling = World(), sampler()
+        for number in range(3):
+            world.put(instance(f"i{number}", at=HOUR - number, status="Pending"))
+        cycle(world, sampling)
+        seen = Views(50).of(sampling, NOW, str, world.lives()).blames
+        times = {each: blame.wait.since for each, blame in seen.items() if blame.wait is not None}
+        assert times == {f"i{n}": NOW + HOUR - n for n in range(3)}
+
     def test_a_timer_becomes_overdue_without_another_read(self) -> None:
         world, sampling = World(), sampler()
         row = instance("sleeper", at=HOUR, name="Sleeper")
