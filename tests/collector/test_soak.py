@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
 import anyio
 import anyio.lowlevel
 import pytest
+import structlog
 
 from exporter.api import times
 from exporter.api.client import BriefListing, HubClient
@@ -103,6 +105,15 @@ def listing(rows: Sequence[Row], now: float) -> Listing[Row]:
     return Listing(
         *paged(fetch), lambda rows: list(map(str, rows)), max_pages=9, truncated=NotImplemented
     )
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> Iterator[None]:
+    """Thousands of cycles write no logs."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
 
 
 def objects() -> int:
