@@ -36,7 +36,7 @@ from exporter.metrics.formats import Format
 from exporter.settings import load_settings
 from exporter.web.app import create_app
 from exporter.web.scrapes import Scrapes
-from exporter.web.server import serving
+from exporter.web.server import listening
 
 ROUNDS = 15
 # Hubs and orchestrators of each: 10,000 series.
@@ -216,7 +216,7 @@ async def serve(hubs_port: int) -> None:
         scrapes = Scrapes(collector.snapshots, lambda: settings.metrics, wall=time.time)
         app = create_app(collector.snapshots, scrapes, wall=time.time)
         async with (
-            serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
+            listening(app, "127.0.0.1", 0, grace_seconds=1.0) as server,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(collector.run)
@@ -224,7 +224,7 @@ async def serve(hubs_port: int) -> None:
             await anyio.sleep(WARM_UP_SECONDS)
             # As `serve` does.
             gc.freeze()
-            print(port, flush=True)
+            print(server.port, flush=True)
             before, began = completed(collector.snapshots()), time.perf_counter()
             used = time.process_time()
             tasks.start_soon(watch_loop, own, lag)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -54,6 +55,13 @@ class Answers(Generic[Found]):
 def say_failure(error: ApiError) -> None:
     """Print what is wrong with a hub, and the remedy."""
     print(f"{error}; to fix it: {error.hint}", file=sys.stderr)
+
+
+def add_hub_option(command: argparse.ArgumentParser) -> None:
+    """Let the user choose hubs by name."""
+    command.add_argument(
+        "--hub", action="append", default=[], metavar="NAME", help="this hub only; may be repeated"
+    )
 
 
 def chosen_hubs(settings: Settings, names: Sequence[str]) -> Sequence[HubSettings]:
@@ -119,7 +127,6 @@ async def within_its_time(
 async def connected(hubs: Sequence[HubSettings]) -> AsyncGenerator[Sequence[Hub], None]:
     """Return the hubs with their clients; connections close at the end."""
     slots = HostSlots()
-    slots.arrange((hub.base_url, hub.host_requests) for hub in hubs)
     pairs = [(hub, *connect(hub, slots)) for hub in hubs]
     try:
         yield [

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.errors import ApiError
+from exporter.cli.asking import say_failure
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console
 from exporter.collector.hub import HubCollector
@@ -65,7 +66,7 @@ async def collect(settings: Settings, form: str, output: Path | None) -> ExitCod
         choice = Choice(settings.metrics.exclude, settings.metrics.exemplars)
         _write(_text(snapshots, form, Exposition(choice)), output)
     for error in failures.values():
-        print(f"{error}; to fix it: {error.hint}", file=sys.stderr)
+        say_failure(error)
     return ExitCode.HUB_FAILED if failures else ExitCode.OK
 
 

@@ -18,7 +18,14 @@ from rich.console import Console
 from exporter.api.errors import ApiError
 from exporter.api.query import InstanceQuery
 from exporter.api.wire import entity_class
-from exporter.cli.asking import Hub, chosen_hubs, connected, say_failure, within_its_time
+from exporter.cli.asking import (
+    Hub,
+    add_hub_option,
+    chosen_hubs,
+    connected,
+    say_failure,
+    within_its_time,
+)
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.failures import duration
 from exporter.cli.terminal import write_json
@@ -70,9 +77,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `drain`."""
     command.add_argument("orchestrator", metavar="ORCHESTRATOR", help="its name, in any case")
     command.add_argument("--format", choices=("text", "json"), default="text")
-    command.add_argument(
-        "--hub", action="append", default=[], metavar="NAME", help="this hub only; may be repeated"
-    )
+    add_hub_option(command)
     command.add_argument("--wait", action="store_true", help="until nothing is in flight")
     command.add_argument(
         "--timeout", type=duration, default=1800.0, metavar="DURATION",

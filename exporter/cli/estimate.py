@@ -14,7 +14,7 @@ from rich.table import Table
 
 from exporter.api.client import GET_INSTANCE
 from exporter.api.errors import ApiError
-from exporter.cli.asking import Hub, ask_all, chosen_hubs
+from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.failures import duration
 from exporter.cli.observing import Durations, Observing
@@ -81,9 +81,7 @@ class _Cost:
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `estimate`."""
     command.add_argument("--format", choices=("table", "json"), default="table")
-    command.add_argument(
-        "--hub", action="append", default=[], metavar="NAME", help="this hub only; may be repeated"
-    )
+    add_hub_option(command)
     command.add_argument(
         "--timeout", type=duration, default=3600.0, metavar="DURATION",
         help="how long the pass may take (1h)",

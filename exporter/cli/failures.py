@@ -15,9 +15,9 @@ from rich.table import Table
 from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow, entity_class
-from exporter.cli.asking import Hub, ask_all, chosen_hubs
+from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console, span_since, write_json
+from exporter.cli.terminal import console, span_since, table, write_json
 from exporter.ledger.reasons import FailureReason, reason_of
 from exporter.ledger.status import RuntimeStatus
 from exporter.settings import Settings
@@ -82,9 +82,7 @@ class Failures:
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `failures`."""
     command.add_argument("--format", choices=("table", "json"), default="table")
-    command.add_argument(
-        "--hub", action="append", default=[], metavar="NAME", help="this hub only; may be repeated"
-    )
+    add_hub_option(command)
     command.add_argument(
         "--since", type=duration, default=86_400.0, metavar="DURATION", help="(24h)"
     )
@@ -174,11 +172,9 @@ def _print(hub: str, found: Failures) -> None:
 
 
 def _table(groups: Sequence[FailureGroup], at: float) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("instances", "orchestrator", "kind", "function", "error", "last", "such as"):
-        table.add_column(heading, overflow="fold")
+    lines = table("instances", "orchestrator", "kind", "function", "error", "last", "such as")
     for group in groups:
-        table.add_row(
+        lines.add_row(
             f"{group.instances:,}",
             escape(group.orchestrator),
             group.category.replace("_", " "),
@@ -187,4 +183,4 @@ def _table(groups: Sequence[FailureGroup], at: float) -> Table:
             f"{span_since(parse_time(group.last_time), at)} ago",
             escape(", ".join(group.instance_ids)),
         )
-    return table
+    return lines

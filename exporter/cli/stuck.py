@@ -13,9 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.errors import ApiError
-from exporter.cli.asking import Hub, ask_all, chosen_hubs, say_failure
+from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs, say_failure
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console, span_since, write_json
+from exporter.cli.terminal import console, span_since, table, write_json
 from exporter.collector.diagnosis import DiagnosisReader, ReadLimits
 from exporter.collector.service import rules_of
 from exporter.collector.sweeps import HubSweeps
@@ -30,7 +30,7 @@ from exporter.ledger.active import Life
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.settings import Settings
-from exporter.web.waits import END_WORDS
+from exporter.web.waits import END_WORDS, wait_in_words
 from exporter.web.words import plural, rfc3339
 
 NOTHING_ACTIVE = (
@@ -84,9 +84,7 @@ class Survey:
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `stuck`."""
     command.add_argument("--format", choices=("table", "json"), default="table")
-    command.add_argument(
-        "--hub", action="append", default=[], metavar="NAME", help="this hub only; may be repeated"
-    )
+    add_hub_option(command)
     command.add_argument(
         "--all", action="store_true", help="those over a limit that wait as designed, too"
     )
@@ -221,9 +219,9 @@ def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
 
 
 def _causes(causes: Sequence[Cause], at: float) -> Table:
-    table = _table("held up by", "orchestrator", "which waits on", "for", "victims", "such as")
+    lines = table("held up by", "orchestrator", "which waits on", "for", "victims", "such as")
     for cause in causes:
-        table.add_row(
+        lines.add_row(
             escape(cause.cause),
             escape(cause.orchestrator),
             describe(cause.wait, cause.end),
@@ -231,17 +229,17 @@ def _causes(causes: Sequence[Cause], at: float) -> Table:
             f"{cause.victims:,}",
             escape(", ".join(cause.samples[:2])),
         )
-    return table
+    return lines
 
 
 def _instances(findings: Sequence[Finding], at: float) -> Table:
-    table = _table(
+    lines = table(
         "instance", "orchestrator", "status", "age", "idle", "waiting on", "since", "held up by"
     )
     for each in findings:
         blame, stamp = each.blame, each.stamp
         wait = blame.wait or Wait(WaitingOn.UNKNOWN)
-        table.add_row(
+        lines.add_row(
             escape(blame.chain[0]),
             escape(each.orchestrator),
             stamp.status.value,
@@ -251,20 +249,12 @@ def _instances(findings: Sequence[Finding], at: float) -> Table:
             rfc3339(wait.since) or "",
             escape(held_up(blame)),
         )
-    return table
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
+    return lines
 
 
 def describe(wait: Wait, end: End) -> str:
     """Return what is waited on in words, as markup of a table."""
-    what = wait.waiting_on.value.replace("_", " ")
-    text = f"{what} {escape(wait.target)}" if wait.target else what
+    text = escape(wait_in_words(wait))
     return f"{text}; {END_WORDS[end]}" if END_WORDS[end] else text
 
 
@@ -272,10 +262,8 @@ def held_up(blame: Blame) -> str:
     """Return what is at the end of a chain and what that waits on, empty where it is short."""
     if len(blame.chain) == 1 or blame.leaf is None:
         return ""
-    what = blame.leaf.waiting_on.value.replace("_", " ")
-    target = f" {blame.leaf.target}" if blame.leaf.target else ""
     why = f"; {END_WORDS[blame.end]}" if END_WORDS[blame.end] else ""
-    return f"{blame.chain[-1]} ({what}{target}{why})"
+    return f"{blame.chain[-1]} ({wait_in_words(blame.leaf)}{why})"
 
 
 def _say_what_is_missing(name: str, found: Survey) -> None:

@@ -6,6 +6,7 @@ import sys
 
 import msgspec
 from rich.console import Console
+from rich.table import Table
 
 from exporter.web.words import span
 
@@ -16,6 +17,14 @@ def console() -> Console:
     """Return standard output; wide, where it is not a terminal, so that no line is cut."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
     return Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def table(*headings: str) -> Table:
+    """Return a table of texts, which are folded where they are too long."""
+    lines = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        lines.add_column(heading, overflow="fold")
+    return lines
 
 
 def write_json(value: object) -> None:

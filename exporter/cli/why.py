@@ -18,11 +18,11 @@ from exporter.api.errors import ApiError
 from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow, InstanceStatus
-from exporter.cli.asking import Hub, ask_all, chosen_hubs
+from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.steps import Step, steps_of
 from exporter.cli.stuck import describe
-from exporter.cli.terminal import console, printable, span_since, write_json
+from exporter.cli.terminal import console, printable, span_since, table, write_json
 from exporter.collector.diagnosis import DiagnosisReader, ReadLimits
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.nodes import Absence, Entity
@@ -81,9 +81,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `why`."""
     command.add_argument("instance_id", metavar="ID", help="id of an instance or an entity")
     command.add_argument("--format", choices=("table", "json"), default="table")
-    command.add_argument(
-        "--hub", action="append", default=[], metavar="NAME", help="this hub only; may be repeated"
-    )
+    add_hub_option(command)
     command.add_argument(
         "--events", type=int, default=100, metavar="N", help="last steps to show (%(default)s)"
     )
@@ -282,19 +280,17 @@ def _print_chain(blame: Blame, leaf: Wait, at: float, out: Console) -> None:
 
 
 def _timeline(steps: Sequence[Step]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("time", "what", "name", "took", "detail"):
-        table.add_column(heading, overflow="fold")
+    lines = table("time", "what", "name", "took", "detail")
     for step in steps:
         took = "" if step.seconds is None else _took(step)
         detail = step.reason or step.instance_id or ""
         if step.event == "TimerCreated" and step.fire_time:
             detail = f"fires {step.fire_time}"
-        table.add_row(
+        lines.add_row(
             step.time or "", step.what, escape(printable(step.name)), took,
             escape(printable(detail)),
         )  # fmt: skip
-    return table
+    return lines
 
 
 def _took(step: Step) -> str:

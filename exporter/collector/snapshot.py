@@ -166,7 +166,11 @@ class HubSnapshot:
         state = self.sweeps[sweep]
         if state.completed is None:
             return False
-        return now - state.completed <= max(self.stale_after, state.age_limit(now))
+        return now - state.completed <= self.withdrawn_after(sweep, now)
+
+    def withdrawn_after(self, sweep: Sweep, now: float) -> float:
+        """Return the age at which what *sweep* feeds is no longer shown, in seconds."""
+        return max(self.stale_after, self.sweeps[sweep].age_limit(now))
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,16 +60,15 @@ def findings_of(snapshot: HubSnapshot, now: float) -> list[Finding]:
 
 def trust_in(snapshot: HubSnapshot, now: float) -> str:
     """Tell whether the numbers of a hub can be trusted."""
-    begun = {sweep: each for sweep, each in snapshot.sweeps.items() if each.configured is not None}
-    active = begun[Sweep.ACTIVE]
+    active = snapshot.sweeps[Sweep.ACTIVE]
     if active.completed is None:
         return "There are no numbers yet: no sweep is complete."
-    missing = [sweep for sweep in begun if not snapshot.is_fresh(sweep, now)]
+    missing = _missing(snapshot, now)
     age = span(now - active.completed)
     if Sweep.ACTIVE in missing:
         return f"No: what was last seen is {age} old and no longer shown. Only counters stay."
     if not snapshot.up:
-        left = span(withdrawn_after(snapshot, Sweep.ACTIVE, now) - (now - active.completed))
+        left = span(snapshot.withdrawn_after(Sweep.ACTIVE, now) - (now - active.completed))
         return f"Only as of {age} ago: nothing newer comes in, and in {left} they are withdrawn."
     if missing:
         fed = "; ".join(FEEDS[sweep] for sweep in missing)
@@ -79,16 +78,16 @@ def trust_in(snapshot: HubSnapshot, now: float) -> str:
 
 def is_current(snapshot: HubSnapshot, now: float) -> bool:
     """Tell whether the hub is up and everything that its sweeps feed is shown."""
-    return snapshot.up and all(
-        snapshot.is_fresh(sweep, now)
+    return snapshot.up and not _missing(snapshot, now)
+
+
+def _missing(snapshot: HubSnapshot, now: float) -> list[Sweep]:
+    """Return the sweeps that are on and feed nothing that may be shown at *now*."""
+    return [
+        sweep
         for sweep, state in snapshot.sweeps.items()
-        if state.configured is not None
-    )
-
-
-def withdrawn_after(snapshot: HubSnapshot, sweep: Sweep, now: float) -> float:
-    """Return the age at which what *sweep* feeds is no longer shown, in seconds."""
-    return max(snapshot.stale_after, snapshot.sweeps[sweep].age_limit(now))
+        if state.configured is not None and not snapshot.is_fresh(sweep, now)
+    ]
 
 
 def locks_of(snapshot: HubSnapshot, now: float) -> dict[str, EntityLocks] | None:

@@ -19,7 +19,6 @@ from exporter.web.findings import (
     locks_of,
     status_of,
     trust_in,
-    withdrawn_after,
 )
 from exporter.web.links import links_to
 from exporter.web.report import (
@@ -186,7 +185,7 @@ class Reporter:
             fresh=self._snapshot.is_fresh(sweep, self._now) if is_on else None,
             last_complete_time=rfc3339(state.completed),
             age_seconds=None if state.completed is None else max(0.0, self._now - state.completed),
-            withdrawn_after_seconds=withdrawn_after(self._snapshot, sweep, self._now),
+            withdrawn_after_seconds=self._snapshot.withdrawn_after(sweep, self._now),
             interval_seconds=state.interval if is_on else None,
             configured_interval_seconds=state.configured,
             duration_seconds=state.duration,

@@ -192,15 +192,6 @@ async def listening(
                     server.should_exit = True
 
 
-@asynccontextmanager
-async def serving(
-    app: ASGIApp, host: str, port: int, *, grace_seconds: float
-) -> AsyncGenerator[int, None]:
-    """Serve *app* without encryption while the block runs; yields the port."""
-    async with listening(app, host, port, grace_seconds=grace_seconds) as server:
-        yield server.port
-
-
 def _most_connections(*, encrypted: bool) -> int:
     """Return how many clients may be connected at once: files and hubs need sockets, too."""
     most = _MOST_ENCRYPTED if encrypted else _MOST_CONNECTIONS

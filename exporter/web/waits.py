@@ -8,6 +8,7 @@ from exporter.collector.snapshot import HubIdentity
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause
 from exporter.diagnosis.view import DiagnosisView
+from exporter.diagnosis.waits import Wait
 from exporter.web.links import links_to
 from exporter.web.report import CauseReport
 from exporter.web.words import plural, rfc3339, span
@@ -77,12 +78,16 @@ def undiagnosed(view: DiagnosisView) -> int:
     return sum(view.undiagnosed(label) for label in view.coverage)
 
 
+def wait_in_words(wait: Wait) -> str:
+    """Tell what is waited on."""
+    return f"{wait.waiting_on.value.replace('_', ' ')} {wait.target}".rstrip()
+
+
 def cause_in_words(cause: Cause, now: float) -> str:
     """Tell what holds instances up, at *now* by the server's clock."""
-    what = cause.wait.waiting_on.value.replace("_", " ")
-    target = f" {cause.wait.target}" if cause.wait.target else ""
+    what = wait_in_words(cause.wait)
     since = f" for {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
     who = f"{cause.orchestrator} {cause.cause}".strip()
     odd = END_WORDS[cause.end]
     victims = f", and holds up {plural(cause.victims, 'other')}" if cause.victims else ""
-    return f"{who} waits on {what}{target}{since}{f' ({odd})' if odd else ''}{victims}"
+    return f"{who} waits on {what}{since}{f' ({odd})' if odd else ''}{victims}"

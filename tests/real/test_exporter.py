@@ -24,7 +24,7 @@ from exporter.emulator import (
 from exporter.emulator.backends.azure_storage import AzureStorage
 from exporter.ledger.rules import AGE_BOUNDS
 from exporter.metrics.formats import Format
-from exporter.web.server import serving
+from exporter.web.server import listening
 from tests.collector.polled import KEY, collector_of
 from tests.real.classic_format import classic_format
 from tests.real.prometheus import Prometheus, Sample, running_prometheus, scrape_job
@@ -80,8 +80,8 @@ async def scene(
             assert await collector.collect_once() is None
             snapshots.append(collector.snapshot)
         app = app_of(lambda: snapshots, clock.now, exemplars=True)
-        port = await stack.enter_async_context(serving(app, "127.0.0.1", 0, grace_seconds=1.0))
-        address = f"127.0.0.1:{port}"
+        server = await stack.enter_async_context(listening(app, "127.0.0.1", 0, grace_seconds=1.0))
+        address = f"127.0.0.1:{server.port}"
         classic = stack.enter_context(classic_format(address))
         jobs = [scrape_job("openmetrics", address), scrape_job("classic", classic)]
         prometheus = await stack.enter_async_context(

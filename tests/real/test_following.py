@@ -9,7 +9,7 @@ import pytest
 
 from exporter.collector.snapshot import Sweep
 from exporter.emulator import ManualClock, RuntimeStatus, running, sample_emulator, truth
-from exporter.web.server import serving
+from exporter.web.server import listening
 from tests.collector.polled import KEY, collector_of
 from tests.real.prometheus import EXEMPLAR_STORAGE, running_prometheus, scrape_job
 from tests.web.shown_app import app_of
@@ -30,15 +30,15 @@ async def test_counters_and_gauges_are_the_world_s_after_a_quarter_of_an_hour(
     async with (
         running(emulator) as url,
         collector_of(url, wall=clock.now, monotonic=clock.now) as (collector, _),
-        serving(
+        listening(
             app_of(lambda: [collector.snapshot], clock.now, exemplars=True),
             "127.0.0.1",
             0,
             grace_seconds=1.0,
-        ) as port,
+        ) as server,
         running_prometheus(
             tmp_path,
-            scrape_job("exporter", f"127.0.0.1:{port}"),
+            scrape_job("exporter", f"127.0.0.1:{server.port}"),
             scrape_interval="1s",
             flags=[EXEMPLAR_STORAGE],
         ) as prometheus,

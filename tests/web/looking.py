@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import httpx
 
 from exporter.collector.snapshot import HubSnapshot
-from exporter.web.server import serving
+from exporter.web.server import listening
 from tests.ledger.world import NOW
 from tests.web.shown_app import app_of
 
@@ -21,8 +21,8 @@ async def serving_hubs(
     """Serve what is shown of *hubs* at a moment; yields a client whose base is the server."""
     app = app_of(lambda: hubs, lambda: at)
     async with (
-        serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        listening(app, "127.0.0.1", 0, grace_seconds=1.0) as server,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client,
     ):
         yield client
 

@@ -11,7 +11,7 @@ import pytest
 from exporter.collector.snapshot import HubSnapshot, Trouble
 from exporter.ledger.snapshot import ActiveView
 from exporter.ledger.status import RuntimeStatus
-from exporter.web.server import CannotListen, bind, serving
+from exporter.web.server import CannotListen, bind, listening
 from tests.ledger.world import NOW
 from tests.metrics.snapshots import busy_snapshot
 from tests.web.shown_app import app_of
@@ -40,8 +40,10 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     snapshots = [busy_snapshot(), DOWN, hostile()]
     app = app_of(lambda: snapshots, lambda: NOW + 200.0)
     async with (
-        serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as connections,
+        listening(app, "127.0.0.1", 0, grace_seconds=1.0) as server,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{server.port}", trust_env=False
+        ) as connections,
     ):
         yield connections
 

@@ -19,7 +19,7 @@ from exporter.metrics.body import Body
 from exporter.metrics.formats import Format
 from exporter.settings import MetricsSettings
 from exporter.web.scrapes import SCRAPE_CUT_OFF, Scrapes, Wanted
-from exporter.web.server import serving
+from exporter.web.server import listening
 from tests.ledger.world import NOW
 from tests.metrics.snapshots import busy_snapshot
 from tests.real.polling import poll
@@ -39,9 +39,9 @@ async def served(
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = app_of(lambda: snapshots, lambda: NOW + 200.0, **settings)
     async with (
-        serving(app, "127.0.0.1", 0, grace_seconds=1.0) as port,
+        listening(app, "127.0.0.1", 0, grace_seconds=1.0) as server,
         httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30.0
+            base_url=f"http://127.0.0.1:{server.port}", trust_env=False, timeout=30.0
         ) as connections,
     ):
         yield connections
