@@ -155,6 +155,7 @@ class StateFile:
             with anyio.fail_after(_WRITE_SECONDS):
                 await self._writer.write(content)
         except TimeoutError:
+            self._writer.has_hung()
             self._failed(f"not written within {_WRITE_SECONDS:g} s")
         except OSError as error:
             self._failed(error.strerror or str(error))
@@ -238,8 +239,8 @@ class _Writer:
     """
     Writes the file on threads that the end of the process does not wait for.
 
-    A write that hangs is not overtaken by the next one, and keeps the lock until it ends: another
-    process must not write meanwhile.
+    A write is not overtaken by the next one, and keeps the lock until it ends: another process must
+    not write meanwhile. One that was only abandoned is waited for, one that hangs is not.
     """
 
     def __init__(self, path: Path, lock: _FileLock) -> None:
@@ -248,14 +249,19 @@ class _Writer:
         self._guard = threading.Lock()
         self._is_writing = False
         self._is_closed = False
+        self._hangs = False
+        self._ended = anyio.Event()
 
     async def write(self, content: bytes) -> None:
         """Replace the file; raises `OSError`. Abandoned, it goes on by itself."""
-        with self._guard:
-            if self._is_writing:
+        while self._is_writing:
+            if self._hangs:
                 raise OSError("the write before has not ended")
+            await self._ended.wait()
+        with self._guard:
             self._is_writing = True
         ended, outcome = anyio.Event(), _Outcome()
+        self._ended = ended
         token = anyio.lowlevel.current_token()
 
         def work() -> None:
@@ -277,6 +283,11 @@ class _Writer:
         if outcome.error is not None:
             raise outcome.error
 
+    def has_hung(self) -> None:
+        """Stop waiting for the write under way, if there is one."""
+        with self._guard:
+            self._hangs = self._is_writing
+
     def close(self) -> None:
         """Give the lock back, now or when the write under way has ended."""
         with self._guard:
@@ -286,7 +297,7 @@ class _Writer:
 
     def _end(self) -> None:
         with self._guard:
-            self._is_writing = False
+            self._is_writing = self._hangs = False
             if self._is_closed:
                 self._file_lock.release()
 
