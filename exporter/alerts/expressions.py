@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textwrap import indent
 
-from exporter.alerts.shared import FRESH, HUB_INFO, HUB_LABELS, REPLICA_LABELS
+from exporter.alerts.shared import FRESH, HOLD, HUB_INFO, HUB_LABELS, REPLICA_LABELS
 from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
 from exporter.metrics.family import Family
@@ -81,6 +81,24 @@ def with_source(expression: str, limit: str, known: Family) -> str:
   )
   or on (task_hub, orchestrator) group by (task_hub, orchestrator) ({selected(known)})
 )"""
+
+
+def held(expression: str, alert: str, sweep: Sweep) -> str:
+    """
+    Return *expression*, and what fires of *alert* for as long as *sweep* is on, but not fresh.
+
+    Nothing is known then, so its value is not a number.
+    """
+    interval = everything(c.SWEEP_INTERVAL, equal("sweep", sweep))
+    firing = f"ALERTS{{{equal('alertname', alert)}, {equal('alertstate', 'firing')}}}"
+    return f"""\
+{expression}
+or
+(
+  max without (alertname, alertstate, severity) ({firing})
+  and on (task_hub) last_over_time({interval}[{HOLD}])
+  unless on (task_hub) {FRESH[sweep]}
+) * NaN"""
 
 
 def with_hub_labels(expression: str) -> str:

@@ -70,6 +70,7 @@ NEW_FAILURES = Alert(
     " have in common: " + _FAILURES,
     Board.ORCHESTRATOR,
     (_WINDOW, _MEMORY, _NEW),
+    sweep=Sweep.ACTIVE,
 )
 
 
@@ -86,6 +87,7 @@ def _of_category(
         summary + " in task hub {{ $labels.task_hub }}",
         _ABOUT + " failed so within $(failures_window). " + advice,
         Board.ORCHESTRATOR,
+        sweep=Sweep.ACTIVE,
     )
 
 
@@ -141,6 +143,7 @@ FAILURE_RATIO_HIGH = Alert(
     " hour have failed. First see what they have in common: " + _FAILURES,
     Board.ORCHESTRATOR,
     (_RATIO, _RATIO_FINISHES),
+    sweep=Sweep.FINISHED,
 )
 
 _UNRESOLVED_SECONDS = number(
@@ -166,6 +169,7 @@ time() - {fresh(selected(c.OLDEST_UNRESOLVED), Sweep.FAILED, by="min")}
     " purge it. " + _FAILURES,
     Board.ORCHESTRATOR,
     (_UNRESOLVED_SECONDS,),
+    sweep=Sweep.FAILED,
 )
 
 ALERTS: tuple[Alert, ...] = (

@@ -32,7 +32,11 @@ HUB_UNREACHABLE = Alert(
     "hubs",
     "no sweep of the active instances completes, for whatever reason",
     f"""\
-(time() - {_LAST} or {_UP})
+(
+{block(f"time() - {_LAST}")}
+  or
+  {_UP}
+)
 and on (task_hub) {_UNREACHABLE}""",
     duration(
         "hub_unreachable_for",
@@ -47,7 +51,6 @@ and on (task_hub) {_UNREACHABLE}""",
     " {{ $value | humanizeDuration }} ago{{ end }}. Its alerts know nothing new until it does."
     " First run `durable-exporter check`: it says what is wrong.",
     Board.HUB,
-    data=False,
 )
 
 _MANY_HUBS = number(
@@ -90,7 +93,6 @@ count without (task_hub) (
     Board.FLEET,
     (_MANY_HUBS, _MANY_HUBS_RATIO),
     of_hub=False,
-    data=False,
 )
 
 KEY_REFUSED = Alert(
@@ -113,7 +115,6 @@ and on (task_hub) {_UNREACHABLE}""",
     " extension with the exporter's `key_file`; a corrected file is taken up by itself.",
     Board.HUB,
     (_ERROR_WINDOW,),
-    data=False,
 )
 
 APP_STOPPED = Alert(
@@ -130,7 +131,6 @@ and on (task_hub) {_UNREACHABLE}""",
     " by the page of a stopped app (403, HTML). Nothing of this hub runs. If nobody stopped it on"
     " purpose, first start the app; if its network rules changed, let the exporter in.",
     Board.HUB,
-    data=False,
 )
 
 _STALE_INTERVALS = number(
@@ -165,7 +165,6 @@ and on (task_hub) {_UP} == 1""",
     " First look at the exporter's log for this hub, and at `durable-exporter check`.",
     Board.EXPORTER,
     (_STALE_INTERVALS, _STALE_SECONDS),
-    data=False,
 )
 
 _EMPTY_SECONDS = number(
@@ -192,6 +191,7 @@ unless on (task_hub) {c.LAST_PROGRESS.name}""",
     " exporter's `task_hub` with `hubName` in the app's host.json.",
     Board.HUB,
     (_EMPTY_SECONDS,),
+    sweep=Sweep.ACTIVE,
 )
 
 _STALLED_SECONDS = number(
@@ -227,6 +227,7 @@ time() - {folded(c.LAST_PROGRESS.name, drop="orchestrator")} > {_STALLED_SECONDS
     " host runs and takes its queues; then `durable-exporter stuck`.",
     Board.HUB,
     (_STALLED_SECONDS,),
+    sweep=Sweep.ACTIVE,
 )
 
 ALERTS: tuple[Alert, ...] = (

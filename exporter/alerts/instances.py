@@ -42,6 +42,7 @@ PENDING_STUCK = Alert(
     " First see whether the app's host runs and scales out; then whether the function is still"
     " deployed. " + _STUCK,
     Board.ORCHESTRATOR,
+    sweep=Sweep.ACTIVE,
 )
 
 _BACKLOG = number(
@@ -80,6 +81,7 @@ and
     " what starts so many.",
     Board.ORCHESTRATOR,
     (_BACKLOG, _BACKLOG_GROWTH, _BACKLOG_WINDOW),
+    sweep=Sweep.ACTIVE,
 )
 
 OVER_AGE = Alert(
@@ -93,6 +95,7 @@ OVER_AGE = Alert(
     "{{ $value }} instances " + _OF + " have been active for longer than their limit. First see"
     " whether they still make progress. " + _STUCK,
     Board.ORCHESTRATOR,
+    sweep=Sweep.ACTIVE,
 )
 
 _STEPS = (
@@ -126,6 +129,7 @@ ORCHESTRATION_STALLED = Alert(
     " {{ $labels.target }}{{ end }}. First look at that step: its log, and what it calls. "
     + _STUCK,
     Board.ORCHESTRATOR,
+    sweep=Sweep.ACTIVE,
 )
 
 _OVERDUE_SECONDS = number(
@@ -146,6 +150,7 @@ TIMER_OVERDUE = Alert(
     " the app's host runs, and whether its storage is throttled. " + _STUCK,
     Board.ORCHESTRATOR,
     (_OVERDUE_SECONDS,),
+    sweep=Sweep.ACTIVE,
 )
 
 FINISHED_BUT_RUNNING = Alert(
@@ -160,6 +165,7 @@ FINISHED_BUT_RUNNING = Alert(
     " run: whoever waits for them waits for ever. First look at the app's storage errors; then"
     " terminate or purge these instances. " + _STUCK,
     Board.ORCHESTRATOR,
+    sweep=Sweep.ACTIVE,
 )
 
 _OLDEST_SUSPENDED = selected(c.OLDEST_UPDATED, equal("runtime_status", RuntimeStatus.SUSPENDED))
@@ -183,6 +189,7 @@ time() - {fresh(_OLDEST_SUSPENDED, by="min", drop="runtime_status")}
     " suspended it; then resume or terminate it.",
     Board.ORCHESTRATOR,
     (_SUSPENDED_SECONDS,),
+    sweep=Sweep.ACTIVE,
 )
 
 _IS_COMPLETED = equal("runtime_status", RuntimeStatus.COMPLETED)
@@ -211,6 +218,7 @@ and on (task_hub) {FRESH[Sweep.FINISHED]}""",
     " {{ $labels.task_hub }} (or never since first contact): longer than its limit. First see"
     " whether it was started at all, then `durable-exporter failures`.",
     Board.ORCHESTRATOR,
+    sweep=Sweep.FINISHED,
 )
 
 _NOTHING_WINDOW = duration(
@@ -239,6 +247,7 @@ and
     " caller. A holiday is the usual harmless reason.",
     Board.ORCHESTRATOR,
     (_NOTHING_WINDOW, _NOTHING_USUAL),
+    sweep=Sweep.ACTIVE,
 )
 
 _CYCLES = number(
@@ -273,6 +282,7 @@ and on (task_hub, orchestrator) {fresh(_ACTIVE)} > 0""",
     " $(eternal_cycles) of its usual cycles. First see what it waits on. " + _STUCK,
     Board.ORCHESTRATOR,
     (_CYCLES, _CYCLES_KNOWN, _ETERNAL_SECONDS),
+    sweep=Sweep.ACTIVE,
 )
 
 _DURATION_WINDOW = duration(
@@ -322,6 +332,7 @@ DURATION_REGRESSION = Alert(
     " counts.",
     Board.ORCHESTRATOR,
     (_DURATION_WINDOW, _DURATION_RATIO, _DURATION_SECONDS, _DURATION_FINISHES),
+    sweep=Sweep.ACTIVE,
 )
 
 ALERTS: tuple[Alert, ...] = (

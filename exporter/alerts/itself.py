@@ -28,7 +28,7 @@ EXPORTER_DOWN = Alert(
     "no exporter is scraped, or one that was is no longer",
     f"""\
 (
-  {_WAS_THERE}
+{block(_WAS_THERE)}
   unless
   {_THERE}
 )
@@ -43,7 +43,6 @@ absent(last_over_time({c.BUILD_INFO.name}[{_MEMORY}]))""",
     Board.EXPORTER,
     (_MEMORY,),
     of_hub=False,
-    data=False,
 )
 
 _MOST_SHARDS = 16
@@ -66,7 +65,6 @@ SHARD_MISSING = Alert(
     " others, and their alerts cannot fire. First see which pod does not run.",
     Board.EXPORTER,
     of_hub=False,
-    data=False,
 )
 
 _SLOW_RATIO = number(

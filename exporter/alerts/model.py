@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from exporter.collector.snapshot import Sweep
+
 PREFIX = "DurableFunctions"
 _PLACE = re.compile(r"\$\(([a-z0-9_:]+)\)")
 
@@ -79,8 +81,9 @@ class Alert:
 
     `name` comes without the prefix that all share. `expression` is PromQL with the places of
     parameters; `wait` is how long it must hold before it fires, `when` is the same in words, for
-    the reference. `of_hub` tells whether its series carry `task_hub`. `data` tells whether it is
-    about what the hub holds, and so has nothing to say while that cannot be read.
+    the reference. `of_hub` tells whether its series carry `task_hub`. `sweep` is the one without
+    which nothing is known of its cause: while that is not fresh, an alert that fires goes on. It is
+    None where the cause lies with the exporter, or with reading itself.
     """
 
     name: str
@@ -94,7 +97,7 @@ class Alert:
     board: Board
     parameters: tuple[Parameter, ...] = field(default=())
     of_hub: bool = True
-    data: bool = True
+    sweep: Sweep | None = None
 
     @property
     def full_name(self) -> str:

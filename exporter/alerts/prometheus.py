@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 
-from exporter.alerts.expressions import with_hub_labels
+from exporter.alerts.expressions import held, with_hub_labels
 from exporter.alerts.model import Alert, filled
 from exporter.alerts.shared import KEEP_FIRING_FOR, RECORDINGS
 from exporter.alerts.table import ALERTS, PARAMETERS
@@ -43,7 +43,8 @@ def document(values: Mapping[str, str] = DEFAULTS, *, without: Collection[str] =
 
 def expression(alert: Alert) -> str:
     """Return the whole expression of *alert*, with places of parameters and recordings."""
-    return with_hub_labels(alert.expression) if alert.of_hub else alert.expression
+    own = with_hub_labels(alert.expression) if alert.of_hub else alert.expression
+    return held(own, alert.full_name, alert.sweep) if alert.sweep else own
 
 
 def _group(alert: Alert) -> str:
@@ -60,7 +61,7 @@ def _rule(alert: Alert, texts: Mapping[str, str]) -> Document:
         "alert": alert.full_name,
         "expr": expression(alert),
         "for": str(alert.wait),
-        "keep_firing_for": str(KEEP_FIRING_FOR) if alert.data else "",
+        "keep_firing_for": str(KEEP_FIRING_FOR) if alert.sweep else "",
     }
     return {
         **{key: filled(text, texts) for key, text in rule.items() if text},

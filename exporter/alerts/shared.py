@@ -53,9 +53,15 @@ FRESH_GRACE = number(
 )
 KEEP_FIRING_FOR = duration(
     "keep_firing_for",
-    "15m",
-    "How long an alert goes on once its condition is gone or its data missing: longer than it takes"
-    " until the hub counts as unreachable, which holds back the message that all is well.",
+    "5m",
+    "How long an alert goes on once its condition is gone: bridges a scrape that fails, and values"
+    " around a threshold.",
+)
+HOLD = duration(
+    "hold",
+    "2h",
+    "How long an alert goes on after the exporter was last scraped: nobody knows then that all is"
+    " well. While it is scraped, but the hub cannot be read, there is no end to it.",
 )
 
 SHARED: tuple[Parameter, ...] = (
@@ -67,6 +73,7 @@ SHARED: tuple[Parameter, ...] = (
     FRESH_INTERVALS,
     FRESH_GRACE,
     KEEP_FIRING_FOR,
+    HOLD,
 )
 
 HUB_INFO = Recording(

@@ -23,6 +23,7 @@ ENTITY_LOCK_ORPHANED = Alert(
     " operation on them waits. First find them with `durable-exporter stuck`; then have their locks"
     " released (the runbook says how).",
     Board.ENTITIES,
+    sweep=Sweep.ACTIVE,
 )
 
 _BACKLOG = number(
@@ -43,6 +44,7 @@ ENTITY_BACKLOG = Alert(
     " and by whom (`durable-exporter stuck`); then what calls it so often.",
     Board.ENTITIES,
     (_BACKLOG,),
+    sweep=Sweep.ACTIVE,
 )
 
 _LIMIT = everything(c.LIMIT, equal("limit", "retention"))
@@ -68,6 +70,7 @@ max by (task_hub) ({_LIMIT}) + {_MARGIN}""",
     " listing, grow. First see whether the job that purges still runs.",
     Board.HUB,
     (_MARGIN,),
+    sweep=Sweep.CENSUS,
 )
 
 ALERTS: tuple[Alert, ...] = (ENTITY_LOCK_ORPHANED, ENTITY_BACKLOG, PURGE_NOT_KEEPING_UP)
