@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import equal, folded, selected
+from exporter.alerts.expressions import block, equal, folded, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import SweepResult

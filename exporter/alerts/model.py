@@ -35,6 +35,7 @@ class Kind(StrEnum):
     LABELS = "labels"
     URL = "URL"
     SEVERITY = "severity"
+    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)

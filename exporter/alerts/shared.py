@@ -32,6 +32,12 @@ GRAFANA_URL = Parameter(
     "http://localhost:3000",
     "Where people reach Grafana: the dashboards are linked from every alert.",
 )
+GRAFANA_DATASOURCE = Parameter(
+    "grafana_datasource",
+    Kind.TEXT,
+    "prometheus",
+    "Uid of the data source that the rules of Grafana ask; rules of Prometheus need none.",
+)
 CONFIGURED_SEVERITY = Parameter(
     "configured_severity",
     Kind.SEVERITY,
@@ -67,6 +73,7 @@ HOLD = duration(
 SHARED: tuple[Parameter, ...] = (
     EXPORTER_URL,
     GRAFANA_URL,
+    GRAFANA_DATASOURCE,
     HUB_LABELS,
     REPLICA_LABELS,
     CONFIGURED_SEVERITY,

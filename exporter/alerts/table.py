@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from exporter.alerts import failures, hubs, instances, itself, storage
 from exporter.alerts.model import Alert, Parameter
 from exporter.alerts.shared import SHARED
@@ -17,3 +19,4 @@ PARAMETERS: tuple[Parameter, ...] = (
     *SHARED,
     *(parameter for alert in ALERTS for parameter in alert.own_parameters),
 )
+DEFAULTS: Mapping[str, str] = {parameter.name: parameter.default for parameter in PARAMETERS}

@@ -24,6 +24,7 @@ COMMANDS = {
     "drain": "whether nothing of an orchestrator is in flight",
     "estimate": "what polling costs, from one pass",
     "metrics": "print the catalogue of metrics",
+    "rules": "print alerting rules for Prometheus or Grafana",
     "emulator": "serve the API with sample task hubs behind it",
     "demo": "an emulator and an exporter in one process: see it work without Azure",
 }
