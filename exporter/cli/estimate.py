@@ -14,6 +14,7 @@ from rich.table import Table
 
 from exporter.api.client import GET_INSTANCE
 from exporter.api.errors import ApiError
+from exporter.api.telemetry import DURATION_BOUNDS
 from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.failures import duration
@@ -23,7 +24,7 @@ from exporter.cli.terminal import console, write_json
 from exporter.collector.hub import HubCollector
 from exporter.collector.schedule import DUTY_SHARE
 from exporter.collector.service import plan_of, rules_of
-from exporter.collector.snapshot import HubSnapshot, Sweep, SweepState
+from exporter.collector.snapshot import HubSnapshot, RequestDurations, Sweep, SweepState
 from exporter.metrics.catalogue import SERIES
 from exporter.metrics.exposition import Choice, Exposition
 from exporter.metrics.formats import Format
@@ -40,12 +41,17 @@ _ROUND = (
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """What polling a hub costs; the keys are promised to scripts."""
+    """
+    What polling a hub costs; the keys are promised to scripts.
+
+    The histories of `instances_over_limit` come on top, each once until that instance moves.
+    """
 
     task_hub: str
     active_instances: int
     finished_instances: int
     entities: int
+    instances_over_limit: int
     series: int
     finishes_per_day: int
     reads_per_day: float
@@ -68,25 +74,25 @@ class _Meter:
 
     def __call__(self, snapshot: HubSnapshot) -> None:
         """Note what a sweep took that has completed since the last time."""
+        requests = self._telemetry.requests
+        reads = sum(count for (name, _), count in requests.items() if name == GET_INSTANCE)
         for sweep, now in snapshot.sweeps.items():
             was = self._before.setdefault(sweep, SweepState(0.0, None))
             if now.results["complete"] > was.results.get("complete", 0):
-                self.costs[sweep] = self._cost(was, now)
+                self.costs[sweep] = self._cost(was, now, reads - self._reads)
                 self._before[sweep] = now
+        # Histories, which no sweep reads, are told of by themselves.
+        self._reads = reads
 
-    def _cost(self, was: SweepState, now: SweepState) -> Cost:
-        size, reads = self._bytes, self._reads
-        sizes = self._telemetry.response_bytes
+    def _cost(self, was: SweepState, now: SweepState, reads: int) -> Cost:
+        size, sizes = self._bytes, self._telemetry.response_bytes
         self._bytes = sizes.total() - sizes[GET_INSTANCE]
-        self._reads = sum(
-            count for (name, _), count in self._telemetry.requests.items() if name == GET_INSTANCE
-        )
         return Cost(
             now.pages - was.pages,
             now.rows - was.rows,
             now.duration or 0.0,
             self._bytes - size,
-            self._reads - reads,
+            reads,
         )
 
 
@@ -163,7 +169,10 @@ def _forecast(hub: HubSettings, settings: Settings, made: Pass) -> Forecast:
         active_instances=made.tracked,
         finished_instances=sum(retained),
         entities=sum(snapshot.entities.entities.values()) if snapshot.entities else 0,
-        series=_series(snapshot, Choice(settings.metrics.exclude)),
+        instances_over_limit=_over_limit(snapshot),
+        series=_series(
+            _having_read(snapshot) if reads else snapshot, Choice(settings.metrics.exclude)
+        ),
         finishes_per_day=made.finishes_per_day,
         reads_per_day=round(reads, 1),
         requests_per_day=round(pages + reads, 1),
@@ -173,6 +182,24 @@ def _forecast(hub: HubSettings, settings: Settings, made: Pass) -> Forecast:
         sweeps=sweeps,
         suggestions=dict(_suggestions(hub, made)),
     )
+
+
+def _over_limit(snapshot: HubSnapshot) -> int:
+    coverage = snapshot.diagnosis.coverage.values() if snapshot.diagnosis else ()
+    return sum(each.over for each in coverage)
+
+
+def _having_read(snapshot: HubSnapshot) -> HubSnapshot:
+    """Return a snapshot that also shows what reads of single instances take."""
+    api = snapshot.api
+    durations = RequestDurations((0,) * (len(DURATION_BOUNDS) + 1), 0.0)
+    seen = replace(
+        api,
+        requests={(GET_INSTANCE, "200"): 0, **api.requests},
+        response_bytes={GET_INSTANCE: 0, **api.response_bytes},
+        durations={GET_INSTANCE: durations, **api.durations},
+    )
+    return replace(snapshot, api=seen)
 
 
 def _series(snapshot: HubSnapshot, choice: Choice) -> int:
@@ -220,6 +247,9 @@ def _print(found: Forecast) -> None:
         f"{found.reads_per_day:,.0f} of single instances; {size(found.bytes_per_day)}; on Azure "
         f"Storage at least {found.storage_transactions_per_day:,.0f} transactions"
     )
+    if found.instances_over_limit:
+        over = plural(found.instances_over_limit, "instance")
+        out.print(f"besides, the histories of {over} beyond a limit, each once until it moves")
     out.print(f"{plural(found.series, 'series', 'series')} in Prometheus")
     if found.suggestions:
         out.print("\nsettings that would fit:")

@@ -166,7 +166,9 @@ class Pass:
         rate = self.day.rows / DAY
         costs: list[tuple[Cost, float]] = []
         for seconds, share in look_backs(self.overlap, self.lookback):
-            cost = listing.cost(rate * max(seconds + since_mark, least))
+            span = max(seconds + since_mark, least)
+            # What was created within it and is still active is not listed.
+            cost = listing.cost(rate * (span - self.observed.lately.mean_within(span)))
             if costs:
                 base, before = costs[0][0].seconds, costs[-1][0]
                 is_barred = cost.seconds > max(DUTY_SHARE * configured, _DEARER_THAN_BASE * base)

@@ -87,6 +87,16 @@ class Durations:
             before = at_most
         return longest
 
+    def mean_within(self, seconds: float) -> float:
+        """Return how long instances are active in the first *seconds* of theirs, on average."""
+        total = sum(counts.total() for counts in self._counts.values())
+        spent = sum(
+            count * min(seconds, _middle(step))
+            for counts in self._counts.values()
+            for step, count in counts.items()
+        )
+        return spent / total if total else 0.0
+
     def _seen(self, interval: float) -> Iterable[tuple[float, float]]:
         """Yield durations, and how many instances of each are seen active."""
         for counts in self._counts.values():
