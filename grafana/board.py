@@ -19,7 +19,15 @@ SCHEMA_VERSION = 39
 TAG = "durable-functions"
 EXPORTER_URL = "http://localhost:10771"
 REPLICA_LABELS = "instance, pod"
-_REFUSED_KEYS = {"auto", "auto_min", "auto_count", "allowCustomValue"}
+_VARIABLE_KEYS = {"auto", "auto_min", "auto_count", "allowCustomValue"}
+_OPTION_KEYS = {
+    "bargauge": {"legend"},
+    "heatmap": {"selectionMode"},
+    "stat": {"percentChangeColorMode"},
+    "state-timeline": {"perPage"},
+    "table": {"footer"},
+}
+"""What the builders write though some Grafana from 10 to 13 does not know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +83,16 @@ def rendered(board: Board) -> str:
     tree = json.loads(json.dumps(model, cls=JSONEncoder))
     tree["templating"] = {"list": [_plain(variable) for variable in board.variables]}
     tree["annotations"] = {"list": []}
+    for panel in tree["panels"]:
+        for key in _OPTION_KEYS.get(panel["type"], ()):
+            panel["options"].pop(key, None)
     return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(variable: dashboard.VariableModel) -> dict[str, object]:
     """Return a variable without the keys that Grafana's own types do not have for it."""
     keys: dict[str, object] = json.loads(json.dumps(variable, cls=JSONEncoder))
-    return {key: value for key, value in keys.items() if key not in _REFUSED_KEYS}
+    return {key: value for key, value in keys.items() if key not in _VARIABLE_KEYS}
 
 
 def _built(board: Board) -> dashboard.Dashboard:
