@@ -19,6 +19,7 @@ from exporter.cli import (
     emulator,
     estimate,
     failures,
+    healthy,
     metrics,
     serve,
     stuck,
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     estimate.add_options(
         _configured(commands, "estimate", "what polling costs, from one pass", _estimate)
     )
+    healthy.add_command(commands)
     metrics.add_command(commands)
     emulator.add_command(commands)
     demo.add_command(commands)
