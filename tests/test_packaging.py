@@ -31,7 +31,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_command(tmp_path: Pat
         if path.is_file() and path.suffix in (".py", ".html", ".css", ".svg", ".typed")
     }
     assert files <= names
-    assert "durable-exporter = exporter.cli.main:main" in commands
+    assert "durable-exporter = exporter.__main__:main" in commands
 
 
 def test_the_locks_name_hashes_and_no_host() -> None:
