@@ -40,6 +40,13 @@ HEADINGS = [
     "How to tune it",
 ]
 LANGUAGES = {"sh", "promql", "kusto"}
+INSIGHTS = {"traces", "requests", "exceptions", "dependencies", "performanceCounters"}
+# What the extension, and the engine underneath with its capitals, log with each line.
+FACTS = {
+    "prop__hubName", "prop__instanceId", "prop__functionName", "prop__functionType", "prop__state",
+    "prop__reason", "prop__isReplay", "prop__continuedAsNew", "prop__InstanceId", "prop__Details",
+    "EventName",
+}  # fmt: skip
 SYSTEM_KEY = "durabletask_extension"
 FIVE_MINUTES = "durable-functions-in-five-minutes.md"
 # Facts that the queries of the pages name and that come with every scrape or family.
@@ -168,13 +175,27 @@ class TestQueries:
             assert {each.name for each in selector.matchers.matchers} <= labels, query
         assert set(grouping_labels(expression)) <= known, query
 
+    @pytest.mark.parametrize(("page", "query"), sorted(set(queries())))
+    def test_never_add_up_what_two_replicas_say(self, page: str, query: str) -> None:
+        sums = query.count("sum by (") + query.count("sum(")
+        assert query.count("max without (instance, pod) (") >= sums, page
+
     def test_that_are_wrong_would_be_found(self) -> None:
         assert "durable_functions_exporter_up" not in SAMPLES
         with pytest.raises(ValueError, match="unclosed"):
             promql_parser.parse("sum by (task_hub (durable_functions_up)")
 
 
-class TestNames:
+class TestQueriesOfApplicationInsights:
+    @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+    def test_begin_with_a_table_and_go_on_with_steps(self, page: Page) -> None:
+        for block in page.blocks("kusto"):
+            table, *steps = block.splitlines()
+            assert table in INSIGHTS
+            assert all(re.match(r"\| (where|extend|summarize|project|order) |  ", s) for s in steps)
+            assert block.count("(") == block.count(")")
+            assert set(re.findall(r'\["(.*?)"\]', block)) <= FACTS
+
     @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
     def test_in_the_text_are_settings_labels_their_values_or_parameters(self, page: Page) -> None:
         for code in page.code():
