@@ -68,7 +68,9 @@ def commands() -> Iterator[tuple[str, str]]:
     for page in PAGES.values():
         for block in page.blocks("sh"):
             for line in block.splitlines():
-                found = re.search(r"(?:^|-- |exec durable-exporter )(durable-exporter .*)", line)
+                found = re.search(
+                    r"(?:^|-- |exec durable-exporter )(durable-exporter [^|>]*)", line
+                )
                 if found:
                     yield page.name, found[1]
 
