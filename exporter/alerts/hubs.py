@@ -178,8 +178,7 @@ HUB_EMPTY = Alert(
     "hubs",
     "nothing at all has been found in the hub since first contact: its name may be mistyped",
     f"""\
-time() - {folded(c.BASELINE.name, by="min")} > {_EMPTY_SECONDS}
-and on (task_hub) {_UP} == 1
+time() - {fresh(c.BASELINE.name, by="min")} > {_EMPTY_SECONDS}
 and on (task_hub) {folded(c.ROWS.name, drop="sweep")} == 0
 unless on (task_hub) {c.ROWS.name} > 0
 unless on (task_hub) {c.LAST_PROGRESS.name}""",
