@@ -2,9 +2,11 @@
 When Python's garbage collector looks through everything, which holds the event loop meanwhile.
 
 By itself it would do so whenever enough is new, in the middle of a scrape as well as at any other
-time, and begin with all code. Here it does so once a minute, in a moment in which nobody is
-answered, and leaves aside what has been there from the start. Garbage that needs it is little, such
-as closed connections; all else goes at once, or by the short rounds in between.
+time. Here it does so twice a minute, in a moment in which nobody is answered, and leaves aside what
+has been there from the start, which is all code. Garbage that needs it is little, such as closed
+connections; all else goes at once, or by the short rounds in between.
+
+Nothing is frozen later: a connection that is open then refers to itself, and would stay for good.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import anyio
 # garbage. The others are those of Python 3.11 for later versions too, whose rounds are longer.
 _THRESHOLDS = (700, 10, 100)
 
-_EVERY_SECONDS = 60.0
+_EVERY_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
 _MOST_LOOKS = 300
 
