@@ -36,7 +36,8 @@ class Windows:
             recent.advance(now)
             name = recent.window.name
             for (label, status), count in recent.totals.items():
-                totals[label, status, name] = count
+                # A plain text: tuples of nothing else are no work for the garbage collector.
+                totals[label, status.value, name] = count
             for label, ratio in failure_ratios(recent.totals).items():
                 ratios[label, name] = ratio
         self._chart.advance(now)
