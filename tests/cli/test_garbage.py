@@ -50,7 +50,7 @@ def settings_of(url: str, *hubs: str) -> Settings:
 
 @pytest.mark.usefixtures("by_hand")
 def test_what_was_there_before_is_left_aside_and_all_else_is_looked_through() -> None:
-    thresholds, frozen = gc.get_threshold(), gc.get_freeze_count()
+    thresholds = gc.get_threshold()
     before = Circle()
     old = weakref.ref(before)
     with full_rounds_at_rest():
@@ -64,12 +64,12 @@ def test_what_was_there_before_is_left_aside_and_all_else_is_looked_through() ->
         gc.collect()
         assert new() is None
         assert old() is not None
-        # A full one comes by itself only after ten times as many others as usual.
-        assert gc.get_threshold()[2] == 10 * thresholds[2]
+        # A full one comes by itself only after many more others than usual.
+        assert gc.get_threshold()[2] > thresholds[2]
     gc.collect()
     assert old() is None
     assert gc.get_threshold() == thresholds
-    assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() == 0
 
 
 @pytest.mark.anyio
@@ -139,11 +139,11 @@ async def test_the_daemon_keeps_its_full_rounds_for_rest() -> None:
         settings = settings_of(url, *HUBS)
 
         def listening(_settings: Settings, _port: int) -> None:
-            during.append((gc.get_threshold()[2], gc.get_freeze_count() > 0))
+            during.append((gc.get_threshold()[2] > thresholds[2], gc.get_freeze_count() > 0))
             tasks.cancel_scope.cancel()
 
         await serve(settings, listening=listening)
-    assert during == [(10 * thresholds[2], True)]
+    assert during == [(True, True)]
     assert gc.get_threshold() == thresholds
 
 
