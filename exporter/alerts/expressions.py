@@ -72,7 +72,7 @@ def with_source(expression: str, limit: str, *known: Family) -> str:
     One that has no such limit, but is in one of *known*, goes without.
     """
     without = "\n".join(
-        f"  or on (task_hub, orchestrator) group by (task_hub, orchestrator) ({selected(family)})"
+        f"  or on (task_hub, orchestrator) group by (task_hub, orchestrator) ({family.name})"
         for family in known
     )
     return f"""\
@@ -81,7 +81,7 @@ def with_source(expression: str, limit: str, *known: Family) -> str:
 )
 * on (task_hub, orchestrator) group_left (source) (
   topk by (task_hub, orchestrator) (
-    1, group by (task_hub, orchestrator, source) ({selected(c.LIMIT, equal("limit", limit))})
+    1, group by (task_hub, orchestrator, source) ({everything(c.LIMIT, equal("limit", limit))})
   )
 {without}
 )"""

@@ -37,25 +37,30 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """An alert, perhaps a mutant of it, with its cases; `step` in seconds."""
+    """
+    Rules that are tried on the same cases, by a tag that each has to itself; `step` in seconds.
 
-    rule: Document
+    They share one database, since to make one takes longer than to evaluate a rule.
+    """
+
+    rules: Mapping[str, Document]
     recorded: Sequence[Document]
     cases: Sequence[Case]
     step: float = MINUTE
 
     def write(self, folder: Path, name: str) -> Path:
         """Write the files for `promtool test rules` into *folder*, and return the one to give."""
+        tagged = [_tagged(rule, tag) for tag, rule in self.rules.items()]
         groups = [
             {"name": "recordings", "rules": list(self.recorded)},
-            {"name": "alerts", "rules": [self.rule]},
+            {"name": "alerts", "rules": tagged},
         ]
         (folder / f"{name}.rules.json").write_text(json.dumps({"groups": groups}))
         tests = {
             "rule_files": [f"{name}.rules.json"],
             "evaluation_interval": f"{self.step:g}s",
             "group_eval_order": ["recordings", "alerts"],
-            "tests": [self._test(case) for case in self.cases],
+            "tests": [self._test(case, tagged) for case in self.cases],
         }
         path = folder / f"{name}.json"
         path.write_text(json.dumps(tests))
@@ -68,38 +73,53 @@ class Tried:
                 opposite = [] if found else [{"task_hub": "orders"}]
                 yield replace(case, firing={second: opposite}, values={})
 
-    def _test(self, case: Case) -> Document:
+    def _test(self, case: Case, rules: Sequence[Document]) -> Document:
         last = max([*case.firing, *case.values])
         return {
             "name": case.title,
             "interval": f"{self.step:g}s",
             "input_series": input_series(case.series, case.replicas, last, self.step),
             "promql_expr_test": [
-                *(self._firing(second, found) for second, found in case.firing.items()),
-                *(self._values(second, values) for second, values in case.values.items()),
+                expectation
+                for rule in rules
+                for expectation in (
+                    *(_firing(rule, second, found) for second, found in case.firing.items()),
+                    *(_values(rule, second, values) for second, values in case.values.items()),
+                )
             ],
         }
 
-    def _firing(self, second: float, found: Sequence[Labels]) -> Document:
-        selector = f'ALERTS{{alertname="{self.rule["alert"]}", alertstate="firing"}}'
-        return {
-            "expr": selector,
-            "eval_time": f"{second:g}s",
-            "exp_samples": [{"labels": self._of_firing(labels), "value": 1} for labels in found],
-        }
 
-    def _of_firing(self, labels: Labels) -> str:
-        whole = {"alertname": cast("str", self.rule["alert"]), "alertstate": "firing", **labels}
-        return "ALERTS{" + ", ".join(f'{name}="{value}"' for name, value in whole.items()) + "}"
+def _tagged(rule: Document, tag: str) -> dict[str, object]:
+    name = f"{rule['alert']}{tag}"
+    expression = cast("str", rule["expr"])
+    own = expression.replace(f'alertname="{rule["alert"]}"', f'alertname="{name}"')
+    return {**rule, "alert": name, "expr": own}
 
-    def _values(self, second: float, values: Sequence[float]) -> Document:
-        return {
-            "expr": f"count_values('value', {self.rule['expr']})",
-            "eval_time": f"{second:g}s",
-            "exp_samples": [
-                {"labels": f'{{value="{_shown(value)}"}}', "value": 1} for value in values
-            ],
-        }
+
+def _firing(rule: Document, second: float, found: Sequence[Labels]) -> Document:
+    name = cast("str", rule["alert"])
+    whole = [{"alertname": name, "alertstate": "firing", **labels} for labels in found]
+    return {
+        "expr": f'ALERTS{{alertname="{name}", alertstate="firing"}}',
+        "eval_time": f"{second:g}s",
+        "exp_samples": [{"labels": f"ALERTS{_selector(labels)}", "value": 1} for labels in whole],
+    }
+
+
+def _values(rule: Document, second: float, values: Sequence[float]) -> Document:
+    name = rule["alert"]
+    return {
+        "expr": f'count_values("{name}", {rule["expr"]})',
+        "eval_time": f"{second:g}s",
+        "exp_samples": [
+            {"labels": f'{{{name}="{_shown(value)}"}}', "value": 1} for value in values
+        ],
+    }
+
+
+def _selector(labels: Labels) -> str:
+    return "{" + ", ".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
 
 
 def _shown(value: float) -> str:
@@ -114,4 +134,4 @@ def tried(
     values: Mapping[str, str] = DEFAULTS,
 ) -> Tried:
     """Return *alert* as it is shipped, but for the *values* of its parameters."""
-    return Tried(rule(alert, values), list(recordings(values)), cases, step)
+    return Tried({"": rule(alert, values)}, list(recordings(values)), cases, step)

@@ -9,6 +9,7 @@ from tests.alerts.troubles import Trouble
 from tests.alerts.world import FRESH_SECONDS, INTERVALS, Series, only, read_hub
 
 KEPT = 5 * MINUTE
+HOLD = 120 * MINUTE
 STALE_AFTER = 15 * MINUTE
 _INTERVALS_BEFORE_STALE = 5
 Course = Callable[[Trouble], Iterator[Case]]
@@ -74,8 +75,24 @@ def it_outlasts_its_hub(trouble: Trouble) -> Iterator[Case]:
     ]
     checked = [_tick(stale + MINUTE, step), _tick(stale + 2 * KEPT, step), returns - step]
     firing: dict[float, Sequence[dict[str, str]]] = {at: [trouble.firing()] for at in checked}
+    if step < KEPT:
+        firing[returns + KEPT - step] = [trouble.firing()]
     firing[_tick(returns + 2 * KEPT, step) + 5 * step] = []
     yield Case("outlasts its hub", series, firing)
+
+
+def it_ends_where_nothing_is_read_any_more(trouble: Trouble) -> Iterator[Case]:
+    """A sweep that was turned off, or a hub that was removed: it holds no longer than `hold`."""
+    sweep = trouble.alert.sweep
+    off = trouble.fires_at + trouble.step
+    end = _tick(off + HOLD + 3 * KEPT, trouble.step) + 2 * trouble.step
+    swept = [one for one in read_hub() if one.labels.get("sweep") == sweep]
+    others = [one for one in read_hub() if one.labels.get("sweep") != sweep]
+    gone = [one.between(0.0, off) for one in (*swept, *trouble.series)]
+    held = off + max(HOLD / 2, trouble.step)
+    firing = {held: [trouble.firing()], end: []}
+    yield Case("its sweep is turned off", [*others, *gone], firing)
+    yield Case("the hub is removed", [one.between(0.0, off) for one in others] + gone, firing)
 
 
 def _dead(series: Series, dies: float, withdrawn: float, returns: float) -> Series:
@@ -94,12 +111,16 @@ def _tick(second: float, step: float) -> float:
 
 def courses_of(trouble: Trouble) -> list[Case]:
     """Return all cases of *trouble*."""
-    of_data = (it_believes_no_old_data, it_outlasts_its_hub) if trouble.alert.sweep else ()
+    of_data: tuple[Course, ...] = (
+        it_believes_no_old_data,
+        it_outlasts_its_hub,
+        it_ends_where_nothing_is_read_any_more,
+    )
     courses: tuple[Course, ...] = (
         it_fires,
         it_fires_for_hubs_of_nobody,
         it_fires_for_more,
         it_is_silent,
-        *of_data,
+        *(of_data if trouble.alert.sweep else ()),
     )
     return [case for course in courses for case in course(trouble)]

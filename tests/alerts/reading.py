@@ -8,7 +8,17 @@ from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
 from exporter.settings.durations import DAY, HOUR
 from tests.alerts.cases import MINUTE, Case
-from tests.alerts.world import HUB, OWNERS, TARGET, Series, only, read_hub, rises, shown
+from tests.alerts.world import (
+    ACTIVE_FIRST,
+    HUB,
+    OWNERS,
+    TARGET,
+    Series,
+    only,
+    read_hub,
+    rises,
+    shown,
+)
 
 BOTH = ("a", "b")
 OF_HUB = {"task_hub": HUB, **TARGET, **OWNERS}
@@ -38,7 +48,7 @@ def _errors(kind: str, at: float = _DIES) -> list[Series]:
 
 
 def _unreachable(now: float) -> float:
-    return now - (_DIES - MINUTE)
+    return now - (_DIES - MINUTE - ACTIVE_FIRST)
 
 
 HUB_UNREACHABLE = (

@@ -72,16 +72,14 @@ def _limit(limit: str, source: str, seconds: float = 600.0) -> Series:
 
 
 def _over(limit: str, number: float, source: str = "configured") -> list[Series]:
-    others = [
-        of_orchestrator(c.OVER_LIMIT.name, 0.0, limit=other)
-        for other in ("pending", "idle", "age")
-        if other != limit
-    ]
+    """Return instances over *limit*, and none over other limits, which have another source."""
+    others = [other for other in ("pending", "idle", "age") if other != limit]
+    opposite = "default" if source == "configured" else "configured"
     return [
         of_orchestrator(c.OVER_LIMIT.name, number, limit=limit),
-        *others,
+        *(of_orchestrator(c.OVER_LIMIT.name, 0.0, limit=other) for other in others),
         _limit(limit, source),
-        *(_limit(other, "default") for other in ("pending", "idle", "age") if other != limit),
+        *(_limit(other, opposite) for other in others),
     ]
 
 
@@ -242,6 +240,7 @@ def _waits(number: float, silence: float, source: str = "configured") -> list[Se
         *_over("pending", number, source),
         of_orchestrator(c.LAST_PROGRESS.name, -silence),
         shown(c.LAST_PROGRESS.name, -silence - HOUR, orchestrator="Other"),
+        shown(c.LIMIT.name, 600.0, orchestrator="Other", limit="pending", source="default"),
     ]
 
 

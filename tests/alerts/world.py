@@ -22,6 +22,8 @@ INTERVALS = {
     Sweep.CENSUS: 3600.0,
     Sweep.ENTITIES: 300.0,
 }
+# The active sweep comes first, so it is the oldest.
+ACTIVE_FIRST = 20.0
 # As the rules have it by default: three intervals and a minute.
 FRESH_SECONDS = {sweep: 3 * interval + 60.0 for sweep, interval in INTERVALS.items()}
 
@@ -109,7 +111,7 @@ def _swept(
         minute = now
         while minute > 0.0 and not read(minute):
             minute -= 60.0
-        return minute
+        return minute - (ACTIVE_FIRST if sweep is Sweep.ACTIVE else 0.0)
 
     yield Series(c.LAST_SWEEP.name, labels, completed)
     yield Series(c.SWEEP_INTERVAL.name, labels, lambda _now: interval)
