@@ -2,7 +2,7 @@
 #
 # BASE has Debian's or the official image's Python 3.11 or newer with its module venv, a shell and
 # certificates. For a build that repeats to the byte, name it by its digest.
-ARG BASE=docker.io/library/python:3.13-slim-bookworm
+ARG BASE=python:3.13-slim-bookworm
 
 
 FROM ${BASE} AS build
@@ -51,7 +51,7 @@ RUN library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))'
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
     && find /run /tmp /var -xdev -type d -perm -0002 -exec chmod 0755 {} + \
     # A new named volume takes its owner from here.
-    && install -d -o 65532 -g 65532 -m 0700 /var/lib/durable-exporter
+    && install -d -o 65532 -g 65532 -m 0700 /var/lib/durable-functions-exporter
 
 
 # Anew, so that what was removed is in no layer. The layer of the system changes with its base
