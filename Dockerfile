@@ -39,7 +39,8 @@ FROM ${BASE} AS system
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
 RUN library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
-    && rm -rf /usr/share/python-wheels /usr/lib/python3/dist-packages /usr/local/bin/pip* \
+    && rm -rf /usr/share/python-wheels /usr/lib/python3/dist-packages /usr/local/bin/2to3* \
+        /usr/local/bin/idle* /usr/local/bin/pip* /usr/local/bin/pydoc* \
         /var/lib/apt/lists/* /var/cache/* /var/log/* /usr/share/man /usr/share/locale /root/.cache \
     && (cd "$library" && rm -rf ensurepip idlelib lib2to3 pydoc_data test tkinter turtledemo \
         site-packages/*) \
