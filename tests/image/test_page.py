@@ -14,7 +14,14 @@ import yaml
 
 from tests.image.base import ROOT
 from tests.image.building import Image, podman
-from tests.image.containers import MEMORY_LIMIT, MIB, STATE_DIR, Container
+from tests.image.containers import (
+    MEMORY_LIMIT,
+    MIB,
+    PATIENCE_SECONDS,
+    RESTRICTED,
+    STATE_DIR,
+    Container,
+)
 from tests.real.daemon import reserved_port
 
 pytestmark = pytest.mark.image
@@ -37,7 +44,7 @@ def commands(program: str) -> Iterator[list[str]]:
 @pytest.mark.usefixtures("image")
 def test_every_option_of_podman_is_one() -> None:
     typed = list(commands("podman"))
-    assert len(typed) >= 5
+    assert len(typed) == 5
     for _, command, *words in typed:
         known = set(re.findall(r"--[a-z-]+", podman(command, "--help")))
         # What comes behind the image's name is the exporter's own.
@@ -46,31 +53,37 @@ def test_every_option_of_podman_is_one() -> None:
         assert options <= known, command
 
 
-def test_what_it_tells_to_type_first_runs(image: Image, tmp_path: Path) -> None:
-    (run,) = (words for words in commands("podman") if "--detach" in words)
-    unique = uuid.uuid4().hex
+@pytest.fixture
+def unique(tmp_path: Path) -> Iterator[str]:
+    """End the names of a secret, a volume and a container, all gone afterwards."""
+    name = uuid.uuid4().hex
     (tmp_path / "key").write_text("q7Jw-the-system-key-9zX")
+    podman("secret", "create", f"functions-key-{name}", tmp_path / "key")
+    yield name
+    podman("rm", "--force", "--time=0", "--ignore", f"durable-exporter-{name}")
+    podman("volume", "rm", "--force", f"durable-exporter-state-{name}")
+    podman("secret", "rm", f"functions-key-{name}")
+
+
+def test_what_it_tells_to_type_first_runs(image: Image, unique: str) -> None:
+    (typed,) = (" ".join(words[2:]) for words in commands("podman") if "--detach" in words)
     with reserved_port() as port:
         # As typed but for names, which are this test's own, and the host's network.
-        here = {"IMAGE": image.name, "--publish=10771:10771": "--network=host"}
-        words = [
-            here.get(word, word)
-            .replace("functions-key", f"key-{unique}")
-            .replace("durable-exporter-state", f"state-{unique}")
-            .replace("--name", f"--env=DURABLE_EXPORTER_LISTEN_ADDRESS=127.0.0.1:{port}")
-            for word in run[1:]
-            if word != "durable-exporter"
-        ]
-        podman("secret", "create", f"key-{unique}", tmp_path / "key")
-        container = Container(podman(*words).strip())
-        try:
-            with httpx.Client(transport=httpx.HTTPTransport(retries=10)) as client:
-                answer = client.get(f"http://127.0.0.1:{port}/-/healthy")
-            assert answer.status_code == 200, container.log()
-        finally:
-            podman("rm", "--force", "--time=0", container.name)
-            podman("volume", "rm", f"state-{unique}")
-            podman("secret", "rm", f"key-{unique}")
+        for told, here in (
+            ("IMAGE", image.name),
+            ("--publish=10771:10771", f"--env=DURABLE_EXPORTER_LISTEN_ADDRESS=127.0.0.1:{port}"),
+            ("functions-key", f"functions-key-{unique}"),
+            ("durable-exporter-state", f"durable-exporter-state-{unique}"),
+            ("--name durable-exporter", f"--name=durable-exporter-{unique}"),
+        ):
+            assert told in typed
+            typed = typed.replace(told, here)
+        container = Container(podman("run", *RESTRICTED, *typed.split()).strip())
+        with httpx.Client(transport=httpx.HTTPTransport(retries=10)) as client:
+            answer = client.get(f"http://127.0.0.1:{port}/-/healthy")
+        assert answer.status_code == 200, container.log()
+        assert container.stop() < PATIENCE_SECONDS
+        assert container.state()["ExitCode"] == 0
 
 
 def test_its_limit_and_folders_are_the_real_ones() -> None:
