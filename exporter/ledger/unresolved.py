@@ -73,11 +73,11 @@ class Unresolved:
     """
 
     def __init__(
-        self, lookback: float, saved: Iterable[SavedFailure] = (), *, most: int = _MOST_KEPT
+        self, lookback: float, saved: Iterable[SavedFailure] = (), *, most: int | None = None
     ) -> None:
         """Go on from what was *saved*; at most so many are followed one by one."""
         self._lookback = lookback
-        self._most = most
+        self._most = _MOST_KEPT if most is None else most
         self._begin = 0.0
         self._failures: dict[str, _Failure] = {}
         self._counts: Counter[str] = Counter()
