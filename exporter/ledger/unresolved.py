@@ -285,11 +285,4 @@ class Unresolved:
             heappop(by_age)
         if by_age and self._failures[by_age[0][1]].is_shown:
             return by_age[0]
-        return min(
-            (
-                (failure.failed, instance_id)
-                for instance_id, failure in self._failures.items()
-                if failure.label == label and failure.is_shown
-            ),
-            default=None,
-        )
+        return min((entry for entry in by_age if self._is_to_show(label, entry)), default=None)
