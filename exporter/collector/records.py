@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.schedule import Cadence, interval_for
 from exporter.collector.snapshot import (
@@ -102,3 +103,16 @@ def use_of(telemetry: ApiTelemetry) -> ApiUse:
             for operation, durations in telemetry.durations.items()
         },
     )
+
+
+def result_of(error: ApiError | None) -> SweepResult:
+    """Return how a sweep ended that had an error, or none."""
+    if error is None:
+        return SweepResult.COMPLETE
+    truncated = isinstance(error, ListingTruncated)
+    return SweepResult.TRUNCATED if truncated else SweepResult.FAILED
+
+
+def trouble_of(error: ApiError | None) -> Trouble | None:
+    """Return what is told of an error."""
+    return Trouble(error.kind.value, error.reason, error.hint) if error else None
