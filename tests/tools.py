@@ -1,8 +1,11 @@
 """Where programs and packages of others are, and what a test does without them."""
 
+import importlib
+import importlib.util
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -42,6 +45,17 @@ def node_package(name: str) -> Path:
     for installed in UNPACKED.glob(f"*/node_modules/{name}"):
         return installed
     return _missing(f"{name} is missing: it comes from npm, and `.ci/run` installs it")
+
+
+def python_module(name: str, lock: str) -> ModuleType:
+    """
+    Import a module of a package that only some tests need; *lock* is the file that locks it.
+
+    Without it the test is skipped; it fails where the environment sets `REQUIRE_TEST_TOOLS`.
+    """
+    if importlib.util.find_spec(name) is None:
+        return _missing(f"{name} is missing: `pip install --require-hashes -r {lock}` installs it")
+    return importlib.import_module(name)
 
 
 def _missing(reason: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -63,6 +64,33 @@ class HubCheck:
     reason: str = ""
     hint: str = ""
     notes: Sequence[str] = ()
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `check` itself."""
+    command.add_argument(
+        "--offline", action="store_true", help="read the configuration only, and ask no hub"
+    )
+
+
+def show_configuration(settings: Settings) -> ExitCode:
+    """Print which hubs a configuration has that was read without an error, and ask none of them."""
+    table = Table("hub", "url", "task hub", "key", box=None, pad_edge=False, header_style="bold")
+    for hub in settings.own_hubs:
+        has_key = hub.key is not None or hub.key_path is not None
+        table.add_row(
+            escape(hub.name),
+            escape(hub.base_url),
+            escape(hub.task_hub or "the app's default"),
+            "yes" if has_key else "none",
+        )
+    out = console()
+    out.print(table)
+    out.print(
+        f"\nthe configuration is right; {len(settings.own_hubs)} of {len(settings.hubs)} hubs are "
+        f"of shard {settings.shard}; none was asked"
+    )
+    return ExitCode.OK
 
 
 async def check(settings: Settings) -> ExitCode:

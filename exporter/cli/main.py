@@ -92,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _configured(commands, "serve", "poll all hubs and serve /metrics (the default)", _serve)
-    _configured(commands, "check", "test the configuration and every hub", _check)
+    check.add_options(
+        _configured(commands, "check", "test the configuration and every hub", _check)
+    )
     collecting = _configured(commands, "collect", "collect once and print what was found", _collect)
     collect.add_options(collecting)
     stuck.add_options(
@@ -167,7 +169,9 @@ def _serve(options: argparse.Namespace, settings: Settings) -> ExitCode:
     return ExitCode.OK
 
 
-def _check(_options: argparse.Namespace, settings: Settings) -> ExitCode:
+def _check(options: argparse.Namespace, settings: Settings) -> ExitCode:
+    if options.offline:
+        return check.show_configuration(settings)
     return anyio.run(check.check, settings)
 
 
