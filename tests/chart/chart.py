@@ -19,6 +19,8 @@ CHART = Path(__file__).parents[2] / "helm" / "durable-functions-exporter"
 VALUES = sorted((Path(__file__).parent / "values").glob("*.yaml"))
 RELEASE = "durable"
 NAMESPACE = "monitoring"
+# Without a cluster this Helm takes Kubernetes for one that is older than the chart's oldest.
+KUBE_VERSION = ("--kube-version", "1.34.0")
 
 Manifest = dict[str, Any]
 
@@ -127,7 +129,12 @@ def helm3(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 def render_by_helm3(values: Path, home: Path) -> Rendered:
     """Render by the command of Helm 3."""
+    return Rendered(tuple(read_all(helm3_template(CHART, values, home))))
+
+
+def helm3_template(chart: Path, values: Path, home: Path) -> str:
+    """Return what the command of Helm 3 makes of a folder or a package."""
     place = ("--namespace", NAMESPACE, "--values", str(values))
-    done = helm3("template", RELEASE, str(CHART), *place, home=home)
+    done = helm3("template", RELEASE, str(chart), *place, *KUBE_VERSION, home=home)
     assert done.returncode == 0, done.stderr
-    return Rendered(tuple(read_all(done.stdout)))
+    return done.stdout
