@@ -10,7 +10,11 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string", "minLength": 1}
 TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 DURATION: Schema = {"type": "string", "pattern": "^(0|(([0-9]+)(ms|s|m|h|d))+)$"}
-DNS_NAME: Schema = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "maxLength": 253}
+DNS_NAME: Schema = {
+    "type": "string",
+    "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+    "maxLength": 253,
+}
 LABEL_NAME: Schema = {"type": "string", "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"}
 ENTRY: Schema = {"type": "string", "pattern": "^[-._a-zA-Z0-9]+$"}
 

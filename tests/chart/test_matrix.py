@@ -1,4 +1,4 @@
-"""The chart for a matrix of values: both Helms take and render it, Kubernetes takes what comes out."""
+"""The chart for a matrix of values: both Helms render it, Kubernetes takes what comes out."""
 
 from __future__ import annotations
 

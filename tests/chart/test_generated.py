@@ -1,0 +1,54 @@
+"""README and schema are those of the values, and every value says what it is for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from helm.documented import CHART, chart_values, documented_values
+from helm.readme import readme_of
+from helm.schema import schema_of
+
+
+def test_the_committed_files_are_the_generated_ones() -> None:
+    values = chart_values()
+    assert (CHART / "README.md").read_text(encoding="utf-8") == readme_of(values)
+    assert (CHART / "values.schema.json").read_text(encoding="utf-8") == schema_of(values)
+
+
+def test_every_value_is_described_by_sentences() -> None:
+    leaves = [leaf for value in chart_values() for leaf in value.leaves()]
+    assert len(leaves) > 100
+    for leaf in leaves:
+        assert leaf.description[0].isupper() or leaf.description[0] == "`", leaf.path
+        assert leaf.description.endswith("."), leaf.path
+
+
+def test_the_schema_is_closed_everywhere_but_where_it_says_so() -> None:
+    def walk(schema: dict[str, object], place: str) -> None:
+        properties = schema.get("properties")
+        if isinstance(properties, dict):
+            assert schema["additionalProperties"] is False, place
+            for name, below in properties.items():
+                walk(below, f"{place}.{name}")
+
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    walk(schema, "")
+    assert schema["properties"]["global"] == {
+        "type": "object",
+        "description": "Values of a parent chart; the exporter takes nothing from them.",
+        "default": {},
+    }
+
+
+def test_a_value_without_a_word_is_not_accepted() -> None:
+    with pytest.raises(ValueError, match=r"a\.b has no comment"):
+        documented_values("a:\n  # Good.\n  c: 1\n\n  b: 2\n")
+
+
+def test_a_value_of_which_nothing_tells_what_it_may_be_is_not_accepted() -> None:
+    with pytest.raises(ValueError, match="a does not say what it may be"):
+        schema_of(documented_values("# Anything.\na: null\n"))
+    with pytest.raises(ValueError, match="b does not say what it may be"):
+        schema_of(documented_values("# A list of anything.\nb: []\n"))
