@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -19,6 +19,7 @@ from exporter.api.connection import connect
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.query import InstanceQuery
 from exporter.api.slots import HostSlots
+from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console
 from exporter.ledger.status import ACTIVE, TERMINAL
@@ -67,34 +68,23 @@ class HubCheck:
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Add the options of `check` itself."""
+    """Add the options of the command."""
+    configured.add_options(command)
     command.add_argument(
         "--offline", action="store_true", help="read the configuration only, and ask no hub"
     )
 
 
-def show_configuration(settings: Settings) -> ExitCode:
-    """Print which hubs a configuration has that was read without an error, and ask none of them."""
-    table = Table("hub", "url", "task hub", "key", box=None, pad_edge=False, header_style="bold")
-    for hub in settings.own_hubs:
-        has_key = hub.key is not None or hub.key_path is not None
-        table.add_row(
-            escape(hub.name),
-            escape(hub.base_url),
-            escape(hub.task_hub or "the app's default"),
-            "yes" if has_key else "none",
-        )
-    out = console()
-    out.print(table)
-    out.print(
-        f"\nthe configuration is right; {len(settings.own_hubs)} of {len(settings.hubs)} hubs are "
-        f"of shard {settings.shard}; none was asked"
-    )
-    return ExitCode.OK
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return configured.run(check, options, environ)
 
 
-async def check(settings: Settings) -> ExitCode:
-    """Check every hub, all at once, and print a table and the remedies."""
+async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Check every hub, all at once, and print a table and the remedies; offline, show them only."""
+    if options.offline:
+        _show(settings)
+        return ExitCode.OK
     results: dict[str, HubCheck] = {}
 
     async def one(hub: HubSettings) -> None:
@@ -203,6 +193,25 @@ def _goes_through_proxy(hub: HubSettings) -> bool:
     if hub.proxy is not None:
         return True
     return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
+
+
+def _show(settings: Settings) -> None:
+    """Print which hubs a configuration has that was read without an error."""
+    table = Table("hub", "url", "task hub", "key", box=None, pad_edge=False, header_style="bold")
+    for hub in settings.own_hubs:
+        has_key = hub.key is not None or hub.key_path is not None
+        table.add_row(
+            escape(hub.name),
+            escape(hub.base_url),
+            escape(hub.task_hub or "the app's default"),
+            "yes" if has_key else "none",
+        )
+    out = console()
+    out.print(table)
+    out.print(
+        f"\nthe configuration is right; {len(settings.own_hubs)} of {len(settings.hubs)} hubs are "
+        f"of shard {settings.shard}; none was asked"
+    )
 
 
 def _print(checks: Sequence[HubCheck]) -> None:

@@ -11,12 +11,13 @@ import anyio
 
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.logs import set_up_logging
+from exporter.cli.outcome import outcome_of
 from exporter.cli.serve import serve
 from exporter.emulator import RealClock, TaskHub, running, truth
 from exporter.emulator.scenarios.play import play
 from exporter.emulator.scenarios.scenario import load_scenario
 from exporter.settings import Settings, load_settings
-from exporter.web.server import bind
+from exporter.web.sockets import bind
 
 HUB = "OrdersHub"
 SCENARIO = "demo"
@@ -28,18 +29,20 @@ _PACE = {
 }
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    summary = "an emulator and an exporter in one process: see it work without Azure"
-    command = commands.add_parser("demo", help=summary, description="Show what the exporter does.")
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `demo`."""
     command.add_argument(
         "--listen-address", default="127.0.0.1:10771", metavar="HOST:PORT", help="(%(default)s)"
     )
     command.add_argument("--seed", type=int, default=1, help="(%(default)s)")
-    command.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return outcome_of(partial(_run, options))
+
+
+def _run(options: argparse.Namespace) -> ExitCode:
     anyio.run(_demo, options.listen_address, options.seed)
     return ExitCode.OK
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import resource
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import anyio
 import structlog
 
 from exporter import __version__
+from exporter.cli import configured
+from exporter.cli.exit_codes import ExitCode
 from exporter.cli.reloading import Load, Reloading
+from exporter.cli.stopping import wait_for_stop
 from exporter.collector.service import open_collector
 from exporter.settings import Settings
 from exporter.web.app import create_app
@@ -29,6 +33,18 @@ _SETTLED_AFTER = 600.0
 _ENOUGH_FILES = 65_536
 
 log = structlog.get_logger()
+
+add_options = configured.add_options
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return configured.run(_serve, options, environ, is_daemon=True)
+
+
+async def _serve(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    await serve(settings, options.load)
+    return ExitCode.OK
 
 
 def _say_where(settings: Settings, port: int) -> None:
@@ -109,13 +125,6 @@ async def _reload_on_signal(
         task_status.started()
         async for _ in signals:
             await reloading.reload()
-
-
-async def wait_for_stop() -> None:
-    """Return when the process is asked to stop."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            return
 
 
 def _allow_many_files() -> None:
