@@ -1,13 +1,10 @@
 """Writes the generated parts of the chart: `python -m helm`."""
 
-from helm.documented import CHART, chart_values
-from helm.readme import readme_of
-from helm.schema import schema_of
+from helm.documented import CHART
+from helm.generated import generated
 
 if __name__ == "__main__":
-    values = chart_values()
-    for name, content in {
-        "README.md": readme_of(values),
-        "values.schema.json": schema_of(values),
-    }.items():
-        (CHART / name).write_text(content, encoding="utf-8")
+    for name, content in generated().items():
+        path = CHART / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, encoding="utf-8")

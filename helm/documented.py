@@ -6,10 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 CHART = Path(__file__).with_name("durable-functions-exporter")
+
+Schema = dict[str, Any]
 
 _SCHEMA = "@schema "
 
@@ -25,7 +28,7 @@ class Value:
     path: tuple[str, ...]
     description: str
     default: object
-    schema: dict[str, object]
+    schema: Schema
     members: tuple[Value, ...] = ()
 
     def leaves(self) -> Iterator[Value]:
@@ -71,10 +74,10 @@ def _content(node: yaml.Node) -> object:
     return yaml.safe_load(yaml.serialize(node))
 
 
-def _comment(lines: Sequence[str], line: int) -> tuple[str, dict[str, object]]:
+def _comment(lines: Sequence[str], line: int) -> tuple[str, Schema]:
     """Return description and schema that stand right above *line*."""
     words: list[str] = []
-    schema: dict[str, object] = {}
+    schema: Schema = {}
     for text in reversed(lines[:line]):
         stripped = text.strip()
         if not stripped.startswith("#"):

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from helm.documented import Value
-from helm.settings_schema import Schema, of_hubs, of_settings
+from helm.documented import Schema, Value
+from helm.rules import of_disabled, of_parameters
+from helm.settings_schema import of_hubs, of_settings
 
-_SOURCES = {"settings": of_settings, "hubs": of_hubs}
+_SOURCES = {
+    "settings": of_settings,
+    "hubs": of_hubs,
+    "parameters": of_parameters,
+    "alerts": of_disabled,
+}
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
 _QUANTITY = {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?([KMGTPE]i?)?$"}
 

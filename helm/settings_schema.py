@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel
@@ -12,8 +12,7 @@ from pydantic.fields import FieldInfo
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
 from exporter.settings.shown import Shown
-
-Schema = dict[str, Any]
+from helm.documented import Schema
 
 # What the chart sets itself, each from a value of its own.
 CHART_VALUES: Mapping[str, str] = {

@@ -7,14 +7,13 @@ import json
 import pytest
 
 from helm.documented import CHART, chart_values, documented_values
-from helm.readme import readme_of
+from helm.generated import generated
 from helm.schema import schema_of
 
 
 def test_the_committed_files_are_the_generated_ones() -> None:
-    values = chart_values()
-    assert (CHART / "README.md").read_text(encoding="utf-8") == readme_of(values)
-    assert (CHART / "values.schema.json").read_text(encoding="utf-8") == schema_of(values)
+    for name, content in generated().items():
+        assert (CHART / name).read_text(encoding="utf-8") == content, name
 
 
 def test_every_value_is_described_by_sentences() -> None:

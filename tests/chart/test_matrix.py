@@ -53,7 +53,9 @@ def said(value: object, schema: dict[str, Any], path: Place = ()) -> Iterator[Pl
 def test_the_matrix_covers_every_value() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     covered = {place for path in VALUES for place in said(values_of(path), schema)}
-    every = set(leaves(schema))
+    # Each parameter of the rules is set in a test of them.
+    parameters = ("prometheusRule", "parameters")
+    every = {place for place in leaves(schema) if place[:2] != parameters} | {parameters}
     assert len(VALUES) >= 25
     assert len(every) > 250
     assert every - covered == set()

@@ -56,6 +56,17 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"networkPolicy": {"egress": {"cidrs": ["a.example"]}}},
         ("cidrs",),
     ),
+    ("an unknown alert", {"prometheusRule": {"disabled": ["HubEmpty"]}}, ("disabled",)),
+    (
+        "an unknown threshold",
+        {"prometheusRule": {"parameters": {"pending_stuck": "5m"}}},
+        ("parameters", "pending_stuck"),
+    ),
+    (
+        "a threshold that would end its text",
+        {"prometheusRule": {"parameters": {"grafana_url": 'https://a"b'}}},
+        ("parameters", "grafana_url"),
+    ),
     (
         "two ways to a key",
         hub(key="secret", keySecret={"name": "a"}),
