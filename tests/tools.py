@@ -19,6 +19,7 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "node": "nodejs",
     "curl": "curl",
+    "unshare": "util-linux",
     "chromium": "chromium",
 }
 
