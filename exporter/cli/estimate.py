@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -14,16 +14,18 @@ from rich.table import Table
 
 from exporter.api.client import GET_INSTANCE
 from exporter.api.errors import ApiError
+from exporter.api.telemetry import DURATION_BOUNDS
 from exporter.cli import configured
 from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.failures import duration
-from exporter.cli.observing import Durations, Observing
+from exporter.cli.forecast import Cost, Pass, SweepForecast
+from exporter.cli.observing import Observed, Observing
 from exporter.cli.terminal import console, write_json
 from exporter.collector.hub import HubCollector
 from exporter.collector.schedule import DUTY_SHARE
 from exporter.collector.service import plan_of, rules_of
-from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.collector.snapshot import HubSnapshot, RequestDurations, Sweep, SweepState
 from exporter.metrics.catalogue import SERIES
 from exporter.metrics.exposition import Choice, Exposition
 from exporter.metrics.formats import Format
@@ -39,26 +41,18 @@ _ROUND = (
 )  # fmt: skip
 
 
-class SweepForecast(msgspec.Struct, frozen=True):
-    """What one kind of sweep takes now, and in a day."""
-
-    sweep: str
-    pages: float
-    rows: float
-    seconds: float
-    bytes: float
-    interval_seconds: float
-    pages_per_day: float
-    bytes_per_day: float
-
-
 class Forecast(msgspec.Struct, frozen=True):
-    """What polling a hub costs; the keys are promised to scripts."""
+    """
+    What polling a hub costs; the keys are promised to scripts.
+
+    The histories of `instances_over_limit` come on top, each once until that instance moves.
+    """
 
     task_hub: str
     active_instances: int
     finished_instances: int
     entities: int
+    instances_over_limit: int
     series: int
     finishes_per_day: int
     reads_per_day: float
@@ -69,14 +63,38 @@ class Forecast(msgspec.Struct, frozen=True):
     suggestions: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Cost:
-    """What a sweep took."""
+class _Meter:
+    """Listens to a collector, and tells what each sweep took that it told of last."""
 
-    pages: int
-    rows: int
-    seconds: float
-    bytes: int
+    def __init__(self, hub: Hub) -> None:
+        self.costs: dict[Sweep, Cost] = {}
+        self._telemetry = hub.client.telemetry
+        self._before: dict[Sweep, SweepState] = {}
+        self._bytes = 0
+        self._reads = 0
+
+    def __call__(self, snapshot: HubSnapshot) -> None:
+        """Note what a sweep took that has completed since the last time."""
+        requests = self._telemetry.requests
+        reads = sum(count for (name, _), count in requests.items() if name == GET_INSTANCE)
+        for sweep, now in snapshot.sweeps.items():
+            was = self._before.setdefault(sweep, SweepState(0.0, None))
+            if now.results["complete"] > was.results.get("complete", 0):
+                self.costs[sweep] = self._cost(was, now, reads - self._reads)
+                self._before[sweep] = now
+        # Histories, which no sweep reads, are told of by themselves.
+        self._reads = reads
+
+    def _cost(self, was: SweepState, now: SweepState, reads: int) -> Cost:
+        size, sizes = self._bytes, self._telemetry.response_bytes
+        self._bytes = sizes.total() - sizes[GET_INSTANCE]
+        return Cost(
+            now.pages - was.pages,
+            now.rows - was.rows,
+            now.duration or 0.0,
+            self._bytes - size,
+            reads,
+        )
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -117,101 +135,78 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
     Raises:
         ApiError: a sweep failed.
     """
-    durations = Durations()
-    plan = replace(
-        plan_of(hub.settings, first_sweep_after=0.0, holds=False),
-        history_budget=0,
-        page_budget=None,
-    )
+    observed, meter = Observed(), _Meter(hub)
+    plan = replace(plan_of(hub.settings, first_sweep_after=0.0, holds=False), page_budget=None)
     rules = rules_of(hub.settings, settings)
-    collector = HubCollector(plan, hub.client, rules, wall=time.time, state=Observing(durations))
+    collector = HubCollector(
+        plan, hub.client, rules, wall=time.time, listener=meter, state=Observing(observed)
+    )
     await collector.open()
-    costs: dict[Sweep, _Cost] = {}
-    for sweep in (Sweep.ACTIVE, Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS, Sweep.ACTIVE):
+    await _make(collector, Sweep.ACTIVE)
+    day = meter.costs[Sweep.FINISHED]
+    for sweep in (Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS, Sweep.ACTIVE):
         if plan.intervals[sweep] > 0:
-            costs.update(await _made(hub, collector, sweep))
-    return _forecast(hub.settings, settings, collector.snapshot, costs, durations)
+            await _make(collector, sweep)
+    costs = {sweep: meter.costs[sweep] for sweep in Sweep if sweep in meter.costs}
+    made = Pass(collector.snapshot, costs, day, observed, rules.overlap, rules.lookback)
+    return _forecast(hub.settings, settings, made)
 
 
-async def _made(hub: Hub, collector: HubCollector, sweep: Sweep) -> Mapping[Sweep, _Cost]:
-    """Make one sweep to its end; return what it took, and what came with it."""
-    before, bytes_before = collector.snapshot, _bytes(hub)
-    while True:
+async def _make(collector: HubCollector, sweep: Sweep) -> None:
+    """Make one sweep to its end."""
+    wanted = _completed(collector.snapshot, sweep) + 1
+    while _completed(collector.snapshot, sweep) < wanted:
         error = await collector.make(sweep)
         if isinstance(error, ApiError):
             raise error
-        if _completed(collector.snapshot, sweep) > _completed(before, sweep):
-            break
-    size_of_all = _bytes(hub) - bytes_before
-    together = (Sweep.ACTIVE, Sweep.FINISHED) if sweep is Sweep.ACTIVE else (sweep,)
-    return {
-        each: _cost(before, collector.snapshot, each, size_of_all if each is sweep else 0)
-        for each in together
-    }
-
-
-def _cost(before: HubSnapshot, after: HubSnapshot, sweep: Sweep, size_of_all: int) -> _Cost:
-    was, now = before.sweeps[sweep], after.sweeps[sweep]
-    return _Cost(now.pages - was.pages, now.rows - was.rows, now.duration or 0.0, size_of_all)
 
 
 def _completed(snapshot: HubSnapshot, sweep: Sweep) -> int:
     return snapshot.sweeps[sweep].results["complete"]
 
 
-def _bytes(hub: Hub) -> int:
-    telemetry = hub.client.telemetry.response_bytes
-    return sum(count for operation, count in telemetry.items() if operation != GET_INSTANCE)
-
-
-def _forecast(
-    hub: HubSettings,
-    settings: Settings,
-    snapshot: HubSnapshot,
-    costs: Mapping[Sweep, _Cost],
-    durations: Durations,
-) -> Forecast:
-    interval = snapshot.sweeps[Sweep.ACTIVE].interval
-    finishes = _finishes_in_a_day(snapshot)
-    reads = finishes * durations.share_seen(interval)
-    sweeps = [_sweep(snapshot, sweep, cost) for sweep, cost in costs.items()]
+def _forecast(hub: HubSettings, settings: Settings, made: Pass) -> Forecast:
+    snapshot, cycles = made.snapshot, made.cycles()
+    sweeps = list(made.sweeps(cycles))
     pages = sum(each.pages_per_day for each in sweeps)
+    reads = made.reads_per_day(cycles)
     retained = snapshot.retained.instances.values() if snapshot.retained else ()
     return Forecast(
         task_hub=hub.name,
-        active_instances=snapshot.active.tracked if snapshot.active else 0,
+        active_instances=made.tracked,
         finished_instances=sum(retained),
         entities=sum(snapshot.entities.entities.values()) if snapshot.entities else 0,
-        series=_series(snapshot, Choice(settings.metrics.exclude)),
-        finishes_per_day=finishes,
+        instances_over_limit=_over_limit(snapshot),
+        series=_series(
+            _having_read(snapshot) if reads else snapshot, Choice(settings.metrics.exclude)
+        ),
+        finishes_per_day=made.finishes_per_day,
         reads_per_day=round(reads, 1),
         requests_per_day=round(pages + reads, 1),
         # A page of a list is one query of a table; a read by id is one at least.
         storage_transactions_per_day=round(pages + reads, 1),
         bytes_per_day=round(sum(each.bytes_per_day for each in sweeps), 1),
         sweeps=sweeps,
-        suggestions=dict(_suggestions(hub, snapshot, costs, durations)),
+        suggestions=dict(_suggestions(hub, made)),
     )
 
 
-def _sweep(snapshot: HubSnapshot, sweep: Sweep, cost: _Cost) -> SweepForecast:
-    interval = snapshot.sweeps[sweep].interval
-    times = _DAY / interval
-    return SweepForecast(
-        sweep.value,
-        cost.pages,
-        cost.rows,
-        round(cost.seconds, 3),
-        cost.bytes,
-        interval,
-        round(cost.pages * times, 1),
-        round(cost.bytes * times, 1),
+def _over_limit(snapshot: HubSnapshot) -> int:
+    coverage = snapshot.diagnosis.coverage.values() if snapshot.diagnosis else ()
+    return sum(each.over for each in coverage)
+
+
+def _having_read(snapshot: HubSnapshot) -> HubSnapshot:
+    """Return a snapshot that also shows what reads of single instances take."""
+    api = snapshot.api
+    durations = RequestDurations((0,) * (len(DURATION_BOUNDS) + 1), 0.0)
+    seen = replace(
+        api,
+        requests={(GET_INSTANCE, "200"): 0, **api.requests},
+        response_bytes={GET_INSTANCE: 0, **api.response_bytes},
+        durations={GET_INSTANCE: durations, **api.durations},
     )
-
-
-def _finishes_in_a_day(snapshot: HubSnapshot) -> int:
-    recent = snapshot.finished.recent if snapshot.finished else {}
-    return sum(count for (_, _, window), count in recent.items() if window == "24h")
+    return replace(snapshot, api=seen)
 
 
 def _series(snapshot: HubSnapshot, choice: Choice) -> int:
@@ -221,15 +216,11 @@ def _series(snapshot: HubSnapshot, choice: Choice) -> int:
     return int(float(next(shown, "0").rpartition(" ")[2]))
 
 
-def _suggestions(
-    hub: HubSettings,
-    snapshot: HubSnapshot,
-    costs: Mapping[Sweep, _Cost],
-    durations: Durations,
-) -> Iterator[tuple[str, str]]:
+def _suggestions(hub: HubSettings, made: Pass) -> Iterator[tuple[str, str]]:
     """Yield settings that fit what was seen, where those in force do not."""
-    for sweep, cost in costs.items():
-        configured = snapshot.sweeps[sweep].configured
+    durations = made.observed.completed
+    for sweep, cost in made.costs.items():
+        configured = made.snapshot.sweeps[sweep].configured
         least = cost.seconds / DUTY_SHARE
         if configured is not None and sweep is not Sweep.FINISHED and least > configured:
             yield f"intervals.{sweep.value}", format_duration(_rounded(least))
@@ -263,6 +254,9 @@ def _print(found: Forecast) -> None:
         f"{found.reads_per_day:,.0f} of single instances; {size(found.bytes_per_day)}; on Azure "
         f"Storage at least {found.storage_transactions_per_day:,.0f} transactions"
     )
+    if found.instances_over_limit:
+        over = plural(found.instances_over_limit, "instance")
+        out.print(f"besides, the histories of {over} beyond a limit, each once until it moves")
     out.print(f"{plural(found.series, 'series', 'series')} in Prometheus")
     if found.suggestions:
         out.print("\nsettings that would fit:")
@@ -279,7 +273,7 @@ def _table(sweeps: Sequence[SweepForecast]) -> Table:
     for each in sweeps:
         table.add_row(
             each.sweep,
-            f"{each.pages:,.0f}",
+            f"{each.pages:,.1f}".removesuffix(".0"),
             f"{each.rows:,.0f}",
             f"{each.seconds:.1f} s",
             size(each.bytes),

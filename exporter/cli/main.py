@@ -23,6 +23,7 @@ COMMANDS = {
     "failures": "what failed lately, and why",
     "drain": "whether nothing of an orchestrator is in flight",
     "estimate": "what polling costs, from one pass",
+    "healthy": "whether the exporter on this machine answers",
     "metrics": "print the catalogue of metrics",
     "rules": "print alerting rules for Prometheus or Grafana",
     "emulator": "serve the API with sample task hubs behind it",

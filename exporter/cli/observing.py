@@ -1,36 +1,47 @@
-"""A ledger that also learns, from the rows of a census, how long instances take."""
+"""A ledger that learns how long instances take, and keeps none of what has finished."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from exporter.api.times import TIMES
 from exporter.api.wire import BriefRow, entity_class
 from exporter.collector.state import NoState
-from exporter.ledger.ledger import Ledger
+from exporter.ledger.book import Book
+from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.state import LedgerState
-from exporter.ledger.status import RuntimeStatus
+from exporter.ledger.status import TERMINAL, RuntimeStatus
+from exporter.ledger.unresolved import Unresolved
 
 # Steps of a little over a tenth: enough for limits.
 _STEPS = 8
 _MOST_NAMES = 1000
-_COMPLETED = RuntimeStatus.COMPLETED.value
+# Their ids and reasons are kept one by one; all are counted.
+_MOST_FAILURES = 1000
+_COMPLETED = frozenset((RuntimeStatus.COMPLETED.value,))
+_ENDED = frozenset(status.value for status in TERMINAL)
 
 
 class Durations:
-    """How long finished instances took, by orchestrator; costs no more for a million of them."""
+    """
+    How long finished instances took, by orchestrator; costs no more for a million of them.
 
-    def __init__(self) -> None:
+    Only those of certain *statuses* count.
+    """
+
+    def __init__(self, statuses: Collection[object] = _COMPLETED) -> None:
+        self._statuses = statuses
         self._counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
     def add(self, rows: Iterable[BriefRow]) -> None:
-        """Learn from rows; only what completed counts."""
-        counts, times = self._counts, TIMES
+        """Learn from rows."""
+        counts, times, statuses = self._counts, TIMES, self._statuses
         for row in rows:
-            if row.runtime_status != _COMPLETED:
+            if row.runtime_status not in statuses:
                 continue
             created, updated = times[row.created_time], times[row.last_updated_time]
             name = row.name or ""
@@ -62,28 +73,99 @@ class Durations:
         total = sum(counts.total() for counts in self._counts.values())
         if not total or interval <= 0:
             return 1.0
-        seen = sum(
-            count * min(1.0, _upper(step) / interval)
+        return sum(count for _, count in self._seen(interval)) / total
+
+    def longest_of(self, number: float, interval: float) -> float:
+        """Return how long the longest of a *number* takes, as a rule, that such a list has seen."""
+        seen = sorted(self._seen(interval))
+        total = sum(count for _, count in seen)
+        below, before, longest = 0.0, 0.0, 0.0
+        for seconds, count in seen:
+            below += count
+            at_most = (below / total) ** number
+            longest += seconds * (at_most - before)
+            before = at_most
+        return longest
+
+    def mean_within(self, seconds: float) -> float:
+        """Return how long instances are active in the first *seconds* of theirs, on average."""
+        total = sum(counts.total() for counts in self._counts.values())
+        spent = sum(
+            count * min(seconds, _middle(step))
             for counts in self._counts.values()
             for step, count in counts.items()
         )
-        return seen / total
+        return spent / total if total else 0.0
+
+    def _seen(self, interval: float) -> Iterable[tuple[float, float]]:
+        """Yield durations, and how many instances of each are seen active."""
+        for counts in self._counts.values():
+            for step, count in counts.items():
+                yield _middle(step), count * min(1.0, _middle(step) / interval)
 
 
 def _step(seconds: float) -> int:
     return int(math.log1p(max(0.0, seconds)) * _STEPS)
 
 
+def _middle(step: int) -> float:
+    return math.expm1((step + 0.5) / _STEPS)
+
+
 def _upper(step: int) -> float:
     return math.expm1((step + 1) / _STEPS)
 
 
-class ObservingLedger(Ledger):
-    """A ledger whose census tells *durations*, too."""
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """How long instances took: those `completed` that are stored, and all `lately` ended."""
 
-    def __init__(self, rules: LedgerRules, durations: Durations) -> None:
+    completed: Durations = field(default_factory=Durations)
+    lately: Durations = field(default_factory=lambda: Durations(_ENDED))
+
+
+class _ReadOnce(Book):
+    """
+    A book for one pass: it holds nothing, however many finishes there are.
+
+    What is listed while `is_news` is taken for unknown, as each row comes once in a list, and what
+    comes after it for known.
+    """
+
+    is_news = False
+
+    def has(self, second: int, digest: int) -> bool:  # noqa: ARG002 - as a book is asked
+        """Tell whether the list that is news has been read."""
+        return not self.is_news
+
+    def add(self, second: int, digest: int) -> None:
+        """Keep nothing."""
+
+
+class ObservingLedger(Ledger):
+    """
+    A ledger of one pass over a hub, which tells what it *observed*; for forecasts only.
+
+    It accounts for what has finished within the last day as if that came next: so its counters
+    have the series that such a day brings. It holds what is active, and nothing of the rest.
+    """
+
+    def __init__(self, rules: LedgerRules, observed: Observed) -> None:
         super().__init__(rules, LedgerState())
-        self._durations = durations
+        self._observed = observed
+        self._book = self._once = _ReadOnce()
+        self.unresolved = Unresolved(rules.failed_lookback, most=_MOST_FAILURES)
+
+    def see_all(self, rows: Iterable[BriefRow], source: Source, at: float) -> None:
+        """Apply rows of finished instances; of those of the census only what was active."""
+        if source is Source.CENSUS:
+            rows = [row for row in rows if row.instance_id in self.lives]
+        elif source is Source.BASELINE:
+            rows = list(rows)
+            self._observed.lately.add(rows)
+        self._once.is_news = source is Source.BASELINE
+        super().see_all(rows, source, at)
+        self._once.is_news = False
 
     def see_census(
         self,
@@ -93,16 +175,19 @@ class ObservingLedger(Ledger):
         whole: Callable[[], Sequence[BriefRow]] | None = None,
     ) -> None:
         """Apply a page of the census."""
-        self._durations.add(rows)
+        self._observed.completed.add(rows)
         super().see_census(rows, at, ids, whole)
+
+    def _is_after_history(self, second: int, source: Source) -> bool:  # noqa: ARG002 - as asked
+        return source is Source.BASELINE
 
 
 class Observing(NoState):
-    """Keeps nothing, and lets a collector's ledger tell *durations*."""
+    """Keeps nothing, and lets a collector's ledger tell what it *observed*."""
 
-    def __init__(self, durations: Durations) -> None:
-        self._durations = durations
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
 
     async def open(self, rules: LedgerRules) -> Ledger:
         """Return a new ledger."""
-        return ObservingLedger(rules, self._durations)
+        return ObservingLedger(rules, self._observed)

@@ -22,6 +22,11 @@ class Windows:
         self._recent = [RecentFinishes(window, saved.get(window.name, ())) for window in WINDOWS]
         self._chart = RecentFinishes(CHART, saved.get(CHART.name, ()))
 
+    def advance(self, now: float) -> None:
+        """Drop what has left its window, and let nothing in any more that is older."""
+        for recent in (*self._recent, self._chart):
+            recent.advance(now)
+
     def add(self, pair: Pair, second: int) -> None:
         """Count a finish of *second* in each window that it has not left."""
         for recent in self._recent:
@@ -32,14 +37,13 @@ class Windows:
         """Return what the windows hold at *now*, which never goes back."""
         totals: dict[tuple[str, str, str], int] = {}
         ratios: dict[tuple[str, str], float] = {}
+        self.advance(now)
         for recent in self._recent:
-            recent.advance(now)
             name = recent.window.name
             for (label, status), count in recent.totals.items():
                 totals[label, status, name] = count
             for label, ratio in failure_ratios(recent.totals).items():
                 ratios[label, name] = ratio
-        self._chart.advance(now)
         begin, counts = self._chart.over_time(now)
         over_time = FinishesOverTime(begin, float(CHART.resolution), counts)
         return FinishedView(totals, ratios, row_delay, over_time)

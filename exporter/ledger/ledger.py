@@ -352,6 +352,8 @@ class Ledger:
         rather than one by one.
         """
         self._row_delay = 0.0
+        # Else every second of the day that is listed first would enter the window of five minutes.
+        self._recent.advance(at)
         if self.mark is None:
             return Search(self._floor, Source.BASELINE, is_usual=False)
         look_back = self.ruler.next()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 _NO_LEVEL_BARRED = 64
 _CYCLES_BARRED = 64
 _DEARER_THAN_BASE = 2.0
@@ -44,3 +46,12 @@ class Ruler:
         ):
             self._highest = self._level - 1
             self._barred_until = self.cycle + _CYCLES_BARRED
+
+
+def look_backs(overlap: float, lookback: float) -> Iterator[tuple[float, float]]:
+    """Yield every look-back of a ruler, in seconds, and which share of all cycles has it."""
+    seconds, share = overlap, 0.5
+    while seconds < lookback:
+        yield seconds, share
+        seconds, share = 2 * seconds, share / 2
+    yield lookback, 2 * share

@@ -72,8 +72,12 @@ class Unresolved:
     that looking is cheap. `resolutions` notes those that are Failed no longer.
     """
 
-    def __init__(self, lookback: float, saved: Iterable[SavedFailure] = ()) -> None:
+    def __init__(
+        self, lookback: float, saved: Iterable[SavedFailure] = (), *, most: int = _MOST_KEPT
+    ) -> None:
+        """Go on from what was *saved*; at most so many are followed one by one."""
         self._lookback = lookback
+        self._most = most
         self._begin = 0.0
         self._failures: dict[str, _Failure] = {}
         self._counts: Counter[str] = Counter()
@@ -120,7 +124,7 @@ class Unresolved:
             known.created, known.checked, known.misses = created, self._listing, 0
             known.reason = known.reason or self._reason(row)
             self._count(known, 1)
-        elif known is not None or len(self._failures) < _MOST_KEPT:
+        elif known is not None or len(self._failures) < self._most:
             self._drop(instance_id)
             failure = _Failure(label, created, failed, self._listing, reason=self._reason(row))
             self._put(instance_id, failure)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -27,6 +26,7 @@ pytestmark = pytest.mark.anyio
 
 Capture = pytest.CaptureFixture[str]
 ROWS = 12_000
+MONTH = 30 * 86_400.0
 
 
 def big_app(backend: str) -> Emulator:
@@ -38,6 +38,7 @@ def big_app(backend: str) -> Emulator:
         rows=ROWS,
         active=300,
         entities=[EntityClass(name="cart", rows=700)],
+        newest=START - MONTH,
         backend=BACKENDS[backend](),
     )
     return Emulator(own, clock=clock, synthetic=[big])
@@ -52,7 +53,7 @@ async def daemon_after(settings: Settings, cycles: int, now: float) -> HubSnapsh
     (hub,) = settings.own_hubs
     client, http = connect(hub, HostSlots())
     async with http:
-        plan = replace(plan_of(hub, first_sweep_after=0.0, holds=False), history_budget=0)
+        plan = plan_of(hub, first_sweep_after=0.0, holds=False)
         collector = HubCollector(plan, client, rules_of(hub, settings), wall=lambda: now)
         assert await collector.collect_once() is None
         for _ in range(cycles):
@@ -62,7 +63,7 @@ async def daemon_after(settings: Settings, cycles: int, now: float) -> HubSnapsh
 
 class TestForecast:
     @pytest.mark.parametrize("backend", ["azure-storage", "mssql"])
-    async def test_pages_and_series_are_what_the_daemon_takes(
+    async def test_where_nothing_happens_pages_and_series_are_those_of_the_daemon(
         self, capfd: Capture, backend: str
     ) -> None:
         cycles = 4
@@ -87,6 +88,10 @@ class TestForecast:
         assert forecast["active_instances"] == 300
         assert forecast["active_instances"] + forecast["finished_instances"] == ROWS
         assert forecast["entities"] == 700
+        assert (forecast["finishes_per_day"], forecast["reads_per_day"]) == (0, 0)
+        assert daemon.diagnosis is not None
+        over = sum(each.over for each in daemon.diagnosis.coverage.values())
+        assert forecast["instances_over_limit"] == over > 250
 
     async def test_a_day_is_so_many_sweeps(self, capfd: Capture) -> None:
         async with running(big_app("azure-storage")) as url:

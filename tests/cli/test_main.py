@@ -15,8 +15,10 @@ from exporter.cli import (
     emulator,
     estimate,
     failures,
+    healthy,
     main,
     metrics,
+    rules,
     serve,
     stuck,
     why,
@@ -24,7 +26,8 @@ from exporter.cli import (
 
 # That each offers what is asked of a command is checked with its type.
 MODULES: list[main.Command] = [
-    serve, check, collect, stuck, why, failures, drain, estimate, metrics, emulator, demo,
+    serve, check, collect, stuck, why, failures, drain, estimate, healthy, metrics, rules,
+    emulator, demo,
 ]  # fmt: skip
 # What takes long to import, and which commands are to do without.
 NOT_FOR = {

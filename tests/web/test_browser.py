@@ -127,6 +127,25 @@ async def test_so_can_all_hubs(browser: Browser, width: int, *, dark: bool) -> N
     assert seen["title"] == "2 of 5 task hubs need attention"
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+@pytest.mark.parametrize("page", ["", "/DurableFunctionsDataStale", "/what-you-can-do"])
+async def test_so_can_runbooks(browser: Browser, page: str, width: int, *, dark: bool) -> None:
+    async with serving_hubs(healthy_hub()) as client:
+        seen = await browser.look(
+            f"{client.base_url}/runbooks{page}",
+            width,
+            dark=dark,
+            axe=True,
+            screenshot=picture_of(f"runbooks{page.replace('/', '-')}", width, dark=dark),
+        )
+    assert seen["status"] == 200
+    assert seen["violations"] == []
+    assert seen["checked"] > 20
+    assert seen["scrolls"] is False
+    assert seen["tooWide"] == []
+
+
 async def test_dark_is_dark_and_light_is_light(browser: Browser) -> None:
     async with serving_hubs(healthy_hub()) as client:
         light = await browser.look(str(client.base_url), dark=False)

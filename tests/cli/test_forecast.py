@@ -1,0 +1,120 @@
+"""A forecast of `estimate` is what a daemon then does, in hubs where something goes on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from exporter.api.connection import connect
+from exporter.api.slots import HostSlots
+from exporter.collector.hub import HubCollector
+from exporter.collector.service import plan_of, rules_of
+from exporter.collector.snapshot import Sweep
+from exporter.emulator import Emulator, ManualClock, TaskHub, running
+from exporter.emulator.backends.azure_storage import AzureStorage
+from exporter.emulator.backends.backend import Backend
+from exporter.emulator.storage.rows import RuntimeStatus
+from exporter.emulator.synthetic.hub import SyntheticHub
+from exporter.emulator.synthetic.mix import EntityClass, Orchestrator
+from exporter.emulator.synthetic.traffic import Traffic
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
+from exporter.settings import Settings, load_settings
+from tests.cli.asked import ask
+from tests.cli.polled_day import DAY, Polled, hold, polled
+
+pytestmark = pytest.mark.anyio
+
+Capture = pytest.CaptureFixture[str]
+
+START = 1_795_428_000.0
+# A day of them are 43,200 rows.
+PER_SECOND = 0.5
+# Those of a whole turn of the ruler, which doubles its look-back twice here.
+CYCLES = 8
+# Of which the mean is a quarter.
+LONGEST = 3600.0
+MIX = [
+    Orchestrator(
+        name=name,
+        longest=LONGEST,
+        output="done",
+        statuses={RuntimeStatus.COMPLETED: 0.8, RuntimeStatus.FAILED: 0.2},
+    )
+    for name in ("ProcessOrder", "PaymentSaga")
+]
+
+
+def living_hub(clock: ManualClock, backend: Backend) -> SyntheticHub:
+    return SyntheticHub(
+        "BigHub",
+        clock,
+        rows=10_000,
+        active=0,
+        orchestrators=MIX,
+        entities=[EntityClass(name="cart", rows=700)],
+        newest=START - 30 * DAY,
+        traffic=Traffic(begin=START - DAY, per_second=PER_SECOND, orchestrators=MIX),
+        backend=backend,
+    )
+
+
+@asynccontextmanager
+async def serving(clock: ManualClock, scan_rows: int | None) -> AsyncGenerator[str, None]:
+    backend = AzureStorage(scan_rows=scan_rows)
+    own = TaskHub("OwnHub", clock)
+    big = living_hub(clock, backend)
+    async with running(Emulator(own, clock=clock, synthetic=[big])) as url:
+        yield url
+
+
+async def daemon_of(settings: Settings, clock: ManualClock, interval: float) -> list[Polled]:
+    """Let a daemon's collector make every sweep, then a few cycles; return both counters."""
+    (hub,) = settings.own_hubs
+    client, http = connect(hub, HostSlots())
+    async with http:
+        plan = plan_of(hub, first_sweep_after=0.0, holds=False)
+        collector = HubCollector(
+            plan, client, rules_of(hub, settings), wall=clock.now, monotonic=clock.now
+        )
+        assert await collector.collect_once() is None
+        begin = shown(collector, clock)
+        for _ in range(CYCLES):
+            clock.advance(interval)
+            assert await collector.make(Sweep.ACTIVE) is None
+        for sweep in (Sweep.FAILED, Sweep.ENTITIES):
+            assert await collector.make(sweep) is None
+        return [begin, shown(collector, clock)]
+
+
+def shown(collector: HubCollector, clock: ManualClock) -> Polled:
+    body = Exposition().body([collector.snapshot], clock.now(), Format.CLASSIC)
+    return polled(body.text.decode())
+
+
+@pytest.mark.parametrize(
+    ("interval", "scan_rows"),
+    [(30.0, None), (600.0, None), (600.0, 1000)],
+    ids=["few leave at once", "so many that they are listed", "the storage scans all rows"],
+)
+async def test_requests_and_series_are_what_the_daemon_then_takes(
+    capfd: Capture, interval: float, scan_rows: int | None
+) -> None:
+    clock = ManualClock(START)
+    async with serving(clock, scan_rows) as url:
+        settings = load_settings(
+            {},
+            {
+                "url": url,
+                "task_hub": "BigHub",
+                "intervals.active": f"{interval:.0f}s",
+                "overlap": "2m",
+                "lookback": "8m",
+            },
+        )
+        told = await ask(capfd, settings, "estimate", "--format", "json")
+        begin, end = await daemon_of(settings, clock, interval)
+    assert told.code == 0
+    hold(told.out, begin, end)
