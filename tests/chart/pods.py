@@ -55,7 +55,7 @@ def _environment(container: Manifest, rendered: Rendered) -> Iterator[tuple[str,
         source = variable.get("valueFrom", {})
         if "secretKeyRef" in source:
             place = source["secretKeyRef"]
-            yield variable["name"], _secret(rendered, place["name"])[place["key"]]
+            yield variable["name"], _secret(rendered, place["name"]).get(place["key"], KEY)
         else:
             yield variable["name"], variable.get("value", "of-the-node")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections import Counter
@@ -120,8 +121,7 @@ class StatefulSet:
         volume.mkdir(exist_ok=True)
         environ = {**pod.environ, "DURABLE_EXPORTER_STATE_DIR": str(volume)}
         del environ["DURABLE_EXPORTER_LISTEN_ADDRESS"]
-        called = (str(tool("unshare")), "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name)
-        async with serving(environ=environ, by=called) as daemon:
+        async with serving(environ=environ, by=_on_host(name)) as daemon:
             yield daemon
 
     def _fresh(self, name: str) -> Path:
@@ -131,6 +131,13 @@ class StatefulSet:
 
     def _volume(self, ordinal: int) -> Path:
         return self.folder / f"volume-{ordinal}"
+
+
+def _on_host(name: str) -> Sequence[str]:
+    """Return the command that runs another on a host called so: this one, but for its name."""
+    as_root = () if os.geteuid() == 0 else ("--map-root-user",)
+    unshare = (str(tool("unshare")), *as_root, "--uts")
+    return (*unshare, "sh", "-c", 'hostname "$0" && exec "$@"', name)
 
 
 @dataclass(frozen=True, slots=True)

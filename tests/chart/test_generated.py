@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
+from exporter import __version__
 from helm.documented import CHART, chart_values, documented_values
 from helm.generated import generated
 from helm.schema import schema_of
@@ -14,6 +16,11 @@ from helm.schema import schema_of
 def test_the_committed_files_are_the_generated_ones() -> None:
     for name, content in generated().items():
         assert (CHART / name).read_text(encoding="utf-8") == content, name
+
+
+def test_the_chart_is_of_the_version_of_the_exporter() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    assert chart["version"] == chart["appVersion"] == __version__
 
 
 def test_every_value_is_described_by_sentences() -> None:

@@ -187,6 +187,20 @@ def test_egress_is_open_to_dns_and_the_ports_of_all_urls() -> None:
     assert "to" in closed.one("NetworkPolicy")["spec"]["egress"][0]
 
 
+def test_ports_of_variables_are_open_too() -> None:
+    release = render(values_of(VALUES[0].parent / "environment-only.yaml"))
+    assert set(egress(release)) == {(53, 53), (8443,)}
+
+
+def test_users_and_groups_can_be_left_to_the_platform() -> None:
+    release = render(values_of(VALUES[0].parent / "openshift.yaml"))
+    assert release.workload["spec"]["template"]["spec"]["securityContext"] == {
+        "runAsNonRoot": True,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
 def test_probes_follow_what_the_server_speaks() -> None:
     def probe(name: str) -> Any:  # noqa: ANN401 - it is any YAML
         return render(values_of(VALUES[0].parent / f"{name}.yaml")).exporter["livenessProbe"]
