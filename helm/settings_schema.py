@@ -24,8 +24,15 @@ CHART_VALUES: Mapping[str, str] = {
 }
 HUB_NAME = "^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$"
 
-_SPELLED = r"[0-9]+(\.[0-9]+)?|([0-9]+(\.[0-9]+)?(d|h|m|s|ms))+"
-_DURATION: Schema = {"type": ["string", "number"], "minimum": 0, "pattern": f"^({_SPELLED})$"}
+_NUMBER = r"[0-9]+(\.[0-9]+)?"
+# Each unit at most once, in this order.
+_SPELLED = f"{_NUMBER}|" + "".join(f"({_NUMBER}{unit})?" for unit in ("d", "h", "m", "s", "ms"))
+_DURATION: Schema = {
+    "type": ["string", "number"],
+    "minimum": 0,
+    "minLength": 1,
+    "pattern": f"^({_SPELLED})$",
+}
 _LIMIT: Schema = {**_DURATION, "pattern": f"^(none|{_SPELLED})$"}
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _SECRET_ENTRY: Schema = {**_TEXT, "pattern": "^[-._a-zA-Z0-9]+$"}
@@ -113,7 +120,7 @@ def _of_value(name: str, field: FieldInfo, words: str) -> Schema:
     if field.annotation is bool:
         return {"type": "boolean"}
     if "list" in words:
-        return {"type": ["array", "string"]}
+        return {"type": ["array", "string"], "items": {"type": ["string", "number"]}}
     if words.startswith("duration"):
         return _LIMIT if "none" in words else _DURATION
     if words.startswith("whole number") or field.annotation is int:
