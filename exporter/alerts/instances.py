@@ -120,7 +120,7 @@ ORCHESTRATION_STALLED = Alert(
     "instances",
     "instances beyond a limit wait on a step that does not end; without `history_budget`, running"
     " instances are idle for longer than their limit",
-    with_source(_STALLED, "idle", c.OVER_LIMIT),
+    with_source(_STALLED, "idle", c.STALLED, c.OVER_LIMIT),
     duration("orchestration_stalled_for", "5m", "Lets what held them end; the limit comes first."),
     Severity.BY_LIMIT,
     "Instances " + _OF + " are stuck",

@@ -1,0 +1,64 @@
+"""Alerts with one thing wrong each, which their cases must find."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import cast
+
+from exporter.alerts.model import Alert, Kind, Parameter
+from exporter.alerts.prometheus import rule
+from exporter.alerts.table import DEFAULTS
+from exporter.alerts.yaml_text import Document
+from exporter.settings.durations import parse_duration
+
+FACTOR = 4
+_SELECTOR = re.compile(r"\b(durable_functions\w+)\{([^}]*)\}")
+_GUARD = re.compile(r"\s*and on \(task_hub, instance, pod\) durable_functions:fresh_\w+:last")
+_HOLD = re.compile(r"\nor\n\(\n  max without \(alertname.*", re.DOTALL)
+_OWNERS = re.compile(
+    r"\n\* on \(task_hub\) group_left \(owner, team\) durable_functions:hub_info:max"
+)
+_FOLD = re.compile(r"\b(?:max|min|group) without \(instance, pod")
+
+
+def mutants(alert: Alert) -> Iterator[tuple[str, Document]]:
+    """Yield what is wrong, and the rule."""
+    for parameter in alert.own_parameters:
+        for value in _others(parameter):
+            yield f"{parameter.name}={value}", rule(alert, {**DEFAULTS, parameter.name: value})
+    shipped = rule(alert)
+    expression = cast("str", shipped["expr"])
+    for title, changed in _of_expression(expression):
+        if changed != expression:
+            yield title, {**shipped, "expr": changed}
+    yield "no severity", {**shipped, "labels": {}}
+    if "keep_firing_for" in shipped:
+        yield "no keep_firing_for", {**shipped, "keep_firing_for": "0s"}
+
+
+def _others(parameter: Parameter) -> Iterator[str]:
+    if parameter.kind is Kind.DURATION:
+        seconds = parse_duration(parameter.default)
+        yield f"{seconds * FACTOR or 600:.0f}s"
+        if seconds:
+            yield "0s" if parameter.name.endswith("_for") else f"{seconds / FACTOR:.0f}s"
+    else:
+        number = float(parameter.default)
+        yield f"{number * FACTOR or FACTOR * 10:g}"
+        if number:
+            yield f"{number / FACTOR:g}"
+
+
+def _of_expression(expression: str) -> Iterator[tuple[str, str]]:
+    selectors = {found[0]: found for found in _SELECTOR.finditer(expression)}
+    for whole, found in selectors.items():
+        matchers = found[2].split(", ")
+        for matcher in matchers:
+            kept = ", ".join(other for other in matchers if other != matcher)
+            changed = f"{found[1]}{{{kept}}}" if kept else found[1]
+            yield f"{found[1]} without {matcher}", expression.replace(whole, changed)
+    yield "old data counts", _GUARD.sub("", expression)
+    yield "no hold", _HOLD.sub("", expression)
+    yield "no owners", _OWNERS.sub("", expression)
+    yield "replicas add up", _FOLD.sub("sum without (instance, pod", expression)
