@@ -41,6 +41,7 @@ bench: $(DEV_STAMP) ## Speed and memory, as ratios of one run
 
 docs: $(DEV_STAMP) ## Write the generated reference pages anew
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m helm
 
 lock: ## Resolve the locked dependencies anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -1,8 +1,11 @@
 """Where programs and packages of others are, and what a test does without them."""
 
+import importlib
+import importlib.util
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -16,6 +19,7 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "node": "nodejs",
     "curl": "curl",
+    "unshare": "util-linux",
     "chromium": "chromium",
     "buildah": "buildah",
     "podman": "podman",
@@ -47,6 +51,17 @@ def node_package(name: str) -> Path:
     for installed in UNPACKED.glob(f"*/node_modules/{name}"):
         return installed
     return missing(f"{name} is missing: it comes from npm, and `.ci/run` installs it")
+
+
+def python_module(name: str, lock: str) -> ModuleType:
+    """
+    Import a module of a package that only some tests need; *lock* is the file that locks it.
+
+    Without it the test is skipped; it fails where the environment sets `REQUIRE_TEST_TOOLS`.
+    """
+    if importlib.util.find_spec(name) is None:
+        return missing(f"{name} is missing: `pip install --require-hashes -r {lock}` installs it")
+    return importlib.import_module(name)
 
 
 def missing(reason: str) -> NoReturn:
