@@ -16,6 +16,8 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "node": "nodejs",
     "curl": "curl",
+    "jq": "jq",
+    "nginx": "nginx",
     "chromium": "chromium",
 }
 
@@ -26,7 +28,7 @@ def tool(name: str) -> Path:
 
     Without it the test is skipped; it fails where the environment sets `REQUIRE_TEST_TOOLS`.
     """
-    unpacked = next(UNPACKED.glob(f"*/usr/bin/{name}"), None)
+    unpacked = next(UNPACKED.glob(f"*/usr/*bin/{name}"), None)
     installed = unpacked or shutil.which(name)
     if installed is not None:
         return Path(installed)
