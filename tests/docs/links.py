@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs.outside import AWAITED
 from tests.docs.pages import ROOT, prose_of
 
+# Linked to, and not written yet; docs/outside.py has the same.
+AWAITED = ("container.md", "dashboards.md", "kubernetes.md")
 _LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]*`")
