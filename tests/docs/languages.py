@@ -6,9 +6,7 @@ A language without a check here fails: a block that nobody validates is a block 
 
 from __future__ import annotations
 
-import ast
 import configparser
-import importlib.util
 import json
 import re
 import subprocess
@@ -77,13 +75,8 @@ def check_json(block: Block, _folder: Path) -> None:
 
 
 def check_python(block: Block, _folder: Path) -> None:
-    """Compile it, and find what it imports; what runs is run by the tests of its page."""
-    for node in ast.walk(ast.parse(block.text)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            assert importlib.util.find_spec(node.module), f"{block}: {node.module}"
-            if node.module.startswith("exporter"):
-                module = importlib.import_module(node.module)
-                assert all(hasattr(module, each.name) for each in node.names), f"{block}"
+    """Run it: it defines what an app has, and calls nothing that goes out."""
+    exec(compile(block.text, str(block), "exec"), {"__name__": "page"})
 
 
 def check_dockerfile(block: Block, _folder: Path) -> None:
