@@ -10,7 +10,7 @@ RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit image-test nightly bench docs lock clean
+.PHONY: help demo test lint types unit image-test nightly bench docs site lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ bench: $(DEV_STAMP) ## Speed and memory, as ratios of one run
 docs: $(DEV_STAMP) ## Write the generated reference pages anew
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m helm
+
+site: $(DEV_STAMP) ## Build the documentation as a site, into build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "build/site/index.html"
 
 lock: ## Resolve the locked dependencies anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -20,6 +20,8 @@ PACKAGES = {
     "node": "nodejs",
     "curl": "curl",
     "unshare": "util-linux",
+    "jq": "jq",
+    "nginx": "nginx",
     "chromium": "chromium",
     "buildah": "buildah",
     "podman": "podman",
@@ -35,7 +37,7 @@ def tool(name: str) -> Path:
 
     Without it the test is skipped; it fails where the environment sets `REQUIRE_TEST_TOOLS`.
     """
-    unpacked = next(UNPACKED.glob(f"*/usr/bin/{name}"), None)
+    unpacked = next(UNPACKED.glob(f"*/usr/*bin/{name}"), None)
     installed = unpacked or shutil.which(name)
     if installed is not None:
         return Path(installed)
