@@ -10,10 +10,10 @@ RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit nightly bench docs lock clean
+.PHONY: help demo test lint types unit image-test nightly bench docs lock clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUN_STAMP) ## Emulator and exporter in one process, with a page to look at
 	@$(BIN)/durable-exporter demo
@@ -29,6 +29,9 @@ types: $(DEV_STAMP)
 
 unit: $(DEV_STAMP)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
+
+image-test: $(DEV_STAMP) ## Build the container image and run it (as root; needs buildah and podman)
+	@$(BIN)/python -m pytest -m image tests/image
 
 nightly: $(DEV_STAMP) ## The long proofs
 	@$(BIN)/python -m pytest -m nightly

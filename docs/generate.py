@@ -1,18 +1,29 @@
-"""Writes the generated reference pages."""
+"""Writes the generated reference pages, and the rules that are shipped."""
 
 from pathlib import Path
 
+from exporter.alerts import reference as alerts
+from exporter.alerts.grafana import provisioning
+from exporter.alerts.inhibition import inhibition
+from exporter.alerts.prometheus import rules
 from exporter.metrics import reference as metrics
 from exporter.settings import reference as settings
 from exporter.web import reference as api
 
 PAGES = {
-    "metrics.md": metrics.page,
-    "settings.md": settings.page,
-    "api.md": api.page,
-    "api-v1.schema.json": api.schema,
+    "docs/alerts.md": alerts.page,
+    "docs/metrics.md": metrics.page,
+    "docs/settings.md": settings.page,
+    "docs/api.md": api.page,
+    "docs/api-v1.schema.json": api.schema,
+    "prometheus/durable-functions.rules.yaml": rules,
+    "prometheus/alertmanager-inhibition.yaml": inhibition,
+    "grafana/alerting/durable-functions.yaml": provisioning,
 }
+ROOT = Path(__file__).parents[1]
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
-        Path(__file__).with_name(name).write_text(page(), encoding="utf-8")
+        path = ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(), encoding="utf-8")

@@ -17,6 +17,11 @@ PACKAGES = {
     "node": "nodejs",
     "curl": "curl",
     "chromium": "chromium",
+    "buildah": "buildah",
+    "podman": "podman",
+    "runc": "runc",
+    "debootstrap": "debootstrap",
+    "newuidmap": "uidmap",
 }
 
 
@@ -30,7 +35,7 @@ def tool(name: str) -> Path:
     installed = unpacked or shutil.which(name)
     if installed is not None:
         return Path(installed)
-    return _missing(f"{name} is missing: it comes with Debian's package {PACKAGES[name]}")
+    return missing(f"{name} is missing: it comes with Debian's package {PACKAGES[name]}")
 
 
 def node_package(name: str) -> Path:
@@ -41,10 +46,11 @@ def node_package(name: str) -> Path:
     """
     for installed in UNPACKED.glob(f"*/node_modules/{name}"):
         return installed
-    return _missing(f"{name} is missing: it comes from npm, and `.ci/run` installs it")
+    return missing(f"{name} is missing: it comes from npm, and `.ci/run` installs it")
 
 
-def _missing(reason: str) -> NoReturn:
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it where the environment sets `REQUIRE_TEST_TOOLS`."""
     if os.environ.get(REQUIRE_TOOLS):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import socket
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -18,6 +19,7 @@ from exporter.api.connection import connect
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.query import InstanceQuery
 from exporter.api.slots import HostSlots
+from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console
 from exporter.ledger.status import ACTIVE, TERMINAL
@@ -65,7 +67,15 @@ class HubCheck:
     notes: Sequence[str] = ()
 
 
-async def check(settings: Settings) -> ExitCode:
+add_options = configured.add_options
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return configured.run(check, options, environ)
+
+
+async def check(settings: Settings, _options: argparse.Namespace) -> ExitCode:
     """Check every hub, all at once, and print a table and the remedies."""
     results: dict[str, HubCheck] = {}
 

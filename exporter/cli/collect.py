@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.errors import ApiError
+from exporter.cli import configured
 from exporter.cli.asking import say_failure
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console
@@ -31,6 +32,7 @@ from exporter.settings import Problem, Settings, SettingsError
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `collect`."""
+    configured.add_options(command)
     command.add_argument(
         "--format", choices=("table", "prometheus", "openmetrics", "json"), default="table"
     )
@@ -42,8 +44,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-async def collect(settings: Settings, form: str, output: Path | None) -> ExitCode:
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return configured.run(collect, options, environ)
+
+
+async def collect(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Collect from all hubs and print it; a hub that fails is said, and shows as not up."""
+    output: Path | None = options.output
     failures: dict[str, ApiError] = {}
     if output is not None and not os.access(output.parent, os.W_OK):
         # Said before the collection, which costs something.
@@ -60,11 +68,11 @@ async def collect(settings: Settings, form: str, output: Path | None) -> ExitCod
             for hub in collector.hubs:
                 tasks.start_soon(one, hub)
         snapshots = collector.snapshots()
-    if form == "table" and output is None:
+    if options.format == "table" and output is None:
         _print_tables(snapshots)
     else:
         choice = Choice(settings.metrics.exclude, settings.metrics.exemplars)
-        _write(_text(snapshots, form, Exposition(choice)), output)
+        _write(_text(snapshots, options.format, Exposition(choice)), output)
     for error in failures.values():
         say_failure(error)
     return ExitCode.HUB_FAILED if failures else ExitCode.OK

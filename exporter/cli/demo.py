@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import tempfile
 from collections.abc import Mapping
 from functools import partial
 
@@ -11,62 +12,80 @@ import anyio
 
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.logs import set_up_logging
+from exporter.cli.outcome import outcome_of
 from exporter.cli.serve import serve
 from exporter.emulator import RealClock, TaskHub, running, truth
 from exporter.emulator.scenarios.play import play
 from exporter.emulator.scenarios.scenario import load_scenario
 from exporter.settings import Settings, load_settings
-from exporter.web.server import bind
+from exporter.web.sockets import bind
 
 HUB = "OrdersHub"
 SCENARIO = "demo"
-_PACE = {
+_OPTIONS = {
     "intervals.active": "5s",
     "intervals.entities": "10s",
     "intervals.census": "30s",
     "counter_hold": "15s",
+    "page_budget": "1000000",
+    "limits.orchestrators.ApprovalWorkflow.age": "3d",
+    "limits.orchestrators.CleanupMonitor.idle": "30m",
+    "limits.orchestrators.NightlyReport.age": "2h",
+    "limits.orchestrators.NightlyReport.idle": "30m",
+    "limits.orchestrators.PaymentSaga.age": "1h",
+    "limits.orchestrators.PaymentSaga.idle": "30s",
+    "limits.orchestrators.PaymentSaga.success": "30m",
+    "limits.orchestrators.ProcessOrder.age": "30m",
+    "limits.orchestrators.ProcessOrder.idle": "1m",
+    "limits.orchestrators.ProcessOrder.success": "10m",
+    "limits.orchestrators.ProcessOrder.retention": "12h",
+    "limits.orchestrators.TransferFunds.idle": "5m",
 }
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    summary = "an emulator and an exporter in one process: see it work without Azure"
-    command = commands.add_parser("demo", help=summary, description="Show what the exporter does.")
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `demo`."""
     command.add_argument(
         "--listen-address", default="127.0.0.1:10771", metavar="HOST:PORT", help="(%(default)s)"
     )
     command.add_argument("--seed", type=int, default=1, help="(%(default)s)")
-    command.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
-    anyio.run(_demo, options.listen_address, options.seed)
+def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return outcome_of(partial(_run, options))
+
+
+def _run(options: argparse.Namespace) -> ExitCode:
+    with tempfile.TemporaryDirectory(prefix="durable-exporter-demo-") as state_dir:
+        anyio.run(_demo, options.listen_address, options.seed, state_dir)
     return ExitCode.OK
 
 
-async def _demo(listen_address: str, seed: int) -> None:
+async def _demo(listen_address: str, seed: int, state_dir: str) -> None:
     key = secrets.token_urlsafe()
-    address = _settings("http://127.0.0.1", key, listen_address).listen_address
+    address = _settings("http://127.0.0.1", key, listen_address, state_dir).listen_address
     # Said now rather than after the scenario has been played, which takes seconds.
     bind(address.host, address.port).close()
     emulator = play(load_scenario(SCENARIO), RealClock(), seed=seed, system_key=key)
     async with running(emulator) as url:
-        settings = _settings(url, key, listen_address)
+        settings = _settings(url, key, listen_address, state_dir)
         set_up_logging(settings.log_level, settings.log_format)
         await serve(settings, listening=partial(_print_banner, url, emulator.hubs[HUB.lower()]))
 
 
-def _settings(url: str, key: str, listen_address: str) -> Settings:
+def _settings(url: str, key: str, listen_address: str, state_dir: str) -> Settings:
     """Return the settings of the exporter; a real one's environment is none of the demo's."""
     given = {
         "url": url,
         "task_hub": HUB,
         "key": key,
         "listen_address": listen_address,
+        "state_dir": state_dir,
         "log_level": "error",
         "log_format": "console",
     }
-    return load_settings({}, {**given, **_PACE})
+    return load_settings({}, {**given, **_OPTIONS})
 
 
 def _print_banner(emulator_url: str, hub: TaskHub, settings: Settings, port: int) -> None:
@@ -86,7 +105,8 @@ What to expect, within half a minute:
   {instances} instances of {orchestrators} orchestrators; some fail now and then, PaymentSaga most
   often; TransferFunds is stuck in Pending, some ApprovalWorkflow instances wait
   for more than an hour;
-  {sum(now.entities.values())} entities, one of them locked and with a backlog.
+  {sum(now.entities.values())} entities, one of them locked and with a backlog, soon another one
+  whose holder was terminated.
 Counters start at 0: what finished before the exporter's first contact is history.
 
 Stop with Ctrl-C.""",

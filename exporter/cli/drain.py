@@ -18,6 +18,7 @@ from rich.console import Console
 from exporter.api.errors import ApiError
 from exporter.api.query import InstanceQuery
 from exporter.api.wire import entity_class
+from exporter.cli import configured
 from exporter.cli.asking import (
     Hub,
     add_hub_option,
@@ -75,6 +76,7 @@ class _Seen:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `drain`."""
+    configured.add_options(command)
     command.add_argument("orchestrator", metavar="ORCHESTRATOR", help="its name, in any case")
     command.add_argument("--format", choices=("text", "json"), default="text")
     add_hub_option(command)
@@ -87,6 +89,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--every", type=duration, default=5.0, metavar="DURATION",
         help="from one look to the next (5s)",
     )  # fmt: skip
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return configured.run(drain, options, environ)
 
 
 async def drain(settings: Settings, options: argparse.Namespace) -> ExitCode:

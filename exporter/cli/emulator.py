@@ -11,7 +11,8 @@ import anyio
 
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.functions_file import load_functions
-from exporter.cli.serve import wait_for_stop
+from exporter.cli.outcome import outcome_of
+from exporter.cli.stopping import wait_for_stop
 from exporter.emulator import (
     App,
     Crash,
@@ -41,14 +42,11 @@ from exporter.emulator.synthetic.hub import SyntheticHub
 from exporter.emulator.synthetic.option import SyntheticOption, parse_synthetic
 from exporter.emulator.timelines import Timeline, read_timeline, timeline_hub
 from exporter.settings import Problem, SettingsError
-from exporter.web.server import CannotListen
+from exporter.web.sockets import CannotListen
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    summary = "serve the API with sample task hubs behind it"
-    description = f"{summary[0].upper()}{summary[1:]}."
-    command = commands.add_parser("emulator", help=summary, description=description)
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `emulator`."""
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     command.add_argument("--port", type=_port, default=7071, help="port to listen on (%(default)s)")
     command.add_argument(
@@ -155,7 +153,6 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument(
         "--key-file", type=Path, metavar="FILE", help="ask for the key in this file (no key)"
     )
-    command.set_defaults(run=_run)
 
 
 def _positive(text: str) -> float:
@@ -187,7 +184,12 @@ def _natural(text: str) -> int:
     return number
 
 
-def _run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return outcome_of(partial(_run, options))
+
+
+def _run(options: argparse.Namespace) -> ExitCode:
     if options.rehearse:
         return _rehearse(options)
     emulator = _emulator(options)

@@ -15,6 +15,7 @@ from rich.table import Table
 from exporter.api.client import GET_INSTANCE
 from exporter.api.errors import ApiError
 from exporter.api.telemetry import DURATION_BOUNDS
+from exporter.cli import configured
 from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.failures import duration
@@ -93,12 +94,18 @@ class _Meter:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `estimate`."""
+    configured.add_options(command)
     command.add_argument("--format", choices=("table", "json"), default="table")
     add_hub_option(command)
     command.add_argument(
         "--timeout", type=duration, default=3600.0, metavar="DURATION",
         help="how long the pass may take (1h)",
     )  # fmt: skip
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return configured.run(estimate, options, environ)
 
 
 async def estimate(settings: Settings, options: argparse.Namespace) -> ExitCode:

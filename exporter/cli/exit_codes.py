@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
 MEANINGS = {
     ExitCode.OK: "everything asked for was done",
     ExitCode.HUB_FAILED: "a hub could not be read, or a rehearsed scenario came out otherwise; "
-    "what is wrong was printed",
+    "of `healthy`: the exporter does not answer; what is wrong was printed",
     ExitCode.CONFIGURATION: "the configuration or the command line is wrong; a line each",
     ExitCode.CANNOT_LISTEN: "the address to listen on is taken or is not one of this machine; "
     "of `drain`: instances are in flight",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,6 +15,7 @@ from rich.table import Table
 from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow, entity_class
+from exporter.cli import configured
 from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, span_since, table, write_json
@@ -81,6 +82,7 @@ class Failures:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `failures`."""
+    configured.add_options(command)
     command.add_argument("--format", choices=("table", "json"), default="table")
     add_hub_option(command)
     command.add_argument(
@@ -90,6 +92,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--samples", type=int, choices=range(1, 101), default=3, metavar="N",
         help="ids to show of each reason, the newest (%(default)s)",
     )  # fmt: skip
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return configured.run(failures, options, environ)
 
 
 def duration(text: str) -> float:

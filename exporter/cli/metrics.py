@@ -16,15 +16,13 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.reference import page
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command."""
-    summary = "print the catalogue of metrics"
-    command = commands.add_parser("metrics", help=summary, description="Print the catalogue.")
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `metrics`."""
     command.add_argument("--format", choices=("table", "markdown", "json"), default="table")
-    command.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
     if options.format == "markdown":
         print(page(), end="")
     elif options.format == "json":

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.errors import ApiError
+from exporter.cli import configured
 from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs, say_failure
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, span_since, table, write_json
@@ -83,6 +84,7 @@ class Survey:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `stuck`."""
+    configured.add_options(command)
     command.add_argument("--format", choices=("table", "json"), default="table")
     add_hub_option(command)
     command.add_argument(
@@ -98,6 +100,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--limit", type=_count, default=50, metavar="N", help="rows of a table (%(default)s)"
     )
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return configured.run(stuck, options, environ)
 
 
 def _count(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from rich.table import Table
 from exporter.api.errors import ApiError
 from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow, InstanceStatus
+from exporter.cli import configured
 from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.steps import Step, steps_of
@@ -78,12 +79,18 @@ class Found:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `why`."""
+    configured.add_options(command)
     command.add_argument("instance_id", metavar="ID", help="id of an instance or an entity")
     command.add_argument("--format", choices=("table", "json"), default="table")
     add_hub_option(command)
     command.add_argument(
         "--events", type=int, default=100, metavar="N", help="last steps to show (%(default)s)"
     )
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    return configured.run(why, options, environ)
 
 
 async def why(settings: Settings, options: argparse.Namespace) -> ExitCode:

@@ -447,6 +447,9 @@ class HubCollector:
     def _came_up(self, active: ActiveView) -> None:
         if not self.snapshot.up:
             self._events.came_up()
+            # What it missed would else be stale for an interval of its own, an hour for a census.
+            for record in self._records.values():
+                record.make_up(self._monotonic())
         self.snapshot = replace(self.snapshot, up=True, trouble=None, active=active)
         self._publish()
 

@@ -69,6 +69,11 @@ class SweepRecord:
             self._completed = at
             self._usual = interval_for(seconds, self.cadence.configured)
 
+    def make_up(self, now: float) -> None:
+        """Let a sweep that failed be due again at *now*, by the clock of the schedule."""
+        if self._trouble is not None:
+            self.cadence.hasten(now)
+
     def state(self) -> SweepState:
         """Return the record as it is now."""
         return SweepState(

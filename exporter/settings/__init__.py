@@ -12,7 +12,7 @@ from exporter.settings.exposition import MetricsSettings
 from exporter.settings.groups import Buckets
 from exporter.settings.hub import HubSettings
 from exporter.settings.limits import LimitInForce, OrchestratorLimits
-from exporter.settings.loading import load_settings
+from exporter.settings.loading import load_listen_address, load_settings
 from exporter.settings.model import Settings
 from exporter.settings.problems import Problem, SettingsError
 from exporter.settings.shard import Shard
@@ -37,6 +37,7 @@ __all__ = [
     "WebConfig",
     "check_key",
     "fingerprint",
+    "load_listen_address",
     "load_settings",
     "server_context",
     "tls_files",

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from exporter.settings.addresses import ListenAddress, parse_listen_address
 from exporter.settings.explaining import explain
 from exporter.settings.file import ConfigFile
 from exporter.settings.model import Settings
@@ -36,6 +37,22 @@ def load_settings(environ: Mapping[str, str], overrides: Mapping[str, str] = _NO
         problems += explain(settings, sources)
     # A default that is wrong is wrong in every hub; it is said once.
     raise SettingsError(list(dict.fromkeys(problems)))
+
+
+def load_listen_address(
+    environ: Mapping[str, str], overrides: Mapping[str, str] = _NOTHING
+) -> ListenAddress:
+    """
+    Return where the exporter with these settings listens, whatever else is wrong in them.
+
+    Raises:
+        ValueError: no such address can be; the message goes on after the setting's name.
+    """
+    file = _config_file(environ, overrides)
+    for source in (CommandLine(overrides), Environment(environ, file.tree), file):
+        if (said := source.tree.get("listen_address")) is not None:
+            return parse_listen_address(said)
+    return parse_listen_address(Settings.model_fields["listen_address"].get_default())
 
 
 def _config_file(environ: Mapping[str, str], overrides: Mapping[str, str]) -> ConfigFile:

@@ -10,6 +10,7 @@ from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import RuntimeStatus
 from exporter.web.report import Finding, HubStatus, Severity
+from exporter.web.runbooks import RUNBOOKS, runbook_of_stalled, runbook_of_trouble
 from exporter.web.waits import cause_in_words
 from exporter.web.words import percent, plural, span
 
@@ -28,6 +29,7 @@ _BEYOND = {
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STATUS = {Severity.ERROR: HubStatus.ERROR, Severity.WARNING: HubStatus.WARNING}
 _CAUSES_NAMED = 3
+_STALE = RUNBOOKS["stale"]
 _SKEW_WORTH_SAYING = 30.0
 _STATE_LAG_WORTH_SAYING = 60.0
 
@@ -102,7 +104,13 @@ def _polling(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     trouble = snapshot.trouble
     if trouble is not None and not snapshot.up:
         summary = f"The hub cannot be polled ({trouble.kind}): {trouble.message}."
-        yield Finding(Severity.ERROR, "down", summary, _sentence(trouble.hint))
+        yield Finding(
+            Severity.ERROR,
+            "down",
+            summary,
+            _sentence(trouble.hint),
+            runbook_of_trouble(trouble.kind, otherwise="DurableFunctionsHubUnreachable"),
+        )
     elif not snapshot.up:
         yield Finding(
             Severity.NOTE, "starting", "The hub was not polled yet: its first sweep comes now.", ""
@@ -111,18 +119,19 @@ def _polling(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         is_said = sweep is Sweep.ACTIVE and not snapshot.up
         if state.configured is None or is_said:
             continue
-        why, hint = "", "Look in the log for “sweep failed”."
+        why, hint, runbook = "", "Look in the log for “sweep failed”.", _STALE
         if state.trouble is not None:
             why = f" ({state.trouble.kind}): {state.trouble.message}"
             hint = _sentence(state.trouble.hint)
+            runbook = runbook_of_trouble(state.trouble.kind, otherwise=_STALE)
         if state.completed is not None and not snapshot.is_fresh(sweep, now):
             age = span(now - state.completed)
             summary = f"Not known now: {FEEDS[sweep]}. The last complete sweep was {age} ago{why}."
             severity = Severity.ERROR if sweep is Sweep.ACTIVE else Severity.WARNING
-            yield Finding(severity, "stale", summary, hint)
+            yield Finding(severity, "stale", summary, hint, runbook)
         elif state.trouble is not None:
             summary = f"The last sweep for {FEEDS[sweep]} failed{why}."
-            yield Finding(Severity.WARNING, "sweep_failed", summary, hint)
+            yield Finding(Severity.WARNING, "sweep_failed", summary, hint, runbook)
 
 
 def _stuck(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
@@ -148,6 +157,7 @@ def _stuck(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             f"{plural(total, 'instance')} {'is' if total == 1 else 'are'} stuck"
             f"{f': {worst}' if worst else ''}.",
             "Begin with what holds up the most: see below, or ask durable-exporter why ID.",
+            runbook_of_stalled(view.stalled),
         )
 
 
@@ -169,6 +179,7 @@ def _active(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             f"over_limit_{limit}",
             f"{plural(total, 'instance')} {one if total == 1 else many}: {who}.",
             f"Their ids are below. For those that may take longer, raise limits.{limit}.",
+            RUNBOOKS[f"over_limit_{limit}"],
         )
 
 
@@ -188,6 +199,7 @@ def _locks(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             f"{plural(total, 'entity', 'entities')} {verb} locked by an instance that is not "
             f"active: {which}.",
             "Release them with CleanEntityStorage of the durable client.",
+            RUNBOOKS["orphaned_locks"],
         )
 
 
@@ -207,6 +219,7 @@ def _failing(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             f"{failed:,} of {plural(ended, 'instance')} that ended in the last hour failed "
             f"({percent(failed / ended)}).",
             "Look at the reasons below.",
+            RUNBOOKS["failing"],
         )
 
 
@@ -224,6 +237,7 @@ def _unresolved(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             "unresolved_failures",
             f"{plural(total, 'failed instance')} {verb} unresolved{since}.",
             "Once the cause is mended: rewind, restart or purge them.",
+            RUNBOOKS["unresolved_failures"],
         )
 
 
@@ -239,6 +253,7 @@ def _accounts(snapshot: HubSnapshot) -> Iterator[Finding]:
                 "state_not_kept",
                 f"The accounts are not kept: they were written {lag}. Counters may stand still.",
                 "Look in the log for “state not written” and “state is held by another process”.",
+                RUNBOOKS["state_not_kept"],
             )
     if known.unconfirmed:
         yield Finding(
@@ -267,6 +282,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             "page_budget",
             "The page budget of today is spent: no sweep is made before midnight UTC.",
             "Raise page_budget, or lengthen the intervals.",
+            RUNBOOKS["page_budget"],
         )
     skew = snapshot.clock_skew
     if skew is not None and abs(skew) > _SKEW_WORTH_SAYING:
@@ -284,6 +300,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
                 "names_folded",
                 f"{plural(count, 'name')} of the label {labels[0]} share _other.",
                 "Raise label_limit to tell them apart.",
+                RUNBOOKS["names_folded"],
             )
 
 
@@ -303,6 +320,7 @@ def _emptiness(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             "There is nothing in this task hub: no instance and no entity.",
             "If there should be, compare task_hub and connection with the app's host.json: a hub "
             "of another name reads as an empty one.",
+            RUNBOOKS["empty"],
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup, escape
 
 from exporter import __version__
@@ -106,6 +106,11 @@ def hub_page(snapshot: HubSnapshot, view: View, *, is_only: bool = False) -> str
 def missing_page(name: str, view: View) -> str:
     """Return the page that says that there is no hub called *name*."""
     return _pages.get_template("missing.html").render(view=view, name=name)
+
+
+def template_of(name: str) -> Template:
+    """Return the template of a page that looks like these."""
+    return _pages.get_template(name)
 
 
 def _ago(moment: str | None, now: float) -> str:

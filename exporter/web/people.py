@@ -17,6 +17,7 @@ from exporter.collector.snapshot import HubSnapshot
 from exporter.web.page import REFRESH_SECONDS, View, hub_page, missing_page, overview_page
 from exporter.web.report import Problem
 from exporter.web.reporting import Reporter, hubs_report
+from exporter.web.runbook_pages import INDEX, missing_runbook_page, runbook_names, runbook_page
 
 Made = TypeVar("Made", str, bytes)
 
@@ -34,6 +35,8 @@ _SAFE: Mapping[str, str] = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
+# What is the same for everybody and changes only with the version.
+_LASTING: Mapping[str, str] = {**_SAFE, "cache-control": "public, max-age=300"}
 _ASSETS = {"page.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 
@@ -45,6 +48,8 @@ def people_routes(
     return [
         Route("/", people.overview),
         Route("/hubs/{name:path}", people.hub),
+        Route("/runbooks", _runbooks),
+        Route("/runbooks/{name}", _runbook),
         Route("/assets/{name}", _asset),
         Route("/api/v1/hubs", people.api_hubs),
         Route("/api/v1/hubs/{name:path}", people.api_hub),
@@ -105,10 +110,20 @@ def _html(text: str, view: View, status: int = 200) -> Response:
     return HTMLResponse(text, status, headers={**_SAFE, **refresh})
 
 
+async def _runbooks(_request: Request) -> Response:
+    return HTMLResponse(runbook_page(INDEX, "./"), headers=_LASTING)
+
+
+async def _runbook(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in runbook_names():
+        return HTMLResponse(missing_runbook_page("../"), _NOT_FOUND, headers=_SAFE)
+    return HTMLResponse(runbook_page(name, "../"), headers=_LASTING)
+
+
 async def _asset(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _ASSETS:
         return Response("no such file\n", _NOT_FOUND, media_type="text/plain")
     body = resources.files("exporter.web").joinpath("assets", name).read_bytes()
-    headers = {**_SAFE, "cache-control": "public, max-age=300"}
-    return Response(body, headers=headers, media_type=_ASSETS[name])
+    return Response(body, headers=_LASTING, media_type=_ASSETS[name])

@@ -40,6 +40,9 @@ class Finding(Struct, frozen=True):
     kind: Annotated[str, Meta(description="What it is, in one word that stays the same.")]
     summary: Annotated[str, Meta(description="What it is, in plain words.")]
     remedy: Annotated[str, Meta(description="What to do about it; empty where nothing is.")]
+    runbook: Annotated[
+        str, Meta(description="Runbook at `/runbooks/`, by its name; empty where none is.")
+    ] = ""
 
 
 class TroubleReport(Struct, frozen=True):

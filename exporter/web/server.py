@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from exporter.settings import TlsPolicy, server_context
 from exporter.web.connection import KEEP_ALIVE_SECONDS, Connection, names_of
+from exporter.web.sockets import bind
 
 _MOST_CONNECTIONS = 2000
 # Each holds a quarter of a megabyte.
@@ -25,10 +26,6 @@ _LONGEST_HEAD = 16_384
 _TIMEOUTS = {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 5.0}
 _BREATH_SECONDS = 0.1
 _TICKS_BETWEEN_LOOKS = 10
-
-
-class CannotListen(Exception):
-    """The address cannot be listened on; the message names it and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,21 +194,3 @@ def _most_connections(*, encrypted: bool) -> int:
     most = _MOST_ENCRYPTED if encrypted else _MOST_CONNECTIONS
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return most if allowed == resource.RLIM_INFINITY else max(1, min(most, allowed // 2))
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address; an empty host means all addresses."""
-    both = not host and socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both or ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sends small segments at once; else each answer takes 40 ms.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        where = f"{host or '*'}:{port}"
-        raise CannotListen(f"cannot listen on {where}: {error.strerror or error}") from error
-    return bound

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from exporter.cli import drain, estimate, failures, stuck, why
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.main import _parser
+from exporter.cli.main import parse
 from exporter.emulator import Emulator, TaskHub, running
 from exporter.settings import Settings, load_settings
 from tests.cli.process import Outcome
@@ -41,7 +41,7 @@ def settings_for(**urls: str) -> Settings:
 async def ask(capfd: pytest.CaptureFixture[str], settings: Settings, *arguments: str) -> Outcome:
     """Run a command to its end."""
     capfd.readouterr()
-    options = _parser().parse_args(arguments)
+    options = parse(arguments)
     # The command itself sends its log elsewhere.
     with capture_logs():
         code = await COMMANDS[arguments[0]](settings, options)

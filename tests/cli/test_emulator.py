@@ -13,7 +13,7 @@ import pytest
 from anyio.streams.text import TextReceiveStream
 
 from exporter.cli.emulator import _emulator
-from exporter.cli.main import _parser
+from exporter.cli.main import parse
 from exporter.emulator import Emulator
 from exporter.settings import SettingsError
 from tests.cli.process import COMMAND, PATIENCE_SECONDS, run
@@ -68,7 +68,7 @@ async def served(*arguments: str) -> AsyncGenerator[httpx.AsyncClient, None]:
 
 
 def emulator(*arguments: str) -> Emulator:
-    return _emulator(_parser().parse_args(["emulator", *arguments]))
+    return _emulator(parse(["emulator", *arguments]))
 
 
 def refusal(*arguments: str) -> str:

@@ -277,6 +277,29 @@ class TestWriting:
                     while is_held(lock):
                         await anyio.lowlevel.checkpoint()
 
+    async def test_a_write_that_was_only_abandoned_is_waited_for(self, tmp_path: Path) -> None:
+        writes: list[bytes] = []
+        begun, released = threading.Event(), threading.Event()
+
+        def write_slowly(_path: Path, content: bytes) -> None:
+            begun.set()
+            released.wait(timeout=120.0)
+            writes.append(content)
+
+        with closing(state_in(tmp_path)) as state:
+            ledger = await state.open(RULES)
+            with patch.object(state_file, "_replace_durably", write_slowly):
+                async with anyio.create_task_group() as abandoned:
+                    abandoned.start_soon(state.commit, ledger)
+                    await anyio.to_thread.run_sync(begun.wait)
+                    abandoned.cancel_scope.cancel()
+                async with anyio.create_task_group() as last:
+                    last.start_soon(state.commit, ledger)
+                    await anyio.wait_all_tasks_blocked()
+                    released.set()
+            assert len(writes) == 2
+            assert not any(state.use.errors.values())
+
 
 class TestHolding:
     async def test_a_second_process_does_without_and_says_so(self, tmp_path: Path) -> None:

@@ -80,6 +80,20 @@ class TestRecentFinishes:
             )
             assert +recent.totals == expected
 
+    def test_what_is_saved_counts_as_before(self) -> None:
+        window = Window("1h", 3600, 60)
+        recent = RecentFinishes(window)
+        for second in range(0, 7200, 7):
+            recent.add(("Order", COMPLETED), second)
+            recent.add(("Pay", FAILED), second // 2)
+        recent.advance(6000.0)
+        restored = RecentFinishes(window, recent.saved())
+        for now in (6000.0, 7000.0, 9000.0):
+            recent.advance(now)
+            restored.advance(now)
+            assert +restored.totals == +recent.totals
+            assert restored.over_time(now) == recent.over_time(now)
+
     def test_a_late_finish_that_already_left_the_window_is_not_counted(self) -> None:
         recent = RecentFinishes(Window("5m", 300, 1))
         recent.advance(1000.0)

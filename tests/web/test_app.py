@@ -11,7 +11,8 @@ import pytest
 from exporter.collector.snapshot import HubSnapshot, Trouble
 from exporter.ledger.snapshot import ActiveView
 from exporter.ledger.status import RuntimeStatus
-from exporter.web.server import CannotListen, bind, listening
+from exporter.web.server import listening
+from exporter.web.sockets import CannotListen, bind
 from tests.ledger.world import NOW
 from tests.metrics.snapshots import busy_snapshot
 from tests.web.shown_app import app_of

@@ -1,0 +1,100 @@
+"""The rules as a file that Grafana provisions its own alerting from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from itertools import groupby
+
+from exporter.alerts.expressions import with_hub_labels
+from exporter.alerts.model import Alert, filled
+from exporter.alerts.shared import GRAFANA_DATASOURCE, KEEP_FIRING_FOR, RECORDINGS
+from exporter.alerts.table import ALERTS, DEFAULTS
+from exporter.alerts.texts import annotations_of, labels_of
+from exporter.alerts.yaml_text import Document, written
+
+_HEADING = """\
+# Alert rules for Grafana 10 or newer, of the Durable Functions exporter.
+# Written by `durable-exporter rules --format grafana`: see docs/alerts.md.
+"""
+_FOLDER = "Durable Functions"
+_INTERVAL = "1m"
+_LOOKED_AT_SECONDS = 600
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def provisioning(values: Mapping[str, str] = DEFAULTS, *, without: Collection[str] = ()) -> str:
+    """Return the file, with *values* of all parameters, *without* the alerts so named."""
+    kept = [alert for alert in ALERTS if alert.full_name not in without]
+    groups = [
+        {
+            "orgId": 1,
+            "name": name,
+            "folder": _FOLDER,
+            "interval": _INTERVAL,
+            "rules": [_rule(alert, values) for alert in alerts],
+        }
+        for name, alerts in groupby(kept, key=lambda alert: alert.group)
+    ]
+    return _HEADING + written({"apiVersion": 1, "groups": groups})
+
+
+def uid(alert: Alert) -> str:
+    """Return the uid of the rule: at most 40 characters, of which Grafana keeps no more."""
+    return f"durable-{_WORD.sub('-', alert.name).lower()}"
+
+
+def _rule(alert: Alert, values: Mapping[str, str]) -> Document:
+    kept = {"keepFiringFor": filled(str(KEEP_FIRING_FOR), values)} if alert.sweep else {}
+    return {
+        "uid": uid(alert),
+        "title": alert.full_name,
+        "condition": "B",
+        "data": [_query(alert, values), _condition()],
+        # Expressions return nothing where nothing is wrong.
+        "noDataState": "OK",
+        "execErrState": "Error",
+        "for": filled(str(alert.wait), values),
+        **kept,
+        # Grafana fills environment variables into labels, but not into annotations.
+        "labels": {
+            name: filled(_with_values(text), values).replace("$", "$$")
+            for name, text in labels_of(alert).items()
+        },
+        "annotations": {
+            name: filled(_with_values(text), values) for name, text in annotations_of(alert).items()
+        },
+    }
+
+
+def _query(alert: Alert, values: Mapping[str, str]) -> Document:
+    """Return the query: without recording rules, which Grafana's data source may not have."""
+    expression = with_hub_labels(alert.expression) if alert.of_hub else alert.expression
+    recorded = {
+        recording.name: f"(\n{filled(recording.expression, values)}\n)" for recording in RECORDINGS
+    }
+    return {
+        "refId": "A",
+        "relativeTimeRange": {"from": _LOOKED_AT_SECONDS, "to": 0},
+        "datasourceUid": filled(str(GRAFANA_DATASOURCE), values),
+        "model": {
+            "refId": "A",
+            "expr": filled(expression, {**values, **recorded}),
+            "instant": True,
+            "range": False,
+        },
+    }
+
+
+def _condition() -> Document:
+    """Return what fires for each series that the query returns, also for one with the value 0."""
+    return {
+        "refId": "B",
+        "relativeTimeRange": {"from": _LOOKED_AT_SECONDS, "to": 0},
+        "datasourceUid": "__expr__",
+        "model": {"refId": "B", "type": "math", "expression": "$A * 0 + 1"},
+    }
+
+
+def _with_values(text: str) -> str:
+    return text.replace("$value", "$values.A.Value")

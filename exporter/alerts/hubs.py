@@ -1,0 +1,240 @@
+"""Alerts about whether a hub can be read at all, and what it does as a whole."""
+
+from __future__ import annotations
+
+from exporter.alerts.expressions import block, equal, everything, folded, fresh, selected
+from exporter.alerts.model import Alert, Board, Severity, duration, number
+from exporter.api.errors import ErrorKind
+from exporter.collector.snapshot import Sweep
+from exporter.metrics import catalogue as c
+
+_UP = folded(c.UP.name)
+_UNREACHABLE = f"{_UP} == 0"
+_LAST = folded(selected(c.LAST_SWEEP, equal("sweep", Sweep.ACTIVE)), drop="sweep")
+
+_ERROR_WINDOW = duration(
+    "error_window",
+    "20m",
+    "Errors of the API within it tell why a hub cannot be read; longer than the longest interval"
+    " between sweeps (15 minutes with the profile scale-to-zero).",
+)
+
+
+def _errors(kind: ErrorKind, window: object) -> str:
+    """Return how often requests failed for the reason *kind* within *window*."""
+    selector = selected(c.API_ERRORS, equal("kind", kind))
+    by_replica = f"sum without (operation, kind) (increase({selector}[{window}]))"
+    return folded(by_replica)
+
+
+HUB_UNREACHABLE = Alert(
+    "HubUnreachable",
+    "hubs",
+    "no sweep of the active instances completes, for whatever reason",
+    f"""\
+(
+{block(f"time() - {_LAST}")}
+  or
+  {_UP}
+)
+and on (task_hub) {_UNREACHABLE}""",
+    duration(
+        "hub_unreachable_for",
+        "5m",
+        "A restart or a deployment of the app takes less. What the hub shows is withdrawn after 15"
+        " minutes, so this fires before.",
+    ),
+    Severity.CRITICAL,
+    "Task hub {{ $labels.task_hub }} cannot be read",
+    "The app of task hub {{ $labels.task_hub }} does not answer as it should:"
+    " {{ if eq $value 0.0 }}no sweep has ever completed{{ else }}the last complete sweep ended"
+    " {{ $value | humanizeDuration }} ago{{ end }}. Its alerts know nothing new until it does."
+    " First run `durable-exporter check`: it says what is wrong.",
+    Board.HUB,
+)
+
+_MANY_HUBS = number(
+    "many_hubs",
+    3,
+    "Fewer than this are looked at one by one.",
+)
+_MANY_HUBS_RATIO = number(
+    "many_hubs_ratio",
+    0.5,
+    "Half of the hubs do not fail at once for reasons of their own: a proxy, DNS, the network or a"
+    " shared certificate does.",
+)
+_ALONE = f"""\
+{_UNREACHABLE}
+unless on (task_hub) {_errors(ErrorKind.STOPPED, _ERROR_WINDOW)} > 0"""
+
+MANY_HUBS_UNREACHABLE = Alert(
+    "ManyHubsUnreachable",
+    "hubs",
+    "so many hubs cannot be read at once that the cause is one they share",
+    f"""\
+count without (task_hub) (
+{block(_ALONE)}
+) >= {_MANY_HUBS}
+and
+count without (task_hub) (
+{block(_ALONE)}
+) >= {_MANY_HUBS_RATIO} * count without (task_hub) ({_UP})""",
+    duration(
+        "many_hubs_unreachable_for",
+        "3m",
+        "Shorter than for a single hub, so that the many are held back before they fire.",
+    ),
+    Severity.CRITICAL,
+    "{{ $value }} task hubs cannot be read",
+    "{{ $value }} task hubs cannot be read at once, so look for what they share: proxy, DNS,"
+    " outgoing network, certificates. First run `durable-exporter check` where the exporter runs;"
+    " the alerts of the single hubs are held back.",
+    Board.FLEET,
+    (_MANY_HUBS, _MANY_HUBS_RATIO),
+    of_hub=False,
+)
+
+KEY_REFUSED = Alert(
+    "KeyRefused",
+    "hubs",
+    "the app refuses the key, and has done so for longer than a rotation takes",
+    f"""\
+{_errors(ErrorKind.AUTH, _ERROR_WINDOW)} > 0
+and on (task_hub) {_UNREACHABLE}""",
+    duration(
+        "key_refused_for",
+        "2m",
+        "A rotated key is read again within 30 seconds, and the next sweep uses it: that takes a"
+        " minute.",
+    ),
+    Severity.CRITICAL,
+    "The app of task hub {{ $labels.task_hub }} refuses the exporter's key",
+    'About {{ $value | printf "%.0f" }} requests to task hub {{ $labels.task_hub }} were refused'
+    " (401 or 403), and none succeeds. First compare the system key of the app's Durable Task"
+    " extension with the exporter's `key_file`; a corrected file is taken up by itself.",
+    Board.HUB,
+    (_ERROR_WINDOW,),
+)
+
+APP_STOPPED = Alert(
+    "AppStopped",
+    "hubs",
+    "the app is stopped or closed to the exporter: its host says so, and nothing pages for it",
+    f"""\
+{_errors(ErrorKind.STOPPED, _ERROR_WINDOW)} > 0
+and on (task_hub) {_UNREACHABLE}""",
+    duration("app_stopped_for", "2m", "A swap of slots answers so for a moment."),
+    Severity.INFO,
+    "The app of task hub {{ $labels.task_hub }} is stopped",
+    'About {{ $value | printf "%.0f" }} requests to task hub {{ $labels.task_hub }} were answered'
+    " by the page of a stopped app (403, HTML). Nothing of this hub runs. If nobody stopped it on"
+    " purpose, first start the app; if its network rules changed, let the exporter in.",
+    Board.HUB,
+)
+
+_STALE_INTERVALS = number(
+    "data_stale_intervals",
+    5,
+    "What a sweep feeds is withdrawn after five intervals; before that it is merely late.",
+)
+_STALE_SECONDS = number(
+    "data_stale_seconds",
+    900,
+    "Age that is never stale: `stale_after` keeps data as long.",
+)
+_AGE = f"time() - {folded(c.LAST_SWEEP.name)}"
+_INTERVAL = folded(c.SWEEP_INTERVAL.name)
+
+DATA_STALE = Alert(
+    "DataStale",
+    "hubs",
+    "the hub answers, but one of the sweeps no longer completes",
+    f"""\
+(
+  {_AGE}
+  > {_STALE_INTERVALS} * {_INTERVAL}
+)
+> {_STALE_SECONDS}
+and on (task_hub) {_UP} == 1""",
+    duration("data_stale_for", "5m", "Lets a sweep that is just ending end."),
+    Severity.WARNING,
+    "The sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} does not complete",
+    "The last complete sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} ended"
+    " {{ $value | humanizeDuration }} ago; what it feeds is withdrawn, and its alerts are silent."
+    " First look at the exporter's log for this hub, and at `durable-exporter check`.",
+    Board.EXPORTER,
+    (_STALE_INTERVALS, _STALE_SECONDS),
+)
+
+_EMPTY_SECONDS = number(
+    "hub_empty_seconds",
+    3600,
+    "An hour has passed a census, all entities and 120 sweeps.",
+)
+
+HUB_EMPTY = Alert(
+    "HubEmpty",
+    "hubs",
+    "nothing at all has been found in the hub since first contact: its name may be mistyped",
+    f"""\
+time() - {fresh(c.BASELINE.name, by="min")} > {_EMPTY_SECONDS}
+and on (task_hub) {folded(c.ROWS.name, drop="sweep")} == 0
+unless on (task_hub) {c.ROWS.name} > 0
+unless on (task_hub) {c.LAST_PROGRESS.name}""",
+    duration("hub_empty_for", "5m", "The hour is long enough; this only bridges a restart."),
+    Severity.WARNING,
+    "Task hub {{ $labels.task_hub }} is empty",
+    "No row has been found in task hub {{ $labels.task_hub }} since first contact"
+    " {{ $value | humanizeDuration }} ago. A mistyped name reads as an empty hub. First compare the"
+    " exporter's `task_hub` with `hubName` in the app's host.json.",
+    Board.HUB,
+    (_EMPTY_SECONDS,),
+    sweep=Sweep.ACTIVE,
+)
+
+_STALLED_SECONDS = number(
+    "hub_stalled_seconds",
+    1800,
+    "Long enough for a host that starts, a deployment and a backlog of large histories.",
+)
+
+_OVER_PENDING = fresh(everything(c.OVER_LIMIT, equal("limit", "pending")))
+_CONFIGURED = everything(c.LIMIT, equal("limit", "pending"), equal("source", "configured"))
+_ANY = everything(c.LIMIT, equal("limit", "pending"))
+
+HUB_STALLED = Alert(
+    "HubStalled",
+    "hubs",
+    "instances wait to be started for longer than they may, and nothing at all moves in the hub",
+    f"""\
+sum without (orchestrator, limit) (
+{block(_OVER_PENDING)}
+)
+* on (task_hub) group_left (source) (
+  group by (task_hub, source) ({_CONFIGURED})
+  or on (task_hub)
+  group by (task_hub, source) ({_ANY})
+) > 0
+and on (task_hub)
+time() - {folded(c.LAST_PROGRESS.name, drop="orchestrator")} > {_STALLED_SECONDS}""",
+    duration("hub_stalled_for", "2m", "The silence is long enough; this bridges one late sweep."),
+    Severity.BY_LIMIT,
+    "Nothing moves in task hub {{ $labels.task_hub }}",
+    "{{ $value }} instances of task hub {{ $labels.task_hub }} wait to be started, and no instance"
+    " has made progress for $(hub_stalled_seconds) seconds or more. First see whether the app's"
+    " host runs and takes its queues; then `durable-exporter stuck`.",
+    Board.HUB,
+    (_STALLED_SECONDS,),
+    sweep=Sweep.ACTIVE,
+)
+
+ALERTS: tuple[Alert, ...] = (
+    HUB_UNREACHABLE,
+    MANY_HUBS_UNREACHABLE,
+    KEY_REFUSED,
+    APP_STOPPED,
+    DATA_STALE,
+    HUB_EMPTY,
+    HUB_STALLED,
+)

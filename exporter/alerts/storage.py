@@ -1,0 +1,76 @@
+"""Alerts about entities, and about what stays in storage."""
+
+from __future__ import annotations
+
+from exporter.alerts.expressions import equal, everything, fresh, selected
+from exporter.alerts.model import Alert, Board, Severity, duration, number
+from exporter.collector.snapshot import Sweep
+from exporter.metrics import catalogue as c
+
+_OF = "of {{ $labels.entity }} in task hub {{ $labels.task_hub }}"
+
+ENTITY_LOCK_ORPHANED = Alert(
+    "EntityLockOrphaned",
+    "entities",
+    "entities are locked by instances that are no longer active: nobody will unlock them",
+    f"{fresh(selected(c.ENTITY_ORPHANED_LOCKS))} > 0",
+    duration(
+        "entity_lock_orphaned_for", "5m", "The exporter has already seen it in two sweeps in a row."
+    ),
+    Severity.WARNING,
+    "{{ $value }} entities " + _OF + " are locked for ever",
+    "{{ $value }} entities " + _OF + " are locked by instances that are no longer active: every"
+    " operation on them waits. First find them with `durable-exporter stuck`; then have their locks"
+    " released (the runbook says how).",
+    Board.ENTITIES,
+    sweep=Sweep.ACTIVE,
+)
+
+_BACKLOG = number(
+    "entity_backlog_operations",
+    100,
+    "An entity works through its queue one by one; so many are seconds of work for a healthy one.",
+)
+
+ENTITY_BACKLOG = Alert(
+    "EntityBacklog",
+    "entities",
+    "many operations are queued at one entity",
+    f"{fresh(selected(c.ENTITY_BACKLOG_MAX))} > {_BACKLOG}",
+    duration("entity_backlog_for", "10m", "A burst is worked off by then."),
+    Severity.WARNING,
+    "An entity " + _OF + " does not keep up",
+    "{{ $value }} operations are queued at one entity " + _OF + ". First see whether it is locked,"
+    " and by whom (`durable-exporter stuck`); then what calls it so often.",
+    Board.ENTITIES,
+    (_BACKLOG,),
+    sweep=Sweep.ACTIVE,
+)
+
+_LIMIT = everything(c.LIMIT, equal("limit", "retention"))
+_MARGIN = number(
+    "purge_margin_seconds",
+    86_400,
+    "Purging runs once a day, as a rule: so much beyond the limit is still in time.",
+)
+
+PURGE_NOT_KEEPING_UP = Alert(
+    "PurgeNotKeepingUp",
+    "retention",
+    "finished instances stay in storage for longer than the longest limit `retention` of the hub",
+    f"""\
+time() - {fresh(c.OLDEST_RETAINED.name, Sweep.CENSUS, by="min", drop="runtime_status")}
+> on (task_hub) group_left ()
+max by (task_hub) ({_LIMIT}) + {_MARGIN}""",
+    duration("purge_not_keeping_up_for", "1h", "Lets a purge that is under way end."),
+    Severity.WARNING,
+    "Purging of task hub {{ $labels.task_hub }} does not keep up",
+    "The oldest finished instance in task hub {{ $labels.task_hub }} was created"
+    " {{ $value | humanizeDuration }} ago, beyond the limit: storage, and the cost of every"
+    " listing, grow. First see whether the job that purges still runs.",
+    Board.HUB,
+    (_MARGIN,),
+    sweep=Sweep.CENSUS,
+)
+
+ALERTS: tuple[Alert, ...] = (ENTITY_LOCK_ORPHANED, ENTITY_BACKLOG, PURGE_NOT_KEEPING_UP)

@@ -1,0 +1,78 @@
+"""Commands that work on the configured hubs: options that override the configuration."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+import anyio
+
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.logs import set_up_logging
+from exporter.cli.outcome import outcome_of
+from exporter.settings import Settings, load_settings
+
+Work = Callable[[Settings, argparse.Namespace], Awaitable[ExitCode]]
+
+_SHORTCUTS = {
+    "config_file": "YAML file with the configuration",
+    "url": "where the hub answers: the app's root, or a path that ends in /durabletask",
+    "task_hub": "the task hub's own name, if it is not the app's default",
+    "connection": "name of the app setting with the hub's connection",
+    "key_file": "file with the key of the app",
+    "name": "what the hub is called in metrics",
+    "listen_address": "host:port to listen on",
+    "log_level": "debug, info, warning or error",
+    "log_format": "json or console",
+}
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options that every configured command has."""
+    for setting, meaning in _SHORTCUTS.items():
+        command.add_argument(f"--{setting.replace('_', '-')}", help=meaning, metavar="VALUE")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE",
+        type=_assignment,
+        help="any setting, as intervals.active=10s; may be repeated",
+    )
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    setting, separator, value = text.partition("=")
+    if not separator or not setting:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form SETTING=VALUE")
+    return setting, value
+
+
+def run(
+    work: Work,
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+    *,
+    is_daemon: bool = False,
+) -> ExitCode:
+    """
+    Load the settings, set up the log and do *work*.
+
+    It finds in `options.load` how the same settings are loaded anew.
+    """
+    return outcome_of(partial(_run, work, options, environ, is_daemon=is_daemon))
+
+
+def _run(
+    work: Work, options: argparse.Namespace, environ: Mapping[str, str], *, is_daemon: bool
+) -> ExitCode:
+    shortcuts = {setting: getattr(options, setting) for setting in _SHORTCUTS}
+    overrides = {setting: value for setting, value in shortcuts.items() if value is not None}
+    options.load = partial(load_settings, dict(environ), {**overrides, **dict(options.set)})
+    settings = options.load()
+    asked_for = "log_level" in settings.model_fields_set
+    # What the other commands print says what went wrong; their log would say it twice.
+    level = settings.log_level if is_daemon or asked_for else "error"
+    set_up_logging(level, settings.log_format)
+    return anyio.run(work, settings, options)

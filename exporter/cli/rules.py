@@ -1,0 +1,95 @@
+"""`rules`: the alerts, as files for Prometheus, Alertmanager and Grafana."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from rich.markup import escape
+from rich.table import Table
+
+from exporter.alerts.grafana import provisioning
+from exporter.alerts.inhibition import inhibition
+from exporter.alerts.model import Parameter
+from exporter.alerts.prometheus import rules
+from exporter.alerts.shared import SHARED
+from exporter.alerts.table import ALERTS
+from exporter.alerts.values import WrongRules, full_names, values_with
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.terminal import console
+
+Writing = Callable[[Mapping[str, str], Collection[str]], str]
+
+_FORMATS: Mapping[str, Writing] = {
+    "prometheus": lambda values, without: rules(values, without=without),
+    "grafana": lambda values, without: provisioning(values, without=without),
+    "inhibition": lambda _values, _without: inhibition(),
+}
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `rules`."""
+    command.add_argument(
+        "--format",
+        choices=tuple(_FORMATS),
+        default="prometheus",
+        help="rules of Prometheus, of Grafana's own alerting, or inhibition rules of Alertmanager",
+    )
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PARAMETER=VALUE",
+        type=_assignment,
+        help="a parameter, as hub_unreachable_for=10m; may be repeated",
+    )
+    command.add_argument(
+        "--disable", nargs="+", action="extend", default=[], metavar="ALERT", help="leave these out"
+    )
+    command.add_argument(
+        "--list", action="store_true", help="show the alerts and parameters, with their reasons"
+    )
+
+
+def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    try:
+        values = values_with(dict(options.set))
+        without = full_names(options.disable)
+    except WrongRules as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return ExitCode.CONFIGURATION
+    if options.list:
+        _show(values, without)
+    else:
+        print(_FORMATS[options.format](values, without), end="")
+    return ExitCode.OK
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    parameter, separator, value = text.partition("=")
+    if not separator or not parameter:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form PARAMETER=VALUE")
+    return parameter, value
+
+
+def _show(values: Mapping[str, str], without: Collection[str]) -> None:
+    alerts = Table("alert", "severity", "for", "fires when", box=None, header_style="bold")
+    parameters = Table("parameter", "value", "of", "reason", box=None, header_style="bold")
+    _add(parameters, SHARED, values, "all")
+    for alert in ALERTS:
+        if alert.full_name not in without:
+            alerts.add_row(alert.name, alert.severity, values[alert.wait.name], escape(alert.when))
+            _add(parameters, alert.own_parameters, values, alert.name)
+    for table in (alerts, parameters):
+        console().print(table)
+        console().print()
+
+
+def _add(
+    table: Table, parameters: Iterable[Parameter], values: Mapping[str, str], owner: str
+) -> None:
+    for one in parameters:
+        table.add_row(one.name, escape(values[one.name]), owner, escape(one.reason))

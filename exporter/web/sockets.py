@@ -1,0 +1,27 @@
+"""The socket that is listened on."""
+
+from __future__ import annotations
+
+import socket
+
+
+class CannotListen(Exception):
+    """The address cannot be listened on; the message names it and the reason."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address; an empty host means all addresses."""
+    both = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both or ":" in host else socket.AF_INET
+    # With the protocol named, asyncio sends small segments at once; else each answer takes 40 ms.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        where = f"{host or '*'}:{port}"
+        raise CannotListen(f"cannot listen on {where}: {error.strerror or error}") from error
+    return bound

@@ -1,0 +1,1 @@
+"""One module per dashboard: which questions it answers, and with which queries."""

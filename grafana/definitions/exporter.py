@@ -1,0 +1,469 @@
+"""Exporter: can its numbers be trusted, what does polling cost, what does it take itself."""
+
+from exporter.metrics import catalogue as c
+from exporter.metrics.family import Family
+from grafana.board import (
+    Board,
+    Line,
+    Section,
+    choice,
+    datasource,
+    exporter_url,
+    replicas,
+    setting,
+)
+from grafana.definitions.fleet import FRESH
+from grafana.panels import (
+    ANY_IS_BAD,
+    ANY_IS_WORTH_A_LOOK,
+    GREEN,
+    ORANGE,
+    RED,
+    SMOOTH,
+    Column,
+    Key,
+    Query,
+    Style,
+    bars,
+    heat,
+    limit_style,
+    rows,
+    stat,
+    timeseries,
+)
+from grafana.promql import (
+    RATE_WINDOW,
+    Scope,
+    age,
+    highest,
+    lowest,
+    quantile,
+    ratio,
+    total,
+)
+
+HUBS = Scope('task_hub=~"$task_hub"')
+HUB = ("task_hub",)
+PROCESS = ("job", "instance")
+DAY = 86_400
+PRICED_TRANSACTIONS = 10_000
+SWEEPS = ("active", "finished", "failed", "census", "entities")
+
+_ACTIVE = 'sweep="active"'
+_BAD_SWEEP = 'result!="complete"'
+
+
+def of_process(family: str) -> str:
+    """Select a family of the client library, of exporters alone: every program has these."""
+    return f"{family}{{}} and on (job, instance) {c.BUILD_INFO.name}{{}}"
+
+
+def freshness(sweep: str) -> Column:
+    """Show how old what a sweep feeds is."""
+    moment = highest(HUBS.latest(c.LAST_SWEEP, f'sweep="{sweep}"'), *HUB)
+    return Column(sweep.capitalize(), age(moment), "s")
+
+
+def per_sweep(part: Family, whole: Family) -> str:
+    """Compare two gauges of each sweep, and take the worst hub."""
+    by = ("task_hub", "sweep")
+    return highest(
+        f"{highest(HUBS.latest(part), *by)} / {highest(HUBS.latest(whole), *by)}", "sweep"
+    )
+
+
+def requests_a_day(*by: str) -> str:
+    """Project the requests of now to a day; replicas add up, since each makes its own."""
+    return f"{DAY} * {total(HUBS.spent(c.API_REQUESTS), *by)}"
+
+
+NOW = Line(
+    4,
+    (
+        stat(
+            "Hubs that cannot be polled",
+            "Is the exporter blind anywhere?",
+            Query(f"sum(1 - {HUBS.latest(c.UP)})", "hubs"),
+            steps=ANY_IS_BAD,
+        ),
+        stat(
+            "Oldest numbers",
+            "How old are active instances' numbers, of the hub that was listed longest ago?",
+            Query(highest(age(HUBS.latest(c.LAST_SWEEP, _ACTIVE))), "age"),
+            unit="s",
+            steps=FRESH,
+        ),
+        stat(
+            "Sweeps not completed, 1 h",
+            "Do sweeps fail, end early, or are they left out because the budget is spent?",
+            Query(total(HUBS.increase(c.SWEEPS, _BAD_SWEEP, over="1h")), "sweeps"),
+            steps=ANY_IS_WORTH_A_LOOK,
+            decimals=0,
+        ),
+        stat(
+            "Requests that failed",
+            "Which share of requests fails? No data where none was made.",
+            Query(
+                ratio(total(HUBS.spent(c.API_ERRORS)), total(HUBS.spent(c.API_REQUESTS))),
+                "ratio",
+            ),
+            unit="percentunit",
+            steps=((None, GREEN), (0.01, ORANGE), (0.1, RED)),
+            decimals=1,
+        ),
+        stat(
+            "Names folded",
+            "Do orchestrators or entities share _other, because a hub has too many names?",
+            Query(total(HUBS.latest(c.LABEL_VALUES_FOLDED)), "names"),
+            steps=ANY_IS_WORTH_A_LOOK,
+        ),
+        stat(
+            "Configuration",
+            "Could every exporter use its configuration when it read it last?",
+            Query(lowest(f"{c.RELOAD_SUCCESSFUL.name}{{}}"), "reload"),
+            steps=((None, RED), (1, GREEN)),
+            states={0: ("refused, the old one holds", RED), 1: ("in force", GREEN)},
+        ),
+    ),
+)
+
+FRESHNESS = (
+    Line(
+        8,
+        (
+            rows(
+                "Age of the numbers, by hub and sweep",
+                "Which hub's numbers are old? Empty cells are sweeps that are off or never ended.",
+                (Key("task_hub", "Task hub"),),
+                tuple(freshness(sweep) for sweep in SWEEPS),
+                sort_by="Active",
+            ),
+            timeseries(
+                "Age of the numbers, in intervals",
+                "Does every sweep keep its pace? Below 2 is usual; what is beyond 5 is withdrawn.",
+                Query(
+                    highest(
+                        f"(time() - {highest(HUBS.latest(c.LAST_SWEEP), 'task_hub', 'sweep')}) / "
+                        f"{highest(HUBS.latest(c.SWEEP_INTERVAL), 'task_hub', 'sweep')}",
+                        "sweep",
+                    ),
+                    "{{sweep}}",
+                ),
+            ),
+        ),
+    ),
+    Line(
+        8,
+        (
+            timeseries(
+                "Share of the interval that a sweep takes",
+                "Are sweeps too slow? Beyond one half the exporter makes its intervals longer.",
+                Query(per_sweep(c.SWEEP_DURATION, c.SWEEP_INTERVAL), "{{sweep}}"),
+                unit="percentunit",
+            ),
+            timeseries(
+                "Stretched intervals",
+                "How much longer are intervals than configured? 1 is as configured.",
+                Query(per_sweep(c.SWEEP_INTERVAL, c.SWEEP_CONFIGURED_INTERVAL), "{{sweep}}"),
+            ),
+            timeseries(
+                "Sweeps, by how they ended",
+                "Since when do sweeps not complete?",
+                Query(total(HUBS.per_minute(c.SWEEPS), "result"), "{{result}}"),
+                unit="cpm",
+                interval=SMOOTH,
+                stacked=True,
+                colors={
+                    "complete": GREEN,
+                    "failed": RED,
+                    "truncated": ORANGE,
+                    "skipped_budget": "purple",
+                },
+            ),
+        ),
+    ),
+)
+
+REQUESTS = (
+    Line(
+        8,
+        (
+            timeseries(
+                "Errors, by kind",
+                "What goes wrong with the API, and is it the network, the key or the app?",
+                Query(f"60 * {total(HUBS.spent(c.API_ERRORS), 'kind')}", "{{kind}}"),
+                Query(f"60 * {total(HUBS.spent(c.API_RETRIES))}", "tried again"),
+                unit="cpm",
+                interval=SMOOTH,
+                styles=(Style("tried again", "text", dashed=True),),
+            ),
+            timeseries(
+                "Latency",
+                "Does the API answer slowly? One in ten requests took longer than this.",
+                Query(
+                    quantile(
+                        0.9,
+                        HUBS.spent(c.API_REQUEST_DURATION, suffix="_bucket"),
+                        "operation",
+                    ),
+                    "{{operation}}",
+                ),
+                unit="s",
+                interval=SMOOTH,
+            ),
+            heat(
+                "Latencies of all requests",
+                "How are answer times spread, and is there a second band of slow ones?",
+                total(HUBS.buckets(c.API_REQUEST_DURATION, grown=True), "le"),
+                interval=SMOOTH,
+            ),
+        ),
+    ),
+    Line(
+        8,
+        (
+            timeseries(
+                "Requests, by answer",
+                "What does the API answer? none is a request that got no answer.",
+                Query(f"60 * {total(HUBS.spent(c.API_REQUESTS), 'code')}", "{{code}}"),
+                unit="cpm",
+                interval=SMOOTH,
+                stacked=True,
+            ),
+            timeseries(
+                "Pages, by sweep",
+                "Which sweep reads most? Each page is a query of the app's storage.",
+                Query(f"60 * {total(HUBS.spent(c.PAGES), 'sweep')}", "{{sweep}}"),
+                unit="cpm",
+                interval=SMOOTH,
+                stacked=True,
+            ),
+            timeseries(
+                "Rows, by sweep",
+                "How many rows do listings bring, and which sweep brings them?",
+                Query(f"60 * {total(HUBS.spent(c.ROWS), 'sweep')}", "{{sweep}}"),
+                unit="cpm",
+                interval=SMOOTH,
+                stacked=True,
+            ),
+        ),
+    ),
+)
+
+COSTS = (
+    Line(
+        8,
+        (
+            stat(
+                "Requests a day",
+                "How many requests does polling make in a day, at the pace of now?",
+                Query(requests_a_day(), "requests"),
+            ),
+            stat(
+                "Cost of storage a day, at least",
+                "What does polling cost at the price above? A request is one transaction or more.",
+                Query(f"{requests_a_day()} / {PRICED_TRANSACTIONS} * $price >= 0", "cost"),
+                decimals=2,
+            ),
+            bars(
+                "Requests a day, by hub",
+                "Which hub costs most to poll? Longer intervals and purging make it cheaper.",
+                Query(f"topk(15, {requests_a_day('task_hub')})", "{{task_hub}}"),
+            ),
+            timeseries(
+                "Bytes read",
+                "How much do answers weigh? Large outputs make large pages.",
+                Query(total(HUBS.spent(c.API_RESPONSE_BYTES), "operation"), "{{operation}}"),
+                unit="Bps",
+                interval=SMOOTH,
+                stacked=True,
+            ),
+            timeseries(
+                "Pages left of the budget",
+                "Does the daily budget last? No line where no page_budget is set.",
+                Query(lowest(HUBS.latest(c.PAGE_BUDGET_REMAINING), *HUB), "{{task_hub}}"),
+            ),
+        ),
+        (3, 3, 6, 6, 6),
+    ),
+)
+
+ACCOUNTS = (
+    Line(
+        8,
+        (
+            rows(
+                "Accounts, by hub",
+                "Are counters exact? What is not confirmed or comes late is counted later.",
+                (Key("task_hub", "Task hub"),),
+                (
+                    Column("Counting for", age(lowest(HUBS.earliest(c.BASELINE), *HUB)), "s"),
+                    Column("Reaches back", age(lowest(HUBS.earliest(c.BOOK_HORIZON), *HUB)), "s"),
+                    Column("Followed", highest(HUBS.latest(c.TRACKED), *HUB)),
+                    Column(
+                        "Unconfirmed",
+                        highest(HUBS.latest(c.UNCONFIRMED), *HUB),
+                        steps=ANY_IS_WORTH_A_LOOK,
+                    ),
+                    Column("Undiagnosed", total(HUBS.latest(c.UNDIAGNOSED), *HUB)),
+                    Column("Clocks differ", highest(HUBS.latest(c.CLOCK_SKEW), *HUB), "s"),
+                    Column("Row delay", highest(HUBS.latest(c.ROW_DELAY), *HUB), "s"),
+                    Column("Series", highest(HUBS.latest(c.SERIES), *HUB)),
+                ),
+                sort_by="Unconfirmed",
+            ),
+            timeseries(
+                "Late finishes",
+                "Do rows appear late? Finishes found by looking further back or by the census.",
+                Query(total(HUBS.per_minute(c.LATE_FINISHES), *HUB), "{{task_hub}}"),
+                unit="cpm",
+                interval=SMOOTH,
+            ),
+        ),
+        (16, 8),
+    ),
+    Line(
+        8,
+        (
+            timeseries(
+                "Age of the written state",
+                "Would a restart keep the accounts? No line where no state_dir is set.",
+                Query(age(lowest(HUBS.earliest(c.STATE_LAST_WRITE), *HUB)), "{{task_hub}}"),
+                unit="s",
+            ),
+            timeseries(
+                "States that could not be used or written",
+                "Why are accounts lost, or going to be at the next restart?",
+                Query(
+                    total(HUBS.increase(c.STATE_ERRORS), "reason"),
+                    "{{reason}}",
+                ),
+                interval=SMOOTH,
+                decimals=0,
+            ),
+            timeseries(
+                "Active instances outside of the prefixes",
+                "Does id_prefixes miss instances? It must be 0; no line where none are set.",
+                Query(highest(HUBS.latest(c.OUTSIDE_PREFIXES), *HUB), "{{task_hub}}"),
+            ),
+        ),
+    ),
+)
+
+SIZE = (
+    Line(
+        8,
+        (
+            timeseries(
+                "Names, by label",
+                "How near to label_limit are the hubs? The most names that one hub has of a label.",
+                Query(highest(HUBS.latest(c.LABEL_VALUES), "label"), "{{label}}"),
+                Query(total(HUBS.latest(c.LABEL_VALUES_FOLDED), "label"), "{{label}} folded"),
+                styles=(Style("/folded/", dashed=True),),
+            ),
+            timeseries(
+                "Series",
+                "How many series does each hub cost Prometheus?",
+                Query(highest(HUBS.latest(c.SERIES), *HUB), "{{task_hub}}"),
+                stacked=True,
+            ),
+            timeseries(
+                "Memory",
+                "Does an exporter grow? Resident memory of each.",
+                Query(of_process("process_resident_memory_bytes"), "{{instance}}"),
+                unit="bytes",
+            ),
+        ),
+    ),
+    Line(
+        8,
+        (
+            timeseries(
+                "Processor",
+                "How many cores does each exporter keep busy?",
+                Query(
+                    f"rate(process_cpu_seconds_total{{}}[{RATE_WINDOW}]) "
+                    f"and on (job, instance) {c.BUILD_INFO.name}{{}}",
+                    "{{instance}}",
+                ),
+                interval=SMOOTH,
+            ),
+            timeseries(
+                "Open files and sockets",
+                "Do connections leak? The dashed line is where the system refuses more.",
+                Query(of_process("process_open_fds"), "{{instance}}"),
+                Query(lowest(of_process("process_max_fds")), "limit"),
+                styles=(limit_style("limit"),),
+            ),
+            rows(
+                "Exporters",
+                "Which exporters run, in which version, for which part of the hubs?",
+                (
+                    Key("job", "Job"),
+                    Key("instance", "Instance"),
+                    Key("version", "Version"),
+                    Key("python_version", "Python"),
+                    Key("shard", "Shard"),
+                    Key("shards", "of"),
+                ),
+                (
+                    Column(
+                        "Running for",
+                        age(
+                            f"{highest(of_process('process_start_time_seconds'), *PROCESS)}"
+                            " * on (job, instance) group_left (version, python_version) "
+                            + highest(f"{c.BUILD_INFO.name}{{}}", *PROCESS, *c.BUILD_INFO.labels)
+                            + " * on (job, instance) group_left (shard, shards) "
+                            + highest(f"{c.SHARD_INFO.name}{{}}", *PROCESS, *c.SHARD_INFO.labels)
+                        ),
+                        "s",
+                    ),
+                    Column(
+                        "Configuration read before",
+                        age(
+                            f"{highest(f'{c.RELOAD_TIMESTAMP.name}{{}}', *PROCESS)}"
+                            " * on (job, instance) group_left (version, python_version) "
+                            + highest(f"{c.BUILD_INFO.name}{{}}", *PROCESS, *c.BUILD_INFO.labels)
+                            + " * on (job, instance) group_left (shard, shards) "
+                            + highest(f"{c.SHARD_INFO.name}{{}}", *PROCESS, *c.SHARD_INFO.labels)
+                        ),
+                        "s",
+                    ),
+                ),
+                sort_by="Running for",
+            ),
+        ),
+    ),
+)
+
+BOARD = Board(
+    "exporter",
+    "Durable Functions / Exporter",
+    "The exporter itself: fresh or blind, what polling costs, exact or late, and what it takes.",
+    (
+        datasource(),
+        choice(
+            "task_hub",
+            "Task hub",
+            f"label_values({c.UP.name}, task_hub)",
+            "The hubs to look at",
+            many=True,
+        ),
+        setting(
+            "price",
+            "Price of 10,000 transactions",
+            "NaN",
+            "What your storage account charges for 10,000 transactions; no cost is shown without",
+        ),
+        exporter_url(),
+        replicas(),
+    ),
+    "${exporter_url}/",
+    (
+        Section("Can the numbers be trusted?", (NOW, *FRESHNESS)),
+        Section("How does the API answer?", REQUESTS),
+        Section("What does polling cost?", COSTS),
+        Section("Are the accounts exact?", ACCOUNTS),
+        Section("What does the exporter take itself?", SIZE),
+    ),
+)

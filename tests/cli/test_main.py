@@ -1,0 +1,85 @@
+"""The command line as a whole: every command has its module, and only that is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from exporter.cli import (
+    check,
+    collect,
+    demo,
+    drain,
+    emulator,
+    estimate,
+    failures,
+    healthy,
+    main,
+    metrics,
+    rules,
+    serve,
+    stuck,
+    why,
+)
+
+# That each offers what is asked of a command is checked with its type.
+MODULES: list[main.Command] = [
+    serve, check, collect, stuck, why, failures, drain, estimate, healthy, metrics, rules,
+    emulator, demo,
+]  # fmt: skip
+# What takes long to import, and which commands are to do without.
+NOT_FOR = {
+    "--version": {"pydantic", "httpx", "anyio", "uvicorn", "jinja2", "rich", "structlog"},
+    "metrics": {"pydantic", "httpx", "anyio", "uvicorn", "jinja2", "structlog"},
+    "check": {"exporter.emulator", "uvicorn", "jinja2"},
+    "serve": {"exporter.emulator"},
+    "emulator": {"exporter.collector", "exporter.web.app"},
+}
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """Return what a process has imported in the end."""
+    command = [sys.executable, "-X", "importtime", "-m", "exporter", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def test_every_command_has_a_module_with_what_is_asked_of_it() -> None:
+    names = [str(vars(module)["__name__"]).rpartition(".")[2] for module in MODULES]
+    assert names == list(main.COMMANDS)
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.run([command, "--help"], {})
+    assert ended.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert main.COMMANDS[command][1:] in said
+
+
+@pytest.mark.parametrize("command", NOT_FOR)
+def test_a_command_imports_nothing_large_that_it_does_not_need(command: str) -> None:
+    arguments = [command] if command in ("--version", "metrics") else [command, "--help"]
+    imported = imported_by(*arguments)
+    assert "exporter.cli.main" in imported
+    assert not NOT_FOR[command] & imported
+
+
+def test_options_without_a_command_are_those_of_serve() -> None:
+    options = main.parse(["--listen-address", "127.0.0.1:0"])
+    assert options.command is serve
+    assert options.listen_address == "127.0.0.1:0"
+    assert main.parse([]).command is serve
+
+
+def test_an_unknown_command_is_refused_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.run(["server"], {})
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert all(command in said for command in main.COMMANDS)

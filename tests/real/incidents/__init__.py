@@ -1,0 +1,1 @@
+"""Incidents played to a real Prometheus and Alertmanager with the files that are shipped."""
