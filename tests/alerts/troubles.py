@@ -580,6 +580,21 @@ TROUBLES: tuple[Trouble, ...] = (
         {
             "within a day of the limit": _retained(30.5 * DAY, 30 * DAY),
             "no limit": _retained(99 * DAY, 30 * DAY)[:2],
+            "others may stay": [
+                *_retained(99 * DAY, 30 * DAY),
+                shown(c.INSTANCES.name, 1.0, orchestrator="Other", runtime_status="Completed"),
+            ],
+        },
+        also={
+            "names that share a label have none to show": (
+                [
+                    *_retained(99 * DAY, 30 * DAY),
+                    of_orchestrator(c.INSTANCES.name, 5.0, runtime_status="Completed"),
+                    shown(c.INSTANCES.name, 1.0, orchestrator="_other", runtime_status="Failed"),
+                    shown(c.INSTANCES.name, 0.0, orchestrator="Other", runtime_status="Failed"),
+                ],
+                NOTHING,
+            )
         },
     ),
     Trouble(
