@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.metrics import catalogue as c
 from exporter.settings.durations import DAY, HOUR
 from tests.alerts.cases import MINUTE
-from tests.alerts.troubles import ORDERS, Trouble, in_other, limit_of, over
+from tests.alerts.troubles import NOTHING, ORDERS, Trouble, in_other, limit_of, over
 from tests.alerts.world import Series, of_orchestrator, rises, shown
 
 WEEK = 7 * DAY
@@ -95,6 +95,13 @@ def _eternal(cycles: float, silence: float, active: float = 1.0) -> list[Series]
         of_orchestrator(c.INSTANCES.name, active, runtime_status="Running"),
         of_orchestrator(c.INSTANCES.name, 1.0, runtime_status="Completed"),
     ]
+
+
+def _minutely(silence: float) -> list[Series]:
+    """Return an orchestrator of cycles of five minutes, which is always *silence* behind."""
+    continued, _, *instances = _eternal(2000.0, 0.0)
+    behind = of_orchestrator(c.LAST_PROGRESS.name, lambda at: at - silence)
+    return [continued, behind, *instances]
 
 
 def _took(
@@ -304,7 +311,12 @@ TROUBLES: tuple[Trouble, ...] = (
             "the next one is due": _eternal(168.0, 2 * HOUR),
             "few are known": _eternal(9.0, 6 * DAY),
             "it has ended": _eternal(168.0, 6 * HOUR, 0.0),
+            "cycles of minutes, and some are late": _minutely(1600.0),
             "names that share a label": in_other(_eternal(168.0, 6 * HOUR)),
+        },
+        also={
+            "cycles of hours": (_eternal(20.0, 2 * DAY), NOTHING),
+            "cycles of minutes": (_minutely(HOUR), NOTHING),
         },
         since=WEEK,
         step=HOUR,
