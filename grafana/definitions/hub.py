@@ -15,6 +15,7 @@ from grafana.definitions.fleet import FRESH, REACHED, SHARE
 from grafana.panels import (
     ANY_IS_BAD,
     ANY_IS_WORTH_A_LOOK,
+    CATEGORY_COLORS,
     GREEN,
     ORANGE,
     RED,
@@ -264,6 +265,7 @@ FAILURES = (
                 interval=SMOOTH,
                 stacked=True,
                 bars=True,
+                colors=CATEGORY_COLORS,
             ),
             timeseries(
                 "Failure ratio in the hour before",
@@ -334,6 +336,7 @@ DURATIONS = Line(
             Query(quantile(0.5, HUB.buckets(c.DURATION, grown=True), *NAME), "{{orchestrator}}"),
             unit="s",
             interval="10m",
+            is_log=True,
         ),
         timeseries(
             "One in ten took longer than",
@@ -341,6 +344,7 @@ DURATIONS = Line(
             Query(quantile(0.9, HUB.buckets(c.DURATION, grown=True), *NAME), "{{orchestrator}}"),
             unit="s",
             interval="10m",
+            is_log=True,
         ),
         heat(
             "Durations of all that finished",
