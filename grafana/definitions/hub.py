@@ -191,7 +191,7 @@ WORK = (
 
 STUCK = (
     Line(
-        9,
+        8,
         (
             rows(
                 "Stalled, by what holds them up",
@@ -247,7 +247,7 @@ STUCK = (
 
 FAILURES = (
     Line(
-        8,
+        7,
         (
             bars(
                 "Top failing orchestrators, 24 h",
@@ -276,7 +276,7 @@ FAILURES = (
         ),
     ),
     Line(
-        9,
+        7,
         (
             rows(
                 "Reasons, in the chosen time",

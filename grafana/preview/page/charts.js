@@ -16,10 +16,13 @@ function niceTicks(highest, unit) {
   return Array.from({ length: Math.max(2, Math.ceil(highest / step) + 1) }, (_, place) => place * step);
 }
 
+const DECADES = [0.001, 0.01, 0.1, 1, 10, 60, 600, 3600, 36000, 86400, 864000, 8640000];
+
+// Ticks of a logarithmic axis of seconds, the first below all and the last above.
 function powers(lowest, highest) {
-  const first = Math.floor(Math.log10(lowest));
-  const last = Math.max(first + 1, Math.ceil(Math.log10(highest)));
-  return Array.from({ length: last - first + 1 }, (_, place) => 10 ** (first + place));
+  const first = Math.max(0, DECADES.findLastIndex((each) => each <= lowest));
+  const last = DECADES.findIndex((each) => each >= highest);
+  return DECADES.slice(first, Math.max(first + 2, (last < 0 ? DECADES.length : last) + 1));
 }
 
 function timeAxis(view, x, height) {
