@@ -26,6 +26,7 @@ from grafana.panels import (
     Query,
     bars,
     heat,
+    limit_style,
     rows,
     stat,
     timeseries,
@@ -372,8 +373,13 @@ RETENTION = Line(
                 age(lowest(HUB.earliest(c.OLDEST_RETAINED), "runtime_status")),
                 "{{runtime_status}}",
             ),
+            Query(
+                highest(HUB.latest(c.LIMIT, 'limit="retention"')),
+                "limit: longest retention",
+            ),
             unit="s",
             colors=STATUS_COLORS,
+            styles=(limit_style(),),
         ),
         timeseries(
             "Continued, reopened, vanished",

@@ -146,7 +146,7 @@ async def test_every_panel_is_drawn_in_a_browser(watched: Watched, tmp_path: Pat
         'increase(durable_functions_instances_finished_total{orchestrator="ProcessOrder"}[1m]) > 0',
         within=120,
     )
-    chosen = urlencode({"seconds": 60, "earlier": "5s", "price": 1, "orchestrator": "PaymentSaga"})
+    chosen = urlencode({"seconds": 120, "earlier": "5s", "price": 1, "orchestrator": "PaymentSaga"})
     with serving(watched.prometheus.url, scrape_interval=1.0) as url:
         jobs = [{"url": f"{url}/?dashboard={name}&{chosen}"} for name in NAMES]
         found = await anyio.to_thread.run_sync(look, jobs, tmp_path)
@@ -171,6 +171,10 @@ async def test_two_replicas_never_double_a_number(watched: Watched, tmp_path: Pa
     at = max(moment for series in stored for moment, _ in series.values)
     store(tmp_path, stored, begun=at - 30)
     async with running_prometheus(tmp_path) as prometheus:
+        unfolded = 'sum(durable_functions_instances{task_hub="%s"})'
+        ((_, one),) = await prometheus.query(unfolded % ALONE, at)
+        ((_, two),) = await prometheus.query(unfolded % TWICE, at)
+        assert two == 2 * one > 0
         for query in all_queries():
             alone = await asked(prometheus, query, ALONE, at)
             twice = await asked(prometheus, query, TWICE, at)

@@ -113,7 +113,7 @@ export function timeseries(panel, series, view, width, height) {
   const isLog = custom.scaleDistribution?.type === 'log';
   const lowest = Math.min(...all.flatMap((each) => each.points.map(([, top]) => top)).filter((top) => top > 0));
   const ticks = isLog ? powers(lowest, highest) : niceTicks(highest, unit);
-  const x = (at) => AXIS + ((at - view.from) / (view.to - view.from)) * (width - AXIS - 8);
+  const x = (at) => AXIS + Math.max(0, (at - view.from) / (view.to - view.from)) * (width - AXIS - 8);
   const share = isLog
     ? (value) => Math.max(0, Math.log(Math.max(value, ticks[0]) / ticks[0]) / Math.log(ticks.at(-1) / ticks[0]))
     : (value) => value / ticks.at(-1);
@@ -128,7 +128,7 @@ export function heatmap(panel, series, view, width, height) {
   const bounds = series.map((each) => ({ bound: Number(each.labels.le.replace('+Inf', 'Infinity')), points: new Map(each.points) }))
     .sort((one, other) => one.bound - other.bound);
   const inner = height - FOOT;
-  const x = (at) => AXIS + ((at - view.from) / (view.to - view.from)) * (width - AXIS - 8);
+  const x = (at) => AXIS + Math.max(0, (at - view.from) / (view.to - view.from)) * (width - AXIS - 8);
   const row = (inner - 6) / bounds.length;
   const cells = [];
   bounds.forEach(({ points }, place) => points.forEach((value, at) => {
