@@ -41,6 +41,7 @@ bench: $(DEV_STAMP) ## Speed and memory, as ratios of one run
 
 docs: $(DEV_STAMP) ## Write the generated reference pages anew
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m grafana
 	@$(BIN)/python -m helm
 
 site: $(DEV_STAMP) ## Build the documentation as a site, into build/site

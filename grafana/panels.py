@@ -31,6 +31,19 @@ STATUS_COLORS: Mapping[str, str] = {
     "Canceled": "text",
 }
 
+CATEGORY_COLORS: Mapping[str, str] = {
+    "activity": RED,
+    "sub_orchestration": ORANGE,
+    "entity": YELLOW,
+    "timeout": "purple",
+    "serialization": "blue",
+    "non_determinism": "dark-red",
+    "function_missing": "dark-orange",
+    "unhandled": "light-red",
+    "unknown": "text",
+}
+"""No failure is green."""
+
 Steps = Sequence[tuple[float | None, str]]
 CALM: Steps = ((None, "text"),)
 ANY_IS_BAD: Steps = ((None, GREEN), (1, RED))
@@ -125,9 +138,9 @@ def timeseries(
     styles: Sequence[Style] = (),
     colors: Mapping[str, str] | None = None,
     decimals: int | None = None,
-    highest: float | None = None,
+    is_log: bool = False,
 ) -> dashboard.Panel:
-    """Show how numbers went."""
+    """Show how numbers went; *is_log* where a few seconds must be seen beside hours."""
     builder = (
         series.Panel()
         .draw_style(options.GraphDrawStyle.BARS if bars else options.GraphDrawStyle.LINE)
@@ -135,7 +148,11 @@ def timeseries(
         .fill_opacity(60 if bars else 25 if stacked else 8)
         .show_points(options.VisibilityMode.AUTO)
         .span_nulls(False)
-        .axis_soft_min(0)
+        .scale_distribution(
+            common.ScaleDistributionConfig().type(options.ScaleDistribution.LOG).log(10)
+            if is_log
+            else common.ScaleDistributionConfig().type(options.ScaleDistribution.LINEAR)
+        )
         .stacking(
             common.StackingConfig().mode(
                 options.StackingMode.NORMAL if stacked else options.StackingMode.NONE
@@ -160,7 +177,7 @@ def timeseries(
     panel.targets = [_target(query, place) for place, query in enumerate(queries)]
     panel.interval = interval
     defaults = _defaults(panel)
-    defaults.min_val, defaults.max_val = 0, highest
+    defaults.min_val = None if is_log else 0
     defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.PALETTE_CLASSIC)
     named = [Style(name, color) for name, color in (colors or {}).items()]
     _field_config(panel).overrides = [_styled(style) for style in (*named, *styles)]

@@ -32,11 +32,11 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_command(tmp_path: Pat
         if path.is_file() and path.suffix in (".py", ".html", ".css", ".svg", ".typed")
     }
     assert files <= names
-    assert runbooks() <= names
+    assert linked() <= names
     assert "durable-exporter = exporter.__main__:main" in commands
 
 
-def test_a_wheel_made_of_the_source_distribution_holds_the_runbooks_too(tmp_path: Path) -> None:
+def test_a_wheel_made_of_the_source_distribution_holds_what_is_linked_too(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, ROOT],
         check=True,
@@ -45,17 +45,21 @@ def test_a_wheel_made_of_the_source_distribution_holds_the_runbooks_too(tmp_path
     (sdist,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         held = [name.partition("/")[2] for name in archive.getnames()]
-    assert runbooks() <= set(held)
+    assert linked() <= set(held)
     assert len(held) == len(set(held))
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
-        assert runbooks() <= set(packed.namelist())
+        assert linked() <= set(packed.namelist())
         assert len(packed.namelist()) == len(set(packed.namelist()))
 
 
-def runbooks() -> set[str]:
-    """Return the runbooks, where the package has them."""
-    return {f"exporter/runbooks/{path.name}" for path in (ROOT / "docs" / "runbooks").glob("*.md")}
+def linked() -> set[str]:
+    """Return the runbooks and dashboards, where the package has them."""
+    runbooks = (ROOT / "docs" / "runbooks").glob("*.md")
+    dashboards = (ROOT / "grafana" / "dashboards").glob("*.json")
+    return {f"exporter/runbooks/{path.name}" for path in runbooks} | {
+        f"exporter/dashboards/{path.name}" for path in dashboards
+    }
 
 
 def test_the_locks_name_hashes_and_no_host() -> None:

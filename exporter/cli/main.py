@@ -26,6 +26,7 @@ COMMANDS = {
     "healthy": "whether the exporter on this machine answers",
     "metrics": "print the catalogue of metrics",
     "rules": "print alerting rules for Prometheus or Grafana",
+    "dashboards": "print the dashboards for Grafana",
     "emulator": "serve the API with sample task hubs behind it",
     "demo": "an emulator and an exporter in one process: see it work without Azure",
 }

@@ -395,6 +395,11 @@ SIZE = (
                 Query(lowest(of_process("process_max_fds")), "limit"),
                 styles=(limit_style("limit"),),
             ),
+        ),
+    ),
+    Line(
+        6,
+        (
             rows(
                 "Exporters",
                 "Which exporters run, in which version, for which part of the hubs?",

@@ -112,7 +112,7 @@ NOW = Line(
 )
 
 HUBS = Line(
-    9,
+    7,
     (
         rows(
             "Task hubs, the worst first",

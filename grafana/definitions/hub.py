@@ -15,6 +15,7 @@ from grafana.definitions.fleet import FRESH, REACHED, SHARE
 from grafana.panels import (
     ANY_IS_BAD,
     ANY_IS_WORTH_A_LOOK,
+    CATEGORY_COLORS,
     GREEN,
     ORANGE,
     RED,
@@ -25,6 +26,7 @@ from grafana.panels import (
     Query,
     bars,
     heat,
+    limit_style,
     rows,
     stat,
     timeseries,
@@ -190,7 +192,7 @@ WORK = (
 
 STUCK = (
     Line(
-        9,
+        8,
         (
             rows(
                 "Stalled, by what holds them up",
@@ -246,7 +248,7 @@ STUCK = (
 
 FAILURES = (
     Line(
-        8,
+        7,
         (
             bars(
                 "Top failing orchestrators, 24 h",
@@ -264,6 +266,7 @@ FAILURES = (
                 interval=SMOOTH,
                 stacked=True,
                 bars=True,
+                colors=CATEGORY_COLORS,
             ),
             timeseries(
                 "Failure ratio in the hour before",
@@ -274,7 +277,7 @@ FAILURES = (
         ),
     ),
     Line(
-        9,
+        7,
         (
             rows(
                 "Reasons, in the chosen time",
@@ -334,6 +337,7 @@ DURATIONS = Line(
             Query(quantile(0.5, HUB.buckets(c.DURATION, grown=True), *NAME), "{{orchestrator}}"),
             unit="s",
             interval="10m",
+            is_log=True,
         ),
         timeseries(
             "One in ten took longer than",
@@ -341,6 +345,7 @@ DURATIONS = Line(
             Query(quantile(0.9, HUB.buckets(c.DURATION, grown=True), *NAME), "{{orchestrator}}"),
             unit="s",
             interval="10m",
+            is_log=True,
         ),
         heat(
             "Durations of all that finished",
@@ -368,8 +373,13 @@ RETENTION = Line(
                 age(lowest(HUB.earliest(c.OLDEST_RETAINED), "runtime_status")),
                 "{{runtime_status}}",
             ),
+            Query(
+                highest(HUB.latest(c.LIMIT, 'limit="retention"')),
+                "limit: longest retention",
+            ),
             unit="s",
             colors=STATUS_COLORS,
+            styles=(limit_style(),),
         ),
         timeseries(
             "Continued, reopened, vanished",

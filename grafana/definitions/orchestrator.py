@@ -15,6 +15,7 @@ from grafana.definitions.fleet import SHARE
 from grafana.panels import (
     ANY_IS_BAD,
     ANY_IS_WORTH_A_LOOK,
+    CATEGORY_COLORS,
     GREEN,
     ORANGE,
     RED,
@@ -274,6 +275,7 @@ FAILURES = Line(
             interval=SMOOTH,
             stacked=True,
             bars=True,
+            colors=CATEGORY_COLORS,
         ),
         rows(
             "Reasons, in the chosen time",

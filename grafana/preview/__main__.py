@@ -48,7 +48,12 @@ class Handler(BaseHTTPRequestHandler):
             scrape_interval=self._scrape_interval,
             chosen={key: value for key, value in asked.items() if key not in OWN},
         )
-        self._send(json.dumps(self._asking.board(name, view)).encode(), "application/json")
+        try:
+            board = self._asking.board(name, view)
+        except (httpx.HTTPError, KeyError) as error:
+            self.send_error(HTTPStatus.BAD_GATEWAY, explain=str(error))
+            return
+        self._send(json.dumps(board).encode(), "application/json")
 
     def _send_file(self, name: str) -> None:
         path = PAGE / Path(name).name

@@ -97,7 +97,7 @@ class Asking:
         else:
             params = {
                 "query": expr,
-                "start": repr(math.ceil((view.at - view.seconds) / step) * step),
+                "start": repr(math.floor((view.at - view.seconds) / step) * step),
                 "end": repr(view.at),
                 "step": repr(step),
             }

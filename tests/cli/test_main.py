@@ -10,6 +10,7 @@ import pytest
 from exporter.cli import (
     check,
     collect,
+    dashboards,
     demo,
     drain,
     emulator,
@@ -27,7 +28,7 @@ from exporter.cli import (
 # That each offers what is asked of a command is checked with its type.
 MODULES: list[main.Command] = [
     serve, check, collect, stuck, why, failures, drain, estimate, healthy, metrics, rules,
-    emulator, demo,
+    dashboards, emulator, demo,
 ]  # fmt: skip
 # What takes long to import, and which commands are to do without.
 NOT_FOR = {

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
+import anyio.to_thread
 import pytest
 
 from exporter.emulator import Emulator, RealClock, TaskHub, running
@@ -19,9 +21,11 @@ from tests.grafana.committed import (
     PanelQuery,
     all_queries,
     panel_queries,
+    panels,
     variable_queries,
     variables,
 )
+from tests.grafana.pictures import look, serving
 from tests.grafana.reading import OWN_WORK, families_in
 from tests.real.daemon import Daemon, reserved_port
 from tests.real.polling import poll
@@ -137,6 +141,27 @@ async def test_every_query_of_a_variable_returns_values_in_the_demo(watched: Wat
         assert await watched.prometheus.label_values(selector, each.asked.label), each
 
 
+async def test_every_panel_is_drawn_in_a_browser(watched: Watched, tmp_path: Path) -> None:
+    await watched.prometheus.wait_until(
+        'increase(durable_functions_instances_finished_total{orchestrator="ProcessOrder"}[1m]) > 0',
+        within=120,
+    )
+    chosen = urlencode({"seconds": 120, "earlier": "5s", "price": 1, "orchestrator": "PaymentSaga"})
+    with serving(watched.prometheus.url, scrape_interval=1.0) as url:
+        jobs = [{"url": f"{url}/?dashboard={name}&{chosen}"} for name in NAMES]
+        found = await anyio.to_thread.run_sync(look, jobs, tmp_path)
+    for name, seen in zip(NAMES, found, strict=True):
+        assert seen["problems"] == []
+        assert [panel["title"] for panel in seen["panels"]] == [
+            panel["title"] for panel in panels(name)
+        ]
+        for panel in seen["panels"]:
+            assert not panel["broken"], f"{name} / {panel['title']}"
+            assert (panel["state"] == "drawn") is (panel["marks"] > 0), f"{name} / {panel['title']}"
+        drawn = sum(panel["state"] == "drawn" for panel in seen["panels"])
+        assert drawn >= 0.6 * len(seen["panels"])
+
+
 async def test_two_replicas_never_double_a_number(watched: Watched, tmp_path: Path) -> None:
     await watched.prometheus.wait_until(
         "count_over_time(durable_functions_exporter_baseline_timestamp_seconds[1m]) > 40",
@@ -146,6 +171,10 @@ async def test_two_replicas_never_double_a_number(watched: Watched, tmp_path: Pa
     at = max(moment for series in stored for moment, _ in series.values)
     store(tmp_path, stored, begun=at - 30)
     async with running_prometheus(tmp_path) as prometheus:
+        unfolded = 'sum(durable_functions_instances{task_hub="%s"})'
+        ((_, one),) = await prometheus.query(unfolded % ALONE, at)
+        ((_, two),) = await prometheus.query(unfolded % TWICE, at)
+        assert two == 2 * one > 0
         for query in all_queries():
             alone = await asked(prometheus, query, ALONE, at)
             twice = await asked(prometheus, query, TWICE, at)

@@ -5,11 +5,24 @@ const AXIS = 58;
 const FOOT = 16;
 const escape = (text) => String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 
-function niceTicks(highest) {
+const SPANS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
+
+function niceTicks(highest, unit) {
   const raw = (highest || 1) / 4;
+  const span = unit === 's' && SPANS.find((each) => each >= raw);
+  if (span && raw > 0.5) return Array.from({ length: Math.max(2, Math.ceil(highest / span) + 1) }, (_, place) => place * span);
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= raw);
   return Array.from({ length: Math.max(2, Math.ceil(highest / step) + 1) }, (_, place) => place * step);
+}
+
+const DECADES = [0.001, 0.01, 0.1, 1, 10, 60, 600, 3600, 36000, 86400, 864000, 8640000];
+
+// Ticks of a logarithmic axis of seconds, the first below all and the last above.
+function powers(lowest, highest) {
+  const first = Math.max(0, DECADES.findLastIndex((each) => each <= lowest));
+  const last = DECADES.findIndex((each) => each >= highest);
+  return DECADES.slice(first, Math.max(first + 2, (last < 0 ? DECADES.length : last) + 1));
 }
 
 function timeAxis(view, x, height) {
@@ -97,9 +110,14 @@ export function timeseries(panel, series, view, width, height) {
   const foot = all.length > 5 ? 30 : 16;
   const inner = height - FOOT - foot;
   const highest = Math.max(0, ...all.flatMap((each) => each.points.map(([, top]) => top)));
-  const ticks = niceTicks(highest);
-  const x = (at) => AXIS + ((at - view.from) / (view.to - view.from)) * (width - AXIS - 8);
-  const y = (value) => 6 + (1 - value / ticks.at(-1)) * (inner - 6);
+  const isLog = custom.scaleDistribution?.type === 'log';
+  const lowest = Math.min(...all.flatMap((each) => each.points.map(([, top]) => top)).filter((top) => top > 0));
+  const ticks = isLog ? powers(lowest, highest) : niceTicks(highest, unit);
+  const x = (at) => AXIS + Math.max(0, (at - view.from) / (view.to - view.from)) * (width - AXIS - 8);
+  const share = isLog
+    ? (value) => Math.max(0, Math.log(Math.max(value, ticks[0]) / ticks[0]) / Math.log(ticks.at(-1) / ticks[0]))
+    : (value) => value / ticks.at(-1);
+  const y = (value) => 6 + (1 - share(value)) * (inner - 6);
   const grid = ticks.map((tick) => `<line x1="${AXIS}" x2="${width - 8}" y1="${y(tick)}" y2="${y(tick)}" stroke="#23262b"/>`
     + `<text x="${AXIS - 5}" y="${y(tick) + 3}" text-anchor="end">${format(tick, unit)}</text>`).join('');
   return `<svg height="${inner + FOOT}" viewBox="0 0 ${width} ${inner + FOOT}">${timeAxis(view, x, inner)}${grid}`
@@ -110,7 +128,7 @@ export function heatmap(panel, series, view, width, height) {
   const bounds = series.map((each) => ({ bound: Number(each.labels.le.replace('+Inf', 'Infinity')), points: new Map(each.points) }))
     .sort((one, other) => one.bound - other.bound);
   const inner = height - FOOT;
-  const x = (at) => AXIS + ((at - view.from) / (view.to - view.from)) * (width - AXIS - 8);
+  const x = (at) => AXIS + Math.max(0, (at - view.from) / (view.to - view.from)) * (width - AXIS - 8);
   const row = (inner - 6) / bounds.length;
   const cells = [];
   bounds.forEach(({ points }, place) => points.forEach((value, at) => {

@@ -104,6 +104,7 @@ function draw(panel, view) {
 }
 
 const answer = await fetch(`board.json${location.search}`);
+document.body.dataset.ready = answer.ok ? 'soon' : 'failed';
 const board = await answer.json();
 document.title = board.title;
 document.querySelector('h1').textContent = board.title;

@@ -12,7 +12,7 @@ const scaled = (value, steps) => {
   return `${round(value / (size || 1))}${name}`;
 };
 
-const SECONDS = [[' ms', 0.001], [' s', 1], [' min', 60], [' h', 3600], [' d', 86400], [' w', 604800]];
+const SECONDS = [[' ms', 0.001], [' s', 1], [' min', 60], [' h', 3600], [' d', 86400]];
 const COUNTS = [['', 1], [' K', 1e3], [' M', 1e6], [' G', 1e9]];
 const BYTES = [[' B', 1], [' KiB', 1024], [' MiB', 1048576], [' GiB', 1073741824]];
 
@@ -34,7 +34,7 @@ export function format(value, unit, decimals) {
 
 const NAMED = {
   green: '#73BF69', red: '#F2495C', orange: '#FF9830', blue: '#5794F2', purple: '#B877D9',
-  text: '#8e939b', 'super-light-blue': '#C0D8FF',
+  text: '#8e939b', 'dark-red': '#C4162A', 'dark-orange': '#FA6400', 'light-red': '#FF7383', 'super-light-blue': '#C0D8FF',
 };
 export const color = (name) => NAMED[name] ?? name;
 export const PALETTE = ['#73BF69', '#F2CC0C', '#8AB8FF', '#FF780A', '#F2495C', '#5794F2', '#B877D9', '#705DA0', '#37872D', '#FADE2A', '#C4162A', '#A352CC'];

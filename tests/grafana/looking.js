@@ -19,7 +19,7 @@ async function look(browser, job) {
   page.on('pageerror', (error) => problems.push(String(error)));
   page.on('requestfailed', (request) => problems.push(`failed ${request.url()}`));
   await page.goto(job.url);
-  await page.waitForSelector('body[data-ready]', { timeout: 60000 }).catch((error) => problems.push(String(error)));
+  await page.waitForSelector('body[data-ready=yes], body[data-ready=failed]', { timeout: 60000 }).catch((error) => problems.push(String(error)));
   const panels = await page.evaluate(() => [...document.querySelectorAll('.panel')].map((panel) => ({
     title: panel.dataset.title,
     state: panel.dataset.state,

@@ -1,0 +1,82 @@
+"""`dashboards`: the bundled dashboards, as Grafana imports them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+from rich.table import Table
+
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.terminal import console
+
+NAMES = ("fleet", "hub", "orchestrator", "entities", "exporter")
+
+
+class _About(msgspec.Struct):
+    """What a list tells of a dashboard."""
+
+    uid: str
+    title: str
+    description: str
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `dashboards`."""
+    command.add_argument(
+        "name", nargs="*", metavar="NAME", help=f"which ones (all): {', '.join(NAMES)}"
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="DIR", help="write a file each, instead of printing"
+    )
+    command.add_argument("--list", action="store_true", help="show what each is for")
+
+
+def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
+    """Run the command."""
+    names = options.name or NAMES
+    if unknown := sorted(set(names) - set(NAMES)):
+        print(f"no dashboard is called {', '.join(unknown)}: {', '.join(NAMES)}", file=sys.stderr)
+        return ExitCode.CONFIGURATION
+    if options.list:
+        _show(names)
+    elif options.output is None:
+        _print(names)
+    else:
+        return _write(names, options.output)
+    return ExitCode.OK
+
+
+def _text(name: str) -> str:
+    return (files("exporter") / "dashboards" / f"{name}.json").read_text(encoding="utf-8")
+
+
+def _show(names: Iterable[str]) -> None:
+    table = Table("name", "uid", "title", "what it is for", box=None, header_style="bold")
+    for name in names:
+        about = msgspec.json.decode(_text(name), type=_About)
+        table.add_row(name, about.uid, about.title, about.description)
+    console().print(table)
+
+
+def _print(names: Iterable[str]) -> None:
+    """Print one dashboard as it is, several as an array."""
+    texts = [_text(name).rstrip() for name in names]
+    print(texts[0] if len(texts) == 1 else "[\n" + ",\n".join(texts) + "\n]")
+
+
+def _write(names: Iterable[str], folder: Path) -> ExitCode:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            path = folder / f"durable-functions-{name}.json"
+            path.write_text(_text(name), encoding="utf-8")
+            print(path)
+    except OSError as error:
+        print(f"cannot write to {folder}: {error.strerror}", file=sys.stderr)
+        return ExitCode.CONFIGURATION
+    return ExitCode.OK
