@@ -115,7 +115,7 @@ def test_kubectl_s_commands_name_what_the_release_has() -> None:
         r"create namespace (\S+)": lambda found: same(found[1], NAMESPACE),
         r"create secret generic (\S+) --namespace monitoring --from-file=(\w+)=\S+": is_key,
         r"port-forward --namespace monitoring service/(\S+) (\d+)": is_service,
-        r"exec --namespace monitoring deployment/(\S+) -- durable-exporter (.+)": is_command,
+        r"exec --namespace monitoring (\w+)/(\S+) -- durable-exporter (.+)": is_command,
         r"delete statefulset --namespace monitoring --cascade=orphan (\S+)": is_stateful_set,
     }
     tried = set()
@@ -153,8 +153,11 @@ def is_service(found: re.Match[str]) -> None:
 
 
 def is_command(found: re.Match[str]) -> None:
-    assert rendered().one("Deployment")["metadata"]["name"] == found[1]
-    assert parse(shlex.split(found[2]))
+    values = {"deployment": "values.yaml", "statefulset": "shards-values.yaml"}[found[1]]
+    workload = rendered(values).workload
+    assert workload["kind"].lower() == found[1]
+    assert workload["metadata"]["name"] == found[2]
+    assert parse(shlex.split(found[3]))
 
 
 def is_stateful_set(found: re.Match[str]) -> None:
