@@ -20,7 +20,14 @@ PACKAGES = {
     "node": "nodejs",
     "curl": "curl",
     "unshare": "util-linux",
+    "jq": "jq",
+    "nginx": "nginx",
     "chromium": "chromium",
+    "buildah": "buildah",
+    "podman": "podman",
+    "runc": "runc",
+    "debootstrap": "debootstrap",
+    "newuidmap": "uidmap",
 }
 
 
@@ -30,11 +37,11 @@ def tool(name: str) -> Path:
 
     Without it the test is skipped; it fails where the environment sets `REQUIRE_TEST_TOOLS`.
     """
-    unpacked = next(UNPACKED.glob(f"*/usr/bin/{name}"), None)
+    unpacked = next(UNPACKED.glob(f"*/usr/*bin/{name}"), None)
     installed = unpacked or shutil.which(name)
     if installed is not None:
         return Path(installed)
-    return _missing(f"{name} is missing: it comes with Debian's package {PACKAGES[name]}")
+    return missing(f"{name} is missing: it comes with Debian's package {PACKAGES[name]}")
 
 
 def node_package(name: str) -> Path:
@@ -45,7 +52,7 @@ def node_package(name: str) -> Path:
     """
     for installed in UNPACKED.glob(f"*/node_modules/{name}"):
         return installed
-    return _missing(f"{name} is missing: it comes from npm, and `.ci/run` installs it")
+    return missing(f"{name} is missing: it comes from npm, and `.ci/run` installs it")
 
 
 def python_module(name: str, lock: str) -> ModuleType:
@@ -55,11 +62,12 @@ def python_module(name: str, lock: str) -> ModuleType:
     Without it the test is skipped; it fails where the environment sets `REQUIRE_TEST_TOOLS`.
     """
     if importlib.util.find_spec(name) is None:
-        return _missing(f"{name} is missing: `pip install --require-hashes -r {lock}` installs it")
+        return missing(f"{name} is missing: `pip install --require-hashes -r {lock}` installs it")
     return importlib.import_module(name)
 
 
-def _missing(reason: str) -> NoReturn:
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it where the environment sets `REQUIRE_TEST_TOOLS`."""
     if os.environ.get(REQUIRE_TOOLS):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -165,7 +165,7 @@ UNRESOLVED_FAILURES = Alert(
     f"""\
 {fresh(selected(c.UNRESOLVED), Sweep.FAILED)} > 0
 and on (task_hub, orchestrator)
-time() - {fresh(selected(c.OLDEST_UNRESOLVED), Sweep.FAILED, by="min")}
+time() - {fresh(c.OLDEST_UNRESOLVED.name, Sweep.FAILED, by="min")}
 > {_UNRESOLVED_SECONDS}""",
     duration("unresolved_failures_for", "10m", "Two sweeps: one that was just resolved is gone."),
     Severity.WARNING,

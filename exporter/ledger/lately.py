@@ -23,7 +23,11 @@ class Windows:
         self._chart = RecentFinishes(CHART, saved.get(CHART.name, ()))
 
     def advance(self, now: float) -> None:
-        """Drop what has left its window, and let nothing in any more that is older."""
+        """
+        Drop what has left its window, and let nothing in any more that is older.
+
+        Else each second of the day that is listed first would enter the window of five minutes.
+        """
         for recent in (*self._recent, self._chart):
             recent.advance(now)
 

@@ -103,7 +103,13 @@ def _refused(kind: str, severity: str) -> tuple[Case, ...]:
             [*dead, *_errors(kind)],
             {12 * MINUTE: [], at: [firing]},
         ),
-        Case("fires once for two replicas", [*dead, *_errors(kind)], {at: [firing]}, {}, BOTH),
+        Case(
+            "fires once for two replicas",
+            [*dead, *_errors(kind)],
+            {at: [firing]},
+            {at: [3.0]},
+            BOTH,
+        ),
         Case(
             "fires for nobody's hub",
             [*read_hub(read=_dies, info=False), *_errors(kind)],
@@ -217,6 +223,11 @@ DATA_STALE = (
         {5 * MINUTE: [{**_STALE, **OWNERS}]},
     ),
     Case(
+        "fires after a quarter of an hour, where sweeps are frequent",
+        _stalls(Sweep.CENSUS, 901.0, 30.0),
+        {5 * MINUTE: [_STALE]},
+    ),
+    Case(
         "is silent for a quarter of an hour",
         _stalls(Sweep.ACTIVE, 400.0, 30.0),
         {6 * MINUTE: []},
@@ -241,7 +252,7 @@ EXPORTER_DOWN = (
     Case(
         "fires for one that was there, by the name of its job",
         [_build(end=_DIES)],
-        {18 * MINUTE: [], 20 * MINUTE: [_DOWN], HOUR: [_DOWN]},
+        {18 * MINUTE: [], 20 * MINUTE: [_DOWN], 3 * HOUR: [_DOWN]},
     ),
     Case("fires once for two replicas", [_build(end=_DIES)], {HOUR: [_DOWN]}, {}, BOTH),
     Case("fires where there never was one", [], {5 * MINUTE: [{"severity": "critical"}]}),

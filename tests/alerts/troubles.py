@@ -150,7 +150,7 @@ def _succeeded(seconds: float | None) -> list[Series]:
         *success,
         of_orchestrator(c.LAST_FINISHED.name, lambda now: now, runtime_status="Failed"),
         _limit("success", "configured", 2 * HOUR),
-        _limit("idle", "default", 60.0),
+        _limit("age", "default", 9 * DAY),
         shown(c.BASELINE.name, -3 * HOUR),
     ]
 
@@ -210,8 +210,8 @@ def _recent(failed: float, completed: float) -> list[Series]:
         of_orchestrator(c.RECENT.name, failed, runtime_status="Failed", window="1h"),
         of_orchestrator(c.RECENT.name, completed, runtime_status="Completed", window="1h"),
         of_orchestrator(c.RECENT.name, 1000.0, runtime_status="Terminated", window="1h"),
-        of_orchestrator(c.RECENT.name, 0.0, runtime_status="Failed", window="5m"),
-        of_orchestrator(c.RECENT.name, 1000.0, runtime_status="Completed", window="24h"),
+        of_orchestrator(c.RECENT.name, 20.0, runtime_status="Failed", window="5m"),
+        of_orchestrator(c.RECENT.name, 20.0, runtime_status="Completed", window="5m"),
     ]
 
 
@@ -231,7 +231,7 @@ def _retained(seconds: float, limit: float) -> list[Series]:
         shown(c.OLDEST_RETAINED.name, -seconds, runtime_status="Completed"),
         shown(c.OLDEST_RETAINED.name, -60.0, runtime_status="Failed"),
         _limit("retention", "configured", limit),
-        _limit("idle", "default", 60.0),
+        _limit("age", "default", 99 * DAY),
     ]
 
 
@@ -297,6 +297,7 @@ def _down(until: float, *, hold: float = 0.0, reset: bool = False) -> Series:
 
 
 NEVER_SEEN_OR_DOWN = {
+    "some minutes ago": (_failed("activity", 5.0, 8 * MINUTE), NOTHING),
     "never seen before": ([_born(20 * MINUTE)], NOTHING),
     "the exporter was down": ([_down(20 * MINUTE)], NOTHING),
     "it was, and holds what is new": ([_down(18 * MINUTE, hold=2 * MINUTE)], NOTHING),
@@ -350,7 +351,13 @@ TROUBLES: tuple[Trouble, ...] = (
         {
             "few": _pending(90.0, 10.0),
             "many, but not many more": _pending(150.0, 110.0),
-            "many run": [of_orchestrator(c.INSTANCES.name, 999.0, runtime_status="Running")],
+            "more and more run": [
+                of_orchestrator(
+                    c.INSTANCES.name,
+                    rises(30 * MINUTE, before=1.0, after=999.0),
+                    runtime_status="Running",
+                )
+            ],
             "names that share a label": _in_other(_pending(150.0, 90.0)),
         },
         since=30 * MINUTE,
@@ -376,6 +383,8 @@ TROUBLES: tuple[Trouble, ...] = (
                 of_orchestrator(c.UNDIAGNOSED.name, 0.0),
                 of_orchestrator(c.WAITING.name, 2.0, waiting_on="external_event", target=""),
             ],
+            "histories are not read, and other limits matter": _over("pending", 2.0),
+            "histories are not read, of names that share a label": _in_other(_over("idle", 2.0)),
             "names that share a label": _in_other(_stalled(2.0, "activity")),
         },
         also={

@@ -13,7 +13,7 @@ from exporter.ledger.book import Book, digest_of
 from exporter.ledger.counters import CounterFamily, HistogramFamily
 from exporter.ledger.distributions import Histogram, ages_at, merge
 from exporter.ledger.places import OTHER, UNNAMED, Places
-from exporter.ledger.ruler import Ruler
+from exporter.ledger.ruler import Ruler, look_backs
 from exporter.ledger.status import RuntimeStatus, known_status
 from exporter.ledger.windows import RecentFinishes, Window, failure_ratios
 from tests.ledger.world import row
@@ -232,6 +232,13 @@ class TestDistributions:
 
 
 class TestRuler:
+    def test_look_backs_are_told_with_the_share_of_cycles_that_has_each(self) -> None:
+        ruler = Ruler(120.0, 7200.0)
+        counted = Counter(ruler.next() for _ in range(64))
+        told = dict(look_backs(120.0, 7200.0))
+        assert told == {seconds: count / 64 for seconds, count in counted.items()}
+        assert dict(look_backs(120.0, 120.0)) == {120.0: 1.0}
+
     def test_it_looks_back_as_the_marks_of_a_ruler(self) -> None:
         ruler = Ruler(120.0, 7200.0)
         assert [ruler.next() for _ in range(8)] == [

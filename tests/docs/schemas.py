@@ -1,0 +1,237 @@
+"""Schemas of what pages use of other programs' files that no installed tool validates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+_LABELS = {"type": "object", "additionalProperties": _TEXT}
+_PORT = {"type": ["integer", "string"]}
+_DURATION = {"type": "string", "pattern": r"^(\d+(ms|s|m|h|d|w|y))+$"}
+
+
+def _object(required: str = "", **properties: object) -> dict[str, Any]:
+    """Return the schema of an object with these properties and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required.split(),
+        "additionalProperties": False,
+    }
+
+
+_METADATA = _object("name", name=_TEXT, namespace=_TEXT, labels=_LABELS, annotations=_LABELS)
+_SELECTOR = _object("", matchLabels=_LABELS, matchExpressions={"type": "array"})
+_SECRET_KEY = _object("name key", name=_TEXT, key=_TEXT)
+_RELABELING = _object(
+    "",
+    sourceLabels=_TEXTS,
+    targetLabel=_TEXT,
+    regex=_TEXT,
+    replacement=_TEXT,
+    action={"enum": ["replace", "keep", "drop", "labelmap", "labeldrop", "labelkeep", "hashmod"]},
+    modulus={"type": "integer"},
+    separator=_TEXT,
+)
+_ENDPOINT = _object(
+    "",
+    port=_TEXT,
+    targetPort=_PORT,
+    path=_TEXT,
+    interval=_DURATION,
+    scrapeTimeout=_DURATION,
+    scheme={"enum": ["http", "https"]},
+    honorLabels={"type": "boolean"},
+    params={"type": "object", "additionalProperties": _TEXTS},
+    basicAuth=_object("username password", username=_SECRET_KEY, password=_SECRET_KEY),
+    tlsConfig={"type": "object"},
+    relabelings={"type": "array", "items": _RELABELING},
+    metricRelabelings={"type": "array", "items": _RELABELING},
+)
+_NAMESPACES = _object("", any={"type": "boolean"}, matchNames=_TEXTS)
+
+
+def _monitor(endpoints: str) -> dict[str, Any]:
+    return _object(
+        "apiVersion kind metadata spec",
+        apiVersion={"enum": ["monitoring.coreos.com/v1", "azmonitoring.coreos.com/v1"]},
+        kind=_TEXT,
+        metadata=_METADATA,
+        spec=_object(
+            f"selector {endpoints}",
+            selector=_SELECTOR,
+            namespaceSelector=_NAMESPACES,
+            jobLabel=_TEXT,
+            targetLabels=_TEXTS,
+            podTargetLabels=_TEXTS,
+            sampleLimit={"type": "integer"},
+            labelLimit={"type": "integer"},
+            labelNameLengthLimit={"type": "integer"},
+            labelValueLengthLimit={"type": "integer"},
+            **{endpoints: {"type": "array", "minItems": 1, "items": _ENDPOINT}},
+        ),
+    )
+
+
+RESOURCES: Mapping[str, Mapping[str, Any]] = {
+    "ServiceMonitor": _monitor("endpoints"),
+    "PodMonitor": _monitor("podMetricsEndpoints"),
+    "PrometheusRule": _object(
+        "apiVersion kind metadata spec",
+        apiVersion={"enum": ["monitoring.coreos.com/v1"]},
+        kind=_TEXT,
+        metadata=_METADATA,
+        spec=_object("groups", groups={"type": "array", "minItems": 1}),
+    ),
+    "SecretProviderClass": _object(
+        "apiVersion kind metadata spec",
+        apiVersion={"enum": ["secrets-store.csi.x-k8s.io/v1"]},
+        kind=_TEXT,
+        metadata=_METADATA,
+        spec=_object("provider parameters", provider={"enum": ["azure"]}, parameters=_LABELS),
+    ),
+    "ExternalSecret": _object(
+        "apiVersion kind metadata spec",
+        apiVersion={"enum": ["external-secrets.io/v1", "external-secrets.io/v1beta1"]},
+        kind=_TEXT,
+        metadata=_METADATA,
+        spec={"type": "object", "required": ["secretStoreRef", "target"]},
+    ),
+    "Application": {"type": "object", "required": ["apiVersion", "kind", "metadata", "spec"]},
+    "HelmRelease": {"type": "object", "required": ["apiVersion", "kind", "metadata", "spec"]},
+}
+
+KUSTOMIZATION = _object(
+    "apiVersion kind",
+    apiVersion=_TEXT,
+    kind=_TEXT,
+    namespace=_TEXT,
+    resources=_TEXTS,
+    patches={"type": "array"},
+    configMapGenerator={"type": "array"},
+    secretGenerator={"type": "array"},
+    helmCharts={"type": "array"},
+    images={"type": "array"},
+)
+
+DISCOVERY = _object(
+    "role",
+    role={"enum": ["node", "pod", "service", "endpoints", "endpointslice", "ingress"]},
+    namespaces=_object("names", names=_TEXTS),
+    selectors={"type": "array"},
+)
+
+# Grafana's provisioning files: data sources, dashboards, alerts.
+PROVISIONING = {
+    **_object(
+        "apiVersion",
+        apiVersion={"const": 1},
+        datasources={
+            "type": "array",
+            "items": {"type": "object", "required": ["name", "type", "url"]},
+        },
+        providers={
+            "type": "array",
+            "items": {"type": "object", "required": ["name", "type", "options"]},
+        },
+        groups={"type": "array", "items": {"type": "object", "required": ["name", "rules"]}},
+        contactPoints={"type": "array"},
+        policies={"type": "array"},
+    ),
+    "minProperties": 2,
+}
+
+COLLECTOR = _object(
+    "receivers exporters service",
+    receivers={"type": "object", "minProperties": 1},
+    processors={
+        "type": "object",
+        "propertyNames": {"pattern": r"^(batch|memory_limiter|resource|attributes|filter)(/.*)?$"},
+    },
+    exporters={
+        "type": "object",
+        "propertyNames": {"pattern": r"^(prometheusremotewrite|otlphttp|otlp|debug)(/.*)?$"},
+    },
+    extensions={"type": "object"},
+    service=_object(
+        "pipelines",
+        extensions=_TEXTS,
+        telemetry={"type": "object"},
+        pipelines={
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": r"^metrics(/.*)?$"},
+            "additionalProperties": _object(
+                "receivers exporters", receivers=_TEXTS, processors=_TEXTS, exporters=_TEXTS
+            ),
+        },
+    ),
+)
+
+_SERVICE_SIDE = {
+    "enum": [
+        "image", "build", "command", "entrypoint", "environment", "env_file", "ports", "volumes",
+        "depends_on", "read_only", "user", "cap_drop", "security_opt", "restart", "healthcheck",
+        "tmpfs", "networks", "secrets", "configs", "init", "stop_grace_period", "mem_limit",
+        "deploy", "profiles", "expose",
+    ]
+}  # fmt: skip
+COMPOSE = _object(
+    "services",
+    name=_TEXT,
+    services={
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": {"type": "object", "propertyNames": _SERVICE_SIDE},
+    },
+    volumes={"type": "object"},
+    networks={"type": "object"},
+    secrets={"type": "object"},
+    configs={"type": "object"},
+)
+
+_PROMETHEUS_SPEC = _object(
+    "",
+    serviceMonitorSelectorNilUsesHelmValues={"type": "boolean"},
+    podMonitorSelectorNilUsesHelmValues={"type": "boolean"},
+    ruleSelectorNilUsesHelmValues={"type": "boolean"},
+    serviceMonitorSelector=_SELECTOR,
+    podMonitorSelector=_SELECTOR,
+    ruleSelector=_SELECTOR,
+    serviceMonitorNamespaceSelector=_SELECTOR,
+    additionalScrapeConfigs={"type": "array"},
+    replicaExternalLabelName=_TEXT,
+    replicas={"type": "integer"},
+    enableFeatures=_TEXTS,
+)
+STACK_VALUES = _object(
+    "",
+    prometheus=_object("", prometheusSpec=_PROMETHEUS_SPEC),
+    grafana=_object(
+        "",
+        sidecar=_object(
+            "",
+            dashboards=_object(
+                "",
+                enabled={"type": "boolean"},
+                label=_TEXT,
+                labelValue=_TEXT,
+                searchNamespace=_TEXT,
+                folderAnnotation=_TEXT,
+            ),
+        ),
+    ),
+)
+
+_STEP = {
+    "type": "object",
+    "properties": {"script": _TEXT, "bash": _TEXT, "task": _TEXT, "displayName": _TEXT},
+    "minProperties": 1,
+}
+PIPELINE = {
+    "type": "object",
+    "properties": {"steps": {"type": "array", "minItems": 1, "items": _STEP}},
+    "required": ["steps"],
+}

@@ -1,0 +1,5 @@
+"""Sets of words, written as a sentence of them."""
+
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
