@@ -92,3 +92,25 @@ async def test_the_pod_of_helm_test_says_whether_every_hub_answers(
         outcome = await run(*pod.arguments, environ=pod.environ)
     assert outcome.code == code, outcome.out + outcome.err
     assert words in outcome.out
+
+
+async def test_a_hub_more_is_polled_by_the_pod_that_runs(tmp_path: Path) -> None:
+    def release(*names: str) -> Rendered:
+        hubs = {name: {"url": f"{NOBODY}/{name}", "key": f"key-of-{name}"} for name in names}
+        return render({"hubs": hubs, "settings": {"reload_interval": "0.1s"}})
+
+    before, after = release("orders"), release("orders", "billing")
+    assert before.workload == after.workload
+    pod, new = tmp_path / "pod", tmp_path / "new"
+    for folder in (pod, new):
+        folder.mkdir()
+    async with started(before, pod) as daemon:
+        laid_out(after, after.workload["spec"]["template"]["spec"], new)
+        # As the kubelet would, sooner or later, and in any order.
+        for path in sorted(new.rglob("*")):
+            if path.is_file() and path.parent != new:
+                text = path.read_text(encoding="utf-8").replace(str(new), str(pod))
+                (pod / path.relative_to(new)).write_text(text, encoding="utf-8")
+        reloaded = await daemon.until("configuration reloaded")
+        assert reloaded["added"] == ["billing"]
+        assert daemon.process.returncode is None
