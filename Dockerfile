@@ -2,7 +2,7 @@
 #
 # BASE has Debian's or the official image's Python 3.11 or newer with its module venv, a shell and
 # certificates. For a build that repeats to the byte, name it by its digest.
-ARG BASE=docker.io/library/python:3.13-slim-bookworm
+ARG BASE=python:3.13-slim-bookworm
 
 
 FROM ${BASE} AS build
@@ -39,7 +39,8 @@ FROM ${BASE} AS system
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
 RUN library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
-    && rm -rf /usr/share/python-wheels /usr/lib/python3/dist-packages /usr/local/bin/pip* \
+    && rm -rf /usr/share/python-wheels /usr/lib/python3/dist-packages /usr/local/bin/2to3* \
+        /usr/local/bin/idle* /usr/local/bin/pip* /usr/local/bin/pydoc* \
         /var/lib/apt/lists/* /var/cache/* /var/log/* /usr/share/man /usr/share/locale /root/.cache \
     && (cd "$library" && rm -rf ensurepip idlelib lib2to3 pydoc_data test tkinter turtledemo \
         site-packages/*) \
@@ -51,7 +52,7 @@ RUN library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))'
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
     && find /run /tmp /var -xdev -type d -perm -0002 -exec chmod 0755 {} + \
     # A new named volume takes its owner from here.
-    && install -d -o 65532 -g 65532 -m 0700 /var/lib/durable-exporter
+    && install -d -o 65532 -g 65532 -m 0700 /var/lib/durable-functions-exporter
 
 
 # Anew, so that what was removed is in no layer. The layer of the system changes with its base

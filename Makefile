@@ -10,10 +10,10 @@ RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit nightly bench docs site lock clean
+.PHONY: help demo test lint types unit image-test nightly bench docs site lock clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUN_STAMP) ## Emulator and exporter in one process, with a page to look at
 	@$(BIN)/durable-exporter demo
@@ -30,6 +30,9 @@ types: $(DEV_STAMP)
 unit: $(DEV_STAMP)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
 
+image-test: $(DEV_STAMP) ## Build the container image and run it (as root; needs buildah and podman)
+	@$(BIN)/python -m pytest -m image tests/image
+
 nightly: $(DEV_STAMP) ## The long proofs
 	@$(BIN)/python -m pytest -m nightly
 
@@ -38,6 +41,7 @@ bench: $(DEV_STAMP) ## Speed and memory, as ratios of one run
 
 docs: $(DEV_STAMP) ## Write the generated reference pages anew
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m helm
 
 site: $(DEV_STAMP) ## Build the documentation as a site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

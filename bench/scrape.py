@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import subprocess
@@ -25,15 +24,17 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
 from prometheus_client.parser import text_string_to_metric_families as classic_families
-from prometheus_client.registry import Collector
+from prometheus_client.registry import Collector as LibraryCollector
 
 from bench.published import AT, published
 from bench.report import Ratio, machine, write_section
-from exporter.collector.service import open_collector
+from bench.rounds import Rounds
+from exporter.cli.garbage import full_rounds_at_rest, make_full_rounds
+from exporter.collector.service import Collector, open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
-from exporter.settings import load_settings
+from exporter.settings import Settings, load_settings
 from exporter.web.app import create_app
 from exporter.web.scrapes import Scrapes
 from exporter.web.server import listening
@@ -53,7 +54,7 @@ _TICK = 0.005
 WARM_UP_SECONDS = 60.0
 
 
-class Library(Collector):
+class Library(LibraryCollector):
     """The same series as objects of the client library, beside those of the process."""
 
     def __init__(self, text: bytes, form: Format) -> None:
@@ -155,6 +156,7 @@ class Findings:
 
     own: Sequence[float]
     lag: Sequence[float]
+    rounds: Rounds
     sweeps: int
     processor: float
 
@@ -165,6 +167,7 @@ class Findings:
                 f"    event loop held by the process itself p99 {p99(self.own):.1f} ms, most"
                 f" {max(self.own):.1f} ms"
             ),
+            self.rounds.line(),
             (
                 f"    with what other processes took {p99(self.lag):.1f} and"
                 f" {max(self.lag):.1f} ms; {self.sweeps} complete active sweeps;"
@@ -210,8 +213,13 @@ async def serve(hubs_port: int) -> None:
         file = Path(folder) / "hubs.yaml"
         file.write_text(json.dumps(configuration(hubs_port)), encoding="utf-8")
         settings = load_settings({}, {"config_file": str(file)})
-    own: list[float] = []
-    lag: list[float] = []
+    # As the daemon does.
+    with full_rounds_at_rest():
+        await serve_hubs(settings)
+
+
+async def serve_hubs(settings: Settings) -> None:
+    """Print the port once all hubs have been swept, and the findings at the end."""
     async with open_collector(settings) as collector:
         scrapes = Scrapes(collector.snapshots, lambda: settings.metrics, wall=time.time)
         app = create_app(collector.snapshots, scrapes, wall=time.time)
@@ -221,19 +229,29 @@ async def serve(hubs_port: int) -> None:
         ):
             tasks.start_soon(collector.run)
             tasks.start_soon(scrapes.keep_written)
+            tasks.start_soon(make_full_rounds, lambda: scrapes.is_idle)
             await anyio.sleep(WARM_UP_SECONDS)
-            # As `serve` does.
-            gc.freeze()
             print(server.port, flush=True)
-            before, began = completed(collector.snapshots()), time.perf_counter()
-            used = time.process_time()
-            tasks.start_soon(watch_loop, own, lag)
-            await anyio.to_thread.run_sync(sys.stdin.read)
-            processor = (time.process_time() - used) / (time.perf_counter() - began)
-            sweeps = completed(collector.snapshots()) - before
+            found = await observed(collector)
             tasks.cancel_scope.cancel()
-    found = Findings(own, lag, sweeps, processor)
-    print(json.dumps({"held": max(own), "told": found.lines()}), flush=True)
+    print(json.dumps({"held": max(found.own), "told": found.lines()}), flush=True)
+
+
+async def observed(collector: Collector) -> Findings:
+    """Return what happens until nothing more can come from standard input."""
+    own: list[float] = []
+    lag: list[float] = []
+    rounds = Rounds()
+    before, began = completed(collector.snapshots()), time.perf_counter()
+    used = time.process_time()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch_loop, own, lag)
+        with rounds.watched():
+            await anyio.to_thread.run_sync(sys.stdin.read)
+        tasks.cancel_scope.cancel()
+    processor = (time.process_time() - used) / (time.perf_counter() - began)
+    sweeps = completed(collector.snapshots()) - before
+    return Findings(own, lag, rounds, sweeps, processor)
 
 
 def completed(snapshots: Sequence[HubSnapshot]) -> int:

@@ -250,8 +250,13 @@ def rows(
     columns: Sequence[Column],
     *,
     sort_by: str,
+    facts: Sequence[str] = (),
 ) -> dashboard.Panel:
-    """Show a table: a row for each combination of the *keys*, a column for each query."""
+    """
+    Show a table: a row for each combination of the *keys*, a column for each query.
+
+    *facts* are queries whose labels add to the rows, and whose values say nothing.
+    """
     builder = (
         table.Panel()
         .show_header(show_header=True)
@@ -259,26 +264,15 @@ def rows(
         .sort_by([common.TableSortByFieldState().display_name(sort_by).desc(desc=True)])
     )
     panel = _finished(builder.build(), title, question, steps=((None, "text"),))
+    queries = [*(Query(column.expr, column.title) for column in columns)]
+    queries += [Query(expr, "fact") for expr in facts]
     panel.targets = [
-        _target(Query(column.expr, column.title), place, is_now=True, form=PromQueryFormat.TABLE)
-        for place, column in enumerate(columns)
+        _target(query, place, is_now=True, form=PromQueryFormat.TABLE)
+        for place, query in enumerate(queries)
     ]
-    names = _column_names(columns)
     panel.transformations = [
         dashboard.DataTransformerConfig("merge", options={}),
-        dashboard.DataTransformerConfig(
-            "organize",
-            options={
-                "excludeByName": {"Time": True},
-                "indexByName": {
-                    name: place for place, name in enumerate([*(key.label for key in keys), *names])
-                },
-                "renameByName": {
-                    **{key.label: key.title for key in keys},
-                    **{name: column.title for name, column in names.items()},
-                },
-            },
-        ),
+        dashboard.DataTransformerConfig("organize", options=_organised(keys, columns, len(facts))),
     ]
     _field_config(panel).overrides = [
         *(_linked(key) for key in keys if key.link),
@@ -287,11 +281,22 @@ def rows(
     return panel
 
 
-def _column_names(columns: Sequence[Column]) -> dict[str, Column]:
-    """Return the columns under the names that Grafana gives them before they are renamed."""
-    if len(columns) == 1:
-        return {"Value": columns[0]}
-    return {f"Value #{_ref(place)}": column for place, column in enumerate(columns)}
+def _organised(
+    keys: Sequence[Key], columns: Sequence[Column], facts: int
+) -> Mapping[str, Mapping[str, object]]:
+    """Name and order the columns; Grafana calls the values after their queries."""
+    count = len(columns) + facts
+    values = ["Value"] if count == 1 else [f"Value #{_ref(place)}" for place in range(count)]
+    shown, hidden = values[: len(columns)], values[len(columns) :]
+    order = [*(key.label for key in keys), *shown]
+    return {
+        "excludeByName": dict.fromkeys(["Time", *hidden], True),
+        "indexByName": {name: place for place, name in enumerate(order)},
+        "renameByName": {
+            **{key.label: key.title for key in keys},
+            **{name: column.title for name, column in zip(shown, columns, strict=True)},
+        },
+    }
 
 
 def _target(

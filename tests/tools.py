@@ -1,8 +1,11 @@
 """Where programs and packages of others are, and what a test does without them."""
 
+import importlib
+import importlib.util
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -16,9 +19,15 @@ PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "node": "nodejs",
     "curl": "curl",
+    "unshare": "util-linux",
     "jq": "jq",
     "nginx": "nginx",
     "chromium": "chromium",
+    "buildah": "buildah",
+    "podman": "podman",
+    "runc": "runc",
+    "debootstrap": "debootstrap",
+    "newuidmap": "uidmap",
 }
 
 
@@ -32,7 +41,7 @@ def tool(name: str) -> Path:
     installed = unpacked or shutil.which(name)
     if installed is not None:
         return Path(installed)
-    return _missing(f"{name} is missing: it comes with Debian's package {PACKAGES[name]}")
+    return missing(f"{name} is missing: it comes with Debian's package {PACKAGES[name]}")
 
 
 def node_package(name: str) -> Path:
@@ -43,10 +52,22 @@ def node_package(name: str) -> Path:
     """
     for installed in UNPACKED.glob(f"*/node_modules/{name}"):
         return installed
-    return _missing(f"{name} is missing: it comes from npm, and `.ci/run` installs it")
+    return missing(f"{name} is missing: it comes from npm, and `.ci/run` installs it")
 
 
-def _missing(reason: str) -> NoReturn:
+def python_module(name: str, lock: str) -> ModuleType:
+    """
+    Import a module of a package that only some tests need; *lock* is the file that locks it.
+
+    Without it the test is skipped; it fails where the environment sets `REQUIRE_TEST_TOOLS`.
+    """
+    if importlib.util.find_spec(name) is None:
+        return missing(f"{name} is missing: `pip install --require-hashes -r {lock}` installs it")
+    return importlib.import_module(name)
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it where the environment sets `REQUIRE_TEST_TOOLS`."""
     if os.environ.get(REQUIRE_TOOLS):
         pytest.fail(reason)
     pytest.skip(reason)

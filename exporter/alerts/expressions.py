@@ -65,21 +65,25 @@ def fresh(selector: str, sweep: Sweep = Sweep.ACTIVE, *, by: str = "max", drop: 
     return folded(while_fresh(selector, sweep), by=by, drop=drop)
 
 
-def with_source(expression: str, limit: str, known: Family) -> str:
+def with_source(expression: str, limit: str, *known: Family) -> str:
     """
     Return *expression* with the label `source` of the orchestrator's *limit*.
 
-    One that has no such limit, but is in *known*, goes without.
+    One that has no such limit, but is in one of *known*, goes without.
     """
+    without = "\n".join(
+        f"  or on (task_hub, orchestrator) group by (task_hub, orchestrator) ({family.name})"
+        for family in known
+    )
     return f"""\
 (
 {block(expression)}
 )
 * on (task_hub, orchestrator) group_left (source) (
   topk by (task_hub, orchestrator) (
-    1, group by (task_hub, orchestrator, source) ({selected(c.LIMIT, equal("limit", limit))})
+    1, group by (task_hub, orchestrator, source) ({everything(c.LIMIT, equal("limit", limit))})
   )
-  or on (task_hub, orchestrator) group by (task_hub, orchestrator) ({selected(known)})
+{without}
 )"""
 
 

@@ -40,19 +40,25 @@ def _failed(categories: str, most: object) -> str:
     """
     Return how many failures of *categories* are new, where they are more than *most*.
 
-    A series that the hub did not have before is new as a whole: `increase` sees nothing of one that
-    Prometheus first meets at its full height. It must be the series that is new, not the hub.
+    The difference is exact and sees over a gap in which nothing was scraped; where the counter fell
+    meanwhile, `increase` knows. Neither sees a series that is first met at its full height: it is
+    new as a whole, unless it is the hub that is new, or Prometheus.
     """
     failures = selected(c.FAILURES, categories)
+    before = folded(f"last_over_time({failures}[{_MEMORY}] offset {_WINDOW})")
     return f"""\
 (
-{block(folded(f"increase({failures}[{_WINDOW}])"))} > {most}
-)
+{block(folded(failures))}
+  -
+{block(before)}
+) > {most}
+or
+{folded(f"increase({failures}[{_WINDOW}])")} > {most}
 or
 (
 {block(folded(failures))} > {most}
   unless
-{block(folded(f"last_over_time({failures}[{_MEMORY}] offset {_WINDOW})"))}
+{block(before)}
   and on (task_hub)
   last_over_time({c.UP.name}[{_MEMORY}] offset {_WINDOW})
 )"""
@@ -159,7 +165,7 @@ UNRESOLVED_FAILURES = Alert(
     f"""\
 {fresh(selected(c.UNRESOLVED), Sweep.FAILED)} > 0
 and on (task_hub, orchestrator)
-time() - {fresh(selected(c.OLDEST_UNRESOLVED), Sweep.FAILED, by="min")}
+time() - {fresh(c.OLDEST_UNRESOLVED.name, Sweep.FAILED, by="min")}
 > {_UNRESOLVED_SECONDS}""",
     duration("unresolved_failures_for", "10m", "Two sweeps: one that was just resolved is gone."),
     Severity.WARNING,

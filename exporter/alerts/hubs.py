@@ -178,8 +178,7 @@ HUB_EMPTY = Alert(
     "hubs",
     "nothing at all has been found in the hub since first contact: its name may be mistyped",
     f"""\
-time() - {folded(c.BASELINE.name, by="min")} > {_EMPTY_SECONDS}
-and on (task_hub) {_UP} == 1
+time() - {fresh(c.BASELINE.name, by="min")} > {_EMPTY_SECONDS}
 and on (task_hub) {folded(c.ROWS.name, drop="sweep")} == 0
 unless on (task_hub) {c.ROWS.name} > 0
 unless on (task_hub) {c.LAST_PROGRESS.name}""",
@@ -202,7 +201,7 @@ _STALLED_SECONDS = number(
 
 _OVER_PENDING = fresh(everything(c.OVER_LIMIT, equal("limit", "pending")))
 _CONFIGURED = everything(c.LIMIT, equal("limit", "pending"), equal("source", "configured"))
-_DEFAULT = everything(c.LIMIT, equal("limit", "pending"), equal("source", "default"))
+_ANY = everything(c.LIMIT, equal("limit", "pending"))
 
 HUB_STALLED = Alert(
     "HubStalled",
@@ -215,7 +214,7 @@ sum without (orchestrator, limit) (
 * on (task_hub) group_left (source) (
   group by (task_hub, source) ({_CONFIGURED})
   or on (task_hub)
-  group by (task_hub, source) ({_DEFAULT})
+  group by (task_hub, source) ({_ANY})
 ) > 0
 and on (task_hub)
 time() - {folded(c.LAST_PROGRESS.name, drop="orchestrator")} > {_STALLED_SECONDS}""",

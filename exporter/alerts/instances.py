@@ -7,6 +7,7 @@ from dataclasses import replace
 from exporter.alerts.expressions import (
     block,
     equal,
+    everything,
     folded,
     fresh,
     one_of,
@@ -120,7 +121,7 @@ ORCHESTRATION_STALLED = Alert(
     "instances",
     "instances beyond a limit wait on a step that does not end; without `history_budget`, running"
     " instances are idle for longer than their limit",
-    with_source(_STALLED, "idle", c.OVER_LIMIT),
+    with_source(_STALLED, "idle", c.STALLED, c.OVER_LIMIT),
     duration("orchestration_stalled_for", "5m", "Lets what held them end; the limit comes first."),
     Severity.BY_LIMIT,
     "Instances " + _OF + " are stuck",
@@ -193,7 +194,7 @@ time() - {fresh(_OLDEST_SUSPENDED, by="min", drop="runtime_status")}
 )
 
 _IS_COMPLETED = equal("runtime_status", RuntimeStatus.COMPLETED)
-_COMPLETED = selected(c.LAST_FINISHED, _IS_COMPLETED)
+_COMPLETED = everything(c.LAST_FINISHED, _IS_COMPLETED)
 _SUCCESS = selected(c.LIMIT, equal("limit", "success"))
 
 NO_SUCCESS = Alert(
@@ -203,7 +204,7 @@ NO_SUCCESS = Alert(
     " switch)",
     f"""\
 time() - (
-{block(fresh(_COMPLETED, Sweep.FINISHED, drop="runtime_status"))}
+{block(folded(_COMPLETED, drop="runtime_status"))}
   or on (task_hub, orchestrator)
 {block(folded(_SUCCESS, drop="limit, source"))} * 0
   + on (task_hub) group_left () min by (task_hub) ({c.BASELINE.name})

@@ -16,7 +16,7 @@ _WORD = re.compile(r"[\w.-]+", re.ASCII)
 _EXPECTED = {
     Kind.NUMBER: "a number that is 0 or more",
     Kind.DURATION: "a duration of Prometheus, such as 5m or 1h30m",
-    Kind.LABELS: "names of labels, separated by commas",
+    Kind.LABELS: "a list of label names, separated by commas",
     Kind.URL: "a URL that begins with https:// or http://",
     Kind.SEVERITY: "one word",
     Kind.TEXT: "one word",

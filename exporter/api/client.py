@@ -170,6 +170,22 @@ class HubClient:
             )
         return found
 
+    async def find_instance(
+        self, instance_id: str, seen: Callable[[Page[InstanceRow]], object]
+    ) -> InstanceRow | None:
+        """
+        List what begins with an id; returns the row of that id, None where there is none.
+
+        So also those are found that cannot be read. Each page is told to *seen*.
+        """
+        listing = self.list_instances(InstanceQuery(id_prefix=instance_id))
+        while (page := await listing.next_page()) is not None:
+            seen(page)
+            for row in page.rows:
+                if row.instance_id == instance_id:
+                    return row
+        return None
+
     async def _read(
         self, segment: str, instance_id: str, history: bool, inputs: bool
     ) -> InstanceStatus | None:

@@ -53,6 +53,7 @@ class HistoryEvent(msgspec.Struct, rename="pascal", frozen=True):
     function_name: str | None = None
     instance_id: str | None = None
     scheduled_time: str | None = None
+    scheduled_start_time: str | None = None
     fire_at: str | None = None
     orchestration_status: str | int | None = None
     reason: str | None = None

@@ -21,6 +21,7 @@ from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.clock import ServerClock
 from exporter.settings import HubSettings, Problem, Settings, SettingsError
+from exporter.web.words import plural
 
 Found = TypeVar("Found")
 
@@ -151,7 +152,8 @@ async def progress(hubs: Sequence[Hub]) -> AsyncGenerator[None, None]:
             while True:
                 seconds = anyio.current_time() - started
                 answers = sum(_answers(hub.client.telemetry) for hub in hubs)
-                status.update(f"{answers:,} answers from {len(hubs)} hubs, {seconds:.0f} s")
+                asked = plural(len(hubs), "hub")
+                status.update(f"{plural(answers, 'answer')} from {asked}, {seconds:.0f} s")
                 await anyio.sleep(_REFRESH_SECONDS)
 
         async with anyio.create_task_group() as tasks:

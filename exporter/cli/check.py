@@ -67,7 +67,12 @@ class HubCheck:
     notes: Sequence[str] = ()
 
 
-add_options = configured.add_options
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    configured.add_options(command)
+    command.add_argument(
+        "--offline", action="store_true", help="read the configuration only, and ask no hub"
+    )
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -75,8 +80,11 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     return configured.run(check, options, environ)
 
 
-async def check(settings: Settings, _options: argparse.Namespace) -> ExitCode:
-    """Check every hub, all at once, and print a table and the remedies."""
+async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Check every hub, all at once, and print a table and the remedies; offline, show them only."""
+    if options.offline:
+        _show(settings)
+        return ExitCode.OK
     results: dict[str, HubCheck] = {}
 
     async def one(hub: HubSettings) -> None:
@@ -185,6 +193,25 @@ def _goes_through_proxy(hub: HubSettings) -> bool:
     if hub.proxy is not None:
         return True
     return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
+
+
+def _show(settings: Settings) -> None:
+    """Print which hubs a configuration has that was read without an error."""
+    table = Table("hub", "url", "task hub", "key", box=None, pad_edge=False, header_style="bold")
+    for hub in settings.own_hubs:
+        has_key = hub.key is not None or hub.key_path is not None
+        table.add_row(
+            escape(hub.name),
+            escape(hub.base_url),
+            escape(hub.task_hub or "the app's default"),
+            "yes" if has_key else "none",
+        )
+    out = console()
+    out.print(table)
+    out.print(
+        f"\nthe configuration is right; {len(settings.own_hubs)} of {len(settings.hubs)} hubs are "
+        f"of shard {settings.shard}; none was asked"
+    )
 
 
 def _print(checks: Sequence[HubCheck]) -> None:

@@ -104,10 +104,10 @@ async def drain(settings: Settings, options: argparse.Namespace) -> ExitCode:
         seen = await _look(asked, options.orchestrator)
         with _Line(options.orchestrator, deadline if options.wait else None) as line:
             while seen.code is not ExitCode.OK:
+                line.tell(seen)
                 left = deadline - anyio.current_time()
                 if left <= 0:
                     break
-                line.tell(seen)
                 await sleep(min(options.every, left))
                 with anyio.CancelScope(deadline=deadline + options.every):
                     seen = await _look(asked, options.orchestrator)
@@ -177,7 +177,7 @@ class _Line:
         """Show what was seen last."""
         if self._status is None or self._deadline is None:
             return
-        left = span(self._deadline - anyio.current_time())
+        left = span(max(0.0, self._deadline - anyio.current_time()))
         failed = f", {plural(len(seen.failures), 'hub')} failed" if seen.failures else ""
         self._status.update(
             f"{plural(seen.in_flight, 'instance')} of {self._orchestrator} in flight{failed}; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -21,24 +21,18 @@ from exporter.cli.exit_codes import ExitCode
 from exporter.cli.failures import duration
 from exporter.cli.forecast import Cost, Pass, SweepForecast
 from exporter.cli.observing import Observed, Observing
-from exporter.cli.terminal import console, write_json
+from exporter.cli.suggestions import suggestions, worth_reading
+from exporter.cli.terminal import console, printable, write_json
 from exporter.collector.hub import HubCollector
-from exporter.collector.schedule import DUTY_SHARE
 from exporter.collector.service import plan_of, rules_of
 from exporter.collector.snapshot import HubSnapshot, RequestDurations, Sweep, SweepState
+from exporter.diagnosis.past import longest_waits
+from exporter.diagnosis.waits import WaitingOn
 from exporter.metrics.catalogue import SERIES
 from exporter.metrics.exposition import Choice, Exposition
 from exporter.metrics.formats import Format
 from exporter.settings import HubSettings, Settings
-from exporter.settings.durations import format_duration
 from exporter.web.words import plural, size, span
-
-_DAY = 86_400.0
-_ENOUGH_TO_JUDGE = 20
-_ROUND = (
-    60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 43_200.0, 86_400.0,
-    172_800.0, 259_200.0, 604_800.0, 1_209_600.0, 2_592_000.0,
-)  # fmt: skip
 
 
 class Forecast(msgspec.Struct, frozen=True):
@@ -61,6 +55,7 @@ class Forecast(msgspec.Struct, frozen=True):
     bytes_per_day: float
     sweeps: list[SweepForecast]
     suggestions: dict[str, str]
+    reasons: dict[str, str]
 
 
 class _Meter:
@@ -148,8 +143,27 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
         if plan.intervals[sweep] > 0:
             await _make(collector, sweep)
     costs = {sweep: meter.costs[sweep] for sweep in Sweep if sweep in meter.costs}
-    made = Pass(collector.snapshot, costs, day, observed, rules.overlap, rules.lookback)
-    return _forecast(hub.settings, settings, made)
+    made = Pass(
+        collector.snapshot, costs, day, observed, rules.overlap, rules.lookback, time.time()
+    )
+    waits = await _past_waits(hub, observed) if hub.settings.history_budget else {}
+    return _forecast(hub.settings, settings, made, waits)
+
+
+async def _past_waits(hub: Hub, observed: Observed) -> Mapping[str, Mapping[WaitingOn, float]]:
+    """Read a few histories of those that took longest; tells by orchestrator what they were at."""
+    found: dict[str, dict[WaitingOn, float]] = {}
+    for instance_id in worth_reading(hub.settings.limits, observed.completed):
+        try:
+            status = await hub.client.read_instance(instance_id, history=True)
+        except ApiError:
+            # Without it, suggestions go by durations alone.
+            continue
+        if status is not None and status.history_events:
+            waits = found.setdefault(status.name or "", {})
+            for waiting_on, seconds in longest_waits(status.history_events).items():
+                waits[waiting_on] = max(seconds, waits.get(waiting_on, 0.0))
+    return found
 
 
 async def _make(collector: HubCollector, sweep: Sweep) -> None:
@@ -165,11 +179,17 @@ def _completed(snapshot: HubSnapshot, sweep: Sweep) -> int:
     return snapshot.sweeps[sweep].results["complete"]
 
 
-def _forecast(hub: HubSettings, settings: Settings, made: Pass) -> Forecast:
+def _forecast(
+    hub: HubSettings,
+    settings: Settings,
+    made: Pass,
+    waits: Mapping[str, Mapping[WaitingOn, float]],
+) -> Forecast:
     snapshot, cycles = made.snapshot, made.cycles()
     sweeps = list(made.sweeps(cycles))
     pages = sum(each.pages_per_day for each in sweeps)
     reads = made.reads_per_day(cycles)
+    suggested = list(suggestions(hub.limits, made, waits))
     retained = snapshot.retained.instances.values() if snapshot.retained else ()
     return Forecast(
         task_hub=hub.name,
@@ -187,7 +207,8 @@ def _forecast(hub: HubSettings, settings: Settings, made: Pass) -> Forecast:
         storage_transactions_per_day=round(pages + reads, 1),
         bytes_per_day=round(sum(each.bytes_per_day for each in sweeps), 1),
         sweeps=sweeps,
-        suggestions=dict(_suggestions(hub, made)),
+        suggestions={each.setting: each.value for each in suggested},
+        reasons={each.setting: each.reason for each in suggested},
     )
 
 
@@ -216,30 +237,6 @@ def _series(snapshot: HubSnapshot, choice: Choice) -> int:
     return int(float(next(shown, "0").rpartition(" ")[2]))
 
 
-def _suggestions(hub: HubSettings, made: Pass) -> Iterator[tuple[str, str]]:
-    """Yield settings that fit what was seen, where those in force do not."""
-    durations = made.observed.completed
-    for sweep, cost in made.costs.items():
-        configured = made.snapshot.sweeps[sweep].configured
-        least = cost.seconds / DUTY_SHARE
-        if configured is not None and sweep is not Sweep.FINISHED and least > configured:
-            yield f"intervals.{sweep.value}", format_duration(_rounded(least))
-    for name in durations.names():
-        longest = durations.quantile(name, 0.99)
-        idle = hub.limits.for_orchestrator(name).idle.seconds
-        if durations.count(name) < _ENOUGH_TO_JUDGE or idle is None:
-            continue
-        # Nothing is idle for longer than it takes in all.
-        if longest > idle:
-            yield f"limits.orchestrators.{name}.idle", format_duration(_rounded(1.5 * longest))
-            yield f"limits.orchestrators.{name}.age", format_duration(_rounded(3.0 * longest))
-
-
-def _rounded(seconds: float) -> float:
-    """Return the next longer span of time that people would write."""
-    return next((each for each in _ROUND if each >= seconds), seconds // _DAY * _DAY + _DAY)
-
-
 def _print(found: Forecast) -> None:
     out = console()
     out.print(
@@ -261,7 +258,8 @@ def _print(found: Forecast) -> None:
     if found.suggestions:
         out.print("\nsettings that would fit:")
         for setting, value in found.suggestions.items():
-            out.print(f"  {escape(setting)}: {value}")
+            reason = escape(printable(found.reasons[setting]))
+            out.print(f"  {escape(printable(setting))}: {value}  [dim]# {reason}[/]")
     out.print()
 
 

@@ -120,7 +120,8 @@ class Pass:
     """
     What a pass over a hub showed: costs by sweep, the first list of finished instances apart.
 
-    That one, `day`, goes a day back. *overlap* and *lookback* are those of the ruler.
+    That one, `day`, goes a day back. *overlap* and *lookback* are those of the ruler, `at` is when
+    the pass ended, by the server's clock.
     """
 
     snapshot: HubSnapshot
@@ -129,6 +130,7 @@ class Pass:
     observed: Observed
     overlap: float
     lookback: float
+    at: float
 
     @property
     def finishes_per_day(self) -> int:

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from exporter.api.times import TIMES
 from exporter.api.wire import BriefRow, entity_class
@@ -20,6 +21,7 @@ from exporter.ledger.unresolved import Unresolved
 # Steps of a little over a tenth: enough for limits.
 _STEPS = 8
 _MOST_NAMES = 1000
+_LONGEST_KEPT = 3
 # Their ids and reasons are kept one by one; all are counted.
 _MOST_FAILURES = 1000
 _COMPLETED = frozenset((RuntimeStatus.COMPLETED.value,))
@@ -36,6 +38,7 @@ class Durations:
     def __init__(self, statuses: Collection[object] = _COMPLETED) -> None:
         self._statuses = statuses
         self._counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self._longest: dict[str, list[tuple[float, str]]] = {}
 
     def add(self, rows: Iterable[BriefRow]) -> None:
         """Learn from rows."""
@@ -48,7 +51,21 @@ class Durations:
             if created is None or updated is None or entity_class(row) is not None:
                 continue
             if name in counts or len(counts) < _MOST_NAMES:
-                counts[name][_step(updated - created)] += 1
+                seconds = updated - created
+                counts[name][_step(seconds)] += 1
+                longest = self._longest.get(name)
+                if longest is None or seconds > longest[0][0] or len(longest) < _LONGEST_KEPT:
+                    self._note(name, seconds, row.instance_id)
+
+    def _note(self, name: str, seconds: float, instance_id: str) -> None:
+        longest = self._longest.setdefault(name, [])
+        heappush(longest, (seconds, instance_id))
+        if len(longest) > _LONGEST_KEPT:
+            heappop(longest)
+
+    def longest(self, name: str) -> Sequence[tuple[float, str]]:
+        """Return how long those took that took longest, and their ids."""
+        return sorted(self._longest.get(name, ()), reverse=True)
 
     def names(self) -> Iterable[str]:
         """Return the orchestrators, in the order of their names."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import resource
 import signal
 import time
@@ -15,6 +14,7 @@ import structlog
 from exporter import __version__
 from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
+from exporter.cli.garbage import full_rounds_at_rest, make_full_rounds
 from exporter.cli.reloading import Load, Reloading
 from exporter.cli.stopping import wait_for_stop
 from exporter.collector.service import open_collector
@@ -28,8 +28,6 @@ from exporter.web.server import listening as listening_on
 LISTENING = "listening"
 STOPPING = "stopping"
 
-# By then the first sweeps of all hubs have been made.
-_SETTLED_AFTER = 600.0
 _ENOUGH_FILES = 65_536
 
 log = structlog.get_logger()
@@ -69,9 +67,16 @@ async def serve(
     What *load* returns is followed when files change, on SIGHUP, and on request.
     """
     _allow_many_files()
+    with full_rounds_at_rest():
+        await _serve_hubs(settings, load or (lambda: settings), listening)
+
+
+async def _serve_hubs(
+    settings: Settings, load: Load, listening: Callable[[Settings, int], None]
+) -> None:
     address = settings.listen_address
     async with open_collector(settings, as_daemon=True) as collector:
-        reloading = Reloading(settings, load or (lambda: settings), collector)
+        reloading = Reloading(settings, load, collector)
         scrapes = Scrapes(
             collector.snapshots,
             lambda: reloading.settings.metrics,
@@ -96,26 +101,13 @@ async def serve(
             reloading.stand_behind(guard, server)
             await tasks.start(_reload_on_signal, reloading)
             listening(settings, server.port)
-            tasks.start_soon(_spare_the_loop)
             tasks.start_soon(collector.run)
             tasks.start_soon(scrapes.keep_written)
             tasks.start_soon(reloading.watch)
+            tasks.start_soon(make_full_rounds, lambda: scrapes.is_idle)
             await wait_for_stop()
             log.info(STOPPING)
             tasks.cancel_scope.cancel()
-
-
-async def _spare_the_loop() -> None:
-    """
-    Let the garbage collector no longer look through what stays: code, and what is known of hubs.
-
-    Each of its full rounds holds the event loop for as long as there are objects to look through.
-    """
-    gc.collect()
-    gc.freeze()
-    await anyio.sleep(_SETTLED_AFTER)
-    # Not after another round, which would hold the loop as well.
-    gc.freeze()
 
 
 async def _reload_on_signal(

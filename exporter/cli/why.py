@@ -15,7 +15,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.errors import ApiError
-from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow, InstanceStatus
 from exporter.cli import configured
@@ -119,7 +118,8 @@ async def look(hub: Hub, *, instance_id: str) -> Found | None:
     Raises:
         ApiError: the hub could not be asked.
     """
-    listed = await _listed(hub, instance_id)
+    # A host that starts answers 404 for any id, and some ids are not to be read at all.
+    listed = await hub.client.find_instance(instance_id, hub.clock.note)
     reads = await DiagnosisReader(hub.client, ReadLimits(hub.settings.timeouts.sweep)).why(
         instance_id
     )
@@ -143,21 +143,6 @@ async def look(hub: Hub, *, instance_id: str) -> Found | None:
         node if isinstance(node, Entity) else None,
         tuple(steps_of(events or (), at)),
     )
-
-
-async def _listed(hub: Hub, instance_id: str) -> InstanceRow | None:
-    """
-    Return the row of an instance as a list shows it.
-
-    A host that starts answers 404 for any id, and some ids are not to be read at all.
-    """
-    listing = hub.client.list_instances(InstanceQuery(id_prefix=instance_id))
-    while (page := await listing.next_page()) is not None:
-        hub.clock.note(page)
-        for row in page.rows:
-            if row.instance_id == instance_id:
-                return row
-    return None
 
 
 async def _history(hub: Hub, instance_id: str, *, with_history: bool) -> InstanceStatus | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from functools import partial
 
@@ -53,6 +54,6 @@ class HubDiagnosis:
     async def view(self, ledger: Ledger, active: ActiveView, at: float) -> DiagnosisView:
         """Add up what is known as of *at*, off the event loop: of thousands it takes a while."""
         ids = (each.instance_id for each in active.over_limit_samples)
-        named = {each: replace(ledger.lives[each]) for each in ids if each in ledger.lives}
+        named = {each: copy(ledger.lives[each]) for each in ids if each in ledger.lives}
         work = partial(self._views.of, self._sampler, at, ledger.label_of, named)
         return await anyio.to_thread.run_sync(work)

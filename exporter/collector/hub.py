@@ -23,7 +23,7 @@ from exporter.collector.events import (
     SWEEP_CRASHED,
     HubEvents,
 )
-from exporter.collector.records import SweepRecord, use_of
+from exporter.collector.records import SweepRecord, result_of, trouble_of, use_of
 from exporter.collector.schedule import DUTY_SHARE, Cadence, pause_after, spare_seconds
 from exporter.collector.snapshot import (
     HubIdentity,
@@ -31,7 +31,6 @@ from exporter.collector.snapshot import (
     Sweep,
     SweepResult,
     SweepState,
-    Trouble,
 )
 from exporter.collector.state import HubState, NoState, StateNotWritten
 from exporter.collector.sweeps import HubSweeps, SweepCost
@@ -225,7 +224,7 @@ class HubCollector:
         self._skipped.add(sweep)
         self._records[sweep].skipped()
         self._records[sweep].cadence.ended(now, now)
-        self._publish()
+        self._show()
 
     def _due_after_contact(self, sweep: Sweep) -> float:
         """Return when a sweep is due that needs to know where history ends."""
@@ -277,7 +276,7 @@ class HubCollector:
             self._diagnosis = HubDiagnosis(self._client, self._rules, self._plan.history_budget)
             self.snapshot = replace(self.snapshot, diagnosis=None)
         self._wait_for_next(Sweep.ACTIVE, started, failed or self._diagnosis.trouble)
-        self._publish()
+        self._show()
 
     async def _sample(self, active: ActiveView, started: float) -> None:
         taken = self._monotonic() - started
@@ -381,7 +380,7 @@ class HubCollector:
     def _end_census(self, error: ApiError | None) -> None:
         now, seconds = self._monotonic(), self._census.seconds
         record = self._records[Sweep.CENSUS]
-        record.ended(_result_of(error), self._wall(), seconds, _trouble(error))
+        record.ended(result_of(error), self._wall(), seconds, trouble_of(error))
         record.cadence.ended(now - seconds, now)
         self._events.swept(Sweep.CENSUS, error, seconds, self._census.cost)
 
@@ -402,7 +401,7 @@ class HubCollector:
             error = failure
         seconds = self._monotonic() - started
         cost = self._count_reading(sweep)
-        self._records[sweep].ended(_result_of(error), self._wall(), seconds, _trouble(error))
+        self._records[sweep].ended(result_of(error), self._wall(), seconds, trouble_of(error))
         self._events.swept(sweep, error, seconds, cost)
         return error if error is not None else found  # type: ignore[return-value] # set if no error
 
@@ -443,28 +442,37 @@ class HubCollector:
     def _went_down(self, error: ApiError) -> None:
         if self.snapshot.up or self.snapshot.trouble is None:
             self._events.went_down(error)
-        self.snapshot = replace(self.snapshot, up=False, trouble=_trouble(error))
+        self.snapshot = replace(self.snapshot, up=False, trouble=trouble_of(error))
 
     def _came_up(self, active: ActiveView) -> None:
         if not self.snapshot.up:
             self._events.came_up()
+            # What it missed would else be stale for an interval of its own, an hour for a census.
+            for record in self._records.values():
+                record.make_up(self._monotonic())
         self.snapshot = replace(self.snapshot, up=True, trouble=None, active=active)
         self._publish()
 
     def _publish(self) -> None:
         """Publish what is new, but for what must be durable first."""
         self._events.changed(self._ledger.take_changes(), self._clock.now())
-        shown = self.snapshot
         self.snapshot = replace(
-            shown,
-            sweeps=self._states(),
+            self.snapshot,
             known=self._ledger.known(),
-            api=use_of(self._telemetry),
-            pages_remaining=self._budget.remaining(self._wall()),
-            clock_skew=self._clock.skew,
             retained=self._ledger.retained(),
             unresolved=self._ledger.unresolved.view(),
             state=self._state.use,
+        )
+        self._show()
+
+    def _show(self) -> None:
+        """Publish how polling goes; what the ledger tells is as it was."""
+        self.snapshot = replace(
+            self.snapshot,
+            sweeps=self._states(),
+            api=use_of(self._telemetry),
+            pages_remaining=self._budget.remaining(self._wall()),
+            clock_skew=self._clock.skew,
         )
         self._listener(self.snapshot)
 
@@ -483,14 +491,3 @@ class HubCollector:
         else:
             self.snapshot = replace(self.snapshot, counters=counters)
         self._publish()
-
-
-def _result_of(error: ApiError | None) -> SweepResult:
-    if error is None:
-        return SweepResult.COMPLETE
-    truncated = isinstance(error, ListingTruncated)
-    return SweepResult.TRUNCATED if truncated else SweepResult.FAILED
-
-
-def _trouble(error: ApiError | None) -> Trouble | None:
-    return Trouble(error.kind.value, error.reason, error.hint) if error else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.schedule import Cadence, interval_for
 from exporter.collector.snapshot import (
@@ -68,6 +69,11 @@ class SweepRecord:
             self._completed = at
             self._usual = interval_for(seconds, self.cadence.configured)
 
+    def make_up(self, now: float) -> None:
+        """Let a sweep that failed be due again at *now*, by the clock of the schedule."""
+        if self._trouble is not None:
+            self.cadence.hasten(now)
+
     def state(self) -> SweepState:
         """Return the record as it is now."""
         return SweepState(
@@ -97,3 +103,16 @@ def use_of(telemetry: ApiTelemetry) -> ApiUse:
             for operation, durations in telemetry.durations.items()
         },
     )
+
+
+def result_of(error: ApiError | None) -> SweepResult:
+    """Return how a sweep ended that had an error, or none."""
+    if error is None:
+        return SweepResult.COMPLETE
+    truncated = isinstance(error, ListingTruncated)
+    return SweepResult.TRUNCATED if truncated else SweepResult.FAILED
+
+
+def trouble_of(error: ApiError | None) -> Trouble | None:
+    """Return what is told of an error."""
+    return Trouble(error.kind.value, error.reason, error.hint) if error else None

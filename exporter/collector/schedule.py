@@ -38,6 +38,11 @@ class Cadence:
         self.interval = interval_for(now - started, self.configured)
         self.due = max(started + self.interval, now + not_before)
 
+    def hasten(self, now: float) -> None:
+        """Let the next sweep be due at *now* at the latest."""
+        if self.is_on:
+            self.due = min(self.due, now)
+
 
 def interval_for(seconds: float, configured: float) -> float:
     """Return the interval of a sweep that takes *seconds*: as configured, or stretched."""

@@ -189,13 +189,8 @@ class HubSweeps:
 
     async def _second_opinion(self, instance_id: str) -> InstanceRow | None:
         """List what begins with the id: a 404 alone is also what a restarting host answers."""
-        listing = self.client.list_instances(InstanceQuery(id_prefix=instance_id))
-        async with self._one_listing, aclosing(self._pages(listing)) as pages:
-            async for page in pages:
-                for row in page.rows:
-                    if row.instance_id == instance_id:
-                        return row
-        return None
+        async with self._one_listing:
+            return await self.client.find_instance(instance_id, self._count)
 
     async def failed(self) -> None:
         """

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from exporter.ledger.distributions import Distribution, ages_at, merge
 from exporter.ledger.places import OTHER, Places
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
@@ -15,12 +17,12 @@ from exporter.ledger.status import RuntimeStatus
 from exporter.ledger.windows import Pair
 
 
-@dataclass(slots=True)
-class Life:
+class Life(msgspec.Struct, gc=False):
     """
     One life of an instance id that was last seen active, in the sweep with the number `sweep`.
 
-    Times are seconds since the epoch, None where unknown.
+    Times are seconds since the epoch, None where unknown. There may be hundreds of thousands: no
+    dataclass, since the garbage collector would look through each, for nothing.
     """
 
     name: str

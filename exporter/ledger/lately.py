@@ -23,7 +23,11 @@ class Windows:
         self._chart = RecentFinishes(CHART, saved.get(CHART.name, ()))
 
     def advance(self, now: float) -> None:
-        """Drop what has left its window, and let nothing in any more that is older."""
+        """
+        Drop what has left its window, and let nothing in any more that is older.
+
+        Else each second of the day that is listed first would enter the window of five minutes.
+        """
         for recent in (*self._recent, self._chart):
             recent.advance(now)
 
@@ -41,7 +45,8 @@ class Windows:
         for recent in self._recent:
             name = recent.window.name
             for (label, status), count in recent.totals.items():
-                totals[label, status, name] = count
+                # A plain text: tuples of nothing else are no work for the garbage collector.
+                totals[label, status.value, name] = count
             for label, ratio in failure_ratios(recent.totals).items():
                 ratios[label, name] = ratio
         begin, counts = self._chart.over_time(now)

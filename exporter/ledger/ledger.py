@@ -310,11 +310,7 @@ class Ledger:
         return absent
 
     def too_many_absent(self, *, doubtful: bool) -> bool:
-        """
-        Tell whether so many are absent that the listing is not believed without a second one.
-
-        *doubtful* tells that its end is.
-        """
+        """Tell whether a second listing has to agree; *doubtful* tells that the end of this is."""
         return is_suspicious(len(self.absent()), len(self._open), doubtful=doubtful)
 
     def complete_active(self, at: float) -> ActiveView:
@@ -352,7 +348,6 @@ class Ledger:
         rather than one by one.
         """
         self._row_delay = 0.0
-        # Else every second of the day that is listed first would enter the window of five minutes.
         self._recent.advance(at)
         if self.mark is None:
             return Search(self._floor, Source.BASELINE, is_usual=False)

@@ -73,11 +73,11 @@ class Unresolved:
     """
 
     def __init__(
-        self, lookback: float, saved: Iterable[SavedFailure] = (), *, most: int = _MOST_KEPT
+        self, lookback: float, saved: Iterable[SavedFailure] = (), *, most: int | None = None
     ) -> None:
         """Go on from what was *saved*; at most so many are followed one by one."""
         self._lookback = lookback
-        self._most = most
+        self._most = _MOST_KEPT if most is None else most
         self._begin = 0.0
         self._failures: dict[str, _Failure] = {}
         self._counts: Counter[str] = Counter()
@@ -285,11 +285,4 @@ class Unresolved:
             heappop(by_age)
         if by_age and self._failures[by_age[0][1]].is_shown:
             return by_age[0]
-        return min(
-            (
-                (failure.failed, instance_id)
-                for instance_id, failure in self._failures.items()
-                if failure.label == label and failure.is_shown
-            ),
-            default=None,
-        )
+        return min((entry for entry in by_age if self._is_to_show(label, entry)), default=None)

@@ -33,13 +33,15 @@ class RecentFinishes:
     Finishes within one window, by orchestrator and status.
 
     A finish belongs to the window while its second is no older than now less the length; in
-    memory stands one number per step and pair.
+    memory stands one number per step and pair, in dictionaries of nothing but numbers: Python's
+    garbage collector looks through those never.
     """
 
     def __init__(self, window: Window, saved: Iterable[tuple[int, str, str, int]] = ()) -> None:
         self.window = window
         self.totals: Counter[Pair] = Counter()
-        self._steps: dict[int, Counter[Pair]] = {}
+        self._counts: dict[Pair, dict[int, int]] = {}
+        self._steps: set[int] = set()
         self._oldest: list[int] = []
         self._expired = 0
         for step, label, status, count in saved:
@@ -56,16 +58,19 @@ class RecentFinishes:
         begin = int(now // 1) - self.window.length
         self._expired = max(self._expired, begin // self.window.resolution)
         while self._oldest and self._oldest[0] < self._expired:
-            self.totals.subtract(self._steps.pop(heappop(self._oldest)))
+            step = heappop(self._oldest)
+            self._steps.remove(step)
+            for pair, counts in self._counts.items():
+                self.totals[pair] -= counts.pop(step, 0)
 
     def over_time(self, now: float) -> tuple[float, dict[Pair, tuple[int, ...]]]:
         """Return when the first of the steps up to *now* begins, and the finishes in each."""
         number = self.window.length // self.window.resolution
         first = int(now) // self.window.resolution - number + 1
         rows: dict[Pair, list[int]] = {}
-        for step, counts in self._steps.items():
-            if first <= step < first + number:
-                for pair, count in counts.items():
+        for pair, counts in self._counts.items():
+            for step, count in counts.items():
+                if first <= step < first + number:
                     rows.setdefault(pair, [0] * number)[step - first] = count
         begin = float(first * self.window.resolution)
         return begin, {pair: tuple(row) for pair, row in rows.items()}
@@ -74,15 +79,16 @@ class RecentFinishes:
         """Return the finishes within the window."""
         return [
             (step, label, status, count)
-            for step, counts in self._steps.items()
-            for (label, status), count in counts.items()
+            for (label, status), counts in self._counts.items()
+            for step, count in counts.items()
         ]
 
     def _count(self, pair: Pair, step: int, count: int) -> None:
         if step not in self._steps:
-            self._steps[step] = Counter()
+            self._steps.add(step)
             heappush(self._oldest, step)
-        self._steps[step][pair] += count
+        counts = self._counts.setdefault(pair, {})
+        counts[step] = counts.get(step, 0) + count
         self.totals[pair] += count
 
 

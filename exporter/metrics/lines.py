@@ -37,6 +37,8 @@ class Lines:
 class _Memory(dict[Values, Text]):
     """How label sets of some *names* are written, by their values; those not met yet are."""
 
+    __slots__ = ("_fixed", "_names", "_write")
+
     def __init__(self, write: Callable[[Labels], Text], fixed: Labels, names: Values) -> None:
         super().__init__()
         self._write = write

@@ -74,6 +74,11 @@ class Scrapes:
         self._awaiting: dict[Wanted, _Making] = {}
         self._under_way = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nobody is being answered."""
+        return not self._under_way
+
     async def keep_written(self) -> None:
         """Write what hubs publish soon after they did, so that scrapes find it done."""
         while True:

@@ -149,6 +149,7 @@ HUBS = Line(
                 Column("Entity backlog", total(FLEET.latest(c.ENTITY_BACKLOG), *HUB)),
             ),
             sort_by="Stalled",
+            facts=(highest(FLEET.latest(c.HUB_INFO), *HUB, "function_app"),),
         ),
     ),
 )

@@ -20,11 +20,13 @@ _PREFIX = "durable_functions_exporter_"
 @dataclass(frozen=True, slots=True)
 class Polled:
     """
-    Counters of one daemon at a moment: pages and complete sweeps by kind, requests, and series.
+    Counters of one daemon at a moment, in seconds of any clock: pages and complete sweeps by kind,
+    requests, and series.
 
     `reads` are the requests that no page was.
     """
 
+    at: float
     pages: Mapping[str, float]
     sweeps: Mapping[str, float]
     requests: float
@@ -35,11 +37,12 @@ class Polled:
         return self.requests - sum(self.pages.values())
 
 
-def polled(exposition: str) -> Polled:
-    """Read the counters from what a daemon shows."""
+def polled(exposition: str, at: float) -> Polled:
+    """Read the counters from what a daemon shows at a moment."""
     lines = [line for line in exposition.splitlines() if line.startswith(_PREFIX)]
     complete = [line for line in lines if 'result="complete"' in line]
     return Polled(
+        at=at,
         pages=_by_sweep(lines, "pages_total"),
         sweeps=_by_sweep(complete, "sweeps_total"),
         requests=sum(_value(line) for line in lines if _is_of(line, "api_requests_total")),
@@ -69,6 +72,7 @@ def hold(out: str, begin: Polled, end: Polled) -> None:
     the day, and the other sweeps as often as forecast, each with as many pages as it took.
     """
     (forecast,) = json.loads(out)
+    assert all(each["bytes"] > 0 or not each["rows"] for each in forecast["sweeps"])
     sweeps = {each["sweep"]: each for each in forecast["sweeps"]}
     cycles = end.sweeps["active"] - begin.sweeps["active"]
     requests = 0.0
@@ -79,7 +83,8 @@ def hold(out: str, begin: Polled, end: Polled) -> None:
         assert made > 0, name
         requests += pages / made * DAY / sweep["interval_seconds"]
         _LOG.info("%s: %s pages forecast, %.2f read", name, sweep["pages"], pages / made)
-    reads = (end.reads - begin.reads) / cycles * DAY / sweeps["active"]["interval_seconds"]
+    # So many leave in a time, however often somebody looks.
+    reads = (end.reads - begin.reads) * DAY / (end.at - begin.at)
     requests += reads
     _LOG.info("reads: %.0f forecast, %.0f made", forecast["reads_per_day"], reads)
     _LOG.info("requests: %.0f forecast, %.0f made", forecast["requests_per_day"], requests)

@@ -74,10 +74,14 @@ class Daemon:
 
 @asynccontextmanager
 async def serving(
-    *arguments: str, environ: Mapping[str, str] | None = None
+    *arguments: str, environ: Mapping[str, str] | None = None, by: Sequence[str] = ()
 ) -> AsyncGenerator[Daemon, None]:
-    """Run `serve` on a free port of loopback; it is ended if it has not ended."""
-    command = [*COMMAND, "serve", "--listen-address", "127.0.0.1:0", *arguments]
+    """
+    Run `serve` on a free port of loopback; it is ended if it has not ended.
+
+    *by* is a command that runs what follows it.
+    """
+    command = [*by, *COMMAND, "serve", "--listen-address", "127.0.0.1:0", *arguments]
     process = await anyio.open_process(command, env=dict(environ or {}))
     daemon = Daemon(process)
     try:

@@ -96,3 +96,26 @@ async def test_the_command_line_wins_over_the_environment() -> None:
     (line,) = outcome.err.splitlines()
     assert outcome.code == 2
     assert "page_size" in line
+
+
+@pytest.mark.anyio
+async def test_offline_shows_the_hubs_and_asks_none(tmp_path: Path) -> None:
+    (tmp_path / "orders").write_text("a-key")
+    environ = {
+        f"{P}HUBS__ORDERS__URL": "https://orders.invalid",
+        f"{P}HUBS__BILLING__URL": "https://billing.invalid/runtime/webhooks/durabletask",
+        f"{P}HUBS__BILLING__TASK_HUB": "BillingHub",
+        f"{P}KEYS_DIR": str(tmp_path),
+    }
+    outcome = await run("check", "--offline", environ=environ)
+    assert outcome.code == 0, outcome.err
+    rows = [line.split() for line in outcome.out.splitlines()]
+    api = "runtime/webhooks/durabletask"
+    assert ["orders", f"https://orders.invalid/{api}", "the", "app's", "default", "yes"] in rows
+    assert ["billing", f"https://billing.invalid/{api}", "BillingHub", "none"] in rows
+    assert "the configuration is right; 2 of 2 hubs are of shard 0/1; none was asked" in outcome.out
+
+
+def test_offline_refuses_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["check", "--offline"], {**GOOD, f"{P}PAGE_SIZE": "0"}) == 2
+    assert f"{P}PAGE_SIZE" in capsys.readouterr().err

@@ -91,7 +91,7 @@ async def daemon_of(settings: Settings, clock: ManualClock, interval: float) -> 
 
 def shown(collector: HubCollector, clock: ManualClock) -> Polled:
     body = Exposition().body([collector.snapshot], clock.now(), Format.CLASSIC)
-    return polled(body.text.decode())
+    return polled(body.text.decode(), clock.now())
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,24 @@ class TestSchedule:
         assert shown.retained is None
         assert shown.entities is None
 
+    async def test_what_an_outage_made_fail_is_made_up_for_at_once(self) -> None:
+        clock = ManualClock(START)
+        emulator, hub = sample(clock)
+        hub.faults.set(Fault(kind=FaultKind.UNAVAILABLE))
+        hourly = {**INTERVALS, Sweep.ENTITIES: 3600.0}
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now, intervals=hourly) as (collector, published),
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(collector.run)
+            await published.until(lambda shown: shown.sweeps[Sweep.ENTITIES].results["failed"] > 0)
+            hub.faults.clear()
+            shown = await published.until(lambda shown: completed(shown, Sweep.ENTITIES) > 0)
+            tasks.cancel_scope.cancel()
+        assert shown.up
+        assert shown.sweeps[Sweep.ENTITIES].results["failed"] == 1
+
     async def test_a_census_goes_on_after_a_page_that_failed(self) -> None:
         clock = ManualClock(START)
         emulator, hub = sample(clock)

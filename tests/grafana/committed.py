@@ -36,6 +36,7 @@ class PanelQuery:
     panel: str
     ref: str
     expr: str
+    legend: str
 
     def __str__(self) -> str:
         return f"{self.board} / {self.panel} / {self.ref}"
@@ -64,7 +65,7 @@ def panels(name: str) -> list[Json]:
 def panel_queries(name: str) -> list[PanelQuery]:
     """Return all queries of the panels of a dashboard."""
     return [
-        PanelQuery(name, panel["title"], target["refId"], target["expr"])
+        PanelQuery(name, panel["title"], target["refId"], target["expr"], target["legendFormat"])
         for panel in panels(name)
         for target in panel["targets"]
     ]

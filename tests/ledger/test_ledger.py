@@ -400,6 +400,15 @@ class TestRetained:
 
 
 class TestRecent:
+    def test_the_day_that_is_listed_first_enters_no_window_that_it_has_left(self) -> None:
+        ledger = Ledger(LedgerRules())
+        sweep(ledger, 0.0)
+        source = ledger.begin_finished(NOW).source
+        rows = [row(f"i{ago}", "Completed", created=-float(ago)) for ago in (10, 600, 7200)]
+        ledger.see_all(rows, source, NOW)
+        held = {name: len(kept) for name, kept in ledger.saved().recent.items()}
+        assert held == {"5m": 1, "1h": 2, "24h": 3, "6h": 3}
+
     def test_windows_are_right_from_first_contact_on(self) -> None:
         ledger = in_contact()
         fresh = type(ledger)(ledger.rules)

@@ -13,7 +13,7 @@ from exporter.ledger.book import Book, digest_of
 from exporter.ledger.counters import CounterFamily, HistogramFamily
 from exporter.ledger.distributions import Histogram, ages_at, merge
 from exporter.ledger.places import OTHER, UNNAMED, Places
-from exporter.ledger.ruler import Ruler
+from exporter.ledger.ruler import Ruler, look_backs
 from exporter.ledger.status import RuntimeStatus, known_status
 from exporter.ledger.windows import RecentFinishes, Window, failure_ratios
 from tests.ledger.world import row
@@ -79,6 +79,20 @@ class TestRecentFinishes:
                 ("Order", status) for second, status in finishes if second >= int(now) - 300
             )
             assert +recent.totals == expected
+
+    def test_what_is_saved_counts_as_before(self) -> None:
+        window = Window("1h", 3600, 60)
+        recent = RecentFinishes(window)
+        for second in range(0, 7200, 7):
+            recent.add(("Order", COMPLETED), second)
+            recent.add(("Pay", FAILED), second // 2)
+        recent.advance(6000.0)
+        restored = RecentFinishes(window, recent.saved())
+        for now in (6000.0, 7000.0, 9000.0):
+            recent.advance(now)
+            restored.advance(now)
+            assert +restored.totals == +recent.totals
+            assert restored.over_time(now) == recent.over_time(now)
 
     def test_a_late_finish_that_already_left_the_window_is_not_counted(self) -> None:
         recent = RecentFinishes(Window("5m", 300, 1))
@@ -218,6 +232,13 @@ class TestDistributions:
 
 
 class TestRuler:
+    def test_look_backs_are_told_with_the_share_of_cycles_that_has_each(self) -> None:
+        ruler = Ruler(120.0, 7200.0)
+        counted = Counter(ruler.next() for _ in range(64))
+        told = dict(look_backs(120.0, 7200.0))
+        assert told == {seconds: count / 64 for seconds, count in counted.items()}
+        assert dict(look_backs(120.0, 120.0)) == {120.0: 1.0}
+
     def test_it_looks_back_as_the_marks_of_a_ruler(self) -> None:
         ruler = Ruler(120.0, 7200.0)
         assert [ruler.next() for _ in range(8)] == [

@@ -53,6 +53,10 @@ class Daemon:
         """Where it listens, as `host:port`."""
         return f"127.0.0.1:{self.port}"
 
+    def change(self, settings: Mapping[str, str]) -> None:
+        """Give the next exporter other settings, named as before."""
+        self._environ |= {f"DURABLE_EXPORTER_{name}": value for name, value in settings.items()}
+
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[Program]:
         """Run the next exporter until the block is left; does not wait for its first words."""

@@ -61,6 +61,13 @@ class _Element(msgspec.Struct):
     value: tuple[float, str]
 
 
+class Series(msgspec.Struct, frozen=True):
+    """The samples of one series: when, and the value as text."""
+
+    metric: dict[str, str]
+    values: list[tuple[float, str]]
+
+
 class _Exemplar(msgspec.Struct):
     labels: dict[str, str]
     value: str
@@ -109,6 +116,15 @@ class Prometheus:
                 return [Sample({}, float(value))]
             case other:
                 raise QueryRefused(f"{expr}: gives a {other}, not a vector or a scalar")
+
+    async def samples(self, selector: str, window: str) -> list[Series]:
+        """Return the samples of some series within the last *window*, as they were stored."""
+        answer = await self._get("query", {"query": f"{selector}[{window}]"}, _Result)
+        return msgspec.json.decode(answer.result, type=list[Series])
+
+    async def label_values(self, selector: str, label: str) -> list[str]:
+        """Return the values that a label has in some series."""
+        return await self._get(f"label/{label}/values", {"match[]": selector}, list[str])
 
     async def wait_until(
         self, expr: str, done: Callable[[list[Sample]], bool] = bool, *, within: float = 60.0

@@ -16,9 +16,13 @@ from promql_parser import (
     VectorSelector,
 )
 
+from exporter.alerts import table
+from exporter.alerts.shared import SHARED
 from exporter.api.errors import ErrorKind
 from exporter.cli import main
+from exporter.collector.snapshot import SweepResult
 from exporter.diagnosis.waits import WaitingOn
+from exporter.ledger.reasons import Category
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import SPREAD_SUFFIXES, Family
 from exporter.settings.reference import page as settings_page
@@ -26,19 +30,7 @@ from exporter.web.runbook_pages import anchor_of
 from exporter.web.runbooks import RUNBOOKS, runbook_of_stalled, runbook_of_trouble
 from tests.runbooks.pages import OF_ALERTS, PAGES, Page
 
-ALERTS = {
-    f"DurableFunctions{name}"
-    for name in (
-        "HubUnreachable", "KeyRefused", "DataStale", "HubStalled", "PendingStuck",
-        "PendingBacklogGrowing", "OverAge", "OrchestrationStalled", "TimerOverdue",
-        "FinishedButRunning", "NewFailures", "FailureRatioHigh", "UnresolvedFailures",
-        "NonDeterminism", "FunctionMissing", "NoSuccess", "NothingStarted", "EternalStalled",
-        "DurationRegression", "EntityLockOrphaned", "EntityBacklog", "SuspendedForgotten",
-        "PurgeNotKeepingUp", "SweepTooSlow", "BudgetSpent", "Throttled", "LabelsFolded",
-        "BaselineLost", "StateNotWritten", "ShardMissing", "HubEmpty", "AppStopped",
-        "ManyHubsUnreachable", "ExporterDown",
-    )
-}  # fmt: skip
+ALERTS = {alert.full_name: alert for alert in table.ALERTS}
 HEADINGS = [
     "What it means for users",
     "First look",
@@ -48,6 +40,14 @@ HEADINGS = [
     "How to tune it",
 ]
 LANGUAGES = {"sh", "promql", "kusto"}
+INSIGHTS = {"traces", "requests", "exceptions", "dependencies", "performanceCounters"}
+# What the extension, and the engine underneath with its capitals, log with each line.
+FACTS = {
+    "prop__hubName", "prop__instanceId", "prop__functionName", "prop__functionType", "prop__state",
+    "prop__reason", "prop__isReplay", "prop__continuedAsNew", "prop__InstanceId", "prop__Details",
+    "EventName",
+}  # fmt: skip
+SYSTEM_KEY = "durabletask_extension"
 FIVE_MINUTES = "durable-functions-in-five-minutes.md"
 # Facts that the queries of the pages name and that come with every scrape or family.
 ALWAYS = {"task_hub", "instance", "pod", "job"}
@@ -68,14 +68,16 @@ def commands() -> Iterator[tuple[str, str]]:
     for page in PAGES.values():
         for block in page.blocks("sh"):
             for line in block.splitlines():
-                found = re.search(r"(?:^|-- |exec durable-exporter )(durable-exporter .*)", line)
+                found = re.search(
+                    r"(?:^|-- |exec durable-exporter )(durable-exporter [^|>]*)", line
+                )
                 if found:
                     yield page.name, found[1]
 
 
 class TestEveryAlert:
     def test_has_a_page_and_every_page_an_alert(self) -> None:
-        assert set(OF_ALERTS) == ALERTS
+        assert set(OF_ALERTS) == set(ALERTS)
 
     @pytest.mark.parametrize("page", OF_ALERTS.values(), ids=OF_ALERTS)
     def test_has_the_same_headings_below_its_name(self, page: Page) -> None:
@@ -96,6 +98,13 @@ class TestEveryAlert:
         assert re.search(r"```kusto|^(az|kubectl|curl) ", elsewhere, re.MULTILINE)
         assert all(page.section(heading).strip() for heading in HEADINGS)
 
+    @pytest.mark.parametrize("page", OF_ALERTS.values(), ids=OF_ALERTS)
+    def test_lists_the_parameters_of_its_alert_with_their_defaults(self, page: Page) -> None:
+        listed = re.findall(r"^- `(\w+)` \((\S+)\): ", page.section(HEADINGS[-1]), re.MULTILINE)
+        own = {each.name: each.default for each in ALERTS[page.name].own_parameters}
+        assert dict(listed) == own
+        assert len(listed) == len(own)
+
     def test_stands_in_the_index_once(self) -> None:
         linked = [link.removesuffix(".md") for link in PAGES["README"].links()]
         assert sorted(name for name in linked if name in ALERTS) == sorted(ALERTS)
@@ -114,7 +123,7 @@ class TestLinks:
     def test_of_findings_lead_to_pages(self) -> None:
         waits = {runbook_of_stalled({("Any", wait, ""): 1}) for wait in WaitingOn}
         troubles = {runbook_of_trouble(kind, otherwise=RUNBOOKS["stale"]) for kind in ErrorKind}
-        assert {*RUNBOOKS.values(), *waits, *troubles} <= ALERTS
+        assert {*RUNBOOKS.values(), *waits, *troubles} <= set(ALERTS)
 
 
 class TestCommands:
@@ -122,22 +131,24 @@ class TestCommands:
         found = [line for _, line in commands()]
         assert len(found) > 80
         assert {shlex.split(line)[1] for line in found} >= {
-            "check", "stuck", "why", "failures", "drain", "estimate", "collect"
+            "check", "stuck", "why", "failures", "drain", "estimate", "collect", "rules"
         }  # fmt: skip
 
     @pytest.mark.parametrize(("page", "line"), sorted(set(commands())))
     def test_are_understood_by_the_command_line(self, page: str, line: str) -> None:
         words = shlex.split(line)[1:]
         try:
-            options = main._parser().parse_args(words)
+            options = main.parse(words)
         except SystemExit:
             pytest.fail(f"{page}: {line}")
-        for setting, _ in getattr(options, "set", []):
-            assert is_setting(setting), line
+        exists = is_parameter if words[0] == "rules" else is_setting
+        for name, _ in getattr(options, "set", []):
+            assert exists(name), line
+        assert set(getattr(options, "disable", [])) <= {alert.name for alert in table.ALERTS}
 
     def test_that_are_wrong_would_be_found(self) -> None:
         with pytest.raises(SystemExit):
-            main._parser().parse_args(["failures", "--since", "soon"])
+            main.parse(["failures", "--since", "soon"])
 
     @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
     def test_stand_in_blocks_whose_language_is_known(self, page: Page) -> None:
@@ -166,13 +177,33 @@ class TestQueries:
             assert {each.name for each in selector.matchers.matchers} <= labels, query
         assert set(grouping_labels(expression)) <= known, query
 
+    @pytest.mark.parametrize(("page", "query"), sorted(set(queries())))
+    def test_never_add_up_what_two_replicas_say(self, page: str, query: str) -> None:
+        sums = query.count("sum by (") + query.count("sum(")
+        assert query.count("max without (instance, pod) (") >= sums, page
+
     def test_that_are_wrong_would_be_found(self) -> None:
         assert "durable_functions_exporter_up" not in SAMPLES
         with pytest.raises(ValueError, match="unclosed"):
             promql_parser.parse("sum by (task_hub (durable_functions_up)")
 
 
-class TestNames:
+class TestQueriesOfApplicationInsights:
+    @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+    def test_begin_with_a_table_and_go_on_with_steps(self, page: Page) -> None:
+        for block in page.blocks("kusto"):
+            table, *steps = block.splitlines()
+            assert table in INSIGHTS
+            assert all(re.match(r"\| (where|extend|summarize|project|order) |  ", s) for s in steps)
+            assert block.count("(") == block.count(")")
+            assert set(re.findall(r'\["(.*?)"\]', block)) <= FACTS
+
+    @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+    def test_in_the_text_are_settings_labels_their_values_or_parameters(self, page: Page) -> None:
+        for code in page.code():
+            if re.fullmatch(r"[a-z]+(_[a-z]+)+", code):
+                assert is_word_of_ours(code) or code in (*SAMPLES, SYSTEM_KEY), code
+
     @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
     def test_of_families_in_the_text_exist(self, page: Page) -> None:
         for code in page.code():
@@ -187,8 +218,20 @@ class TestNames:
                 assert is_setting(code), code
 
 
+def is_word_of_ours(word: str) -> bool:
+    labels = {label for family in CATALOGUE for label in family.label_names}
+    values = {*WaitingOn, *Category, *ErrorKind, *SweepResult}
+    return word in labels | values or is_setting(word) or is_parameter(word)
+
+
 def is_setting(name: str) -> bool:
-    return f"\n| `{name}` |" in settings_page()
+    page = settings_page()
+    return f"\n| `{name}` |" in page or f"\n### `{name}`\n" in page
+
+
+def is_parameter(name: str) -> bool:
+    own = {each.name for alert in table.ALERTS for each in alert.own_parameters}
+    return name in own | {each.name for each in SHARED}
 
 
 def labels_of(family: Family) -> set[str]:

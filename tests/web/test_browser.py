@@ -16,6 +16,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from exporter.collector.snapshot import HubSnapshot
+from exporter.web.runbook_pages import runbook_names
 from tests.tools import node_package, tool
 from tests.web.hubs import (
     empty_hub,
@@ -144,6 +145,18 @@ async def test_so_can_runbooks(browser: Browser, page: str, width: int, *, dark:
     assert seen["checked"] > 20
     assert seen["scrolls"] is False
     assert seen["tooWide"] == []
+
+
+@pytest.mark.nightly
+async def test_no_runbook_is_cut_off(browser: Browser) -> None:
+    async with serving_hubs(healthy_hub()) as client:
+        for name in sorted(runbook_names()):
+            seen = await browser.look(
+                f"{client.base_url}/runbooks/{name}",
+                NARROW,
+                screenshot=picture_of(f"runbooks-{name}", NARROW, dark=False),
+            )
+            assert (seen["scrolls"], seen["tooWide"], seen["problems"]) == (False, [], []), name
 
 
 async def test_dark_is_dark_and_light_is_light(browser: Browser) -> None:

@@ -60,6 +60,10 @@ class Receiver:
         """Names and hubs of all alerts that were ever said to be over."""
         return {(each.name, each.task_hub) for each in self.arrived if each.status == "resolved"}
 
+    def forget(self, name: str) -> None:
+        """Drop all arrivals of an alert."""
+        self.arrived = [each for each in self.arrived if each.name != name]
+
     async def take(self, request: Request) -> Response:
         """Answer the webhook."""
         self.arrived += msgspec.json.decode(await request.body(), type=_Notification).alerts

@@ -1,0 +1,125 @@
+"""Asks a Prometheus for what the panels of a committed dashboard show."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from grafana.interpolation import interpolate, label_values
+
+FOLDER = Path(__file__).parents[1] / "dashboards"
+WIDTH = 1600
+"""Of the page, in pixels: the resolution of a query follows it, as in Grafana."""
+
+GRID_WIDTH = 24
+_PIXELS_A_POINT = 3
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at: until when and how far back, and what was chosen; times in seconds."""
+
+    at: float
+    seconds: float
+    scrape_interval: float
+    chosen: Mapping[str, str]
+
+
+class Asking:
+    """A client of one Prometheus."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def board(self, name: str, view: View) -> Json:
+        """Return a dashboard with the data of its panels."""
+        content: Json = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+        values = dict(self._values(content, view))
+        return {
+            "title": content["title"],
+            "description": content["description"],
+            "variables": {key: text for key, text in values.items() if key != "replicas"},
+            "from": view.at - view.seconds,
+            "to": view.at,
+            "panels": [self._panel(panel, view, values) for panel in content["panels"]],
+        }
+
+    def _values(self, content: Json, view: View) -> Iterator[tuple[str, str]]:
+        """Yield what is chosen, else all where that can be chosen, else the first."""
+        found: dict[str, str] = {}
+        for variable in content["templating"]["list"]:
+            name = variable["name"]
+            if name in view.chosen:
+                found[name] = view.chosen[name]
+            elif variable["type"] in ("textbox", "constant"):
+                found[name] = variable["query"]
+            elif variable["type"] == "query":
+                found[name] = variable.get("allValue") or self._first(variable, found, view)
+            else:
+                continue
+            yield name, found[name]
+
+    def _first(self, variable: Json, found: Mapping[str, str], view: View) -> str:
+        asked = label_values(variable["query"]["query"])
+        params = {
+            "match[]": interpolate(asked.selector, found),
+            "start": repr(view.at - view.seconds),
+            "end": repr(view.at),
+        }
+        values: list[str] = self._get(f"label/{asked.label}/values", params)
+        return values[0] if values else ""
+
+    def _panel(self, panel: Json, view: View, values: Mapping[str, str]) -> Json:
+        step = _step(panel, view)
+        given = {
+            **values,
+            "__interval": f"{step:.0f}s",
+            "__range": f"{view.seconds:.0f}s",
+            "__rate_interval": f"{max(step + view.scrape_interval, 4 * view.scrape_interval):.0f}s",
+        }
+        results = [self._ask(target, view, step, given) for target in panel.get("targets", [])]
+        return {**panel, "step": step, "results": results}
+
+    def _ask(self, target: Json, view: View, step: float, values: Mapping[str, str]) -> Json:
+        expr = interpolate(target["expr"], values)
+        if target.get("instant"):
+            found = self._get("query", {"query": expr, "time": repr(view.at)})["result"]
+            series = [{"labels": each["metric"], "points": [each["value"]]} for each in found]
+        else:
+            params = {
+                "query": expr,
+                "start": repr(math.ceil((view.at - view.seconds) / step) * step),
+                "end": repr(view.at),
+                "step": repr(step),
+            }
+            found = self._get("query_range", params)["result"]
+            series = [{"labels": each["metric"], "points": each["values"]} for each in found]
+        legend = interpolate_legend(target["legendFormat"], values)
+        return {"refId": target["refId"], "legend": legend, "series": series}
+
+    def _get(self, path: str, params: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON of others
+        answer = self._client.get(f"/api/v1/{path}", params=params)
+        answer.raise_for_status()
+        return answer.json()["data"]
+
+
+def interpolate_legend(legend: str, values: Mapping[str, str]) -> str:
+    """Return a legend with its variables; its labels stay for the page to fill in."""
+    return interpolate(legend, values) if "$" in legend else legend
+
+
+def _step(panel: Json, view: View) -> float:
+    width = panel["gridPos"]["w"] / GRID_WIDTH * WIDTH
+    least = panel.get("interval") or "0s"
+    wanted = view.seconds / (width / _PIXELS_A_POINT)
+    asked = float(least[:-1]) * _UNITS[least[-1]]
+    return float(math.ceil(max(wanted, asked, view.scrape_interval)))

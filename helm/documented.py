@@ -1,0 +1,90 @@
+"""The values of the chart as `values.yaml` documents them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHART = Path(__file__).with_name("durable-functions-exporter")
+
+Schema = dict[str, Any]
+
+_SCHEMA = "@schema "
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """
+    One value: its place, what the comment above it says, its default, what `@schema` adds.
+
+    `members` are the values below it, where it is a group of such.
+    """
+
+    path: tuple[str, ...]
+    description: str
+    default: object
+    schema: Schema
+    members: tuple[Value, ...] = ()
+
+    def leaves(self) -> Iterator[Value]:
+        """Yield this value, or those below it that are no groups."""
+        if not self.members:
+            yield self
+        for member in self.members:
+            yield from member.leaves()
+
+
+def documented_values(text: str) -> tuple[Value, ...]:
+    """
+    Return the values of a documented `values.yaml`, in its order.
+
+    Raises:
+        ValueError: a value that is no group has no comment.
+    """
+    root = yaml.compose(text, yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode):
+        raise ValueError("the values are no mapping")  # noqa: TRY004 - the file's, not a caller's
+    return tuple(_members((), root, text.splitlines()))
+
+
+def chart_values() -> tuple[Value, ...]:
+    """Return the values of the chart."""
+    return documented_values((CHART / "values.yaml").read_text(encoding="utf-8"))
+
+
+def _members(
+    path: tuple[str, ...], node: yaml.MappingNode, lines: Sequence[str]
+) -> Iterator[Value]:
+    for key, below in node.value:
+        here = (*path, key.value)
+        description, schema = _comment(lines, key.start_mark.line)
+        is_group = isinstance(below, yaml.MappingNode) and below.value and not schema
+        members = tuple(_members(here, below, lines)) if is_group else ()
+        if not members and not description:
+            raise ValueError(f"{'.'.join(here)} has no comment that tells what it is for")
+        yield Value(here, description, _content(below), schema, members)
+
+
+def _content(node: yaml.Node) -> object:
+    return yaml.safe_load(yaml.serialize(node))
+
+
+def _comment(lines: Sequence[str], line: int) -> tuple[str, Schema]:
+    """Return description and schema that stand right above *line*."""
+    words: list[str] = []
+    schema: Schema = {}
+    for text in reversed(lines[:line]):
+        stripped = text.strip()
+        if not stripped.startswith("#"):
+            break
+        content = stripped.removeprefix("#").strip()
+        if content.startswith(_SCHEMA):
+            schema = json.loads(content.removeprefix(_SCHEMA))
+        else:
+            words.insert(0, content)
+    return " ".join(words), schema

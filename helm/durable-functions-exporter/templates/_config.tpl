@@ -1,0 +1,137 @@
+{{/* Where things are in the pod. */}}
+{{- define "exporter.folder" -}}/etc/durable-functions-exporter{{- end -}}
+{{- define "exporter.stateDir" -}}/var/lib/durable-functions-exporter{{- end -}}
+
+{{/*
+The configuration file. It holds no secret: keys are files, `proxy` and `headers` variables from a Secret.
+`grace_period` is a variable, too: it needs a restart.
+*/}}
+{{- define "exporter.config" -}}
+{{- $config := omit .Values.settings "proxy" "headers" "grace_period" -}}
+{{- if include "exporter.keySources" . -}}
+{{- $_ := set $config "keys_dir" (printf "%s/keys" (include "exporter.folder" .)) -}}
+{{- end -}}
+{{- $hubs := dict -}}
+{{- range $key, $hub := .Values.hubs -}}
+{{- $_ := set $hubs $key (omit $hub "key" "keySecret" "externalKey" "proxy" "headers") -}}
+{{- end -}}
+{{- if $hubs -}}
+{{- $_ := set $config "hubs" $hubs -}}
+{{- end -}}
+{{- include "exporter.yaml" (dict "value" $config "patterns" false) | trim -}}
+{{- end -}}
+
+{{/*
+A mapping as YAML. Values come without their order, and of two patterns of orchestrators the first holds: so
+the longer pattern comes first.
+*/}}
+{{- define "exporter.yaml" -}}
+{{- $value := .value -}}
+{{- $patterns := .patterns -}}
+{{- $ranked := list -}}
+{{- range $key := keys $value -}}
+{{- $ranked = append $ranked (printf "%06d %s" (ternary (sub 999999 (len $key)) 0 $patterns | int) $key) -}}
+{{- end -}}
+{{- range sortAlpha $ranked -}}
+{{- $key := substr 7 -1 . -}}
+{{- $below := get $value $key -}}
+{{- $isPlain := and (regexMatch "^[A-Za-z]\\w*$" $key) (not (regexMatch "(?i)^(null|true|false|yes|no|on|off|y|n)$" $key)) -}}
+{{- $name := ternary $key (quote $key) $isPlain -}}
+{{- if and (kindIs "map" $below) $below }}
+{{ $name }}:
+  {{- include "exporter.yaml" (dict "value" $below "patterns" (eq $key "orchestrators")) | trim | nindent 2 }}
+{{- else }}
+{{ $name }}: {{ toRawJson $below }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What a hub is called in metrics: (list key hub). Its key file is called so, too. */}}
+{{- define "exporter.hubName" -}}
+{{- default (index . 0) (index . 1).name -}}
+{{- end -}}
+
+{{/* Secrets with the keys of hubs, as sources of a projected volume; empty without any. */}}
+{{- define "exporter.keySources" -}}
+{{- $context := . -}}
+{{- $optional := not .Values.keys.required -}}
+{{- $fullname := include "exporter.fullname" . -}}
+{{- $sources := list -}}
+{{- range $key, $hub := .Values.hubs -}}
+{{- $name := "" -}}
+{{- $entry := $key -}}
+{{- if $hub.key -}}
+{{- $name = printf "%s-keys" $fullname -}}
+{{- else if $hub.keySecret -}}
+{{- $name = $hub.keySecret.name -}}
+{{- $entry = (default "key" $hub.keySecret.key) -}}
+{{- else if $hub.externalKey -}}
+{{- $name = printf "%s-external-keys" $fullname -}}
+{{- else if not (or $hub.key_file $hub.keys_dir) -}}
+{{- $name = $context.Values.keys.existingSecret -}}
+{{- end -}}
+{{- if $name -}}
+{{- $item := dict "key" $entry "path" (include "exporter.hubName" (list $key $hub)) -}}
+{{- $sources = append $sources (dict "secret" (dict "name" $name "items" (list $item) "optional" $optional)) -}}
+{{- end -}}
+{{- end -}}
+{{- if $sources -}}
+{{- toYaml $sources -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Keys given as values, by hub. */}}
+{{- define "exporter.givenKeys" -}}
+{{- $given := dict -}}
+{{- range $key, $hub := .Values.hubs -}}
+{{- if $hub.key -}}
+{{- $_ := set $given $key $hub.key -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $given -}}
+{{- end -}}
+
+{{/* Settings that may hold credentials, by variable. */}}
+{{- define "exporter.secretEnvironment" -}}
+{{- $variables := dict -}}
+{{- $places := dict "DURABLE_EXPORTER_" .Values.settings -}}
+{{- range $key, $hub := .Values.hubs -}}
+{{- $_ := set $places (printf "DURABLE_EXPORTER_HUBS__%s__" (upper $key)) $hub -}}
+{{- end -}}
+{{- range $prefix, $place := $places -}}
+{{- if $place.proxy -}}
+{{- $_ := set $variables (printf "%sPROXY" $prefix) $place.proxy -}}
+{{- end -}}
+{{- if $place.headers -}}
+{{- $_ := set $variables (printf "%sHEADERS" $prefix) (toRawJson $place.headers) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $variables -}}
+{{- end -}}
+
+{{/* "https" or "http": how the exporter is spoken to. */}}
+{{- define "exporter.scheme" -}}
+{{- $web := .Values.web -}}
+{{- if ne $web.scheme "auto" -}}
+{{- $web.scheme -}}
+{{- else -}}
+{{- ternary "https" "http" (not (not (or $web.tlsSecret $web.config.tls_server_config))) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether a client without a certificate is turned away. */}}
+{{- define "exporter.asksForCertificates" -}}
+{{- $tls := default (dict) .Values.web.config.tls_server_config -}}
+{{- if or .Values.web.clientCertificates (eq (toString $tls.client_auth_type) "RequireAndVerifyClientCert") -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* Secret with the web configuration; empty without one. */}}
+{{- define "exporter.webSecret" -}}
+{{- if .Values.web.config -}}
+{{ include "exporter.fullname" . }}-web
+{{- else -}}
+{{ .Values.web.existingSecret }}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,62 @@
+"""The rules of the chart, from the table of alerts, with places that its values fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from exporter.alerts.model import Kind, Parameter, places
+from exporter.alerts.prometheus import document
+from exporter.alerts.table import ALERTS, PARAMETERS
+from exporter.alerts.yaml_text import written
+from helm.documented import Schema
+
+FILE = "files/rules.yaml"
+
+_HEADING = """\
+# Rules and the defaults of their parameters, written by `make docs` from the table of alerts.
+# The chart puts its values in the places of the parameters.
+"""
+_PATTERNS: Mapping[Kind, str] = {
+    Kind.DURATION: "^([0-9]+(ms|[smhdwy]))+$",
+    Kind.LABELS: r"^([a-zA-Z_]\w*(, ?[a-zA-Z_]\w*)*)?$",
+    Kind.URL: r"^https?://[^\s\"'{}$\\]+$",
+    Kind.SEVERITY: r"^[\w.-]+$",
+    Kind.TEXT: r"^[\w.-]+$",
+}
+
+
+def rules_file() -> str:
+    """Return the file from which the chart makes a PrometheusRule."""
+    defaults = {parameter.name: parameter.default for parameter in _used()}
+    return _HEADING + written({"parameters": defaults, **_with_places()})
+
+
+def of_parameters() -> Schema:
+    """Return what `prometheusRule.parameters` may be."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {parameter.name: _of(parameter) for parameter in _used()},
+    }
+
+
+def of_disabled() -> Schema:
+    """Return what `prometheusRule.disabled` may be: names of alerts."""
+    return {"type": "array", "items": {"enum": [alert.full_name for alert in ALERTS]}}
+
+
+def _of(parameter: Parameter) -> Schema:
+    described = {"description": f"{parameter.reason} Default: {parameter.default}"}
+    if parameter.kind is Kind.NUMBER:
+        return {"type": "number", "minimum": 0, **described}
+    return {"type": "string", "pattern": _PATTERNS[parameter.kind], **described}
+
+
+def _used() -> list[Parameter]:
+    """Return the parameters that rules of Prometheus have."""
+    used = places(written(_with_places()))
+    return [parameter for parameter in PARAMETERS if parameter.name in used]
+
+
+def _with_places() -> Mapping[str, object]:
+    return document({parameter.name: str(parameter) for parameter in PARAMETERS})

@@ -1,0 +1,157 @@
+"""What the values `settings` and `hubs` may be, from the models of the exporter's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args, get_origin
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from exporter.settings.hub import IDENTITY, HubSettings
+from exporter.settings.model import Settings
+from exporter.settings.shown import Shown
+from helm.documented import Schema
+
+# What the chart sets itself, each from a value of its own.
+CHART_VALUES: Mapping[str, str] = {
+    "config_file": "settings",
+    "listen_address": "listenAddress",
+    "web_config_file": "web",
+    "shard": "shards",
+    "state_dir": "state",
+}
+HUB_NAME = "^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$"
+
+_NUMBER = r"[0-9]+(\.[0-9]+)?"
+# Each unit at most once, in this order.
+_SPELLED = f"{_NUMBER}|" + "".join(f"({_NUMBER}{unit})?" for unit in ("d", "h", "m", "s", "ms"))
+_DURATION: Schema = {
+    "type": ["string", "number"],
+    "minimum": 0,
+    "minLength": 1,
+    "pattern": f"^({_SPELLED})$",
+}
+_LIMIT: Schema = {**_DURATION, "pattern": f"^(none|{_SPELLED})$"}
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_SECRET_ENTRY: Schema = {**_TEXT, "pattern": "^[-._a-zA-Z0-9]+$"}
+_PATTERNS: Mapping[str, str] = {
+    # A query may hold a key, and so may what stands before an @: none of it belongs in a ConfigMap.
+    "url": r"^https?://[^/?#@\s]+[^?#@\s]*$",
+    "task_hub": "^[A-Za-z][A-Za-z0-9]{2,44}$",
+    "connection": r"^[^;=\s]+$",
+    "proxy": r"^https?://\S+$",
+    "key_file": "^/",
+    "keys_dir": "^/",
+}
+
+
+def of_settings() -> Schema:
+    """Return what `settings` may be: settings of the exporter, and defaults of all hubs."""
+    fields = {**Settings.model_fields, **HubSettings.model_fields}
+    left_out = {"hubs", *IDENTITY, *CHART_VALUES}
+    return _group({name: field for name, field in fields.items() if name not in left_out})
+
+
+def of_hubs() -> Schema:
+    """Return what `hubs` may be: settings of a hub by its name, and where its key is."""
+    hub = _group(HubSettings.model_fields)
+    hub["required"] = ["url"]
+    hub["properties"] |= _key_sources()
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": HUB_NAME, "maxLength": 63},
+        "additionalProperties": hub,
+    }
+
+
+def _key_sources() -> Schema:
+    secret = {"name": {**_TEXT, "description": "Name of the Secret."}}
+    entry = {"key": {**_SECRET_ENTRY, "description": "Its entry with the key; `key` by default."}}
+    remote = {
+        name: {**_TEXT, "description": f"`{name}` of the external store's `remoteRef`."}
+        for name in ("key", "property", "version")
+    }
+    return {
+        "key": {**_TEXT, "description": "The key itself; the chart puts it into a Secret."},
+        "keySecret": {
+            **_closed(secret | entry, ["name"]),
+            "description": "Secret that holds the key.",
+        },
+        "externalKey": {
+            **_closed(remote, ["key"]),
+            "description": "Where External Secrets finds the key.",
+        },
+    }
+
+
+def _closed(properties: Schema, required: list[str]) -> Schema:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": required,
+    }
+
+
+def _group(fields: Mapping[str, FieldInfo]) -> Schema:
+    properties = {name: _described(name, field) for name, field in fields.items()}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _described(name: str, field: FieldInfo) -> Schema:
+    return {**_of_field(name, field), "description": field.description}
+
+
+def _of_field(name: str, field: FieldInfo) -> Schema:
+    annotation = field.annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _group(annotation.model_fields)
+    if get_origin(annotation) is dict:
+        return {"type": "object", "additionalProperties": _below(get_args(annotation)[1])}
+    if get_origin(annotation) is Literal:
+        return {"enum": list(get_args(annotation))}
+    return _of_value(name, field, _words(field))
+
+
+def _of_value(name: str, field: FieldInfo, words: str) -> Schema:
+    """Return what a single value may be; *words* are what the reference of settings says of it."""
+    if field.annotation is bool:
+        return {"type": "boolean"}
+    if "list" in words:
+        return {"type": ["array", "string"], "items": {"type": ["string", "number"]}}
+    if words.startswith("duration"):
+        return _LIMIT if "none" in words else _DURATION
+    if words.startswith("whole number") or field.annotation is int:
+        return {"type": "integer", **_bounds(field)}
+    return {**_TEXT, "pattern": _PATTERNS[name]} if name in _PATTERNS else _TEXT
+
+
+def _below(annotation: object) -> Schema:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _group(annotation.model_fields)
+    return {"type": "string"}
+
+
+def _words(field: FieldInfo) -> str:
+    shown = [part.values for part in _metadata(field) if isinstance(part, Shown)]
+    return shown[-1] if shown else ""
+
+
+def _metadata(field: FieldInfo) -> list[object]:
+    """Return the metadata of a field's type, also that of a type which may be None."""
+    inner = [getattr(part, "__metadata__", ()) for part in get_args(field.annotation)]
+    return [*field.metadata, *(part for parts in inner for part in parts)]
+
+
+def _bounds(field: FieldInfo) -> Schema:
+    """Return the least and the most that a number may be; pydantic keeps them in a field, too."""
+    bounds: Schema = {}
+    for part in _metadata(field):
+        for bound in part.metadata if isinstance(part, FieldInfo) else [part]:
+            if isinstance(bound, Ge):
+                bounds["minimum"] = bound.ge
+            if isinstance(bound, Le):
+                bounds["maximum"] = bound.le
+    return bounds

@@ -1,0 +1,103 @@
+"""Alerts with one thing wrong each, which their cases must find."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import cast
+
+from exporter.alerts.model import Alert, Kind, Parameter
+from exporter.alerts.prometheus import rule
+from exporter.alerts.table import DEFAULTS
+from exporter.alerts.yaml_text import Document
+from exporter.settings.durations import parse_duration
+from tests.alerts.cases import BY_NAME
+
+FACTOR = 4
+_SELECTOR = re.compile(r"\b(durable_functions\w+)\{([^}]*)\}")
+_GUARD = re.compile(r"\s*and on \(task_hub(?:, instance, pod)?\) durable_functions:fresh_\w+:last")
+_HOLD = re.compile(r"\nor\n\(\n  max without \(alertname.*", re.DOTALL)
+_OWNERS = re.compile(
+    r"\n\* on \(task_hub\) group_left \(owner, team\) durable_functions:hub_info:max"
+)
+_FOLD = re.compile(r"\b(?:max|min|group) without \(instance, pod")
+
+
+def mutants(alert: Alert) -> Iterator[tuple[str, Document]]:
+    """Yield what is wrong, and the rule."""
+    for parameter in alert.own_parameters:
+        for value in _others(parameter):
+            yield f"{parameter.name}={value}", rule(alert, {**DEFAULTS, parameter.name: value})
+    shipped = rule(alert)
+    expression = cast("str", shipped["expr"])
+    for title, changed in _of_expression(expression):
+        if changed != expression:
+            yield title, {**shipped, "expr": changed}
+    yield "no severity", {**shipped, "labels": {}}
+    if "keep_firing_for" in shipped:
+        yield "no keep_firing_for", {**shipped, "keep_firing_for": "0s"}
+
+
+def _others(parameter: Parameter) -> Iterator[str]:
+    if parameter.kind is Kind.DURATION:
+        seconds = parse_duration(parameter.default)
+        yield f"{seconds * FACTOR or 600:.0f}s"
+        if seconds:
+            yield "0s" if parameter.name.endswith("_for") else f"{seconds / FACTOR:.0f}s"
+    else:
+        number = float(parameter.default)
+        yield f"{number * FACTOR or FACTOR * 10:g}"
+        if number:
+            yield f"{number / FACTOR:g}"
+
+
+def _of_expression(expression: str) -> Iterator[tuple[str, str]]:
+    for family, matcher in _matchers(expression):
+        yield f"{family} without {matcher}", _without(expression, family, matcher)
+    yield "old data counts", _GUARD.sub("", expression)
+    yield "no hold", _HOLD.sub("", expression)
+    yield "no owners", _OWNERS.sub("", expression)
+    yield "replicas add up", _FOLD.sub("sum without (instance, pod", expression)
+
+
+def _matchers(expression: str) -> list[tuple[str, str]]:
+    """Return every matcher of every family, once."""
+    found = (
+        (selector[1], matcher)
+        for selector in _SELECTOR.finditer(expression)
+        for matcher in selector[2].split(", ")
+    )
+    return list(dict.fromkeys(found))
+
+
+def _without(expression: str, family: str, matcher: str) -> str:
+    def changed(selector: re.Match[str]) -> str:
+        if selector[1] != family:
+            return selector[0]
+        kept = ", ".join(other for other in selector[2].split(", ") if other != matcher)
+        return f"{family}{{{kept}}}" if kept else family
+
+    return _SELECTOR.sub(changed, expression)
+
+
+def excused(alert: str, survivors: Collection[str]) -> set[str]:
+    """
+    Return those *survivors* that need not be found.
+
+    Such as do what the alert does; and a window that is longer than it must be, if a shorter one is
+    found, or the other way round.
+    """
+    same = {title for title in survivors if (alert, title) in EQUIVALENT}
+    windows = {
+        parameter.name for parameter in BY_NAME[alert].parameters if parameter.kind is Kind.DURATION
+    }
+    once = [title for title in survivors if title.partition("=")[0] in windows]
+    names = [title.partition("=")[0] for title in once]
+    return same | {title for title, name in zip(once, names, strict=True) if names.count(name) == 1}
+
+
+# Only whether something is there counts, or whether it is 0.
+EQUIVALENT = {
+    (alert, "replicas add up")
+    for alert in ("ManyHubsUnreachable", "ExporterDown", "ShardMissing", "BudgetSpent")
+}

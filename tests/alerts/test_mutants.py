@@ -1,0 +1,29 @@
+"""Change a threshold, a label, a guard: some case of the alert finds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.alerts.cases import BY_NAME, MINUTE
+from tests.alerts.mutants import excused, mutants
+from tests.alerts.proving import found_mutants
+from tests.alerts.tries import TRIES
+
+# A week of samples takes long to try.
+LONG = pytest.mark.nightly
+NAMES = [
+    pytest.param(name, marks=() if tried.step == MINUTE else (LONG,))
+    for name, tried in TRIES.items()
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_mutant_is_found_and_what_is_shipped_is_not(name: str, tmp_path: Path) -> None:
+    wrong = dict(mutants(BY_NAME[name]))
+    found = found_mutants({name: TRIES[name]}, {name: wrong}, tmp_path)[name]
+    assert len(wrong) >= 4
+    assert "shipped" not in found
+    survivors = set(wrong) - found
+    assert survivors == excused(name, survivors)

@@ -1,0 +1,58 @@
+"""Every alert with all its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from exporter.metrics import catalogue as c
+from exporter.settings.durations import DAY, HOUR
+from tests.alerts.cases import BY_NAME, MINUTE, Case, Tried, tried
+from tests.alerts.courses import courses_of
+from tests.alerts.reading import CASES
+from tests.alerts.troubles import TROUBLES, Trouble
+from tests.alerts.world import Series, of_orchestrator, read_hub, rises, shown
+
+_BY_NAME: Mapping[str, Trouble] = {trouble.name: trouble for trouble in TROUBLES}
+
+
+def _down_for_half_a_day() -> Case:
+    """Failures of a time in which nothing was scraped are told of once it is over."""
+    again = 12 * HOUR
+
+    def failures(now: float) -> float | None:
+        if now < again:
+            return 7.0 if now < 5 * MINUTE else None
+        return 57.0
+
+    gap = [one.between(0.0, 5 * MINUTE) for one in read_hub()]
+    back = [one.between(again, 2 * DAY) for one in read_hub()]
+    series = [
+        *(_joined(one, other, again) for one, other in zip(gap, back, strict=True)),
+        of_orchestrator(c.FAILURES.name, failures, category="activity"),
+    ]
+    firing = _BY_NAME["NewFailures"].firing()
+    return Case("down for half a day", series, {again + MINUTE: [firing]}, {again: [50.0]})
+
+
+def _joined(before: Series, after: Series, again: float) -> Series:
+    return replace(before, at=lambda now: (before if now < again else after).at(now))
+
+
+def _told_of_for_hours() -> Case:
+    lost = shown(c.BASELINE.name, rises(20 * MINUTE, before=-DAY, after=19 * MINUTE))
+    firing = _BY_NAME["BaselineLost"].firing()
+    return Case("told of for hours", [*read_hub(), lost], {4 * HOUR: [firing], 7 * HOUR: []})
+
+
+_MORE: Mapping[str, tuple[Case, ...]] = {
+    "NewFailures": (_down_for_half_a_day(),),
+    "BaselineLost": (_told_of_for_hours(),),
+}
+TRIES: Mapping[str, Tried] = {
+    **{name: tried(BY_NAME[name], cases) for name, cases in CASES.items()},
+    **{
+        name: tried(trouble.alert, [*courses_of(trouble), *_MORE.get(name, ())], step=trouble.step)
+        for name, trouble in _BY_NAME.items()
+    },
+}

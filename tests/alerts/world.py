@@ -1,0 +1,147 @@
+"""Series of an exporter and its hubs, minute by minute, as Prometheus would scrape them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from exporter.collector.snapshot import Sweep
+from exporter.metrics import catalogue as c
+
+Values = Callable[[float], float | None]
+
+TARGET = {"job": "exporter", "namespace": "monitoring"}
+OWNERS = {"owner": "ann", "team": "blue"}
+HUB = "orders"
+ORCHESTRATOR = "ProcessOrder"
+INTERVALS = {
+    Sweep.ACTIVE: 30.0,
+    Sweep.FINISHED: 30.0,
+    Sweep.FAILED: 300.0,
+    Sweep.CENSUS: 3600.0,
+    Sweep.ENTITIES: 300.0,
+}
+# The active sweep comes first, so it is the oldest.
+ACTIVE_FIRST = 20.0
+# As the rules have it by default: three intervals and a minute.
+FRESH_SECONDS = {sweep: 3 * interval + 60.0 for sweep, interval in INTERVALS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """
+    One series; `at` gives its value at a second, None where it is absent.
+
+    It is the same on all replicas, but for one that only *only* shows.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    at: Values
+    only: str = ""
+
+    def on(self, replica: str) -> Series:
+        """Return the series as scraped from *replica*."""
+        labels = {**self.labels, **TARGET, "instance": f"{replica}:10771", "pod": replica}
+        return replace(self, labels=labels)
+
+    def between(self, start: float, end: float) -> Series:
+        """Return the series as it is from *start* to before *end*, and absent else."""
+        return replace(self, at=lambda now: self.at(now) if start <= now < end else None)
+
+    def frozen(self, at: float) -> Series:
+        """Return the series as it is until *at*, and from then on as it was."""
+        return replace(self, at=lambda now: self.at(min(now, at)))
+
+
+def shown(name: str, value: float | Values, **labels: str) -> Series:
+    """Return a series of the hub `orders`, with one value or one for each second."""
+    at = value if callable(value) else lambda _now: value
+    return Series(name, {"task_hub": HUB, **labels}, at)
+
+
+def of_orchestrator(name: str, value: float | Values, **labels: str) -> Series:
+    """Return a series of the orchestrator `ProcessOrder` of that hub."""
+    return shown(name, value, **{"orchestrator": ORCHESTRATOR, **labels})
+
+
+def rises(at: float, *, before: float = 0.0, after: float) -> Values:
+    """Return values of a counter that rises at *at*."""
+    return lambda now: after if now >= at else before
+
+
+def read_hub(
+    *,
+    read: Callable[[float], bool] = lambda _now: True,
+    stale: bool = False,
+    info: bool = True,
+    name: str = HUB,
+) -> list[Series]:
+    """
+    Return what is shown of every hub.
+
+    It is read whenever *read* says so; *stale* means that it was last read too long ago before.
+    """
+    facts = {"function_app": "app", "hub_name": "OrdersHub", "connection": "Storage", **OWNERS}
+    up = [Series(c.UP.name, {"task_hub": name}, lambda now: float(read(now)))]
+    known = [Series(c.HUB_INFO.name, {"task_hub": name, **facts}, lambda _now: 1.0)] if info else []
+    return [
+        *up,
+        *known,
+        *(one for sweep in Sweep for one in _swept(name, sweep, read, stale=stale)),
+    ]
+
+
+def only(replica: str, series: Iterable[Series]) -> list[Series]:
+    """Return *series* as only *replica* shows them."""
+    return [replace(one, only=replica) for one in series]
+
+
+def _swept(
+    name: str, sweep: Sweep, read: Callable[[float], bool], *, stale: bool
+) -> Iterable[Series]:
+    labels = {"task_hub": name, "sweep": sweep.value}
+    interval = INTERVALS[sweep]
+    first = -FRESH_SECONDS[sweep] - 1.0 if stale else 0.0
+
+    def completed(now: float) -> float:
+        if stale:
+            return first
+        minute = now
+        while minute > 0.0 and not read(minute):
+            minute -= 60.0
+        return minute - (ACTIVE_FIRST if sweep is Sweep.ACTIVE else 0.0)
+
+    yield Series(c.LAST_SWEEP.name, labels, completed)
+    yield Series(c.SWEEP_INTERVAL.name, labels, lambda _now: interval)
+    yield Series(c.SWEEP_CONFIGURED_INTERVAL.name, labels, lambda _now: interval)
+
+
+def input_series(
+    series: Sequence[Series], replicas: Sequence[str], seconds: float, step: float
+) -> list[dict[str, str]]:
+    """Return *series* as `promtool` reads them, from the epoch on, one sample each *step*."""
+    ticks = [step * tick for tick in range(int(seconds / step) + 1)]
+    return [
+        {"series": _selector(one.on(replica)), "values": _values([one.at(now) for now in ticks])}
+        for one in series
+        for replica in replicas
+        if one.only in ("", replica)
+    ]
+
+
+def _selector(series: Series) -> str:
+    labels = ", ".join(f'{name}="{value}"' for name, value in sorted(series.labels.items()))
+    return f"{series.name}{{{labels}}}"
+
+
+def _values(values: Iterable[float | None]) -> str:
+    return " ".join(_run(value, len(list(run))) for value, run in groupby(values))
+
+
+def _run(value: float | None, times: int) -> str:
+    shown_value = "_" if value is None else f"{value:.15g}"
+    if value is None:
+        return f"_x{times}"
+    return f"{shown_value}+0x{times - 1}"

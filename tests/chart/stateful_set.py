@@ -1,0 +1,186 @@
+"""A StatefulSet's pods as processes: each with its host name, its volume and the rendered files."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import httpx
+
+from exporter.emulator import (
+    Emulator,
+    Functions,
+    Instance,
+    RealClock,
+    RuntimeStatus,
+    TaskHub,
+    running,
+)
+from tests.chart.chart import Rendered, render
+from tests.chart.pods import laid_out
+from tests.cli.process import Daemon, serving
+from tests.real.polling import poll
+from tests.tools import tool
+
+PATIENCE_SECONDS = 120.0
+# A parser of everything would take more processor time than the exporters do.
+FINISHED = re.compile(
+    r'^durable_functions_instances_finished_total{orchestrator="ProcessOrder",'
+    r'runtime_status="Completed",task_hub="([^"]+)"} (\d+)',
+    re.MULTILINE,
+)
+SWEEPS = re.compile(
+    r'^durable_functions_exporter_sweeps_total{result="complete",'
+    r'sweep="finished",task_hub="([^"]+)"} (\d+)',
+    re.MULTILINE,
+)
+
+# Shard and hub, and what the one counted of the other.
+Counted = dict[tuple[int, str], int]
+
+
+@asynccontextmanager
+async def serving_hubs(names: Sequence[str]) -> AsyncIterator[tuple[str, Sequence[TaskHub]]]:
+    """Serve hubs in which nothing happens by itself; yields their URL and them."""
+    clock = RealClock()
+    hubs = [TaskHub(name, clock, functions=Functions()) for name in names]
+    async with running(Emulator(*hubs, clock=clock)) as url:
+        yield url, hubs
+
+
+def finish(hubs: Sequence[TaskHub], count: int) -> None:
+    """Let so many instances have finished in every hub."""
+    for hub in hubs:
+        at = hub.clock.now()
+        for _ in range(count):
+            row = Instance(
+                instance_id=f"order-{len(hub.finishes)}",
+                name="ProcessOrder",
+                status=RuntimeStatus.COMPLETED,
+                created=at,
+                updated=at,
+            )
+            hub.put(row, at=at)
+
+
+@dataclass(slots=True)
+class StatefulSet:
+    """What the chart makes of many hubs; volumes of pods outlive the pods."""
+
+    folder: Path
+    url: str
+    hubs: Sequence[str]
+    starts: int = 0
+
+    @asynccontextmanager
+    async def scaled_to(self, shards: int) -> AsyncIterator[Pods]:
+        """Run so many pods until the block is left; all of them are replaced."""
+        release = self._render(shards)
+        async with AsyncExitStack() as stack:
+            daemons = [
+                await stack.enter_async_context(self._pod(release, ordinal))
+                for ordinal in range(release.workload["spec"]["replicas"])
+            ]
+            http = await stack.enter_async_context(httpx.AsyncClient(timeout=PATIENCE_SECONDS))
+            yield Pods(daemons, http, len(self.hubs))
+            for daemon in daemons:
+                daemon.process.terminate()
+            with anyio.fail_after(PATIENCE_SECONDS):
+                for daemon in daemons:
+                    assert await daemon.process.wait() == 0
+
+    def delete_volume(self, ordinal: int) -> None:
+        """Do what `whenScaled: Delete` does to the volume of a pod that is scaled away."""
+        shutil.rmtree(self._volume(ordinal))
+
+    def _render(self, shards: int) -> Rendered:
+        off = dict.fromkeys(("census", "failed", "entities"), 0)
+        return render(
+            {
+                "shards": shards,
+                "state": {"type": "claim"},
+                "settings": {"counter_hold": 0, "intervals": {"active": "0.5s", **off}},
+                "hubs": {name.lower(): {"url": self.url, "task_hub": name} for name in self.hubs},
+            }
+        )
+
+    @asynccontextmanager
+    async def _pod(self, release: Rendered, ordinal: int) -> AsyncIterator[Daemon]:
+        self.starts += 1
+        name = f"{release.workload['metadata']['name']}-{ordinal}"
+        specification = release.workload["spec"]["template"]["spec"]
+        pod = laid_out(release, specification, self._fresh(f"start-{self.starts}"))
+        volume = self._volume(ordinal)
+        volume.mkdir(exist_ok=True)
+        environ = {**pod.environ, "DURABLE_EXPORTER_STATE_DIR": str(volume)}
+        del environ["DURABLE_EXPORTER_LISTEN_ADDRESS"]
+        async with serving(environ=environ, by=_on_host(name)) as daemon:
+            yield daemon
+
+    def _fresh(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir()
+        return folder
+
+    def _volume(self, ordinal: int) -> Path:
+        return self.folder / f"volume-{ordinal}"
+
+
+def _on_host(name: str) -> Sequence[str]:
+    """Return the command that runs another on a host called so: this one, but for its name."""
+    as_root = () if os.geteuid() == 0 else ("--map-root-user",)
+    unshare = (str(tool("unshare")), *as_root, "--uts")
+    return (*unshare, "sh", "-c", 'hostname "$0" && exec "$@"', name)
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """The pods that run now."""
+
+    daemons: Sequence[Daemon]
+    http: httpx.AsyncClient
+    hubs: int
+
+    async def counted(self, total: int) -> Counted:
+        """
+        Return what each shard has counted of its hubs, once that is *total* in all.
+
+        Each hub is swept twice more before that, so that whatever is counted twice is seen.
+        """
+        await poll(
+            self._finished, lambda found: sum(found.values()) >= total, within=PATIENCE_SECONDS
+        )
+        await self.swept(2)
+        return await self._finished()
+
+    async def swept(self, count: int) -> None:
+        """Wait until every hub has been swept so many times more."""
+        before = await self._sweeps()
+
+        def enough(now: Counter[tuple[int, str]]) -> bool:
+            swept = [place for place in now if now[place] >= before[place] + count]
+            return len(swept) == self.hubs
+
+        await poll(self._sweeps, enough, within=PATIENCE_SECONDS)
+
+    async def _finished(self) -> Counted:
+        return dict(await self._sum_of(FINISHED))
+
+    async def _sweeps(self) -> Counter[tuple[int, str]]:
+        return await self._sum_of(SWEEPS)
+
+    async def _sum_of(self, family: re.Pattern[str]) -> Counter[tuple[int, str]]:
+        """Add up what each shard shows of each of its hubs; one that shows nothing is not there."""
+        found: Counter[tuple[int, str]] = Counter()
+        for shard, daemon in enumerate(self.daemons):
+            answer = await self.http.get(f"http://127.0.0.1:{daemon.port}/metrics")
+            for hub, value in family.findall(answer.text):
+                found[shard, hub] += int(value)
+        return found

@@ -1,0 +1,131 @@
+"""The PrometheusRule is the shipped rules, with the values of the chart in the places for them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.alerts.model import Kind, Parameter
+from exporter.alerts.prometheus import rules
+from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS
+from exporter.alerts.values import values_with
+from helm.rules import of_parameters
+from tests.chart.chart import render
+from tests.tools import tool
+
+SHIPPED = Path(__file__).parents[2] / "prometheus" / "durable-functions.rules.yaml"
+LOCAL = {"exporter_url": DEFAULTS["exporter_url"]}
+OF_THE_SERVICE = "http://durable-durable-functions-exporter.monitoring.svc:10771"
+OTHER = {
+    Kind.DURATION: "17m",
+    Kind.LABELS: "zone, stamp",
+    Kind.URL: "https://other.example.com/path",
+    Kind.SEVERITY: "page",
+    Kind.TEXT: "other",
+}
+
+
+def specification(**values: Any) -> Any:  # noqa: ANN401 - it is any YAML
+    return render({"prometheusRule": {"enabled": True, **values}}).one("PrometheusRule")["spec"]
+
+
+def changed(parameter: Parameter) -> str | float:
+    return float(parameter.default) + 1 if parameter.kind is Kind.NUMBER else OTHER[parameter.kind]
+
+
+def test_with_the_exporter_on_this_host_it_is_the_shipped_file() -> None:
+    shipped = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    assert specification(parameters=LOCAL) == shipped
+    assert len([rule for group in shipped["groups"] for rule in group["rules"]]) > len(ALERTS) > 30
+
+
+def test_every_parameter_is_a_value() -> None:
+    changes = {
+        parameter.name: changed(parameter)
+        for parameter in PARAMETERS
+        if parameter.name in of_parameters()["properties"]
+    }
+    # The data source is a matter of Grafana's own rules.
+    assert set(DEFAULTS) - set(changes) == {"grafana_datasource"}
+    as_texts = {name: str(value) for name, value in changes.items()}
+    expected = yaml.safe_load(rules(values_with(as_texts)))
+    assert specification(parameters=changes) == expected
+    assert expected != yaml.safe_load(rules())
+
+
+def test_large_numbers_stay_numbers() -> None:
+    seconds = specification(parameters={**LOCAL, "data_stale_seconds": 12_000_000})
+    expected = rules(values_with({"data_stale_seconds": "12000000"}))
+    assert seconds == yaml.safe_load(expected)
+
+
+def test_single_alerts_can_be_left_out_and_whole_groups() -> None:
+    gone = {alert.full_name for alert in ALERTS if alert.group == ALERTS[0].group}
+    left = specification(parameters=LOCAL, disabled=sorted(gone))
+    assert left == yaml.safe_load(rules(without=gone))
+    one = specification(parameters=LOCAL, disabled=["DurableFunctionsHubEmpty"])
+    assert one == yaml.safe_load(rules(without={"DurableFunctionsHubEmpty"}))
+
+
+def test_every_alert_gets_further_labels_and_no_recording_does() -> None:
+    for group in specification(alertLabels={"team": "platform", "severity": "none"})["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                assert rule["labels"]["team"] == "platform"
+                assert rule["labels"]["severity"] != "none"
+            else:
+                assert "labels" not in rule
+
+
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        ({}, OF_THE_SERVICE),
+        ({"service": {"port": 80}}, OF_THE_SERVICE.replace("10771", "80")),
+        ({"web": {"scheme": "https"}}, OF_THE_SERVICE.replace("http:", "https:")),
+        ({"ingress": {"enabled": True, "hosts": ["a.example"]}}, "http://a.example"),
+        (
+            {
+                "ingress": {
+                    "enabled": True,
+                    "hosts": ["a.example"],
+                    "path": "/durable/",
+                    "tls": [{"secretName": "a"}],
+                }
+            },
+            "https://a.example/durable",
+        ),
+        (
+            {
+                "httpRoute": {
+                    "enabled": True,
+                    "parentRefs": [{"name": "a"}],
+                    "hostnames": ["b.example"],
+                }
+            },
+            "https://b.example",
+        ),
+        ({"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}]}}, OF_THE_SERVICE),
+    ],
+)
+def test_links_lead_to_where_people_reach_the_exporter(values: dict[str, Any], url: str) -> None:
+    release = render({**values, "prometheusRule": {"enabled": True}})
+    expected = yaml.safe_load(rules(values_with({"exporter_url": url})))
+    assert release.one("PrometheusRule")["spec"] == expected
+
+
+def test_promtool_takes_them(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    all_changed = {parameter.name: changed(parameter) for parameter in PARAMETERS}
+    del all_changed["grafana_datasource"]
+    for parameters in ({}, all_changed):
+        file.write_text(yaml.safe_dump(specification(parameters=parameters)), encoding="utf-8")
+        done = subprocess.run(
+            [tool("promtool"), "check", "rules", file], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "SUCCESS" in done.stdout

@@ -1,0 +1,159 @@
+"""Full rounds of the garbage collector come at rest, and nothing is left for ever."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from exporter.cli.garbage import full_rounds_at_rest, make_full_rounds
+from exporter.cli.serve import serve
+from exporter.collector.service import Collector, open_collector
+from exporter.emulator import running
+from exporter.ledger.active import Life
+from exporter.ledger.status import RuntimeStatus
+from exporter.ledger.windows import RecentFinishes, Window
+from exporter.settings import Settings, load_settings
+from tests.cli.process import KEY, frozen_emulator
+
+HUBS = ("OrdersHub", "BillingHub")
+
+
+class Circle:
+    """What only the garbage collector can end."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def by_hand() -> Iterator[None]:
+    """Let no round come by itself."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def settings_of(url: str, *hubs: str) -> Settings:
+    environ = {"LISTEN_ADDRESS": "127.0.0.1:0"}
+    for hub in hubs:
+        prefix = f"HUBS__{hub.upper()}__"
+        environ |= {f"{prefix}URL": url, f"{prefix}TASK_HUB": hub, f"{prefix}KEY": KEY}
+    return load_settings({f"DURABLE_EXPORTER_{name}": text for name, text in environ.items()})
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_what_was_there_before_is_left_aside_and_all_else_is_looked_through() -> None:
+    thresholds = gc.get_threshold()
+    before = Circle()
+    old = weakref.ref(before)
+    with full_rounds_at_rest():
+        during = Circle()
+        new = weakref.ref(during)
+        count = gc.get_freeze_count()
+        for _ in range(3):
+            gc.collect()
+            assert 0 < gc.get_freeze_count() <= count
+        del before, during
+        gc.collect()
+        assert new() is None
+        assert old() is not None
+        # A full one comes by itself only after many more others than usual.
+        assert gc.get_threshold()[2] > thresholds[2]
+    gc.collect()
+    assert old() is None
+    assert gc.get_threshold() == thresholds
+    assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("by_hand")
+async def test_a_full_round_waits_until_nobody_is_answered() -> None:
+    asked: list[bool] = []
+    left = weakref.ref(Circle())
+
+    def is_idle() -> bool:
+        asked.append(left() is None)
+        return len(asked) == 3
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: make_full_rounds(is_idle, every=0.0))
+        with anyio.fail_after(60):
+            while left() is not None:
+                await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert asked[:3] == [False, False, False]
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("by_hand")
+async def test_a_full_round_comes_in_the_end_where_somebody_is_answered_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exporter.cli.garbage._LOOK_SECONDS", 0.0)
+    left = weakref.ref(Circle())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: make_full_rounds(lambda: False, every=0.0))
+        with anyio.fail_after(60):
+            while left() is not None:
+                await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("by_hand")
+async def test_a_full_round_frees_what_was_known_of_a_removed_hub() -> None:
+    async with running(frozen_emulator(hub_names=HUBS)) as url:
+        with full_rounds_at_rest():
+            async with (
+                open_collector(settings_of(url, *HUBS), jitter=lambda: 0.0) as collector,
+                anyio.create_task_group() as tasks,
+            ):
+                tasks.start_soon(collector.run)
+                await swept(collector)
+                gc.collect()
+                hubs = {hub.snapshot.identity.name: weakref.ref(hub) for hub in collector.hubs}
+                await collector.apply(await collector.prepare(settings_of(url, HUBS[0])))
+                await anyio.wait_all_tasks_blocked()
+                gc.collect()
+                assert [name for name, hub in hubs.items() if hub()] == ["ordershub"]
+                tasks.cancel_scope.cancel()
+
+
+async def swept(collector: Collector) -> None:
+    with anyio.fail_after(60):
+        while not all(snapshot.up for snapshot in collector.snapshots()):
+            await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.anyio
+async def test_the_daemon_keeps_its_full_rounds_for_rest() -> None:
+    thresholds, during = gc.get_threshold(), []
+    async with running(frozen_emulator(hub_names=HUBS)) as url, anyio.create_task_group() as tasks:
+        settings = settings_of(url, *HUBS)
+
+        def listening(_settings: Settings, _port: int) -> None:
+            during.append((gc.get_threshold()[2] > thresholds[2], gc.get_freeze_count() > 0))
+            tasks.cancel_scope.cancel()
+
+        await serve(settings, listening=listening)
+    assert during == [(True, True)]
+    assert gc.get_threshold() == thresholds
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_what_there_is_most_of_is_no_work_for_the_collector() -> None:
+    life = Life("Order", RuntimeStatus.RUNNING, 1.0, 2.0, 3)
+    assert not gc.is_tracked(life)
+    recent = RecentFinishes(Window("1h", 3600, 1))
+    recent.add(("Order", RuntimeStatus.COMPLETED), 1)
+    tracked = len(gc.get_objects())
+    for second in range(2, 1000):
+        recent.add(("Order", RuntimeStatus.COMPLETED), second)
+    assert len(gc.get_objects()) - tracked < 100

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from exporter.alerts.grafana import provisioning
+from exporter.alerts.inhibition import inhibition
+from exporter.alerts.prometheus import rules
+from exporter.alerts.table import ALERTS, PARAMETERS
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.main import run
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert run(["rules", *arguments], {}) is ExitCode.OK
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("prometheus", rules()), ("grafana", provisioning()), ("inhibition", inhibition())],
+)
+def test_the_files_are_printed(name: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, "--format", name) == text
+
+
+def test_parameters_are_set_and_alerts_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--set", "hub_stalled_for=1h", "--set", "exporter_url=https://e.example.com/")
+    text = printed(capsys, *arguments, "--disable", "HubEmpty", "DurableFunctionsAppStopped")
+    found = {
+        one["alert"].removeprefix("DurableFunctions"): one
+        for group in yaml.safe_load(text)["groups"][1:]
+        for one in group["rules"]
+    }
+    assert {alert.name for alert in ALERTS} - set(found) == {"HubEmpty", "AppStopped"}
+    assert found["HubStalled"]["for"] == "1h"
+    runbook = found["HubStalled"]["annotations"]["runbook_url"]
+    assert runbook == "https://e.example.com/runbooks/DurableFunctionsHubStalled"
+
+
+def test_the_list_shows_every_alert_and_parameter(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    text = printed(capsys, "--list", "--set", "failure_ratio=0.25")
+    assert all(f" {alert.name} " in text for alert in ALERTS)
+    assert all(f" {parameter.name} " in text for parameter in PARAMETERS)
+    assert " 0.25 " in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--set", "patience=1"), "patience: is not a parameter"),
+        (("--set", "failure_ratio=many"), "failure_ratio: 'many' is not a number"),
+        (("--set", "failure_ratio=-1"), "failure_ratio: '-1' is not a number that is 0 or more"),
+        (("--set", "failure_ratio=nan"), "failure_ratio: 'nan' is not a number"),
+        (("--set", "hold=2 hours"), "hold: '2 hours' is not a duration"),
+        (("--set", "hub_labels=a-b"), "hub_labels: 'a-b' is not a list of label names"),
+        (("--set", "exporter_url=example.com"), "exporter_url: 'example.com' is not a URL"),
+        (
+            ("--set", "configured_severity=wake me"),
+            "configured_severity: 'wake me' is not one word",
+        ),
+        (("--disable", "Everything"), "Everything: is not an alert"),
+    ],
+)
+def test_what_is_no_rule_is_refused(
+    arguments: tuple[str, ...], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["rules", *arguments], {}) is ExitCode.CONFIGURATION
+    printed_text = capsys.readouterr()
+    assert problem in printed_text.err
+    assert not printed_text.out
+
+
+def test_all_problems_are_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rules", "--set", "a=1", "--set", "b=1"], {}) is ExitCode.CONFIGURATION
+    assert len(capsys.readouterr().err.splitlines()) == 2

@@ -1,0 +1,347 @@
+"""
+Every cause of an alert happens: the expected alerts arrive at a webhook, and no others.
+
+Emulator, exporters, Prometheus and Alertmanager are real, and so is the time; the shipped rules
+have their durations divided by one factor. Phases follow one another in one test, since each
+begins with what the one before has left.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+import anyio
+import pytest
+import yaml
+
+from exporter.alerts.inhibition import inhibition
+from exporter.alerts.table import ALERTS
+from exporter.emulator import Fault, FaultKind, running
+from tests.real.daemon import Daemon, reserved_port
+from tests.real.incidents import world as w
+from tests.real.incidents.alertmanager import Notified, Receiver, receiving, running_alertmanager
+from tests.real.incidents.faster import KEPT, difference, faster_rules
+from tests.real.incidents.past import remember
+from tests.real.incidents.world import World
+from tests.real.polling import poll
+from tests.real.prometheus import Prometheus, running_prometheus, scrape_job
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("prometheus_at_hand")]
+
+PATIENCE_SECONDS = 150.0
+JOB = "exporter"
+SHARDED = "sharded"
+TEAM = "payments"
+
+OF_WORK = {
+    "PendingStuck", "PendingBacklogGrowing", "OverAge", "OrchestrationStalled", "TimerOverdue",
+    "FinishedButRunning", "SuspendedForgotten", "NoSuccess", "NothingStarted", "EternalStalled",
+    "DurationRegression", "NewFailures", "FailureRatioHigh", "UnresolvedFailures",
+    "NonDeterminism", "FunctionMissing", "EntityLockOrphaned", "EntityBacklog",
+    "PurgeNotKeepingUp",
+}  # fmt: skip
+OF_HUBS = {
+    ("HubUnreachable", w.GONE),
+    ("KeyRefused", w.LOCKED_OUT),
+    ("AppStopped", w.STOPPED),
+    ("DataStale", w.HALFWAY),
+    ("HubEmpty", w.EMPTY),
+    ("HubStalled", w.STANDSTILL),
+    ("SweepTooSlow", w.SLOW),
+    ("Throttled", w.THROTTLED),
+    ("OrchestrationStalled", w.DYING),
+    *((name, w.WORK) for name in OF_WORK),
+}
+OF_SHARDS = {
+    ("BudgetSpent", "Frugal"),
+    ("LabelsFolded", "Folded"),
+    ("StateNotWritten", "Frugal"),
+    ("StateNotWritten", "Folded"),
+    ("ShardMissing", ""),
+}
+AFTER_A_LOSS = {("ExporterDown", ""), ("BaselineLost", "Frugal"), ("BaselineLost", "Folded")}
+MANY = {("ManyHubsUnreachable", "")}
+
+# Quick enough for times that are divided.
+QUICK = {
+    "INTERVALS__ACTIVE": "1s",
+    "INTERVALS__FAILED": "2s",
+    "INTERVALS__ENTITIES": "2s",
+    "INTERVALS__CENSUS": "2s",
+    "STALE_AFTER": "5s",
+    "COUNTER_HOLD": "1s",
+    "RETRIES__BACKOFF": "0.05s",
+    "RETRIES__BACKOFF_MAX": "0.1s",
+    "LABELS": json.dumps({"team": TEAM}),
+}
+
+Alerts = set[tuple[str, str]]
+
+
+def as_they_arrive(alerts: Alerts) -> Alerts:
+    """Return alerts with the prefix of all, and hubs as they are configured."""
+    return {(f"DurableFunctions{name}", hub.lower()) for name, hub in alerts}
+
+
+@dataclass
+class Scene:
+    """What an incident needs: where it happens, who watches, and who is told."""
+
+    folder: Path
+    world: World
+    receiver: Receiver
+    prometheus: Prometheus
+    exporter: Daemon
+    shards: tuple[Daemon, Daemon]
+
+    async def until_fired(self, alerts: Alerts) -> None:
+        """Wait until all *alerts* have arrived."""
+        expected = as_they_arrive(alerts)
+
+        async def missing() -> Alerts:
+            return expected - self.receiver.ever()
+
+        await poll(missing, lambda left: not left, within=PATIENCE_SECONDS)
+
+    async def until_over(self, alerts: Alerts) -> None:
+        """Wait until none of *alerts* fires any more for all that is known."""
+        ended = as_they_arrive(alerts)
+
+        async def firing() -> Alerts:
+            return ended & self.receiver.firing()
+
+        await poll(firing, lambda left: not left, within=PATIENCE_SECONDS)
+
+    async def until_told_of(self, orchestrator: str) -> None:
+        """Wait until new failures of an orchestrator have arrived."""
+
+        async def told_of() -> set[str | None]:
+            named = (each for each in self.receiver.arrived if each.name.endswith("NewFailures"))
+            return {each.labels.get("orchestrator") for each in named}
+
+        await poll(told_of, lambda names: orchestrator in names, within=PATIENCE_SECONDS)
+
+    def alert(self, name: str, hub: str = "") -> Notified:
+        """Return the first arrival of an alert."""
+        (wanted,) = as_they_arrive({(name, hub)})
+        return next(each for each in self.receiver.arrived if (each.name, each.task_hub) == wanted)
+
+
+def hub_settings(url: str, *hubs: str) -> dict[str, str]:
+    """Return the settings that say where hubs are."""
+    return {
+        **{f"HUBS__{hub.upper()}__URL": url for hub in hubs},
+        **{f"HUBS__{hub.upper()}__TASK_HUB": hub for hub in hubs},
+    }
+
+
+def own_settings(url: str) -> dict[str, str]:
+    """Return the settings of the exporter of most hubs."""
+    limits = {"Nightly": {"success": "10s"}, "Slowpoke": {"age": "1h"}, "Old": {"retention": "1d"}}
+    return {
+        **QUICK,
+        **hub_settings(url, *w.HUBS),
+        f"HUBS__{w.WORK.upper()}__LIMITS__ORCHESTRATORS": json.dumps(limits),
+        f"HUBS__{w.THROTTLED.upper()}__RETRIES__ATTEMPTS": "10",
+        # Late, but none of their sweeps so late that it is stale.
+        **{
+            f"HUBS__{hub.upper()}__INTERVALS__{sweep}": "20s"
+            for hub in (w.SLOW, w.THROTTLED)
+            for sweep in ("FAILED", "ENTITIES", "CENSUS")
+        },
+    }
+
+
+def shard_settings(url: str, shard: str, folder: Path) -> dict[str, str]:
+    """Return the settings of one of two exporters, with a budget and a limit that are too low."""
+    return {
+        **QUICK,
+        **hub_settings(url, *w.SHARED_HUBS),
+        "SHARD": shard,
+        "STATE_DIR": str(folder / f"state-{shard[0]}"),
+        "HUBS__FRUGAL__PAGE_BUDGET": "60",
+        "HUBS__FOLDED__LABEL_LIMIT": "1",
+    }
+
+
+@asynccontextmanager
+async def scene(folder: Path) -> AsyncIterator[Scene]:
+    """Set the scene: nothing is wrong yet, and the exporter is not started."""
+    world = World()
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        url = await enter(running(world.emulator))
+        ports = [stack.enter_context(reserved_port()) for _ in range(3)]
+        for name in ("state", "state-0", "state-1"):
+            (folder / name).mkdir()
+        own = {**own_settings(url), "STATE_DIR": str(folder / "state")}
+        exporter = Daemon(folder, ports[0], own)
+        shards = (
+            Daemon(folder, ports[1], shard_settings(url, "0/2", folder)),
+            Daemon(folder, ports[2], shard_settings(url, "1/2", folder)),
+        )
+        receiver = await enter(receiving())
+        manager = await enter(running_alertmanager(folder, receiver, yaml.safe_load(inhibition())))
+        prometheus = await enter(watching(folder, world, manager, exporter, shards))
+        yield Scene(folder, world, receiver, prometheus, exporter, shards)
+
+
+@asynccontextmanager
+async def watching(
+    folder: Path, world: World, manager: str, exporter: Daemon, shards: tuple[Daemon, Daemon]
+) -> AsyncIterator[Prometheus]:
+    """Run a Prometheus with the rules, which remembers the week before."""
+    labels = f'job="{JOB}",instance="{exporter.address}",task_hub="{w.WORK.lower()}"'
+    remember(folder / "prometheus-data", labels, world.clock.now())
+    rules = folder / "rules.yaml"
+    rules.write_text(faster_rules())
+    config = {
+        "rule_files": [str(rules)],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]},
+    }
+    jobs = (
+        scrape_job(JOB, exporter.address),
+        scrape_job(SHARDED, *(shard.address for shard in shards)),
+    )
+    async with running_prometheus(
+        folder, *jobs, scrape_interval="500ms", config=config
+    ) as prometheus:
+        yield prometheus
+
+
+def test_what_differs_from_the_shipped_rules_is_their_durations_alone() -> None:
+    assert difference() == KEPT.read_text(encoding="utf-8")
+
+
+def test_every_alert_has_its_incident() -> None:
+    played = OF_HUBS | OF_SHARDS | AFTER_A_LOSS | MANY
+    assert {name for name, _ in played} == {alert.name for alert in ALERTS}
+
+
+async def test_every_cause_raises_its_alert_and_no_other(tmp_path: Path) -> None:
+    async with scene(tmp_path) as scene_, anyio.create_task_group() as tasks:
+        tasks.start_soon(scene_.world.beat)
+        async with scene_.exporter.alive() as program:
+            await quiet_before(scene_)
+            async with scene_.shards[0].alive():
+                await everything_goes_wrong(scene_)
+                await a_hub_dies_in_the_middle(scene_)
+            await an_exporter_is_lost_with_its_state(scene_)
+            await all_is_well_again(scene_)
+            await failures_that_were_never_seen_before(scene_)
+            await many_hubs_fail_at_once(scene_)
+            await program.kill()
+        await failures_while_nobody_looked(scene_)
+        tasks.cancel_scope.cancel()
+
+
+async def quiet_before(scene_: Scene) -> None:
+    """Nothing fires for as long as most alerts take."""
+    up = f'count(durable_functions_up{{job="{JOB}"}} == 1) == {len(w.HUBS)}'
+    await scene_.prometheus.wait_until(up)
+    first_contact = "max(durable_functions_exporter_baseline_timestamp_seconds)"
+    await scene_.prometheus.wait_until(f"time() - {first_contact} > 15")
+    # A hub that was empty all the time; and Prometheus looks seconds before it scrapes.
+    early = as_they_arrive({("HubEmpty", w.EMPTY), ("ExporterDown", "")})
+    assert scene_.receiver.ever() <= early
+    await scene_.until_over({("ExporterDown", "")})
+    scene_.receiver.forget("DurableFunctionsExporterDown")
+
+
+async def everything_goes_wrong(scene_: Scene) -> None:
+    """Every cause raises its alert; what it explains as well is held back."""
+    shard = f'durable_functions_up{{job="{SHARDED}"}} == 1'
+    await scene_.prometheus.wait_until(f"count({shard}) == {len(w.SHARED_HUBS) - 1}")
+    rmtree(scene_.folder / "state-0")
+    scene_.world.trouble_begins()
+    await scene_.until_fired(OF_HUBS | OF_SHARDS)
+    assert scene_.receiver.ever() == as_they_arrive(OF_HUBS | OF_SHARDS)
+    for alert in scene_.receiver.arrived:
+        assert not any("$" in text or "<no value>" in text for text in alert.annotations.values())
+        assert alert.annotations["runbook_url"].endswith(f"/runbooks/{alert.name}")
+        assert alert.labels.get("team") == (TEAM if alert.task_hub else None)
+    stalled = scene_.alert("OrchestrationStalled", w.WORK)
+    assert stalled.labels["target"] == "ChargeCard"
+    assert stalled.labels["severity"] == "warning"
+    assert "they wait on activity ChargeCard" in stalled.annotations["description"]
+    assert stalled.annotations["page_url"].endswith("/hubs/work")
+    assert stalled.annotations["dashboard_url"].endswith(
+        "/d/durable-functions-orchestrator?var-task_hub=work&var-orchestrator=Checkout"
+    )
+    assert scene_.alert("OverAge", w.WORK).labels["severity"] == "critical"
+
+
+async def a_hub_dies_in_the_middle(scene_: Scene) -> None:
+    """What fired goes on, beyond the withdrawal of what it was told of, until it is known."""
+    world = scene_.world
+    world.hubs[w.DYING].faults.set(Fault(kind=FaultKind.UNAVAILABLE))
+    await scene_.until_fired({("HubUnreachable", w.DYING)})
+    hub = f'task_hub="{w.DYING.lower()}"'
+    await scene_.prometheus.wait_until(f"absent(durable_functions_stalled_instances{{{hub}}})")
+    last = f'durable_functions_exporter_last_sweep_timestamp_seconds{{{hub},sweep="active"}}'
+    await scene_.prometheus.wait_until(f"time() - {last} > 15")
+    stalled = {("OrchestrationStalled", w.DYING)}
+    assert not as_they_arrive(stalled) & scene_.receiver.resolved()
+    firing = f'alertname="DurableFunctionsOrchestrationStalled",alertstate="firing",{hub}'
+    assert await scene_.prometheus.query(f"ALERTS{{{firing}}}")
+    world.hubs[w.DYING].faults.clear()
+    world.remove(w.DYING, "Checkout")
+    await scene_.until_over(stalled | {("HubUnreachable", w.DYING)})
+
+
+async def an_exporter_is_lost_with_its_state(scene_: Scene) -> None:
+    """It is missed, and so are its accounts once it is back."""
+    await scene_.until_fired({("ExporterDown", "")})
+    for name in ("state-0", "state-1"):
+        (scene_.folder / name).mkdir(exist_ok=True)
+    corrected = {"HUBS__FRUGAL__PAGE_BUDGET": "100000", "HUBS__FOLDED__LABEL_LIMIT": "10"}
+    for shard in scene_.shards:
+        shard.change(corrected)
+    async with scene_.shards[0].alive(), scene_.shards[1].alive():
+        await scene_.until_fired(AFTER_A_LOSS)
+        scene_.world.trouble_ends()
+        await scene_.until_over(OF_SHARDS | AFTER_A_LOSS)
+
+
+async def all_is_well_again(scene_: Scene) -> None:
+    """Nothing fires once no cause is left."""
+    expected = OF_HUBS | OF_SHARDS | AFTER_A_LOSS | {("HubUnreachable", w.DYING)}
+    await scene_.until_over(expected)
+    assert scene_.receiver.ever() == as_they_arrive(expected)
+
+
+async def failures_that_were_never_seen_before(scene_: Scene) -> None:
+    """Fifty failures of a kind without a series come within one sweep."""
+    for _ in range(50):
+        scene_.world.failed(w.CALM, "Unheard")
+    await scene_.until_told_of("Unheard")
+
+
+async def many_hubs_fail_at_once(scene_: Scene) -> None:
+    """One alert tells of what they share, none of each."""
+    before = scene_.receiver.ever()
+    hubs = [scene_.world.hubs[name] for name in w.HUBS]
+    for hub in hubs:
+        hub.faults.set(Fault(kind=FaultKind.UNAVAILABLE))
+    await scene_.until_fired(MANY)
+    for hub in hubs:
+        hub.faults.clear()
+    await scene_.until_over(MANY)
+    assert scene_.receiver.ever() - before == as_they_arrive(MANY)
+
+
+async def failures_while_nobody_looked(scene_: Scene) -> None:
+    """Fifty failures come while the exporter is down, and are told of when it is back."""
+    await scene_.prometheus.wait_until(f'up{{job="{JOB}"}} == 0')
+    before = scene_.receiver.ever()
+    for _ in range(50):
+        scene_.world.failed(w.CALM, "Unseen")
+    async with scene_.exporter.alive():
+        await scene_.until_told_of("Unseen")
+        await scene_.until_over({("ExporterDown", ""), ("NewFailures", w.CALM)})
+    assert scene_.receiver.ever() == before
