@@ -7,7 +7,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,20 +81,32 @@ class StatefulSet:
 
     @asynccontextmanager
     async def scaled_to(self, shards: int) -> AsyncIterator[Pods]:
-        """Run so many pods until the block is left; all of them are replaced."""
+        """Run so many pods, started and stopped at once, until the block is left."""
         release = self._render(shards)
-        async with AsyncExitStack() as stack:
-            daemons = [
-                await stack.enter_async_context(self._pod(release, ordinal))
-                for ordinal in range(release.workload["spec"]["replicas"])
-            ]
-            http = await stack.enter_async_context(httpx.AsyncClient(timeout=PATIENCE_SECONDS))
-            yield Pods(daemons, http, len(self.hubs))
-            for daemon in daemons:
+        ordinals = range(release.workload["spec"]["replicas"])
+        listening = {ordinal: anyio.Event() for ordinal in ordinals}
+        daemons: dict[int, Daemon] = {}
+        stopping = anyio.Event()
+
+        async def live(ordinal: int) -> None:
+            async with self._pod(release, ordinal) as daemon:
+                daemons[ordinal] = daemon
+                listening[ordinal].set()
+                await stopping.wait()
                 daemon.process.terminate()
-            with anyio.fail_after(PATIENCE_SECONDS):
-                for daemon in daemons:
+                with anyio.fail_after(PATIENCE_SECONDS):
                     assert await daemon.process.wait() == 0
+
+        async with (
+            httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http,
+            anyio.create_task_group() as tasks,
+        ):
+            for ordinal in ordinals:
+                tasks.start_soon(live, ordinal)
+            for event in listening.values():
+                await event.wait()
+            yield Pods([daemons[ordinal] for ordinal in ordinals], http, len(self.hubs))
+            stopping.set()
 
     def delete_volume(self, ordinal: int) -> None:
         """Do what `whenScaled: Delete` does to the volume of a pod that is scaled away."""
