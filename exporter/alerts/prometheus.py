@@ -9,7 +9,7 @@ from exporter.alerts.expressions import held, with_hub_labels
 from exporter.alerts.model import Alert, filled
 from exporter.alerts.shared import KEEP_FIRING_FOR, RECORDINGS
 from exporter.alerts.table import ALERTS, DEFAULTS
-from exporter.alerts.texts import annotations_of, labels_of
+from exporter.alerts.texts import also_unknown, annotations_of, labels_of
 from exporter.alerts.yaml_text import Document, written
 
 GROUP_PREFIX = "durable-functions"
@@ -81,7 +81,10 @@ def rule(
         "for": text(str(alert.wait)),
         **kept,
         "labels": {name: text(template) for name, template in labels_of(alert).items()},
-        "annotations": {name: text(template) for name, template in annotations_of(alert).items()},
+        "annotations": {
+            name: text(template)
+            for name, template in also_unknown(alert, annotations_of(alert)).items()
+        },
     }
 
 

@@ -1,5 +1,7 @@
 """Labels and annotations of an alert."""
 
+from collections.abc import Mapping
+
 from exporter.alerts.model import Alert, Board, Severity
 from exporter.alerts.shared import CONFIGURED_SEVERITY, EXPORTER_URL, GRAFANA_URL
 
@@ -11,6 +13,13 @@ _VARIABLES = {
     Board.ORCHESTRATOR: ("task_hub", "orchestrator"),
     Board.ENTITIES: ("task_hub", "entity"),
     Board.EXPORTER: ("task_hub",),
+}
+
+_UNKNOWN = {
+    "summary": "Not known to be over: task hub {{ $labels.task_hub }} cannot be read",
+    "description": "This fired while task hub {{ $labels.task_hub }} could be read. It cannot be"
+    " now, so nobody knows whether it is over: it goes on until a sweep completes. First get the"
+    " hub read again: `durable-exporter check` says what is wrong.",
 }
 
 
@@ -38,6 +47,24 @@ def annotations_of(alert: Alert) -> dict[str, str]:
         "runbook_url": f"{EXPORTER_URL}/runbooks/{alert.full_name}",
         "dashboard_url": _dashboard(alert),
         "page_url": page,
+    }
+
+
+def also_unknown(alert: Alert, annotations: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return *annotations* that say so where *alert* goes on without anybody knowing its number.
+
+    Not a number is what equals not even itself.
+    """
+    if alert.sweep is None:
+        return dict(annotations)
+    known = "{{ if eq $value $value }}"
+    return {
+        **annotations,
+        **{
+            name: f"{known}{annotations[name]}{{{{ else }}}}{unknown}{{{{ end }}}}"
+            for name, unknown in _UNKNOWN.items()
+        },
     }
 
 
