@@ -23,9 +23,8 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "bench/RESULTS.md": "benchmarks.md",
+    "helm/durable-functions-exporter/README.md": "chart.md",
 }
-# Linked to, and not written yet: remove those that are.
-AWAITED = ("container.md", "kubernetes.md")
 _LIES_AT = {uri: path for path, uri in PAGES.items()}
 _LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^()\s]+)\)")
 _ELSEWHERE = re.compile(r"[a-z]+:|#|//")
@@ -54,9 +53,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, uri in PAGES.items():
         if (ROOT / path).exists() and uri != "readme.md":
             files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
-    for uri in AWAITED:
-        if not (ROOT / "docs" / uri).exists():
-            files.append(File.generated(config, uri, content="# To come\n"))
     return files
 
 
@@ -88,6 +84,8 @@ def _on_site(path: str, config: MkDocsConfig, files: Files) -> str | None:
         return PAGES[path]
     if not (ROOT / path).is_file():
         return None if (ROOT / path).is_dir() else path
+    if path.endswith(".md"):
+        return None  # no page of the site
     uri = f"files/{path}"
     if files.get_file_from_path(uri) is None:
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))

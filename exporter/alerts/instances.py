@@ -266,14 +266,14 @@ _ETERNAL_SECONDS = number(
 )
 _CONTINUED = folded(f"increase({selected(c.CONTINUED)}[1w])")
 _GOING_ON = (RuntimeStatus.PENDING, RuntimeStatus.RUNNING, RuntimeStatus.CONTINUED_AS_NEW)
-_ACTIVE = selected(c.INSTANCES, one_of("runtime_status", *_GOING_ON))
+_ACTIVE = everything(c.INSTANCES, one_of("runtime_status", *_GOING_ON))
 
 ETERNAL_STALLED = Alert(
     "EternalStalled",
     "instances",
     "an orchestrator that continues as new again and again makes no progress any more",
     f"""\
-time() - {fresh(selected(c.LAST_PROGRESS))}
+time() - {fresh(c.LAST_PROGRESS.name)}
 > clamp_min({_CYCLES} * 604800 / ({_CONTINUED} >= {_CYCLES_KNOWN}), {_ETERNAL_SECONDS})
 and on (task_hub, orchestrator) {fresh(_ACTIVE)} > 0""",
     duration("eternal_stalled_for", "5m", "Bridges one late sweep."),
@@ -303,7 +303,9 @@ _DURATION_FINISHES = number(
 
 
 def _increase(part: str, offset: str = "") -> str:
-    series = selected(replace(c.DURATION, name=f"{c.DURATION.name}_{part}"), _IS_COMPLETED)
+    family = replace(c.DURATION, name=f"{c.DURATION.name}_{part}")
+    # Divided by the count, which leaves out names that share a label.
+    series = (selected if part == "count" else everything)(family, _IS_COMPLETED)
     return folded(f"increase({series}[{_DURATION_WINDOW}]{offset})", drop="runtime_status")
 
 

@@ -41,7 +41,8 @@ sweep is fresh. What is wrong with reading has alerts of its own.
 **A hub that dies in the middle of an incident does not resolve it.** What fires goes on while the
 sweep that would know better is not fresh, whatever happens to its data; its value is then `NaN`,
 since nobody knows it. HubUnreachable fires meanwhile, and the inhibition rules hold back the rest.
-It ends when the hub is read again, or `hold` after the exporter was last scraped. Grafana's own
+It ends when the hub is read again, or `hold` after the exporter was last scraped. The rules see
+what fired in the series `ALERTS`, which Prometheus itself writes. Grafana's own
 alerting cannot look back so: there, what fired ends with its data.
 
 **Replicas count once.** Gauges are folded by their maximum, points in time by the oldest or latest,

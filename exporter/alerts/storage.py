@@ -57,11 +57,16 @@ _MARGIN = number(
 PURGE_NOT_KEEPING_UP = Alert(
     "PurgeNotKeepingUp",
     "retention",
-    "finished instances stay in storage for longer than the longest limit `retention` of the hub",
+    "finished instances stay in storage for longer than the longest limit `retention` of the hub,"
+    " if every orchestrator there has one",
     f"""\
 time() - {fresh(c.OLDEST_RETAINED.name, Sweep.CENSUS, by="min", drop="runtime_status")}
 > on (task_hub) group_left ()
-max by (task_hub) ({_LIMIT}) + {_MARGIN}""",
+max by (task_hub) ({_LIMIT}) + {_MARGIN}
+unless on (task_hub) (
+  {selected(c.INSTANCES)} > 0
+  unless on (task_hub, orchestrator) {_LIMIT}
+)""",
     duration("purge_not_keeping_up_for", "1h", "Lets a purge that is under way end."),
     Severity.WARNING,
     "Purging of task hub {{ $labels.task_hub }} does not keep up",

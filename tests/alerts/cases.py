@@ -34,6 +34,11 @@ class Case:
     values: Mapping[float, Sequence[float]] = field(default_factory=dict)
     replicas: Sequence[str] = ("a",)
 
+    @property
+    def lasts(self) -> float:
+        """The last second that is looked at."""
+        return max([*self.firing, *self.values])
+
 
 @dataclass(frozen=True, slots=True)
 class Tried:
@@ -74,11 +79,10 @@ class Tried:
                 yield replace(case, firing={second: opposite}, values={})
 
     def _test(self, case: Case, rules: Sequence[Document]) -> Document:
-        last = max([*case.firing, *case.values])
         return {
             "name": case.title,
             "interval": f"{self.step:g}s",
-            "input_series": input_series(case.series, case.replicas, last, self.step),
+            "input_series": input_series(case.series, case.replicas, case.lasts, self.step),
             "promql_expr_test": [
                 expectation
                 for rule in rules

@@ -80,12 +80,13 @@ def _without(expression: str, family: str, matcher: str) -> str:
     return _SELECTOR.sub(changed, expression)
 
 
-def excused(alert: str, survivors: Collection[str]) -> set[str]:
+def excused(alert: str, survivors: Collection[str], *, hourly: bool = False) -> set[str]:
     """
     Return those *survivors* that need not be found.
 
-    Such as do what the alert does; and a window that is longer than it must be, if a shorter one is
-    found, or the other way round.
+    Such as do what the alert does; a window that is longer than it must be, if a shorter one is
+    found, or the other way round; and what cannot be seen where rules are evaluated *hourly*, which
+    is the same for all alerts.
     """
     same = {title for title in survivors if (alert, title) in EQUIVALENT}
     windows = {
@@ -93,9 +94,17 @@ def excused(alert: str, survivors: Collection[str]) -> set[str]:
     }
     once = [title for title in survivors if title.partition("=")[0] in windows]
     names = [title.partition("=")[0] for title in once]
-    return same | {title for title, name in zip(once, names, strict=True) if names.count(name) == 1}
+    unseen = {title for title in survivors if hourly and _MINUTES.search(title)}
+    return (
+        same
+        | unseen
+        | {title for title, name in zip(once, names, strict=True) if names.count(name) == 1}
+    )
 
 
+_MINUTES = re.compile(
+    r"_for=[1-9]|^no hold$|^no keep_firing_for$|^durable_functions_exporter_sweep_"
+)
 # Only whether something is there counts, or whether it is 0.
 EQUIVALENT = {
     (alert, "replicas add up")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,40 +11,35 @@ from exporter.alerts.yaml_text import Document
 from tests.alerts.cases import Tried
 from tests.alerts.promtool_rules import findings
 
-_TAG = re.compile(r"__(\w+?)\b")
+# Most mutants are found by short cases, so that few are tried on those that take hours.
+LONG = 3600.0
+_TAG = re.compile(r"__(m\d+)\b")
 # Where a rule cannot be evaluated, `promtool` gives up the case, and with it all other rules.
-_FAILS = re.compile(r"rule: \w+?__(\w+), time: .*, err: ")
+_FAILS = re.compile(r"rule: \w+?__(m\d+), time: .*, err: ")
 
 
-def found_mutants(
-    shipped: Mapping[str, Tried], mutants: Mapping[str, Mapping[str, Document]], folder: Path
-) -> dict[str, set[str]]:
-    """Return the titles of the *mutants* that were found, by alert; the shipped rule never is."""
-    found: dict[str, set[str]] = {name: set() for name in mutants}
-    left = {name: dict(_tagged(shipped[name], of_alert)) for name, of_alert in mutants.items()}
-    rest = set(mutants)
-    while rest:
-        written = {
-            replace(
-                shipped[name], rules={tag: rule for tag, (_, rule) in left[name].items()}
-            ).write(folder, name): name
-            for name in rest
-        }
-        rest = set()
-        for path, text in findings(list(written)).items():
-            name = written[path]
-            failing = set(_FAILS.findall(text))
-            if failing:
-                rest.add(name)
-            for tag in failing or set(_TAG.findall(text)):
-                title, _ = left[name].pop(f"__{tag}", ("", {}))
-                found[name].add(title)
+def found_mutants(shipped: Tried, mutants: Mapping[str, Document], folder: Path) -> set[str]:
+    """Return the titles of the *mutants* that are found, and `shipped` if the rule itself is."""
+    short = [case for case in shipped.cases if case.lasts <= LONG]
+    long = [case for case in shipped.cases if case.lasts > LONG]
+    found: set[str] = set()
+    for cases in (short, long):
+        left = {title: rule for title, rule in mutants.items() if title not in found}
+        if cases:
+            found |= _found_by(replace(shipped, cases=cases), left, folder)
     return found
 
 
-def _tagged(
-    shipped: Tried, mutants: Mapping[str, Document]
-) -> Iterator[tuple[str, tuple[str, Document]]]:
-    yield "__shipped", ("shipped", shipped.rules[""])
-    for number, (title, rule) in enumerate(mutants.items()):
-        yield f"__m{number}", (title, rule)
+def _found_by(shipped: Tried, mutants: Mapping[str, Document], folder: Path) -> set[str]:
+    every = {"shipped": shipped.rules[""], **mutants}
+    left = {f"m{number}": title for number, title in enumerate(every)}
+    found: set[str] = set()
+    while left:
+        rules = {f"__{tag}": every[title] for tag, title in left.items()}
+        path = replace(shipped, rules=rules).write(folder, "mutants")
+        text = findings([path])[path]
+        failing = set(_FAILS.findall(text))
+        found |= {left.pop(tag) for tag in failing or set(_TAG.findall(text))}
+        if not failing:
+            break
+    return found

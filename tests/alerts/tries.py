@@ -7,13 +7,21 @@ from dataclasses import replace
 
 from exporter.metrics import catalogue as c
 from exporter.settings.durations import DAY, HOUR
+from tests.alerts import failure_troubles, instance_troubles, other_troubles
 from tests.alerts.cases import BY_NAME, MINUTE, Case, Tried, tried
 from tests.alerts.courses import courses_of
 from tests.alerts.reading import CASES
-from tests.alerts.troubles import TROUBLES, Trouble
+from tests.alerts.troubles import Trouble
 from tests.alerts.world import Series, of_orchestrator, read_hub, rises, shown
 
-_BY_NAME: Mapping[str, Trouble] = {trouble.name: trouble for trouble in TROUBLES}
+_BY_NAME: Mapping[str, Trouble] = {
+    trouble.name: trouble
+    for trouble in (
+        *instance_troubles.TROUBLES,
+        *failure_troubles.TROUBLES,
+        *other_troubles.TROUBLES,
+    )
+}
 
 
 def _down_for_half_a_day() -> Case:

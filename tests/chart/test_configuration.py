@@ -181,6 +181,18 @@ def test_a_hub_finds_its_key_wherever_it_comes_from(tmp_path: Path) -> None:
     assert keys == {"orders": "key-of-orders-9zX", "billing": KEY, "shipping": KEY}
 
 
+@pytest.mark.parametrize(("name", "optional"), [("one-secret-for-all", False), ("one-hub", True)])
+def test_a_missing_key_keeps_a_pod_from_starting_only_where_asked_to(
+    name: str, optional: bool
+) -> None:
+    (keys,) = (
+        volume["projected"]["sources"]
+        for volume in rendered(name).workload["spec"]["template"]["spec"]["volumes"]
+        if volume["name"] == "keys"
+    )
+    assert {source["secret"]["optional"] for source in keys} == {optional}
+
+
 def test_the_shards_of_a_stateful_set_have_every_hub_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
@@ -21,6 +22,15 @@ def test_the_committed_files_are_the_generated_ones() -> None:
 def test_the_chart_is_of_the_version_of_the_exporter() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     assert chart["version"] == chart["appVersion"] == __version__
+
+
+def test_the_oldest_kubernetes_is_the_one_that_the_pages_name() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    oldest = re.fullmatch(r">=(1\.\d+)\.0-0", chart["kubeVersion"])
+    assert oldest
+    docs = CHART.parents[1] / "docs"
+    assert f"Kubernetes | {oldest[1]} and newer" in (docs / "supported-versions.md").read_text()
+    assert f"Kubernetes {oldest[1]} and Helm" in (docs / "kubernetes.md").read_text()
 
 
 def test_every_value_is_described_by_sentences() -> None:

@@ -31,13 +31,13 @@ RELEASE = "durable"
 
 
 def blocks(language: str, text: str = GUIDE) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}(?: [^\n]*)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def values_blocks() -> dict[str, str]:
-    """Return the blocks that are files of values, by the names in their first lines."""
-    named = [(re.match(r"# (\S*values\.yaml)\n", block), block) for block in blocks("yaml")]
-    found = {match[1]: block for match, block in named if match}
+    """Return the blocks that are files of values, by their titles."""
+    titled = r'^```yaml title="(\S*values\.yaml)"\n(.*?)^```'
+    found: dict[str, str] = dict(re.findall(titled, GUIDE, re.DOTALL | re.MULTILINE))
     (example,) = blocks("yaml", GUIDES["README.md"])
     return found | {"example-of-the-readme.yaml": example}
 
@@ -64,10 +64,10 @@ def rendered(name: str = "values.yaml") -> Rendered:
 
 
 def test_every_block_is_of_a_kind_that_is_tried() -> None:
-    languages = set(re.findall(r"^```(\w+)$", GUIDE, re.MULTILINE))
+    languages = set(re.findall(r"^```(\w+)", GUIDE, re.MULTILINE))
     assert languages == {"sh", "yaml"}
     assert {command[0] for command in commands()} == {"helm", "kubectl"}
-    others = [block for block in blocks("yaml") if not block.startswith("# ")]
+    others = [block for block in blocks("yaml") if block not in values_blocks().values()]
     assert [block.split(":")[0] for block in others] == ["scrape_configs", "apiVersion"]
     assert len(values_blocks()) >= 10
 
@@ -115,7 +115,7 @@ def test_kubectl_s_commands_name_what_the_release_has() -> None:
         r"create namespace (\S+)": lambda found: same(found[1], NAMESPACE),
         r"create secret generic (\S+) --namespace monitoring --from-file=(\w+)=\S+": is_key,
         r"port-forward --namespace monitoring service/(\S+) (\d+)": is_service,
-        r"exec --namespace monitoring deployment/(\S+) -- durable-exporter (.+)": is_command,
+        r"exec --namespace monitoring (\w+)/(\S+) -- durable-exporter (.+)": is_command,
         r"delete statefulset --namespace monitoring --cascade=orphan (\S+)": is_stateful_set,
     }
     tried = set()
@@ -153,8 +153,11 @@ def is_service(found: re.Match[str]) -> None:
 
 
 def is_command(found: re.Match[str]) -> None:
-    assert rendered().one("Deployment")["metadata"]["name"] == found[1]
-    assert parse(shlex.split(found[2]))
+    values = {"deployment": "values.yaml", "statefulset": "shards-values.yaml"}[found[1]]
+    workload = rendered(values).workload
+    assert workload["kind"].lower() == found[1]
+    assert workload["metadata"]["name"] == found[2]
+    assert parse(shlex.split(found[3]))
 
 
 def is_stateful_set(found: re.Match[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,5 +105,12 @@ def test_a_package_renders_as_its_folder_does(tmp_path: Path) -> None:
     packed = helm3("package", str(CHART), "--destination", str(tmp_path), home=tmp_path)
     assert packed.returncode == 0, packed.stderr
     (archive,) = tmp_path.glob("durable-functions-exporter-*.tgz")
-    folder, package = (helm3_template(each, VALUES[0], tmp_path) for each in (CHART, archive))
-    assert package == folder
+    for path in VALUES:
+        if path.stem in ("dashboards", "rules", "every-setting"):
+            folder, package = (helm3_template(each, path, tmp_path) for each in (CHART, archive))
+            assert package == folder
+    with tarfile.open(archive) as packed_files:
+        # Dashboards are a link in the repository, and files in a package.
+        boards = [each for each in packed_files.getmembers() if "/dashboards/" in each.name]
+        assert len(boards) == 5
+        assert all(each.isfile() for each in boards)

@@ -226,6 +226,31 @@ def test_a_changed_configuration_replaces_pods_only_where_asked_to() -> None:
     assert annotations("reload", headers=one) != annotations("reload", headers=other)
 
 
+@pytest.mark.parametrize(
+    ("key", "values", "is_the_same"),
+    [
+        ({"key": "a-key"}, {}, True),
+        ({"externalKey": {"key": "a"}}, {}, True),
+        ({}, {"existingSecret": "durable-keys"}, True),
+        # A pod that waits for an entry must name it.
+        ({}, {"existingSecret": "durable-keys", "required": True}, False),
+        ({"keySecret": {"name": "a"}}, {}, False),
+    ],
+)
+def test_one_hub_more_is_no_new_pod_where_hubs_share_a_secret(
+    key: dict[str, Any], values: dict[str, Any], is_the_same: bool
+) -> None:
+    store = {"externalSecret": {"secretStoreRef": {"name": "vault"}}}
+
+    def pod(*names: str) -> Any:  # noqa: ANN401 - it is any YAML
+        hubs = {name: {"url": f"https://{name}.example", **key} for name in names}
+        release = render({"hubs": hubs, "keys": {**store, **values}})
+        assert sorted(release.configuration["hubs"]) == sorted(names)
+        return release.workload["spec"]["template"]
+
+    assert (pod("orders") == pod("orders", "billing")) == is_the_same
+
+
 def test_names_fit_where_kubernetes_makes_longer_ones_of_them() -> None:
     values = {"shards": 2, "hubs": {"orders": {"url": "https://orders.example"}}}
     release = render(values, release="a" * 53)

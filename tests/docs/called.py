@@ -16,6 +16,7 @@ from tests.docs.programs import PROGRAMS
 from tests.docs.shell import Command
 
 OURS = "durable-exporter"
+IMAGE = "IMAGE"
 _TARGET = re.compile(r"^([a-z][\w-]*):", re.MULTILINE)
 
 
@@ -65,14 +66,8 @@ def _targets(arguments: Sequence[str]) -> Iterator[str]:
 
 def _others(name: str, arguments: Sequence[str]) -> Iterator[str]:
     known = PROGRAMS[name]
-    inner = list(arguments)
-    if "--" in arguments and name in ("kubectl", "docker", "podman"):
-        place = arguments.index("--")
-        arguments, inner = arguments[:place], list(arguments[place + 1 :])
-        yield from problems_of(Command(inner))
-    elif name in ("docker", "podman", "sudo") and OURS in inner[1:]:
-        place = len(inner) - 1 - inner[::-1].index(OURS)
-        yield from problems_of(Command(inner[place:]))
+    arguments, inner = _apart(name, arguments)
+    yield from problems_of(Command(inner))
     words = [word for word in arguments if not word.startswith("-")]
     leading = " ".join(words)
     if known.subcommands and not any(
@@ -83,6 +78,21 @@ def _others(name: str, arguments: Sequence[str]) -> Iterator[str]:
     options = {word.partition("=")[0] for word in arguments if word.startswith("--")}
     if known.options is not None and options - known.options:
         yield f"{name}: unknown options {sorted(options - known.options)}"
+
+
+def _apart(name: str, arguments: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """Part the arguments of a program from the command that it runs somewhere else."""
+    if name == "kubectl" and "--" in arguments:
+        place = arguments.index("--")
+        return arguments[:place], list(arguments[place + 1 :])
+    if name in ("docker", "podman") and arguments[:1] == ["exec"] and OURS in arguments:
+        # The container may be called as the command is.
+        place = len(arguments) - 1 - list(reversed(arguments)).index(OURS)
+        return arguments[:place], list(arguments[place:])
+    if name in ("docker", "podman") and arguments[:1] == ["run"] and IMAGE in arguments[:-1]:
+        place = arguments.index(IMAGE) + 1
+        return arguments[:place], [OURS, *arguments[place:]]
+    return arguments, []
 
 
 def _after_options(arguments: Sequence[str], subcommand: str) -> bool:

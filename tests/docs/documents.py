@@ -24,11 +24,14 @@ from exporter.settings.web_config import read_web_config
 from tests.docs import schemas
 from tests.docs.pages import ROOT, Block
 from tests.docs.placed import place_files
+from tests.docs.queries import problem_of, unknown_names
 from tests.tools import tool
 
 Document: TypeAlias = Mapping[str, Any]
 KUBERNETES_VERSION = "1.30"
 VALUES_SCHEMA = ROOT / "helm" / "durable-functions-exporter" / "values.schema.json"
+# The name of the file, in the title of a block or in the comment that it begins with.
+_VALUES = re.compile(r"\A\S*values\.yaml\b|\A\n# \S*values\.yaml$", re.MULTILINE)
 # What stands for the rest of a hash or a certificate in an example.
 _SHORTENED_HASH = re.compile(r"\$2[aby]\$\d\d\$\.\.\.")
 _HASH = "$2b$10$" + "C6UzMDM.H6dfI/f/IKcEeO" + "7ZEr5yf0QvV3bjnqBmXJpz8hWm8Be5sa"[:31]
@@ -116,6 +119,10 @@ def check_kubernetes(content: Any, folder: Path) -> None:  # noqa: ANN401
     jsonschema.validate(content, own)
     if content["kind"] == "PrometheusRule":
         check_rules(content["spec"], folder)
+    for trigger in content["spec"].get("triggers", ()):
+        query = trigger["metadata"]["query"]
+        if problems := [*filter(None, (problem_of(query), *unknown_names(query)))]:
+            raise NotValid(f"{query}: {problems}")
 
 
 def check_collector(content: Any, folder: Path) -> None:  # noqa: ANN401
@@ -163,8 +170,7 @@ KINDS: tuple[tuple[Callable[[Block, object], bool], Callable[[Any, Path], None]]
     (_titled("kube-prometheus-stack"), _against(schemas.STACK_VALUES)),
     (_titled("azure-pipelines"), _against(schemas.PIPELINE)),
     (_titled("ama-metrics"), check_prometheus),
-    (lambda block, _: "values" in block.title and VALUES_SCHEMA.exists(), check_values),
-    (lambda block, _: "values" in block.title, _against({"type": "object"})),
+    (lambda block, _: bool(_VALUES.search(f"{block.title}\n{block.text}")), check_values),
     (_has("apiVersion", "kind"), check_kubernetes),
     (_has("apiVersion"), _against(schemas.PROVISIONING)),
     (_has("receivers", "service"), check_collector),

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from tests.docs.pages import ROOT, prose_of
 
-# Linked to, and not written yet; docs/outside.py has the same.
-AWAITED = ("container.md", "kubernetes.md")
 _LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]*`")
@@ -40,10 +38,10 @@ def problem_of(page: Path, target: str) -> str:
     """Return what is wrong with a link, nothing if it leads somewhere."""
     path, _, anchor = target.partition("#")
     to = (page.parent / path).resolve() if path else page
-    if not to.exists() and to.name not in AWAITED:
+    if not to.exists():
         return f"{target}: there is no such file"
     if not to.is_relative_to(ROOT.resolve()):
         return f"{target}: leads out of the repository"
-    if anchor and to.exists() and to.suffix == ".md" and anchor not in anchors_of(to):
+    if anchor and to.suffix == ".md" and anchor not in anchors_of(to):
         return f"{target}: {to.name} has no such heading"
     return ""

@@ -14,6 +14,7 @@ _OF_OTHERS = words(
     "--enable-feature --read-only --strict --web.config.file --pdb --network --cap-drop"
     " --security-opt --memory --tmpfs --generate-hashes --require-hashes --reuse-values"
     " --set-file --values --namespace --version --create-namespace --wait --atomic --log-driver"
+    " --secret --mount --timestamp --env --volume --cap-add --read-only --publish --build-arg"
     " --reset-then-reuse-values --storage --query --key-name"
 )
 

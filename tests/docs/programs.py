@@ -138,6 +138,7 @@ PROGRAMS: Mapping[str, Program] = {
     "date": _REAL,
     "diff": _REAL,
     "df": _REAL,
+    "read": _REAL,
     "getent": _ANY,
     "nslookup": _ANY,
     "unset": _REAL,

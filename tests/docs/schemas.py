@@ -99,6 +99,35 @@ RESOURCES: Mapping[str, Mapping[str, Any]] = {
         metadata=_METADATA,
         spec={"type": "object", "required": ["secretStoreRef", "target"]},
     ),
+    "ScaledObject": _object(
+        "apiVersion kind metadata spec",
+        apiVersion={"enum": ["keda.sh/v1alpha1"]},
+        kind=_TEXT,
+        metadata=_METADATA,
+        spec=_object(
+            "scaleTargetRef triggers",
+            scaleTargetRef=_object("name", name=_TEXT, kind=_TEXT, apiVersion=_TEXT),
+            minReplicaCount={"type": "integer"},
+            maxReplicaCount={"type": "integer"},
+            cooldownPeriod={"type": "integer"},
+            pollingInterval={"type": "integer"},
+            fallback=_object(
+                "failureThreshold replicas",
+                failureThreshold={"type": "integer"},
+                replicas={"type": "integer"},
+                behavior=_TEXT,
+            ),
+            triggers={
+                "type": "array",
+                "items": _object(
+                    "type metadata",
+                    type={"const": "prometheus"},
+                    metricType={"enum": ["AverageValue", "Value"]},
+                    metadata=_LABELS,
+                ),
+            },
+        ),
+    ),
     "Application": {"type": "object", "required": ["apiVersion", "kind", "metadata", "spec"]},
     "HelmRelease": {"type": "object", "required": ["apiVersion", "kind", "metadata", "spec"]},
 }

@@ -134,6 +134,7 @@ async def test_every_sweep_and_read_passes(gateway: Gateway, tmp_path: Path) -> 
         ("GET", f"{HOOK}/instances?taskHub=AnotherHub"),
         ("GET", f"{HOOK}/instances?%74askHub=AnotherHub"),
         ("GET", f"{HOOK}/instances?TASKHUB=AnotherHub"),
+        ("GET", f"{HOOK}/instances?taskHub=OrdersHub&taskHub=AnotherHub"),
         ("GET", f"{HOOK}/instances?connection=Other"),
         ("GET", f"{HOOK}/instances?code={KEY}"),
         ("HEAD", f"{HOOK}/instances"),
@@ -151,3 +152,4 @@ async def test_a_read_needs_the_token_and_the_real_key_is_not_one(gateway: Gatew
     assert await status_of(gateway, "GET", f"{HOOK}/instances") == 200
     assert await status_of(gateway, "GET", f"{HOOK}/instances", token="") == 401
     assert await status_of(gateway, "GET", f"{HOOK}/instances", token=KEY) == 401
+    assert await status_of(gateway, "GET", f"{HOOK}/instances", token=TOKEN.upper()) == 401

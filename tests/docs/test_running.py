@@ -24,6 +24,7 @@ from tests.docs.pages import Block, blocks
 from tests.docs.placed import KEY
 from tests.docs.shell import SHELLS, commands_of, typed
 from tests.docs.surroundings import Surroundings, run_block
+from tests.tools import tool
 
 RUN = [block for block in blocks(*SHELLS) if not block.not_run]
 ASKED_FOR = {
@@ -93,6 +94,9 @@ def around(apps: Apps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sur
 def test_a_block_of_shell_runs_to_its_end(
     block: Block, apps: Apps, around: Surroundings, tmp_path: Path
 ) -> None:
+    for command in commands_of(typed(block)):
+        if command.words[:1] in (["curl"], ["jq"]):
+            tool(command.words[0])
     done = run_block(block, around, tmp_path)
     apps.mend()
     assert done.returncode == 0, f"{block}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"

@@ -51,29 +51,50 @@ the longer pattern comes first.
 {{- default (index . 0) (index . 1).name -}}
 {{- end -}}
 
-{{/* Secrets with the keys of hubs, as sources of a projected volume; empty without any. */}}
+{{/*
+Secrets with the keys of hubs, as sources of a projected volume; empty without any.
+
+Where all hubs share one, and its entries are called as they are, it is mounted as a whole: then a hub more is
+no change of the pod. Beside another it might hide that one's entries.
+*/}}
 {{- define "exporter.keySources" -}}
 {{- $context := . -}}
 {{- $optional := not .Values.keys.required -}}
 {{- $fullname := include "exporter.fullname" . -}}
 {{- $sources := list -}}
+{{- $shared := dict -}}
 {{- range $key, $hub := .Values.hubs -}}
+{{- $path := include "exporter.hubName" (list $key $hub) -}}
+{{- if $hub.keySecret -}}
+{{- $item := dict "key" (default "key" $hub.keySecret.key) "path" $path -}}
+{{- $secret := dict "name" $hub.keySecret.name "items" (list $item) "optional" $optional -}}
+{{- $sources = append $sources (dict "secret" $secret) -}}
+{{- else -}}
 {{- $name := "" -}}
-{{- $entry := $key -}}
 {{- if $hub.key -}}
 {{- $name = printf "%s-keys" $fullname -}}
-{{- else if $hub.keySecret -}}
-{{- $name = $hub.keySecret.name -}}
-{{- $entry = (default "key" $hub.keySecret.key) -}}
 {{- else if $hub.externalKey -}}
 {{- $name = printf "%s-external-keys" $fullname -}}
 {{- else if not (or $hub.key_file $hub.keys_dir) -}}
 {{- $name = $context.Values.keys.existingSecret -}}
 {{- end -}}
 {{- if $name -}}
-{{- $item := dict "key" $entry "path" (include "exporter.hubName" (list $key $hub)) -}}
-{{- $sources = append $sources (dict "secret" (dict "name" $name "items" (list $item) "optional" $optional)) -}}
+{{- $item := dict "key" $key "path" $path -}}
+{{- $_ := set $shared $name (append (default (list) (get $shared $name)) $item) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $isAlone := and $optional (empty $sources) (eq (len $shared) 1) -}}
+{{- range $name, $items := $shared -}}
+{{- $secret := dict "name" $name "optional" $optional -}}
+{{- $isWhole := $isAlone -}}
+{{- range $items -}}
+{{- $isWhole = and $isWhole (eq .key .path) -}}
+{{- end -}}
+{{- if not $isWhole -}}
+{{- $_ := set $secret "items" $items -}}
+{{- end -}}
+{{- $sources = append $sources (dict "secret" $secret) -}}
 {{- end -}}
 {{- if $sources -}}
 {{- toYaml $sources -}}

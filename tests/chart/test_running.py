@@ -1,0 +1,116 @@
+"""Rendered pods, run: their probes are answered, and `helm test` finds what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from exporter.emulator import running
+from tests.chart.chart import VALUES, Rendered, render, values_of
+from tests.chart.pods import laid_out
+from tests.cli.process import KEY, Daemon, frozen_emulator, run, serving
+
+pytestmark = pytest.mark.anyio
+
+# Nothing listens there: what is asked here is the exporter alone.
+NOBODY = "http://127.0.0.1:1"
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+
+
+def release_of(name: str, **hub: Any) -> Rendered:  # noqa: ANN401 - they are any YAML
+    """Return what a file of the matrix renders to, with another hub."""
+    own = {"url": NOBODY, **hub}
+    return render({**values_of(VALUES[0].parent / f"{name}.yaml"), "hubs": {"orders": own}})
+
+
+@asynccontextmanager
+async def started(release: Rendered, folder: Path) -> AsyncIterator[Daemon]:
+    """Run the exporter's container on a free port of loopback."""
+    pod = laid_out(release, release.workload["spec"]["template"]["spec"], folder)
+    environ = dict(pod.environ)
+    del environ["DURABLE_EXPORTER_LISTEN_ADDRESS"]
+    async with serving(*pod.arguments[1:], environ=environ) as daemon:
+        yield daemon
+
+
+async def ask(daemon: Daemon, scheme: str, path: str) -> int:
+    """Ask as a kubelet does: it shows no certificate, and looks at none."""
+    async with httpx.AsyncClient(verify=False, timeout=60) as http:
+        return (await http.get(f"{scheme}://127.0.0.1:{daemon.port}{path}")).status_code
+
+
+@pytest.mark.parametrize("name", ["one-hub", "tls-and-passwords", "no-state"])
+async def test_a_kubelet_gets_its_probes_answered(name: str, tmp_path: Path) -> None:
+    release = release_of(name)
+    async with started(release, tmp_path) as daemon:
+        for probe in PROBES:
+            request = release.exporter[probe]["httpGet"]
+            assert await ask(daemon, request["scheme"].lower(), request["path"]) == 200
+
+
+async def test_a_kubelet_without_a_certificate_looks_at_the_port_alone(tmp_path: Path) -> None:
+    release = release_of("client-certificates")
+    async with started(release, tmp_path) as daemon:
+        for probe in PROBES:
+            assert release.exporter[probe]["tcpSocket"] == {"port": "http"}
+        async with await anyio.connect_tcp("127.0.0.1", daemon.port):
+            pass
+        with pytest.raises(httpx.TransportError):
+            await ask(daemon, "https", "/-/healthy")
+
+
+async def test_whoever_scrapes_needs_the_password_of_the_web_configuration(tmp_path: Path) -> None:
+    release = release_of("tls-and-passwords")
+    (endpoint,) = release.one("ServiceMonitor")["spec"]["endpoints"]
+    async with started(release, tmp_path) as daemon:
+        assert await ask(daemon, endpoint["scheme"], endpoint["path"]) == 401
+
+
+async def test_a_monitor_finds_metrics_where_it_looks(tmp_path: Path) -> None:
+    release = release_of("two-hubs-existing-secrets")
+    (endpoint,) = release.one("ServiceMonitor")["spec"]["endpoints"]
+    async with started(release, tmp_path) as daemon:
+        assert await ask(daemon, endpoint["scheme"], endpoint["path"]) == 200
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "words"),
+    [(KEY, 0, "all hubs answer"), ("wrong-key", 1, "1 of 1 hubs failed")],
+)
+async def test_the_pod_of_helm_test_says_whether_every_hub_answers(
+    key: str, code: int, words: str, tmp_path: Path
+) -> None:
+    async with running(frozen_emulator()) as url:
+        release = release_of("keys-in-values", url=url, task_hub="OrdersHub", key=key)
+        pod = laid_out(release, release.one("Pod")["spec"], tmp_path)
+        outcome = await run(*pod.arguments, environ=pod.environ)
+    assert outcome.code == code, outcome.out + outcome.err
+    assert words in outcome.out
+
+
+async def test_a_hub_more_is_polled_by_the_pod_that_runs(tmp_path: Path) -> None:
+    def release(*names: str) -> Rendered:
+        hubs = {name: {"url": f"{NOBODY}/{name}", "key": f"key-of-{name}"} for name in names}
+        return render({"hubs": hubs, "settings": {"reload_interval": "0.1s"}})
+
+    before, after = release("orders"), release("orders", "billing")
+    assert before.workload == after.workload
+    pod, new = tmp_path / "pod", tmp_path / "new"
+    for folder in (pod, new):
+        folder.mkdir()
+    async with started(before, pod) as daemon:
+        laid_out(after, after.workload["spec"]["template"]["spec"], new)
+        # As the kubelet would, sooner or later, and in any order.
+        for path in sorted(new.rglob("*")):
+            if path.is_file() and path.parent != new:
+                text = path.read_text(encoding="utf-8").replace(str(new), str(pod))
+                (pod / path.relative_to(new)).write_text(text, encoding="utf-8")
+        reloaded = await daemon.until("configuration reloaded")
+        assert reloaded["added"] == ["billing"]
+        assert daemon.process.returncode is None

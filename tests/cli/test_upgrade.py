@@ -1,0 +1,116 @@
+"""What docs/upgrading.md says of going forward and back holds for the command itself."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from struct import pack_into, unpack_from
+
+import httpx
+import pytest
+
+from exporter.collector.state_file import _MAGIC, VERSION
+from exporter.emulator import Emulator, Instance, ManualClock, RuntimeStatus, TaskHub, running
+from tests.cli.process import START, Daemon, serving
+from tests.real.polling import poll
+
+pytestmark = pytest.mark.anyio
+COMPLETED = re.compile(
+    r"^durable_functions_instances_finished_total\{.*\"Completed\".*\} (\d+)", re.MULTILINE
+)
+BASELINE = re.compile(
+    r"^durable_functions_exporter_baseline_timestamp_seconds\{.*\} (\S+)", re.MULTILINE
+)
+VERSION_ERRORS = re.compile(
+    r"^durable_functions_exporter_state_errors_total\{.*\"version\".*\} 1", re.MULTILINE
+)
+
+
+def order(status: RuntimeStatus, updated: float) -> Instance:
+    return Instance(
+        instance_id="order-1", name="Order", status=status, created=START - 60, updated=updated
+    )
+
+
+async def scrape(daemon: Daemon) -> str:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(f"http://127.0.0.1:{daemon.port}/metrics")).text
+
+
+async def until_completed(daemon: Daemon, count: str) -> str:
+    def is_so(text: str) -> bool:
+        return [*COMPLETED.findall(text)] == [count]
+
+    return await poll(lambda: scrape(daemon), is_so, within=60)
+
+
+@asynccontextmanager
+async def served(url: str, folder: Path) -> AsyncIterator[Daemon]:
+    """Run an exporter with its state in *folder*, and end it as an orchestrator of pods does."""
+    settings = ("intervals.active=0.2s", "counter_hold=0", f"state_dir={folder}")
+    options = [option for each in settings for option in ("--set", each)]
+    async with serving("--url", url, *options) as daemon:
+        yield daemon
+        daemon.process.send_signal(signal.SIGTERM)
+        assert await daemon.process.wait() == 0
+
+
+def set_version(path: Path, version: int) -> None:
+    content = bytearray(path.read_bytes())
+    assert unpack_from("<H", content, len(_MAGIC)) == (VERSION,) or version == VERSION
+    pack_into("<H", content, len(_MAGIC), version)
+    path.write_bytes(content)
+
+
+async def test_a_downgrade_takes_a_baseline_and_says_so_and_the_way_back_goes_on(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock(START)
+    hub = TaskHub("OrdersHub", clock)
+    hub.put(order(RuntimeStatus.RUNNING, START - 30))
+    async with running(Emulator(hub, clock=clock)) as url:
+        async with served(url, tmp_path) as daemon:
+            await daemon.until("hub is up")
+            clock.advance(300)
+            hub.put(order(RuntimeStatus.COMPLETED, START + 200))
+            first = BASELINE.findall(await until_completed(daemon, "1"))
+        (state,) = tmp_path.glob("*.state")
+        clock.advance(300)
+
+        # As if a later version had written it.
+        set_version(state, VERSION + 1)
+        async with served(url, tmp_path) as daemon:
+            said = await daemon.until("state cannot be used")
+            await daemon.until("hub is up")
+            text = await until_completed(daemon, "0")
+            assert (said["reason"], said["level"]) == ("version", "warning")
+            assert VERSION_ERRORS.search(text)
+            assert BASELINE.findall(text) > first
+
+        aside = state.with_suffix(".aside")
+        set_version(aside, VERSION)
+        aside.replace(state)
+        async with served(url, tmp_path) as daemon:
+            await daemon.until("state restored")
+            assert BASELINE.findall(await until_completed(daemon, "1")) == first
+
+
+async def test_the_state_of_the_version_before_is_gone_on_with(tmp_path: Path) -> None:
+    clock = ManualClock(START)
+    hub = TaskHub("OrdersHub", clock)
+    hub.put(order(RuntimeStatus.RUNNING, START - 30))
+    async with running(Emulator(hub, clock=clock)) as url:
+        async with served(url, tmp_path) as daemon:
+            await until_completed(daemon, "0")
+        (state,) = tmp_path.glob("*.state")
+        set_version(state, VERSION - 1)
+        # What finishes while nobody looks is counted once somebody does, once.
+        clock.advance(300)
+        hub.put(order(RuntimeStatus.COMPLETED, START + 200))
+        async with served(url, tmp_path) as daemon:
+            await daemon.until("state restored")
+            await until_completed(daemon, "1")
+        assert not list(tmp_path.glob("*.aside"))
