@@ -140,7 +140,7 @@ export function heatmap(panel, series, view, width, height) {
   const wide = Math.max(1, x(view.from + panel.step) - x(view.from));
   const marks = bounds.map(({ bound }, place) => `<text x="${AXIS - 5}" y="${inner - place * row - row / 2 + 3}" text-anchor="end">${bound === Infinity ? 'more' : `≤ ${format(bound, 's')}`}</text>`).join('');
   return `<svg height="${height}" viewBox="0 0 ${width} ${height}">${timeAxis(view, x, inner)}${row > 9 ? marks : ''}`
-    + cells.map(({ at, place, within }) => `<rect x="${x(at) - wide + 0.5}" y="${inner - (place + 1) * row + 0.5}" width="${Math.max(0.6, wide - 0.7)}" height="${row - 1}" fill="#FF9830" fill-opacity="${0.15 + 0.85 * Math.sqrt(within / most)}"/>`).join('')
+    + cells.map(({ at, place, within }) => `<rect x="${Math.max(AXIS, x(at) - wide + 0.5)}" y="${inner - (place + 1) * row + 0.5}" width="${Math.max(0.6, wide - 0.7)}" height="${row - 1}" fill="#FF9830" fill-opacity="${0.15 + 0.85 * Math.sqrt(within / most)}"/>`).join('')
     + '</svg>';
 }
 
