@@ -148,17 +148,12 @@ WORK = (
             ),
             timeseries(
                 "Pending: how long",
-                "How long do instances wait for their start? No line where none waits.",
+                "How long does the oldest pending instance wait? No line where none waits.",
                 Query(
-                    age(lowest(HUB.earliest(c.OLDEST_UPDATED, _PENDING))),
-                    "longest",
-                ),
-                Query(
-                    quantile(0.5, HUB.buckets(c.INSTANCE_IDLE, _PENDING)),
-                    "half wait longer than",
+                    age(lowest(HUB.earliest(c.OLDEST_UPDATED, _PENDING), *NAME)),
+                    "{{orchestrator}}",
                 ),
                 unit="s",
-                colors={"longest": RED, "half wait longer than": ORANGE},
             ),
         ),
     ),
@@ -333,7 +328,7 @@ DURATIONS = Line(
     (
         timeseries(
             "Half took longer than",
-            "How long does a usual instance take, queueing included? No line where none finished.",
+            "How long does a usual instance take, queueing included? Estimated from buckets.",
             Query(quantile(0.5, HUB.buckets(c.DURATION, grown=True), *NAME), "{{orchestrator}}"),
             unit="s",
             interval="10m",
@@ -341,7 +336,7 @@ DURATIONS = Line(
         ),
         timeseries(
             "One in ten took longer than",
-            "How long do the slow ones take, and which orchestrator became slower?",
+            "How long do the slow ones take, which became slower? Estimated from buckets.",
             Query(quantile(0.9, HUB.buckets(c.DURATION, grown=True), *NAME), "{{orchestrator}}"),
             unit="s",
             interval="10m",

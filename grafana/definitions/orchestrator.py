@@ -238,7 +238,7 @@ OUTCOMES = (
         (
             timeseries(
                 "Durations, now and earlier",
-                "Has it become slower? From created to finished, queueing included.",
+                "Has it become slower? Queueing included; estimated from buckets.",
                 Query(quantile(0.5, ONE.buckets(c.DURATION, grown=True)), "half took longer"),
                 Query(quantile(0.9, ONE.buckets(c.DURATION, grown=True)), "1 in 10 took longer"),
                 Query(

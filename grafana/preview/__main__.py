@@ -6,7 +6,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,11 +74,15 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: the page shows what went wrong."""
 
 
-def server(prometheus: str, *, scrape_interval: float, port: int = 0) -> ThreadingHTTPServer:
-    """Return a server on loopback that draws from the Prometheus at a URL."""
-    client = httpx.Client(base_url=prometheus, trust_env=False, timeout=60.0)
-    handler = partial(Handler, Asking(client), scrape_interval)
-    return ThreadingHTTPServer(("127.0.0.1", port), handler)
+@contextmanager
+def preview(
+    prometheus: str, *, scrape_interval: float, port: int = 0
+) -> Iterator[ThreadingHTTPServer]:
+    """Give a server on loopback that draws from the Prometheus at a URL, until the block ends."""
+    with httpx.Client(base_url=prometheus, trust_env=False, timeout=60.0) as client:
+        handler = partial(Handler, Asking(client), scrape_interval)
+        with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+            yield server
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -87,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scrape-interval", type=float, default=15.0, metavar="SECONDS")
     parser.add_argument("--port", type=int, default=3001)
     options = parser.parse_args(arguments)
-    with server(
+    with preview(
         options.prometheus, scrape_interval=options.scrape_interval, port=options.port
     ) as running:
         sys.stdout.write(f"http://127.0.0.1:{running.server_port}/?dashboard=fleet\n")

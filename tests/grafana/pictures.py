@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
-from grafana.preview.__main__ import server
+from grafana.preview.__main__ import preview
 from tests.grafana.committed import NAMES, Json
 from tests.grafana.indexed_png import indexed
 from tests.tools import node_package, tool
@@ -25,7 +25,7 @@ PICTURES = Path(__file__).parents[2] / "docs" / "dashboards"
 @contextmanager
 def serving(prometheus: str, *, scrape_interval: float) -> Iterator[str]:
     """Serve the preview, and return its address."""
-    with server(prometheus, scrape_interval=scrape_interval) as running:
+    with preview(prometheus, scrape_interval=scrape_interval) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -83,10 +83,10 @@ function stackUp(series, stacked) {
   }));
 }
 
-function drawn(one, panel, x, y) {
+function drawn(one, panel, view, x, y) {
   const custom = panel.fieldConfig.defaults.custom ?? {};
   if (custom.drawStyle === 'bars') {
-    const width = Math.max(1.5, (x(panel.step) - x(0)) * 0.8);
+    const width = Math.max(1.5, (x(view.from + panel.step) - x(view.from)) * 0.8);
     return one.points.filter(([, top, base]) => top > base).map(([at, top, base]) =>
       `<rect x="${x(at) - width / 2}" y="${y(top)}" width="${width}" height="${Math.max(0.5, y(base) - y(top))}" fill="${one.color}"/>`).join('');
   }
@@ -121,7 +121,7 @@ export function timeseries(panel, series, view, width, height) {
   const grid = ticks.map((tick) => `<line x1="${AXIS}" x2="${width - 8}" y1="${y(tick)}" y2="${y(tick)}" stroke="#23262b"/>`
     + `<text x="${AXIS - 5}" y="${y(tick) + 3}" text-anchor="end">${format(tick, unit)}</text>`).join('');
   return `<svg height="${inner + FOOT}" viewBox="0 0 ${width} ${inner + FOOT}">${timeAxis(view, x, inner)}${grid}`
-    + `${all.map((each) => drawn(each, panel, x, y)).join('')}</svg>${legend(all)}`;
+    + `${all.map((each) => drawn(each, panel, view, x, y)).join('')}</svg>${legend(all)}`;
 }
 
 export function heatmap(panel, series, view, width, height) {
@@ -135,11 +135,12 @@ export function heatmap(panel, series, view, width, height) {
     const within = value - (place ? bounds[place - 1].points.get(at) ?? 0 : 0);
     if (within > 1e-9) cells.push({ at, place, within });
   }));
+  if (!cells.length) return '';
   const most = Math.max(...cells.map((cell) => cell.within));
   const wide = Math.max(1, x(view.from + panel.step) - x(view.from));
   const marks = bounds.map(({ bound }, place) => `<text x="${AXIS - 5}" y="${inner - place * row - row / 2 + 3}" text-anchor="end">${bound === Infinity ? 'more' : `≤ ${format(bound, 's')}`}</text>`).join('');
   return `<svg height="${height}" viewBox="0 0 ${width} ${height}">${timeAxis(view, x, inner)}${row > 9 ? marks : ''}`
-    + cells.map(({ at, place, within }) => `<rect x="${x(at) - wide + 0.5}" y="${inner - (place + 1) * row + 0.5}" width="${Math.max(0.6, wide - 0.7)}" height="${row - 1}" fill="#FF9830" fill-opacity="${0.15 + 0.85 * Math.sqrt(within / most)}"/>`).join('')
+    + cells.map(({ at, place, within }) => `<rect x="${Math.max(AXIS, x(at) - wide + 0.5)}" y="${inner - (place + 1) * row + 0.5}" width="${Math.max(0.6, wide - 0.7)}" height="${row - 1}" fill="#FF9830" fill-opacity="${0.15 + 0.85 * Math.sqrt(within / most)}"/>`).join('')
     + '</svg>';
 }
 

@@ -5,7 +5,6 @@ import { color, format, stepColor } from './units.js';
 const COLUMN = 1576 / 24;
 const ROW = 34;
 const escape = (text) => String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
-const none = () => '<div class="none">No data</div>';
 
 const named = (legend, labels) => legend.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label) => labels[label] ?? '').trim();
 
@@ -63,7 +62,7 @@ function table(panel) {
   const [{ displayName }] = panel.options.sortBy;
   const by = columns.find((name) => renameByName[name] === displayName);
   const rows = rowsOf(panel).sort((one, other) => (other[by] ?? -1) - (one[by] ?? -1) || 0);
-  if (!rows.length) return none();
+  if (!rows.length) return '';
   const cell = (row, name) => {
     const own = settings[renameByName[name]] ?? {};
     const value = row[name];
@@ -96,10 +95,10 @@ function draw(panel, view) {
   element.innerHTML = `<div><h2>${escape(panel.title)}</h2><p class="question">${escape(panel.description)}</p><div class="body"></div></div>`;
   const series = seriesOf(panel);
   const { w, h } = panel.gridPos;
-  element.dataset.state = series.length ? 'drawn' : 'empty';
+  const content = series.length ? DRAW[panel.type](panel, series, view, w * COLUMN - 24, h * ROW - 52) : '';
+  element.dataset.state = content ? 'drawn' : 'empty';
   element.dataset.title = panel.title;
-  element.querySelector('.body').innerHTML = series.length
-    ? DRAW[panel.type](panel, series, view, w * COLUMN - 24, h * ROW - 52) : none();
+  element.querySelector('.body').innerHTML = content || '<div class="none">No data</div>';
   return element;
 }
 
