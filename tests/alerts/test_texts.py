@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,27 +14,63 @@ import pytest
 from exporter.alerts.inhibition import INHIBITIONS
 from exporter.alerts.model import Severity
 from exporter.alerts.table import ALERTS
-from tests.alerts.cases import BY_NAME
+from tests.alerts.cases import BY_NAME, Case
 from tests.alerts.promtool_rules import findings
 from tests.alerts.tries import TRIES
+
+OUTLASTING = {
+    name: case
+    for name, tried in TRIES.items()
+    for case in tried.cases
+    if case.title == "outlasts its hub"
+}
 
 
 @pytest.fixture(scope="module")
 def filled_in(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return what `promtool` prints of each alert where it is told to expect none."""
-    folder = tmp_path_factory.mktemp("texts")
+    first = {name: tried.cases[0] for name, tried in TRIES.items()}
+    last = {
+        name: max(at for at, found in case.firing.items() if found) for name, case in first.items()
+    }
+    return printed(tmp_path_factory.mktemp("texts"), first, last)
+
+
+@pytest.fixture(scope="module")
+def filled_in_unread(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the same of those that go on while their hub cannot be read."""
+    # The third moment that is looked at is the last one before the hub returns.
+    while_dead = {name: sorted(case.firing)[2] for name, case in OUTLASTING.items()}
+    return printed(tmp_path_factory.mktemp("unread"), OUTLASTING, while_dead)
+
+
+def printed(
+    folder: Path, cases: Mapping[str, Case], moments: Mapping[str, float]
+) -> dict[str, str]:
+    """Return what `promtool` prints of the alerts of *cases* at *moments*."""
     written = {}
-    for name, tried in TRIES.items():
-        case = tried.cases[0]
-        at = max(second for second, found in case.firing.items() if found)
-        path = replace(tried, cases=[replace(case, values={})]).write(folder, name)
+    for name, case in cases.items():
+        path = replace(TRIES[name], cases=[replace(case, values={})]).write(folder, name)
         tests = json.loads(path.read_text())
         tests["tests"][0]["alert_rule_test"] = [
-            {"eval_time": f"{at:g}s", "alertname": f"DurableFunctions{name}", "exp_alerts": []}
+            {
+                "eval_time": f"{moments[name]:g}s",
+                "alertname": f"DurableFunctions{name}",
+                "exp_alerts": [],
+            }
         ]
         path.write_text(json.dumps(tests))
         written[path] = name
     return {written[path]: text for path, text in findings(list(written)).items()}
+
+
+@pytest.mark.parametrize("name", OUTLASTING)
+def test_what_is_not_known_is_said_so(filled_in_unread: dict[str, str], name: str) -> None:
+    text = filled_in_unread[name]
+    assert "Not known to be over: task hub orders cannot be read" in text
+    assert "nobody knows whether it is over" in text
+    assert "NaN" not in text
+    assert "{{" not in text
 
 
 @pytest.mark.parametrize("name", TRIES)
