@@ -233,6 +233,7 @@ def test_every_alert_has_its_incident() -> None:
     assert {name for name, _ in played} == {alert.name for alert in ALERTS}
 
 
+@pytest.mark.incident
 async def test_every_cause_raises_its_alert_and_no_other(tmp_path: Path) -> None:
     async with scene(tmp_path) as scene_, anyio.create_task_group() as tasks:
         tasks.start_soon(scene_.world.beat)
