@@ -203,6 +203,7 @@ class HubSweeps:
         unresolved.begin_listing(begin)
         doubtful = await self._list_failed(begin)
         if is_suspicious(len(unresolved.missed()), len(unresolved), doubtful=doubtful):
+            unresolved.list_again()
             await self._list_failed(begin)
         unresolved.complete_listing(self.clock.now())
         await self._read_all(unresolved.to_read(_FAILURES_READ_PER_SWEEP))

@@ -166,6 +166,10 @@ class Unresolved:
         """Start to list failed instances created at or after *begin*."""
         self._listing += 1
         self._begin = begin
+        self.list_again()
+
+    def list_again(self) -> None:
+        """Start the same listing once more: what there was no room for comes again."""
         self._no_room_now.clear()
 
     def missed(self) -> list[str]:
