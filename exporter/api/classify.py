@@ -261,6 +261,6 @@ def _exception_type(body: bytes) -> str:
     """Return the class of an error object (reference 1.7) to add; its message may hold data."""
     try:
         name = msgspec.json.decode(body, type=_ErrorObject).exception_type
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     return f", {name[:_LONGEST_EXCEPTION_NAME]}" if name else ""
