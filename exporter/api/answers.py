@@ -50,7 +50,12 @@ def token_in(headers: Mapping[str, str]) -> bytes:
 
 
 class Decoder(Protocol[Content_co]):
-    """Reads a body; raises `msgspec.DecodeError` or `UnicodeDecodeError`."""
+    """
+    Reads a body.
+
+    Raises `msgspec.DecodeError`, `UnicodeDecodeError`, or `RecursionError` where it is nested too
+    deeply.
+    """
 
     def decode(self, body: bytes, /) -> Content_co:
         """Return what is in *body*."""
@@ -60,7 +65,7 @@ def decode(decoder: Decoder[Decoded], failures: Failures, answer: Answer) -> Dec
     """Read the body; raises `ProtocolError` if it is not what was asked for."""
     try:
         return decoder.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise failures.protocol(
             f"the answer is not the JSON that was asked for ({answer.headers.get('content-type')})",
             status=answer.status,

@@ -30,6 +30,8 @@ from exporter.api.errors import (
 AnyApiError = TypeVar("AnyApiError", bound=ApiError)
 
 _LONGEST_EXCEPTION_NAME = 120
+# A hub that is up again must not be given up for a day, or for ever, by an answer of a bad hour.
+_LONGEST_REST = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +204,17 @@ def parse_retry_after(text: str | None, date: str | None) -> float | None:
     """
     Return the seconds that a `Retry-After` header asks for, None where it says nothing usable.
 
-    A moment instead of seconds is measured against *date*, the answer's own `Date`.
+    A moment instead of seconds is measured against *date*, the answer's own `Date`. More than an
+    hour is an hour.
     """
     if not text:
         return None
     if text.strip().isdecimal():
-        return float(text)
+        return min(float(text), _LONGEST_REST)
     until, now = parse_http_date(text), parse_http_date(date)
     if until is None or now is None:
         return None
-    return max(0.0, until - now)
+    return min(max(0.0, until - now), _LONGEST_REST)
 
 
 def parse_http_date(text: str | None) -> float | None:
@@ -258,6 +261,6 @@ def _exception_type(body: bytes) -> str:
     """Return the class of an error object (reference 1.7) to add; its message may hold data."""
     try:
         name = msgspec.json.decode(body, type=_ErrorObject).exception_type
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     return f", {name[:_LONGEST_EXCEPTION_NAME]}" if name else ""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from exporter.api.errors import ApiError
 
+# What gateways with a limit per minute ask for: a long list has to get through those.
+_LONGEST_PAUSE = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -14,6 +17,8 @@ class RetryPolicy:
     Exponential back-off with full jitter.
 
     *attempts* counts the retries after the first try; *backoff* and *backoff_max* are seconds.
+    Whoever asks to be left alone for much longer is: the caller learns of it, and does something
+    else meanwhile.
     """
 
     attempts: int
@@ -28,7 +33,10 @@ class RetryPolicy:
 
         What the server asked for in `Retry-After` is waited at least. *jitter* draws from [0, 1).
         """
+        asked_for = error.retry_after or 0.0
         if not error.retryable or retries_so_far >= self.attempts:
             return None
+        if asked_for > max(_LONGEST_PAUSE, self.backoff_max):
+            return None
         ceiling = min(self.backoff_max, self.backoff * 2.0**retries_so_far)
-        return max(error.retry_after or 0.0, ceiling * (0.5 + jitter() / 2))
+        return max(asked_for, ceiling * (0.5 + jitter() / 2))

@@ -20,7 +20,7 @@ from exporter.api.errors import ApiError
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.clock import ServerClock
-from exporter.settings import HubSettings, Problem, Settings, SettingsError
+from exporter.settings import HubSettings, Problem, SettingsError
 from exporter.web.words import plural
 
 Found = TypeVar("Found")
@@ -65,14 +65,14 @@ def add_hub_option(command: argparse.ArgumentParser) -> None:
     )
 
 
-def chosen_hubs(settings: Settings, names: Sequence[str]) -> Sequence[HubSettings]:
+def chosen_hubs(hubs: Sequence[HubSettings], names: Sequence[str]) -> Sequence[HubSettings]:
     """
-    Return the hubs called *names*, all where there are none.
+    Return those of the *hubs* that are called *names*, all where there are none.
 
     Raises:
         SettingsError: a name is none of a configured hub.
     """
-    by_name = {hub.name: hub for hub in settings.own_hubs}
+    by_name = {hub.name: hub for hub in hubs}
     known = ", ".join(by_name) or "none"
     unknown = [
         Problem("--hub", f"{name!r} is no configured hub: give one of {known}")
@@ -81,7 +81,7 @@ def chosen_hubs(settings: Settings, names: Sequence[str]) -> Sequence[HubSetting
     ]
     if unknown:
         raise SettingsError(unknown)
-    return [by_name[name] for name in dict.fromkeys(names)] or settings.own_hubs
+    return [by_name[name] for name in dict.fromkeys(names)] or hubs
 
 
 async def ask_all(

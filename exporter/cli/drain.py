@@ -98,7 +98,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 async def drain(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Count what is in flight; wait until it is nothing, if that is asked for."""
-    hubs = chosen_hubs(settings, options.hub)
+    # Those of other shards too: to look at some of them only would let through what is in flight.
+    hubs = chosen_hubs(settings.hubs, options.hub)
     deadline = anyio.current_time() + (options.timeout if options.wait else 0.0)
     async with connected(hubs) as asked:
         seen = await _look(asked, options.orchestrator)

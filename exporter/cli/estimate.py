@@ -110,7 +110,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 async def estimate(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Make every sweep of every hub once, and print what a day of them costs."""
-    hubs = chosen_hubs(settings, options.hub)
+    hubs = chosen_hubs(settings.own_hubs, options.hub)
     answers = await ask_all(hubs, partial(measure, settings=settings), seconds=options.timeout)
     if options.format == "json":
         write_json(list(answers.found.values()))

@@ -112,7 +112,7 @@ def duration(text: str) -> float:
 
 async def failures(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """List what is Failed in every hub, and print it by its reason."""
-    hubs = chosen_hubs(settings, options.hub)
+    hubs = chosen_hubs(settings.own_hubs, options.hub)
     answers = await ask_all(hubs, partial(listed, since=options.since, samples=options.samples))
     if options.format == "json":
         write_json(

@@ -115,7 +115,7 @@ def _count(text: str) -> int:
 
 async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Look at every hub and print what is stuck; a hub that fails is said."""
-    hubs = chosen_hubs(settings, options.hub)
+    hubs = chosen_hubs(settings.own_hubs, options.hub)
     answers = await ask_all(hubs, partial(survey, settings=settings, reads=options.reads))
     if options.format == "json":
         write_json(

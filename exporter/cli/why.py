@@ -95,7 +95,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 async def why(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Ask every hub for the instance, and print what is known of it."""
-    hubs = chosen_hubs(settings, options.hub)
+    hubs = chosen_hubs(settings.own_hubs, options.hub)
     answers = await ask_all(hubs, partial(look, instance_id=options.instance_id))
     found = {name: each for name, each in answers.found.items() if each is not None}
     if options.format == "json":

@@ -11,6 +11,10 @@ from exporter.api.wire import BriefRow, EntityRow, InstanceRow
 
 _ANSWERS_KEPT = 5
 _ANSWERS_THAT_AGREE = 3
+# The clock that never jumps stands still while the machine sleeps. So long is no mere delay, and so
+# near are two clocks that ran on alike: answers show whole seconds.
+_LEAST_STANDSTILL = 15.0
+_ALIKE = 5.0
 
 
 class ServerClock:
@@ -19,13 +23,16 @@ class ServerClock:
 
     It runs with *monotonic*, which never jumps, and is set by the `Date` of the last few answers:
     by their middle one, since one wrong `Date`, as a proxy may send, must not move the accounts,
-    and as long as there are fewer than three by the one that is nearest to *wall*.
+    and as long as there are fewer than three by the one that is nearest to *wall*. Where both the
+    server's clock and *wall* have run on while *monotonic* stood still, the answers of before count
+    no longer.
     """
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self.wall = wall
         self._monotonic = monotonic
         self._offsets: deque[float] = deque(maxlen=_ANSWERS_KEPT)
+        self._wall_offset = self._by_wall()
 
     @property
     def skew(self) -> float | None:
@@ -47,11 +54,23 @@ class ServerClock:
     def note(self, page: Page[InstanceRow] | Page[BriefRow] | Page[EntityRow]) -> float:
         """Learn from a page, and return the server's time when it came."""
         if page.date is not None:
-            self._offsets.append(page.date - self._monotonic())
+            offset = page.date - self._monotonic()
+            if self._stood_still(offset):
+                self._offsets.clear()
+            self._offsets.append(offset)
         return self.now()
 
+    def _stood_still(self, offset: float) -> bool:
+        """Tell whether the exporter's clock has moved since the last answer as the server's has."""
+        moved = self._by_wall() - self._wall_offset
+        self._wall_offset += moved
+        return moved > _LEAST_STANDSTILL and abs(offset - self._offset() - moved) < _ALIKE
+
+    def _by_wall(self) -> float:
+        return self.wall() - self._monotonic()
+
     def _offset(self) -> float:
-        by_wall = self.wall() - self._monotonic()
         if len(self._offsets) >= _ANSWERS_THAT_AGREE:
             return median_low(self._offsets)
+        by_wall = self._by_wall()
         return min(self._offsets, key=lambda offset: abs(offset - by_wall), default=by_wall)

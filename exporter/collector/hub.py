@@ -248,7 +248,6 @@ class HubCollector:
         return await self._census_page()
 
     async def _active_and_finished(self) -> ApiError | None:
-        cadence = self._records[Sweep.ACTIVE].cadence
         started = self._monotonic()
         active = await self._attempt(Sweep.ACTIVE, self._sweeps.active)
         if isinstance(active, ApiError):
@@ -257,11 +256,10 @@ class HubCollector:
             await self.publish_accounts()
             return active
         self._came_up(active)
-        affordable = DUTY_SHARE * cadence.configured
+        affordable = DUTY_SHARE * self._plan.intervals[Sweep.ACTIVE]
         finished = await self._attempt(Sweep.FINISHED, lambda: self._sweeps.finished(affordable))
         failed = finished if isinstance(finished, ApiError) else None
-        self._wait_for_next(Sweep.ACTIVE, started, failed)
-        self._records[Sweep.FINISHED].cadence.interval = cadence.interval
+        self._end_cycle(started, failed)
         if not isinstance(finished, ApiError):
             self.snapshot = replace(self.snapshot, finished=finished)
         await self.publish_accounts()
@@ -275,7 +273,7 @@ class HubCollector:
             # What it knows may be wrong.
             self._diagnosis = HubDiagnosis(self._client, self._rules, self._plan.history_budget)
             self.snapshot = replace(self.snapshot, diagnosis=None)
-        self._wait_for_next(Sweep.ACTIVE, started, failed or self._diagnosis.trouble)
+        self._end_cycle(started, failed or self._diagnosis.trouble)
         self._show()
 
     async def _sample(self, active: ActiveView, started: float) -> None:
@@ -296,6 +294,13 @@ class HubCollector:
         self._wait_for_next(Sweep.FAILED, started, failed)
         await self.publish_accounts()
         return failed
+
+    def _end_cycle(self, started: float, error: ApiError | None) -> None:
+        """Set when the next cycle is due: both of its sweeps come as seldom as all of it allows."""
+        self._wait_for_next(Sweep.ACTIVE, started, error)
+        interval = self._records[Sweep.ACTIVE].cadence.interval
+        for sweep in (Sweep.ACTIVE, Sweep.FINISHED):
+            self._records[sweep].comes_every(interval)
 
     def _wait_for_next(self, sweep: Sweep, started: float, error: ApiError | None) -> None:
         """Set when a sweep is due again: not before a server that failed asked to be left alone."""

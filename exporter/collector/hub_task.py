@@ -17,6 +17,7 @@ from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.collector.state import HubState, TakenOver
 from exporter.collector.state_file import Owner
 from exporter.ledger.rules import LedgerRules
+from exporter.ledger.state import LedgerState
 from exporter.settings import Buckets, HubSettings, fingerprint, tls_files
 
 _CLOSE_SECONDS = 5.0
@@ -66,6 +67,7 @@ class HubTask:
         self._wall = wall
         self._state = state
         self._before: HubSnapshot | None = None
+        self._known: LedgerState | None = None
         self._scope = anyio.CancelScope()
         self._ended: anyio.Event | None = None
         self.collector = self._collector(state)
@@ -87,6 +89,7 @@ class HubTask:
 
     def _published(self, snapshot: HubSnapshot) -> None:
         """Show no longer what was shown before, as soon as a sweep has ended, however that was."""
+        self._known = None
         if any(snapshot.sweeps[Sweep.ACTIVE].results.values()):
             self._before = None
 
@@ -109,8 +112,9 @@ class HubTask:
             await self._ended.wait()
 
     async def take_over(self, other: HubTask) -> None:
-        """Go on from what *other* knew of the same hub, which is stopped."""
-        known = await anyio.to_thread.run_sync(other.collector.hand_over)
+        """Go on from what *other* knew of the same hub, or was to, which is stopped."""
+        known = await anyio.to_thread.run_sync(other.collector.hand_over) or other._known
+        self._known = known
         self._state = other._state
         self._before = other.snapshot
         self.collector = self._collector(TakenOver(self._state, known) if known else self._state)

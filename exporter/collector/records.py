@@ -53,6 +53,16 @@ class SweepRecord:
         """Note that one which is made bit by bit takes *seconds* already."""
         self._usual = max(self._usual, interval_for(seconds, self.cadence.configured))
 
+    def comes_every(self, interval: float) -> None:
+        """
+        Note that it shares a cycle with others, which come every *interval* seconds.
+
+        What failed does not last longer for it.
+        """
+        self.cadence.interval = interval
+        if self._trouble is None:
+            self._usual = max(self._usual, interval)
+
     def skipped(self) -> None:
         """Count a sweep that was due and is not made, for want of budget."""
         self._results[SweepResult.SKIPPED_BUDGET.value] += 1

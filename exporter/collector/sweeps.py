@@ -80,6 +80,7 @@ class HubSweeps:
     _census_is_second: bool = False
     _entities_before: int = 0
     _contact_began: float | None = None
+    _list_ended: bool = True
     _unreadable: dict[str, int] = field(default_factory=dict)
     _one_listing: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -125,11 +126,13 @@ class HubSweeps:
         List what was created and finished lately, then read by id what is still absent.
 
         *affordable* is how many seconds the listing may take; if it takes more, it will look back
-        less far.
+        less far. After one that did not come to its end none is widened: all that is stored since
+        the oldest of many that left may be more than can be listed.
         """
         self._settle_contact()
         at = self.clock.now()
-        search = self.ledger.begin_finished(at)
+        search = self.ledger.begin_finished(at, may_widen=self._list_ended)
+        self._list_ended = False
         listing = self._list(InstanceQuery(statuses=TERMINAL, created_from=search.begin))
         seconds = 0.0
         async with aclosing(self._pages(listing)) as pages:
@@ -137,6 +140,7 @@ class HubSweeps:
                 at = self.clock.note(page)
                 seconds += page.seconds
                 self.ledger.see_all(page.rows, search.source, at)
+        self._list_ended = True
         if search.is_usual:
             self.ledger.ruler.took(seconds, affordable)
         await self._read_all(self.ledger.absent())
@@ -203,6 +207,7 @@ class HubSweeps:
         unresolved.begin_listing(begin)
         doubtful = await self._list_failed(begin)
         if is_suspicious(len(unresolved.missed()), len(unresolved), doubtful=doubtful):
+            unresolved.list_again()
             await self._list_failed(begin)
         unresolved.complete_listing(self.clock.now())
         await self._read_all(unresolved.to_read(_FAILURES_READ_PER_SWEEP))

@@ -43,6 +43,7 @@ class Memory:
         """Begin a cycle: *lives* are those seen active, *at* is the moment."""
         self._lives, self._at = lives, at
         self._cycle += 1
+        self._forget_queues()
         if len(self._entries) <= self._most:
             return
         outdated = [instance_id for instance_id in self._entries if self.get(instance_id) is None]
@@ -50,6 +51,16 @@ class Memory:
             del self._entries[instance_id]
         while len(self._entries) > self._most:
             del self._entries[next(iter(self._entries))]
+
+    def _forget_queues(self) -> None:
+        """Let go of queues that tell nothing any more: others stand in them each time."""
+        outdated = [
+            entity_id
+            for entity_id, entry in self._entries.items()
+            if isinstance(entry.node, Entity) and self._at - entry.read_at >= UNSEEN_SECONDS
+        ]
+        for entity_id in outdated:
+            del self._entries[entity_id]
         self._queued = {
             sender: place
             for sender, place in self._queued.items()

@@ -36,7 +36,7 @@ def _custom_status(raw: msgspec.Raw) -> _CustomStatus:
         return _NO_STATUS
     try:
         return _STATUS.decode(_TEXT.decode(text) if text[:1] == b'"' else text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _NO_STATUS
 
 

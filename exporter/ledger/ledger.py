@@ -340,12 +340,12 @@ class Ledger:
         """Note which absent ids could not be read: they stay for the next cycle."""
         self._unconfirmed = len(self.absent())
 
-    def begin_finished(self, at: float) -> Search:
+    def begin_finished(self, at: float, *, may_widen: bool = True) -> Search:
         """
         Start a `finished` sweep at *at*; returns what to list.
 
-        Where very many left the active set at once, the search is widened to find them in pages
-        rather than one by one.
+        Where very many left the active set at once, the search is widened, if it may be, to find
+        them in pages rather than one by one.
         """
         self._row_delay = 0.0
         self._recent.advance(at)
@@ -354,7 +354,7 @@ class Ledger:
         look_back = self.ruler.next()
         absent = self.absent()
         departed = [created for created in absent.values() if created is not None]
-        is_widened = are_many(absent)
+        is_widened = may_widen and are_many(absent)
         begin = min([self.mark - look_back, *(departed if is_widened else ())])
         # After an outage most of what is listed is what happened meanwhile.
         is_usual = not is_widened and at - self.mark <= look_back

@@ -46,7 +46,8 @@ class _Failure:
 
     `checked` is the listing after or in which it was last found Failed, `misses` how many later
     ones should have shown it and did not, `tried` the listing after which it was last to be read.
-    `reason` is not saved: the next row that shows the failure tells it anew.
+    `reason` is not saved: the next row that shows the failure tells it anew. `is_aside` tells that
+    it is among those that were not shown.
     """
 
     label: str
@@ -56,6 +57,7 @@ class _Failure:
     misses: int = 0
     tried: int = 0
     reason: FailureReason | None = None
+    is_aside: bool = False
 
     @property
     def is_shown(self) -> bool:
@@ -82,6 +84,7 @@ class Unresolved:
         self._failures: dict[str, _Failure] = {}
         self._counts: Counter[str] = Counter()
         self._by_age: dict[str, list[tuple[float, str]]] = {}
+        self._aside: list[tuple[float, str]] = []
         self._newest: dict[str, Newest] = {}
         self._reasons: dict[FailureReason, FailureReason] = {}
         self._by_reason: Counter[tuple[str, FailureReason | None]] = Counter()
@@ -121,6 +124,8 @@ class Unresolved:
             self._drop(instance_id)
         elif known is not None and (known.label, known.failed) == (label, failed):
             self._count(known, -known.is_shown)
+            if not known.is_shown:
+                heappush(self._by_age[label], (failed, instance_id))
             known.created, known.checked, known.misses = created, self._listing, 0
             known.reason = known.reason or self._reason(row)
             self._count(known, 1)
@@ -166,6 +171,10 @@ class Unresolved:
         """Start to list failed instances created at or after *begin*."""
         self._listing += 1
         self._begin = begin
+        self.list_again()
+
+    def list_again(self) -> None:
+        """Start the same listing once more: what there was no room for comes again."""
         self._no_room_now.clear()
 
     def missed(self) -> list[str]:
@@ -191,7 +200,7 @@ class Unresolved:
 
     def expire(self, now: float) -> None:
         """Let go of what failed before the lookback."""
-        for by_age in self._by_age.values():
+        for by_age in (*self._by_age.values(), self._aside):
             while by_age and by_age[0][0] < now - self._lookback:
                 failed, instance_id = heappop(by_age)
                 known = self._failures.get(instance_id)
@@ -279,10 +288,28 @@ class Unresolved:
         return self._is_current(label, *entry) and self._failures[entry[1]].is_shown
 
     def _oldest(self, label: str) -> tuple[float, str] | None:
-        """Return which failure that is shown is the oldest; entries of others are dropped."""
+        """
+        Return which failure that is shown is the oldest; entries of others are dropped.
+
+        Those that are not shown are put aside: they may be many, and must be forgotten in time.
+        """
         by_age = self._by_age.get(label, [])
-        while by_age and not self._is_current(label, *by_age[0]):
-            heappop(by_age)
-        if by_age and self._failures[by_age[0][1]].is_shown:
-            return by_age[0]
-        return min((entry for entry in by_age if self._is_to_show(label, entry)), default=None)
+        while by_age and not self._is_to_show(label, by_age[0]):
+            entry = heappop(by_age)
+            if self._is_current(label, *entry):
+                self._put_aside(entry)
+        return by_age[0] if by_age else None
+
+    def _put_aside(self, entry: tuple[float, str]) -> None:
+        failure = self._failures[entry[1]]
+        if failure.is_aside:
+            return
+        failure.is_aside = True
+        heappush(self._aside, entry)
+        if len(self._aside) > 2 * len(self._failures) + _STALE_ENTRIES_KEPT:
+            self._aside[:] = [each for each in self._aside if self._is_followed(each)]
+            heapify(self._aside)
+
+    def _is_followed(self, entry: tuple[float, str]) -> bool:
+        known = self._failures.get(entry[1])
+        return known is not None and known.failed == entry[0]

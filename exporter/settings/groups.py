@@ -55,7 +55,9 @@ class Retries(BaseModel):
         description="Wait before the first repetition, doubled before each further one.",
     )
     backoff_max: PositiveDuration = Field(
-        default=30.0, description="Longest wait between two attempts."
+        default=30.0,
+        description="Longest wait between two attempts, or a minute where `Retry-After` asks for "
+        "it; where it asks for more, the sweep ends, and comes again after that, an hour at most.",
     )
 
     @field_validator("backoff_max")

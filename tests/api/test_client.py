@@ -246,6 +246,7 @@ class TestRowChecks:
             assert await all_ids(client) == ["a", "b"]
 
 
+DEEP = "[" * 5000 + "]" * 5000
 CASES = [
     (answer("", "401 Unauthorized", WWW_Authenticate="Bearer"), HubDenied, "auth"),
     (answer("", "403 Forbidden"), HubDenied, "auth"),
@@ -267,6 +268,8 @@ CASES = [
     (answer("null"), ProtocolError, "protocol"),
     (answer(""), ProtocolError, "protocol"),
     (answer(b"[\xff\xfe]"), ProtocolError, "protocol"),
+    (answer(f'[{{"instanceId":"a","output":{DEEP}}}]'), ProtocolError, "protocol"),
+    (answer(f'{{"Message":{DEEP}}}', "500 Internal Server Error"), HubFailed, "server"),
     (answer("[]", length=99), ProtocolError, "protocol"),
     (answer(b"[" + b" " * (1 << 20) + b"]"), ProtocolError, "too_large"),
     (b"SMTP 220 hello\r\nContent-Length: 1\r\n\r\n!", ProtocolError, "protocol"),

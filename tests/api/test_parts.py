@@ -102,6 +102,12 @@ class TestRetryPolicy:
     def test_what_the_server_asks_for_is_waited_at_least(self) -> None:
         policy = RetryPolicy(3, 0.5, 30.0)
         assert policy.delay(self.error(7.0), 0, lambda: 0.5) == 7.0
+        assert policy.delay(self.error(60.0), 0, lambda: 0.5) == 60.0
+
+    def test_who_asks_for_more_than_a_minute_is_not_waited_for(self) -> None:
+        policy = RetryPolicy(3, 0.5, 30.0)
+        assert policy.delay(self.error(61.0), 0, lambda: 0.5) is None
+        assert RetryPolicy(3, 0.5, 90.0).delay(self.error(61.0), 0, lambda: 0.5) == 61.0
 
     def test_there_is_an_end(self) -> None:
         policy = RetryPolicy(3, 0.5, 30.0)
@@ -116,6 +122,9 @@ class TestRetryPolicy:
         (" 120 ", 120.0),
         ("Mon, 23 Nov 2026 10:01:30 GMT", 90.0),
         ("Mon, 23 Nov 2026 09:00:00 GMT", 0.0),
+        ("86400", 3600.0),
+        ("9" * 400, 3600.0),
+        ("Tue, 24 Nov 2026 10:00:00 GMT", 3600.0),
         ("-5", None),
         ("soon", None),
         ("", None),

@@ -24,7 +24,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[ExitCode]]] = {
 }
 
 
-def settings_for(**urls: str) -> Settings:
+def settings_for(*, shard: str = "0/1", **urls: str) -> Settings:
     """Return settings of hubs by their names, with short limits and no retries."""
     return load_settings(
         {},
@@ -34,6 +34,7 @@ def settings_for(**urls: str) -> Settings:
             "limits.idle": "10m",
             "limits.age": "50m",
             "retries.attempts": "0",
+            "shard": shard,
         },
     )
 

@@ -82,6 +82,16 @@ class TestDrain:
         assert (unsure.code, busy.code) == (1, 3)
         assert "hub gone: listInstances: no connection" in unsure.err
 
+    @pytest.mark.parametrize("shard", ["0/2", "1/2"])
+    async def test_a_shard_lets_nothing_through_that_is_in_flight_in_a_hub_of_another(
+        self, capfd: Capture, hub: TaskHub, shard: str
+    ) -> None:
+        async with serving_hub(hub) as url:
+            settings = settings_for(orders=url, shard=shard)
+            outcome = await ask(capfd, settings, "drain", "SlowActivity")
+        assert outcome.code == 3
+        assert outcome.out.startswith("orders: 4 instances of SlowActivity in flight")
+
     async def test_nothing_is_believed_only_when_it_is_said_twice(
         self, capfd: Capture, hub: TaskHub
     ) -> None:

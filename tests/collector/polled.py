@@ -82,6 +82,7 @@ async def collector_of(
     counter_hold: float = 0.0,
     history_budget: int = 0,
     page_budget: int | None = None,
+    retries: int = 0,
 ) -> AsyncGenerator[tuple[HubCollector, Publications], None]:
     """Return a collector of a hub of the emulator at *url*, and what it publishes."""
     publications = Publications()
@@ -91,7 +92,7 @@ async def collector_of(
             HubAddress(f"{url}/runtime/webhooks/durabletask", hub),
             http=http,
             key=FixedKey(key),
-            retry=RetryPolicy(0, 0.0, 0.0),
+            retry=RetryPolicy(retries, 0.0, 0.0),
             limits=RequestLimits(request_seconds, max_bytes, page_size, max_pages),
             host=HostSlots().of("http://hub", 4),
             telemetry=ApiTelemetry(),

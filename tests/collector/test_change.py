@@ -119,6 +119,25 @@ class TestHubsThatStay:
 
 
 class TestChangedHubs:
+    async def test_another_change_before_it_has_gone_on_loses_nothing(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = ManualClock(START)
+        async with (
+            running(emulator_of(clock)) as url,
+            polling(settings_of(url, "OrdersHub")) as collector,
+        ):
+            await until(lambda: sweeps(collector, "ordershub") > 1)
+            baseline = shown(collector)["ordershub"].known.baseline
+            clock.advance(600.0)
+            with monkeypatch.context() as slow:
+                slow.setattr(HubCollector, "open", lambda _: anyio.sleep_forever())
+                await change(collector, settings_of(url, "OrdersHub", PAGE_SIZE="50"))
+            await change(collector, settings_of(url, "OrdersHub", PAGE_SIZE="60"))
+            after = collector.hubs[0]
+            await until(lambda: after.snapshot.up)
+            assert after.snapshot.known.baseline == baseline
+
     @pytest.mark.parametrize("with_state", [False, True], ids=["no state", "state"])
     async def test_it_goes_on_from_what_was_known(
         self, url: str, tmp_path: Path, with_state: bool

@@ -75,6 +75,28 @@ def test_setting_the_exporter_s_clock_does_not_move_it(clock: ServerClock, times
     assert clock.skew == -172_800.0
 
 
+def test_a_machine_that_slept_goes_by_the_first_answer_after(
+    clock: ServerClock, times: Times
+) -> None:
+    for _ in range(5):
+        clock.note(page(1020.0))
+    times.pass_by(30.0)
+    times.wall += 3600.0
+    assert clock.note(page(4650.0)) == 4650.0
+    times.pass_by(30.0)
+    assert clock.note(page(4680.0)) == 4680.0
+
+
+def test_one_wrong_answer_does_not_move_it_either_where_the_exporter_s_clock_was_set(
+    clock: ServerClock, times: Times
+) -> None:
+    for _ in range(5):
+        clock.note(page(1000.0))
+    times.wall += 3600.0
+    assert clock.note(page(9e9)) == 1000.0
+    assert clock.note(page(1000.0)) == 1000.0
+
+
 def test_what_was_then_is_known_better_later(clock: ServerClock, times: Times) -> None:
     clock.note(page(9e9))
     began = clock.began(page(9e9))

@@ -129,6 +129,29 @@ async def test_a_server_that_asks_for_a_pause_gets_it() -> None:
         tasks.cancel_scope.cancel()
 
 
+async def test_a_census_that_is_asked_to_wait_keeps_no_other_sweep_waiting() -> None:
+    emulator = sample_emulator(clock=ManualClock(START), seed=7, system_key=KEY, history=600.0)
+    made = anyio.Event()
+    async with (
+        running(emulator) as url,
+        collector_of(url, wall=Wall(), retries=3) as (collector, _),
+        anyio.create_task_group() as tasks,
+    ):
+        # In a task of its own, that no deadline of this test lets it give up earlier.
+        async def read_a_page() -> None:
+            await collector.make(Sweep.CENSUS)
+            made.set()
+
+        assert await collector.make(Sweep.ACTIVE) is None
+        pause = Fault(kind=FaultKind.THROTTLED, seconds=3000.0, times=1)
+        emulator.hubs["ordershub"].faults.set(pause)
+        tasks.start_soon(read_a_page)
+        with anyio.fail_after(60):
+            await made.wait()
+        assert collector._census_due() > anyio.current_time() + 2900.0
+        assert await collector.make(Sweep.ACTIVE) is None
+
+
 async def test_a_listing_that_ends_silently_is_not_believed_at_once() -> None:
     """One bad token ends a listing early with status 200 (recorded): nothing may collapse."""
     wall = Wall()

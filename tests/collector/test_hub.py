@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import anyio
 import pytest
 
+from exporter.api.classify import Failures
+from exporter.api.client import LIST_INSTANCES
 from exporter.api.errors import ErrorKind
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
@@ -25,7 +27,7 @@ from exporter.emulator import (
     truth,
 )
 from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.ledger.snapshot import EntityView
+from exporter.ledger.snapshot import EntityView, FinishedView
 from exporter.ledger.status import RuntimeStatus as LedgerStatus
 from tests.collector.polled import INTERVALS, KEY, collector_of, completed
 
@@ -314,3 +316,64 @@ class TestSchedule:
         assert error is not None
         assert error.kind is ErrorKind.TIMEOUT
         assert collector.snapshot.sweeps[Sweep.ACTIVE].results["truncated"] == 1
+
+
+async def test_what_a_long_cycle_feeds_is_shown_until_five_more_could_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reads, lists and histories of a cycle stretch the interval of both of its sweeps."""
+    emulator, _ = sample(ManualClock(START))
+    now = [START]
+    async with (
+        running(emulator) as url,
+        collector_of(
+            url,
+            wall=lambda: now[0],
+            monotonic=lambda: now[0],
+            intervals={**INTERVALS, Sweep.ACTIVE: 30.0, Sweep.FINISHED: 30.0},
+        ) as (collector, _),
+    ):
+        list_finished = HubSweeps.finished
+
+        async def finished(sweeps: HubSweeps, affordable: float) -> FinishedView:
+            now[0] += 600.0
+            return await list_finished(sweeps, affordable)
+
+        monkeypatch.setattr(HubSweeps, "finished", finished)
+        assert await collector.make(Sweep.ACTIVE) is None
+    shown = collector.snapshot
+    # The next cycle is due twenty minutes after this one began.
+    for sweep in (Sweep.ACTIVE, Sweep.FINISHED):
+        assert shown.sweeps[sweep].interval == pytest.approx(1200.0)
+        completed = shown.sweeps[sweep].completed
+        assert completed is not None
+        assert shown.is_fresh(sweep, completed + 5900.0)
+        assert not shown.is_fresh(sweep, completed + 6100.0)
+
+
+async def test_a_failing_list_of_what_finished_stretches_only_what_is_active(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    emulator, _ = sample(ManualClock(START))
+    now = [START]
+    async with (
+        running(emulator) as url,
+        collector_of(
+            url,
+            wall=lambda: now[0],
+            monotonic=lambda: now[0],
+            intervals={**INTERVALS, Sweep.ACTIVE: 30.0, Sweep.FINISHED: 30.0},
+        ) as (collector, _),
+    ):
+        assert await collector.make(Sweep.ACTIVE) is None
+        begin = now[0]
+
+        async def finished(_sweeps: HubSweeps, _affordable: float) -> FinishedView:
+            now[0] += 600.0
+            raise Failures("ordershub", LIST_INSTANCES).of_exception(TimeoutError(), 60.0)
+
+        monkeypatch.setattr(HubSweeps, "finished", finished)
+        assert await collector.make(Sweep.ACTIVE) is not None
+    shown = collector.snapshot
+    assert shown.is_fresh(Sweep.ACTIVE, begin + 5900.0)
+    assert not shown.is_fresh(Sweep.FINISHED, begin + 901.0)

@@ -10,7 +10,7 @@ import pytest
 
 from exporter.api.classify import Failures
 from exporter.api.client import GET_INSTANCE, HubClient
-from exporter.api.errors import ApiError
+from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.listing import Listing, Page
 from exporter.api.query import InstanceQuery
 from exporter.api.telemetry import ApiTelemetry
@@ -113,6 +113,36 @@ async def test_one_that_can_be_read_again_is_counted() -> None:
     client.unreadable = {}
     await sweeps.active()
     assert finishes(sweeps.ledger) == {("Order", "Completed"): 1}
+    assert sweeps.ledger.known().unconfirmed == 0
+
+
+class Stored(Departed):
+    """The same, where very many older ones are stored: no list of those comes to its end."""
+
+    def list_instances(
+        self, query: InstanceQuery, prefixes: Sequence[str] = ()
+    ) -> Listing[InstanceRow]:
+        return endless() if NOW - 2e6 < query.created_from < NOW - 1e5 else listing([])
+
+
+def endless() -> Listing[InstanceRow]:
+    async def fetch(token: bytes) -> Page[InstanceRow]:
+        return Page([], token + b"x", NOW + 30.0, 0.0, 0)
+
+    return Listing(
+        *paged(fetch), lambda rows: list(map(str, rows)), max_pages=9, truncated=FAILURES.truncated
+    )
+
+
+async def test_where_the_list_of_all_that_many_may_be_in_has_no_end_they_are_read() -> None:
+    client = Stored({})
+    sweeps = sweeps_over(client, [f"i{number:03}" for number in range(200)])
+    await sweeps.active()
+    with pytest.raises(ListingTruncated):
+        await sweeps.finished(60.0)
+    await sweeps.active()
+    await sweeps.finished(60.0)
+    assert finishes(sweeps.ledger) == {("Order", "Completed"): 200}
     assert sweeps.ledger.known().unconfirmed == 0
 
 

@@ -304,6 +304,21 @@ class TestQueues:
         assert "caller-004" not in sampling.samples
         assert len(sampling.samples) == 5
 
+    def test_who_stood_in_a_queue_an_hour_ago_takes_no_memory(self) -> None:
+        sampling = sampler(reads=30)
+        for hour in range(5):
+            at = 3600.0 * hour
+            callers = [f"caller-{hour}-{number:02}" for number in range(50)]
+            world = World()
+            world.put(
+                *(on_entity(caller, "@counter@x", at=HOUR + at) for caller in callers),
+                entity("@counter@x", *callers, at=HOUR + at, locked_by="holder"),
+                on_activity("holder", HOUR - 60),
+            )
+            cycle(world, sampling, at)
+            assert set(callers) <= set(sampling.samples)
+        assert set(sampling._memory.senders()) == set(callers)
+
 
 class TestView:
     def test_what_has_not_started_is_counted_without_a_read(self) -> None:

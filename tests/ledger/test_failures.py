@@ -407,10 +407,40 @@ class TestChanges:
         )
 
 
+def test_many_that_are_gone_and_not_read_yet_are_looked_through_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    following = unresolved.Unresolved(1e6)
+    for number in range(1000):
+        following.failed(f"f{number:03}", "Order", NOW, NOW + number, now=NOW)
+    for _ in range(2):
+        following.begin_listing(NOW - 10.0)
+        for number in range(990, 1000):
+            following.failed(f"f{number:03}", "Order", NOW, NOW + number, now=NOW, listed=True)
+        following.complete_listing(NOW)
+    looks: list[str] = []
+    is_current = unresolved.Unresolved._is_current
+
+    def counted_look(
+        self: unresolved.Unresolved, label: str, failed: float, instance_id: str
+    ) -> bool:
+        looks.append(instance_id)
+        return is_current(self, label, failed, instance_id)
+
+    assert numbers(following.view()) == ({"Order": 10}, {"Order": NOW + 990.0})
+    monkeypatch.setattr(unresolved.Unresolved, "_is_current", counted_look)
+    assert numbers(following.view()) == ({"Order": 10}, {"Order": NOW + 990.0})
+    assert len(looks) < 50
+    # They are as little forgotten as they are shown.
+    assert len(following) == 1000
+    following.expire(NOW + 1e6 + 500.0)
+    assert len(following) == 500
+
+
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["fail", "resolve", "list", "expire"]),
+            st.sampled_from(["fail", "again", "resolve", "list", "expire", "look"]),
             st.integers(0, 30),
             st.sampled_from([DECLINED, b'"boom"']),
         ),
@@ -426,6 +456,12 @@ def test_what_is_kept_up_is_what_a_look_through_all_of_them_finds(
             shown = failed(f"f{number}", created=0.0, updated=1.0 * at, output=output)
             label = f"Order{number % 3}"
             following.failed(f"f{number}", label, NOW, NOW + at, now=NOW + at, row=shown)
+        elif step == "again":
+            known = following._failures.get(f"f{number}")
+            if known is not None:
+                following.failed(f"f{number}", known.label, NOW, known.failed, now=NOW + at)
+        elif step == "look":
+            following.view()
         elif step == "resolve":
             following.resolved(f"f{number}")
         elif step == "list":
@@ -433,6 +469,7 @@ def test_what_is_kept_up_is_what_a_look_through_all_of_them_finds(
             following.complete_listing(NOW + at)
         else:
             following.expire(NOW + 1000.0 + number)
+            assert all(each.failed >= NOW + number for each in following._failures.values())
     following.begin_listing(NOW + 10.0)
     following.complete_listing(NOW)
     view = following.view()

@@ -307,6 +307,8 @@ class TestEntityLocks:
                 entity("@counter@b", b'"{\\"queueSize\\":5}"'),
                 entity("@counter@c", b"{}"),
                 entity("@counter@d", b'{"queueSize":"odd"}'),
+                entity("@counter@e", b'"queueSize \xff"'),
+                entity("@counter@f", b'{"queueSize":' + b"[" * 5000 + b"]" * 5000 + b"}"),
                 row("holder"),
             ],
             NOW,

@@ -94,6 +94,24 @@ class TestRecentFinishes:
             assert +restored.totals == +recent.totals
             assert restored.over_time(now) == recent.over_time(now)
 
+    def test_after_an_outage_no_step_is_looked_for_in_which_nothing_finished(self) -> None:
+        popped: list[int] = []
+
+        class Counts(dict[int, int]):
+            def pop(self, step: int, *default: int) -> int:  # type: ignore[override] # as it is used
+                popped.append(step)
+                return super().pop(step, *default)
+
+        recent = RecentFinishes(Window("1h", 3600, 1))
+        for second in range(3600):
+            recent.add(("Busy", COMPLETED), second)
+        for number in range(50):
+            recent.add((f"Rare{number}", COMPLETED), 60 * number)
+        recent._counts = {pair: Counts(counts) for pair, counts in recent._counts.items()}
+        recent.advance(9000.0)
+        assert len(popped) == 3650
+        assert not +recent.totals
+
     def test_a_late_finish_that_already_left_the_window_is_not_counted(self) -> None:
         recent = RecentFinishes(Window("5m", 300, 1))
         recent.advance(1000.0)
