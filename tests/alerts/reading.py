@@ -10,10 +10,12 @@ from exporter.settings.durations import DAY, HOUR
 from tests.alerts.cases import MINUTE, Case
 from tests.alerts.world import (
     ACTIVE_FIRST,
+    ELSEWHERE,
     HUB,
     OWNERS,
     TARGET,
     Series,
+    elsewhere,
     only,
     read_hub,
     rises,
@@ -89,6 +91,11 @@ HUB_UNREACHABLE = (
         {},
         BOTH,
     ),
+    Case(
+        "tells hubs of two exporters apart that are called the same",
+        [*read_hub(), *elsewhere(read_hub(read=_dies))],
+        {15 * MINUTE: [{**OF_HUB, **ELSEWHERE, "severity": "critical"}]},
+    ),
     Case("has nothing to say of no hub", [], {20 * MINUTE: []}),
 )
 
@@ -151,6 +158,11 @@ def _refused(kind: str, severity: str) -> tuple[Case, ...]:
             ],
             {50 * MINUTE: []},
         ),
+        Case(
+            "tells hubs of two exporters apart that are called the same",
+            [*dead, *_errors("connect"), *elsewhere([*read_hub(), *_errors(kind)])],
+            {20 * MINUTE: []},
+        ),
         Case("has nothing to say without data", dead, {20 * MINUTE: []}),
     )
 
@@ -188,6 +200,12 @@ MANY_HUBS_UNREACHABLE = (
     Case("is silent for two hubs", _hubs(2, 0), {30 * MINUTE: []}, {}, BOTH),
     Case("is silent for three of many", _hubs(3, 5), {30 * MINUTE: []}, {}, BOTH),
     Case("is silent for apps that were stopped", _hubs(4, 2, stopped=2), {30 * MINUTE: []}),
+    Case(
+        "leaves out no hub since one that is called the same was stopped",
+        [*_hubs(3, 3), *elsewhere(_hubs(3, 3, stopped=3))],
+        {20 * MINUTE: [_MANY]},
+    ),
+    Case("counts those of each exporter", [*_hubs(2, 1), *elsewhere(_hubs(2, 1))], {HOUR: []}),
     Case("has nothing to say of no hub", [], {30 * MINUTE: []}),
 )
 
@@ -238,12 +256,21 @@ DATA_STALE = (
         [*read_hub(read=_never), *_stalls(Sweep.CENSUS, 6 * HOUR, HOUR)[1:]],
         {10 * MINUTE: []},
     ),
+    Case(
+        "leaves it so if a hub that is called the same can be read",
+        [
+            *read_hub(read=_never),
+            *_stalls(Sweep.CENSUS, 6 * HOUR, HOUR)[1:],
+            *elsewhere(read_hub()),
+        ],
+        {10 * MINUTE: []},
+    ),
     Case("has nothing to say of no hub", [], {20 * MINUTE: []}),
 )
 
 
-def _build(version: str = "1.0", end: float = DAY) -> Series:
-    labels = {"version": version, "python_version": "3.12"}
+def _build(version: str = "1.0", end: float = DAY, **labels: str) -> Series:
+    labels = {"version": version, "python_version": "3.12", **labels}
     return Series(c.BUILD_INFO.name, labels, lambda _now: 1.0).between(0.0, end)
 
 
@@ -262,6 +289,16 @@ EXPORTER_DOWN = (
         {5 * MINUTE: [], 30 * MINUTE: []},
     ),
     Case(
+        "is silent once it is there again, on another node",
+        [_build(end=_DIES, node="one"), _build(node="two").between(_DIES + MINUTE, DAY)],
+        {30 * MINUTE: []},
+    ),
+    Case(
+        "fires for one of two exporters",
+        [_build(end=_DIES), *elsewhere([_build()])],
+        {HOUR: [_DOWN]},
+    ),
+    Case(
         "fires for nothing in particular once it is long gone",
         [_build(end=_DIES)],
         {7 * HOUR: [{"severity": "critical"}]},
@@ -269,9 +306,10 @@ EXPORTER_DOWN = (
 )
 
 
-def _shards(present: Sequence[int], shards: int) -> list[Series]:
+def _shards(present: Sequence[int], shards: int, **labels: str) -> list[Series]:
+    number = {"shards": str(shards), **labels}
     return [
-        Series(c.SHARD_INFO.name, {"shard": str(one), "shards": str(shards)}, lambda _now: 1.0)
+        Series(c.SHARD_INFO.name, {"shard": str(one), **number}, lambda _now: 1.0)
         for one in present
     ]
 
@@ -304,6 +342,16 @@ SHARD_MISSING = (
         "is silent for all of any number",
         [one for shards in (1, *_NUMBERS) for one in _shards(range(shards), shards)],
         {20 * MINUTE: []},
+    ),
+    Case(
+        "is silent where they run on several nodes",
+        [*_shards((0, 1), 3, node="one"), *_shards((2,), 3, node="two")],
+        {20 * MINUTE: []},
+    ),
+    Case(
+        "counts those of each exporter",
+        [*_shards((0, 1), 3), *elsewhere(_shards((2,), 3))],
+        {10 * MINUTE: [_missing(3), {**_missing(3), **ELSEWHERE}]},
     ),
     Case("has nothing to say without data", [], {20 * MINUTE: []}),
 )

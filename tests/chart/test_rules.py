@@ -23,6 +23,7 @@ OF_THE_SERVICE = "http://durable-durable-functions-exporter.monitoring.svc:10771
 OTHER = {
     Kind.DURATION: "17m",
     Kind.LABELS: "zone, stamp",
+    Kind.SOME_LABELS: "zone, stamp",
     Kind.URL: "https://other.example.com/path",
     Kind.SEVERITY: "page",
     Kind.TEXT: "other",
