@@ -28,6 +28,17 @@ def _errors(kind: ErrorKind, window: object) -> str:
     return folded(by_replica)
 
 
+_MISSED_INTERVALS = number(
+    "hub_unreachable_intervals",
+    2,
+    "One sweep that fails is made up for by the next, which takes a quarter of an hour with the"
+    " profile scale-to-zero.",
+)
+# As configured: sweeps that hang until they fail are stretched.
+_CONFIGURED_INTERVAL = folded(
+    selected(c.SWEEP_CONFIGURED_INTERVAL, equal("sweep", Sweep.ACTIVE)), drop="sweep"
+)
+
 HUB_UNREACHABLE = Alert(
     "HubUnreachable",
     "hubs",
@@ -35,8 +46,11 @@ HUB_UNREACHABLE = Alert(
     f"""\
 (
 {block(f"time() - {_LAST}")}
+  > {_MISSED_INTERVALS} * {_CONFIGURED_INTERVAL}
   or
   {_UP}
+  unless on ({ONE_HUB})
+{block(_LAST)}
 )
 and on ({ONE_HUB}) {_UNREACHABLE}""",
     duration(
@@ -52,6 +66,7 @@ and on ({ONE_HUB}) {_UNREACHABLE}""",
     " {{ $value | humanizeDuration }} ago{{ end }}. Its alerts know nothing new until it does."
     " First run `durable-exporter check`: it says what is wrong.",
     Board.HUB,
+    (_MISSED_INTERVALS,),
 )
 
 _MANY_HUBS = number(

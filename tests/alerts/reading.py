@@ -53,7 +53,37 @@ def _unreachable(now: float) -> float:
     return now - (_DIES - MINUTE - ACTIVE_FIRST)
 
 
+def _rarely(fails: Callable[[float], bool]) -> list[Series]:
+    """Return what is shown of a hub that is swept every quarter of an hour."""
+    quarter = 15 * MINUTE
+
+    def completed(now: float) -> float:
+        swept = now // quarter * quarter
+        while fails(swept):
+            swept -= quarter
+        return swept
+
+    return [
+        *read_hub()[1:2],
+        shown(c.UP.name, lambda now: float(not fails(now // quarter * quarter))),
+        shown(c.LAST_SWEEP.name, completed, sweep="active"),
+        shown(c.SWEEP_CONFIGURED_INTERVAL.name, quarter, sweep="active"),
+        shown(c.SWEEP_CONFIGURED_INTERVAL.name, 30.0, sweep="finished"),
+    ]
+
+
 HUB_UNREACHABLE = (
+    Case(
+        "is silent for one sweep of those that are a quarter of an hour apart",
+        _rarely(lambda swept: swept == 15 * MINUTE),
+        {20 * MINUTE: [], 29 * MINUTE: [], 40 * MINUTE: []},
+    ),
+    Case(
+        "fires for the second of them",
+        _rarely(lambda swept: swept >= 15 * MINUTE),
+        {35 * MINUTE: [], 36 * MINUTE: [{**OF_HUB, "severity": "critical"}]},
+        {36 * MINUTE: [36 * MINUTE]},
+    ),
     Case(
         "fires after five minutes, and tells how old the data is",
         read_hub(read=_dies),
