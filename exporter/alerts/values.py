@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 
 from exporter.alerts.model import PREFIX, Kind, Parameter
+from exporter.alerts.shared import HUB_LABELS, REPLICA_LABELS, TARGET_LABELS
 from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS
 
 _DURATION = re.compile(r"(?:[0-9]+(?:ms|[smhdwy]))+")
@@ -48,7 +49,22 @@ def values_with(changes: Mapping[str, str]) -> dict[str, str]:
     if problems:
         raise WrongRules(problems)
     changed = {name: _tidy(_BY_NAME[name], value) for name, value in changes.items()}
-    return {**DEFAULTS, **changed}
+    values = {**DEFAULTS, **changed}
+    if problems := list(_twice(values)):
+        raise WrongRules(problems)
+    return values
+
+
+def _twice(values: Mapping[str, str]) -> Iterable[str]:
+    """Yield labels by which exporters are told apart that are also something else."""
+    apart = _labels(values[TARGET_LABELS.name])
+    for other in (HUB_LABELS, REPLICA_LABELS):
+        for label in sorted(apart & _labels(values[other.name])):
+            yield f"{other.name}: {label!r} is one of {TARGET_LABELS.name}: keep it in one of them"
+
+
+def _labels(value: str) -> set[str]:
+    return {label.strip() for label in value.split(",")}
 
 
 def full_names(names: Collection[str]) -> set[str]:

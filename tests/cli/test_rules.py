@@ -70,6 +70,8 @@ def test_the_list_shows_every_alert_and_parameter(
         (("--set", "hold=2 hours"), "hold: '2 hours' is not a duration"),
         (("--set", "hub_labels=a-b"), "hub_labels: 'a-b' is not a list of label names"),
         (("--set", "target_labels="), "target_labels: '' is not a list of one label name or more"),
+        (("--set", "hub_labels=team,job"), "hub_labels: 'job' is one of target_labels"),
+        (("--set", "target_labels=pod"), "replica_labels: 'pod' is one of target_labels"),
         (("--set", "exporter_url=example.com"), "exporter_url: 'example.com' is not a URL"),
         (
             ("--set", "configured_severity=wake me"),
