@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import block, equal, everything, folded, fresh, selected
+from exporter.alerts.expressions import block, equal, everything, folded, fresh, one_of, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import ONE_HUB, TARGET_LABELS
 from exporter.api.errors import ErrorKind
-from exporter.collector.snapshot import Sweep
+from exporter.collector.snapshot import Sweep, SweepResult
 from exporter.metrics import catalogue as c
 
 _UP = folded(c.UP.name)
@@ -161,6 +161,8 @@ _STALE_SECONDS = number(
 )
 _AGE = f"time() - {folded(c.LAST_SWEEP.name)}"
 _INTERVAL = folded(c.SWEEP_INTERVAL.name)
+_INCOMPLETE = selected(c.SWEEPS, one_of("result", SweepResult.FAILED, SweepResult.TRUNCATED))
+_IN_VAIN = folded(f"sum without (result) ({_INCOMPLETE})")
 
 DATA_STALE = Alert(
     "DataStale",
@@ -168,16 +170,26 @@ DATA_STALE = Alert(
     "the hub answers, but one of the sweeps no longer completes",
     f"""\
 (
-  {_AGE}
-  > {_STALE_INTERVALS} * {_INTERVAL}
+  (
+    {_AGE}
+    > {_STALE_INTERVALS} * {_INTERVAL}
+  )
+  > {_STALE_SECONDS}
+  or
+  (
+{block(block(_IN_VAIN))} >= {_STALE_INTERVALS}
+    unless
+    {folded(c.LAST_SWEEP.name)}
+  ) * 0
 )
-> {_STALE_SECONDS}
 and on ({ONE_HUB}) {_UP} == 1""",
     duration("data_stale_for", "5m", "Lets a sweep that is just ending end."),
     Severity.WARNING,
     "The sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} does not complete",
-    "The last complete sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} ended"
-    " {{ $value | humanizeDuration }} ago; what it feeds is withdrawn, and its alerts are silent."
+    "{{ if eq $value 0.0 }}No sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} has"
+    " completed since the exporter started{{ else }}The last complete sweep {{ $labels.sweep }} of"
+    " task hub {{ $labels.task_hub }} ended {{ $value | humanizeDuration }} ago{{ end }}; what it"
+    " feeds is withdrawn, and its alerts are silent."
     " First look at the exporter's log for this hub, and at `durable-exporter check`.",
     Board.EXPORTER,
     (_STALE_INTERVALS, _STALE_SECONDS),

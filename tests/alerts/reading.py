@@ -74,17 +74,6 @@ def _rarely(fails: Callable[[float], bool]) -> list[Series]:
 
 HUB_UNREACHABLE = (
     Case(
-        "is silent for one sweep of those that are a quarter of an hour apart",
-        _rarely(lambda swept: swept == 15 * MINUTE),
-        {20 * MINUTE: [], 29 * MINUTE: [], 40 * MINUTE: []},
-    ),
-    Case(
-        "fires for the second of them",
-        _rarely(lambda swept: swept >= 15 * MINUTE),
-        {35 * MINUTE: [], 36 * MINUTE: [{**OF_HUB, "severity": "critical"}]},
-        {36 * MINUTE: [36 * MINUTE]},
-    ),
-    Case(
         "fires after five minutes, and tells how old the data is",
         read_hub(read=_dies),
         {14 * MINUTE: [], 15 * MINUTE: [{**OF_HUB, "severity": "critical"}]},
@@ -125,6 +114,17 @@ HUB_UNREACHABLE = (
         "tells hubs of two exporters apart that are called the same",
         [*read_hub(), *elsewhere(read_hub(read=_dies))],
         {15 * MINUTE: [{**OF_HUB, **ELSEWHERE, "severity": "critical"}]},
+    ),
+    Case(
+        "is silent for one sweep of those that are a quarter of an hour apart",
+        _rarely(lambda swept: swept == 15 * MINUTE),
+        {20 * MINUTE: [], 29 * MINUTE: [], 40 * MINUTE: []},
+    ),
+    Case(
+        "fires for the second of them",
+        _rarely(lambda swept: swept >= 15 * MINUTE),
+        {35 * MINUTE: [], 36 * MINUTE: [{**OF_HUB, "severity": "critical"}]},
+        {36 * MINUTE: [36 * MINUTE]},
     ),
     Case("has nothing to say of no hub", [], {20 * MINUTE: []}),
 )
@@ -250,6 +250,16 @@ def _stalls(sweep: Sweep, seconds: float, interval: float) -> list[Series]:
     ]
 
 
+def _fails_from_the_start(result: str) -> list[Series]:
+    """Return a sweep that ends so each minute."""
+    return [
+        shown(c.SWEEPS.name, lambda now: now / MINUTE + 1.0, sweep="failed", result=result),
+        shown(c.SWEEPS.name, 0.0, sweep="failed", result="complete"),
+        shown(c.SWEEPS.name, 9.0, sweep="census", result="skipped_budget"),
+        shown(c.SWEEP_INTERVAL.name, 60.0, sweep="failed"),
+    ]
+
+
 _STALE = {**NOBODYS, "sweep": "census", "severity": "warning"}
 DATA_STALE = (
     Case(
@@ -285,6 +295,27 @@ DATA_STALE = (
         "leaves a hub that cannot be read to its own alert",
         [*read_hub(read=_never), *_stalls(Sweep.CENSUS, 6 * HOUR, HOUR)[1:]],
         {10 * MINUTE: []},
+    ),
+    Case(
+        "fires for a sweep that has failed five times, and never completed since the start",
+        [*read_hub()[:2], *_fails_from_the_start("failed")],
+        {8 * MINUTE: [], 9 * MINUTE: [{**_STALE, **OWNERS, "sweep": "failed"}]},
+        {9 * MINUTE: [0.0]},
+    ),
+    Case(
+        "fires for one that was cut off as often",
+        [*read_hub()[:2], *_fails_from_the_start("truncated")],
+        {9 * MINUTE: [{**_STALE, **OWNERS, "sweep": "failed"}]},
+    ),
+    Case(
+        "is silent for one that is left out from the start",
+        [*read_hub()[:2], *_fails_from_the_start("skipped_budget")],
+        {20 * MINUTE: []},
+    ),
+    Case(
+        "is silent for one that fails often, and completed",
+        [*read_hub(), *_fails_from_the_start("failed")],
+        {20 * MINUTE: []},
     ),
     Case(
         "leaves it so if a hub that is called the same can be read",
