@@ -142,11 +142,13 @@ def hub_settings(url: str, *hubs: str) -> dict[str, str]:
 
 def own_settings(url: str) -> dict[str, str]:
     """Return the settings of the exporter of most hubs."""
-    limits = {"Nightly": {"success": "10s"}, "Slowpoke": {"age": "1h"}, "Old": {"retention": "1d"}}
+    limits = {"Nightly": {"success": "10s"}, "Slowpoke": {"age": "1h"}}
     return {
         **QUICK,
         **hub_settings(url, *w.HUBS),
         f"HUBS__{w.WORK.upper()}__LIMITS__ORCHESTRATORS": json.dumps(limits),
+        # Of every orchestrator: where one may stay for ever, nothing is known of purging.
+        f"HUBS__{w.WORK.upper()}__LIMITS__RETENTION": "1d",
         f"HUBS__{w.THROTTLED.upper()}__RETRIES__ATTEMPTS": "10",
         f"HUBS__{w.HALFWAY.upper()}__INTERVALS__ENTITIES": "1s",
         # Sweeps that are so rare are not stale when these hubs are well again.
