@@ -19,6 +19,7 @@ _HEADING = """\
 _PATTERNS: Mapping[Kind, str] = {
     Kind.DURATION: "^([0-9]+(ms|[smhdwy]))+$",
     Kind.LABELS: r"^([a-zA-Z_]\w*(, ?[a-zA-Z_]\w*)*)?$",
+    Kind.SOME_LABELS: r"^[a-zA-Z_]\w*(, ?[a-zA-Z_]\w*)*$",
     Kind.URL: r"^https?://[^\s\"'{}$\\]+$",
     Kind.SEVERITY: r"^[\w.-]+$",
     Kind.TEXT: r"^[\w.-]+$",

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from textwrap import indent
 
-from exporter.alerts.shared import FRESH, HOLD, HUB_INFO, HUB_LABELS, REPLICA_LABELS
+from exporter.alerts.shared import (
+    FRESH,
+    HOLD,
+    HUB_INFO,
+    HUB_LABELS,
+    ONE_HUB,
+    ONE_ORCHESTRATOR,
+    REPLICA_LABELS,
+    TARGET_LABELS,
+)
 from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
 from exporter.metrics.family import Family
 
 # Those that share a label share nothing else: no alert may speak of them as of one.
 _LABELS_OF_NAMES = ("orchestrator", "entity")
+# What tells the series of one alert apart, whatever labels were added to what fires.
+_ONE_ALERT = f"task_hub, orchestrator, entity, category, waiting_on, target, {TARGET_LABELS}"
 _LONGEST_INSIDE = 60
 
 
@@ -57,7 +68,7 @@ def folded(expression: str, *, by: str = "max", drop: str = "") -> str:
 
 def while_fresh(expression: str, sweep: Sweep = Sweep.ACTIVE) -> str:
     """Return *expression* of those replicas alone whose *sweep* is fresh."""
-    return f"{expression}\nand on (task_hub, {REPLICA_LABELS}) {FRESH[sweep]}"
+    return f"{expression}\nand on ({ONE_HUB}, {REPLICA_LABELS}) {FRESH[sweep]}"
 
 
 def fresh(selector: str, sweep: Sweep = Sweep.ACTIVE, *, by: str = "max", drop: str = "") -> str:
@@ -72,16 +83,16 @@ def with_source(expression: str, limit: str, *known: Family) -> str:
     One that has no such limit, but is in one of *known*, goes without.
     """
     without = "\n".join(
-        f"  or on (task_hub, orchestrator) group by (task_hub, orchestrator) ({family.name})"
+        f"  or on ({ONE_ORCHESTRATOR}) group by ({ONE_ORCHESTRATOR}) ({family.name})"
         for family in known
     )
     return f"""\
 (
 {block(expression)}
 )
-* on (task_hub, orchestrator) group_left (source) (
-  topk by (task_hub, orchestrator) (
-    1, group by (task_hub, orchestrator, source) ({everything(c.LIMIT, equal("limit", limit))})
+* on ({ONE_ORCHESTRATOR}) group_left (source) (
+  topk by ({ONE_ORCHESTRATOR}) (
+    1, group by (source, {ONE_ORCHESTRATOR}) ({everything(c.LIMIT, equal("limit", limit))})
   )
 {without}
 )"""
@@ -97,11 +108,11 @@ def held(expression: str, alert: str, sweep: Sweep) -> str:
     firing = f"ALERTS{{{equal('alertname', alert)}, {equal('alertstate', 'firing')}}}"
     return f"""\
 {expression}
-or
+or on ({_ONE_ALERT})
 (
   max without (alertname, alertstate, severity) ({firing})
-  and on (task_hub) last_over_time({interval}[{HOLD}])
-  unless on (task_hub) {FRESH[sweep]}
+  and on ({ONE_HUB}) last_over_time({interval}[{HOLD}])
+  unless on ({ONE_HUB}) {FRESH[sweep]}
 ) * NaN"""
 
 
@@ -111,4 +122,4 @@ def with_hub_labels(expression: str) -> str:
 (
 {block(expression)}
 )
-* on (task_hub) group_left ({HUB_LABELS}) {HUB_INFO}"""
+* on ({ONE_HUB}) group_left ({HUB_LABELS}) {HUB_INFO}"""

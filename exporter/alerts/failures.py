@@ -12,6 +12,7 @@ from exporter.alerts.expressions import (
     selected,
 )
 from exporter.alerts.model import Alert, Board, Parameter, Severity, duration, number
+from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
 from exporter.ledger.reasons import Category
 from exporter.ledger.status import RuntimeStatus
@@ -59,7 +60,7 @@ or
 {block(folded(failures))} > {most}
   unless
 {block(before)}
-  and on (task_hub)
+  and on ({ONE_HUB})
   last_over_time({c.UP.name}[{_MEMORY}] offset {_WINDOW})
 )"""
 
@@ -164,7 +165,7 @@ UNRESOLVED_FAILURES = Alert(
     "instances have failed a while ago, and nobody has rewound, restarted or purged them",
     f"""\
 {fresh(selected(c.UNRESOLVED), Sweep.FAILED)} > 0
-and on (task_hub, orchestrator)
+and on ({ONE_ORCHESTRATOR})
 time() - {fresh(c.OLDEST_UNRESOLVED.name, Sweep.FAILED, by="min")}
 > {_UNRESOLVED_SECONDS}""",
     duration("unresolved_failures_for", "10m", "Two sweeps: one that was just resolved is gone."),

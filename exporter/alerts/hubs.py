@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import block, equal, everything, folded, fresh, selected
+from exporter.alerts.expressions import block, equal, everything, folded, fresh, one_of, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
+from exporter.alerts.shared import ONE_HUB, TARGET_LABELS
 from exporter.api.errors import ErrorKind
-from exporter.collector.snapshot import Sweep
+from exporter.collector.snapshot import Sweep, SweepResult
 from exporter.metrics import catalogue as c
 
 _UP = folded(c.UP.name)
@@ -27,6 +28,17 @@ def _errors(kind: ErrorKind, window: object) -> str:
     return folded(by_replica)
 
 
+_MISSED_INTERVALS = number(
+    "hub_unreachable_intervals",
+    2,
+    "One sweep that fails is made up for by the next, which takes a quarter of an hour with the"
+    " profile scale-to-zero.",
+)
+# As configured: sweeps that hang until they fail are stretched.
+_CONFIGURED_INTERVAL = folded(
+    selected(c.SWEEP_CONFIGURED_INTERVAL, equal("sweep", Sweep.ACTIVE)), drop="sweep"
+)
+
 HUB_UNREACHABLE = Alert(
     "HubUnreachable",
     "hubs",
@@ -34,10 +46,13 @@ HUB_UNREACHABLE = Alert(
     f"""\
 (
 {block(f"time() - {_LAST}")}
+  > {_MISSED_INTERVALS} * {_CONFIGURED_INTERVAL}
   or
   {_UP}
+  unless on ({ONE_HUB})
+{block(_LAST)}
 )
-and on (task_hub) {_UNREACHABLE}""",
+and on ({ONE_HUB}) {_UNREACHABLE}""",
     duration(
         "hub_unreachable_for",
         "5m",
@@ -51,6 +66,7 @@ and on (task_hub) {_UNREACHABLE}""",
     " {{ $value | humanizeDuration }} ago{{ end }}. Its alerts know nothing new until it does."
     " First run `durable-exporter check`: it says what is wrong.",
     Board.HUB,
+    (_MISSED_INTERVALS,),
 )
 
 _MANY_HUBS = number(
@@ -66,20 +82,20 @@ _MANY_HUBS_RATIO = number(
 )
 _ALONE = f"""\
 {_UNREACHABLE}
-unless on (task_hub) {_errors(ErrorKind.STOPPED, _ERROR_WINDOW)} > 0"""
+unless on ({ONE_HUB}) {_errors(ErrorKind.STOPPED, _ERROR_WINDOW)} > 0"""
 
 MANY_HUBS_UNREACHABLE = Alert(
     "ManyHubsUnreachable",
     "hubs",
     "so many hubs cannot be read at once that the cause is one they share",
     f"""\
-count without (task_hub) (
+count by ({TARGET_LABELS}) (
 {block(_ALONE)}
 ) >= {_MANY_HUBS}
 and
-count without (task_hub) (
+count by ({TARGET_LABELS}) (
 {block(_ALONE)}
-) >= {_MANY_HUBS_RATIO} * count without (task_hub) ({_UP})""",
+) >= {_MANY_HUBS_RATIO} * count by ({TARGET_LABELS}) ({_UP})""",
     duration(
         "many_hubs_unreachable_for",
         "3m",
@@ -101,7 +117,7 @@ KEY_REFUSED = Alert(
     "the app refuses the key, and has done so for longer than a rotation takes",
     f"""\
 {_errors(ErrorKind.AUTH, _ERROR_WINDOW)} > 0
-and on (task_hub) {_UNREACHABLE}""",
+and on ({ONE_HUB}) {_UNREACHABLE}""",
     duration(
         "key_refused_for",
         "2m",
@@ -123,7 +139,7 @@ APP_STOPPED = Alert(
     "the app is stopped or closed to the exporter: its host says so, and nothing pages for it",
     f"""\
 {_errors(ErrorKind.STOPPED, _ERROR_WINDOW)} > 0
-and on (task_hub) {_UNREACHABLE}""",
+and on ({ONE_HUB}) {_UNREACHABLE}""",
     duration("app_stopped_for", "2m", "A swap of slots answers so for a moment."),
     Severity.INFO,
     "The app of task hub {{ $labels.task_hub }} is stopped",
@@ -145,6 +161,8 @@ _STALE_SECONDS = number(
 )
 _AGE = f"time() - {folded(c.LAST_SWEEP.name)}"
 _INTERVAL = folded(c.SWEEP_INTERVAL.name)
+_INCOMPLETE = selected(c.SWEEPS, one_of("result", SweepResult.FAILED, SweepResult.TRUNCATED))
+_IN_VAIN = folded(f"sum without (result) ({_INCOMPLETE})")
 
 DATA_STALE = Alert(
     "DataStale",
@@ -152,16 +170,26 @@ DATA_STALE = Alert(
     "the hub answers, but one of the sweeps no longer completes",
     f"""\
 (
-  {_AGE}
-  > {_STALE_INTERVALS} * {_INTERVAL}
+  (
+    {_AGE}
+    > {_STALE_INTERVALS} * {_INTERVAL}
+  )
+  > {_STALE_SECONDS}
+  or
+  (
+{block(block(_IN_VAIN))} >= {_STALE_INTERVALS}
+    unless
+    {folded(c.LAST_SWEEP.name)}
+  ) * 0
 )
-> {_STALE_SECONDS}
-and on (task_hub) {_UP} == 1""",
+and on ({ONE_HUB}) {_UP} == 1""",
     duration("data_stale_for", "5m", "Lets a sweep that is just ending end."),
     Severity.WARNING,
     "The sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} does not complete",
-    "The last complete sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} ended"
-    " {{ $value | humanizeDuration }} ago; what it feeds is withdrawn, and its alerts are silent."
+    "{{ if eq $value 0.0 }}No sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} has"
+    " completed since the exporter started{{ else }}The last complete sweep {{ $labels.sweep }} of"
+    " task hub {{ $labels.task_hub }} ended {{ $value | humanizeDuration }} ago{{ end }}; what it"
+    " feeds is withdrawn, and its alerts are silent."
     " First look at the exporter's log for this hub, and at `durable-exporter check`.",
     Board.EXPORTER,
     (_STALE_INTERVALS, _STALE_SECONDS),
@@ -179,9 +207,9 @@ HUB_EMPTY = Alert(
     "nothing at all has been found in the hub since first contact: its name may be mistyped",
     f"""\
 time() - {fresh(c.BASELINE.name, by="min")} > {_EMPTY_SECONDS}
-and on (task_hub) {folded(c.ROWS.name, drop="sweep")} == 0
-unless on (task_hub) {c.ROWS.name} > 0
-unless on (task_hub) {c.LAST_PROGRESS.name}""",
+and on ({ONE_HUB}) {folded(c.ROWS.name, drop="sweep")} == 0
+unless on ({ONE_HUB}) {c.ROWS.name} > 0
+unless on ({ONE_HUB}) {c.LAST_PROGRESS.name}""",
     duration("hub_empty_for", "5m", "The hour is long enough; this only bridges a restart."),
     Severity.WARNING,
     "Task hub {{ $labels.task_hub }} is empty",
@@ -211,12 +239,12 @@ HUB_STALLED = Alert(
 sum without (orchestrator, limit) (
 {block(_OVER_PENDING)}
 )
-* on (task_hub) group_left (source) (
-  group by (task_hub, source) ({_CONFIGURED})
-  or on (task_hub)
-  group by (task_hub, source) ({_ANY})
+* on ({ONE_HUB}) group_left (source) (
+  group by (source, {ONE_HUB}) ({_CONFIGURED})
+  or on ({ONE_HUB})
+  group by (source, {ONE_HUB}) ({_ANY})
 ) > 0
-and on (task_hub)
+and on ({ONE_HUB})
 time() - {folded(c.LAST_PROGRESS.name, drop="orchestrator")} > {_STALLED_SECONDS}""",
     duration("hub_stalled_for", "2m", "The silence is long enough; this bridges one late sweep."),
     Severity.BY_LIMIT,

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.alerts import failures, hubs, instances, itself, storage
 from exporter.alerts.model import Alert
-from exporter.alerts.table import ALERTS
+from exporter.alerts.shared import TARGET_LABELS
+from exporter.alerts.table import ALERTS, DEFAULTS
 from exporter.alerts.yaml_text import Document, written
 
 _HEADING = """\
 # Inhibition rules for Alertmanager 0.22 or newer: copy the list into its configuration.
 # Written by `durable-exporter rules --format inhibition`: see docs/alerts.md.
 """
+_EXPORTER = ()
 _HUB = ("task_hub",)
 _ORCHESTRATOR = ("task_hub", "orchestrator")
-_EXPORTER = ("job", "namespace")
 
 
 @dataclass(frozen=True, slots=True)
 class Inhibition:
-    """While one of *sources* fires, *targets* with the same labels *equal* are not told of."""
+    """
+    While one of *sources* fires, *targets* with the same labels *equal* are not told of.
+
+    Both are of one exporter: a hub of test that is stopped says nothing of the one that production
+    calls the same.
+    """
 
     reason: str
     sources: tuple[Alert, ...]
     targets: tuple[Alert, ...]
     equal: tuple[str, ...]
+
+    def labels(self, values: Mapping[str, str] = DEFAULTS) -> list[str]:
+        """Return all labels that are the same, with *values* of the parameters."""
+        exporters = values[TARGET_LABELS.name].split(",")
+        return [*(label.strip() for label in exporters), *self.equal]
 
 
 _UNREADABLE = (hubs.HUB_UNREACHABLE, hubs.KEY_REFUSED, hubs.APP_STOPPED)
@@ -90,16 +101,16 @@ INHIBITIONS: tuple[Inhibition, ...] = (
 )
 
 
-def inhibition() -> str:
-    """Return the file of inhibition rules."""
-    return _HEADING + written({"inhibit_rules": [_rule(one) for one in INHIBITIONS]})
+def inhibition(values: Mapping[str, str] = DEFAULTS) -> str:
+    """Return the file of inhibition rules, with *values* of all parameters."""
+    return _HEADING + written({"inhibit_rules": [_rule(one, values) for one in INHIBITIONS]})
 
 
-def _rule(one: Inhibition) -> Document:
+def _rule(one: Inhibition, values: Mapping[str, str]) -> Document:
     return {
         "source_matchers": [_matcher(one.sources)],
         "target_matchers": [_matcher(one.targets)],
-        "equal": list(one.equal),
+        "equal": one.labels(values),
     }
 
 

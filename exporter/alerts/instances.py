@@ -15,7 +15,7 @@ from exporter.alerts.expressions import (
     with_source,
 )
 from exporter.alerts.model import Alert, Board, Severity, duration, number
-from exporter.alerts.shared import FRESH
+from exporter.alerts.shared import FRESH, ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.status import RuntimeStatus
@@ -113,7 +113,7 @@ _STALLED = f"""\
 or
 (
 {block(fresh(_IDLE))} > 0
-  unless on (task_hub) {c.UNDIAGNOSED.name}
+  unless on ({ONE_HUB}) {c.UNDIAGNOSED.name}
 )"""
 
 ORCHESTRATION_STALLED = Alert(
@@ -205,13 +205,13 @@ NO_SUCCESS = Alert(
     f"""\
 time() - (
 {block(folded(_COMPLETED, drop="runtime_status"))}
-  or on (task_hub, orchestrator)
+  or on ({ONE_ORCHESTRATOR})
 {block(folded(_SUCCESS, drop="limit, source"))} * 0
-  + on (task_hub) group_left () min by (task_hub) ({c.BASELINE.name})
+  + on ({ONE_HUB}) group_left () min by ({ONE_HUB}) ({c.BASELINE.name})
 )
-> on (task_hub, orchestrator) group_left (source)
-topk by (task_hub, orchestrator) (1, max by (task_hub, orchestrator, source) ({_SUCCESS}))
-and on (task_hub) {FRESH[Sweep.FINISHED]}""",
+> on ({ONE_ORCHESTRATOR}) group_left (source)
+topk by ({ONE_ORCHESTRATOR}) (1, max by (source, {ONE_ORCHESTRATOR}) ({_SUCCESS}))
+and on ({ONE_HUB}) {FRESH[Sweep.FINISHED]}""",
     duration("no_success_for", "5m", "Bridges one late sweep; the limit comes before it."),
     Severity.BY_LIMIT,
     _HERE + " has not succeeded for long",
@@ -275,7 +275,7 @@ ETERNAL_STALLED = Alert(
     f"""\
 time() - {fresh(c.LAST_PROGRESS.name)}
 > clamp_min({_CYCLES} * 604800 / ({_CONTINUED} >= {_CYCLES_KNOWN}), {_ETERNAL_SECONDS})
-and on (task_hub, orchestrator) {fresh(_ACTIVE)} > 0""",
+and on ({ONE_ORCHESTRATOR}) {fresh(_ACTIVE)} > 0""",
     duration("eternal_stalled_for", "5m", "Bridges one late sweep."),
     Severity.WARNING,
     "The eternal orchestration " + _HERE + " stands still",

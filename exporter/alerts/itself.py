@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exporter.alerts.expressions import block, equal, folded, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
+from exporter.alerts.shared import TARGET_LABELS
 from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import SweepResult
 from exporter.collector.state import StateProblem
@@ -17,10 +18,9 @@ _MEMORY = duration(
     "How long an exporter that was there is missed by name; one that was removed on purpose is"
     " forgotten after it.",
 )
-_THERE = folded(c.BUILD_INFO.name, by="group", drop="version, python_version")
-_WAS_THERE = folded(
-    f"last_over_time({c.BUILD_INFO.name}[{_MEMORY}])", by="group", drop="version, python_version"
-)
+# Whatever else scraping adds, such as the node, is another after a restart.
+_THERE = f"group by ({TARGET_LABELS}) ({c.BUILD_INFO.name})"
+_WAS_THERE = f"group by ({TARGET_LABELS}) (last_over_time({c.BUILD_INFO.name}[{_MEMORY}]))"
 
 EXPORTER_DOWN = Alert(
     "ExporterDown",
@@ -47,9 +47,9 @@ absent(last_over_time({c.BUILD_INFO.name}[{_MEMORY}]))""",
 
 _MOST_SHARDS = 16
 _SHARDS_PRESENT = "\nor\n".join(
-    "count without (shard) ("
-    + folded(selected(c.SHARD_INFO, equal("shards", shards)), by="group")
-    + f") < {shards}"
+    f"count by (shards, {TARGET_LABELS}) ("
+    f"group by (shard, shards, {TARGET_LABELS}) ({selected(c.SHARD_INFO, equal('shards', shards))})"
+    f") < {shards}"
     for shards in range(2, _MOST_SHARDS + 1)
 )
 

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     DURATION = "duration"
     LABELS = "labels"
+    SOME_LABELS = "labels, at least one"
     URL = "URL"
     SEVERITY = "severity"
     TEXT = "text"

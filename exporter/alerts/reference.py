@@ -49,6 +49,12 @@ alerting cannot look back so: there, what fired ends with its data.
 counters after `increase`. Each replica is judged by its own freshness. Two that see the same hub
 neither double a number nor fire twice.
 
+**Hubs of two exporters are two hubs**, even if they are called the same, as in test and production:
+what happens to one raises, holds and holds back nothing of the other. `target_labels` tells whose a
+hub is; a label that Prometheus gives each target of one exporter alike belongs there, one that
+differs from pod to pod to `replica_labels`. Load the rules once: they look at every exporter that
+is scraped.
+
 **Labels.** An alert of a hub carries `task_hub`, and of an orchestrator or entity its name, beside
 the target's own labels (`job`, `namespace`). `owner` and `team` of the setting `labels` come with
 it, to be routed by; `hub_labels` names others. Hubs without them fire all the same.
@@ -112,7 +118,7 @@ def _inhibitions() -> Iterable[str]:
     yield "|---|---|---|---|"
     for one in INHIBITIONS:
         targets = _names(one.targets)
-        equal = ", ".join(f"`{label}`" for label in one.equal)
+        equal = ", ".join(f"`{label}`" for label in one.labels())
         yield f"| {_names(one.sources)} | {targets} | {equal} | {one.reason} |"
 
 

@@ -8,10 +8,17 @@ from exporter.metrics import catalogue as c
 
 REPLICA_LABELS = Parameter(
     "replica_labels",
-    Kind.LABELS,
+    Kind.SOME_LABELS,
     "instance, pod",
     "What tells replicas of one exporter apart. They see the same hub, so they are folded, never"
     " added up.",
+)
+TARGET_LABELS = Parameter(
+    "target_labels",
+    Kind.SOME_LABELS,
+    "cluster, namespace, job",
+    "What tells exporters apart, of test and production for example: hubs that are called the same"
+    " are the same for one of them alone. One that no series has does no harm.",
 )
 HUB_LABELS = Parameter(
     "hub_labels",
@@ -76,6 +83,7 @@ SHARED: tuple[Parameter, ...] = (
     GRAFANA_DATASOURCE,
     HUB_LABELS,
     REPLICA_LABELS,
+    TARGET_LABELS,
     CONFIGURED_SEVERITY,
     FRESH_INTERVALS,
     FRESH_GRACE,
@@ -83,12 +91,16 @@ SHARED: tuple[Parameter, ...] = (
     HOLD,
 )
 
+# What series of one hub, or of one orchestrator there, have in common.
+ONE_HUB = f"task_hub, {TARGET_LABELS}"
+ONE_ORCHESTRATOR = f"task_hub, orchestrator, {TARGET_LABELS}"
+
 HUB_INFO = Recording(
     "durable_functions:hub_info:max",
     f"""\
-topk by (task_hub) (1, max without ({REPLICA_LABELS}) ({c.HUB_INFO.name}))
-or on (task_hub)
-max by (task_hub) ({c.UP.name} * 0 + 1)""",
+topk by ({ONE_HUB}) (1, max without ({REPLICA_LABELS}) ({c.HUB_INFO.name}))
+or on ({ONE_HUB})
+max by ({ONE_HUB}) ({c.UP.name} * 0 + 1)""",
     "One row per hub, whatever its replicas say, to join labels of the hub with; a hub without"
     " them has a row too.",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exporter.alerts.expressions import equal, everything, fresh, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
+from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
 
@@ -61,11 +62,11 @@ PURGE_NOT_KEEPING_UP = Alert(
     " if every orchestrator there has one",
     f"""\
 time() - {fresh(c.OLDEST_RETAINED.name, Sweep.CENSUS, by="min", drop="runtime_status")}
-> on (task_hub) group_left ()
-max by (task_hub) ({_LIMIT}) + {_MARGIN}
-unless on (task_hub) (
+> on ({ONE_HUB}) group_left ()
+max by ({ONE_HUB}) ({_LIMIT}) + {_MARGIN}
+unless on ({ONE_HUB}) (
   {selected(c.INSTANCES)} > 0
-  unless on (task_hub, orchestrator) {_LIMIT}
+  unless on ({ONE_ORCHESTRATOR}) {_LIMIT}
 )""",
     duration("purge_not_keeping_up_for", "1h", "Lets a purge that is under way end."),
     Severity.WARNING,

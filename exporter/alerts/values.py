@@ -7,16 +7,19 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 
 from exporter.alerts.model import PREFIX, Kind, Parameter
+from exporter.alerts.shared import HUB_LABELS, REPLICA_LABELS, TARGET_LABELS
 from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS
 
 _DURATION = re.compile(r"(?:[0-9]+(?:ms|[smhdwy]))+")
-_LABELS = re.compile(r"(?:[a-zA-Z_]\w*(?:, ?[a-zA-Z_]\w*)*)?", re.ASCII)
+_SOME_LABELS = re.compile(r"[a-zA-Z_]\w*(?:, ?[a-zA-Z_]\w*)*", re.ASCII)
+_LABELS = re.compile(rf"(?:{_SOME_LABELS.pattern})?", re.ASCII)
 _URL = re.compile(r"https?://[^\s\"'{}$]+")
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
 _EXPECTED = {
     Kind.NUMBER: "a number that is 0 or more",
     Kind.DURATION: "a duration of Prometheus, such as 5m or 1h30m",
     Kind.LABELS: "a list of label names, separated by commas",
+    Kind.SOME_LABELS: "a list of one label name or more, separated by commas",
     Kind.URL: "a URL that begins with https:// or http://",
     Kind.SEVERITY: "one word",
     Kind.TEXT: "one word",
@@ -24,6 +27,7 @@ _EXPECTED = {
 _PATTERNS = {
     Kind.DURATION: _DURATION,
     Kind.LABELS: _LABELS,
+    Kind.SOME_LABELS: _SOME_LABELS,
     Kind.URL: _URL,
     Kind.SEVERITY: _WORD,
     Kind.TEXT: _WORD,
@@ -45,7 +49,22 @@ def values_with(changes: Mapping[str, str]) -> dict[str, str]:
     if problems:
         raise WrongRules(problems)
     changed = {name: _tidy(_BY_NAME[name], value) for name, value in changes.items()}
-    return {**DEFAULTS, **changed}
+    values = {**DEFAULTS, **changed}
+    if problems := list(_twice(values)):
+        raise WrongRules(problems)
+    return values
+
+
+def _twice(values: Mapping[str, str]) -> Iterable[str]:
+    """Yield labels by which exporters are told apart that are also something else."""
+    apart = _labels(values[TARGET_LABELS.name])
+    for other in (HUB_LABELS, REPLICA_LABELS):
+        for label in sorted(apart & _labels(values[other.name])):
+            yield f"{other.name}: {label!r} is one of {TARGET_LABELS.name}: keep it in one of them"
+
+
+def _labels(value: str) -> set[str]:
+    return {label.strip() for label in value.split(",")}
 
 
 def full_names(names: Collection[str]) -> set[str]:

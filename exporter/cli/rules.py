@@ -24,7 +24,7 @@ Writing = Callable[[Mapping[str, str], Collection[str]], str]
 _FORMATS: Mapping[str, Writing] = {
     "prometheus": lambda values, without: rules(values, without=without),
     "grafana": lambda values, without: provisioning(values, without=without),
-    "inhibition": lambda _values, _without: inhibition(),
+    "inhibition": lambda values, _without: inhibition(values),
 }
 
 

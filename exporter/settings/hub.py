@@ -33,7 +33,9 @@ _TASK_HUB = re.compile("[A-Za-z][A-Za-z0-9]{2,44}")
 _LABEL_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED_LABELS = frozenset({
     "task_hub", "function_app", "hub_name", "connection", "orchestrator", "entity",
-    "runtime_status", "le", "quantile", "instance", "job",
+    "runtime_status", "le", "quantile",
+    # What scraping adds, by which rules tell exporters and their replicas apart.
+    "instance", "job", "namespace", "pod", "cluster",
 })  # fmt: skip
 
 

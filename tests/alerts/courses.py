@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tests.alerts.cases import MINUTE, Case
 from tests.alerts.troubles import Trouble
-from tests.alerts.world import FRESH_SECONDS, INTERVALS, Series, only, read_hub
+from tests.alerts.world import (
+    ELSEWHERE,
+    FRESH_SECONDS,
+    INTERVALS,
+    Series,
+    elsewhere,
+    only,
+    read_hub,
+)
 
 KEPT = 5 * MINUTE
 HOLD = 120 * MINUTE
@@ -49,6 +57,17 @@ def it_is_silent(trouble: Trouble) -> Iterator[Case]:
             yield Case(name, [*read_hub(), *series], {late: []}, {}, replicas)
 
 
+def it_tells_namesakes_apart(trouble: Trouble) -> Iterator[Case]:
+    """Test and production may call their hubs the same: one tells nothing of the other."""
+    at = trouble.fires_at
+    well = [*read_hub(), *next(iter(trouble.silent.values()))]
+    ill = [*read_hub(), *trouble.series]
+    there, here = trouble.firing(ELSEWHERE), trouble.firing()
+    yield Case("its namesake is well", [*ill, *elsewhere(well)], {at: [here]})
+    yield Case("its namesake is ill", [*well, *elsewhere(ill)], {at: [there]})
+    yield Case("both are ill", [*ill, *elsewhere(ill)], {at: [here, there]})
+
+
 def it_believes_no_old_data(trouble: Trouble) -> Iterator[Case]:
     """What was already stale when it was first scraped raises nothing; counters stand still."""
     before = max(trouble.since - trouble.step, 0.0)
@@ -80,6 +99,7 @@ def it_outlasts_its_hub(trouble: Trouble) -> Iterator[Case]:
         firing[returns + KEPT - step] = [trouble.firing()]
     firing[_tick(returns + 2 * KEPT, step) + 5 * step] = []
     yield Case("outlasts its hub", series, firing)
+    yield Case("outlasts its hub, not its namesake", [*series, *elsewhere(read_hub())], firing)
 
 
 def it_ends_where_nothing_is_read_any_more(trouble: Trouble) -> Iterator[Case]:
@@ -123,6 +143,7 @@ def courses_of(trouble: Trouble) -> list[Case]:
         it_fires_for_hubs_of_nobody,
         it_fires_for_more,
         it_is_silent,
+        it_tells_namesakes_apart,
         *(of_data if trouble.alert.sweep else ()),
     )
     return [case for course in courses for case in course(trouble)]

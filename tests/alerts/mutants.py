@@ -15,10 +15,11 @@ from tests.alerts.cases import BY_NAME
 
 FACTOR = 4
 _SELECTOR = re.compile(r"\b(durable_functions\w+)\{([^}]*)\}")
-_GUARD = re.compile(r"\s*and on \(task_hub(?:, instance, pod)?\) durable_functions:fresh_\w+:last")
-_HOLD = re.compile(r"\nor\n\(\n  max without \(alertname.*", re.DOTALL)
+_HUB = r"task_hub, cluster, namespace, job"
+_GUARD = re.compile(rf"\s*and on \({_HUB}(?:, instance, pod)?\) durable_functions:fresh_\w+:last")
+_HOLD = re.compile(r"\nor on \([^)]*\)\n\(\n  max without \(alertname.*", re.DOTALL)
 _OWNERS = re.compile(
-    r"\n\* on \(task_hub\) group_left \(owner, team\) durable_functions:hub_info:max"
+    rf"\n\* on \({_HUB}\) group_left \(owner, team\) durable_functions:hub_info:max"
 )
 _FOLD = re.compile(r"\b(?:max|min|group) without \(instance, pod")
 
@@ -57,6 +58,7 @@ def _of_expression(expression: str) -> Iterator[tuple[str, str]]:
     yield "old data counts", _GUARD.sub("", expression)
     yield "no hold", _HOLD.sub("", expression)
     yield "no owners", _OWNERS.sub("", expression)
+    yield "namesakes are one", expression.replace(", cluster, namespace, job", "")
     yield "replicas add up", _FOLD.sub("sum without (instance, pod", expression)
 
 

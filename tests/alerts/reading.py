@@ -10,10 +10,12 @@ from exporter.settings.durations import DAY, HOUR
 from tests.alerts.cases import MINUTE, Case
 from tests.alerts.world import (
     ACTIVE_FIRST,
+    ELSEWHERE,
     HUB,
     OWNERS,
     TARGET,
     Series,
+    elsewhere,
     only,
     read_hub,
     rises,
@@ -49,6 +51,25 @@ def _errors(kind: str, at: float = _DIES) -> list[Series]:
 
 def _unreachable(now: float) -> float:
     return now - (_DIES - MINUTE - ACTIVE_FIRST)
+
+
+def _rarely(fails: Callable[[float], bool]) -> list[Series]:
+    """Return what is shown of a hub that is swept every quarter of an hour."""
+    quarter = 15 * MINUTE
+
+    def completed(now: float) -> float:
+        swept = now // quarter * quarter
+        while fails(swept):
+            swept -= quarter
+        return swept
+
+    return [
+        *read_hub()[1:2],
+        shown(c.UP.name, lambda now: float(not fails(now // quarter * quarter))),
+        shown(c.LAST_SWEEP.name, completed, sweep="active"),
+        shown(c.SWEEP_CONFIGURED_INTERVAL.name, quarter, sweep="active"),
+        shown(c.SWEEP_CONFIGURED_INTERVAL.name, 30.0, sweep="finished"),
+    ]
 
 
 HUB_UNREACHABLE = (
@@ -88,6 +109,22 @@ HUB_UNREACHABLE = (
         {20 * MINUTE: []},
         {},
         BOTH,
+    ),
+    Case(
+        "tells hubs of two exporters apart that are called the same",
+        [*read_hub(), *elsewhere(read_hub(read=_dies))],
+        {15 * MINUTE: [{**OF_HUB, **ELSEWHERE, "severity": "critical"}]},
+    ),
+    Case(
+        "is silent for one sweep of those that are a quarter of an hour apart",
+        _rarely(lambda swept: swept == 15 * MINUTE),
+        {20 * MINUTE: [], 29 * MINUTE: [], 40 * MINUTE: []},
+    ),
+    Case(
+        "fires for the second of them",
+        _rarely(lambda swept: swept >= 15 * MINUTE),
+        {35 * MINUTE: [], 36 * MINUTE: [{**OF_HUB, "severity": "critical"}]},
+        {36 * MINUTE: [36 * MINUTE]},
     ),
     Case("has nothing to say of no hub", [], {20 * MINUTE: []}),
 )
@@ -151,6 +188,11 @@ def _refused(kind: str, severity: str) -> tuple[Case, ...]:
             ],
             {50 * MINUTE: []},
         ),
+        Case(
+            "tells hubs of two exporters apart that are called the same",
+            [*dead, *_errors("connect"), *elsewhere([*read_hub(), *_errors(kind)])],
+            {20 * MINUTE: []},
+        ),
         Case("has nothing to say without data", dead, {20 * MINUTE: []}),
     )
 
@@ -188,6 +230,12 @@ MANY_HUBS_UNREACHABLE = (
     Case("is silent for two hubs", _hubs(2, 0), {30 * MINUTE: []}, {}, BOTH),
     Case("is silent for three of many", _hubs(3, 5), {30 * MINUTE: []}, {}, BOTH),
     Case("is silent for apps that were stopped", _hubs(4, 2, stopped=2), {30 * MINUTE: []}),
+    Case(
+        "leaves out no hub since one that is called the same was stopped",
+        [*_hubs(3, 3), *elsewhere(_hubs(3, 3, stopped=3))],
+        {20 * MINUTE: [_MANY]},
+    ),
+    Case("counts those of each exporter", [*_hubs(2, 1), *elsewhere(_hubs(2, 1))], {HOUR: []}),
     Case("has nothing to say of no hub", [], {30 * MINUTE: []}),
 )
 
@@ -199,6 +247,16 @@ def _stalls(sweep: Sweep, seconds: float, interval: float) -> list[Series]:
         shown(c.SWEEP_INTERVAL.name, interval, sweep=sweep.value),
         shown(c.LAST_SWEEP.name, lambda now: now, sweep="other"),
         shown(c.SWEEP_INTERVAL.name, 30.0, sweep="other"),
+    ]
+
+
+def _fails_from_the_start(result: str) -> list[Series]:
+    """Return a sweep that ends so each minute."""
+    return [
+        shown(c.SWEEPS.name, lambda now: now / MINUTE + 1.0, sweep="failed", result=result),
+        shown(c.SWEEPS.name, 0.0, sweep="failed", result="complete"),
+        shown(c.SWEEPS.name, 9.0, sweep="census", result="skipped_budget"),
+        shown(c.SWEEP_INTERVAL.name, 60.0, sweep="failed"),
     ]
 
 
@@ -238,12 +296,42 @@ DATA_STALE = (
         [*read_hub(read=_never), *_stalls(Sweep.CENSUS, 6 * HOUR, HOUR)[1:]],
         {10 * MINUTE: []},
     ),
+    Case(
+        "fires for a sweep that has failed five times, and never completed since the start",
+        [*read_hub()[:2], *_fails_from_the_start("failed")],
+        {8 * MINUTE: [], 9 * MINUTE: [{**_STALE, **OWNERS, "sweep": "failed"}]},
+        {9 * MINUTE: [0.0]},
+    ),
+    Case(
+        "fires for one that was cut off as often",
+        [*read_hub()[:2], *_fails_from_the_start("truncated")],
+        {9 * MINUTE: [{**_STALE, **OWNERS, "sweep": "failed"}]},
+    ),
+    Case(
+        "is silent for one that is left out from the start",
+        [*read_hub()[:2], *_fails_from_the_start("skipped_budget")],
+        {20 * MINUTE: []},
+    ),
+    Case(
+        "is silent for one that fails often, and completed",
+        [*read_hub(), *_fails_from_the_start("failed")],
+        {20 * MINUTE: []},
+    ),
+    Case(
+        "leaves it so if a hub that is called the same can be read",
+        [
+            *read_hub(read=_never),
+            *_stalls(Sweep.CENSUS, 6 * HOUR, HOUR)[1:],
+            *elsewhere(read_hub()),
+        ],
+        {10 * MINUTE: []},
+    ),
     Case("has nothing to say of no hub", [], {20 * MINUTE: []}),
 )
 
 
-def _build(version: str = "1.0", end: float = DAY) -> Series:
-    labels = {"version": version, "python_version": "3.12"}
+def _build(version: str = "1.0", end: float = DAY, **labels: str) -> Series:
+    labels = {"version": version, "python_version": "3.12", **labels}
     return Series(c.BUILD_INFO.name, labels, lambda _now: 1.0).between(0.0, end)
 
 
@@ -262,6 +350,16 @@ EXPORTER_DOWN = (
         {5 * MINUTE: [], 30 * MINUTE: []},
     ),
     Case(
+        "is silent once it is there again, on another node",
+        [_build(end=_DIES, node="one"), _build(node="two").between(_DIES + MINUTE, DAY)],
+        {30 * MINUTE: []},
+    ),
+    Case(
+        "fires for one of two exporters",
+        [_build(end=_DIES), *elsewhere([_build()])],
+        {HOUR: [_DOWN]},
+    ),
+    Case(
         "fires for nothing in particular once it is long gone",
         [_build(end=_DIES)],
         {7 * HOUR: [{"severity": "critical"}]},
@@ -269,9 +367,10 @@ EXPORTER_DOWN = (
 )
 
 
-def _shards(present: Sequence[int], shards: int) -> list[Series]:
+def _shards(present: Sequence[int], shards: int, **labels: str) -> list[Series]:
+    number = {"shards": str(shards), **labels}
     return [
-        Series(c.SHARD_INFO.name, {"shard": str(one), "shards": str(shards)}, lambda _now: 1.0)
+        Series(c.SHARD_INFO.name, {"shard": str(one), **number}, lambda _now: 1.0)
         for one in present
     ]
 
@@ -304,6 +403,16 @@ SHARD_MISSING = (
         "is silent for all of any number",
         [one for shards in (1, *_NUMBERS) for one in _shards(range(shards), shards)],
         {20 * MINUTE: []},
+    ),
+    Case(
+        "is silent where they run on several nodes",
+        [*_shards((0, 1), 3, node="one"), *_shards((2,), 3, node="two")],
+        {20 * MINUTE: []},
+    ),
+    Case(
+        "counts those of each exporter",
+        [*_shards((0, 1), 3), *elsewhere(_shards((2,), 3))],
+        {10 * MINUTE: [_missing(3), {**_missing(3), **ELSEWHERE}]},
     ),
     Case("has nothing to say without data", [], {20 * MINUTE: []}),
 )

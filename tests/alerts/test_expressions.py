@@ -27,7 +27,7 @@ EXPRESSIONS = {
     **{alert.name: str(rule(alert)["expr"]) for alert in ALERTS},
     **{str(one["record"]): str(one["expr"]) for one in recordings()},
 }
-TARGET = {"job", "instance", "pod", "namespace"}
+TARGET = {"job", "instance", "pod", "namespace", "cluster"}
 ALERTS_LABELS = {"alertname", "alertstate", "severity"}
 SPREADS = (Kind.HISTOGRAM, Kind.DISTRIBUTION)
 # Labels whose values are all known; `_other` is one of the names that users give.

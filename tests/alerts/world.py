@@ -12,6 +12,7 @@ from exporter.metrics import catalogue as c
 Values = Callable[[float], float | None]
 
 TARGET = {"job": "exporter", "namespace": "monitoring"}
+ELSEWHERE = {"namespace": "staging"}
 OWNERS = {"owner": "ann", "team": "blue"}
 HUB = "orders"
 ORCHESTRATOR = "ProcessOrder"
@@ -43,7 +44,7 @@ class Series:
 
     def on(self, replica: str) -> Series:
         """Return the series as scraped from *replica*."""
-        labels = {**self.labels, **TARGET, "instance": f"{replica}:10771", "pod": replica}
+        labels = {**TARGET, **self.labels, "instance": f"{replica}:10771", "pod": replica}
         return replace(self, labels=labels)
 
     def between(self, start: float, end: float) -> Series:
@@ -96,6 +97,11 @@ def read_hub(
 def only(replica: str, series: Iterable[Series]) -> list[Series]:
     """Return *series* as only *replica* shows them."""
     return [replace(one, only=replica) for one in series]
+
+
+def elsewhere(series: Iterable[Series]) -> list[Series]:
+    """Return *series* as an exporter of another namespace shows them, of hubs called the same."""
+    return [replace(one, labels={**one.labels, **ELSEWHERE}) for one in series]
 
 
 def _swept(

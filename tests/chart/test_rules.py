@@ -23,6 +23,7 @@ OF_THE_SERVICE = "http://durable-durable-functions-exporter.monitoring.svc:10771
 OTHER = {
     Kind.DURATION: "17m",
     Kind.LABELS: "zone, stamp",
+    Kind.SOME_LABELS: "rack, site",
     Kind.URL: "https://other.example.com/path",
     Kind.SEVERITY: "page",
     Kind.TEXT: "other",
@@ -34,7 +35,9 @@ def specification(**values: Any) -> Any:  # noqa: ANN401 - it is any YAML
 
 
 def changed(parameter: Parameter) -> str | float:
-    return float(parameter.default) + 1 if parameter.kind is Kind.NUMBER else OTHER[parameter.kind]
+    if parameter.kind is Kind.NUMBER:
+        return float(parameter.default) + 1
+    return "replica" if parameter.name == "replica_labels" else OTHER[parameter.kind]
 
 
 def test_with_the_exporter_on_this_host_it_is_the_shipped_file() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.chart import VALUES, Manifest, Rendered, render, values_of
+from tests.chart.chart import RELEASE, VALUES, Manifest, Rendered, render, values_of
 
 PATHS = pytest.mark.parametrize("path", VALUES, ids=lambda path: path.stem)
 # What the files of the matrix give away in their values.
@@ -21,6 +21,16 @@ SECRETS = (
 )  # fmt: skip
 # These contexts say themselves what is to be done, and leave the standard on purpose.
 OWN_CONTEXTS = {"scheduling"}
+
+
+@pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
+def test_each_release_is_a_job_of_its_own(kind: str) -> None:
+    """The rules tell exporters apart by namespace and job, and releases may share a namespace."""
+    name = f"{kind[0].lower()}{kind[1:]}"
+    release = render({name: {"enabled": True}})
+    label = release.one(kind)["spec"]["jobLabel"]
+    service = release.one("Service")["metadata"]["labels"]
+    assert (service if kind == "ServiceMonitor" else labels(release))[label] == RELEASE
 
 
 def labels(release: Rendered) -> dict[str, str]:

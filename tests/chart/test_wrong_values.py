@@ -171,6 +171,57 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("extraEnv has DURABLE_EXPORTER_SHARD, which the chart sets itself: use shards",),
     ),
     (
+        "a monitor without the password",
+        {
+            "web": {"config": {"basic_auth_users": {"a": "b"}}},
+            "podMonitor": {"enabled": True},
+        },
+        ("podMonitor.basicAuth is missing",),
+    ),
+    (
+        "a monitor without a certificate",
+        {
+            "web": {"existingSecret": "a", "scheme": "https", "clientCertificates": True},
+            "serviceMonitor": {"enabled": True, "tlsConfig": {"serverName": "a"}},
+        },
+        ("serviceMonitor.tlsConfig.cert is missing",),
+    ),
+    (
+        "a budget that holds the only pod",
+        {"podDisruptionBudget": {"enabled": True, "minAvailable": 1}},
+        ("podDisruptionBudget.minAvailable 1 of 1 lets no node be drained",),
+    ),
+    (
+        "a budget that holds all pods",
+        {"shards": 3, "podDisruptionBudget": {"enabled": True, "minAvailable": "100%"}},
+        ("podDisruptionBudget.minAvailable 100% of 3 lets no node be drained",),
+    ),
+    (
+        "a budget that lets none go",
+        {"shards": 3, "podDisruptionBudget": {"enabled": True, "maxUnavailable": 0}},
+        ("podDisruptionBudget.maxUnavailable 0 lets no node be drained",),
+    ),
+    (
+        "an alert's label by which exporters are told apart",
+        {"prometheusRule": {"alertLabels": {"cluster": "eu"}}},
+        ("prometheusRule.alertLabels has cluster, by which the rules tell apart what fires",),
+    ),
+    (
+        "an alert's label by which exporters were told to be told apart",
+        {
+            "prometheusRule": {
+                "alertLabels": {"stamp": "eu"},
+                "parameters": {"target_labels": "job, stamp"},
+            }
+        },
+        ("prometheusRule.alertLabels has stamp",),
+    ),
+    (
+        "a label that tells exporters apart, and tells of a hub",
+        {"prometheusRule": {"parameters": {"hub_labels": "team, job"}}},
+        ("prometheusRule.parameters.hub_labels has job, which target_labels has, too",),
+    ),
+    (
         "several at once",
         {**hub(url="http://orders.example"), "ingress": {"enabled": True}},
         ("hubs.orders.url is not encrypted", "ingress.enabled needs a host name"),

@@ -38,6 +38,18 @@ def test_parameters_are_set_and_alerts_left_out(capsys: pytest.CaptureFixture[st
     assert runbook == "https://e.example.com/runbooks/DurableFunctionsHubStalled"
 
 
+def test_exporters_are_told_apart_by_the_labels_that_are_set(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = printed(capsys, "--format", "inhibition", "--set", "target_labels=stamp, job")
+    equal = [one["equal"] for one in yaml.safe_load(text)["inhibit_rules"]]
+    assert all(labels[:2] == ["stamp", "job"] for labels in equal)
+    assert ["stamp", "job", "task_hub"] in equal
+    rules_text = printed(capsys, "--set", "target_labels=stamp, job")
+    assert "on (task_hub, stamp, job) group_left" in rules_text
+    assert "namespace" not in rules_text
+
+
 def test_the_list_shows_every_alert_and_parameter(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +69,9 @@ def test_the_list_shows_every_alert_and_parameter(
         (("--set", "failure_ratio=nan"), "failure_ratio: 'nan' is not a number"),
         (("--set", "hold=2 hours"), "hold: '2 hours' is not a duration"),
         (("--set", "hub_labels=a-b"), "hub_labels: 'a-b' is not a list of label names"),
+        (("--set", "target_labels="), "target_labels: '' is not a list of one label name or more"),
+        (("--set", "hub_labels=team,job"), "hub_labels: 'job' is one of target_labels"),
+        (("--set", "target_labels=pod"), "replica_labels: 'pod' is one of target_labels"),
         (("--set", "exporter_url=example.com"), "exporter_url: 'example.com' is not a URL"),
         (
             ("--set", "configured_severity=wake me"),

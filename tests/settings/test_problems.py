@@ -58,6 +58,7 @@ BAD_VALUES = [
     ("LABELS", "team", "is not JSON (Expecting value at character 1): correct it, or set each"),
     ("LABELS", '["team"]', "is not a JSON object"),
     ("LABELS", '{"le": "x"}', "le: is a reserved label name"),
+    ("LABELS", '{"namespace": "x"}', "namespace: is a reserved label name"),
     ("LABELS", '{"__x": "x"}', "__x: is a reserved label name"),
     ("LABELS", '{"my-team": "x"}', "my-team: is not a label name"),
     ("LABELS", '{"team": 7}', "team: is not text"),

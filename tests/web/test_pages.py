@@ -149,6 +149,12 @@ class TestHub:
         assert "&lt;script&gt;alert(1)" in answer.text
         assert "<script" not in answer.text
 
+    async def test_a_hub_of_another_shard_is_said_to_be_findable(self) -> None:
+        """The links of alerts lead to a Service, and that to any of the shards."""
+        async with serving_hubs(healthy_hub()) as client:
+            page = Read((await client.get("/hubs/elsewhere")).text)
+        assert "the label pod of durable_functions_up says whose this one is" in page.text
+
 
 class TestEveryPage:
     @pytest.mark.parametrize("path", ["/", "/hubs/orders", "/hubs/payments", "/hubs/nope"])

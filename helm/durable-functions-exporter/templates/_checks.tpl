@@ -4,6 +4,7 @@
   (include "exporter.hubProblems" . | fromJsonArray)
   (include "exporter.stateProblems" . | fromJsonArray)
   (include "exporter.accessProblems" . | fromJsonArray)
+  (include "exporter.alertProblems" . | fromJsonArray)
   (include "exporter.variableProblems" . | fromJsonArray) -}}
 {{- if $problems -}}
 {{- fail (printf "\n\n%s\n" (join "\n" $problems)) -}}
@@ -81,6 +82,14 @@
 {{- if and (not (kindIs "invalid" $budget.minAvailable)) (not (kindIs "invalid" $budget.maxUnavailable)) -}}
 {{- $problems = append $problems "podDisruptionBudget has minAvailable and maxUnavailable: keep one of them" -}}
 {{- end -}}
+{{- $pods := int .Values.shards -}}
+{{- $least := $budget.minAvailable -}}
+{{- if and $budget.enabled (or (eq (toString $least) "100%") (and (regexMatch "^[0-9]+$" (toString $least)) (ge (int $least) $pods))) -}}
+{{- $problems = append $problems (printf "podDisruptionBudget.minAvailable %v of %d lets no node be drained: leave it out, and one pod at a time may go" $least $pods) -}}
+{{- end -}}
+{{- if and $budget.enabled (has (toString $budget.maxUnavailable) (list "0" "0%")) -}}
+{{- $problems = append $problems "podDisruptionBudget.maxUnavailable 0 lets no node be drained: leave it out, and one pod at a time may go" -}}
+{{- end -}}
 {{- if and $web.config $web.existingSecret -}}
 {{- $problems = append $problems "web has config and existingSecret: keep one of them" -}}
 {{- end -}}
@@ -95,8 +104,34 @@
 {{- end -}}
 {{- range $monitor := list "serviceMonitor" "podMonitor" -}}
 {{- $values := index $.Values $monitor -}}
+{{- if and $values.enabled $web.config.basic_auth_users (not $values.basicAuth) -}}
+{{- $problems = append $problems (printf "%s.basicAuth is missing, and web.config.basic_auth_users lets nobody scrape without a password" $monitor) -}}
+{{- end -}}
+{{- if and $values.enabled (include "exporter.asksForCertificates" $) (not $values.tlsConfig.cert) (not $values.tlsConfig.certFile) -}}
+{{- $problems = append $problems (printf "%s.tlsConfig.cert is missing, and web lets nobody scrape without a certificate" $monitor) -}}
+{{- end -}}
 {{- if and $values.enabled $values.tlsConfig (ne (include "exporter.scheme" $) "https") -}}
 {{- $problems = append $problems (printf "%s.tlsConfig is not used, as the exporter speaks no TLS: set web.config, or web.scheme to https" $monitor) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $problems -}}
+{{- end -}}
+
+{{/* `ALERTS` has these labels: what fires would no longer be found there. */}}
+{{- define "exporter.alertProblems" -}}
+{{- $problems := list -}}
+{{- $parameters := merge (dict) .Values.prometheusRule.parameters (.Files.Get "files/rules.yaml" | fromYaml).parameters -}}
+{{- $own := $parameters.target_labels | replace " " "" | splitList "," -}}
+{{- range $name := list "hub_labels" "replica_labels" -}}
+{{- range $label := index $parameters $name | replace " " "" | splitList "," -}}
+{{- if has $label $own -}}
+{{- $problems = append $problems (printf "prometheusRule.parameters.%s has %s, which target_labels has, too: keep it in one of them" $name $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $label, $_ := .Values.prometheusRule.alertLabels -}}
+{{- if has $label (concat $own (list "alertname" "alertstate" "task_hub" "orchestrator" "entity" "category" "waiting_on" "target")) -}}
+{{- $problems = append $problems (printf "prometheusRule.alertLabels has %s, by which the rules tell apart what fires: call it otherwise" $label) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $problems -}}
