@@ -33,39 +33,45 @@ _SECRETS = "/run/secrets"
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """
-    Where a service is instead: *ports* of loopback by those of the file, and a *folder* for `/`.
+class Addresses:
+    """Ports that the kernel chose, by those that the services in *hosts* have in their file."""
 
-    *hosts* are all services' names. *targets* are the paths that its container has from outside.
-    """
-
-    folder: Path
     hosts: Sequence[str]
     ports: Mapping[int, int]
-    targets: Sequence[str]
 
     def moved(self, text: str) -> str:
         """
-        Return *text* as it must be where there are no containers.
+        Return *text* with each `host:port` of a service, of localhost or of all interfaces moved.
 
-        `host:port` of a service, of localhost or of all interfaces becomes loopback with a port
-        that the kernel chose, and so do `--host` and `--port`; a path that is mounted leads below
-        the folder.
+        It becomes loopback and the port that was chosen, and so do `--host` and `--port`.
         """
-        hosts = "|".join(re.escape(host) for host in (*self.hosts, "localhost", "127.0.0.1"))
+        hosts = "|".join(map(re.escape, (*self.hosts, "localhost", "127.0.0.1", "0.0.0.0")))
         ports = "|".join(map(str, self.ports))
-        text = re.sub(
-            rf"(?<![\w.-])(?:{hosts}|0\.0\.0\.0):({ports})\b",
-            lambda found: f"127.0.0.1:{self.ports[int(found[1])]}",
-            text,
-        )
-        text = re.sub(
-            rf"--port=({ports})\b", lambda found: f"--port={self.ports[int(found[1])]}", text
-        )
-        text = text.replace("--host=0.0.0.0", "--host=127.0.0.1")
+        text = re.sub(rf"(?<![\w.-])(?:{hosts}):({ports})\b", self._address, text)
+        text = re.sub(rf"(?<=--port=)({ports})\b", self._port, text)
+        return text.replace("--host=0.0.0.0", "--host=127.0.0.1")
+
+    def _address(self, found: re.Match[str]) -> str:
+        return f"127.0.0.1:{self._port(found)}"
+
+    def _port(self, found: re.Match[str]) -> str:
+        return str(self.ports[int(found[1])])
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a service is instead of its container: a *folder* for `/`, where it has *targets*."""
+
+    folder: Path
+    addresses: Addresses
+    targets: Sequence[str]
+
+    def moved(self, text: str) -> str:
+        """Return *text* as it must be where there are no containers: addresses, then paths."""
         paths = "|".join(re.escape(path) for path in sorted(self.targets, reverse=True))
-        return re.sub(rf"(?<![\w.])(?:{paths})(?![\w.])", rf"{self.folder}\g<0>", text)
+        return re.sub(
+            rf"(?<![\w.])(?:{paths})(?![\w.])", rf"{self.folder}\g<0>", self.addresses.moved(text)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +88,10 @@ class Part:
 class Stack:
     """The services of a file that can be run here, laid out below *folder*."""
 
-    def __init__(self, compose: Compose, folder: Path, ports: Mapping[int, int]) -> None:
+    def __init__(self, compose: Compose, folder: Path, addresses: Addresses) -> None:
         self._compose = compose
         self._folder = folder
-        self._ports = ports
+        self._addresses = addresses
 
     def part(self, name: str) -> Part:
         """Lay out the files of a service."""
@@ -113,26 +119,21 @@ class Stack:
     def url(self, name: str) -> str:
         """Return where a service is reached."""
         (port,) = self._compose.services[name].ports
-        return f"http://127.0.0.1:{self._ports[port.target]}"
+        return self._addresses.moved(f"http://localhost:{port.published}")
 
     def _places(self, name: str, service: Service) -> Places:
         targets = [mount.target for mount in service.volumes]
-        return Places(
-            self._folder / name,
-            tuple(self._compose.services),
-            self._ports,
-            [*targets, *([_SECRETS] if service.secrets else [])],
-        )
+        secrets = [_SECRETS] if service.secrets else []
+        return Places(self._folder / name, self._addresses, [*targets, *secrets])
 
 
 @contextmanager
-def laid_out(compose: Compose, folder: Path) -> Iterator[Stack]:
-    """Keep a port of loopback for each that the file publishes, and yield the stack."""
+def addresses_of(compose: Compose) -> Iterator[Addresses]:
+    """Keep a port of loopback for each that the file publishes, until the block is left."""
     targets = [port.target for service in compose.services.values() for port in service.ports]
     with ExitStack() as kept:
-        yield Stack(
-            compose, folder, {each: kept.enter_context(reserved_port()) for each in targets}
-        )
+        ports = {each: kept.enter_context(reserved_port()) for each in targets}
+        yield Addresses(tuple(compose.services), ports)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ import yaml
 from exporter.alerts.inhibition import inhibition
 from exporter.alerts.table import ALERTS
 from tests.compose.specification import read_compose
-from tests.real.compose.stack import Part, Stack, laid_out, running, until_well
+from tests.real.compose.stack import Part, Stack, addresses_of, running, until_well
 from tests.real.polling import poll
 from tests.real.program import Program
 from tests.tools import tool
@@ -83,7 +83,7 @@ class Running:
 async def everything(folder: Path) -> AsyncIterator[Running]:
     """Start all parts at once, as Compose does, and wait until each says that it is well."""
     async with AsyncExitStack() as stack:
-        places = stack.enter_context(laid_out(COMPOSE, folder))
+        places = Stack(COMPOSE, folder, stack.enter_context(addresses_of(COMPOSE)))
         parts = [places.part(name) for name in RUN]
         started: list[tuple[Part, Program]] = [
             (part, await stack.enter_async_context(running(part, folder))) for part in parts
