@@ -10,10 +10,10 @@ RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit image-test nightly bench docs site lock clean
+.PHONY: help demo test lint types unit image-test incident-test nightly bench docs site lock clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUN_STAMP) ## Emulator and exporter in one process, with a page to look at
 	@$(BIN)/durable-exporter demo
@@ -32,6 +32,9 @@ unit: $(DEV_STAMP)
 
 image-test: $(DEV_STAMP) ## Build the container image and run it (as root; needs buildah and podman)
 	@$(BIN)/python -m pytest -m image tests/image
+
+incident-test: $(DEV_STAMP) ## Play every alert's cause to a real Prometheus and Alertmanager (minutes)
+	@$(BIN)/python -m pytest -m incident tests/real/incidents
 
 nightly: $(DEV_STAMP) ## The long proofs
 	@$(BIN)/python -m pytest -m nightly

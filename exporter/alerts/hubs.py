@@ -205,7 +205,7 @@ _ANY = everything(c.LIMIT, equal("limit", "pending"))
 
 HUB_STALLED = Alert(
     "HubStalled",
-    "hubs",
+    "instances",
     "instances wait to be started for longer than they may, and nothing at all moves in the hub",
     f"""\
 sum without (orchestrator, limit) (
@@ -236,5 +236,4 @@ ALERTS: tuple[Alert, ...] = (
     APP_STOPPED,
     DATA_STALE,
     HUB_EMPTY,
-    HUB_STALLED,
 )

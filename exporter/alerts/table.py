@@ -11,6 +11,9 @@ from exporter.alerts.shared import SHARED
 ALERTS: tuple[Alert, ...] = (
     *hubs.ALERTS,
     *instances.ALERTS,
+    # In one group with those that it holds back, and behind them: else it would end a moment before
+    # they do, and they would be told of.
+    hubs.HUB_STALLED,
     *failures.ALERTS,
     *storage.ALERTS,
     *itself.ALERTS,

@@ -142,11 +142,12 @@ def hub_settings(url: str, *hubs: str) -> dict[str, str]:
 
 def own_settings(url: str) -> dict[str, str]:
     """Return the settings of the exporter of most hubs."""
-    limits = {"Nightly": {"success": "10s"}, "Slowpoke": {"age": "1h"}, "Old": {"retention": "1d"}}
+    limits = {"Nightly": {"success": "10s"}, "Slowpoke": {"age": "1h"}}
     return {
         **QUICK,
         **hub_settings(url, *w.HUBS),
         f"HUBS__{w.WORK.upper()}__LIMITS__ORCHESTRATORS": json.dumps(limits),
+        f"HUBS__{w.WORK.upper()}__LIMITS__RETENTION": "1d",
         f"HUBS__{w.THROTTLED.upper()}__RETRIES__ATTEMPTS": "10",
         f"HUBS__{w.HALFWAY.upper()}__INTERVALS__ENTITIES": "1s",
         # Sweeps that are so rare are not stale when these hubs are well again.
@@ -232,6 +233,7 @@ def test_every_alert_has_its_incident() -> None:
     assert {name for name, _ in played} == {alert.name for alert in ALERTS}
 
 
+@pytest.mark.incident
 async def test_every_cause_raises_its_alert_and_no_other(tmp_path: Path) -> None:
     async with scene(tmp_path) as scene_, anyio.create_task_group() as tasks:
         tasks.start_soon(scene_.world.beat)

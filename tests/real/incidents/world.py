@@ -36,6 +36,8 @@ from exporter.emulator.storage.history import (
 HOUR = 3600.0
 DAY = 24 * HOUR
 BEAT_SECONDS = 1.0
+_BACKLOG_STEP = 15
+_LONGEST_BACKLOG = 600
 
 WORK = "Work"
 DYING = "Dying"
@@ -81,6 +83,7 @@ class World:
 
     clock: RealClock = field(default_factory=RealClock)
     beating: bool = True
+    _backlog: int = 0
     _ids: count[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
@@ -173,14 +176,18 @@ class World:
             WORK, "Stuck", "Backlog", "Slowpoke", "Checkout", "Sleeper", "Undead", "Forgotten",
             "Old", "Broken", "Neglected", "Changed", "Renamed", "Flaky",
         )  # fmt: skip
-        self._many(400, lambda: self.ended(WORK, "Flaky"))
-        self._many(600, lambda: self.ended(WORK, "Report"))
+        self._many(200, lambda: self.ended(WORK, "Flaky"))
+        self._many(400, lambda: self.ended(WORK, "Report"))
         for name in ("ledger", "queue"):
             self.hubs[WORK].remove(f"@{name}@1")
 
     def _backlog_grows(self) -> None:
-        for _ in range(60):
-            self.put(WORK, "Backlog", RuntimeStatus.PENDING, created=0.0)
+        if self._backlog < _LONGEST_BACKLOG:
+            self._backlog += _BACKLOG_STEP
+            self._many(
+                _BACKLOG_STEP,
+                lambda: self.put(WORK, "Backlog", RuntimeStatus.PENDING, created=0.0),
+            )
 
     def _waiting_begins(self) -> None:
         now = self.clock.now()
