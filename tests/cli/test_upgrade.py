@@ -124,7 +124,7 @@ async def test_the_state_of_the_version_before_is_gone_on_with(tmp_path: Path) -
         left = led_to(VERSION_1.read_bytes(), url, time())
         (tmp_path / f"{stem_of('orders')}.state").write_bytes(left)
         async with served(url, tmp_path, "--name", "orders", "--task-hub", "OrdersHub") as daemon:
-            await daemon.until("state restored")
             text = await until_completed(daemon, "0", "2")
+            await daemon.until("state restored")
             assert {float(each) for each in BASELINE.findall(text)} == {NOW}
         assert not list(tmp_path.glob("*.aside"))

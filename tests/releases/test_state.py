@@ -50,8 +50,8 @@ async def test_an_upgrade_goes_on_counting(release: Release, tmp_path: Path) -> 
         left = led_to(release.state.read_bytes(), url, time.time())
         (tmp_path / release.state.name).write_bytes(left)
         async with served(url, tmp_path) as daemon:
-            await daemon.until("state restored")
             text = await scraped_with(daemon, Completed=2, Failed=1)
+            await daemon.until("state restored")
     assert differences(release.scraped, text) == {
         series(c.FINISHED.name, runtime_status="Completed"): 1,
         series(f"{c.DURATION.name}_count", runtime_status="Completed"): 1,
