@@ -10,6 +10,18 @@ from exporter.metrics import reference as metrics
 from exporter.settings import reference as settings
 from exporter.web import reference as api
 
+ROOT = Path(__file__).parents[1]
+ALERTMANAGER = "compose/alertmanager.yml"
+
+
+def alertmanager() -> str:
+    """Return Alertmanager's configuration of `compose.yaml`, with its routes as they are."""
+    rules_of_all = inhibition()
+    heading, _, _ = rules_of_all.partition("\n")
+    routes, _, _ = (ROOT / ALERTMANAGER).read_text(encoding="utf-8").partition(heading)
+    return routes + rules_of_all
+
+
 PAGES = {
     "docs/alerts.md": alerts.page,
     "docs/metrics.md": metrics.page,
@@ -19,8 +31,8 @@ PAGES = {
     "prometheus/durable-functions.rules.yaml": rules,
     "prometheus/alertmanager-inhibition.yaml": inhibition,
     "grafana/alerting/durable-functions.yaml": provisioning,
+    ALERTMANAGER: alertmanager,
 }
-ROOT = Path(__file__).parents[1]
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -8,16 +8,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from struct import pack_into, unpack_from
+from time import time
 
 import httpx
 import pytest
 
-from exporter.collector.state_file import _MAGIC, VERSION
+from exporter.collector.state_file import _MAGIC, VERSION, stem_of
 from exporter.emulator import Emulator, Instance, ManualClock, RuntimeStatus, TaskHub, running
 from tests.cli.process import START, Daemon, serving
+from tests.ledger.world import NOW
 from tests.real.polling import poll
+from tests.releases.release import led_to
 
 pytestmark = pytest.mark.anyio
+VERSION_1 = Path(__file__).parents[1] / "data" / "state" / "version-1.state"
 COMPLETED = re.compile(
     r"^durable_functions_instances_finished_total\{.*\"Completed\".*\} (\d+)", re.MULTILINE
 )
@@ -40,19 +44,21 @@ async def scrape(daemon: Daemon) -> str:
         return (await client.get(f"http://127.0.0.1:{daemon.port}/metrics")).text
 
 
-async def until_completed(daemon: Daemon, count: str) -> str:
+async def until_completed(daemon: Daemon, *counts: str) -> str:
+    """Scrape until the counters of all orchestrators are these."""
+
     def is_so(text: str) -> bool:
-        return [*COMPLETED.findall(text)] == [count]
+        return sorted(COMPLETED.findall(text)) == [*counts]
 
     return await poll(lambda: scrape(daemon), is_so, within=60)
 
 
 @asynccontextmanager
-async def served(url: str, folder: Path) -> AsyncIterator[Daemon]:
+async def served(url: str, folder: Path, *arguments: str) -> AsyncIterator[Daemon]:
     """Run an exporter with its state in *folder*, and end it as an orchestrator of pods does."""
     settings = ("intervals.active=0.2s", "counter_hold=0", f"state_dir={folder}")
     options = [option for each in settings for option in ("--set", each)]
-    async with serving("--url", url, *options) as daemon:
+    async with serving("--url", url, *arguments, *options) as daemon:
         yield daemon
         daemon.process.send_signal(signal.SIGTERM)
         assert await daemon.process.wait() == 0
@@ -98,19 +104,27 @@ async def test_a_downgrade_takes_a_baseline_and_says_so_and_the_way_back_goes_on
             assert BASELINE.findall(await until_completed(daemon, "1")) == first
 
 
+def of_version_1(name: str, status: RuntimeStatus, created: float, updated: float) -> Instance:
+    """Return an instance that the state of version 1 knows; times are from when that was left."""
+    return Instance(
+        instance_id=name, name="Order", status=status, created=NOW + created, updated=NOW + updated
+    )
+
+
 async def test_the_state_of_the_version_before_is_gone_on_with(tmp_path: Path) -> None:
-    clock = ManualClock(START)
+    clock = ManualClock(NOW + 600)
     hub = TaskHub("OrdersHub", clock)
-    hub.put(order(RuntimeStatus.RUNNING, START - 30))
+    hub.put(of_version_1("f0", RuntimeStatus.FAILED, -9000, -8000))
+    hub.put(of_version_1("p1", RuntimeStatus.PENDING, -900, -900))
+    hub.put(of_version_1("r1", RuntimeStatus.RUNNING, -30, 10))
+    # Counted already, and finished while nobody looked: each once.
+    hub.put(of_version_1("c1", RuntimeStatus.COMPLETED, 20, 21))
+    hub.put(of_version_1("r2", RuntimeStatus.COMPLETED, -30, 300))
     async with running(Emulator(hub, clock=clock)) as url:
-        async with served(url, tmp_path) as daemon:
-            await until_completed(daemon, "0")
-        (state,) = tmp_path.glob("*.state")
-        set_version(state, VERSION - 1)
-        # What finishes while nobody looks is counted once somebody does, once.
-        clock.advance(300)
-        hub.put(order(RuntimeStatus.COMPLETED, START + 200))
-        async with served(url, tmp_path) as daemon:
+        left = led_to(VERSION_1.read_bytes(), url, time())
+        (tmp_path / f"{stem_of('orders')}.state").write_bytes(left)
+        async with served(url, tmp_path, "--name", "orders", "--task-hub", "OrdersHub") as daemon:
+            text = await until_completed(daemon, "0", "2")
             await daemon.until("state restored")
-            await until_completed(daemon, "1")
+            assert {float(each) for each in BASELINE.findall(text)} == {NOW}
         assert not list(tmp_path.glob("*.aside"))

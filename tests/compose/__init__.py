@@ -1,0 +1,1 @@
+"""The example of containers: the file itself, and what it mounts."""

@@ -1,0 +1,1 @@
+"""The parts of `compose.yaml` as processes of this machine, from the same files."""

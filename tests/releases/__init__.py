@@ -1,0 +1,1 @@
+"""An upgrade from each release that `tests/data/releases` remembers to what stands here."""

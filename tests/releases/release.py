@@ -1,0 +1,146 @@
+"""What users of a release have, and an upgrade must take: one folder a release."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+import msgspec
+import yaml
+
+from exporter.collector.state_file import _MAGIC, _checksum
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.family import Family, Stability, exposed_names
+
+FOLDER = Path(__file__).parents[1] / "data" / "releases"
+_HEADER = Struct("<HQ16s")
+
+
+class Described(msgspec.Struct, frozen=True):
+    """What of a family others build on; `labels` are without those that are configured."""
+
+    kind: str
+    stability: str
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Release:
+    """A release, and the folder of what its users have."""
+
+    number: tuple[int, ...]
+    folder: Path
+
+    def __str__(self) -> str:
+        return self.folder.name
+
+    @property
+    def values(self) -> list[Path]:
+        """Files of values for its chart."""
+        return sorted((self.folder / "values").glob("*.yaml"))
+
+    @property
+    def config(self) -> Path:
+        """A configuration file that says every setting."""
+        return self.folder / "config.yaml"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables beside it."""
+        lines = (self.folder / "environment").read_text(encoding="utf-8").splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    @property
+    def fixed(self) -> dict[str, dict[str, Any]]:
+        """What Kubernetes refuses to change, by values and object."""
+        text = (self.folder / "fixed.yaml").read_text(encoding="utf-8")
+        content: dict[str, dict[str, Any]] = yaml.safe_load(text)
+        return content
+
+    @property
+    def families(self) -> dict[str, Described]:
+        """The families that it exposed."""
+        content = (self.folder / "families.json").read_bytes()
+        return msgspec.json.decode(content, type=dict[str, Described])
+
+    @property
+    def state(self) -> Path:
+        """The state of the hub of `tests/releases/hub.py`, as it was left."""
+        (found,) = (self.folder / "state").glob("*.state")
+        return found
+
+    @property
+    def scraped(self) -> str:
+        """What was scraped last before that."""
+        return (self.folder / "scraped.txt").read_text(encoding="utf-8")
+
+
+def number_of(version: str) -> tuple[int, ...]:
+    """Return a version as numbers, which compare as versions do."""
+    return tuple(map(int, version.split(".")))
+
+
+def releases() -> list[Release]:
+    """Return all that are remembered, the oldest first."""
+    return sorted(Release(number_of(folder.name), folder) for folder in FOLDER.iterdir())
+
+
+def described(families: Iterable[Family] = CATALOGUE) -> dict[str, Described]:
+    """Return what others build on of the families here."""
+    return {each.name: _described(each) for each in families}
+
+
+def _described(family: Family) -> Described:
+    return Described(
+        family.kind.value, family.stability.value, family.label_names, exposed_names(family)
+    )
+
+
+def broken_promises(
+    before: Mapping[str, Described], now: Mapping[str, Described], recorded: frozenset[str]
+) -> list[str]:
+    """
+    Return what docs/stability.md promises of families and is no longer so.
+
+    *recorded* are the names that recording rules make: one of a family that has gone is kept so.
+    """
+    return [
+        f"{name}: was {was}, is {now.get(name, 'gone')}"
+        for name, was in before.items()
+        if was.stability == Stability.STABLE.value
+        and _differs(was, now.get(name))
+        and not recorded.issuperset(was.names)
+    ]
+
+
+def _differs(was: Described, now: Described | None) -> bool:
+    if now is None or now.stability != was.stability:
+        return True
+    return (now.kind, sorted(now.labels), now.names) != (was.kind, sorted(was.labels), was.names)
+
+
+def led_to(state: bytes, url: str, written: float) -> bytes:
+    """
+    Return a state as if its hub had been at *url*, and as if it had been written then.
+
+    Nothing else is touched: hubs of tests get another port each time, and a recording grows old.
+    """
+    version, _, checksum = _HEADER.unpack_from(state, len(_MAGIC))
+    body = state[len(_MAGIC) + _HEADER.size :]
+    assert checksum == _checksum(body)
+    content = msgspec.msgpack.decode(body)
+    path = content["owner"]["url"].split("/", 3)[3]
+    content["owner"]["url"] = f"{url}/{path}"
+    content["written"] = written
+    moved = msgspec.msgpack.encode(content)
+    return _MAGIC + _HEADER.pack(version, len(moved), _checksum(moved)) + moved
+
+
+def as_json(content: object) -> str:
+    """Return *content* as a file that people read."""
+    return json.dumps(msgspec.to_builtins(content), indent=1) + "\n"

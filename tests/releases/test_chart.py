@@ -1,0 +1,71 @@
+"""Values that a release of the chart took are taken, and leave what Kubernetes does not change."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from exporter.cli import main
+from exporter.cli.exit_codes import ExitCode
+from tests.chart.chart import CHART, Rendered, read_all, render, values_of
+from tests.chart.pods import laid_out
+from tests.releases.fixed import fixed_of
+from tests.releases.release import Release, releases
+from tests.tools import python_module
+
+REUSED = [(release, path) for release in releases() for path in release.values]
+IDS = [f"{release}-{path.stem}" for release, path in REUSED]
+
+
+@pytest.mark.parametrize("path", [path for _, path in REUSED], ids=IDS)
+def test_the_chart_takes_them_and_the_command_what_comes_of_them(
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rendered = render(values_of(path))
+    # A pod of a StatefulSet has its number in its name.
+    name = rendered.workload["metadata"]["name"]
+    monkeypatch.setattr(socket, "gethostname", lambda: f"{name}-0")
+    pod = laid_out(rendered, rendered.workload["spec"]["template"]["spec"], tmp_path)
+    code = main.run(["check", "--offline", *pod.arguments[1:]], pod.environ)
+    assert code == ExitCode.OK, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("release", "path"), REUSED, ids=IDS)
+def test_an_upgrade_changes_nothing_that_cannot_be_changed(release: Release, path: Path) -> None:
+    assert fixed_of(render(values_of(path))) == release.fixed[path.stem]
+
+
+def test_what_is_fixed_does_not_name_the_version(tmp_path: Path) -> None:
+    """The usual mistake: a label with the version where it can never change again."""
+    copy = tmp_path / "chart"
+    shutil.copytree(CHART, copy)
+    about = copy / "Chart.yaml"
+    text = about.read_text(encoding="utf-8")
+    version = next(line for line in text.splitlines() if line.startswith("version: "))
+    about.write_text(text.replace(version, "version: 98.7.6"), encoding="utf-8")
+    chart = python_module("helm_python", "requirements-chart.lock").Chart.load(str(copy))
+    for path in releases()[-1].values:
+        texts = chart.render(values_of(path), name="durable", namespace="monitoring")
+        manifests = tuple(
+            manifest
+            for file, text in texts.items()
+            if file.endswith(".yaml")
+            for manifest in read_all(text)
+        )
+        assert "98.7.6" in str(manifests)
+        assert fixed_of(Rendered(manifests)) == fixed_of(render(values_of(path)))
+
+
+def test_a_changed_selector_would_be_found() -> None:
+    release = releases()[-1]
+    (path,) = (each for each in release.values if each.stem == "shards-with-claims")
+    changed = render(values_of(path) | {"nameOverride": "other"})
+    assert fixed_of(changed) != release.fixed[path.stem]
+    kinds = {name.partition("/")[0] for name in release.fixed[path.stem]}
+    assert {"StatefulSet", "Service"} <= kinds
