@@ -76,7 +76,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             command = cast("Command", import_module(f"exporter.cli.{name}"))
             command.add_options(described)
             described.set_defaults(command=command)
-    return parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        # By the command itself, so that the usage that is shown has its options.
+        commands.choices[arguments[0]].error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def _with_default_command(arguments: Sequence[str]) -> Sequence[str]:

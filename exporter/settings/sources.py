@@ -17,6 +17,11 @@ from exporter.settings.problems import Problem
 from exporter.settings.schema import Place, SettingPath, closest, document, is_identity, place_at
 
 PREFIX = "DURABLE_EXPORTER_"
+# The most used, which have options of their own beside `--set`.
+OWN_OPTIONS = (
+    "config_file", "url", "task_hub", "connection", "key_file", "name", "listen_address",
+    "log_level", "log_format",
+)  # fmt: skip
 
 # Kubernetes tells every pod of a namespace where each service is: here, of one called
 # `durable-exporter` or longer.
@@ -156,11 +161,18 @@ class CommandLine(TextSource):
     def __init__(self, overrides: Mapping[str, str]) -> None:
         super().__init__()
         for name, text in overrides.items():
-            self.put_text(tuple(name.split(".")), text, f"--set {name}")
+            path = tuple(name.split("."))
+            self.put_text(path, text, option_for(path))
 
     def spell(self, path: SettingPath) -> str:
         """Return the option for *path*."""
-        return f"--set {'.'.join(path)}"
+        return option_for(path)
+
+
+def option_for(path: SettingPath) -> str:
+    """Return the option that sets *path*, as it is written: one of its own where there is one."""
+    name = ".".join(path)
+    return f"--{name.replace('_', '-')}" if name in OWN_OPTIONS else f"--set {name}"
 
 
 def variable_for(path: SettingPath) -> str:

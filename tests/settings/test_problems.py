@@ -167,6 +167,14 @@ def test_a_bad_option_gives_one_line_that_names_it() -> None:
     assert line == "--set interval.active: is not a setting: did you mean --set intervals.active?"
 
 
+def test_a_setting_with_an_option_of_its_own_is_named_as_that() -> None:
+    assert problems({}, url="orders.azurewebsites.net") == [
+        "--url: does not start with https:// or http://: give the whole URL"
+    ]
+    (line,) = problems({"URL": URL}, keyfile="x")
+    assert line == "--set keyfile: is not a setting: did you mean --key-file?"
+
+
 def test_without_a_hub_the_line_says_how_to_configure_one() -> None:
     (line,) = problems({})
     assert line == (
