@@ -52,6 +52,10 @@ class Source(PydanticBaseSettingsSource):
     def spell(self, path: SettingPath) -> str:
         """Return what the user writes in this source to set *path*."""
 
+    def propose(self, path: SettingPath) -> str:
+        """Return the same for a message that has already said which source it is."""
+        return self.spell(path)
+
     def __call__(self) -> dict[str, Any]:
         """Return the values of this source, below those of the stronger ones."""
         return overlay(self.current_state, self.tree)
@@ -81,10 +85,10 @@ class Source(PydanticBaseSettingsSource):
     def unknown(self, path: SettingPath) -> str:
         """Return what to say of *path*, which is no setting."""
         if path[0] == "hubs" and path[2:3] and path[2] in Settings.model_fields:
-            return f"is a setting of the whole exporter: use {self.spell(path[2:])}"
+            return f"is a setting of the whole exporter: use {self.propose(path[2:])}"
         meant = closest(path)
         return (
-            f"is not a setting: did you mean {self.spell(meant)}?"
+            f"is not a setting: did you mean {self.propose(meant)}?"
             if meant
             else "is not a setting: remove it, or look up its name in the reference of settings"
         )
