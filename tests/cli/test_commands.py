@@ -216,6 +216,7 @@ class TestCheck:
         (("emulator", "--hub", "1"), "'1' is no task hub: 3 to 45 letters and digits"),
         (("demo", "--listen-address", "foo"), "--listen-address"),
         (("collect", "--output", "/nowhere/x"), "--output: /nowhere is no folder"),
+        (("failures", "--since", "5x"), "argument --since: '5x' is not a duration: write it as "),
     ],
 )
 async def test_an_impossible_option_is_one_line(

@@ -116,7 +116,10 @@ BAD_VALUES = [
 
 BAD_FILES = [
     ("urls: x", "urls: is not a setting: did you mean url?"),
-    ("hubs: {a: {url: https://a, interval: 5}}", "a.interval: is not a setting: did you mean hubs.a.intervals?"),
+    (
+        "hubs: {a: {url: https://a, interval: 5}}",
+        "hubs.a.interval: is not a setting: did you mean hubs.a.intervals?",
+    ),
     ("hubs: {a: {url: https://a, intervals: {active: true}}}", "active: is not a duration"),
     ("hubs: [a]", "hubs: is not a mapping: give each hub's settings below its name"),
     ("hubs: {a: https://a}", "hubs.a: is not a group of settings"),
