@@ -32,6 +32,9 @@ AnyApiError = TypeVar("AnyApiError", bound=ApiError)
 _LONGEST_EXCEPTION_NAME = 120
 # A hub that is up again must not be given up for a day, or for ever, by an answer of a bad hour.
 _LONGEST_REST = 3600.0
+# OpenSSL's words for an answer that is not TLS at all; they differ by its version.
+_SAID_OF_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+_NOT_TLS = "what listens there does not speak TLS: check the port in url, and whether it is http://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,9 @@ class Failures:
             return self._unreachable(
                 ErrorKind.TLS,
                 f"TLS failed: {getattr(tls, 'verify_message', '') or tls.reason or 'handshake'}",
-                "check the host name in url, tls.ca_file and tls.client_cert_file",
+                _NOT_TLS
+                if tls.reason in _SAID_OF_NO_TLS
+                else "check the host name in url, tls.ca_file and tls.client_cert_file",
                 retryable=False,
             )
         if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError):

@@ -119,8 +119,19 @@ async def check_hub(hub: HubSettings) -> HubCheck:
                 for step in steps[: steps.index(failed)]
                 if step != KEY or error.kind in _FROM_THE_API
             ]
-            return HubCheck(hub.name, passed, failed, error.reason, error.hint)
+            return HubCheck(hub.name, passed, failed, _reason(hub, error), error.hint)
     return HubCheck(hub.name, steps, notes=notes)
+
+
+def _reason(hub: HubSettings, error: ApiError) -> str:
+    """Return why a request failed; where no key was sent, none can have been refused."""
+    if error.kind is ErrorKind.AUTH and not _has_key(hub):
+        return f"{error.status}, and no key is configured"
+    return error.reason
+
+
+def _has_key(hub: HubSettings) -> bool:
+    return hub.key is not None or hub.key_path is not None
 
 
 async def _notes(hub: HubSettings, client: HubClient) -> AsyncGenerator[str, None]:
@@ -133,11 +144,7 @@ async def _notes(hub: HubSettings, client: HubClient) -> AsyncGenerator[str, Non
     listing = client.list_instances(InstanceQuery(statuses=ACTIVE))
     page = await listing.next_page()
     now = time.time()
-    if (
-        hub.key is None
-        and hub.key_path is None
-        and not is_loopback(urlsplit(hub.base_url).hostname or "")
-    ):
+    if not _has_key(hub) and not is_loopback(urlsplit(hub.base_url).hostname or ""):
         yield _NO_KEY
     if page is not None and page.date is not None:
         skew = page.date - (now - page.seconds / 2)
@@ -199,12 +206,11 @@ def _show(settings: Settings) -> None:
     """Print which hubs a configuration has that was read without an error."""
     table = Table("hub", "url", "task hub", "key", box=None, pad_edge=False, header_style="bold")
     for hub in settings.own_hubs:
-        has_key = hub.key is not None or hub.key_path is not None
         table.add_row(
             escape(hub.name),
             escape(hub.base_url),
             escape(hub.task_hub or "the app's default"),
-            "yes" if has_key else "none",
+            "yes" if _has_key(hub) else "none",
         )
     out = console()
     out.print(table)

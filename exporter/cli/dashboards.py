@@ -9,10 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import msgspec
-from rich.table import Table
 
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console
+from exporter.cli.terminal import console, table
 
 NAMES = ("fleet", "hub", "orchestrator", "entities", "exporter")
 
@@ -56,11 +55,11 @@ def _text(name: str) -> str:
 
 
 def _show(names: Iterable[str]) -> None:
-    table = Table("name", "uid", "title", "what it is for", box=None, header_style="bold")
+    lines = table("name", "uid", "title", "what it is for")
     for name in names:
         about = msgspec.json.decode(_text(name), type=_About)
-        table.add_row(name, about.uid, about.title, about.description)
-    console().print(table)
+        lines.add_row(name, about.uid, about.title, about.description)
+    console().print(lines)
 
 
 def _print(names: Iterable[str]) -> None:

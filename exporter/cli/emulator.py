@@ -338,7 +338,7 @@ async def _serve(emulator: Emulator, host: str, port: int, key_file: Path | None
             _print_banner(emulator, url, key_file)
             await wait_for_stop()
     except OSError as error:
-        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        raise CannotListen(host, port, error, "--host and --port") from error
 
 
 def _print_banner(emulator: Emulator, url: str, key_file: Path | None) -> None:

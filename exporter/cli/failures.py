@@ -104,7 +104,7 @@ def duration(text: str) -> float:
     try:
         seconds = parse_duration(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+        raise argparse.ArgumentTypeError(str(error)) from None
     if seconds <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
     return seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Protocol, cast
@@ -30,6 +31,9 @@ COMMANDS = {
     "emulator": "serve the API with sample task hubs behind it",
     "demo": "an emulator and an exporter in one process: see it work without Azure",
 }
+
+_NAME = "durable-exporter"
+_LINE = 80
 
 
 class Command(Protocol):
@@ -67,16 +71,20 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options of a command line, and in `command` the module that they are for."""
     arguments = _with_default_command(arguments)
     parser = _parser()
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        prog=_NAME, metavar="COMMAND", required=True, help=argparse.SUPPRESS
+    )
     for name, summary in COMMANDS.items():
-        described = commands.add_parser(
-            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
-        )
+        described = commands.add_parser(name, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == arguments[0]:
             command = cast("Command", import_module(f"exporter.cli.{name}"))
             command.add_options(described)
             described.set_defaults(command=command)
-    return parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        # By the command itself, so that the usage that is shown has its options.
+        commands.choices[arguments[0]].error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def _with_default_command(arguments: Sequence[str]) -> Sequence[str]:
@@ -88,12 +96,30 @@ def _with_default_command(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    codes = "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
+    # By our own hand: argparse breaks the line of its longest command.
+    commands = _listed(COMMANDS)
+    codes = _listed({f"{code.value:>3}": meaning for code, meaning in MEANINGS.items()})
     parser = argparse.ArgumentParser(
-        prog="durable-exporter",
+        prog=_NAME,
+        usage=f"{_NAME} [-h] [--version] COMMAND ...",
         description="Prometheus exporter for Azure Durable Functions.",
-        epilog=f"exit codes:\n{codes}",
+        epilog=f"commands:\n{commands}\n\nexit codes:\n{codes}\n\n"
+        f"{_NAME} COMMAND --help tells the options of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
     return parser
+
+
+def _listed(meanings: Mapping[str, str]) -> str:
+    """Return lines of words and their meanings, which are folded beside them."""
+    width = max(map(len, meanings))
+    return "\n".join(
+        textwrap.fill(
+            meaning,
+            _LINE,
+            initial_indent=f"  {word:<{width}}  ",
+            subsequent_indent=" " * (width + 4),
+        )
+        for word, meaning in meanings.items()
+    )

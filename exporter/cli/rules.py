@@ -17,7 +17,7 @@ from exporter.alerts.shared import SHARED
 from exporter.alerts.table import ALERTS
 from exporter.alerts.values import WrongRules, full_names, values_with
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console
+from exporter.cli.terminal import console, table
 
 Writing = Callable[[Mapping[str, str], Collection[str]], str]
 
@@ -76,20 +76,20 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _show(values: Mapping[str, str], without: Collection[str]) -> None:
-    alerts = Table("alert", "severity", "for", "fires when", box=None, header_style="bold")
-    parameters = Table("parameter", "value", "of", "reason", box=None, header_style="bold")
+    alerts = table("alert", "severity", "for", "fires when")
+    parameters = table("parameter", "value", "of", "reason")
     _add(parameters, SHARED, values, "all")
     for alert in ALERTS:
         if alert.full_name not in without:
             alerts.add_row(alert.name, alert.severity, values[alert.wait.name], escape(alert.when))
             _add(parameters, alert.own_parameters, values, alert.name)
-    for table in (alerts, parameters):
-        console().print(table)
+    for lines in (alerts, parameters):
+        console().print(lines)
         console().print()
 
 
 def _add(
-    table: Table, parameters: Iterable[Parameter], values: Mapping[str, str], owner: str
+    lines: Table, parameters: Iterable[Parameter], values: Mapping[str, str], owner: str
 ) -> None:
     for one in parameters:
-        table.add_row(one.name, escape(values[one.name]), owner, escape(one.reason))
+        lines.add_row(one.name, escape(values[one.name]), owner, escape(one.reason))

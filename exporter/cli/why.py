@@ -21,14 +21,14 @@ from exporter.cli import configured
 from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.steps import Step, steps_of
-from exporter.cli.stuck import describe
 from exporter.cli.terminal import console, printable, span_since, table, write_json
 from exporter.collector.diagnosis import DiagnosisReader, ReadLimits
-from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.nodes import Absence, Entity
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
 from exporter.settings import Settings
+from exporter.web.waits import END_WORDS, state_in_words
 from exporter.web.words import plural, rfc3339, span
 
 _NESTED = 3
@@ -248,7 +248,7 @@ def _print_blame(blame: Blame, at: float, out: Console) -> None:
     if wait is None or leaf is None:
         return
     since = f" since {rfc3339(wait.since)} ({span_since(wait.since, at)})" if wait.since else ""
-    out.print(f"\nIt waits on: [bold]{describe(wait, End.LEAF)}[/]{since}")
+    out.print(f"\nIt [bold]{escape(state_in_words(wait))}[/]{since}")
     if wait.fire_at is not None and wait.fire_at > at:
         out.print(f"  fires in {span(wait.fire_at - at)}, at {rfc3339(wait.fire_at)}")
     if len(blame.chain) > 1:
@@ -268,7 +268,8 @@ def _print_chain(blame: Blame, leaf: Wait, at: float, out: Console) -> None:
     name = blame.leaf_orchestrator or blame.chain[-1]
     if leaf.target == name:
         leaf = replace(leaf, target="")
-    out.print(f"In the end: {escape(name)} waits on [bold]{describe(leaf, blame.end)}[/]{since}")
+    odd = f"; {END_WORDS[blame.end]}" if END_WORDS[blame.end] else ""
+    out.print(f"In the end: {escape(name)} [bold]{escape(state_in_words(leaf))}{odd}[/]{since}")
 
 
 def _timeline(steps: Sequence[Step]) -> Table:

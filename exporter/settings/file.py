@@ -22,6 +22,10 @@ class ConfigFile(Source):
         """Return where *path* stands in the file."""
         return f"{self._path}: {'.'.join(path)}"
 
+    def propose(self, path: SettingPath) -> str:
+        """Return where *path* stands in it, without the name of the file."""
+        return ".".join(path)
+
     def _read(self, path: Path, said_by: str) -> bool:
         """Take what the file says; False if it cannot be read as a whole."""
         try:

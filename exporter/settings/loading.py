@@ -12,7 +12,7 @@ from exporter.settings.explaining import explain
 from exporter.settings.file import ConfigFile
 from exporter.settings.model import Settings
 from exporter.settings.problems import SettingsError
-from exporter.settings.sources import CommandLine, Environment, Source, variable_for
+from exporter.settings.sources import CommandLine, Environment, Source, option_for, variable_for
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -58,7 +58,7 @@ def load_listen_address(
 def _config_file(environ: Mapping[str, str], overrides: Mapping[str, str]) -> ConfigFile:
     variable = variable_for(("config_file",))
     if "config_file" in overrides:
-        return ConfigFile(overrides["config_file"], "--set config_file")
+        return ConfigFile(overrides["config_file"], option_for(("config_file",)))
     return ConfigFile(environ.get(variable, "").strip() or None, variable)
 
 

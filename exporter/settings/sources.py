@@ -17,6 +17,11 @@ from exporter.settings.problems import Problem
 from exporter.settings.schema import Place, SettingPath, closest, document, is_identity, place_at
 
 PREFIX = "DURABLE_EXPORTER_"
+# The most used, which have options of their own beside `--set`.
+OWN_OPTIONS = (
+    "config_file", "url", "task_hub", "connection", "key_file", "name", "listen_address",
+    "log_level", "log_format",
+)  # fmt: skip
 
 # Kubernetes tells every pod of a namespace where each service is: here, of one called
 # `durable-exporter` or longer.
@@ -47,6 +52,10 @@ class Source(PydanticBaseSettingsSource):
     def spell(self, path: SettingPath) -> str:
         """Return what the user writes in this source to set *path*."""
 
+    def propose(self, path: SettingPath) -> str:
+        """Return the same for a message that has already said which source it is."""
+        return self.spell(path)
+
     def __call__(self) -> dict[str, Any]:
         """Return the values of this source, below those of the stronger ones."""
         return overlay(self.current_state, self.tree)
@@ -76,10 +85,10 @@ class Source(PydanticBaseSettingsSource):
     def unknown(self, path: SettingPath) -> str:
         """Return what to say of *path*, which is no setting."""
         if path[0] == "hubs" and path[2:3] and path[2] in Settings.model_fields:
-            return f"is a setting of the whole exporter: use {self.spell(path[2:])}"
+            return f"is a setting of the whole exporter: use {self.propose(path[2:])}"
         meant = closest(path)
         return (
-            f"is not a setting: did you mean {self.spell(meant)}?"
+            f"is not a setting: did you mean {self.propose(meant)}?"
             if meant
             else "is not a setting: remove it, or look up its name in the reference of settings"
         )
@@ -156,11 +165,18 @@ class CommandLine(TextSource):
     def __init__(self, overrides: Mapping[str, str]) -> None:
         super().__init__()
         for name, text in overrides.items():
-            self.put_text(tuple(name.split(".")), text, f"--set {name}")
+            path = tuple(name.split("."))
+            self.put_text(path, text, option_for(path))
 
     def spell(self, path: SettingPath) -> str:
         """Return the option for *path*."""
-        return f"--set {'.'.join(path)}"
+        return option_for(path)
+
+
+def option_for(path: SettingPath) -> str:
+    """Return the option that sets *path*, as it is written: one of its own where there is one."""
+    name = ".".join(path)
+    return f"--{name.replace('_', '-')}" if name in OWN_OPTIONS else f"--set {name}"
 
 
 def variable_for(path: SettingPath) -> str:

@@ -198,7 +198,7 @@ def _locks(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             "orphaned_locks",
             f"{plural(total, 'entity', 'entities')} {verb} locked by an instance that is not "
             f"active: {which}.",
-            "Release them with CleanEntityStorage of the durable client.",
+            "CleanEntityStorage of the durable client releases such locks.",
             RUNBOOKS["orphaned_locks"],
         )
 

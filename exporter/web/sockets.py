@@ -6,7 +6,13 @@ import socket
 
 
 class CannotListen(Exception):
-    """The address cannot be listened on; the message names it and the reason."""
+    """The address cannot be listened on; the message names it, the reason and the remedy."""
+
+    def __init__(self, host: str, port: int, error: OSError, option: str) -> None:
+        super().__init__(
+            f"cannot listen on {host or '*'}:{port}: {error.strerror or error}; "
+            f"choose another address with {option}"
+        )
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -22,6 +28,5 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        where = f"{host or '*'}:{port}"
-        raise CannotListen(f"cannot listen on {where}: {error.strerror or error}") from error
+        raise CannotListen(host, port, error, "--listen-address") from error
     return bound

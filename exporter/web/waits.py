@@ -8,7 +8,7 @@ from exporter.collector.snapshot import HubIdentity
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause
 from exporter.diagnosis.view import DiagnosisView
-from exporter.diagnosis.waits import Wait
+from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.web.links import links_to
 from exporter.web.report import CauseReport
 from exporter.web.words import plural, rfc3339, span
@@ -22,6 +22,16 @@ END_WORDS = {
     End.CYCLE: "they wait for each other",
     End.TOO_DEEP: "the chain goes on",
     End.UNREAD: "it cannot be read",
+}
+
+# Classes that nobody can be said to wait on.
+_STATES = {
+    WaitingOn.NOT_STARTED: "has not been started",
+    WaitingOn.TIMER_OVERDUE: "waits on a timer that is overdue",
+    WaitingOn.RETRY_BACKOFF: "waits to repeat",
+    WaitingOn.SUSPENDED: "is suspended",
+    WaitingOn.FINISHED_IN_HISTORY: "has ended by its history but not by its row",
+    WaitingOn.UNKNOWN: "waits on something unknown",
 }
 
 
@@ -83,11 +93,16 @@ def wait_in_words(wait: Wait) -> str:
     return f"{wait.waiting_on.value.replace('_', ' ')} {wait.target}".rstrip()
 
 
+def state_in_words(wait: Wait) -> str:
+    """Tell how somebody is who waits so, as what follows the name in a sentence."""
+    state = _STATES.get(wait.waiting_on)
+    return f"waits on {wait_in_words(wait)}" if state is None else f"{state} {wait.target}".rstrip()
+
+
 def cause_in_words(cause: Cause, now: float) -> str:
     """Tell what holds instances up, at *now* by the server's clock."""
-    what = wait_in_words(cause.wait)
     since = f" for {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
     who = f"{cause.orchestrator} {cause.cause}".strip()
     odd = END_WORDS[cause.end]
     victims = f", and holds up {plural(cause.victims, 'other')}" if cause.victims else ""
-    return f"{who} waits on {what}{since}{f' ({odd})' if odd else ''}{victims}"
+    return f"{who} {state_in_words(cause.wait)}{since}{f' ({odd})' if odd else ''}{victims}"

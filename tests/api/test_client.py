@@ -344,6 +344,7 @@ class TestTls:
             async with client_of(server, http=direct(trusting)) as client:
                 assert await all_ids(client) == ["a"]
         assert error.kind is ErrorKind.TLS
+        assert "tls.ca_file" in error.hint
         assert len(server.requests) == 1
 
 

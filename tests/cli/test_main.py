@@ -24,6 +24,7 @@ from exporter.cli import (
     stuck,
     why,
 )
+from exporter.settings.sources import OWN_OPTIONS
 
 # That each offers what is asked of a command is checked with its type.
 MODULES: list[main.Command] = [
@@ -84,3 +85,31 @@ def test_an_unknown_command_is_refused_with_those_that_there_are(
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert all(command in said for command in main.COMMANDS)
+
+
+def test_an_unknown_option_is_refused_with_those_that_the_command_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.run(["check", "--task-hup", "OrdersHub"], {})
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "unrecognized arguments: --task-hup OrdersHub" in said
+    assert "--task-hub" in said
+
+
+def test_the_most_used_settings_have_an_option_each_by_which_problems_name_them() -> None:
+    options = vars(main.parse(["check"]))
+    assert set(OWN_OPTIONS) <= set(options)
+
+
+def test_the_help_gives_every_command_a_line_that_no_terminal_breaks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main.run(["--help"], {})
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    for command, summary in main.COMMANDS.items():
+        (line,) = (line for line in lines if line.startswith(f"  {command} "))
+        assert line.split()[1] == summary.split()[0]

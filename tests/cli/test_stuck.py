@@ -171,7 +171,7 @@ class TestWhy:
             shown = await ask(capfd, settings_for(orders=url), "why", "parent")
             told = await ask(capfd, settings_for(orders=url), "why", "parent", "--format", "json")
         assert shown.code == 0
-        assert "It waits on: sub orchestration SlowActivity since 2027-01-15T08:00:00Z" in shown.out
+        assert "It waits on sub orchestration SlowActivity since 2027-01-15T08:00:00Z" in shown.out
         assert "-> parent:child" in shown.out
         assert "In the end: SlowActivity waits on activity Slow since 2027-01-15" in shown.out
         (reason,) = json.loads(told.out)
@@ -208,7 +208,7 @@ class TestWhy:
             stuck = await ask(capfd, settings_for(orders=url), "why", "slow")
         assert "fires in" in timer.out
         assert "That is no trouble by itself" in timer.out
-        assert "It waits on: external event" in event.out
+        assert "It waits on external event" in event.out
         assert "That is no trouble by itself" in event.out
         assert "no trouble" not in stuck.out
 
@@ -247,7 +247,7 @@ class TestWhy:
         assert unsure.code == 1
         assert "no instance" not in unsure.err
         assert known.code == 1
-        assert "It waits on: activity Slow" in known.out
+        assert "It waits on activity Slow" in known.out
 
     async def test_a_host_that_denies_every_id_is_not_believed(
         self, capfd: Capture, hub: TaskHub

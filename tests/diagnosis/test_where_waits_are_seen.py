@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
-from exporter.diagnosis.waits import WaitingOn
+from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.emulator import ManualClock, TaskHub
 from exporter.emulator.samples import leaks, recorded, shop
 from exporter.ledger.over import MOST_PER_ORCHESTRATOR
+from exporter.web.waits import state_in_words
 from exporter.web.words import span
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.diagnosis.shown_hub import (
@@ -83,6 +84,10 @@ def rows_of_page(page: str, heading: str) -> dict[str, str]:
 
 def in_words(step: tuple[str, str]) -> str:
     return " ".join(filter(None, (step[0].replace("_", " "), step[1])))
+
+
+def as_a_state(step: tuple[str, str]) -> str:
+    return state_in_words(Wait(WaitingOn(step[0]), step[1]))
 
 
 def test_every_sample_orchestrator_that_can_get_stuck_is_in_the_hub() -> None:
@@ -228,7 +233,7 @@ async def test_why_says_in_words_who_waits_as_designed_and_says_it_of_nobody_els
         settings = settings_for(orders=url)
         for instance_id, truth in truths(hub).items():
             text = (await ask(capfd, settings, "why", instance_id)).out
-            assert f"It waits on: {in_words(truth.own)} since 2027-01-15T" in text, instance_id
+            assert f"It {as_a_state(truth.own)} since 2027-01-15T" in text, instance_id
             kind = truth.in_the_end[0]
             is_designed = not is_trouble(truth) and kind != "unknown"
             assert ("That is no trouble by itself" in text) is is_designed, instance_id

@@ -116,8 +116,11 @@ BAD_VALUES = [
 ]
 
 BAD_FILES = [
-    ("urls: x", "urls: is not a setting: did you mean"),
-    ("hubs: {a: {url: https://a, interval: 5}}", "hubs.a.interval: is not a setting: did you mean"),
+    ("urls: x", "urls: is not a setting: did you mean url?"),
+    (
+        "hubs: {a: {url: https://a, interval: 5}}",
+        "hubs.a.interval: is not a setting: did you mean hubs.a.intervals?",
+    ),
     ("hubs: {a: {url: https://a, intervals: {active: true}}}", "active: is not a duration"),
     ("hubs: [a]", "hubs: is not a mapping: give each hub's settings below its name"),
     ("hubs: {a: https://a}", "hubs.a: is not a group of settings"),
@@ -166,6 +169,14 @@ def test_a_bad_option_gives_one_line_that_names_it() -> None:
     ]
     (line,) = problems({"URL": URL}, interval__active="5s")
     assert line == "--set interval.active: is not a setting: did you mean --set intervals.active?"
+
+
+def test_a_setting_with_an_option_of_its_own_is_named_as_that() -> None:
+    assert problems({}, url="orders.azurewebsites.net") == [
+        "--url: does not start with https:// or http://: give the whole URL"
+    ]
+    (line,) = problems({"URL": URL}, keyfile="x")
+    assert line == "--set keyfile: is not a setting: did you mean --key-file?"
 
 
 def test_without_a_hub_the_line_says_how_to_configure_one() -> None:

@@ -12,6 +12,7 @@ from exporter.diagnosis.causes import causes_of
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.web.findings import findings_of
+from exporter.web.waits import state_in_words
 from tests.ledger.world import NOW
 from tests.web.hubs import incident_hub, unreachable_hub
 from tests.web.looking import serving_hubs
@@ -133,3 +134,16 @@ async def test_without_histories_nothing_is_said_of_them() -> None:
         page = (await client.get("/")).text
     assert told["causes"] is told["undiagnosed"] is None
     assert "Waits on" not in page
+
+
+@pytest.mark.parametrize("kind", WaitingOn)
+def test_how_somebody_is_who_waits_follows_a_name_in_a_sentence(kind: WaitingOn) -> None:
+    verb, *_ = state_in_words(Wait(kind)).split()
+    assert verb in ("has", "is", "waits")
+    assert "_" not in state_in_words(Wait(kind))
+
+
+def test_nobody_is_said_to_wait_on_what_nobody_can_wait_on() -> None:
+    assert state_in_words(Wait(WaitingOn.ACTIVITY, "ChargeCard")) == "waits on activity ChargeCard"
+    assert state_in_words(Wait(WaitingOn.NOT_STARTED)) == "has not been started"
+    assert state_in_words(Wait(WaitingOn.RETRY_BACKOFF, "Ship")) == "waits to repeat Ship"
