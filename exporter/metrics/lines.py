@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
+
+import msgspec
 
 from exporter.metrics.family import SPREAD_SUFFIXES, Kind, exposed_names
 from exporter.metrics.samples import Exemplar, Samples, Series, Values
@@ -21,8 +22,7 @@ Labels = tuple[tuple[str, str], ...]
 Text = TypeVar("Text")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Lines:
+class Lines(msgspec.Struct, frozen=True, eq=False, gc=False):
     """
     Lines by the name of the family under which they are exposed, and how many they are.
 
