@@ -45,7 +45,7 @@ class LineWriter:
     def __init__(self, fixed: Labels = ()) -> None:
         self._fixed = fixed
         self._whole: dict[Values, dict[Values, str]] = {}
-        self._split: dict[Values, dict[Values, tuple[str, str]]] = {}
+        self._split: dict[Values, dict[Values, tuple[str, str, str]]] = {}
 
     def write(self, samples: Samples, wanted: Container[str]) -> Lines:
         """Return the lines of *samples* that are exposed under names which are *wanted*."""
@@ -73,7 +73,7 @@ class LineWriter:
         return zip(exposed_names(series.family), apart, strict=True)
 
     def _numbers(self, series: Series) -> list[str]:
-        name, whole = series.family.name, self._whole_of(series)
+        name, whole = series.family.name, self._whole.setdefault(series.family.labels, {})
         try:
             return [f"{name}{whole[values]} {spell(number)}\n" for values, number in series.numbers]
         except KeyError:
@@ -83,23 +83,18 @@ class LineWriter:
     def _spread(
         self, series: Series, buckets: list[str], counts: list[str], sums: list[str]
     ) -> None:
-        family, whole = series.family, self._whole_of(series)
+        family = series.family
         split = self._split.setdefault(family.labels, {})
-        self._learn(whole, _braced, series, series.spreads)
-        self._learn(split, _around_bound, series, series.spreads)
+        self._learn(split, _split, series, series.spreads)
         bucket, count, total = (f"{family.name}{end}" for end in SPREAD_SUFFIXES[family.kind])
         for values, spread in series.spreads:
-            before, after = split[values]
+            whole, before, after = split[values]
             buckets += [
                 f"{bucket}{{{before}{_bound(bound)}{after}}} {spell(number)}\n"
                 for bound, number in spread.buckets()
             ]
-            counts.append(f"{count}{whole[values]} {spell(spread.cumulative[-1])}\n")
-            sums.append(f"{total}{whole[values]} {spell(spread.total)}\n")
-
-    def _whole_of(self, series: Series) -> dict[Values, str]:
-        """Return how label sets with the names of *series* are written, as far as they were met."""
-        return self._whole.setdefault(series.family.labels, {})
+            counts.append(f"{count}{whole} {spell(spread.cumulative[-1])}\n")
+            sums.append(f"{total}{whole} {spell(spread.total)}\n")
 
     def _learn(
         self,
@@ -144,11 +139,12 @@ def _bound(bound: float) -> str:
     return f'{_BOUND}="{spell(bound)}"'
 
 
-def _around_bound(labels: Iterable[tuple[str, str]]) -> tuple[str, str]:
+def _split(labels: Labels) -> tuple[str, str, str]:
+    """Return labels as they follow a name, and what of them is before and after a bound."""
     pairs = sorted(labels)
     before = [f'{name}="{_escape(value)}",' for name, value in pairs if name < _BOUND]
     after = [f',{name}="{_escape(value)}"' for name, value in pairs if name > _BOUND]
-    return "".join(before), "".join(after)
+    return _braced(labels), "".join(before), "".join(after)
 
 
 def _pairs(labels: Iterable[tuple[str, str]]) -> str:
