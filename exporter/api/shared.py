@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Generic, Literal, TypeVar
 
 import msgspec
@@ -27,7 +28,7 @@ class InstanceDecoder(Generic[Row]):
 
     def __init__(self, kind: type[Row], statuses: tuple[str, ...]) -> None:
         self._kind = kind
-        self._any: msgspec.json.Decoder[list[Row]] = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type] # a type
+        self._any: msgspec.json.Decoder[list[Row]] = _decoder_of_any(kind)
         self._statuses = tuple(map(str, statuses))
         self._names: dict[str | None, None] = {}
         self._shared: msgspec.json.Decoder[list[Row]] | None = None
@@ -58,6 +59,12 @@ class InstanceDecoder(Generic[Row]):
             self._shared = None
         elif len(self._names) > known:
             self._shared = _decoder_of(self._kind, tuple(self._names), self._statuses)
+
+
+@lru_cache
+def _decoder_of_any(kind: type[Row]) -> msgspec.json.Decoder[list[Row]]:
+    """Return what decodes rows with any texts: one for all hubs."""
+    return msgspec.json.Decoder(list[kind])  # type: ignore[valid-type] # a type
 
 
 def _decoder_of(

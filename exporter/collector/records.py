@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.schedule import Cadence, interval_for
@@ -26,7 +24,7 @@ class SweepRecord:
         self._usual = cadence.configured
         self._running_since: float | None = None
         self._deadline = 0.0
-        self._results: Counter[str] = Counter()
+        self._results = {result.value: 0 for result in SweepResult}
         self._pages = 0
         self._rows = 0
         self._trouble: Trouble | None = None
@@ -91,7 +89,7 @@ class SweepRecord:
             configured=self.cadence.configured if self.cadence.is_on else None,
             completed=self._completed,
             duration=self._duration,
-            results={result.value: self._results[result.value] for result in SweepResult},
+            results=dict(self._results),
             pages=self._pages,
             rows=self._rows,
             usual=self._usual,

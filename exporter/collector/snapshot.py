@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
 from exporter.collector.schedule import DUTY_SHARE
 from exporter.diagnosis.view import DiagnosisView
 from exporter.ledger.snapshot import (
@@ -66,8 +68,7 @@ class Trouble:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class SweepState:
+class SweepState(msgspec.Struct, frozen=True, gc=False):
     """
     How the sweeps of one kind went.
 
@@ -81,7 +82,7 @@ class SweepState:
     configured: float | None
     completed: float | None = None
     duration: float | None = None
-    results: Mapping[str, int] = field(default_factory=dict)
+    results: Mapping[str, int] = {}
     pages: int = 0
     rows: int = 0
     usual: float = 0.0
@@ -102,8 +103,7 @@ class SweepState:
         return _INTERVALS_BEFORE_STALE * max(self.usual, running / DUTY_SHARE)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestDurations:
+class RequestDurations(msgspec.Struct, frozen=True, gc=False):
     """How long the requests of one operation took; counts per bucket, not cumulative."""
 
     counts: tuple[int, ...]

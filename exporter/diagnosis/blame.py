@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from exporter.diagnosis.nodes import Absence, Answer, Entity, Node, Orchestration, Read, examine
 from exporter.diagnosis.waits import Wait, WaitingOn, unknown
@@ -47,8 +50,7 @@ class End(StrEnum):
     """The instance at the end could not be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Blame:
+class Blame(msgspec.Struct, frozen=True, gc=False):
     """
     What holds an instance in the end.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.waits import Wait
@@ -14,8 +15,7 @@ SAMPLES = 10
 MOST_CAUSES = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True, gc=False):
     """
     What holds instances in the end.
 

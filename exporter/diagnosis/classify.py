@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from exporter.api.times import parse_time
 from exporter.api.wire import InstanceStatus
@@ -29,8 +30,7 @@ _REWOUND_AFTER = 60.0
 _CONTINUED = RuntimeStatus.CONTINUED_AS_NEW.value
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """
     What the row and the history of an instance tell.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from exporter.diagnosis.nodes import Absence, Entity, Node, Orchestration, Stamp
 from exporter.diagnosis.waits import Wait
@@ -15,8 +16,7 @@ UNSEEN_SECONDS = 300.0
 _SETTLED = 2.0
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, gc=False):
     node: Node
     read_at: float
     cycle: int

@@ -39,8 +39,7 @@ class Absence(Enum):
 Answer: TypeAlias = InstanceStatus | Absence
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """What of a row changes whenever its instance moves; times in seconds, None if unknown."""
 
     created: float | None
@@ -48,8 +47,7 @@ class Stamp:
     status: RuntimeStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Orchestration:
+class Orchestration(msgspec.Struct, frozen=True, gc=False):
     """An orchestration as it was read, or as the queue of an entity shows it."""
 
     instance_id: str
@@ -58,16 +56,14 @@ class Orchestration:
     reading: Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(msgspec.Struct, frozen=True, gc=False):
     """A message in the queue of an entity whose sender waits for the answer."""
 
     sender: str
     wait: Wait
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(msgspec.Struct, frozen=True, gc=False):
     """An entity: who holds its lock, who waits in its queue, and whether it is suspended."""
 
     entity_id: str

@@ -7,6 +7,8 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import msgspec
+
 from exporter.diagnosis.blame import Blame, trace
 from exporter.diagnosis.classify import Reading
 from exporter.diagnosis.memory import Memory, is_fruitless, is_of
@@ -36,8 +38,7 @@ class SamplingRules:
     most_samples: int = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """An instance beyond a limit whose history was read, as of `stamp`, and what holds it."""
 
     instance_id: str

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
+import msgspec
+
 from exporter.diagnosis.classify import told_by_status
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.active import Life
@@ -25,8 +27,7 @@ _PENDING, _RUNNING = RuntimeStatus.PENDING, RuntimeStatus.RUNNING
 _Bounds = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, gc=False):
     """Instances of an orchestrator whose status tells what they wait on: the oldest's wait."""
 
     wait: Wait

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause, causes_of
 from exporter.diagnosis.sampling import Sampler
@@ -18,8 +20,7 @@ Label = str
 Labels = tuple[Label, Label, Label]
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(msgspec.Struct, frozen=True, gc=False):
     """How many instances are beyond a limit, exactly, and of how many it is known what they do."""
 
     over: int

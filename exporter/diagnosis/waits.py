@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 # A timer's message may be late without harm: queues are polled, turns wait for their worker.
 OVERDUE_GRACE = 60.0
@@ -46,8 +48,7 @@ _TROUBLE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True, gc=False):
     """
     One thing that an instance waits on.
 

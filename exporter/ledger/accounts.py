@@ -68,7 +68,8 @@ class Accounts:
         self._last_created = dict(saved.last_created)
         self._last_progress = dict(saved.last_progress)
         self._last_finished: dict[Pair, float] = {
-            (label, RuntimeStatus(status)): moment for label, status, moment in saved.last_finished
+            (label, RuntimeStatus(status).value): moment
+            for label, status, moment in saved.last_finished
         }
         self._latest_finished: dict[tuple[str, ...], FinishedInstance] = {}
         self._limits: dict[str, Mapping[str, LimitInForce]] = {}
@@ -116,15 +117,14 @@ class Accounts:
         A failure has to come with its output, in which the reason is.
         """
         label, status = pair
-        labels = (label, status.value)
-        self._counters["finished"].add(labels)
+        self._counters["finished"].add(pair)
         if created is not None and updated is not None:
-            self._durations.ensure(labels).observe(max(0.0, updated - created))
+            self._durations.ensure(pair).observe(max(0.0, updated - created))
         if updated is not None:
-            latest = self._latest_finished.get(labels)
+            latest = self._latest_finished.get(pair)
             if latest is None or updated >= latest.at:
-                self._latest_finished[labels] = FinishedInstance(row.instance_id, updated)
-        if status is RuntimeStatus.FAILED:
+                self._latest_finished[pair] = FinishedInstance(row.instance_id, updated)
+        if status == RuntimeStatus.FAILED:
             reason = reason_of(row.name or "", output_of(row))
             self.failed.add(Failed(row.instance_id, label, reason, updated or created))
             self._fail(label, reason)

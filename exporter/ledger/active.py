@@ -82,7 +82,7 @@ def measure(
     for (name, status), group in groups.items():
         label = places.label(name)
         measured = _measure_group(group, at, rules)
-        by_pair[label, status].append(measured)
+        by_pair[label, status.value].append(measured)
         for limit, count in _beyond_limits(name, status, group, at, rules):
             over_limit[label, limit] += count
     spread_over: dict[Pair, list[_Measured]] = defaultdict(list)
@@ -118,8 +118,8 @@ class _Measured:
     idles: Distribution
 
 
-def _grouped(lives: Iterable[Life]) -> dict[Pair, _Group]:
-    groups: dict[Pair, _Group] = {}
+def _grouped(lives: Iterable[Life]) -> dict[tuple[str, RuntimeStatus], _Group]:
+    groups: dict[tuple[str, RuntimeStatus], _Group] = {}
     for life in lives:
         key = (life.name, life.status)
         group = groups.get(key)

@@ -211,9 +211,9 @@ class Retained:
         """Replace the counts by those of a census that was complete at *at*."""
         self.base = Counter()
         for name, status, tally in fold.tallies():
-            self.base[places.label(name), status] += tally.count
+            self.base[places.label(name), status.value] += tally.count
         self.oldest = {
-            status: moment
+            status.value: moment
             for status, text in fold.oldest().items()
             if (moment := parse_time(text)) is not None
         }
@@ -246,7 +246,7 @@ def _rows(counts: Counter[Pair]) -> list[tuple[str, str, int]]:
 
 
 def _pairs(rows: Sequence[tuple[str, str, int]]) -> Counter[Pair]:
-    return Counter({(label, RuntimeStatus(status)): count for label, status, count in rows})
+    return Counter({(label, RuntimeStatus(status).value): count for label, status, count in rows})
 
 
 def with_outputs(

@@ -26,20 +26,20 @@ class Noted(Generic[Change]):
 
     def __init__(self, most: int = MOST_NAMED) -> None:
         self._most = most
-        self._named: list[Change] = []
+        self._named: tuple[Change, ...] = ()
         self._left_out = 0
 
     def add(self, change: Change) -> None:
         """Note a change."""
         if len(self._named) < self._most:
-            self._named.append(change)
+            self._named = (*self._named, change)
         else:
             self._left_out += 1
 
     def take(self) -> Few[Change]:
         """Return what was noted, and begin anew."""
-        few = Few(tuple(self._named), self._left_out)
-        self._named, self._left_out = [], 0
+        few = Few(self._named, self._left_out)
+        self._named, self._left_out = (), 0
         return few
 
 

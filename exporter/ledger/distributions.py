@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(msgspec.Struct, frozen=True, gc=False):
     """Values by bucket; `cumulative` has one count per bound (`<=`) and the number of all last."""
 
     cumulative: tuple[int, ...]

@@ -45,8 +45,7 @@ class Windows:
         for recent in self._recent:
             name = recent.window.name
             for (label, status), count in recent.totals.items():
-                # A plain text: tuples of nothing else are no work for the garbage collector.
-                totals[label, status.value, name] = count
+                totals[label, status, name] = count
             for label, ratio in failure_ratios(recent.totals).items():
                 ratios[label, name] = ratio
         begin, counts = self._chart.over_time(now)

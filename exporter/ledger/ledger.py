@@ -170,7 +170,7 @@ class Ledger:
         if known and life is None:
             return
         is_news = not known and self._is_after_history(second, source)
-        pair = (self._know(row.name or ""), status)
+        pair = (self._know(row.name or ""), status.value)
         self._recent.add(pair, second)
         self._accounts.note_times(pair[0], created, updated, finished=pair)
         if life is None and not is_news:

@@ -47,8 +47,7 @@ class Category(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class FailureReason:
+class FailureReason(msgspec.Struct, frozen=True, gc=False):
     """
     Why an instance failed, fit for labels: nothing of a message is in it.
 

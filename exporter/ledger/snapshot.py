@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from exporter.ledger.counters import Labels
 from exporter.ledger.distributions import Distribution
 from exporter.ledger.reasons import FailureReason
@@ -18,8 +20,7 @@ from exporter.ledger.windows import Pair
 Name = str
 
 
-@dataclass(frozen=True, slots=True)
-class OverLimit:
+class OverLimit(msgspec.Struct, frozen=True, gc=False):
     """
     One instance that is beyond a limit, whose clock runs since `since`.
 
@@ -117,16 +118,14 @@ class EntityView:
     last_operation: Mapping[Name, float]
 
 
-@dataclass(frozen=True, slots=True)
-class LimitInForce:
+class LimitInForce(msgspec.Struct, frozen=True, gc=False):
     """A limit that holds for an orchestrator, in seconds, and where it comes from."""
 
     seconds: float
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class FailedInstance:
+class FailedInstance(msgspec.Struct, frozen=True, gc=False):
     """
     One instance that is Failed now, since `failed`.
 
@@ -164,8 +163,7 @@ class LatestView:
     progress: Mapping[Name, float]
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedInstance:
+class FinishedInstance(msgspec.Struct, frozen=True, gc=False):
     """An instance that was counted as finished, and when it finished."""
 
     instance_id: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, nsmallest
 
 import msgspec
@@ -39,8 +38,7 @@ class SavedFailure(msgspec.Struct, frozen=True, array_like=True):
     misses: int | bool = 0
 
 
-@dataclass(slots=True)
-class _Failure:
+class _Failure(msgspec.Struct, gc=False):
     """
     A failed instance.
 

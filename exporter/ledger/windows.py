@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from array import array
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from heapq import heappop, heappush
 
 from exporter.ledger.status import RuntimeStatus
 
-Pair = tuple[str, RuntimeStatus]
+Pair = tuple[str, str]
+"""
+Label and status, this as it is spelled: pairs of plain texts, and dictionaries by them, are no work
+for the garbage collector, those of members of enums are.
+"""
 SavedFinishes = list[tuple[int, str, str, int]]
 """Step, label, status, number."""
 
@@ -33,19 +37,19 @@ class RecentFinishes:
     Finishes within one window, by orchestrator and status.
 
     A finish belongs to the window while its second is no older than now less the length; in
-    memory stands one number per step and pair, in dictionaries of nothing but numbers: Python's
-    garbage collector looks through those never.
+    memory stands one number per step and pair, in dictionaries and arrays of nothing but numbers:
+    Python's garbage collector looks through those never.
     """
 
     def __init__(self, window: Window, saved: Iterable[tuple[int, str, str, int]] = ()) -> None:
         self.window = window
-        self.totals: Counter[Pair] = Counter()
+        self.totals: dict[Pair, int] = {}
         self._counts: dict[Pair, dict[int, int]] = {}
-        self._steps: set[int] = set()
-        self._oldest: list[int] = []
+        self._known: dict[int, None] = {}
+        self._ascending = array("q")
         self._expired = 0
         for step, label, status, count in saved:
-            self._count((label, RuntimeStatus(status)), step, count)
+            self._count((label, RuntimeStatus(status).value), step, count)
 
     def add(self, pair: Pair, second: int) -> None:
         """Count a finish of *second*, unless it already left the window."""
@@ -57,10 +61,11 @@ class RecentFinishes:
         """Drop what left the window; *now* never takes it back."""
         begin = int(now // 1) - self.window.length
         self._expired = max(self._expired, begin // self.window.resolution)
-        left = []
-        while self._oldest and self._oldest[0] < self._expired:
-            left.append(heappop(self._oldest))
-        self._steps.difference_update(left)
+        first = bisect_left(self._ascending, self._expired)
+        left = self._ascending[:first]
+        del self._ascending[:first]
+        for step in left:
+            del self._known[step]
         for pair, counts in self._counts.items():
             # After an outage most have left: to ask each pair for each of those took a second.
             few = len(left) < len(counts)
@@ -88,20 +93,20 @@ class RecentFinishes:
         ]
 
     def _count(self, pair: Pair, step: int, count: int) -> None:
-        if step not in self._steps:
-            self._steps.add(step)
-            heappush(self._oldest, step)
+        if step not in self._known:
+            self._known[step] = None
+            insort(self._ascending, step)
         counts = self._counts.setdefault(pair, {})
         counts[step] = counts.get(step, 0) + count
-        self.totals[pair] += count
+        self.totals[pair] = self.totals.get(pair, 0) + count
 
 
-def failure_ratios(totals: Counter[Pair]) -> dict[str, float]:
+def failure_ratios(totals: Mapping[Pair, int]) -> dict[str, float]:
     """Return Failed / (Completed + Failed) per orchestrator; absent where nothing finished."""
     ratios: dict[str, float] = {}
     for label in dict.fromkeys(label for label, _ in totals):
-        failed = totals[label, RuntimeStatus.FAILED]
-        finished = failed + totals[label, RuntimeStatus.COMPLETED]
+        failed = totals.get((label, RuntimeStatus.FAILED), 0)
+        finished = failed + totals.get((label, RuntimeStatus.COMPLETED), 0)
         if finished > 0:
             ratios[label] = failed / finished
     return ratios

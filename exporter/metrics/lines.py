@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
+
+import msgspec
 
 from exporter.metrics.family import SPREAD_SUFFIXES, Kind, exposed_names
 from exporter.metrics.samples import Exemplar, Samples, Series, Values
@@ -21,8 +22,7 @@ Labels = tuple[tuple[str, str], ...]
 Text = TypeVar("Text")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Lines:
+class Lines(msgspec.Struct, frozen=True, eq=False, gc=False):
     """
     Lines by the name of the family under which they are exposed, and how many they are.
 
@@ -34,35 +34,18 @@ class Lines:
     count: int
 
 
-class _Memory(dict[Values, Text]):
-    """How label sets of some *names* are written, by their values; those not met yet are."""
-
-    __slots__ = ("_fixed", "_names", "_write")
-
-    def __init__(self, write: Callable[[Labels], Text], fixed: Labels, names: Values) -> None:
-        super().__init__()
-        self._write = write
-        self._fixed = fixed
-        self._names = names
-
-    def __missing__(self, values: Values) -> Text:
-        text = self._write((*self._fixed, *zip(self._names, values, strict=True)))
-        # Tuples of nothing but plain texts are no work for the garbage collector.
-        self[tuple(map(str, values))] = text
-        return text
-
-
 class LineWriter:
     """
     Writes samples that have *fixed* labels in common.
 
-    It remembers how labels are written, since the same ones come in many families, and again.
+    It remembers how labels are written, since the same ones come in many families, and again: by
+    their names, then by their values.
     """
 
     def __init__(self, fixed: Labels = ()) -> None:
         self._fixed = fixed
-        self._whole: dict[Values, _Memory[str]] = {}
-        self._split: dict[Values, _Memory[tuple[str, str]]] = {}
+        self._whole: dict[Values, dict[Values, str]] = {}
+        self._split: dict[Values, dict[Values, tuple[str, str, str]]] = {}
 
     def write(self, samples: Samples, wanted: Container[str]) -> Lines:
         """Return the lines of *samples* that are exposed under names which are *wanted*."""
@@ -90,35 +73,44 @@ class LineWriter:
         return zip(exposed_names(series.family), apart, strict=True)
 
     def _numbers(self, series: Series) -> list[str]:
-        name, whole = series.family.name, self._whole_of(series.family.labels)
+        name, whole = series.family.name, self._whole.setdefault(series.family.labels, {})
+        try:
+            return [f"{name}{whole[values]} {spell(number)}\n" for values, number in series.numbers]
+        except KeyError:
+            self._learn(whole, _braced, series, series.numbers)
         return [f"{name}{whole[values]} {spell(number)}\n" for values, number in series.numbers]
 
     def _spread(
         self, series: Series, buckets: list[str], counts: list[str], sums: list[str]
     ) -> None:
         family = series.family
-        whole, split = self._whole_of(family.labels), self._split_of(family.labels)
+        split = self._split.setdefault(family.labels, {})
+        self._learn(split, _split, series, series.spreads)
         bucket, count, total = (f"{family.name}{end}" for end in SPREAD_SUFFIXES[family.kind])
         for values, spread in series.spreads:
-            before, after = split[values]
+            whole, before, after = split[values]
             buckets += [
                 f"{bucket}{{{before}{_bound(bound)}{after}}} {spell(number)}\n"
                 for bound, number in spread.buckets()
             ]
-            counts.append(f"{count}{whole[values]} {spell(spread.cumulative[-1])}\n")
-            sums.append(f"{total}{whole[values]} {spell(spread.total)}\n")
+            counts.append(f"{count}{whole} {spell(spread.cumulative[-1])}\n")
+            sums.append(f"{total}{whole} {spell(spread.total)}\n")
 
-    def _whole_of(self, names: Values) -> _Memory[str]:
-        """Return how label sets of these *names* are written."""
-        if names not in self._whole:
-            self._whole[names] = _Memory(_braced, self._fixed, names)
-        return self._whole[names]
-
-    def _split_of(self, names: Values) -> _Memory[tuple[str, str]]:
-        """Return what of such label sets stands before and after the bound of a bucket."""
-        if names not in self._split:
-            self._split[names] = _Memory(_around_bound, self._fixed, names)
-        return self._split[names]
+    def _learn(
+        self,
+        texts: dict[Values, Text],
+        write: Callable[[Labels], Text],
+        series: Series,
+        samples: Iterable[tuple[Values, object]],
+    ) -> None:
+        """Write the labels of *samples* that were not met yet."""
+        names = series.family.labels
+        for values, _ in samples:
+            if values not in texts:
+                # Plain tuples of plain texts, in a plain dictionary, are no work for the garbage
+                # collector.
+                plain = tuple(map(str, values))
+                texts[plain] = write((*self._fixed, *zip(names, plain, strict=True)))
 
 
 def _braced(labels: Iterable[tuple[str, str]]) -> str:
@@ -147,11 +139,12 @@ def _bound(bound: float) -> str:
     return f'{_BOUND}="{spell(bound)}"'
 
 
-def _around_bound(labels: Iterable[tuple[str, str]]) -> tuple[str, str]:
+def _split(labels: Labels) -> tuple[str, str, str]:
+    """Return labels as they follow a name, and what of them is before and after a bound."""
     pairs = sorted(labels)
     before = [f'{name}="{_escape(value)}",' for name, value in pairs if name < _BOUND]
     after = [f',{name}="{_escape(value)}"' for name, value in pairs if name > _BOUND]
-    return "".join(before), "".join(after)
+    return _braced(labels), "".join(before), "".join(after)
 
 
 def _pairs(labels: Iterable[tuple[str, str]]) -> str:

@@ -151,7 +151,7 @@ class Reporter:
     def _active_in(self, status: RuntimeStatus) -> int | None:
         if self._active is None:
             return None
-        return sum(n for (_, each), n in self._active.instances.items() if each is status)
+        return sum(n for (_, each), n in self._active.instances.items() if each == status)
 
     def _ended_in_an_hour(self, status: RuntimeStatus) -> int | None:
         if self._finished is None:
@@ -164,7 +164,7 @@ class Reporter:
         over_time = self._finished.over_time if self._finished else None
         if over_time is None:
             return None
-        rows: dict[RuntimeStatus | None, list[tuple[int, ...]]] = {}
+        rows: dict[str | None, list[tuple[int, ...]]] = {}
         for (name, status), counts in over_time.counts.items():
             if label is None or name == label:
                 rows.setdefault(status if status in _CHARTED else None, []).append(counts)

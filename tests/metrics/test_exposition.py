@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.collector.snapshot import ProcessView, Sweep, SweepState
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR

@@ -7,6 +7,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from exporter.api.wire import EntityId, EntityRow, InstanceRow
 from exporter.collector.snapshot import (
     ApiUse,
@@ -235,7 +237,7 @@ def unreachable_hub(name: str = "billing", since: float = 240.0) -> HubSnapshot:
     """Return a hub that was well and has given no answer for *since* seconds before `NOW`."""
     well = healthy_hub(name)
     sweeps = {
-        each: replace(
+        each: msgspec.structs.replace(
             state,
             completed=(state.completed or 0.0) - since,
             trouble=REFUSED if each is Sweep.ACTIVE else None,

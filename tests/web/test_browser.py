@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
@@ -186,7 +187,7 @@ async def test_the_longest_names_are_not_cut_off(browser: Browser) -> None:
     long = healthy_hub("h" * 128)
     assert long.active is not None
     samples = [
-        replace(each, instance_id="i" * 300, orchestrator="o" * 128)
+        msgspec.structs.replace(each, instance_id="i" * 300, orchestrator="o" * 128)
         for each in incident_hub().active.over_limit_samples  # type: ignore[union-attr] # is there
     ]
     active = replace(

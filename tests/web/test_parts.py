@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ def status(hub: HubSnapshot, at: float = AT) -> HubStatus:
 
 
 def with_sweep(hub: HubSnapshot, sweep: Sweep, **changes: object) -> HubSnapshot:
-    state = replace(hub.sweeps[sweep], **changes)  # type: ignore[arg-type] # checked at run time
+    state = msgspec.structs.replace(hub.sweeps[sweep], **changes)
     return replace(hub, sweeps={**hub.sweeps, sweep: state})
 
 
