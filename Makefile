@@ -10,7 +10,7 @@ RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit image-test incident-test nightly bench docs site lock clean
+.PHONY: help demo test lint types unit proofs image-test incident-test nightly bench docs site lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ types: $(DEV_STAMP)
 
 unit: $(DEV_STAMP)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal $(PYTEST_ARGS)
+
+proofs: $(DEV_STAMP) ## What takes minutes to prove: crashes, mutants, shards, dashboards
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal -m "proof and not nightly"
 
 image-test: $(DEV_STAMP) ## Build the container image and run it (as root; needs buildah and podman)
 	@$(BIN)/python -m pytest -m image tests/image

@@ -160,7 +160,7 @@ time() - (
   > 1 + {folded(f"min_over_time({c.BASELINE.name}[{_BASELINE_MEMORY}])", by="min")}
 )""",
     duration("baseline_lost_for", "0s", "It has happened: there is nothing to wait for."),
-    Severity.WARNING,
+    Severity.INFO,
     "The accounts of " + _HUB + " began anew",
     "The exporter made first contact with " + _HUB + " once more, {{ $value | humanizeDuration }}"
     " ago: what finished before is not in its counters. First see why the state is lost: without"

@@ -11,6 +11,8 @@ from tests.alerts.mutants import excused, mutants
 from tests.alerts.proving import found_mutants
 from tests.alerts.tries import TRIES
 
+pytestmark = pytest.mark.proof
+
 # A week of samples takes long to try.
 LONG = pytest.mark.nightly
 NAMES = [

@@ -9,7 +9,7 @@ import pytest
 from exporter.settings import Shard
 from tests.chart.stateful_set import Counted, Pods, StatefulSet, finish, serving_hubs
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.proof]
 
 HUBS = tuple(f"Hub{number:02}" for number in range(24))
 NAMES = tuple(name.lower() for name in HUBS)

@@ -25,7 +25,7 @@ from exporter.settings import Settings, load_settings
 from tests.cli.asked import ask
 from tests.cli.polled_day import DAY, Polled, hold, polled
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.proof]
 
 Capture = pytest.CaptureFixture[str]
 

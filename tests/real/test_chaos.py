@@ -31,7 +31,11 @@ from tests.real.daemon import kill_at_request
 from tests.real.polling import poll
 from tests.real.traffic import BRIEF, Traffic, failures_of, finishes_of
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("prometheus_at_hand")]
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.proof,
+    pytest.mark.usefixtures("prometheus_at_hand"),
+]
 
 RATE = 200.0
 REQUESTS_BEFORE_A_KILL = (5, 50)

@@ -33,7 +33,7 @@ from tests.real.program import running_program
 from tests.real.prometheus import Prometheus, Sample, running_prometheus, scrape_job
 from tests.real.replicas import ALONE, TWICE, store
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.proof]
 
 GIVEN = {
     "replicas": "instance, pod",

@@ -35,7 +35,7 @@ from tests.real.trouble import EVERY_FAULT, ShuffledFaults
 from tests.real.witness import Witness
 from tests.recorded import RECORDINGS
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.proof]
 
 FLOW, CRASH = (RECORDINGS / "v3" / name for name in ("flow.json", "crash.json"))
 START = 1_795_428_000.0

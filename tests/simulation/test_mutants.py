@@ -12,6 +12,8 @@ from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.proving import prove
 from tests.simulation.simulation import Simulation
 
+pytestmark = pytest.mark.proof
+
 MOST_HISTORIES = 300
 
 
