@@ -66,7 +66,7 @@ def rendered(name: str = "values.yaml") -> Rendered:
 def test_every_block_is_of_a_kind_that_is_tried() -> None:
     languages = set(re.findall(r"^```(\w+)", GUIDE, re.MULTILINE))
     assert languages == {"sh", "yaml"}
-    assert {command[0] for command in commands()} == {"helm", "kubectl"}
+    assert {command[0] for command in commands()} == {"durable-exporter", "helm", "kubectl"}
     others = [block for block in blocks("yaml") if block not in values_blocks().values()]
     assert [block.split(":")[0] for block in others] == ["scrape_configs", "apiVersion"]
     assert len(values_blocks()) >= 10
@@ -108,6 +108,14 @@ def test_helm_s_commands_are_run(folder: Path, monkeypatch: pytest.MonkeyPatch) 
             expected = rendered().ordered()
             assert Rendered(tuple(read_all(done.stdout))).ordered() == expected
     assert tried == ["lint", "template", "upgrade", "test"]
+
+
+def test_the_rules_of_the_guide_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    ((*arguments, into, _file),) = of_program("durable-exporter")
+    assert into == ">"
+    assert run(arguments, {}) == 0
+    recorded = yaml.safe_load(capsys.readouterr().out)["groups"][0]["rules"]
+    assert "without (instance,pod,node,pod_template_hash)" in recorded[0]["expr"]
 
 
 def test_kubectl_s_commands_name_what_the_release_has() -> None:
