@@ -82,7 +82,6 @@ class Part:
     command: Sequence[str]
     environ: Mapping[str, str]
     check: Sequence[str]
-    url: str
 
 
 class Stack:
@@ -113,7 +112,6 @@ class Stack:
             [*_program(name), *map(places.moved, service.command)],
             {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ},
             _called([places.moved(word) for word in service.healthcheck.test[1:]]),
-            self.url(name),
         )
 
     def url(self, name: str) -> str:
