@@ -140,7 +140,7 @@ TROUBLES: tuple[Trouble, ...] = (
     Trouble(
         "BaselineLost",
         [shown(c.BASELINE.name, rises(20 * MINUTE, before=-DAY, after=19 * MINUTE))],
-        {"severity": "warning"},
+        {"severity": "info"},
         MINUTE,
         {
             "the same as ever": [shown(c.BASELINE.name, -DAY)],

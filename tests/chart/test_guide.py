@@ -43,7 +43,11 @@ def values_blocks() -> dict[str, str]:
 
 
 def commands() -> list[list[str]]:
-    return [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
+    return [
+        shlex.split(line)
+        for block in blocks("sh")
+        for line in block.replace("\\\n", "").splitlines()
+    ]
 
 
 def of_program(name: str) -> list[list[str]]:
