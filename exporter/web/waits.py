@@ -102,7 +102,19 @@ def state_in_words(wait: Wait) -> str:
 def cause_in_words(cause: Cause, now: float) -> str:
     """Tell what holds instances up, at *now* by the server's clock."""
     since = f" for {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
+    if cause.victims and not cause.orchestrator and cause.end is not End.CYCLE:
+        return _held_up_by(cause, since)
     who = f"{cause.orchestrator} {cause.cause}".strip()
     odd = END_WORDS[cause.end]
     victims = f", and holds up {plural(cause.victims, 'other')}" if cause.victims else ""
     return f"{who} {state_in_words(cause.wait)}{since}{f' ({odd})' if odd else ''}{victims}"
+
+
+def _held_up_by(cause: Cause, since: str) -> str:
+    """Tell who waits for a cause that waits on nothing itself, as far as anybody knows."""
+    odd = END_WORDS[cause.end]
+    verb = "waits" if cause.victims == 1 else "wait"
+    return (
+        f"{plural(cause.victims, 'instance')} {verb} on {wait_in_words(cause.wait)}{since}: "
+        f"{cause.cause}{f' ({odd})' if odd else ''}"
+    )

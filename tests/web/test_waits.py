@@ -105,6 +105,19 @@ async def test_what_is_odd_about_the_end_of_a_chain_is_said() -> None:
     assert "they wait for each other" in page
 
 
+async def test_who_holds_a_lock_and_is_gone_is_not_said_to_wait_for_it() -> None:
+    lock = Wait(WaitingOn.ENTITY_LOCK, "cart", NOW - 900.0)
+    blames = [
+        Blame((each, "@cart@1", "gone"), lock, lock, End.ORPHANED_LOCK, "gone", "Order", "gone")
+        for each in ("a", "b")
+    ]
+    async with serving_hubs(with_blames(incident_hub(), *blames)) as client:
+        hub = (await client.get("/api/v1/hubs/payments")).json()
+    (summary,) = (each["summary"] for each in hub["findings"] if each["kind"] == "stalled")
+    assert "2 instances wait on entity lock cart for 15 min: gone (it holds the lock" in summary
+    assert hub["causes"][0]["orchestrator"] == ""
+
+
 async def test_markup_in_ids_and_targets_is_text() -> None:
     wait = Wait(WaitingOn.ACTIVITY, HOSTILE, NOW - 900.0)
     blame = Blame((HOSTILE, HOSTILE + "2"), wait, wait, End.LEAF, HOSTILE + "2", HOSTILE)
