@@ -12,7 +12,7 @@ from exporter.diagnosis.causes import causes_of
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.web.findings import findings_of
-from exporter.web.waits import state_in_words
+from exporter.web.waits import others_in_words, state_in_words
 from tests.ledger.world import NOW
 from tests.web.hubs import incident_hub, unreachable_hub
 from tests.web.looking import serving_hubs
@@ -160,3 +160,20 @@ def test_nobody_is_said_to_wait_on_what_nobody_can_wait_on() -> None:
     assert state_in_words(Wait(WaitingOn.ACTIVITY, "ChargeCard")) == "waits on activity ChargeCard"
     assert state_in_words(Wait(WaitingOn.NOT_STARTED)) == "has not been started"
     assert state_in_words(Wait(WaitingOn.RETRY_BACKOFF, "Ship")) == "waits to repeat Ship"
+
+
+def test_many_that_are_stuck_alike_are_told_of_though_none_holds_another_up() -> None:
+    ship, charge = Wait(WaitingOn.ACTIVITY, "Ship"), Wait(WaitingOn.ACTIVITY, "Charge")
+    (named,) = causes_of([Blame(("a",), charge, charge, End.LEAF, "a", "Saga")])
+    stalled = {
+        ("Order", "activity", "Ship"): 30,
+        ("Saga", "activity", "Charge"): 40,
+        ("Late", "not_started", ""): 50,
+        ("Report", "timer_overdue", ""): 1,
+    }
+    (said,) = others_in_words(stalled, [named])
+    assert said == "30 of Order, each of which waits on activity Ship"
+    (named_too,) = causes_of([Blame(("b",), ship, ship, End.LEAF, "b", "Order")])
+    (said,) = others_in_words(stalled, [named, named_too])
+    assert said == "1 of Report, which waits on a timer that is overdue"
+    assert list(others_in_words({("Late", "not_started", ""): 50}, [])) == []
