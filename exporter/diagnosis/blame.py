@@ -79,6 +79,11 @@ class Blame(msgspec.Struct, frozen=True, gc=False):
         return replace(self, wait=wait, leaf=leaf)
 
 
+def ends_in_who_waits(blame: Blame) -> bool:
+    """Tell whether `leaf` is the wait of the end itself, not of the last before it."""
+    return blame.end in (End.LEAF, End.TOO_DEEP) and not blame.chain[-1].startswith("@")
+
+
 @dataclass(slots=True)
 class _Track:
     """The chain so far, the wait of each orchestration in it, and who holds the first lock."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.blame import Blame, End, ends_in_who_waits
 from exporter.diagnosis.waits import Wait
 
 SAMPLES = 10
@@ -19,7 +19,9 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     """
     What holds instances in the end.
 
-    `cause` is the id of the instance or entity at the end of their chains, `wait` what it waits on.
+    `cause` is the id of the instance or entity at the end of their chains, `wait` what it waits on;
+    where nobody knows that or it waits on nothing, as who holds a lock and is gone, `wait` is what
+    others wait for it to do, and `orchestrator` is empty.
     `victims` counts those above it, `samples` are ids of a few, those that wait longest first.
     """
 
@@ -54,7 +56,7 @@ def _cause(cause: str, group: list[tuple[Blame, Wait]]) -> Cause:
     longest = heapq.nsmallest(SAMPLES, victims, key=lambda b: (_age(b.wait), b.chain[0]))
     return Cause(
         cause,
-        shortest.leaf_orchestrator,
+        shortest.leaf_orchestrator if ends_in_who_waits(shortest) else "",
         wait,
         shortest.end,
         len(victims),

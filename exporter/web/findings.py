@@ -11,7 +11,7 @@ from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import RuntimeStatus
 from exporter.web.report import Finding, HubStatus, Severity
 from exporter.web.runbooks import RUNBOOKS, runbook_of_stalled, runbook_of_trouble
-from exporter.web.waits import cause_in_words
+from exporter.web.waits import cause_in_words, others_in_words
 from exporter.web.words import percent, plural, span
 
 FEEDS = {
@@ -143,6 +143,7 @@ def _stuck(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         causes = [cause for cause in view.causes if cause.wait.waiting_on.means_trouble]
         server_now = now + (snapshot.clock_skew or 0.0)
         said = [cause_in_words(cause, server_now) for cause in causes[:_CAUSES_NAMED]]
+        said.extend(others_in_words(view.stalled, causes[:_CAUSES_NAMED]))
         unstarted = sum(
             count
             for (_, kind, _), count in view.stalled.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypedDict
 
 from exporter.collector.snapshot import HubIdentity
@@ -102,7 +103,38 @@ def state_in_words(wait: Wait) -> str:
 def cause_in_words(cause: Cause, now: float) -> str:
     """Tell what holds instances up, at *now* by the server's clock."""
     since = f" for {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
+    if cause.victims and not cause.orchestrator and cause.end is not End.CYCLE:
+        return _held_up_by(cause, since)
     who = f"{cause.orchestrator} {cause.cause}".strip()
     odd = END_WORDS[cause.end]
     victims = f", and holds up {plural(cause.victims, 'other')}" if cause.victims else ""
     return f"{who} {state_in_words(cause.wait)}{since}{f' ({odd})' if odd else ''}{victims}"
+
+
+def _held_up_by(cause: Cause, since: str) -> str:
+    """Tell who waits for a cause that waits on nothing itself, as far as anybody knows."""
+    odd = END_WORDS[cause.end]
+    verb = "waits" if cause.victims == 1 else "wait"
+    return (
+        f"{plural(cause.victims, 'instance')} {verb} on {wait_in_words(cause.wait)}{since}: "
+        f"{cause.cause}{f' ({odd})' if odd else ''}"
+    )
+
+
+def others_in_words(
+    stalled: Mapping[tuple[str, str, str], int], named: Iterable[Cause]
+) -> Iterator[str]:
+    """
+    Tell of the most that are stuck alike, unless a cause that was *named* is of their kind.
+
+    Where an activity hangs, each that waits for it is a cause of its own, without a victim.
+    """
+    told = {(cause.wait.waiting_on.value, cause.wait.target) for cause in named}
+    told.add((WaitingOn.NOT_STARTED.value, ""))
+    others = {key: count for key, count in stalled.items() if count and key[1:] not in told}
+    if others:
+        key = max(others, key=lambda each: (others[each], each))
+        orchestrator, kind, target = key
+        which = "which" if others[key] == 1 else "each of which"
+        state = state_in_words(Wait(WaitingOn(kind), target))
+        yield f"{others[key]:,} of {orchestrator}, {which} {state}"

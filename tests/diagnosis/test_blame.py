@@ -250,6 +250,20 @@ class TestCauses:
         causes = causes_of(blame_of(world, instance_id) for instance_id in ids)
         assert [(cause.cause, cause.victims) for cause in causes] == [("child", 3), ("alone", 0)]
 
+    def test_who_is_gone_with_a_lock_is_not_given_the_name_of_a_victim(self) -> None:
+        world = world_of(
+            on_entity("caller", "@counter@x", at=-9, lock=True),
+            entity("@counter@x", "caller", locked_by="gone"),
+            instance("gone", at=-99, status="Terminated"),
+        )
+        (cause,) = causes_of([blame_of(world, "caller")])
+        assert (cause.cause, cause.orchestrator, cause.victims) == ("gone", "", 1)
+
+    def test_an_entity_is_not_given_the_name_of_who_waits_for_it(self) -> None:
+        world = world_of(on_entity("caller", "@counter@x", at=-9), entity("@counter@x", "caller"))
+        (cause,) = causes_of([blame_of(world, "caller")])
+        assert (cause.cause, cause.orchestrator, cause.victims) == ("@counter@x", "", 1)
+
 
 def test_a_finished_instance_waits_on_nothing() -> None:
     blame = blame_of(world_of(instance("done", at=-9, status="Completed")), "done")

@@ -12,7 +12,7 @@ from exporter.diagnosis.causes import causes_of
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.web.findings import findings_of
-from exporter.web.waits import state_in_words
+from exporter.web.waits import others_in_words, state_in_words
 from tests.ledger.world import NOW
 from tests.web.hubs import incident_hub, unreachable_hub
 from tests.web.looking import serving_hubs
@@ -105,6 +105,19 @@ async def test_what_is_odd_about_the_end_of_a_chain_is_said() -> None:
     assert "they wait for each other" in page
 
 
+async def test_who_holds_a_lock_and_is_gone_is_not_said_to_wait_for_it() -> None:
+    lock = Wait(WaitingOn.ENTITY_LOCK, "cart", NOW - 900.0)
+    blames = [
+        Blame((each, "@cart@1", "gone"), lock, lock, End.ORPHANED_LOCK, "gone", "Order", "gone")
+        for each in ("a", "b")
+    ]
+    async with serving_hubs(with_blames(incident_hub(), *blames)) as client:
+        hub = (await client.get("/api/v1/hubs/payments")).json()
+    (summary,) = (each["summary"] for each in hub["findings"] if each["kind"] == "stalled")
+    assert "2 instances wait on entity lock cart for 15 min: gone (it holds the lock" in summary
+    assert hub["causes"][0]["orchestrator"] == ""
+
+
 async def test_markup_in_ids_and_targets_is_text() -> None:
     wait = Wait(WaitingOn.ACTIVITY, HOSTILE, NOW - 900.0)
     blame = Blame((HOSTILE, HOSTILE + "2"), wait, wait, End.LEAF, HOSTILE + "2", HOSTILE)
@@ -147,3 +160,20 @@ def test_nobody_is_said_to_wait_on_what_nobody_can_wait_on() -> None:
     assert state_in_words(Wait(WaitingOn.ACTIVITY, "ChargeCard")) == "waits on activity ChargeCard"
     assert state_in_words(Wait(WaitingOn.NOT_STARTED)) == "has not been started"
     assert state_in_words(Wait(WaitingOn.RETRY_BACKOFF, "Ship")) == "waits to repeat Ship"
+
+
+def test_many_that_are_stuck_alike_are_told_of_though_none_holds_another_up() -> None:
+    ship, charge = Wait(WaitingOn.ACTIVITY, "Ship"), Wait(WaitingOn.ACTIVITY, "Charge")
+    (named,) = causes_of([Blame(("a",), charge, charge, End.LEAF, "a", "Saga")])
+    stalled = {
+        ("Order", "activity", "Ship"): 30,
+        ("Saga", "activity", "Charge"): 40,
+        ("Late", "not_started", ""): 50,
+        ("Report", "timer_overdue", ""): 1,
+    }
+    (said,) = others_in_words(stalled, [named])
+    assert said == "30 of Order, each of which waits on activity Ship"
+    (named_too,) = causes_of([Blame(("b",), ship, ship, End.LEAF, "b", "Order")])
+    (said,) = others_in_words(stalled, [named, named_too])
+    assert said == "1 of Report, which waits on a timer that is overdue"
+    assert list(others_in_words({("Late", "not_started", ""): 50}, [])) == []
