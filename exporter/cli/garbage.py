@@ -6,6 +6,9 @@ time. Here it does so twice a minute, in a moment in which nobody is answered, a
 has been there from the start, which is all code. Garbage that needs it is little, such as closed
 connections; all else goes at once, or by the short rounds in between.
 
+A round takes about half a microsecond for each object that can be part of a circle: of 190 hubs,
+which show 100,000 series, some 30 milliseconds. So the values that a hub keeps are none.
+
 Nothing is frozen later: a connection that is open then refers to itself, and would stay for good.
 """
 

@@ -121,8 +121,7 @@ class ApiUse:
     durations: Mapping[str, RequestDurations]
 
 
-@dataclass(frozen=True, slots=True)
-class StateUse:
+class StateUse(msgspec.Struct, frozen=True, gc=False):
     """How keeping the state of a hub went: errors by reason, and when it was last written."""
 
     errors: Mapping[str, int]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -27,8 +26,7 @@ class Coverage(msgspec.Struct, frozen=True, gc=False):
     known: int
 
 
-@dataclass(frozen=True, slots=True)
-class DiagnosisView:
+class DiagnosisView(msgspec.Struct, frozen=True, gc=False):
     """
     What instances beyond a limit wait on, by orchestrator, class of the leaf, and target.
 
@@ -43,7 +41,7 @@ class DiagnosisView:
     overdue_timers: Mapping[Label, float]
     coverage: Mapping[Label, Coverage]
     causes: tuple[Cause, ...]
-    blames: Mapping[str, Blame] = field(default_factory=dict)
+    blames: Mapping[str, Blame] = {}
 
     def undiagnosed(self, label: Label) -> int:
         """Return how many of an orchestrator are beyond a limit, and not known is on what."""

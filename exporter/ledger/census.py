@@ -225,7 +225,9 @@ class Retained:
         """Return the counts, None before the first complete census."""
         if self.completed is None:
             return None
-        return RetainedView(instances=self.base + self.since, oldest_created=dict(self.oldest))
+        return RetainedView(
+            instances=dict(self.base + self.since), oldest_created=dict(self.oldest)
+        )
 
     def saved(self) -> SavedRetained | None:
         """Return the counts, to be restored; a running census is not."""

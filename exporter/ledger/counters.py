@@ -46,14 +46,13 @@ class SavedHistograms(msgspec.Struct, frozen=True):
     series: list[SavedHistogram] = []
 
 
-class _Shown(Generic[Value]):
+class _Shown(msgspec.Struct, Generic[Value], gc=False):
     """What is shown of each series; times are those of a clock that never jumps."""
 
-    def __init__(self, base: Value) -> None:
-        self._base = base
-        self.values: dict[Labels, Value] = {}
-        self._born: dict[Labels, float] = {}
-        self.release = math.inf
+    base: Value
+    values: dict[Labels, Value] = {}
+    born: dict[Labels, float] = {}
+    release: float = math.inf
 
     def update(
         self, current: Mapping[Labels, Value], now: float, hold: float
@@ -61,17 +60,17 @@ class _Shown(Generic[Value]):
         """Show at *now* what was born *hold* seconds ago; the rest stays as it was shown."""
         self.release = math.inf
         for labels, value in current.items():
-            release = self._born.setdefault(labels, now) + hold
+            release = self.born.setdefault(labels, now) + hold
             if now >= release:
                 self.values[labels] = value
-            elif self.values.setdefault(labels, self._base) != value:
+            elif self.values.setdefault(labels, self.base) != value:
                 self.release = min(self.release, release)
         return dict(self.values)
 
     def withdraw(self, published: Container[Labels]) -> None:
         """Let series be born anew that were not *published* after all."""
-        for labels in [labels for labels in self._born if labels not in published]:
-            del self._born[labels]
+        for labels in [labels for labels in self.born if labels not in published]:
+            del self.born[labels]
 
 
 class _Family(Generic[Value]):

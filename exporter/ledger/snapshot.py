@@ -70,16 +70,14 @@ class EntityLocks:
     backlog_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class WholeView:
+class WholeView(msgspec.Struct, frozen=True, gc=False):
     """Fed by `entities` where `active` lists by prefixes: active instances outside, and locks."""
 
     outside: int
     locks: Mapping[Name, EntityLocks]
 
 
-@dataclass(frozen=True, slots=True)
-class FinishesOverTime:
+class FinishesOverTime(msgspec.Struct, frozen=True, gc=False):
     """
     Finishes of the last hours in steps of `step` seconds, the first of which begins at `begin`.
 
@@ -91,8 +89,7 @@ class FinishesOverTime:
     counts: Mapping[Pair, tuple[int, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedView:
+class FinishedView(msgspec.Struct, frozen=True, gc=False):
     """Fed by `finished`: what happened within the windows."""
 
     recent: Mapping[tuple[Name, str, str], int]
@@ -101,16 +98,14 @@ class FinishedView:
     over_time: FinishesOverTime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetainedView:
+class RetainedView(msgspec.Struct, frozen=True, gc=False):
     """Fed by `census`, and kept up by the finishes since: finished instances still stored."""
 
     instances: Mapping[Pair, int]
     oldest_created: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class EntityView:
+class EntityView(msgspec.Struct, frozen=True, gc=False):
     """Fed by `entities`."""
 
     entities: Mapping[Name, int]
@@ -139,8 +134,7 @@ class FailedInstance(msgspec.Struct, frozen=True, gc=False):
     reason: FailureReason | None
 
 
-@dataclass(frozen=True, slots=True)
-class UnresolvedView:
+class UnresolvedView(msgspec.Struct, frozen=True, gc=False):
     """
     Fed by `failed`, and kept up by every row seen since: instances that are Failed now.
 
@@ -150,12 +144,11 @@ class UnresolvedView:
 
     failures: Mapping[Name, int]
     oldest: Mapping[Name, float]
-    reasons: Mapping[tuple[Name, FailureReason | None], int] = field(default_factory=dict)
+    reasons: Mapping[tuple[Name, FailureReason | None], int] = {}
     samples: tuple[FailedInstance, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LatestView:
+class LatestView(msgspec.Struct, frozen=True, gc=False):
     """The latest createdTime, finish and lastUpdatedTime seen."""
 
     created: Mapping[Name, float]

@@ -226,7 +226,7 @@ class Unresolved:
         return UnresolvedView(
             failures=dict(counts + self._no_room),
             oldest={label: entry[0] for label, entry in oldest.items() if entry is not None},
-            reasons=+self._by_reason,
+            reasons=dict(+self._by_reason),
             samples=tuple(self._samples(oldest)),
         )
 
