@@ -27,7 +27,7 @@ GUIDES = {
     for path in (ROOT / "docs" / "kubernetes.md", CHART / "README.md")
 }
 GUIDE = GUIDES["kubernetes.md"]
-RELEASE = "durable"
+RELEASE = "durable-functions-exporter"
 
 
 def blocks(language: str, text: str = GUIDE) -> list[str]:
