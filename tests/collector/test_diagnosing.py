@@ -24,7 +24,7 @@ from exporter.ledger.active import Life
 from exporter.ledger.rules import LedgerRules
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
-from tests.collector.polled import STALE_AFTER, collector_of
+from tests.collector.polled import INTERVALS, STALE_AFTER, collector_of
 from tests.diagnosis.stuck_app import END, START, VERSIONS, functions, stuck_hub
 from tests.diagnosis.surveying import limits
 
@@ -51,6 +51,8 @@ async def polled(
             key=None,
             wall=hub.clock.now,
             rules=rules or limits(),
+            # Half of it is for reading histories: enough on a busy machine, too.
+            intervals={**INTERVALS, Sweep.ACTIVE: 120.0},
             history_budget=history_budget,
             page_budget=page_budget,
         ) as (collector, _),

@@ -14,7 +14,7 @@ from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.emulator import TaskHub
 from tests.cli.asked import serving_hub
-from tests.collector.polled import collector_of
+from tests.collector.polled import INTERVALS, collector_of
 from tests.diagnosis.stuck_app import BACKENDS, END, HOUR, START, TRUTH, VERSIONS, Truth, stuck_hub
 from tests.diagnosis.surveying import limits
 
@@ -56,6 +56,8 @@ async def polled(
             key=None,
             wall=lambda: now,
             rules=limits(),
+            # Half of it is for reading histories: enough on a busy machine, too.
+            intervals={**INTERVALS, Sweep.ACTIVE: 120.0},
             history_budget=history_budget,
         ) as (collector, _),
     ):
