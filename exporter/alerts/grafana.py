@@ -45,7 +45,7 @@ def uid(alert: Alert) -> str:
 
 
 def _rule(alert: Alert, values: Mapping[str, str]) -> Document:
-    kept = {"keepFiringFor": filled(str(KEEP_FIRING_FOR), values)} if alert.sweep else {}
+    kept = {"keepFiringFor": filled(str(KEEP_FIRING_FOR), values)} if alert.is_kept else {}
     return {
         "uid": uid(alert),
         "title": alert.full_name,

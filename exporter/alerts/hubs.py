@@ -109,6 +109,8 @@ count by ({TARGET_LABELS}) (
     Board.FLEET,
     (_MANY_HUBS, _MANY_HUBS_RATIO),
     of_hub=False,
+    # The last of the many to be well again are not told of one by one.
+    holds_back=True,
 )
 
 KEY_REFUSED = Alert(

@@ -85,7 +85,8 @@ class Alert:
     parameters; `wait` is how long it must hold before it fires, `when` is the same in words, for
     the reference. `of_hub` tells whether its series carry `task_hub`. `sweep` is the one without
     which nothing is known of its cause: while that is not fresh, an alert that fires goes on. It is
-    None where the cause lies with the exporter, or with reading itself.
+    None where the cause lies with the exporter, or with reading itself. One that
+    `holds_back` others to the end goes on for a while, too.
     """
 
     name: str
@@ -100,6 +101,12 @@ class Alert:
     parameters: tuple[Parameter, ...] = field(default=())
     of_hub: bool = True
     sweep: Sweep | None = None
+    holds_back: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it goes on for a while once its condition is gone."""
+        return self.sweep is not None or self.holds_back
 
     @property
     def full_name(self) -> str:

@@ -74,7 +74,7 @@ def rule(
     def text(template: str) -> str:
         return filled(literal(template), {**values, **RECORDED})
 
-    kept = {"keep_firing_for": text(str(KEEP_FIRING_FOR))} if alert.sweep else {}
+    kept = {"keep_firing_for": text(str(KEEP_FIRING_FOR))} if alert.is_kept else {}
     return {
         "alert": alert.full_name,
         "expr": text(expression(alert)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 
 from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
@@ -197,9 +198,9 @@ def _refused(kind: str, severity: str) -> tuple[Case, ...]:
     )
 
 
-def _hubs(dead: int, alive: int, stopped: int = 0) -> list[Series]:
+def _hubs(dead: int, alive: int, stopped: int = 0, until: float = inf) -> list[Series]:
     def reads(is_dead: bool) -> Callable[[float], bool]:
-        return _dies if is_dead else lambda _now: True
+        return lambda now: not is_dead or _dies(now) or now >= until
 
     series = [
         one
@@ -234,6 +235,11 @@ MANY_HUBS_UNREACHABLE = (
         "leaves out no hub since one that is called the same was stopped",
         [*_hubs(3, 3), *elsewhere(_hubs(3, 3, stopped=3))],
         {20 * MINUTE: [_MANY]},
+    ),
+    Case(
+        "goes on until the last of them are well again, too",
+        _hubs(3, 3, until=30 * MINUTE),
+        {34 * MINUTE: [_MANY], 37 * MINUTE: []},
     ),
     Case("counts those of each exporter", [*_hubs(2, 1), *elsewhere(_hubs(2, 1))], {HOUR: []}),
     Case("has nothing to say of no hub", [], {30 * MINUTE: []}),

@@ -340,6 +340,7 @@ async def failures_that_were_never_seen_before(scene_: Scene) -> None:
     for _ in range(50):
         scene_.world.failed(w.CALM, "Unheard")
     await scene_.until_told_of("Unheard")
+    await scene_.until_fired({("FailureRatioHigh", w.CALM)})
 
 
 async def many_hubs_fail_at_once(scene_: Scene) -> None:
