@@ -60,6 +60,9 @@ def settings_of(url: str, *hubs: str) -> Settings:
 @pytest.mark.usefixtures("by_hand")
 def test_what_was_there_before_is_left_aside_and_all_else_is_looked_through() -> None:
     thresholds = gc.get_threshold()
+    gc.collect()
+    # Python 3.12 leaves some of its own objects aside by itself.
+    aside = gc.get_freeze_count()
     before = Circle()
     old = weakref.ref(before)
     with full_rounds_at_rest():
@@ -78,7 +81,7 @@ def test_what_was_there_before_is_left_aside_and_all_else_is_looked_through() ->
     gc.collect()
     assert old() is None
     assert gc.get_threshold() == thresholds
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() <= aside
 
 
 @pytest.mark.anyio
