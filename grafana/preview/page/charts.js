@@ -87,7 +87,8 @@ function drawn(one, panel, view, x, y) {
   const custom = panel.fieldConfig.defaults.custom ?? {};
   if (custom.drawStyle === 'bars') {
     const width = Math.max(1.5, (x(view.from + panel.step) - x(view.from)) * 0.8);
-    return one.points.filter(([, top, base]) => top > base).map(([at, top, base]) =>
+    // A 0 is a value, too: it is drawn as a thin line.
+    return one.points.map(([at, top, base]) =>
       `<rect x="${x(at) - width / 2}" y="${y(top)}" width="${width}" height="${Math.max(0.5, y(base) - y(top))}" fill="${one.color}"/>`).join('');
   }
   return pieces(one.points, panel.step).map((piece) => {
