@@ -11,6 +11,7 @@ from grafana.board import (
     link_to,
     replicas,
 )
+from grafana.definitions.figures import failed, failure_ratio, stalled
 from grafana.panels import (
     ANY_IS_BAD,
     ANY_IS_WORTH_A_LOOK,
@@ -25,7 +26,7 @@ from grafana.panels import (
     timeline,
     timeseries,
 )
-from grafana.promql import Scope, age, highest, known_or_zero, lowest, ratio, total
+from grafana.promql import Scope, age, highest, lowest, total
 
 FLEET = Scope('task_hub=~"$task_hub"')
 HUB = ("task_hub",)
@@ -35,25 +36,6 @@ SHARE = ((None, GREEN), (0.05, ORANGE), (0.2, RED))
 
 _PENDING, _RUNNING = 'runtime_status="Pending"', 'runtime_status="Running"'
 _ACTIVE = 'sweep="active"'
-_HOUR = 'window="1h"'
-
-
-def stalled(*by: str) -> str:
-    """Count the stalled, and 0 only where what instances wait on is looked at."""
-    return known_or_zero(
-        total(FLEET.latest(c.STALLED), *by), total(FLEET.latest(c.UNDIAGNOSED), *by)
-    )
-
-
-def failed(*by: str) -> str:
-    """Count what failed within the last hour."""
-    return total(FLEET.latest(c.RECENT, _HOUR, 'runtime_status="Failed"'), *by)
-
-
-def failure_ratio(*by: str) -> str:
-    """Divide what failed within the last hour by what came to a result."""
-    ended = FLEET.latest(c.RECENT, _HOUR, 'runtime_status=~"Completed|Failed"')
-    return ratio(failed(*by), total(ended, *by))
 
 
 def oldest_data(*by: str) -> str:
@@ -85,19 +67,19 @@ NOW = Line(
         stat(
             "Stalled instances",
             "Is anything stuck? Instances beyond a limit whose wait means trouble; a sample.",
-            Query(stalled(), "stalled"),
+            Query(stalled(FLEET), "stalled"),
             steps=ANY_IS_BAD,
         ),
         stat(
             "Failed in the last hour",
             "Does anything fail right now? Instances that finished as Failed, exact.",
-            Query(failed(), "failed"),
+            Query(failed(FLEET), "failed"),
             steps=ANY_IS_WORTH_A_LOOK,
         ),
         stat(
             "Failure ratio, last hour",
             "Is it many? Failed of all that completed or failed; no data where nothing ended.",
-            Query(failure_ratio(), "ratio"),
+            Query(failure_ratio(FLEET), "ratio"),
             unit="percentunit",
             steps=SHARE,
             decimals=1,
@@ -127,7 +109,7 @@ HUBS = Line(
                 Key("function_app", "Function app"),
             ),
             (
-                Column("Stalled", stalled(*HUB), steps=ANY_IS_BAD, decimals=0),
+                Column("Stalled", stalled(FLEET, *HUB), steps=ANY_IS_BAD, decimals=0),
                 Column("Polled", highest(FLEET.latest(c.UP), *HUB), "bool_yes_no"),
                 Column("Numbers' age", oldest_data(*HUB), "s", FRESH),
                 Column(
@@ -138,8 +120,8 @@ HUBS = Line(
                 Column("Pending", total(FLEET.latest(c.INSTANCES, _PENDING), *HUB)),
                 Column("Longest pending", longest_pending(*HUB), "s"),
                 Column("Running", total(FLEET.latest(c.INSTANCES, _RUNNING), *HUB)),
-                Column("Failed, 1 h", failed(*HUB), steps=ANY_IS_WORTH_A_LOOK),
-                Column("Failure ratio, 1 h", failure_ratio(*HUB), "percentunit", SHARE, 1),
+                Column("Failed, 1 h", failed(FLEET, *HUB), steps=ANY_IS_WORTH_A_LOOK),
+                Column("Failure ratio, 1 h", failure_ratio(FLEET, *HUB), "percentunit", SHARE, 1),
                 Column("Unresolved", total(FLEET.latest(c.UNRESOLVED), *HUB)),
                 Column(
                     "Orphaned locks",
@@ -179,13 +161,13 @@ COURSE = (
             timeseries(
                 "Stalled instances",
                 "Since when is something stuck, and is it getting worse?",
-                Query(stalled(*HUB), "{{task_hub}}"),
+                Query(stalled(FLEET, *HUB), "{{task_hub}}"),
                 stacked=True,
             ),
             timeseries(
                 "Failures in the hour before",
                 "When did it begin to fail, and does it go on?",
-                Query(failed(*HUB), "{{task_hub}}"),
+                Query(failed(FLEET, *HUB), "{{task_hub}}"),
                 stacked=True,
             ),
             timeseries(

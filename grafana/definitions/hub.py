@@ -11,6 +11,7 @@ from grafana.board import (
     link_to,
     replicas,
 )
+from grafana.definitions.figures import failed, failure_ratio, stalled
 from grafana.definitions.fleet import FRESH, REACHED, SHARE
 from grafana.panels import (
     ANY_IS_BAD,
@@ -35,10 +36,8 @@ from grafana.promql import (
     Scope,
     age,
     highest,
-    known_or_zero,
     lowest,
     quantile,
-    ratio,
     total,
 )
 
@@ -82,10 +81,7 @@ NOW = Line(
         stat(
             "Stalled",
             "How many instances are stuck? Those beyond a limit whose wait means trouble; sampled.",
-            Query(
-                known_or_zero(total(HUB.latest(c.STALLED)), total(HUB.latest(c.UNDIAGNOSED))),
-                "stalled",
-            ),
+            Query(stalled(HUB), "stalled"),
             steps=ANY_IS_BAD,
         ),
         stat(
@@ -101,19 +97,13 @@ NOW = Line(
         stat(
             "Failed, 1 h",
             "How many instances failed within the last hour?",
-            Query(total(HUB.latest(c.RECENT, _HOUR, _FAILED)), "failed"),
+            Query(failed(HUB), "failed"),
             steps=ANY_IS_WORTH_A_LOOK,
         ),
         stat(
             "Failure ratio, 1 h",
             "Which share failed of what came to a result? No data where nothing did.",
-            Query(
-                ratio(
-                    total(HUB.latest(c.RECENT, _HOUR, _FAILED)),
-                    total(HUB.latest(c.RECENT, _HOUR, 'runtime_status=~"Completed|Failed"')),
-                ),
-                "ratio",
-            ),
+            Query(failure_ratio(HUB), "ratio"),
             unit="percentunit",
             steps=SHARE,
             decimals=1,

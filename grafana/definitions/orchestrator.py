@@ -11,6 +11,7 @@ from grafana.board import (
     replicas,
     setting,
 )
+from grafana.definitions.figures import failure_ratio, stalled
 from grafana.definitions.fleet import SHARE
 from grafana.panels import (
     ANY_IS_BAD,
@@ -35,10 +36,8 @@ from grafana.promql import (
     Scope,
     age,
     highest,
-    known_or_zero,
     lowest,
     quantile,
-    ratio,
     total,
 )
 
@@ -48,8 +47,7 @@ EARLIER = "$earlier"
 
 _PENDING, _RUNNING = 'runtime_status="Pending"', 'runtime_status="Running"'
 _ACTIVE = 'runtime_status=~"Pending|Running|Suspended|ContinuedAsNew"'
-_COMPLETED, _FAILED = 'runtime_status="Completed"', 'runtime_status="Failed"'
-_HOUR = 'window="1h"'
+_COMPLETED = 'runtime_status="Completed"'
 
 
 def limit(name: str) -> Query:
@@ -68,22 +66,13 @@ NOW = Line(
         stat(
             "Stalled",
             "How many are stuck? Those beyond a limit whose wait means trouble; sampled.",
-            Query(
-                known_or_zero(total(ONE.latest(c.STALLED)), total(ONE.latest(c.UNDIAGNOSED))),
-                "stalled",
-            ),
+            Query(stalled(ONE), "stalled"),
             steps=ANY_IS_BAD,
         ),
         stat(
             "Failure ratio, 1 h",
             "Which share failed of what came to a result? No data where nothing did.",
-            Query(
-                ratio(
-                    total(ONE.latest(c.RECENT, _HOUR, _FAILED)),
-                    total(ONE.latest(c.RECENT, _HOUR, 'runtime_status=~"Completed|Failed"')),
-                ),
-                "ratio",
-            ),
+            Query(failure_ratio(ONE), "ratio"),
             unit="percentunit",
             steps=SHARE,
             decimals=1,
