@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -317,12 +318,10 @@ class TestSchedule:
         assert collector.snapshot.sweeps[Sweep.ACTIVE].results["truncated"] == 1
 
 
-async def test_what_a_long_cycle_feeds_is_shown_until_five_more_could_have_ended(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Reads, lists and histories of a cycle stretch the interval of both of its sweeps."""
+@asynccontextmanager
+async def cycles_of_half_a_minute(now: list[float]) -> AsyncIterator[HubCollector]:
+    """Return a collector of the sample hub, by whose clocks it is always *now*."""
     emulator, _ = sample(ManualClock(START))
-    now = [START]
     async with (
         running(emulator) as url,
         collector_of(
@@ -332,6 +331,15 @@ async def test_what_a_long_cycle_feeds_is_shown_until_five_more_could_have_ended
             intervals={**INTERVALS, Sweep.ACTIVE: 30.0, Sweep.FINISHED: 30.0},
         ) as (collector, _),
     ):
+        yield collector
+
+
+async def test_what_a_long_cycle_feeds_is_shown_until_five_more_could_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reads, lists and histories of a cycle stretch the interval of both of its sweeps."""
+    now = [START]
+    async with cycles_of_half_a_minute(now) as collector:
         list_finished = HubSweeps.finished
 
         async def finished(sweeps: HubSweeps, affordable: float) -> FinishedView:
@@ -353,17 +361,8 @@ async def test_what_a_long_cycle_feeds_is_shown_until_five_more_could_have_ended
 async def test_a_failing_list_of_what_finished_stretches_only_what_is_active(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    emulator, _ = sample(ManualClock(START))
     now = [START]
-    async with (
-        running(emulator) as url,
-        collector_of(
-            url,
-            wall=lambda: now[0],
-            monotonic=lambda: now[0],
-            intervals={**INTERVALS, Sweep.ACTIVE: 30.0, Sweep.FINISHED: 30.0},
-        ) as (collector, _),
-    ):
+    async with cycles_of_half_a_minute(now) as collector:
         assert await collector.make(Sweep.ACTIVE) is None
         begin = now[0]
 
