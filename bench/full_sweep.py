@@ -26,7 +26,6 @@ _PACKAGE = Path(__file__).parents[1] / ".tools/javascript/node_modules/durable-f
 
 EXPORTER = "this exporter"
 LIMIT = "bare limit"
-BRIEF_LIMIT = "bare limit without outputs, as in a census"
 JAVASCRIPT = "official JavaScript client, getStatusAll"
 SCRIPT = "plain script: httpx, json, prometheus-client"
 # It copies all that it has read for every page, of 100 rows since it sends no `top`. So most of the
@@ -87,7 +86,6 @@ def python_clients(port: str) -> list[Client]:
     """Return the clients that read a million rows in every round."""
     return [
         Client(LIMIT, [sys.executable, "-m", "bench.sweeping", "bare", port, HUB]),
-        Client(BRIEF_LIMIT, [sys.executable, "-m", "bench.sweeping", "brief", port, HUB]),
         exporter(port),
         Client(SCRIPT, [sys.executable, "-m", "bench.plain_script", port, HUB]),
     ]
@@ -145,9 +143,6 @@ def report(measured: Sequence[Client]) -> list[str]:
             lines.append(f"  {Ratio(f'against: {name}', own / by_name[name].median, target)}")
         else:
             lines.append(f"  not measured: {name}: node or its package is missing")
-    brief = own / by_name[BRIEF_LIMIT].median
-    name = f"against: {BRIEF_LIMIT}"
-    lines.append(f"  {name:55} {brief:6.2f} x  (for comparison)")
     return lines
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from statistics import median
 
@@ -16,6 +16,7 @@ import msgspec
 
 from bench.sweeping import client_of, connections
 from exporter.api.client import HubClient
+from exporter.api.listing import Page
 from exporter.api.query import InstanceQuery
 from exporter.api.wire import InstanceRow
 from exporter.ledger.ledger import Ledger
@@ -76,15 +77,20 @@ def _read_body(connection: socket.socket) -> memoryview:
     return memoryview(buffer)[end + 4 :]
 
 
+async def one_page(client: HubClient, query: InstanceQuery) -> Page[InstanceRow]:
+    """Read the first page of a list."""
+    async with aclosing(client.pages(client.list_instances(query), lambda: False)) as pages:
+        return await anext(pages)
+
+
 async def census(client: HubClient) -> None:
     """Fetch, decode, check and fold pages of finished instances."""
     ledger = Ledger(LedgerRules())
     ledger.begin_active(AT)
     ledger.begin_census()
     for _ in range(PAGES):
-        page = await client.list_briefly(InstanceQuery(statuses=TERMINAL)).next_page()
-        assert page is not None
-        ledger.see_census(page.rows, AT, page.ids, page.whole)
+        page = await one_page(client, InstanceQuery(statuses=TERMINAL))
+        ledger.see_census(page.rows, AT, page.ids)
     ledger.complete_census(AT)
 
 
@@ -92,8 +98,7 @@ async def active(client: HubClient) -> None:
     """Fetch, decode, check, fold and measure pages of active instances, one page a sweep."""
     ledger = Ledger(LedgerRules())
     for _ in range(PAGES):
-        page = await client.list_instances(InstanceQuery(statuses=ACTIVE)).next_page()
-        assert page is not None
+        page = await one_page(client, InstanceQuery(statuses=ACTIVE))
         ledger.begin_active(AT)
         ledger.see_active(page.rows, AT)
         ledger.complete_active(AT)

@@ -9,8 +9,7 @@ from types import MappingProxyType
 
 from bench.counted_hub import HubProcess
 from bench.served_hub import HUB
-from exporter.api.connection import connect
-from exporter.api.slots import HostSlots
+from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import plan_of, rules_of
 from exporter.collector.snapshot import Sweep
@@ -39,7 +38,7 @@ async def polled(
         **settings,
     }
     loaded = load_settings({f"{_PREFIX}{name}": value for name, value in given.items()}, {})
-    client, http = connect(loaded.hubs[0], HostSlots())
+    client, http = connect(loaded.hubs[0], SharedLimits())
     async with http:
         yield HubCollector(
             plan_of(loaded.hubs[0], first_sweep_after=0.0, holds=False),

@@ -6,8 +6,8 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import quote
 
 import anyio
@@ -15,15 +15,16 @@ import httpx
 import msgspec
 
 from bench.served_hub import AT
+from exporter.api.bodies import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
+from exporter.api.names import NameResolver
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
-from exporter.api.transport.client import DirectClient
-from exporter.api.transport.direct import DirectTransport
-from exporter.api.wire import BriefRow, InstanceRow
+from exporter.api.transport import HubConnections, connections_to
+from exporter.api.wire import InstanceRow
 from exporter.collector.clock import ServerClock
 from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.ledger import Ledger
@@ -36,7 +37,7 @@ _TOKEN = b"x-ms-continuation-token: "
 _LENGTH = b"content-length: "
 
 
-def client_of(port: int, hub: str, http: httpx.AsyncClient) -> HubClient:
+def client_of(port: int, hub: str, http: HubConnections) -> HubClient:
     """Return the exporter's own client, with its usual limits."""
     return HubClient(
         "bench",
@@ -44,15 +45,19 @@ def client_of(port: int, hub: str, http: httpx.AsyncClient) -> HubClient:
         http=http,
         key=FixedKey("key"),
         retry=RetryPolicy(0, 0.0, 0.0),
-        limits=RequestLimits(60.0, 1 << 26, 1000, 100_000),
+        limits=RequestLimits(60.0, 1000, 100_000, requests_per_second=10_000.0),
         host=HostSlots().of("http://hub", 4),
+        bodies=BodyBudget(),
         telemetry=ApiTelemetry(),
     )
 
 
-def connections() -> httpx.AsyncClient:
-    """Return the HTTP client that the exporter uses where there is no proxy."""
-    return DirectClient(DirectTransport(verify=httpx.create_ssl_context()), timeout=60.0)
+@asynccontextmanager
+async def connections() -> AsyncGenerator[HubConnections, None]:
+    """Open connections as the exporter does."""
+    tls, names = httpx.create_ssl_context(), NameResolver()
+    async with connections_to("http://", tls=tls, names=names, connect_seconds=60.0) as http:
+        yield http
 
 
 async def sweep(port: int, hub: str) -> tuple[float, int]:
@@ -112,9 +117,9 @@ def bare_pages(port: int, hub: str) -> Iterator[Iterator[memoryview]]:
         yield pages(connection)
 
 
-def bare(port: int, hub: str, row: type[BriefRow] = InstanceRow) -> tuple[float, int]:
+def bare(port: int, hub: str) -> tuple[float, int]:
     """Read and decode into rows, and nothing else."""
-    decoder: msgspec.json.Decoder[list[BriefRow]] = msgspec.json.Decoder(list[row])  # type: ignore[valid-type] # a type
+    decoder = msgspec.json.Decoder(list[InstanceRow])
     instances = 0
     with bare_pages(port, hub) as pages:
         begin = time.process_time()
@@ -129,7 +134,7 @@ def main() -> None:
     if way == "exporter":
         seconds, instances = anyio.run(sweep, port, hub)
     else:
-        seconds, instances = bare(port, hub, BriefRow if way == "brief" else InstanceRow)
+        seconds, instances = bare(port, hub)
     print(seconds, instances, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 

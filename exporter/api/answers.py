@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+import httpx
 import msgspec
 
 from exporter.api.classify import Failures, parse_http_date
 from exporter.api.errors import ApiError
 from exporter.api.wire import InstanceStatus
 
-NEXT_PAGE = "x-ms-continuation-token"
+NEXT_PAGE = b"x-ms-continuation-token"
 
 Decoded = TypeVar("Decoded")
-Content_co = TypeVar("Content_co", covariant=True)
 
 _INSTANCE = msgspec.json.Decoder(InstanceStatus)
 # One text a second, which every page of a second has.
@@ -29,14 +29,15 @@ class Answer:
     """A whole answer; *seconds* is the time from the request to its end."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: httpx.Headers
+    body: bytes | bytearray
     seconds: float
 
     @property
     def token(self) -> bytes:
-        """The token of the next page, empty if there is none."""
-        return token_in(self.headers)
+        """The token of the next page, byte for byte, empty if there is none."""
+        found = (value for name, value in self.headers.raw if name.lower() == NEXT_PAGE)
+        return next(found, b"").strip(b" \t")
 
     @property
     def date(self) -> float | None:
@@ -44,27 +45,12 @@ class Answer:
         return _seconds_of(self.headers.get("date"))
 
 
-def token_in(headers: Mapping[str, str]) -> bytes:
-    """Return the token of the next page, empty if there is none."""
-    return headers.get(NEXT_PAGE, "").strip().encode("latin-1")
-
-
-class Decoder(Protocol[Content_co]):
-    """
-    Reads a body.
-
-    Raises `msgspec.DecodeError`, `UnicodeDecodeError`, or `RecursionError` where it is nested too
-    deeply.
-    """
-
-    def decode(self, body: bytes, /) -> Content_co:
-        """Return what is in *body*."""
-
-
-def decode(decoder: Decoder[Decoded], failures: Failures, answer: Answer) -> Decoded:
+def decode(
+    read: Callable[[bytes | bytearray], Decoded], failures: Failures, answer: Answer
+) -> Decoded:
     """Read the body; raises `ProtocolError` if it is not what was asked for."""
     try:
-        return decoder.decode(answer.body)
+        return read(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise failures.protocol(
             f"the answer is not the JSON that was asked for ({answer.headers.get('content-type')})",
@@ -84,7 +70,7 @@ def decode_status(failures: Failures, answer: Answer, instance_id: str) -> Insta
     if not usual and answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
         raise failures.of_status(answer.status, answer.headers, answer.body)
     try:
-        status = decode(_INSTANCE, failures, answer)
+        status = decode(_INSTANCE.decode, failures, answer)
     except ApiError:
         if usual:
             raise

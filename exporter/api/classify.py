@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
 
+import aiohttp
 import httpx
 import msgspec
 
@@ -29,6 +30,21 @@ from exporter.api.errors import (
 
 AnyApiError = TypeVar("AnyApiError", bound=ApiError)
 
+_PROXY_ERRORS = (
+    aiohttp.ClientProxyConnectionError,
+    aiohttp.ClientHttpProxyError,
+    httpx.ProxyError,
+)
+_CUT_OFF = (
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientPayloadError,
+    aiohttp.ClientResponseError,
+    httpx.RemoteProtocolError,
+)
+
+TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
+"""What a request can raise that got no whole answer; time-outs are among them."""
+
 _LONGEST_EXCEPTION_NAME = 120
 # A hub that is up again must not be given up for a day, or for ever, by an answer of a bad hour.
 _LONGEST_REST = 3600.0
@@ -44,7 +60,9 @@ class Failures:
     hub: str
     operation: str
 
-    def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
+    def of_status(
+        self, status: int, headers: Mapping[str, str], body: bytes | bytearray
+    ) -> ApiError:
         """Return the error for an answer whose status is not the one asked for."""
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return self._denied(status, body)
@@ -87,19 +105,30 @@ class Failures:
 
     def of_exception(self, error: Exception, seconds: float) -> ApiError:
         """Return the error for a request that got no whole answer within *seconds*."""
-        if isinstance(error, TimeoutError | httpx.TimeoutException):
+        chain = list(_causes(error))
+        if _has(chain, aiohttp.ConnectionTimeoutError):
+            return self._unreachable(
+                ErrorKind.TIMEOUT,
+                "no connection within timeouts.connect",
+                "check that a firewall lets this machine through, and the port in url",
+            )
+        if _has(chain, TimeoutError):
             return self._unreachable(
                 ErrorKind.TIMEOUT,
                 f"no answer within {seconds:g} s",
                 "a starting host holds requests for 30 s; otherwise raise timeouts.request",
             )
-        if isinstance(error, httpx.ProxyError):
+        if _has(chain, *_PROXY_ERRORS):
             return self._unreachable(
                 ErrorKind.PROXY,
                 "the proxy refused the connection",
                 "check proxy, HTTPS_PROXY and NO_PROXY",
             )
-        tls = _tls_error(error)
+        return self._of_broken_connection(chain)
+
+    def _of_broken_connection(self, chain: Sequence[BaseException]) -> ApiError:
+        # aiohttp's own is one, too, but says nothing.
+        tls = next((each for each in reversed(chain) if isinstance(each, ssl.SSLError)), None)
         if tls is not None:
             return self._unreachable(
                 ErrorKind.TLS,
@@ -109,11 +138,18 @@ class Failures:
                 else "check the host name in url, tls.ca_file and tls.client_cert_file",
                 retryable=False,
             )
-        if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError):
+        reason = _os_reason(chain)
+        if _has(chain, aiohttp.ClientConnectorDNSError):
+            return self._unreachable(
+                ErrorKind.NAME,
+                f"the host name has no address: {reason or 'the look-up failed'}",
+                "check the host in url, and this machine's DNS",
+            )
+        if not reason and _has(chain, *_CUT_OFF):
             return self.protocol("the answer ended early or is not HTTP", retryable=True)
         return self._unreachable(
             ErrorKind.CONNECT,
-            f"no connection: {_os_reason(error) or type(error).__name__}",
+            f"no connection: {reason or type(chain[-1]).__name__}",
             "check the host and port in url, and that the app runs",
         )
 
@@ -140,14 +176,30 @@ class Failures:
             "lists come in smaller pages next time; if it goes on, raise max_response_bytes",
         )
 
+    def too_large_together(self) -> ProtocolError:
+        """Return the error for the largest of several bodies for which there is no room."""
+        return self._error(
+            ProtocolError,
+            ErrorKind.TOO_LARGE,
+            "the largest of too many large answers at once",
+            "lower page_bytes of this hub",
+        )
+
     def truncated(self, message: str) -> ListingTruncated:
         """Return the error for a list with too many pages."""
         hint = "raise max_pages, if the hub is that large"
         return self._error(ListingTruncated, ErrorKind.TOO_LARGE, message, hint)
 
-    def too_slow(self, message: str) -> ListingTruncated:
-        """Return the error for a sweep that missed its deadline."""
-        hint = "raise timeouts.sweep, if the hub is that large"
+    def over_budget(self) -> ListingTruncated:
+        """Return the error for a list whose end the pages of the day do not reach."""
+        hint = "raise page_budget, or the intervals of the sweeps"
+        message = "the page budget of today was spent before the end of the list"
+        return self._error(ListingTruncated, ErrorKind.TOO_LARGE, message, hint)
+
+    def too_slow(
+        self, message: str, hint: str = "raise timeouts.sweep, if the hub is that large"
+    ) -> ListingTruncated:
+        """Return the error for what was not done by its deadline."""
         return self._error(ListingTruncated, ErrorKind.TIMEOUT, message, hint)
 
     def dropped_filter(self, parameter: str) -> ProtocolError:
@@ -157,7 +209,7 @@ class Failures:
             hint="something between exporter and app drops or rewrites query parameters",
         )
 
-    def _denied(self, status: int, body: bytes) -> HubDenied:
+    def _denied(self, status: int, body: bytes | bytearray) -> HubDenied:
         if status == HTTPStatus.FORBIDDEN and _is_html(body):
             return self._error(
                 HubDenied,
@@ -233,28 +285,31 @@ def parse_http_date(text: str | None) -> float | None:
         return None
 
 
-def _os_reason(error: BaseException | None) -> str:
-    """Return what the system says of a failed connection, which libraries wrap several times."""
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what led to it, which libraries wrap several times."""
     while error is not None:
+        yield error
         if isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        if isinstance(error, socket.gaierror):
-            return error.strerror or "the name has no address"
-        if isinstance(error, OSError) and error.errno:
-            return os.strerror(error.errno)
-        error = error.__cause__ or error.__context__
+        else:
+            error = error.__cause__ or error.__context__
+
+
+def _has(chain: Sequence[BaseException], *kinds: type[BaseException]) -> bool:
+    return any(isinstance(each, kinds) for each in chain)
+
+
+def _os_reason(chain: Sequence[BaseException]) -> str:
+    """Return what the system says of a failed connection, empty if it says nothing."""
+    for error in reversed(chain):
+        if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError):
+            if isinstance(error.errno, int) and not isinstance(error, socket.gaierror):
+                return os.strerror(error.errno)
+            return error.strerror or ""
     return ""
 
 
-def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _is_html(body: bytes) -> bool:
+def _is_html(body: bytes | bytearray) -> bool:
     return body.lstrip()[:1] == b"<"
 
 
@@ -262,7 +317,7 @@ class _ErrorObject(msgspec.Struct, rename="pascal"):
     exception_type: str = ""
 
 
-def _exception_type(body: bytes) -> str:
+def _exception_type(body: bytes | bytearray) -> str:
     """Return the class of an error object (reference 1.7) to add; its message may hold data."""
     try:
         name = msgspec.json.decode(body, type=_ErrorObject).exception_type

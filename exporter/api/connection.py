@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from urllib.request import getproxies
 
 import httpx
 
 from exporter import __version__
+from exporter.api.bodies import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey, KeyFile, KeySource
+from exporter.api.names import NameResolver
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
-from exporter.api.transport.client import DirectClient
-from exporter.api.transport.direct import DirectTransport
+from exporter.api.transport import HubConnections, connections_to, proxy_of_environment
 from exporter.settings import HubSettings, fingerprint, tls_files
 
-# Longer than the longest default interval of the active sweep, shorter than Azure's front end
-# keeps an idle connection.
-_KEEP_IDLE_SECONDS = 120.0
+_LARGEST_LIST = 8 << 20
 _CONTEXTS_KEPT = 16
 
 
+@dataclass(frozen=True, slots=True)
+class SharedLimits:
+    """What the hubs of a process share: slots of hosts, bytes of bodies, name look-ups."""
+
+    hosts: HostSlots = field(default_factory=HostSlots)
+    bodies: BodyBudget = field(default_factory=BodyBudget)
+    names: NameResolver = field(default_factory=NameResolver)
+
+
 def connect(
-    hub: HubSettings, hosts: HostSlots, http: httpx.AsyncClient | None = None
-) -> tuple[HubClient, httpx.AsyncClient]:
+    hub: HubSettings, shared: SharedLimits, http: HubConnections | None = None
+) -> tuple[HubClient, HubConnections]:
     """Return the client of *hub* and the connections under it, which the caller closes."""
-    http = http or open_connections(hub)
+    http = http or open_connections(hub, shared.names)
     client = HubClient(
         hub.name,
         HubAddress(hub.base_url, hub.task_hub, hub.connection),
@@ -39,49 +47,42 @@ def connect(
         retry=RetryPolicy(hub.retries.attempts, hub.retries.backoff, hub.retries.backoff_max),
         limits=RequestLimits(
             timeout=hub.timeouts.request,
-            max_bytes=hub.max_response_bytes,
             page_size=hub.page_size,
             max_pages=hub.max_pages,
             page_bytes=hub.page_bytes,
+            list_bytes=min(_LARGEST_LIST, hub.max_response_bytes),
+            instance_bytes=hub.max_response_bytes,
+            requests_per_second=hub.max_requests_per_second,
         ),
-        host=hosts.of(hub.base_url, hub.host_requests),
+        host=shared.hosts.of(hub.base_url, hub.host_requests),
+        bodies=shared.bodies,
         telemetry=ApiTelemetry(),
     )
     return client, http
 
 
-def open_connections(hub: HubSettings) -> httpx.AsyncClient:
+def open_connections(hub: HubSettings, names: NameResolver) -> HubConnections:
     """
-    Return the HTTP client of *hub*: a direct one, or httpx's own where there may be a proxy.
+    Return the connections of *hub*, through its proxy if it has one.
 
-    `HTTPS_PROXY` and `NO_PROXY` hold where the hub has no proxy of its own.
+    `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold where `proxy` is not set.
     """
     headers = {name: value.get_secret_value() for name, value in hub.headers.items()}
-    headers = {"user-agent": f"durable-functions-exporter/{__version__}", **headers}
-    timeout = httpx.Timeout(hub.timeouts.request, connect=hub.timeouts.connect)
     tls = _tls_context(
         hub.tls.ca_file,
         hub.tls.client_cert_file,
         hub.tls.client_key_file,
         fingerprint(tls_files(hub)),
     )
-    if not _may_need_proxy(hub):
-        transport = DirectTransport(verify=tls, keep_idle=_KEEP_IDLE_SECONDS)
-        return DirectClient(transport, headers=headers, timeout=timeout)
-    return httpx.AsyncClient(
-        verify=tls,
-        proxy=hub.proxy.get_secret_value() if hub.proxy else None,
-        headers=headers,
-        timeout=timeout,
-        limits=httpx.Limits(keepalive_expiry=_KEEP_IDLE_SECONDS),
-        follow_redirects=False,
+    proxy = hub.proxy.get_secret_value() if hub.proxy else proxy_of_environment(hub.base_url)
+    return connections_to(
+        hub.base_url,
+        tls=tls,
+        names=names,
+        connect_seconds=hub.timeouts.connect,
+        proxy=proxy,
+        headers={"user-agent": f"durable-functions-exporter/{__version__}", **headers},
     )
-
-
-def _may_need_proxy(hub: HubSettings) -> bool:
-    """Tell whether a proxy is configured; httpx knows best which hosts `NO_PROXY` excludes."""
-    scheme = httpx.URL(hub.base_url).scheme
-    return hub.proxy is not None or not getproxies().keys().isdisjoint((scheme, "all"))
 
 
 def key_source(hub: HubSettings) -> KeySource:
@@ -97,6 +98,7 @@ def _tls_context(
 ) -> ssl.SSLContext:
     """Share one context between hubs: each holds all trusted authorities in memory."""
     context = ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
     if certificate is not None:
         context.load_cert_chain(certificate, key)
     return context

@@ -21,6 +21,7 @@ class ErrorKind(StrEnum):
 
     TIMEOUT = "timeout"
     CONNECT = "connect"
+    NAME = "name"
     TLS = "tls"
     PROXY = "proxy"
     AUTH = "auth"

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
+import httpx
+import msgspec
+
+from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
 from exporter.api.times import format_filter_time, format_shown_time, parse_time
-from exporter.api.wire import BriefRow
+from exporter.api.wire import EntityRow, InstanceRow
+
+Row = TypeVar("Row")
+
+_INSTANCES = msgspec.json.Decoder(list[InstanceRow])
+_ENTITIES = msgspec.json.Decoder(list[EntityRow])
 
 # Without a filter, Azure Storage ignores showInput=false and downloads every input (reference 2.6).
 EVER = 946_684_800.0
@@ -28,11 +38,39 @@ class HubAddress:
     task_hub: str | None = None
     connection: str | None = None
 
-    def target(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> str:
-        """Return what follows the base: *path*, *parameters* and those that choose the hub."""
+    def url(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> httpx.URL:
+        """Return the URL of *path* with *parameters* and those that choose the hub."""
         chosen = [("taskHub", self.task_hub), ("connection", self.connection)]
         query = [*parameters, *((name, value) for name, value in chosen if value)]
-        return f"/{path}?{urlencode(query, quote_via=quote)}"
+        return httpx.URL(f"{self.base_url}/{path}?{urlencode(query, quote_via=quote)}")
+
+
+class Query(Protocol[Row]):
+    """One list that can be asked for."""
+
+    @property
+    def operation(self) -> str:
+        """The operation, as it is counted."""
+
+    @property
+    def kind(self) -> Hashable:
+        """What lists have in common whose rows are about as large."""
+
+    @property
+    def path(self) -> str:
+        """The path below the base URL."""
+
+    def parameters(self, page_size: int) -> list[tuple[str, str]]:
+        """Return the query parameters, the same for every page of a list."""
+
+    def rows(self, body: bytes | bytearray) -> list[Row]:
+        """Return the rows of a page; raises what msgspec raises."""
+
+    def violation(self, rows: Sequence[Row]) -> str | None:
+        """Say which part of the filter the server dropped, or None where every row passes."""
+
+    def ids(self, rows: Sequence[Row]) -> list[str]:
+        """Return what identifies each row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +78,23 @@ class InstanceQuery:
     """
     A filter on instances; *statuses* are exact names, *created_from* is inclusive.
 
-    Times are seconds since the epoch. An empty prefix is none.
+    Times are seconds since the epoch. An empty prefix is none. Entities are among the rows.
     """
 
     statuses: tuple[str, ...] = ()
     created_from: float = EVER
     id_prefix: str = ""
 
+    operation = LIST_INSTANCES
+    path = "instances"
+
+    @property
+    def kind(self) -> Hashable:
+        """Instances of certain statuses: active ones have no output."""
+        return self.statuses
+
     def parameters(self, page_size: int) -> list[tuple[str, str]]:
-        """Return the query parameters, the same for every page of a listing."""
+        """Return the query parameters, the same for every page of a list."""
         parameters = [
             ("createdTimeFrom", format_filter_time(self.created_from)),
             ("showInput", "false"),
@@ -60,15 +106,19 @@ class InstanceQuery:
             parameters.append(("instanceIdPrefix", self.id_prefix))
         return parameters
 
-    def violation(self, rows: Sequence[BriefRow], *, statuses_fit: bool = False) -> str | None:
+    def rows(self, body: bytes | bytearray) -> list[InstanceRow]:
+        """Return the rows of a page; raises what msgspec raises."""
+        return _INSTANCES.decode(body)
+
+    def violation(self, rows: Sequence[InstanceRow]) -> str | None:
         """
         Say which part of the filter the server dropped, or None where every row passes.
 
         The API drops a filter that it cannot read instead of refusing it (reference 2.1). Answers
         cut createdTime to the second while the filter compares the full value, so a row may look
-        up to a second older than the bound. *statuses_fit* tells that those are checked already.
+        up to a second older than the bound.
         """
-        if not statuses_fit and self._has_other_statuses(rows):
+        if self.statuses and not {row.runtime_status for row in rows}.issubset(self.statuses):
             return "runtimeStatus"
         if self.created_from > EVER and self._has_too_old(rows):
             return "createdTimeFrom"
@@ -78,10 +128,9 @@ class InstanceQuery:
             return "instanceIdPrefix"
         return None
 
-    def _has_other_statuses(self, rows: Sequence[BriefRow]) -> bool:
-        return bool(self.statuses) and not {row.runtime_status for row in rows}.issubset(
-            self.statuses
-        )
+    def ids(self, rows: Sequence[InstanceRow]) -> list[str]:
+        """Return the instance ids."""
+        return [row.instance_id for row in rows]
 
     def _prefix_is_literal(self) -> bool:
         """Tell whether every backend takes the prefix as it is; MSSQL does not (reference 6.2)."""
@@ -89,11 +138,45 @@ class InstanceQuery:
             sign in self.id_prefix for sign in "%_["
         )
 
-    def _has_too_old(self, rows: Sequence[BriefRow]) -> bool:
+    def _has_too_old(self, rows: Sequence[InstanceRow]) -> bool:
         bound = math.floor(self.created_from)
         shown_bound = format_shown_time(bound)
         suspects = (row.created_time for row in rows if (row.created_time or "~") < shown_bound)
         return any((parse_time(created) or bound) < bound for created in suspects)
+
+
+@dataclass(frozen=True, slots=True)
+class EntityQuery:
+    """All entities, or those of the class *entity*."""
+
+    entity: str = ""
+
+    operation = LIST_ENTITIES
+    kind = LIST_ENTITIES
+
+    @property
+    def path(self) -> str:
+        """The path below the base URL."""
+        return f"entities/{quote(self.entity, safe='')}" if self.entity else "entities"
+
+    def parameters(self, page_size: int) -> list[tuple[str, str]]:
+        """Return the query parameters, the same for every page of a list."""
+        return [("top", str(page_size))]
+
+    def rows(self, body: bytes | bytearray) -> list[EntityRow]:
+        """Return the rows of a page; raises what msgspec raises."""
+        return _ENTITIES.decode(body)
+
+    def violation(self, rows: Sequence[EntityRow]) -> str | None:
+        """Say that the server dropped the class, or None where every row is of it."""
+        wanted = self.entity.lower()
+        if wanted and any(row.entity_id.name.lower() != wanted for row in rows):
+            return "entityName"
+        return None
+
+    def ids(self, rows: Sequence[EntityRow]) -> list[str]:
+        """Return the ids that the entities have as instances."""
+        return [f"@{row.entity_id.name}@{row.entity_id.key}" for row in rows]
 
 
 def encode_id(instance_id: str, *, twice: bool = False) -> str:

@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 NO_ANSWER = "none"
 
+LIST_INSTANCES = "listInstances"
+LIST_ENTITIES = "listEntities"
+GET_INSTANCE = "getInstanceStatus"
+OPERATIONS = (LIST_INSTANCES, LIST_ENTITIES, GET_INSTANCE)
+
 
 @dataclass(slots=True)
 class Durations:

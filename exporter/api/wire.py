@@ -12,12 +12,13 @@ import msgspec
 NOTHING = msgspec.Raw(b"null")
 
 
-class BriefRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
+class InstanceRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
     """
-    What every row of a list of instances has, an orchestration or an entity (reference 2.2, 2.7).
+    One row of a list of instances, an orchestration or an entity (reference 2.2, 2.7).
 
     `runtime_status` is a number where the status is newer than the extension's own list
-    (reference 2.3).
+    (reference 2.3). `custom_status` and `output` are raw JSON, which nobody has decoded yet; in
+    lists of MSSQL they are JSON strings that hold JSON.
     """
 
     instance_id: str
@@ -25,23 +26,8 @@ class BriefRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
     runtime_status: str | int | None = None
     created_time: str | None = None
     last_updated_time: str | None = None
-
-
-class InstanceRow(BriefRow, rename="camel", frozen=True, gc=False):
-    """
-    One row of a list of instances, with what may be large.
-
-    `custom_status` and `output` are raw JSON, which nobody has decoded yet; in lists of MSSQL they
-    are JSON strings that hold JSON.
-    """
-
     custom_status: msgspec.Raw = NOTHING
     output: msgspec.Raw = NOTHING
-
-
-def output_of(row: BriefRow) -> msgspec.Raw:
-    """Return the output of *row*, nothing where it was read without."""
-    return row.output if isinstance(row, InstanceRow) else NOTHING
 
 
 class HistoryEvent(msgspec.Struct, rename="pascal", frozen=True):
@@ -81,7 +67,7 @@ class EntityRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
     last_operation_time: str | None = None
 
 
-def entity_class(row: BriefRow) -> str | None:
+def entity_class(row: InstanceRow) -> str | None:
     """
     Return the class of the entity that *row* shows, or None where it is an orchestration.
 

@@ -14,13 +14,13 @@ import anyio
 from rich.console import Console
 
 from exporter.api.classify import Failures
-from exporter.api.client import LIST_INSTANCES, HubClient
-from exporter.api.connection import connect
+from exporter.api.client import HubClient
+from exporter.api.connection import SharedLimits, connect
 from exporter.api.errors import ApiError
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
+from exporter.api.telemetry import LIST_INSTANCES, ApiTelemetry
 from exporter.collector.clock import ServerClock
 from exporter.settings import HubSettings, Problem, SettingsError
+from exporter.settings.durations import parse_duration
 from exporter.web.words import plural
 
 Found = TypeVar("Found")
@@ -65,6 +65,26 @@ def add_hub_option(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_timeout_option(
+    command: argparse.ArgumentParser, default: str = "5m", what: str = "how long one hub may take"
+) -> None:
+    """Let the user say when to give up."""
+    command.add_argument(
+        "--timeout", type=duration, default=default, metavar="DURATION", help=f"{what} ({default})"
+    )
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a duration given on the command line."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return seconds
+
+
 def chosen_hubs(hubs: Sequence[HubSettings], names: Sequence[str]) -> Sequence[HubSettings]:
     """
     Return those of the *hubs* that are called *names*, all where there are none.
@@ -85,9 +105,9 @@ def chosen_hubs(hubs: Sequence[HubSettings], names: Sequence[str]) -> Sequence[H
 
 
 async def ask_all(
-    hubs: Sequence[HubSettings], question: Question[Found], *, seconds: float | None = None
+    hubs: Sequence[HubSettings], question: Question[Found], *, seconds: float
 ) -> Answers[Found]:
-    """Ask all hubs at once, each within so many seconds, else its `timeouts.sweep`."""
+    """Ask all hubs at once, each within so many seconds."""
     found: dict[str, Found] = {}
     failures: dict[str, ApiError] = {}
     async with connected(hubs) as asked, progress(asked):
@@ -110,25 +130,29 @@ async def ask_all(
 
 
 async def within_its_time(
-    hub: Hub, question: Question[Found], *, seconds: float | None = None
+    hub: Hub, question: Question[Found], *, seconds: float
 ) -> Found | ApiError:
-    """Ask one hub within so many seconds, else its `timeouts.sweep`."""
-    seconds = hub.settings.timeouts.sweep if seconds is None else seconds
+    """Ask one hub within so many seconds."""
     try:
         with anyio.fail_after(seconds):
             return await question(hub)
     except ApiError as error:
         return error
     except TimeoutError:
-        failures = Failures(hub.settings.name, LIST_INSTANCES)
-        return failures.of_exception(TimeoutError(), seconds)
+        return gave_up(hub.settings.name, seconds)
+
+
+def gave_up(hub: str, seconds: float) -> ApiError:
+    """Return the error of a hub that was not done in time."""
+    failures = Failures(hub, LIST_INSTANCES)
+    return failures.too_slow(f"not done within {seconds:g} s", hint="give more with --timeout")
 
 
 @asynccontextmanager
 async def connected(hubs: Sequence[HubSettings]) -> AsyncGenerator[Sequence[Hub], None]:
     """Return the hubs with their clients; connections close at the end."""
-    slots = HostSlots()
-    pairs = [(hub, *connect(hub, slots)) for hub in hubs]
+    shared = SharedLimits()
+    pairs = [(hub, *connect(hub, shared)) for hub in hubs]
     try:
         yield [
             Hub(hub, client, ServerClock(time.time, anyio.current_time)) for hub, client, _ in pairs
@@ -136,6 +160,7 @@ async def connected(hubs: Sequence[HubSettings]) -> AsyncGenerator[Sequence[Hub]
     finally:
         for _, _, http in pairs:
             await http.aclose()
+        await shared.names.aclose()
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import argparse
 import socket
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -15,22 +16,24 @@ from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.client import HubClient
-from exporter.api.connection import connect
+from exporter.api.connection import SharedLimits, connect
 from exporter.api.errors import ApiError, ErrorKind
+from exporter.api.listing import Cursor, Page
 from exporter.api.query import InstanceQuery
-from exporter.api.slots import HostSlots
+from exporter.api.wire import InstanceRow
 from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console
 from exporter.ledger.status import ACTIVE, TERMINAL
 from exporter.settings import HubSettings, Settings
 from exporter.settings.addresses import is_loopback
-from exporter.web.words import size, span
+from exporter.web.words import span
 
 NAME, CONNECTION, TLS, KEY, LISTING = "host name", "connection", "TLS", "key", "listing"
 STEPS = (NAME, CONNECTION, TLS, KEY, LISTING)
 
 _STEP_OF = {
+    ErrorKind.NAME: NAME,
     ErrorKind.CONNECT: CONNECTION,
     ErrorKind.TIMEOUT: CONNECTION,
     ErrorKind.PROXY: CONNECTION,
@@ -108,7 +111,7 @@ async def check_hub(hub: HubSettings) -> HubCheck:
             return HubCheck(
                 hub.name, (), NAME, unknown, "check the host in url, and this machine's DNS"
             )
-    client, http = connect(hub, HostSlots())
+    client, http = connect(hub, SharedLimits())
     async with http:
         try:
             notes = [note async for note in _notes(hub, client)]
@@ -142,7 +145,7 @@ async def _notes(hub: HubSettings, client: HubClient) -> AsyncGenerator[str, Non
         ApiError: a list failed, or has rows that its filter excludes.
     """
     listing = client.list_instances(InstanceQuery(statuses=ACTIVE))
-    page = await listing.next_page()
+    page = await _next_page(client, listing)
     now = time.time()
     if not _has_key(hub) and not is_loopback(urlsplit(hub.base_url).hostname or ""):
         yield _NO_KEY
@@ -150,19 +153,14 @@ async def _notes(hub: HubSettings, client: HubClient) -> AsyncGenerator[str, Non
         skew = page.date - (now - page.seconds / 2)
         if abs(skew) > _SKEW_WORTH_SAYING:
             yield _skewed(skew)
-    if page is not None and len(page.rows) > hub.page_size:
+    if page is not None and len(page.rows) > listing.page_size:
         yield (
-            f"a page has {len(page.rows):,} rows where {hub.page_size:,} were asked for: something "
-            "drops the parameter top"
-        )
-    if page is not None and page.size > hub.page_bytes:
-        yield (
-            f"{len(page.rows):,} rows are {size(page.size)}, more than page_bytes: pages will have "
-            "fewer"
+            f"a page has {len(page.rows):,} rows where {listing.page_size:,} were asked for: "
+            "something drops the parameter top"
         )
     # Nothing is created tomorrow: whatever comes shows that filters are dropped on the way.
     tomorrow = (page.date if page and page.date is not None else now) + _DAY
-    await client.list_instances(InstanceQuery(created_from=tomorrow)).next_page()
+    await _next_page(client, client.list_instances(InstanceQuery(created_from=tomorrow)))
     if listing.finished and (page is None or not page.rows):
         yield _EMPTY if await _has_no_other(client) else _IDLE
 
@@ -170,10 +168,16 @@ async def _notes(hub: HubSettings, client: HubClient) -> AsyncGenerator[str, Non
 async def _has_no_other(client: HubClient) -> bool:
     """Tell whether no instance has finished either."""
     listing = client.list_instances(InstanceQuery(statuses=TERMINAL))
-    while (page := await listing.next_page()) is not None:
-        if page.rows:
-            return False
+    async with aclosing(client.pages(listing)) as pages:
+        async for page in pages:
+            if page.rows:
+                return False
     return True
+
+
+async def _next_page(client: HubClient, listing: Cursor[InstanceRow]) -> Page[InstanceRow] | None:
+    async with aclosing(client.pages(listing, lambda: False)) as pages:
+        return await anext(pages, None)
 
 
 def _skewed(skew: float) -> str:

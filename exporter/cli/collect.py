@@ -18,7 +18,7 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.asking import say_failure
+from exporter.cli.asking import add_timeout_option, gave_up, say_failure
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console
 from exporter.collector.hub import HubCollector
@@ -36,6 +36,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--format", choices=("table", "prometheus", "openmetrics", "json"), default="table"
     )
+    add_timeout_option(command)
     command.add_argument(
         "--output",
         type=Path,
@@ -59,9 +60,14 @@ async def collect(settings: Settings, options: argparse.Namespace) -> ExitCode:
         raise SettingsError([Problem("--output", f"{output.parent} {why}")])
 
     async def one(hub: HubCollector) -> None:
-        error = await hub.collect_once()
+        name = hub.snapshot.identity.name
+        try:
+            with anyio.fail_after(options.timeout):
+                error = await hub.collect_once()
+        except TimeoutError:
+            error = gave_up(name, options.timeout)
         if error is not None:
-            failures[hub.snapshot.identity.name] = error
+            failures[name] = error
 
     async with open_collector(settings) as collector:
         async with anyio.create_task_group() as tasks:

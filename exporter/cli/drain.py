@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
@@ -22,13 +23,14 @@ from exporter.cli import configured
 from exporter.cli.asking import (
     Hub,
     add_hub_option,
+    add_timeout_option,
     chosen_hubs,
     connected,
+    duration,
     say_failure,
     within_its_time,
 )
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.failures import duration
 from exporter.cli.terminal import write_json
 from exporter.ledger.status import ACTIVE
 from exporter.settings import Settings
@@ -81,10 +83,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=("text", "json"), default="text")
     add_hub_option(command)
     command.add_argument("--wait", action="store_true", help="until nothing is in flight")
-    command.add_argument(
-        "--timeout", type=duration, default=1800.0, metavar="DURATION",
-        help="how long to wait at most (30m)",
-    )  # fmt: skip
+    add_timeout_option(command, "30m", "how long to wait, and how long one look may take")
     command.add_argument(
         "--every", type=duration, default=5.0, metavar="DURATION",
         help="from one look to the next (5s)",
@@ -102,7 +101,7 @@ async def drain(settings: Settings, options: argparse.Namespace) -> ExitCode:
     hubs = chosen_hubs(settings.hubs, options.hub)
     deadline = anyio.current_time() + (options.timeout if options.wait else 0.0)
     async with connected(hubs) as asked:
-        seen = await _look(asked, options.orchestrator)
+        seen = await _look(asked, options)
         with _Line(options.orchestrator, deadline if options.wait else None) as line:
             while seen.code is not ExitCode.OK:
                 line.tell(seen)
@@ -111,19 +110,20 @@ async def drain(settings: Settings, options: argparse.Namespace) -> ExitCode:
                     break
                 await sleep(min(options.every, left))
                 with anyio.CancelScope(deadline=deadline + options.every):
-                    seen = await _look(asked, options.orchestrator)
+                    seen = await _look(asked, options)
     _print(seen, options)
     return seen.code
 
 
-async def _look(hubs: Sequence[Hub], orchestrator: str) -> Round:
+async def _look(hubs: Sequence[Hub], options: argparse.Namespace) -> Round:
     """Look at all hubs once; where nothing is in flight, once more."""
     found = Round()
+    question = partial(_listed, orchestrator=options.orchestrator)
 
     async def one(hub: Hub) -> None:
         name = hub.settings.name
         for _ in range(_TIMES_NOTHING):
-            answer = await within_its_time(hub, partial(_listed, orchestrator=orchestrator))
+            answer = await within_its_time(hub, question, seconds=options.timeout)
             if isinstance(answer, ApiError):
                 found.statuses.pop(name, None)
                 found.failures[name] = answer
@@ -145,14 +145,15 @@ async def _listed(hub: Hub, *, orchestrator: str) -> _Seen:
     statuses: Counter[str] = Counter()
     others: set[str] = set()
     listing = hub.client.list_instances(InstanceQuery(statuses=ACTIVE))
-    while (page := await listing.next_page()) is not None:
-        for row in page.rows:
-            if entity_class(row) is not None:
-                continue
-            if (row.name or "").casefold() == wanted:
-                statuses[str(row.runtime_status)] += 1
-            elif row.name:
-                others.add(row.name)
+    async with aclosing(hub.client.pages(listing)) as pages:
+        async for page in pages:
+            for row in page.rows:
+                if entity_class(row) is not None:
+                    continue
+                if (row.name or "").casefold() == wanted:
+                    statuses[str(row.runtime_status)] += 1
+                elif row.name:
+                    others.add(row.name)
     return _Seen(statuses, frozenset(others))
 
 

@@ -12,13 +12,11 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from exporter.api.client import GET_INSTANCE
 from exporter.api.errors import ApiError
-from exporter.api.telemetry import DURATION_BOUNDS
+from exporter.api.telemetry import DURATION_BOUNDS, GET_INSTANCE
 from exporter.cli import configured
-from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
+from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.failures import duration
 from exporter.cli.forecast import Cost, Pass, SweepForecast
 from exporter.cli.observing import Observed, Observing
 from exporter.cli.suggestions import suggestions, worth_reading
@@ -97,10 +95,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     configured.add_options(command)
     command.add_argument("--format", choices=("table", "json"), default="table")
     add_hub_option(command)
-    command.add_argument(
-        "--timeout", type=duration, default=3600.0, metavar="DURATION",
-        help="how long the pass may take (1h)",
-    )  # fmt: skip
+    add_timeout_option(command, "1h")
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:

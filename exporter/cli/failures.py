@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import heapq
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,13 +17,19 @@ from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow, entity_class
 from exporter.cli import configured
-from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
+from exporter.cli.asking import (
+    Hub,
+    add_hub_option,
+    add_timeout_option,
+    ask_all,
+    chosen_hubs,
+    duration,
+)
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, span_since, table, write_json
 from exporter.ledger.reasons import FailureReason, reason_of
 from exporter.ledger.status import RuntimeStatus
 from exporter.settings import Settings
-from exporter.settings.durations import parse_duration
 from exporter.web.words import plural, rfc3339
 
 _MOST_REASONS = 1000
@@ -85,6 +92,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     configured.add_options(command)
     command.add_argument("--format", choices=("table", "json"), default="table")
     add_hub_option(command)
+    add_timeout_option(command)
     command.add_argument(
         "--since", type=duration, default=86_400.0, metavar="DURATION", help="(24h)"
     )
@@ -99,21 +107,11 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     return configured.run(failures, options, environ)
 
 
-def duration(text: str) -> float:
-    """Return the seconds of a duration given on the command line."""
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if seconds <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
-    return seconds
-
-
 async def failures(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """List what is Failed in every hub, and print it by its reason."""
     hubs = chosen_hubs(settings.own_hubs, options.hub)
-    answers = await ask_all(hubs, partial(listed, since=options.since, samples=options.samples))
+    question = partial(listed, since=options.since, samples=options.samples)
+    answers = await ask_all(hubs, question, seconds=options.timeout)
     if options.format == "json":
         write_json(
             [group for name, found in answers.found.items() for group in groups_of(name, found)]
@@ -135,13 +133,14 @@ async def listed(hub: Hub, *, since: float, samples: int) -> Failures:
     query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
     listing = hub.client.list_instances(query, hub.settings.id_prefixes)
     found = Failures()
-    while (page := await listing.next_page()) is not None:
-        found.at = hub.clock.note(page)
-        for row in page.rows:
-            failed = parse_time(row.last_updated_time) or parse_time(row.created_time)
-            is_recent = failed is not None and failed >= found.at - since
-            if failed is not None and is_recent and entity_class(row) is None:
-                found.add(row, failed, samples)
+    async with aclosing(hub.client.pages(listing)) as pages:
+        async for page in pages:
+            found.at = hub.clock.note(page)
+            for row in page.rows:
+                failed = parse_time(row.last_updated_time) or parse_time(row.created_time)
+                is_recent = failed is not None and failed >= found.at - since
+                if failed is not None and is_recent and entity_class(row) is None:
+                    found.add(row, failed, samples)
     return found
 
 

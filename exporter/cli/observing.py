@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from exporter.api.times import TIMES
-from exporter.api.wire import BriefRow, entity_class
+from exporter.api.wire import InstanceRow, entity_class
 from exporter.collector.state import NoState
 from exporter.ledger.book import Book
 from exporter.ledger.ledger import Ledger, Source
@@ -40,7 +40,7 @@ class Durations:
         self._counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self._longest: dict[str, list[tuple[float, str]]] = {}
 
-    def add(self, rows: Iterable[BriefRow]) -> None:
+    def add(self, rows: Iterable[InstanceRow]) -> None:
         """Learn from rows."""
         counts, times, statuses = self._counts, TIMES, self._statuses
         for row in rows:
@@ -173,7 +173,7 @@ class ObservingLedger(Ledger):
         self._book = self._once = _ReadOnce()
         self.unresolved = Unresolved(rules.failed_lookback, most=_MOST_FAILURES)
 
-    def see_all(self, rows: Iterable[BriefRow], source: Source, at: float) -> None:
+    def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
         """Apply rows of finished instances; of those of the census only what was active."""
         if source is Source.CENSUS:
             rows = [row for row in rows if row.instance_id in self.lives]
@@ -186,14 +186,13 @@ class ObservingLedger(Ledger):
 
     def see_census(
         self,
-        rows: Sequence[BriefRow],
+        rows: Sequence[InstanceRow],
         at: float,
         ids: Sequence[str] = (),
-        whole: Callable[[], Sequence[BriefRow]] | None = None,
     ) -> None:
         """Apply a page of the census."""
         self._observed.completed.add(rows)
-        super().see_census(rows, at, ids, whole)
+        super().see_census(rows, at, ids)
 
     def _is_after_history(self, second: int, source: Source) -> bool:  # noqa: ARG002 - as asked
         return source is Source.BASELINE

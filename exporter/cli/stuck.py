@@ -14,7 +14,14 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs, say_failure
+from exporter.cli.asking import (
+    Hub,
+    add_hub_option,
+    add_timeout_option,
+    ask_all,
+    chosen_hubs,
+    say_failure,
+)
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, span_since, table, write_json
 from exporter.collector.diagnosis import DiagnosisReader, ReadLimits
@@ -87,6 +94,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     configured.add_options(command)
     command.add_argument("--format", choices=("table", "json"), default="table")
     add_hub_option(command)
+    add_timeout_option(command)
     command.add_argument(
         "--all", action="store_true", help="those over a limit that wait as designed, too"
     )
@@ -116,7 +124,8 @@ def _count(text: str) -> int:
 async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Look at every hub and print what is stuck; a hub that fails is said."""
     hubs = chosen_hubs(settings.own_hubs, options.hub)
-    answers = await ask_all(hubs, partial(survey, settings=settings, reads=options.reads))
+    question = partial(survey, settings=settings, reads=options.reads)
+    answers = await ask_all(hubs, question, seconds=options.timeout)
     if options.format == "json":
         write_json(
             [

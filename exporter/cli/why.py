@@ -19,7 +19,7 @@ from exporter.api.errors import ApiError
 from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow, InstanceStatus
 from exporter.cli import configured
-from exporter.cli.asking import Hub, add_hub_option, ask_all, chosen_hubs
+from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.steps import Step, steps_of
 from exporter.cli.terminal import console, printable, span_since, table, write_json
@@ -84,6 +84,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("instance_id", metavar="ID", help="id of an instance or an entity")
     command.add_argument("--format", choices=("table", "json"), default="table")
     add_hub_option(command)
+    add_timeout_option(command)
     command.add_argument(
         "--events", type=int, default=100, metavar="N", help="last steps to show (%(default)s)"
     )
@@ -97,7 +98,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 async def why(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Ask every hub for the instance, and print what is known of it."""
     hubs = chosen_hubs(settings.own_hubs, options.hub)
-    answers = await ask_all(hubs, partial(look, instance_id=options.instance_id))
+    question = partial(look, instance_id=options.instance_id)
+    answers = await ask_all(hubs, question, seconds=options.timeout)
     found = {name: each for name, each in answers.found.items() if each is not None}
     if options.format == "json":
         write_json([reason_of(name, each) for name, each in found.items()])

@@ -14,8 +14,7 @@ class PageBudget:
     """
     Pages of one day, which begins at midnight UTC; times are seconds since the epoch.
 
-    *per_day* is None where nothing limits them. A sweep that has begun is not cut off: the budget
-    may be overdrawn by what it takes to its end.
+    *per_day* is None where nothing limits them.
     """
 
     def __init__(self, per_day: int | None) -> None:
@@ -36,7 +35,7 @@ class PageBudget:
         return max(0, self._per_day - self._spent)
 
     def allows(self, sweep: Sweep, now: float) -> bool:
-        """Tell whether a sweep may begin."""
+        """Tell whether another page may be read for a sweep."""
         remaining = self.remaining(now)
         if remaining is None or self._per_day is None:
             return True

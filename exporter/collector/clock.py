@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statistics import median_low
 
 from exporter.api.listing import Page
-from exporter.api.wire import BriefRow, EntityRow, InstanceRow
+from exporter.api.wire import EntityRow, InstanceRow
 
 _ANSWERS_KEPT = 5
 _ANSWERS_THAT_AGREE = 3
@@ -30,7 +30,7 @@ class ServerClock:
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self.wall = wall
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._offsets: deque[float] = deque(maxlen=_ANSWERS_KEPT)
         self._wall_offset = self._by_wall()
 
@@ -41,7 +41,7 @@ class ServerClock:
 
     def now(self) -> float:
         """Return the server's time, early by up to a second; the exporter's before any answer."""
-        return self.at(self._monotonic())
+        return self.at(self.monotonic())
 
     def at(self, moment: float) -> float:
         """Return what the server's time was at *moment* by the clock that never jumps."""
@@ -49,12 +49,12 @@ class ServerClock:
 
     def began(self, page: Page[InstanceRow] | Page[EntityRow]) -> float:
         """Return by that clock when a page was asked for that has just come."""
-        return self._monotonic() - page.seconds
+        return self.monotonic() - page.seconds
 
-    def note(self, page: Page[InstanceRow] | Page[BriefRow] | Page[EntityRow]) -> float:
+    def note(self, page: Page[InstanceRow] | Page[EntityRow]) -> float:
         """Learn from a page, and return the server's time when it came."""
         if page.date is not None:
-            offset = page.date - self._monotonic()
+            offset = page.date - self.monotonic()
             if self._stood_still(offset):
                 self._offsets.clear()
             self._offsets.append(offset)
@@ -67,7 +67,7 @@ class ServerClock:
         return moved > _LEAST_STANDSTILL and abs(offset - self._offset() - moved) < _ALIKE
 
     def _by_wall(self) -> float:
-        return self.wall() - self._monotonic()
+        return self.wall() - self.monotonic()
 
     def _offset(self) -> float:
         if len(self._offsets) >= _ANSWERS_THAT_AGREE:

@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 import anyio
 import anyio.lowlevel
 
-from exporter.api.client import GET_INSTANCE, HubClient
+from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, HubFailed, ProtocolError
+from exporter.api.telemetry import GET_INSTANCE
 from exporter.diagnosis.blame import Blame, trace
 from exporter.diagnosis.nodes import Absence, Answer, Node, Read
 from exporter.diagnosis.sampling import Sampler

@@ -6,8 +6,8 @@ import structlog
 
 from exporter.api.errors import ApiError
 from exporter.api.times import format_shown_time
+from exporter.collector.records import SweepCost
 from exporter.collector.snapshot import Sweep
-from exporter.collector.sweeps import SweepCost
 from exporter.diagnosis.causes import Cause
 from exporter.diagnosis.view import DiagnosisView
 from exporter.ledger.changes import MOST_NAMED, LedgerChanges

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from http import HTTPStatus
 from typing import TypeVar
 
 import anyio
 
 from exporter.api.classify import Failures
-from exporter.api.client import LIST_ENTITIES, LIST_INSTANCES, HubClient
-from exporter.api.errors import ApiError, ListingTruncated, ProtocolError
+from exporter.api.client import HubClient
+from exporter.api.errors import ApiError, ListingTruncated
+from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
 from exporter.collector.budget import PageBudget
 from exporter.collector.clock import ServerClock
 from exporter.collector.diagnosing import HubDiagnosis
@@ -24,7 +24,13 @@ from exporter.collector.events import (
     HubEvents,
 )
 from exporter.collector.records import SweepRecord, result_of, trouble_of, use_of
-from exporter.collector.schedule import DUTY_SHARE, Cadence, pause_after, spare_seconds
+from exporter.collector.schedule import (
+    DUTY_SHARE,
+    Cadence,
+    pause_after,
+    spare_seconds,
+    step_end,
+)
 from exporter.collector.snapshot import (
     HubIdentity,
     HubSnapshot,
@@ -33,16 +39,16 @@ from exporter.collector.snapshot import (
     SweepState,
 )
 from exporter.collector.state import HubState, NoState, StateNotWritten
-from exporter.collector.sweeps import HubSweeps, SweepCost
+from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, WholeView
+from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, FinishedView, WholeView
 from exporter.ledger.state import LedgerState
 
 _PAUSE_WITHOUT_BUDGET = 60.0
-_PAGE_FAILURES_BEFORE_CENSUS_RESTS = 3
 _REST_OF_CENSUS = 60.0
-_LONGEST_STANDSTILL_OF_CENSUS = 3600.0
+# How often it shows while a sweep is under way what was read.
+_SHOW_SECONDS = 1.0
 
 Found = TypeVar("Found")
 
@@ -64,22 +70,6 @@ class HubPlan:
     page_budget: int | None = None
     first_sweep_after: float = 0.0
     history_budget: int = 0
-
-
-@dataclass(slots=True)
-class _CensusProgress:
-    """
-    A census is made page by page, between the other sweeps; `seconds` is what it took so far.
-
-    `moved` is when its last page came.
-    """
-
-    began: float = 0.0
-    moved: float = 0.0
-    step_due: float = math.inf
-    seconds: float = 0.0
-    failures: int = 0
-    cost: SweepCost = field(default_factory=SweepCost)
 
 
 class HubCollector:
@@ -114,7 +104,11 @@ class HubCollector:
         self._is_open = False
         self._go_on_from(Ledger(rules))
         self._records = {sweep: SweepRecord(Cadence(plan.intervals[sweep])) for sweep in Sweep}
-        self._census = _CensusProgress()
+        self._census_due = math.inf
+        self._step_ends = math.inf
+        self._entities_listed: EntityView | None = None
+        self._sweep = Sweep.ACTIVE
+        self._shown = -math.inf
         self._budget = PageBudget(plan.page_budget)
         self._skipped: set[Sweep] = set()
         self._diagnosis = HubDiagnosis(client, rules, plan.history_budget)
@@ -134,7 +128,9 @@ class HubCollector:
 
     def _go_on_from(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._sweeps = HubSweeps(self._client, ledger, self._clock, self._plan.entity_names)
+        self._sweeps = HubSweeps(
+            self._client, ledger, self._clock, self._plan.entity_names, self._page_came
+        )
 
     async def open(self) -> None:
         """Take up the ledger where it was left, and publish what it holds."""
@@ -163,6 +159,7 @@ class HubCollector:
             release = self._ledger.release
             await anyio.sleep(max(0.0, min(due, release) - self._monotonic()))
             started = self._monotonic()
+            self._step_ends = max(started, self._records[Sweep.ACTIVE].cadence.due)
             if release < due:
                 await self._survive(self.publish_accounts, SWEEP_CRASHED)
             elif not self._budget.allows(sweep, self._wall()):
@@ -205,7 +202,7 @@ class HubCollector:
             Sweep.ACTIVE: self._records[Sweep.ACTIVE].cadence.due,
             Sweep.FAILED: self._due_after_contact(Sweep.FAILED),
             Sweep.ENTITIES: self._records[Sweep.ENTITIES].cadence.due,
-            Sweep.CENSUS: self._census_due(),
+            Sweep.CENSUS: self._next_of_census(),
         }
         now = self._monotonic()
         for sweep, due in dues.items():
@@ -217,7 +214,7 @@ class HubCollector:
         """Leave out a sweep that the budget does not allow; a census only waits."""
         now = self._monotonic()
         if sweep is Sweep.CENSUS and self._sweeps.census_is_running:
-            self._census.step_due = now + _PAUSE_WITHOUT_BUDGET
+            self._census_due = now + _PAUSE_WITHOUT_BUDGET
             return
         if sweep not in self._skipped:
             self._events.skipped(sweep, self._plan.page_budget)
@@ -231,10 +228,10 @@ class HubCollector:
         has_contact = self._records[Sweep.ACTIVE].has_completed
         return self._records[sweep].cadence.due if has_contact else math.inf
 
-    def _census_due(self) -> float:
+    def _next_of_census(self) -> float:
         """Return when the next page of the census is due."""
         if self._sweeps.census_is_running:
-            return self._census.step_due
+            return self._census_due
         return self._due_after_contact(Sweep.CENSUS)
 
     async def make(self, sweep: Sweep) -> ApiError | None:
@@ -247,20 +244,40 @@ class HubCollector:
             return await self._entities()
         return await self._census_page()
 
+    def _may_read(self) -> bool:
+        """Tell whether the budget has another page for the sweep that is under way."""
+        return self._budget.allows(self._sweep, self._wall())
+
+    def _goes_on(self) -> bool:
+        """Tell whether a sweep of many steps may read on, before the active one is due again."""
+        return self._monotonic() < self._step_ends and self._may_read()
+
+    def _page_came(self, rows: int) -> None:
+        self._records[self._sweep].read(rows)
+        self._budget.spend(1, self._wall())
+        if self._monotonic() >= self._shown + _SHOW_SECONDS:
+            self._show()
+
     async def _active_and_finished(self) -> ApiError | None:
         started = self._monotonic()
-        active = await self._attempt(Sweep.ACTIVE, self._sweeps.active)
+        active = await self._attempt(Sweep.ACTIVE, lambda: self._sweeps.active(self._may_read))
+        if active is None:
+            raise RuntimeError("an active sweep has no steps")
         if isinstance(active, ApiError):
             self._went_down(active)
             self._wait_for_next(Sweep.ACTIVE, started, active)
             await self.publish_accounts()
             return active
         self._came_up(active)
-        affordable = DUTY_SHARE * self._plan.intervals[Sweep.ACTIVE]
-        finished = await self._attempt(Sweep.FINISHED, lambda: self._sweeps.finished(affordable))
+        interval = self._plan.intervals[Sweep.ACTIVE]
+        if self._step_ends < math.inf:
+            self._step_ends = step_end(started, self._monotonic(), interval)
+        finished = await self._attempt(
+            Sweep.FINISHED, lambda: self._sweeps.finished(DUTY_SHARE * interval, self._goes_on)
+        )
         failed = finished if isinstance(finished, ApiError) else None
         self._end_cycle(started, failed)
-        if not isinstance(finished, ApiError):
+        if isinstance(finished, FinishedView):
             self.snapshot = replace(self.snapshot, finished=finished)
         await self.publish_accounts()
         if self._diagnosis.is_on:
@@ -288,10 +305,10 @@ class HubCollector:
         self.snapshot = replace(self.snapshot, diagnosis=diagnosis)
 
     async def _failed(self) -> ApiError | None:
-        started = self._monotonic()
-        found = await self._attempt(Sweep.FAILED, self._sweeps.failed)
+        found = await self._attempt(Sweep.FAILED, lambda: self._sweeps.failed(self._goes_on))
         failed = found if isinstance(found, ApiError) else None
-        self._wait_for_next(Sweep.FAILED, started, failed)
+        if found is not None:
+            self._wait_after(Sweep.FAILED, failed)
         await self.publish_accounts()
         return failed
 
@@ -307,111 +324,84 @@ class HubCollector:
         pause = error.retry_after if error else None
         self._records[sweep].cadence.ended(started, self._monotonic(), not_before=pause or 0.0)
 
+    def _wait_after(self, sweep: Sweep, error: ApiError | None) -> None:
+        """Set when a sweep that ended just now is due again."""
+        self._wait_for_next(sweep, self._monotonic() - self._records[sweep].seconds, error)
+
     async def _entities(self) -> ApiError | None:
-        started = self._monotonic()
         found = await self._attempt(Sweep.ENTITIES, self._list_beside)
         failed = found if isinstance(found, ApiError) else None
-        self._wait_for_next(Sweep.ENTITIES, started, failed)
-        if not isinstance(found, ApiError):
+        if found is not None:
+            self._wait_after(Sweep.ENTITIES, failed)
+        if isinstance(found, tuple):
             entities, whole = found
             self.snapshot = replace(self.snapshot, entities=entities, whole=whole)
         self._publish()
         return failed
 
-    async def _list_beside(self) -> tuple[EntityView, WholeView | None]:
+    async def _list_beside(self) -> tuple[EntityView, WholeView | None] | None:
         """List the entities and, where the active sweep leaves any out, all active instances."""
-        entities = await self._sweeps.entities()
-        if not self._rules.id_prefixes:
-            return entities, None
-        whole = await self._sweeps.whole()
+        if self._entities_listed is None:
+            self._entities_listed = await self._sweeps.entities(self._goes_on)
+        entities = self._entities_listed
+        if entities is None or not self._rules.id_prefixes:
+            self._entities_listed = None
+            return None if entities is None else (entities, None)
+        whole = await self._sweeps.whole(self._goes_on)
+        if whole is None:
+            return None
+        self._entities_listed = None
         if whole.outside:
             self._events.outside_prefixes(whole.outside)
         return entities, whole
 
     async def _census_page(self) -> ApiError | None:
         """Read one page of the census; the error that ends it, or None."""
-        if not self._sweeps.census_is_running:
-            now = self._monotonic()
-            self._census = _CensusProgress(began=now, moved=now)
         started = self._monotonic()
-        error: ApiError | None = None
-        ended = False
-        try:
-            ended = await self._sweeps.census_step()
-            self._census.failures = 0
-            self._census.moved = self._monotonic()
-        except ApiError as failure:
-            self._census.failures += 1
-            error = failure
-        seconds = self._monotonic() - started
-        self._census.seconds += seconds
-        self._records[Sweep.CENSUS].takes(self._monotonic() - self._census.began)
-        self._census.cost.add(self._count_reading(Sweep.CENSUS))
-        if ended:
-            self._end_census(None)
-            await self.publish_accounts()
+        ended = await self._attempt(Sweep.CENSUS, self._sweeps.census_step)
+        now = self._monotonic()
+        self._census_due = now + pause_after(now - started)
+        if ended is None:
+            self._show()
             return None
-        wait = max(pause_after(seconds), error.retry_after or 0.0 if error else 0.0)
-        self._census.step_due = self._monotonic() + wait
-        if error is not None and self._census_makes_no_headway(error):
-            await self._interrupt_census(error)
-            return error
-        return None
-
-    def _census_makes_no_headway(self, error: ApiError) -> bool:
-        """Tell whether asking for the same page again right away is no use."""
-        if isinstance(error, ListingTruncated):
-            return True
-        return self._census.failures >= _PAGE_FAILURES_BEFORE_CENSUS_RESTS
-
-    async def _interrupt_census(self, error: ApiError) -> None:
-        """
-        Record that the census failed, and let it go on from the page that did not come.
-
-        It begins anew where that page itself is the trouble, as with a token that the server
-        understands no longer (reference 2.5), or where it has stood still for too long.
-        """
-        is_of_page = (
-            isinstance(error, ProtocolError) or error.status == HTTPStatus.INTERNAL_SERVER_ERROR
-        )
-        standstill = self._monotonic() - self._census.moved
-        if is_of_page or standstill > _LONGEST_STANDSTILL_OF_CENSUS:
-            self._sweeps.abandon_census()
-        self._end_census(error)
-        self._census.failures = 0
-        self._census.step_due = max(self._census.step_due, self._monotonic() + _REST_OF_CENSUS)
+        error = ended if isinstance(ended, ApiError) else None
+        self._wait_after(Sweep.CENSUS, error)
+        if error is not None:
+            self._census_due = now + max(_REST_OF_CENSUS, error.retry_after or 0.0)
         await self.publish_accounts()
-
-    def _end_census(self, error: ApiError | None) -> None:
-        now, seconds = self._monotonic(), self._census.seconds
-        record = self._records[Sweep.CENSUS]
-        record.ended(result_of(error), self._wall(), seconds, trouble_of(error))
-        record.cadence.ended(now - seconds, now)
-        self._events.swept(Sweep.CENSUS, error, seconds, self._census.cost)
+        return error
 
     async def _attempt(
         self, sweep: Sweep, work: Callable[[], Awaitable[Found]]
-    ) -> Found | ApiError:
-        """Make one sweep within its deadline, and record how it ended."""
+    ) -> Found | ApiError | None:
+        """
+        Make a sweep, or a step of it, within its deadline, and record how it ended.
+
+        *work* returns None or False where the sweep goes on later; so does this then.
+        """
         started = self._monotonic()
         self._begin(sweep)
         error: ApiError | None = None
         found: Found | None = None
         try:
             with anyio.fail_after(self._plan.sweep_timeout):
-                found = await work()
+                found = await work() or None
         except TimeoutError:
             error = self._too_slow(sweep)
         except ApiError as failure:
             error = failure
         seconds = self._monotonic() - started
-        cost = self._count_reading(sweep)
-        self._records[sweep].ended(result_of(error), self._wall(), seconds, trouble_of(error))
-        self._events.swept(sweep, error, seconds, cost)
-        return error if error is not None else found  # type: ignore[return-value] # set if no error
+        record = self._records[sweep]
+        if error is None and found is None:
+            record.paused(self._wall(), seconds)
+            return None
+        record.ended(result_of(error), self._wall(), seconds, trouble_of(error))
+        self._events.swept(sweep, error, record.seconds, record.cost)
+        return error or found
 
     def _begin(self, sweep: Sweep) -> None:
         """Let everybody see that a sweep is under way."""
+        self._sweep = sweep
         self._records[sweep].began(self._wall(), self._plan.sweep_timeout)
         self._skipped.discard(sweep)
         self.snapshot = replace(self.snapshot, sweeps=self._states())
@@ -426,12 +416,6 @@ class HubCollector:
         )
         self._telemetry.errors[operation, error.kind] += 1
         return error
-
-    def _count_reading(self, sweep: Sweep) -> SweepCost:
-        cost = self._sweeps.take_cost()
-        self._records[sweep].read(cost.pages, cost.rows)
-        self._budget.spend(cost.pages, self._wall())
-        return cost
 
     def _crashed(self, sweep: Sweep, started: float) -> None:
         """Record a sweep that a defect ended; nothing is done here that could fail in its turn."""
@@ -472,6 +456,7 @@ class HubCollector:
 
     def _show(self) -> None:
         """Publish how polling goes; what the ledger tells is as it was."""
+        self._shown = self._monotonic()
         self.snapshot = replace(
             self.snapshot,
             sweeps=self._states(),

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-import httpx
 from anyio.abc import TaskGroup
 
 from exporter.api.client import HubClient
+from exporter.api.transport import HubConnections
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.collector.state import HubState, TakenOver
@@ -53,7 +53,7 @@ class HubTask:
     def __init__(
         self,
         basis: Basis,
-        connection: tuple[HubClient, httpx.AsyncClient],
+        connection: tuple[HubClient, HubConnections],
         plan: HubPlan,
         rules: LedgerRules,
         *,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.schedule import Cadence, interval_for
@@ -14,6 +16,14 @@ from exporter.collector.snapshot import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class SweepCost:
+    """Pages and rows of one sweep."""
+
+    pages: int
+    rows: int
+
+
 class SweepRecord:
     """Everything that is told of one kind of sweep; times are the exporter's clock."""
 
@@ -24,6 +34,9 @@ class SweepRecord:
         self._usual = cadence.configured
         self._running_since: float | None = None
         self._deadline = 0.0
+        self._began: float | None = None
+        self._before = (0, 0)
+        self._seconds = 0.0
         self._results = {result.value: 0 for result in SweepResult}
         self._pages = 0
         self._rows = 0
@@ -38,18 +51,36 @@ class SweepRecord:
         """Go on from a process before, whose last complete sweep ended at *completed*."""
         self._completed = completed
 
-    def read(self, pages: int, rows: int) -> None:
-        """Count what was read, whatever came of it."""
-        self._pages += pages
+    def read(self, rows: int) -> None:
+        """Count a page that was read, whatever comes of it."""
+        self._pages += 1
         self._rows += rows
 
     def began(self, at: float, deadline: float) -> None:
-        """Note that a sweep began at *at*, which ends within *deadline* seconds."""
+        """Note that a sweep, or its next step, began at *at*, which ends within *deadline* s."""
         self._running_since, self._deadline = at, deadline
+        if self._began is None:
+            self._began = at
+            self._before = (self._pages, self._rows)
+            self._seconds = 0.0
 
-    def takes(self, seconds: float) -> None:
-        """Note that one which is made bit by bit takes *seconds* already."""
-        self._usual = max(self._usual, interval_for(seconds, self.cadence.configured))
+    def paused(self, at: float, seconds: float) -> None:
+        """Note that a step of *seconds* ended at *at*, and the sweep goes on later."""
+        self._seconds += seconds
+        self._running_since = None
+        so_far = at - (self._began or at)
+        self._usual = max(self._usual, interval_for(so_far, self.cadence.configured))
+
+    @property
+    def seconds(self) -> float:
+        """How long the last sweep took, without the pauses between its steps."""
+        return self._seconds
+
+    @property
+    def cost(self) -> SweepCost:
+        """Pages and rows of the last sweep, or of the one that is under way."""
+        pages, rows = self._before
+        return SweepCost(self._pages - pages, self._rows - rows)
 
     def comes_every(self, interval: float) -> None:
         """
@@ -68,14 +99,15 @@ class SweepRecord:
     def ended(
         self, result: SweepResult, at: float, seconds: float, trouble: Trouble | None = None
     ) -> None:
-        """Count a sweep that ended at *at*, took *seconds* and had *trouble* if it failed."""
+        """Count a sweep whose last step took *seconds*, ended at *at* and had *trouble* if any."""
         self._trouble = trouble
         self._results[result.value] += 1
-        self._duration = seconds
-        self._running_since = None
+        self._seconds += seconds
+        self._duration = self._seconds
+        self._running_since = self._began = None
         if result is SweepResult.COMPLETE:
             self._completed = at
-            self._usual = interval_for(seconds, self.cadence.configured)
+            self._usual = interval_for(self._seconds, self.cadence.configured)
 
     def make_up(self, now: float) -> None:
         """Let a sweep that failed be due again at *now*, by the clock of the schedule."""

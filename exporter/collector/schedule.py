@@ -49,6 +49,15 @@ def interval_for(seconds: float, configured: float) -> float:
     return max(configured, seconds / DUTY_SHARE)
 
 
+def step_end(started: float, now: float, configured: float) -> float:
+    """
+    Return how long a cycle that began at *started* may read on with a list of many steps.
+
+    That is its share of the interval, or as long as it took up to *now*, if that was longer.
+    """
+    return max(started + DUTY_SHARE * configured, now + (now - started))
+
+
 def spare_seconds(taken: float, configured: float) -> float:
     """
     Return how long a cycle may go on that has *taken* seconds, with what is of less weight.

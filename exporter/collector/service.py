@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
-import httpx
 from anyio.abc import TaskGroup
 
-from exporter.api.connection import connect, open_connections
-from exporter.api.slots import HostSlots
+from exporter.api.connection import SharedLimits, connect, open_connections
+from exporter.api.transport import HubConnections
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.hub_task import HubTask, basis_of, owner_of
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
@@ -72,7 +71,7 @@ class Collector:
         self._wall = wall
         self._jitter = jitter
         self._as_daemon = as_daemon
-        self._hosts = HostSlots()
+        self._shared = SharedLimits()
         self._hubs: Mapping[str, HubTask] = {}
         self._tasks: TaskGroup | None = None
         self._folder: Path | None = None
@@ -127,10 +126,12 @@ class Collector:
         if present is not None and present.basis == basis:
             return present
         begin = (place + self._jitter()) * _SPREAD_SECONDS
-        http: httpx.AsyncClient = await anyio.to_thread.run_sync(open_connections, hub)
+        http: HubConnections = await anyio.to_thread.run_sync(
+            open_connections, hub, self._shared.names
+        )
         return HubTask(
             basis,
-            connect(hub, self._hosts, http),
+            connect(hub, self._shared, http),
             plan_of(hub, first_sweep_after=begin, holds=self._as_daemon),
             rules_of(hub, settings),
             state=self._state_of(hub, settings),
@@ -156,7 +157,9 @@ class Collector:
             else:
                 hub.let_go()
         self._hubs = after
-        self._hosts.arrange((hub.base_url, hub.host_requests) for hub in change.settings.own_hubs)
+        self._shared.hosts.arrange(
+            (hub.base_url, hub.host_requests) for hub in change.settings.own_hubs
+        )
         await self._tidy()
         for hub in coming.values():
             if self._tasks is not None:
@@ -180,6 +183,7 @@ class Collector:
         for hub in self._hubs.values():
             await hub.disconnect()
             hub.let_go()
+        await self._shared.names.aclose()
 
     async def _tidy(self) -> None:
         """Put out of the way what hubs left that are not polled here."""

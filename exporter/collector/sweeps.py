@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
 
 import anyio
 
-from exporter.api.chain import ListingChain
-from exporter.api.client import BriefListing, HubClient, InstanceListing
+from exporter.api.classify import Failures
+from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, HubFailed, ProtocolError
-from exporter.api.listing import Listing, Page
+from exporter.api.listing import Cursor, Page
 from exporter.api.query import InstanceQuery
-from exporter.api.wire import BriefRow, EntityRow, InstanceRow
+from exporter.api.telemetry import LIST_INSTANCES
+from exporter.api.wire import EntityRow, InstanceRow
 from exporter.collector.clock import ServerClock
+from exporter.collector.stepped_listing import SteppedListing, always
 from exporter.ledger.absence import are_many, is_suspicious
+from exporter.ledger.entities import WholeFold
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, WholeView
+from exporter.ledger.sources import Search
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
-
-Row = TypeVar("Row", InstanceRow, EntityRow)
 
 _CONCURRENT_READS = 4
 _HUB_FAILURES_BEFORE_GIVING_UP = 3
@@ -49,79 +50,85 @@ class _ReadFailures:
         )
 
 
-@dataclass(slots=True)
-class SweepCost:
-    """Pages and rows of one sweep."""
-
-    pages: int = 0
-    rows: int = 0
-
-    def add(self, other: SweepCost) -> None:
-        """Add what was read besides."""
-        self.pages += other.pages
-        self.rows += other.rows
-
-
-@dataclass(slots=True)
 class HubSweeps:
     """
     Runs the sweeps of a hub, one at a time.
 
-    Raises what the client raises; rows that were read before stay facts in the ledger, only the
-    aggregates wait for a sweep that was read to its end.
+    Those that may take long read a page at least, and on while *goes_on* says so; they return None
+    or False where they are not done, and the next call goes on from there. Raises what the client
+    raises; rows that were read before stay facts in the ledger, only the aggregates wait for a
+    sweep that was read to its end. *came* is told how many rows each page has.
     """
 
-    client: HubClient
-    ledger: Ledger
-    clock: ServerClock
-    entity_names: tuple[str, ...] = ()
-    _cost: SweepCost = field(default_factory=SweepCost)
-    _census: BriefListing | None = None
-    _census_is_second: bool = False
-    _entities_before: int = 0
-    _contact_began: float | None = None
-    _list_ended: bool = True
-    _unreadable: dict[str, int] = field(default_factory=dict)
-    _one_listing: anyio.Lock = field(default_factory=anyio.Lock)
+    def __init__(
+        self,
+        client: HubClient,
+        ledger: Ledger,
+        clock: ServerClock,
+        entity_names: Sequence[str] = (),
+        came: Callable[[int], None] = lambda _rows: None,
+    ) -> None:
+        self.client = client
+        self.ledger = ledger
+        self.clock = clock
+        self._entity_names = entity_names
+        self._came = came
+        self._finished = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
+        self._failed = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
+        self._entities = SteppedListing[EntityRow](client, self._arrived, clock.monotonic)
+        self._unfiltered = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
+        self._census = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
+        self._search: Search | None = None
+        self._whole_fold: WholeFold | None = None
+        self._entities_before = 0
+        self._contact_began: float | None = None
+        self._list_ended = True
+        self._unreadable: dict[str, int] = {}
+        self._one_listing = anyio.Lock()
 
-    def take_cost(self) -> SweepCost:
-        """Return what was read since the last call."""
-        cost, self._cost = self._cost, SweepCost()
-        return cost
+    def _arrived(self, page: Page[InstanceRow] | Page[EntityRow]) -> float:
+        self._came(len(page.rows))
+        return self.clock.note(page)
 
-    async def active(self) -> ActiveView:
+    async def active(self, goes_on: Callable[[], bool] = always) -> ActiveView:
         """
         List the active instances, then read by id those that the list no longer shows.
+
+        Where *goes_on* says no before the end, that is a `ListingTruncated`.
 
         It is listed twice, if suspiciously many are absent. Only what the reads leave out is not
         active: a list can end early without saying so. Where very many left at once, `finished`
         looks for them in its list first.
         """
-        at, doubtful = await self._list_active()
+        at, doubtful = await self._list_active(goes_on)
         if self.ledger.too_many_absent(doubtful=doubtful):
-            at, _ = await self._list_active()
+            at, _ = await self._list_active(goes_on)
         absent = self.ledger.absent()
         if absent and not are_many(absent):
             await self._read_all(absent)
         return self.ledger.complete_active(at)
 
-    async def _list_active(self) -> tuple[float, bool]:
+    async def _list_active(self, goes_on: Callable[[], bool]) -> tuple[float, bool]:
         """List once; returns the server's time at the end, and whether the end is doubtful."""
-        listing = self._list(InstanceQuery(statuses=ACTIVE))
+        cursor = self._list(InstanceQuery(statuses=ACTIVE))
         at = self.clock.now()
         begun = False
-        async with aclosing(self._pages(listing)) as pages:
+        async with aclosing(self.client.pages(cursor, goes_on)) as pages:
             async for page in pages:
-                at = self.clock.note(page)
+                at = self._arrived(page)
                 if not begun:
                     if not self.ledger.has_contact:
                         self._contact_began = self.clock.began(page)
                     self.ledger.begin_active(at - page.seconds)
                     begun = True
                 self.ledger.see_active(page.rows, at)
-        return at, listing.is_doubtful
+        if not cursor.finished:
+            raise Failures(self.client.hub, LIST_INSTANCES).over_budget()
+        return at, cursor.is_doubtful
 
-    async def finished(self, affordable: float) -> FinishedView:
+    async def finished(
+        self, affordable: float, goes_on: Callable[[], bool] = always
+    ) -> FinishedView | None:
         """
         List what was created and finished lately, then read by id what is still absent.
 
@@ -130,23 +137,25 @@ class HubSweeps:
         the oldest of many that left may be more than can be listed.
         """
         self._settle_contact()
-        at = self.clock.now()
-        search = self.ledger.begin_finished(at, may_widen=self._list_ended)
-        self._list_ended = False
-        listing = self._list(InstanceQuery(statuses=TERMINAL, created_from=search.begin))
-        seconds = 0.0
-        async with aclosing(self._pages(listing)) as pages:
-            async for page in pages:
-                at = self.clock.note(page)
-                seconds += page.seconds
-                self.ledger.see_all(page.rows, search.source, at)
+        listing = self._finished
+        if self._search is None or listing.cursor is None:
+            self._search = self.ledger.begin_finished(self.clock.now(), may_widen=self._list_ended)
+            self._list_ended = False
+            query = InstanceQuery(statuses=TERMINAL, created_from=self._search.begin)
+            listing.begin(self._list(query))
+        search = self._search
+        if not await listing.read_on(
+            goes_on, lambda page, at: self.ledger.see_all(page.rows, search.source, at)
+        ):
+            return None
+        listing.drop()
         self._list_ended = True
         if search.is_usual:
-            self.ledger.ruler.took(seconds, affordable)
+            self.ledger.ruler.took(listing.seconds, affordable)
         await self._read_all(self.ledger.absent())
         self.ledger.end_reads()
         self._settle_contact()
-        return self.ledger.complete_finished(at)
+        return self.ledger.complete_finished(self.clock.now())
 
     def _settle_contact(self) -> None:
         """Say again when first contact was: by now more answers have told the server's time."""
@@ -194,113 +203,93 @@ class HubSweeps:
     async def _second_opinion(self, instance_id: str) -> InstanceRow | None:
         """List what begins with the id: a 404 alone is also what a restarting host answers."""
         async with self._one_listing:
-            return await self.client.find_instance(instance_id, self._count)
+            return await self.client.find_instance(instance_id, self._arrived)
 
-    async def failed(self) -> None:
+    async def failed(self, goes_on: Callable[[], bool] = always) -> bool:
         """
         List what is Failed and was created lately, then read what the list cannot tell of.
 
-        It is listed twice, if suspiciously many are missing.
+        It is listed twice, if suspiciously many are missing. Returns whether it is done.
         """
-        unresolved = self.ledger.unresolved
-        begin = self.clock.now() - self.ledger.rules.failed_lookback
-        unresolved.begin_listing(begin)
-        doubtful = await self._list_failed(begin)
-        if is_suspicious(len(unresolved.missed()), len(unresolved), doubtful=doubtful):
+        unresolved, listing = self.ledger.unresolved, self._failed
+        if listing.cursor is None:
+            begin = self.clock.now() - self.ledger.rules.failed_lookback
+            unresolved.begin_listing(begin)
+            query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
+            listing.begin(self._list(query))
+        if not await listing.read_on(
+            goes_on, lambda page, at: self.ledger.see_all(page.rows, Source.FAILED, at)
+        ):
+            return False
+        if not listing.is_second and is_suspicious(
+            len(unresolved.missed()), len(unresolved), doubtful=listing.is_doubtful
+        ):
             unresolved.list_again()
-            await self._list_failed(begin)
+            listing.begin_again()
+            return await self.failed(goes_on)
+        listing.drop()
         unresolved.complete_listing(self.clock.now())
         await self._read_all(unresolved.to_read(_FAILURES_READ_PER_SWEEP))
+        return True
 
-    async def _list_failed(self, begin: float) -> bool:
-        """List once; returns whether the end of the list is doubtful."""
-        query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
-        listing = self._list(query)
-        async with aclosing(self._pages(listing)) as pages:
-            async for page in pages:
-                self.ledger.see_all(page.rows, Source.FAILED, self.clock.note(page))
-        return listing.is_doubtful
-
-    async def entities(self) -> EntityView:
-        """List the entities; twice, if suspiciously few are left."""
-        view, doubtful = await self._list_entities()
-        if doubtful and sum(view.entities.values()) < self._entities_before:
-            view, _ = await self._list_entities()
-        self._entities_before = sum(view.entities.values())
+    async def entities(self, goes_on: Callable[[], bool] = always) -> EntityView | None:
+        """List all entities, or those of the configured names; twice, if suspiciously few."""
+        accounts, listing = self.ledger.entities, self._entities
+        if listing.cursor is None:
+            accounts.begin(self.clock.now())
+            listing.begin(self.client.list_entities(*self._entity_names))
+        if not await listing.read_on(goes_on, lambda page, _: accounts.see(page.rows)):
+            return None
+        view = accounts.complete()
+        number = sum(view.entities.values())
+        if listing.is_doubtful and number < self._entities_before and not listing.is_second:
+            accounts.begin(self.clock.now())
+            listing.begin_again()
+            return await self.entities(goes_on)
+        listing.drop()
+        self._entities_before = number
         return view
 
-    async def whole(self) -> WholeView:
+    async def whole(self, goes_on: Callable[[], bool] = always) -> WholeView | None:
         """List all active instances, to count those outside the prefixes; entities come along."""
-        fold = self.ledger.begin_whole()
-        listing = self.client.list_instances(InstanceQuery(statuses=ACTIVE))
-        async with aclosing(self._pages(listing)) as pages:
-            async for page in pages:
-                self.clock.note(page)
-                fold.see(page.rows)
+        listing = self._unfiltered
+        if listing.cursor is None or self._whole_fold is None:
+            self._whole_fold = self.ledger.begin_whole()
+            listing.begin(self.client.list_instances(InstanceQuery(statuses=ACTIVE)))
+        fold = self._whole_fold
+        if not await listing.read_on(goes_on, lambda page, _: fold.see(page.rows)):
+            return None
+        listing.drop()
         return fold.complete()
-
-    async def _list_entities(self) -> tuple[EntityView, bool]:
-        """List all entities, or those of the configured names, once."""
-        self.ledger.entities.begin(self.clock.now())
-        doubtful = False
-        for name in self.entity_names or ("",):
-            listing = self.client.list_entities(name)
-            async with aclosing(self._pages(listing)) as pages:
-                async for page in pages:
-                    self.clock.note(page)
-                    self.ledger.entities.see(page.rows)
-            doubtful = doubtful or listing.is_doubtful
-        return self.ledger.entities.complete(), doubtful
 
     @property
     def census_is_running(self) -> bool:
         """Tell whether a census was begun and has not ended."""
-        return self._census is not None
+        return self._census.cursor is not None
 
     async def census_step(self) -> bool:
-        """
-        Read one page of the census, the first of a new one if none is running; True at its end.
-
-        After an error the next call asks for the same page again.
-        """
-        if self._census is None:
-            prefixes = self.ledger.rules.id_prefixes
-            self._census = self.client.list_briefly(InstanceQuery(statuses=TERMINAL), prefixes)
+        """Read one page of the census, the first of a new one if none runs; True at its end."""
+        listing = self._census
+        if listing.cursor is None:
             self.ledger.begin_census()
-        page = await self._census.next_page()
-        if page is not None:
-            self._count(page)
-            at = self.clock.note(page)
-            self.ledger.see_census(page.rows, at, page.ids, page.whole)
-        if not self._census.finished:
+            listing.begin(self._list(InstanceQuery(statuses=TERMINAL)))
+        if not await listing.read_on(
+            lambda: False, lambda page, at: self.ledger.see_census(page.rows, at, page.ids)
+        ):
             return False
-        if self._census.is_doubtful and self.ledger.census_fell() and not self._census_is_second:
-            self.abandon_census()
-            self._census_is_second = True
+        if listing.is_doubtful and self.ledger.census_fell() and not listing.is_second:
+            self.ledger.begin_census()
+            listing.begin_again()
             return await self.census_step()
-        self._census = None
-        self._census_is_second = False
+        listing.drop()
         self.ledger.complete_census(self.clock.wall())
         return True
 
     def abandon_census(self) -> None:
         """Give up the running census."""
-        self._census = None
-        self._census_is_second = False
+        self._census.drop()
         self.ledger.abandon_census()
 
-    def _list(self, query: InstanceQuery) -> InstanceListing:
-        """Start to list instances, prefix by prefix where there are any."""
+    def _list(self, query: InstanceQuery) -> Cursor[InstanceRow]:
+        """Return the begin of a list of instances, prefix by prefix where there are any."""
         return self.client.list_instances(query, self.ledger.rules.id_prefixes)
-
-    async def _pages(
-        self, listing: Listing[Row] | ListingChain[Row]
-    ) -> AsyncGenerator[Page[Row], None]:
-        async with aclosing(listing.read_on()) as pages:
-            async for page in pages:
-                self._count(page)
-                yield page
-
-    def _count(self, page: Page[Row] | Page[BriefRow]) -> None:
-        self._cost.pages += 1
-        self._cost.rows += len(page.rows)

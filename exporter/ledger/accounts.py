@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from exporter.api.wire import BriefRow, output_of
+from exporter.api.wire import InstanceRow
 from exporter.ledger.changes import Failed, Noted
 from exporter.ledger.counters import (
     CounterFamily,
@@ -109,7 +109,7 @@ class Accounts:
         self._counters["late_finishes"].add(_HUB)
 
     def finish(
-        self, pair: Pair, row: BriefRow, created: float | None, updated: float | None
+        self, pair: Pair, row: InstanceRow, created: float | None, updated: float | None
     ) -> None:
         """
         Count a finish and, where both times are known, how long it took.
@@ -125,7 +125,7 @@ class Accounts:
             if latest is None or updated >= latest.at:
                 self._latest_finished[pair] = FinishedInstance(row.instance_id, updated)
         if status == RuntimeStatus.FAILED:
-            reason = reason_of(row.name or "", output_of(row))
+            reason = reason_of(row.name or "", row.output)
             self.failed.add(Failed(row.instance_id, label, reason, updated or created))
             self._fail(label, reason)
 

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
-from exporter.api.wire import BriefRow
+from exporter.api.wire import InstanceRow
 
 _BUCKET_BITS = 6
 _DIGEST_BYTES = 8
@@ -17,7 +17,7 @@ _FREEZE_AFTER_SECONDS = 120
 _EMPTY = blake2b(digest_size=_DIGEST_BYTES)
 
 
-def digest_of(row: BriefRow) -> int:
+def digest_of(row: InstanceRow) -> int:
     """
     Identify a finish in 8 bytes: id, name, status and both times.
 

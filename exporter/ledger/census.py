@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from exporter.api.times import format_shown_time, parse_time
-from exporter.api.wire import BriefRow, entity_class
+from exporter.api.wire import InstanceRow, entity_class
 from exporter.ledger.places import Places
 from exporter.ledger.snapshot import RetainedView
 from exporter.ledger.status import RuntimeStatus, known_status
@@ -55,8 +55,8 @@ class CensusFold:
         self._limits: dict[str, str] = {}
 
     def add(
-        self, rows: Sequence[BriefRow], ids: Sequence[str], followed: set[str]
-    ) -> Sequence[BriefRow]:
+        self, rows: Sequence[InstanceRow], ids: Sequence[str], followed: set[str]
+    ) -> Sequence[InstanceRow]:
         """
         Add a page, in which none of the *ids* comes twice; returns the rows that may be news.
 
@@ -75,7 +75,9 @@ class CensusFold:
         news = followed.union(row.instance_id for row in recent)
         return [row for row in rows if row.instance_id in news]
 
-    def _notable(self, rows: Sequence[BriefRow], names: Iterable[str | None]) -> Sequence[BriefRow]:
+    def _notable(
+        self, rows: Sequence[InstanceRow], names: Iterable[str | None]
+    ) -> Sequence[InstanceRow]:
         """Return the rows of a page that do more than count."""
         limits = {name: self._limit(name) for name in names}
         oldest = self._oldest.get(_COMPLETED, _AFTER_ALL_TIMES)
@@ -97,7 +99,7 @@ class CensusFold:
             limit = self._limits[name] = min(_begin_of(known), self._floor)
         return limit
 
-    def _add_notable(self, row: BriefRow, plain: Counter[str | None]) -> bool:
+    def _add_notable(self, row: InstanceRow, plain: Counter[str | None]) -> bool:
         """Add a row, which is no longer counted among the *plain* ones; tells if it is recent."""
         plain[row.name] -= 1
         name, status = row.name or "", row.runtime_status
@@ -140,7 +142,7 @@ def _begin_of(second: float) -> str:
     return format_shown_time(second).removesuffix("Z")
 
 
-def _outside(rows: Sequence[BriefRow], oldest: str, limit: str) -> Sequence[BriefRow]:
+def _outside(rows: Sequence[InstanceRow], oldest: str, limit: str) -> Sequence[InstanceRow]:
     """Return the rows that have not completed between *oldest* and *limit*."""
     return [
         row
@@ -152,8 +154,8 @@ def _outside(rows: Sequence[BriefRow], oldest: str, limit: str) -> Sequence[Brie
 
 
 def _outside_own(
-    rows: Sequence[BriefRow], oldest: str, limits: Mapping[str | None, str]
-) -> Sequence[BriefRow]:
+    rows: Sequence[InstanceRow], oldest: str, limits: Mapping[str | None, str]
+) -> Sequence[InstanceRow]:
     """Do the same with a limit for each name, which takes a fourth longer."""
     return [
         row
@@ -249,19 +251,3 @@ def _rows(counts: Counter[Pair]) -> list[tuple[str, str, int]]:
 
 def _pairs(rows: Sequence[tuple[str, str, int]]) -> Counter[Pair]:
     return Counter({(label, RuntimeStatus(status).value): count for label, status, count in rows})
-
-
-def with_outputs(
-    rows: Sequence[BriefRow],
-    wanted: Collection[str],
-    whole: Callable[[], Sequence[BriefRow]] | None,
-) -> Sequence[BriefRow]:
-    """
-    Return *rows*, those of the ids that are *wanted* as they are in the *whole* page.
-
-    That is hardly ever any: to decode a page once more costs less than to keep all outputs of all.
-    """
-    if not wanted or whole is None:
-        return rows
-    found = {row.instance_id: row for row in whole() if row.instance_id in wanted}
-    return [found.get(row.instance_id, row) for row in rows]

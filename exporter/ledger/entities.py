@@ -98,21 +98,18 @@ class EntityAccounts:
     def __init__(self, places: Places, bounds: Sequence[float]) -> None:
         self.places = places
         self._bounds = bounds
-        self._locks = LockFold(places, frozenset())
         self._leaked: frozenset[tuple[str, str]] = frozenset()
         self._fold: EntityFold | None = None
 
-    def begin_rows(self) -> None:
-        """Start a listing of instances that shows entities too."""
-        self._locks = LockFold(self.places, self._leaked)
+    def fold_locks(self) -> LockFold:
+        """Return what the entities of a listing of instances are added to."""
+        return LockFold(self.places, self._leaked)
 
-    def see_row(self, entity: str, row: InstanceRow) -> None:
-        """Apply the row of an entity of the class *entity*."""
-        self._locks.add(entity, row)
-
-    def complete_rows(self, active_ids: Container[str]) -> Mapping[str, EntityLocks]:
+    def complete_locks(
+        self, fold: LockFold, active_ids: Container[str]
+    ) -> Mapping[str, EntityLocks]:
         """End such a listing that was read to its end; *active_ids* are those that may lock."""
-        locks, self._leaked = self._locks.complete(active_ids)
+        locks, self._leaked = fold.complete(active_ids)
         return locks
 
     def begin(self, at: float) -> None:
@@ -147,20 +144,22 @@ class WholeFold:
         self._prefixes = prefixes
         self._active_ids = active_ids
         self._outside = 0
-        entities.begin_rows()
+        self._locks = entities.fold_locks()
 
     def see(self, rows: Sequence[InstanceRow]) -> None:
         """Apply a page."""
         for row in rows:
             entity = entity_class(row)
             if entity is not None:
-                self._entities.see_row(entity, row)
+                self._locks.add(entity, row)
             elif not row.instance_id.startswith(self._prefixes):
                 self._outside += 1
 
     def complete(self) -> WholeView:
         """End that listing, which was read to its end."""
-        return WholeView(self._outside, self._entities.complete_rows(self._active_ids))
+        return WholeView(
+            self._outside, self._entities.complete_locks(self._locks, self._active_ids)
+        )
 
 
 class EntityFold:

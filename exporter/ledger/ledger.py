@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from exporter.api.times import TIMES, parse_time
-from exporter.api.wire import BriefRow, InstanceRow, entity_class
+from exporter.api.wire import InstanceRow, entity_class
 from exporter.ledger.absence import are_many, fell_suspiciously, is_suspicious
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.active import Life, SpreadPairs, measure
 from exporter.ledger.book import Book, digest_of, second_of
-from exporter.ledger.census import CensusFold, Retained, with_outputs
+from exporter.ledger.census import CensusFold, Retained
 from exporter.ledger.changes import LedgerChanges
 from exporter.ledger.entities import EntityAccounts, WholeFold
 from exporter.ledger.followed import FollowedIds
@@ -37,7 +37,6 @@ __all__ = ["Ledger", "Search", "Source"]
 
 DAY = 86_400
 
-_FAILED = RuntimeStatus.FAILED.value
 _ACTIVE: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
 _TERMINAL: dict[object, RuntimeStatus] = {status.value: status for status in TERMINAL}
 
@@ -67,6 +66,7 @@ class Ledger:
         self._book = Book.restored(saved.book)
         self._sweep = saved.sweep
         self._sweep_began = saved.sweep_began
+        self._searched_after = saved.sweep_began
         self._absent: tuple[int, dict[str, float | None]] = (-1, {})
         room = max(1, rules.max_series // SERIES_PER_ORCHESTRATOR)
         self._orchestrators = Places(
@@ -77,6 +77,7 @@ class Ledger:
         self.entities = EntityAccounts(
             Places(rules.label_limit, entities, saved.entities), rules.age_bounds
         )
+        self._locks = self.entities.fold_locks()
         self._spreads = SpreadPairs()
         self._unconfirmed = 0
         self._retained = Retained.restored(saved.retained)
@@ -112,7 +113,7 @@ class Ledger:
 
     # -- the one rule --------------------------------------------------------------------------
 
-    def see(self, row: BriefRow, source: Source, at: float) -> None:
+    def see(self, row: InstanceRow, source: Source, at: float) -> None:
         """Apply one row, read at *at*; entities are none of this ledger's instances."""
         if row.instance_id[:1] == "@" and entity_class(row) is not None:
             return
@@ -126,7 +127,7 @@ class Ledger:
             if life is not None:
                 life.sweep = self._sweep
 
-    def _see_active(self, row: BriefRow, status: RuntimeStatus, at: float) -> None:
+    def _see_active(self, row: InstanceRow, status: RuntimeStatus, at: float) -> None:
         created = parse_time(row.created_time)
         updated = parse_time(row.last_updated_time)
         life = self._open.get(row.instance_id)
@@ -148,7 +149,7 @@ class Ledger:
         self._open_ids.added(row.instance_id)
 
     def _see_terminal(
-        self, row: BriefRow, status: RuntimeStatus, source: Source, at: float
+        self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
     ) -> None:
         life = self._open.pop(row.instance_id, None)
         created, updated = TIMES[row.created_time], TIMES[row.last_updated_time]
@@ -203,7 +204,7 @@ class Ledger:
             self._accounts.find_late()
 
     def _follow_failure(
-        self, row: BriefRow, created: float | None, failed: float, source: Source, at: float
+        self, row: InstanceRow, created: float | None, failed: float, source: Source, at: float
     ) -> None:
         """Keep an instance that is Failed now, since *failed*."""
         self.unresolved.failed(
@@ -259,7 +260,7 @@ class Ledger:
             self.settle_contact(server_time)
             self._introduce_all()
         self._sweep_began = server_time
-        self.entities.begin_rows()
+        self._locks = self.entities.fold_locks()
 
     @property
     def has_contact(self) -> bool:
@@ -270,15 +271,13 @@ class Ledger:
         """
         Say when first contact was, as is known better now: history ends there.
 
-        Until finished instances were listed for the first time nothing of it was counted; after
-        that it stands.
+        Within the cycle of first contact nothing of it is counted yet; after that it stands.
         """
-        if self.mark is None:
+        if self.mark is None and self._sweep == self._contact_sweep:
             self._contact = float(int(server_time))
             self._horizon = int(server_time)
             self._floor = self._horizon - DAY
-            if self._sweep == self._contact_sweep:
-                self._sweep_began = server_time
+            self._sweep_began = server_time
 
     def see_active(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the listing."""
@@ -294,7 +293,7 @@ class Ledger:
                 life.status, life.sweep = status, sweep
                 life.updated = times[row.last_updated_time]
             elif row.instance_id[:1] == "@" and (entity := entity_class(row)) is not None:
-                self.entities.see_row(entity, row)
+                self._locks.add(entity, row)
             else:
                 self.see(row, Source.ACTIVE, at)
 
@@ -322,7 +321,9 @@ class Ledger:
             rules=self.rules,
             places=self._orchestrators,
             spreads=self._spreads,
-            locks=None if self.rules.id_prefixes else self.entities.complete_rows(self._open),
+            locks=None
+            if self.rules.id_prefixes
+            else self.entities.complete_locks(self._locks, self._open),
         )
         over = self._over.follow(self._open, view.over_limit, at, self._sweep)
         return replace(view, over_limit_samples=over, sweep=self._sweep)
@@ -348,6 +349,8 @@ class Ledger:
         them in pages rather than one by one.
         """
         self._row_delay = 0.0
+        # Others may begin before its list is read to its end.
+        self._searched_after = self._sweep_began
         self._recent.advance(at)
         if self.mark is None:
             return Search(self._floor, Source.BASELINE, is_usual=False)
@@ -360,14 +363,14 @@ class Ledger:
         is_usual = not is_widened and at - self.mark <= look_back
         return Search(begin, Source.RECENT, is_usual)
 
-    def see_all(self, rows: Iterable[BriefRow], source: Source, at: float) -> None:
+    def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
         """Apply rows of finished instances."""
         for row in rows:
             self.see(row, source, at)
 
     def complete_finished(self, at: float) -> FinishedView:
         """End a `finished` sweep whose listing was read to its end."""
-        self.mark = self._sweep_began
+        self.mark = self._searched_after
         self.unresolved.expire(at)
         self._book.freeze(at)
         complete_from = self._book.forget_before(at - DAY, most=self.rules.most_finishes)
@@ -385,31 +388,15 @@ class Ledger:
         )
         self._retained.begin()
 
-    def see_census(
-        self,
-        rows: Sequence[BriefRow],
-        at: float,
-        ids: Sequence[str] = (),
-        whole: Callable[[], Sequence[BriefRow]] | None = None,
-    ) -> None:
-        """Apply a page of the census, with its *ids*; *whole* returns its rows with outputs."""
+    def see_census(self, rows: Sequence[InstanceRow], at: float, ids: Sequence[str] = ()) -> None:
+        """Apply a page of the census, with its *ids*."""
         if self._census is None:
             raise RuntimeError("no census was begun")
         ids = ids or [row.instance_id for row in rows]
         ascending = ids == sorted(ids)
         followed = self._open_ids.among(ids, ascending=ascending)
         followed |= self.unresolved.ids.among(ids, ascending=ascending)
-        news = self._census.add(rows, ids, followed)
-        failed = (row for row in news if row.runtime_status == _FAILED)
-        wanted = {row.instance_id for row in failed if self._may_count(row)}
-        self.see_all(with_outputs(news, wanted, whole), Source.CENSUS, at)
-
-    def _may_count(self, row: BriefRow) -> bool:
-        """Tell whether a finish may not have been counted yet."""
-        second = second_of(TIMES[row.created_time], TIMES[row.last_updated_time])
-        return row.instance_id in self._open or (
-            second >= self._floor and not self._book.has(second, digest_of(row))
-        )
+        self.see_all(self._census.add(rows, ids, followed), Source.CENSUS, at)
 
     def abandon_census(self) -> None:
         """Give up a census that will not end."""

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush, nsmallest
 
 import msgspec
 
-from exporter.api.wire import BriefRow, InstanceRow
+from exporter.api.wire import InstanceRow
 from exporter.ledger.changes import Noted, Resolved
 from exporter.ledger.followed import FollowedIds
 from exporter.ledger.newest import Newest
@@ -110,7 +110,7 @@ class Unresolved:
         *,
         now: float,
         listed: bool = False,
-        row: BriefRow | None = None,
+        row: InstanceRow | None = None,
     ) -> None:
         """
         Note an instance that is Failed since *failed*; *listed* tells that the list says so.
@@ -151,9 +151,9 @@ class Unresolved:
             self._counts[failure.label] += step
             self._by_reason[failure.label, failure.reason] += step
 
-    def _reason(self, row: BriefRow | None) -> FailureReason | None:
+    def _reason(self, row: InstanceRow | None) -> FailureReason | None:
         """Return why the instance of *row* failed: one object per reason, and not too many."""
-        if not isinstance(row, InstanceRow):
+        if row is None:
             return None
         reason = reason_of(row.name or "", row.output)
         if reason not in self._reasons and len(self._reasons) >= _MOST_REASONS:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate, product
 
-from exporter.api.client import OPERATIONS
 from exporter.api.errors import ErrorKind
-from exporter.api.telemetry import DURATION_BOUNDS
+from exporter.api.telemetry import DURATION_BOUNDS, OPERATIONS
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.diagnosis.view import DiagnosisView
 from exporter.ledger.distributions import Distribution

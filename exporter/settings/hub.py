@@ -172,7 +172,11 @@ class HubSettings(BaseModel):
         default=100_000, description="Pages after which a listing is given up as truncated."
     )
     max_response_bytes: Annotated[Count, Field(ge=65_536)] = Field(
-        default=67_108_864, description="Largest answer that is read."
+        default=33_554_432,
+        description="Largest answer that is read, in bytes; a page of a list has at most 8 MiB.",
+    )
+    max_requests_per_second: Annotated[Count, Field(ge=1, le=10_000)] = Field(
+        default=100, description="Requests in a second at most."
     )
     label_limit: Annotated[Count, Field(ge=1)] = Field(
         default=200,

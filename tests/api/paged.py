@@ -1,27 +1,63 @@
-"""What a listing is made of, where no request is sent."""
+"""Lists as a test makes them up, page by page, where no request is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, NamedTuple, TypeVar
 
-from exporter.api.answers import Answer
-from exporter.api.listing import Page
+from exporter.api.classify import Failures
+from exporter.api.client import HubClient
+from exporter.api.listing import Cursor, Page
+from exporter.api.query import Query
+from exporter.api.telemetry import ApiTelemetry
 
 Row = TypeVar("Row")
 
-Attempt = Callable[[bytes, Callable[[bytes], None]], Coroutine[None, None, Answer]]
-Fetch = Callable[[Callable[[], Awaitable[Answer]]], Awaitable[Page[Row]]]
+
+class MadePage(NamedTuple):
+    """What a hub would answer: rows, the token of the next page, its clock, how long it took."""
+
+    rows: Sequence[Any]
+    token: bytes = b""
+    date: float | None = None
+    seconds: float = 0.0
 
 
-def paged(page_of: Callable[[bytes], Awaitable[Page[Row]]]) -> tuple[Attempt, Fetch[Row]]:
-    """Return the parts of a `Listing` that gets the page of a token from *page_of*."""
+class ClientOfPages(HubClient):
+    """The client of a hub whose lists a test makes up."""
 
-    async def attempt(token: bytes, _received: Callable[[bytes], None]) -> Answer:
-        return Answer(200, {}, token, 0.0)
+    max_pages = 100_000
 
-    async def fetch(ask: Callable[[], Awaitable[Answer]]) -> Page[Row]:
-        answer = await ask()
-        return await page_of(answer.body)
+    def __init__(self, hub: str = "orders") -> None:
+        self.hub = hub
+        self.telemetry = ApiTelemetry()
 
-    return attempt, fetch
+    async def page_of(self, query: Query[Any], token: bytes) -> MadePage:
+        """Return the page of a token."""
+        raise NotImplementedError
+
+    async def pages(
+        self, cursor: Cursor[Row], goes_on: Callable[[], bool] = lambda: True
+    ) -> AsyncGenerator[Page[Row], None]:
+        while not cursor.finished:
+            if cursor.pages >= self.max_pages:
+                raise Failures(self.hub, cursor.query.operation).truncated("the list goes on")
+            made = await self.page_of(cursor.query, cursor.token)
+            rows, ids = cursor.unseen(made.rows)
+            cursor.advance(made.token, is_empty=not made.rows)
+            yield Page(rows, ids, made.date, made.seconds)
+            if not goes_on():
+                return
+
+
+async def next_page(client: HubClient, cursor: Cursor[Row]) -> Page[Row] | None:
+    """Read one page of a list; None after the last."""
+    async with aclosing(client.pages(cursor, lambda: False)) as pages:
+        return await anext(pages, None)
+
+
+async def all_rows(client: HubClient, cursor: Cursor[Row]) -> list[Row]:
+    """Read a list to its end."""
+    async with aclosing(client.pages(cursor)) as pages:
+        return [row async for page in pages for row in page.rows]

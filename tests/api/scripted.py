@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.tls import TLSListener
-from httpx import AsyncClient
 
+from exporter.api.bodies import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey, KeySource
+from exporter.api.names import NameResolver
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
-from exporter.api.transport.client import DirectClient
-from exporter.api.transport.direct import DirectTransport
+from exporter.api.transport import HubConnections, connections_to
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 SILENCE = b""
@@ -96,9 +96,21 @@ async def scripted(
     await listener.aclose()
 
 
-def direct(tls: ssl.SSLContext = TLS) -> AsyncClient:
-    """Return the HTTP client that the exporter uses where there is no proxy."""
-    return DirectClient(DirectTransport(verify=tls), timeout=30.0)
+@asynccontextmanager
+async def connections(
+    tls: ssl.SSLContext = TLS,
+    *,
+    proxy: str | None = None,
+    names: NameResolver | None = None,
+    connect_seconds: float = 30.0,
+) -> AsyncGenerator[HubConnections, None]:
+    """Open connections as the exporter does."""
+    resolver = names or NameResolver()
+    http = connections_to(
+        "https://", tls=tls, names=resolver, connect_seconds=connect_seconds, proxy=proxy
+    )
+    async with http, aclosing(resolver):
+        yield http
 
 
 @asynccontextmanager
@@ -110,19 +122,22 @@ async def client_of(
     key: KeySource | None = None,
     max_bytes: int = 1 << 20,
     max_pages: int = 50,
+    page_size: int = 50,
     page_bytes: int = 1 << 20,
-    http: AsyncClient | None = None,
+    bodies: BodyBudget | None = None,
+    http: AbstractAsyncContextManager[HubConnections] | None = None,
 ) -> AsyncGenerator[HubClient, None]:
     """Return a client of *server* that never waits between retries."""
     url = server if isinstance(server, str) else server.url
-    async with http or direct() as connections:
+    async with http or connections() as opened:
         yield HubClient(
             "orders",
             HubAddress(url, "OrdersHub", "Storage"),
-            http=connections,
+            http=opened,
             key=key or FixedKey("s3cret-key"),
             retry=RetryPolicy(retries, 0.0, 0.0),
-            limits=RequestLimits(timeout, max_bytes, 100, max_pages, page_bytes),
+            limits=RequestLimits(timeout, page_size, max_pages, page_bytes, max_bytes, max_bytes),
             host=HostSlots().of("http://hub", 4),
+            bodies=bodies or BodyBudget(),
             telemetry=ApiTelemetry(),
         )

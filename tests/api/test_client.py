@@ -7,11 +7,10 @@ import ssl
 from pathlib import Path
 
 import anyio
-import httpx
 import pytest
 import trustme
 
-from exporter.api.client import LIST_INSTANCES, HubClient
+from exporter.api.client import HubClient
 from exporter.api.errors import (
     ApiError,
     ErrorKind,
@@ -25,8 +24,9 @@ from exporter.api.errors import (
 )
 from exporter.api.keys import KeyFile
 from exporter.api.query import InstanceQuery
-from exporter.api.wire import InstanceRow
-from tests.api.scripted import SILENCE, answer, client_of, direct, scripted
+from exporter.api.telemetry import LIST_INSTANCES
+from tests.api.paged import all_rows, next_page
+from tests.api.scripted import SILENCE, answer, client_of, connections, scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -48,10 +48,7 @@ def json_rows(*ids: str) -> str:
 
 
 async def all_ids(client: HubClient, query: InstanceQuery | None = None) -> list[str]:
-    listing = client.list_instances(query or InstanceQuery())
-    found: list[InstanceRow] = []
-    while (page := await listing.next_page()) is not None:
-        found.extend(page.rows)
+    found = await all_rows(client, client.list_instances(query or InstanceQuery()))
     return [row.instance_id for row in found]
 
 
@@ -70,9 +67,9 @@ class TestRequests:
         assert "x-functions-key: s3cret-key" in request.lower()
         assert "s3cret-key" not in target
         assert "taskHub=OrdersHub&connection=Storage" in target
-        assert "runtimeStatus=Failed%2CCompleted" in target
+        assert "runtimeStatus=Failed,Completed" in target
         assert "showInput=false" in target
-        assert "createdTimeFrom=2000-01-01T00%3A00%3A00.000000Z" in target
+        assert "createdTimeFrom=2000-01-01T00:00:00.000000Z" in target
         assert request.startswith("GET ")
 
     async def test_an_id_is_encoded_whole(self) -> None:
@@ -103,37 +100,10 @@ class TestRequests:
             with pytest.raises(ProtocolError):
                 await client.read_instance("a")
 
-    async def test_a_brief_list_asks_for_the_same_and_has_the_outputs_when_they_are_wanted(
-        self,
-    ) -> None:
-        failed = json_row("a", "Failed").replace('"output":null', '"output":"broken"')
-        body = answer(f"[{failed},{json_row('b', 'Completed')}]")
-        query = InstanceQuery(statuses=("Completed", "Failed"))
-        async with scripted(body) as server, client_of(server) as client:
-            brief = await client.list_briefly(query).next_page()
-            full = await client.list_instances(query).next_page()
-        assert brief is not None
-        assert full is not None
-        assert not any(isinstance(row, InstanceRow) for row in brief.rows)
-        assert brief.ids == full.ids == ["a", "b"]
-        assert [bytes(row.output) for row in brief.whole()] == [b'"broken"', b"null"]
-        assert [row.split(" ")[1] for row in server.requests[:1]] == [
-            row.split(" ")[1] for row in server.requests[1:]
-        ]
-
-    async def test_a_brief_list_with_rows_that_were_not_asked_for_is_refused(self) -> None:
-        query = InstanceQuery(statuses=("Completed",))
-        async with (
-            scripted(answer(f"[{json_row('a', 'Running')}]")) as server,
-            client_of(server) as client,
-        ):
-            with pytest.raises(ProtocolError, match="runtimeStatus"):
-                await client.list_briefly(query).next_page()
-
     async def test_entities_are_listed_by_class(self) -> None:
         body = '[{"entityId":{"name":"counter","key":"a"},"lastOperationTime":null,"state":null}]'
         async with scripted(answer(body)) as server, client_of(server) as client:
-            page = await client.list_entities("Counter").next_page()
+            page = await next_page(client, client.list_entities("Counter"))
         assert page is not None
         assert [row.entity_id.key for row in page.rows] == ["a"]
         assert "/entities/Counter?" in server.requests[0]
@@ -195,17 +165,17 @@ class TestPaging:
             client_of(server) as client,
         ):
             listing = client.list_instances(InstanceQuery())
-            await listing.next_page()
+            await next_page(client, listing)
             with pytest.raises(HubFailed):
-                await listing.next_page()
-            page = await listing.next_page()
+                await next_page(client, listing)
+            page = await next_page(client, listing)
         assert page is not None
         assert [row.instance_id for row in page.rows] == ["b"]
         assert server.requests[1] == server.requests[2]
 
     async def test_a_page_tells_the_server_s_clock(self) -> None:
         async with scripted(answer()) as server, client_of(server) as client:
-            page = await client.list_instances(InstanceQuery()).next_page()
+            page = await next_page(client, client.list_instances(InstanceQuery()))
         assert page is not None
         assert page.date == 1795428000.0
         assert page.seconds > 0
@@ -272,7 +242,6 @@ CASES = [
     (answer(f'[{{"instanceId":"a","output":{DEEP}}}]'), ProtocolError, "protocol"),
     (answer(f'{{"Message":{DEEP}}}', "500 Internal Server Error"), HubFailed, "server"),
     (answer("[]", length=99), ProtocolError, "protocol"),
-    (answer(b"[" + b" " * (1 << 20) + b"]"), ProtocolError, "too_large"),
     (b"SMTP 220 hello\r\nContent-Length: 1\r\n\r\n!", ProtocolError, "protocol"),
 ]
 
@@ -289,8 +258,16 @@ class TestErrors:
         assert error.kind.value == kind
         assert str(error).startswith("hub orders: listInstances: ")
         assert error.hint
-        assert "s3cret-key" not in f"{error!r} {error} {error.__cause__!r}"
+        assert "s3cret-key" not in f"{error!r} {error} {error.__cause__!r} {error.__context__!r}"
         assert len(server.requests) == 1
+
+    async def test_a_page_that_is_too_large_is_asked_for_again_down_to_a_single_row(self) -> None:
+        body = answer(b"[" + b" " * (1 << 20) + b"]")
+        async with scripted(body) as server, client_of(server) as client:
+            error = await failure(client)
+        assert error.kind is ErrorKind.TOO_LARGE
+        sizes = [int(each.partition("top=")[2].partition("&")[0]) for each in server.requests]
+        assert sizes == [50, 25, 12, 6, 3, 1]
 
     async def test_silence_is_a_timeout(self) -> None:
         async with scripted(SILENCE) as server, client_of(server, timeout=0.05) as client:
@@ -310,12 +287,12 @@ class TestErrors:
     async def test_a_name_without_an_address_is_a_failed_connection(self) -> None:
         async with client_of("http://no-such-host.invalid/durabletask") as client:
             error = await failure(client)
-        assert error.kind is ErrorKind.CONNECT
+        assert error.kind is ErrorKind.NAME
 
     async def test_a_proxy_that_refuses_is_its_own_kind(self) -> None:
         async with scripted(answer("", "407 Proxy Authentication Required")) as proxy:
             port = proxy.url.split(":")[2].split("/")[0]
-            http = httpx.AsyncClient(proxy=f"http://user:pr0xy-pass@127.0.0.1:{port}")
+            http = connections(proxy=f"http://user:pr0xy-pass@127.0.0.1:{port}")
             async with client_of("https://app.invalid/durabletask", http=http) as client:
                 error = await failure(client)
         assert error.kind is ErrorKind.PROXY
@@ -342,7 +319,7 @@ class TestTls:
         async with scripted(answer(json_rows("a")), tls=context) as server:
             async with client_of(server) as client:
                 error = await failure(client)
-            async with client_of(server, http=direct(trusting)) as client:
+            async with client_of(server, http=connections(trusting)) as client:
                 assert await all_ids(client) == ["a"]
         assert error.kind is ErrorKind.TLS
         assert "tls.ca_file" in error.hint

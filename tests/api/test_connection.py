@@ -1,14 +1,21 @@
-"""Which way requests go: straight, or through httpx where there may be a proxy."""
+"""Connections as a hub's settings ask for: headers, proxies by setting and by environment."""
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
 import httpx
 import pytest
+import trustme
 
-from exporter.api.connection import connect, open_connections
+from exporter.api.connection import SharedLimits, connect
 from exporter.api.query import InstanceQuery
-from exporter.api.slots import HostSlots
-from exporter.api.transport.client import DirectClient
+from tests.api.paged import all_rows
 from tests.api.scripted import answer, scripted
 from tests.settings.configured import load_hub
 
@@ -22,52 +29,127 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"{scheme.lower()}_proxy", raising=False)
 
 
-async def is_direct(**variables: str) -> bool:
-    async with open_connections(load_hub(variables)) as http:
-        return isinstance(http, DirectClient)
+@dataclass(slots=True)
+class Proxy:
+    """A proxy that counts its connections, and keeps the heads of what it was asked."""
+
+    url: str = ""
+    connections: int = 0
+    heads: list[str] = field(default_factory=list)
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            self.heads.append(head)
+            method, target, _ = head.split(" ", 2)
+            host, _, port = (
+                target if method == "CONNECT" else httpx.URL(target).netloc.decode()
+            ).rpartition(":")
+            there = await asyncio.open_connection(host, int(port))
+            if method == "CONNECT":
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                there[1].write(head.encode("latin-1"))
+            await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
 
 
-async def test_without_a_proxy_requests_go_straight(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await is_direct()
-    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")  # the hub is at https://
-    assert await is_direct()
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError, ssl.SSLError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
 
 
-@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-async def test_where_the_environment_names_a_proxy_httpx_decides(
-    monkeypatch: pytest.MonkeyPatch, variable: str
+@asynccontextmanager
+async def proxy(tls: ssl.SSLContext | None = None) -> AsyncGenerator[Proxy, None]:
+    served = Proxy()
+    server = await asyncio.start_server(served.connected, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    served.url = f"{'https' if tls else 'http'}://us%40er:pr0xy-pass@127.0.0.1:{port}"
+    try:
+        yield served
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("proxy_scheme", ["http", "https"])
+@pytest.mark.parametrize("hub_scheme", ["http", "https"])
+@pytest.mark.parametrize("where", ["setting", "environment"])
+async def test_every_request_goes_through_the_proxy_over_kept_connections(
+    *,
+    where: str,
+    hub_scheme: str,
+    proxy_scheme: str,
+    authority: trustme.CA,
+    server_tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv(variable, "http://proxy.example:3128")
-    monkeypatch.setenv("NO_PROXY", "azurewebsites.net")
-    assert not await is_direct()
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    pages = (answer(x_ms_continuation_token="t"), answer())
+    async with (
+        scripted(*pages, tls=server_tls if hub_scheme == "https" else None) as server,
+        proxy(server_tls if proxy_scheme == "https" else None) as through,
+    ):
+        settings = {"URL": server.url, "KEY": "the-key", "TLS__CA_FILE": str(ca_file)}
+        if where == "setting":
+            settings["PROXY"] = through.url
+        else:
+            monkeypatch.setenv(f"{hub_scheme.upper()}_PROXY", through.url)
+        client, http = connect(load_hub(settings), SharedLimits())
+        async with http:
+            for _ in range(3):
+                await all_rows(client, client.list_instances(InstanceQuery()))
+    assert len(server.requests) >= 4
+    assert through.connections == 1
+    (head,) = through.heads
+    assert head.startswith("CONNECT " if hub_scheme == "https" else f"GET {server.url}/")
+    assert "proxy-authorization: basic dXNAZXI6cHIweHktcGFzcw==".lower() in head.lower()
+    assert ("the-key" in head) is (hub_scheme == "http")
 
 
-async def test_a_configured_proxy_is_left_to_httpx() -> None:
-    assert not await is_direct(PROXY="http://proxy.example:3128")
-
-
-@pytest.mark.parametrize("proxy", [None, "http://proxy.example:3128"])
-async def test_both_ways_send_the_same_request(
-    monkeypatch: pytest.MonkeyPatch, proxy: str | None
+@pytest.mark.parametrize("exempt", ["127.0.0.1", "*", "localhost,127.0.0.1"])
+async def test_what_no_proxy_names_is_reached_straight(
+    monkeypatch: pytest.MonkeyPatch, exempt: str
 ) -> None:
-    if proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", exempt)
+    async with scripted(answer()) as server:
+        client, http = connect(load_hub({"URL": server.url}), SharedLimits())
+        async with http:
+            assert await all_rows(client, client.list_instances(InstanceQuery())) == []
+
+
+async def test_requests_have_the_headers_of_the_settings_and_no_others_of_the_library() -> None:
     async with scripted(answer(x_ms_continuation_token="t"), answer()) as server:
         hub = load_hub({"URL": server.url, "KEY": "the-key", "HEADERS": '{"x-team": "orders"}'})
-        client, http = connect(hub, HostSlots())
+        client, http = connect(hub, SharedLimits())
         async with http:
-            assert isinstance(http, DirectClient) is (proxy is None)
-            listing = client.list_instances(InstanceQuery())
-            while await listing.next_page() is not None:
-                pass
+            await all_rows(client, client.list_instances(InstanceQuery()))
     assert len(server.requests) == 2
     for request, token in zip(server.requests, (None, "t"), strict=True):
         fields = httpx.Headers(dict(line.split(": ", 1) for line in request.split("\r\n")[1:]))
-        assert fields["x-functions-key"] == "the-key"
-        assert fields["x-team"] == "orders"
-        assert fields["accept"] == "application/json"
-        assert fields["accept-encoding"] == "identity"
-        assert fields["user-agent"].startswith("durable-functions-exporter/")
-        assert fields["host"] == server.url.split("/")[2]
-        assert fields.get("x-ms-continuation-token") == token
+        assert fields.pop("user-agent").startswith("durable-functions-exporter/")
+        assert fields.pop("x-ms-continuation-token", None) == token
+        assert dict(fields) == {
+            "x-functions-key": "the-key",
+            "x-team": "orders",
+            "accept": "application/json",
+            "accept-encoding": "identity",
+            "host": server.url.split("/")[2],
+        }

@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from exporter.api.connection import connect
-from exporter.api.slots import HostSlots
+from exporter.api.connection import SharedLimits, connect
 from exporter.cli.forecast import Cost, Listing
 from exporter.cli.observing import Durations
 from exporter.collector.hub import HubCollector
@@ -52,7 +51,7 @@ def settings_of(url: str, **more: str) -> Settings:
 async def daemon_after(settings: Settings, cycles: int, now: float) -> HubSnapshot:
     """Return what a daemon's collector shows after each sweep and some more active ones."""
     (hub,) = settings.own_hubs
-    client, http = connect(hub, HostSlots())
+    client, http = connect(hub, SharedLimits())
     async with http:
         plan = plan_of(hub, first_sweep_after=0.0, holds=False)
         collector = HubCollector(plan, client, rules_of(hub, settings), wall=lambda: now)

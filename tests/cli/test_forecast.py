@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from exporter.api.connection import connect
-from exporter.api.slots import HostSlots
+from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import plan_of, rules_of
 from exporter.collector.snapshot import Sweep
@@ -73,7 +72,7 @@ async def serving(clock: ManualClock, scan_rows: int | None) -> AsyncGenerator[s
 async def daemon_of(settings: Settings, clock: ManualClock, interval: float) -> list[Polled]:
     """Let a daemon's collector make every sweep, then a few cycles; return both counters."""
     (hub,) = settings.own_hubs
-    client, http = connect(hub, HostSlots())
+    client, http = connect(hub, SharedLimits())
     async with http:
         plan = plan_of(hub, first_sweep_after=0.0, holds=False)
         collector = HubCollector(

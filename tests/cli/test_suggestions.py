@@ -7,8 +7,7 @@ from functools import partial
 
 import pytest
 
-from exporter.api.connection import connect
-from exporter.api.slots import HostSlots
+from exporter.api.connection import SharedLimits, connect
 from exporter.api.wire import HistoryEvent
 from exporter.cli.suggestions import Evidence, fitting
 from exporter.collector.hub import HubCollector
@@ -56,7 +55,7 @@ def settings_of(url: str, **more: str) -> Settings:
 async def over_limits(settings: Settings, hub: TaskHub) -> dict[tuple[str, str], int]:
     """Return what a daemon finds beyond limits during the next hours."""
     (configured,) = settings.own_hubs
-    client, http = connect(configured, HostSlots())
+    client, http = connect(configured, SharedLimits())
     found: dict[tuple[str, str], int] = {}
     async with http:
         collector = HubCollector(

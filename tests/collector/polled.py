@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from exporter.api.bodies import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
 from exporter.api.query import HubAddress
@@ -18,7 +19,7 @@ from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
 from exporter.collector.state import HubState
 from exporter.ledger.rules import LedgerRules
-from tests.api.scripted import direct
+from tests.api.scripted import connections
 
 KEY = "k3y-of-the-emulator"
 STALE_AFTER = 900.0
@@ -86,15 +87,22 @@ async def collector_of(
 ) -> AsyncGenerator[tuple[HubCollector, Publications], None]:
     """Return a collector of a hub of the emulator at *url*, and what it publishes."""
     publications = Publications()
-    async with direct() as http:
+    async with connections() as http:
         client = HubClient(
             hub.lower(),
             HubAddress(f"{url}/runtime/webhooks/durabletask", hub),
             http=http,
             key=FixedKey(key),
             retry=RetryPolicy(retries, 0.0, 0.0),
-            limits=RequestLimits(request_seconds, max_bytes, page_size, max_pages),
+            limits=RequestLimits(
+                request_seconds,
+                page_size,
+                max_pages,
+                list_bytes=max_bytes,
+                instance_bytes=max_bytes,
+            ),
             host=HostSlots().of("http://hub", 4),
+            bodies=BodyBudget(),
             telemetry=ApiTelemetry(),
         )
         plan = HubPlan(

@@ -32,7 +32,7 @@ def clock(times: Times) -> ServerClock:
 
 
 def page(date: float | None) -> Page[InstanceRow]:
-    return Page([], b"", date, 0.1, 2)
+    return Page([], [], date, 0.1)
 
 
 def test_before_the_first_answer_it_is_the_exporter_s(clock: ServerClock) -> None:

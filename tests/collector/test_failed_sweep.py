@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from exporter.api.classify import Failures
-from exporter.api.client import LIST_INSTANCES, HubClient
-from exporter.api.listing import Listing, Page
-from exporter.api.query import InstanceQuery
-from exporter.api.telemetry import ApiTelemetry
+from exporter.api.listing import Page
+from exporter.api.query import Query
+from exporter.api.telemetry import LIST_INSTANCES
 from exporter.api.wire import InstanceRow, InstanceStatus
 from exporter.collector.clock import ServerClock
 from exporter.collector.sweeps import HubSweeps
 from exporter.ledger import unresolved
-from tests.api.paged import paged
+from tests.api.paged import ClientOfPages, MadePage
 from tests.ledger.world import NOW, in_contact, row
 
 pytestmark = pytest.mark.anyio
@@ -24,30 +24,18 @@ FAILURES = Failures("orders", LIST_INSTANCES)
 FOLLOWED = 200
 
 
-class Failing(HubClient):
+class Failing(ClientOfPages):
     """A hub in which *ids* are Failed, and nothing else is stored."""
 
     def __init__(self, ids: Sequence[str]) -> None:
-        self.hub = "orders"
-        self.telemetry = ApiTelemetry()
+        super().__init__()
         self.ids = ids
         self.lists = 0
 
-    def list_instances(
-        self, query: InstanceQuery, prefixes: Sequence[str] = ()
-    ) -> Listing[InstanceRow]:
+    async def page_of(self, query: Query[Any], token: bytes) -> MadePage:
         self.lists += 1
         rows = [row(instance_id, "Failed", created=-50.0, updated=-9.0) for instance_id in self.ids]
-
-        async def fetch(_token: bytes) -> Page[InstanceRow]:
-            return Page(rows, b"", NOW + 30.0, 0.0, 0)
-
-        return Listing(
-            *paged(fetch),
-            lambda found: [each.instance_id for each in found],
-            max_pages=9,
-            truncated=FAILURES.truncated,
-        )
+        return MadePage(rows, date=NOW + 30.0)
 
     async def read_instance(
         self, instance_id: str, *, history: bool = False, inputs: bool = False

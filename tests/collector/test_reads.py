@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import anyio
 import pytest
 
 from exporter.api.classify import Failures
-from exporter.api.client import GET_INSTANCE, HubClient
+from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, ListingTruncated
-from exporter.api.listing import Listing, Page
-from exporter.api.query import InstanceQuery
-from exporter.api.telemetry import ApiTelemetry
-from exporter.api.wire import InstanceRow, InstanceStatus
+from exporter.api.query import InstanceQuery, Query
+from exporter.api.telemetry import GET_INSTANCE
+from exporter.api.wire import InstanceStatus
 from exporter.collector.clock import ServerClock
 from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
-from tests.api.paged import paged
+from tests.api.paged import ClientOfPages, MadePage
 from tests.ledger.world import NOW, finishes, row
 
 pytestmark = pytest.mark.anyio
@@ -29,21 +29,18 @@ LOST_OUTPUT = FAILURES.of_status(500, {}, b"")
 TIMEOUT = FAILURES.of_exception(TimeoutError(), 60.0)
 
 
-class Departed(HubClient):
+class Departed(ClientOfPages):
     """A hub whose active instances all left, and some of which cannot be read."""
 
     def __init__(self, unreadable: dict[str, ApiError]) -> None:
-        self.hub = "orders"
-        self.telemetry = ApiTelemetry()
+        super().__init__()
         self.unreadable = unreadable
         self.reads: Counter[str] = Counter()
         self.at_once = 0
         self.most_at_once = 0
 
-    def list_instances(
-        self, query: InstanceQuery, prefixes: Sequence[str] = ()
-    ) -> Listing[InstanceRow]:
-        return listing([])
+    async def page_of(self, query: Query[Any], token: bytes) -> MadePage:
+        return MadePage([], date=NOW + 30.0)
 
     async def read_instance(
         self, instance_id: str, *, history: bool = False, inputs: bool = False
@@ -57,15 +54,6 @@ class Departed(HubClient):
             raise self.unreadable[instance_id]
         found = row(instance_id, "Completed", created=-9e5, updated=5.0)
         return InstanceStatus(*(getattr(found, name) for name in found.__struct_fields__))
-
-
-def listing(rows: Sequence[InstanceRow]) -> Listing[InstanceRow]:
-    async def fetch(_token: bytes) -> Page[InstanceRow]:
-        return Page(rows, b"", NOW + 30.0, 0.0, 0)
-
-    return Listing(
-        *paged(fetch), lambda rows: list(map(str, rows)), max_pages=9, truncated=FAILURES.truncated
-    )
 
 
 def sweeps_over(client: HubClient, ids: Sequence[str]) -> HubSweeps:
@@ -119,19 +107,12 @@ async def test_one_that_can_be_read_again_is_counted() -> None:
 class Stored(Departed):
     """The same, where very many older ones are stored: no list of those comes to its end."""
 
-    def list_instances(
-        self, query: InstanceQuery, prefixes: Sequence[str] = ()
-    ) -> Listing[InstanceRow]:
-        return endless() if NOW - 2e6 < query.created_from < NOW - 1e5 else listing([])
+    max_pages = 9
 
-
-def endless() -> Listing[InstanceRow]:
-    async def fetch(token: bytes) -> Page[InstanceRow]:
-        return Page([], token + b"x", NOW + 30.0, 0.0, 0)
-
-    return Listing(
-        *paged(fetch), lambda rows: list(map(str, rows)), max_pages=9, truncated=FAILURES.truncated
-    )
+    async def page_of(self, query: Query[Any], token: bytes) -> MadePage:
+        assert isinstance(query, InstanceQuery)
+        has_no_end = NOW - 2e6 < query.created_from < NOW - 1e5
+        return MadePage([], token + b"x" if has_no_end else b"", NOW + 30.0)
 
 
 async def test_where_the_list_of_all_that_many_may_be_in_has_no_end_they_are_read() -> None:

@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -16,10 +16,7 @@ import pytest
 import structlog
 
 from exporter.api import times
-from exporter.api.client import BriefListing, HubClient
-from exporter.api.listing import Listing, Page
-from exporter.api.query import InstanceQuery
-from exporter.api.telemetry import ApiTelemetry
+from exporter.api.query import EntityQuery, InstanceQuery, Query
 from exporter.api.times import format_shown_time
 from exporter.api.wire import EntityId, EntityRow, InstanceRow, InstanceStatus
 from exporter.collector.hub import HubCollector, HubPlan
@@ -28,7 +25,7 @@ from exporter.ledger import unresolved
 from exporter.ledger.rules import LedgerRules
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
-from tests.api.paged import paged
+from tests.api.paged import ClientOfPages, MadePage
 from tests.collector.polled import INTERVALS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.nightly]
@@ -47,41 +44,36 @@ FINISHES_KEPT = 20_000
 TIMES_KEPT = 64
 
 
-class Churn(HubClient):
+class Churn(ClientOfPages):
     """A hub in which every instance, orchestrator and entity class lives for one cycle."""
 
     def __init__(self) -> None:
-        self.hub = "churn"
-        self.telemetry = ApiTelemetry()
+        super().__init__("churn")
         self.cycle = 0
 
     @property
     def now(self) -> float:
         return START + self.cycle * CYCLE_SECONDS
 
-    def list_instances(
-        self, query: InstanceQuery, prefixes: Sequence[str] = ()
-    ) -> Listing[InstanceRow]:
+    async def page_of(self, query: Query[Any], token: bytes) -> MadePage:
+        rows = self.entities() if isinstance(query, EntityQuery) else self.instances(query)
+        return MadePage(rows, date=self.now, seconds=0.01)
+
+    def instances(self, query: Query[Any]) -> Sequence[InstanceRow]:
+        assert isinstance(query, InstanceQuery)
         if query.id_prefix:
-            return listing([], self.now)
+            return []
         if "Running" in query.statuses:
-            return listing(self.rows(self.cycle, "Running"), self.now)
+            return self.rows(self.cycle, "Running")
         ended = self.rows(self.cycle - 1, "Failed" if self.cycle % 2 else "Completed")
-        return listing(
-            [row for row in ended if (row.runtime_status or "") in query.statuses], self.now
-        )
+        return [row for row in ended if (row.runtime_status or "") in query.statuses]
 
-    def list_briefly(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> BriefListing:
-        """Start to list instances, with all of their rows."""
-        return cast("BriefListing", self.list_instances(query, prefixes))
-
-    def list_entities(self, entity: str = "") -> Listing[EntityRow]:
+    def entities(self) -> Sequence[EntityRow]:
         moment = format_shown_time(self.now)
-        rows = [
-            EntityRow(EntityId(f"{entity}class{self.cycle}x{number}", str(number)), moment)
+        return [
+            EntityRow(EntityId(f"class{self.cycle}x{number}", str(number)), moment)
             for number in range(100)
         ]
-        return listing(rows, self.now)
 
     async def read_instance(
         self, instance_id: str, *, history: bool = False, inputs: bool = False
@@ -96,15 +88,6 @@ class Churn(HubClient):
             )
             for number in range(ALIVE)
         ]
-
-
-def listing(rows: Sequence[Row], now: float) -> Listing[Row]:
-    async def fetch(_token: bytes) -> Page[Row]:
-        return Page(rows, b"", now, 0.01, 1)
-
-    return Listing(
-        *paged(fetch), lambda rows: list(map(str, rows)), max_pages=9, truncated=NotImplemented
-    )
 
 
 @pytest.fixture(autouse=True)

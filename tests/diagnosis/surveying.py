@@ -18,6 +18,7 @@ from exporter.ledger.active import Life
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.status import ACTIVE, known_status
+from tests.api.paged import all_rows
 
 SWEEP = 1
 
@@ -39,16 +40,15 @@ async def lives_of(client: HubClient) -> dict[str, Life]:
     """List the active orchestrations of a hub."""
     lives: dict[str, Life] = {}
     listing = client.list_instances(InstanceQuery(statuses=tuple(ACTIVE)))
-    while (page := await listing.next_page()) is not None:
-        for row in page.rows:
-            if entity_class(row) is None:
-                lives[row.instance_id] = Life(
-                    row.name or "",
-                    known_status(row.runtime_status),
-                    parse_time(row.created_time),
-                    parse_time(row.last_updated_time),
-                    SWEEP,
-                )
+    for row in await all_rows(client, listing):
+        if entity_class(row) is None:
+            lives[row.instance_id] = Life(
+                row.name or "",
+                known_status(row.runtime_status),
+                parse_time(row.created_time),
+                parse_time(row.last_updated_time),
+                SWEEP,
+            )
     return lives
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.api.bodies import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
 from exporter.api.query import HubAddress
@@ -21,6 +22,7 @@ from exporter.api.query import InstanceQuery as AskedInstances
 from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
+from exporter.api.transport import HubConnections
 from exporter.emulator import (
     Emulator,
     Entity,
@@ -52,6 +54,8 @@ from exporter.emulator.synthetic.mix import EntityClass, Orchestrator
 from exporter.emulator.synthetic.population import Choice
 from exporter.emulator.times import precise
 from exporter.ledger.status import ACTIVE, TERMINAL
+from tests.api.paged import all_rows
+from tests.api.scripted import connections
 from tests.emulator.conftest import NOW, OPTIONS
 from tests.emulator.passing_time import passing
 
@@ -419,21 +423,17 @@ async def served(*, own: Backend | None = None) -> AsyncIterator[tuple[Synthetic
 @pytest.mark.anyio
 class TestServed:
     async def test_the_exporters_own_client_reads_it(self) -> None:
-        async with served() as (hub, url), httpx.AsyncClient(**OPTIONS) as http:
+        async with served() as (hub, url), connections() as http:
             client = client_of(f"{url}{Base.WEB_HOOK}", http)
             seen = Counter[tuple[str, str]]()
             for statuses in (ACTIVE, TERMINAL):
                 listing = client.list_instances(AskedInstances(statuses=tuple(map(str, statuses))))
-                while (page := await listing.next_page()) is not None:
-                    seen.update(
-                        (str(row.name), str(row.runtime_status))
-                        for row in page.rows
-                        if not row.instance_id.startswith("@")
-                    )
-            entities = 0
-            listed = client.list_entities()
-            while (entity_page := await listed.next_page()) is not None:
-                entities += len(entity_page.rows)
+                seen.update(
+                    (str(row.name), str(row.runtime_status))
+                    for row in await all_rows(client, listing)
+                    if not row.instance_id.startswith("@")
+                )
+            entities = len(await all_rows(client, client.list_entities()))
             one = await client.read_instance(hub.population.id_at(1500), history=True)
             none = await client.read_instance("run-1")
         assert seen == {(name, str(status)): n for (name, status), n in hub.instances.items()}
@@ -487,14 +487,15 @@ class TestServed:
             Emulator(TaskHub("OwnHub", clock), clock=clock, synthetic=[synthetic(version=V2)])
 
 
-def client_of(base_url: str, http: httpx.AsyncClient) -> HubClient:
+def client_of(base_url: str, http: HubConnections) -> HubClient:
     return HubClient(
         "big",
         HubAddress(base_url, "BigHub"),
         http=http,
         key=FixedKey(None),
         retry=RetryPolicy(0, 0.0, 0.0),
-        limits=RequestLimits(10.0, 1 << 24, 1000, 100),
+        limits=RequestLimits(10.0, 1000, 100),
         host=HostSlots().of("http://hub", 1),
+        bodies=BodyBudget(),
         telemetry=ApiTelemetry(),
     )

@@ -10,15 +10,16 @@ from pathlib import Path
 from random import Random
 
 import anyio
-import httpx
 import pytest
 
+from exporter.api.bodies import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
 from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
+from exporter.api.transport import HubConnections
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
 from exporter.collector.state_file import Owner, StateFile
@@ -119,15 +120,16 @@ class Observatory:
         """Start a collector that goes on from the state of the one before."""
         owner = Owner(HUB, self.url, HUB, "")
         state = StateFile(self.folder, owner, max_age=1e9, wall=self.clock.now)
-        async with httpx.AsyncClient(transport=self.witness) as http:
+        async with HubConnections(self.witness, connect_seconds=1.0) as http:
             client = HubClient(
                 HUB,
                 HubAddress(f"{self.url}/runtime/webhooks/durabletask", HUB),
                 http=http,
                 key=FixedKey(None),
                 retry=RetryPolicy(2, 0.01, 0.02),
-                limits=RequestLimits(0.3, 1 << 22, 100, 200),
+                limits=RequestLimits(0.3, 100, 200),
                 host=HostSlots().of("http://hub", 4),
+                bodies=BodyBudget(),
                 telemetry=ApiTelemetry(),
             )
             plan = HubPlan(

@@ -30,6 +30,7 @@ SETUPS = st.builds(
     fault_seed=st.integers(0, 2**16),
     hold=st.sampled_from([0.0] * 9 + [120.0]),
     most_finishes=st.sampled_from([MANY] * 9 + [6]),
+    pause_rate=st.sampled_from([0.0, 0.0, 0.3, 0.8]),
 )
 WAITS = st.sampled_from([30.0, 0.0, 0.1, 1.0, 5.0, 30.0, 30.0, 150.0])
 FAULTS = st.lists(st.tuples(st.integers(0, 12), st.sampled_from([*FAILURES, *Fault])), max_size=2)

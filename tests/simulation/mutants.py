@@ -11,7 +11,7 @@ import pytest
 
 from exporter.api.errors import ApiError
 from exporter.api.times import parse_time
-from exporter.api.wire import BriefRow, InstanceRow
+from exporter.api.wire import InstanceRow
 from exporter.collector.hub import HubCollector
 from exporter.collector.state import StateNotWritten
 from exporter.collector.sweeps import HubSweeps
@@ -79,12 +79,11 @@ def that_applies_a_census_at_its_end(patch: pytest.MonkeyPatch) -> None:
 
     def keep(
         self: Ledger,
-        rows: Sequence[BriefRow],
+        rows: Sequence[InstanceRow],
         at: float,
         ids: Sequence[str],
-        whole: Callable[[], Sequence[BriefRow]],
     ) -> None:
-        pages.append((self, partial(see, self, rows, at, ids, whole)))
+        pages.append((self, partial(see, self, rows, at, ids)))
 
     def apply(self: Ledger, *rest: float) -> None:
         for ledger, apply_page in pages:
@@ -131,9 +130,11 @@ def that_forgets_at_a_restart_where_history_ends(patch: pytest.MonkeyPatch) -> N
 def whose_mark_moves_though_nothing_was_listed(patch: pytest.MonkeyPatch) -> None:
     original = HubSweeps.finished
 
-    async def finished(self: HubSweeps, affordable: float) -> FinishedView:
+    async def finished(
+        self: HubSweeps, affordable: float, goes_on: Callable[[], bool]
+    ) -> FinishedView | None:
         try:
-            return await original(self, affordable)
+            return await original(self, affordable, goes_on)
         finally:
             if self.ledger.mark is not None:
                 self.ledger.mark = self.ledger._sweep_began

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, TypeVar
 
 import anyio.lowlevel
 import msgspec
 
-from exporter.api.classify import Failures
-from exporter.api.client import (
-    GET_INSTANCE,
-    LIST_ENTITIES,
-    LIST_INSTANCES,
-    BriefListing,
-    HubClient,
-)
-from exporter.api.listing import Listing, Page
-from exporter.api.query import EVER, InstanceQuery
-from exporter.api.telemetry import ApiTelemetry
-from exporter.api.wire import EntityRow, InstanceRow, InstanceStatus
+from exporter.api.listing import Cursor, Page
+from exporter.api.query import EVER, InstanceQuery, Query
+from exporter.api.telemetry import GET_INSTANCE, LIST_ENTITIES, LIST_INSTANCES
+from exporter.api.wire import InstanceRow, InstanceStatus
 from exporter.ledger.status import ACTIVE
-from tests.api.paged import paged
+from tests.api.paged import ClientOfPages, MadePage
 from tests.simulation.observer import Found, Observer
 from tests.simulation.troubles import FAILURES, Fault, Killed, Troubles, error_of
 from tests.simulation.world import Instance, Order, Row, World
 
-_MAX_PAGES = 100_000
+Listed = TypeVar("Listed")
+_COVERING = (Found.BASELINE, Found.RECENT)
+_AT_ONCE = (Found.ACTIVE, Found.READ)
 
 
 @dataclass(slots=True)
@@ -50,7 +44,7 @@ class Traffic:
     rows: Counter[Found] = field(default_factory=Counter)
 
 
-class SimulatedClient(HubClient):
+class SimulatedClient(ClientOfPages):
     """
     Answers what a hub with the rows of *world* would.
 
@@ -66,9 +60,9 @@ class SimulatedClient(HubClient):
         *,
         page_size: int,
         latency: float,
+        pauses: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.hub = "simulated"
-        self.telemetry = ApiTelemetry()
+        super().__init__("simulated")
         self.traffic = Traffic()
         self.is_dead = False
         self._world = world
@@ -76,43 +70,57 @@ class SimulatedClient(HubClient):
         self._observer = observer
         self.page_size = page_size
         self.latency = latency
+        self._pauses = pauses
         self._by_id = world.order is Order.BY_ID
 
     def list_instances(
         self, query: InstanceQuery, prefixes: Sequence[str] = ()
-    ) -> Listing[InstanceRow]:
+    ) -> Cursor[InstanceRow]:
         """Start to list instances."""
         found = self._found_by(query)
         self._note(found)
+        return _Sought([query], found=found, began=self.traffic.active_began or 0.0)
 
-        async def fetch(token: bytes) -> Page[InstanceRow]:
-            return await self._page(query, found, token)
+    async def pages(
+        self, cursor: Cursor[Listed], goes_on: Callable[[], bool] = lambda: True
+    ) -> AsyncGenerator[Page[Listed], None]:
+        """Read on; the observer sees the rows as the exporter does: each id once."""
+        in_steps = not isinstance(cursor, _Sought) or cursor.found not in _AT_ONCE
+        until = (lambda: goes_on() and not self._pauses()) if in_steps else goes_on
+        async with aclosing(super().pages(cursor, until)) as pages:
+            async for page in pages:
+                self._watch(cursor, page)
+                yield page
 
-        def arrived(is_last: bool) -> None:
-            if found is Found.ACTIVE:
-                self._observer.has_answered(self._world.now - self.latency)
-            elif is_last and found in (Found.BASELINE, Found.RECENT):
-                self._observer.has_covered(self.traffic.active_began or 0.0)
+    def _watch(self, cursor: Cursor[Any], page: Page[Any]) -> None:
+        sought = cursor.queries[0]
+        if not isinstance(sought, InstanceQuery):
+            return
+        found = cursor.found if isinstance(cursor, _Sought) else self._found_by(sought)
+        if sought.id_prefix:
+            self._look_for(sought.id_prefix, cursor, page.rows)
+            return
+        if found is Found.ACTIVE and cursor.pages == 1:
+            self._observer.has_answered(self._world.now - self.latency)
+        self._observer.receive(page.rows, found)
+        if cursor.finished and isinstance(cursor, _Sought) and found in _COVERING:
+            self._observer.has_covered(cursor.began)
 
-        return _Watched(fetch, self._observer, found, query.id_prefix, arrived)
+    def _look_for(self, instance_id: str, cursor: Cursor[Any], rows: Sequence[InstanceRow]) -> None:
+        """A list by prefix tells only of the id that it begins with."""
+        matches = [row for row in rows if row.instance_id == instance_id]
+        self._observer.receive(matches, Found.READ)
+        if isinstance(cursor, _Sought):
+            cursor.has_match = cursor.has_match or bool(matches)
+            if cursor.finished and not cursor.has_match:
+                self._observer.is_gone(instance_id)
 
-    def list_briefly(self, query: InstanceQuery, prefixes: Sequence[str] = ()) -> BriefListing:
-        """Start to list instances, with all of their rows."""
-        return cast("BriefListing", self.list_instances(query, prefixes))
-
-    def list_entities(self, entity: str = "") -> Listing[EntityRow]:
-        """Start to list entities, of which there are none."""
-
-        async def fetch(_token: bytes) -> Page[EntityRow]:
-            await self._answered(LIST_ENTITIES, None)
-            return Page([], b"", self._date(), self.latency, 2)
-
-        return Listing(
-            *paged(fetch),
-            lambda _: [],
-            max_pages=1,
-            truncated=Failures("", LIST_ENTITIES).truncated,
-        )
+    async def page_of(self, query: Query[Any], token: bytes) -> MadePage:
+        """Return the page of a token; there are no entities."""
+        if isinstance(query, InstanceQuery):
+            return await self._page_of(query, self._found_by(query), token)
+        await self._answered(LIST_ENTITIES, None)
+        return MadePage([], b"", self._date(), self.latency)
 
     async def read_instance(
         self,
@@ -140,7 +148,7 @@ class SimulatedClient(HubClient):
 
     # -- pages ---------------------------------------------------------------------------------
 
-    async def _page(self, query: InstanceQuery, found: Found, token: bytes) -> Page[InstanceRow]:
+    async def _page_of(self, query: InstanceQuery, found: Found, token: bytes) -> MadePage:
         fault = self._troubles.of_list(
             self._world.now, is_recent=found in (Found.BASELINE, Found.RECENT)
         )
@@ -155,7 +163,7 @@ class SimulatedClient(HubClient):
         date = self._date()
         self._pass_half()
         self.traffic.rows[found] += len(rows)
-        return Page(rows, following, date, self.latency, 1000)
+        return MadePage(rows, following, date, self.latency)
 
     def _slice(
         self, query: InstanceQuery, token: bytes, fault: Fault | None
@@ -217,56 +225,13 @@ class SimulatedClient(HubClient):
             self.traffic.recent_began = self._world.now
 
 
-class _Watched(Listing[InstanceRow]):
-    """A listing whose rows the observer sees as the exporter does: each id once."""
+@dataclass(slots=True)
+class _Sought(Cursor[InstanceRow]):
+    """A list, what it is for, and when the active sweep before it began."""
 
-    def __init__(
-        self,
-        fetch: Callable[[bytes], Awaitable[Page[InstanceRow]]],
-        observer: Observer,
-        found: Found,
-        sought: str,
-        arrived: Callable[[bool], None],
-    ) -> None:
-        truncated = Failures("simulated", LIST_INSTANCES).truncated
-        super().__init__(*paged(fetch), _ids_of, max_pages=_MAX_PAGES, truncated=truncated)
-        self._observer = observer
-        self._found = found
-        self._sought = sought
-        self._arrived = arrived
-        self._has_match = False
-
-    async def next_page(self) -> Page[InstanceRow] | None:
-        """Read the next page."""
-        page = await super().next_page()
-        if page is not None:
-            self._watch(page)
-        return page
-
-    async def read_on(self) -> AsyncGenerator[Page[InstanceRow], None]:
-        """Read on to the end."""
-        async with aclosing(super().read_on()) as pages:
-            async for page in pages:
-                self._watch(page)
-                yield page
-
-    def _watch(self, page: Page[InstanceRow]) -> None:
-        if self._sought:
-            self._look_for(page.rows)
-        else:
-            if self._found is Found.ACTIVE and self.pages == 1:
-                self._arrived(self.finished)
-            self._observer.receive(page.rows, self._found)
-            if self._found is not Found.ACTIVE:
-                self._arrived(self.finished)
-
-    def _look_for(self, rows: Sequence[InstanceRow]) -> None:
-        """A list by prefix tells only of the id that it begins with."""
-        matches = [row for row in rows if row.instance_id == self._sought]
-        self._observer.receive(matches, self._found)
-        self._has_match = self._has_match or bool(matches)
-        if self.finished and not self._has_match:
-            self._observer.is_gone(self._sought)
+    found: Found = Found.ACTIVE
+    began: float = 0.0
+    has_match: bool = False
 
 
 def _matches(row: Instance, query: InstanceQuery) -> bool:
@@ -275,7 +240,3 @@ def _matches(row: Instance, query: InstanceQuery) -> bool:
         and row.created >= query.created_from
         and row.instance_id.startswith(query.id_prefix)
     )
-
-
-def _ids_of(rows: Sequence[InstanceRow]) -> list[str]:
-    return [row.instance_id for row in rows]

@@ -37,6 +37,7 @@ class Setup:
     What stays the same through a history; `skew` is the server's clock less the exporter's.
 
     A small `most_finishes` lets the horizon rise: what is older than the book is history too.
+    `pause_rate` is how often a list that may be read in steps pauses after a page.
     """
 
     order: Order = Order.BY_ID
@@ -49,6 +50,7 @@ class Setup:
     fault_seed: int = 0
     hold: float = 0.0
     most_finishes: int = MANY
+    pause_rate: float = 0.0
 
 
 class Simulation:
@@ -81,6 +83,8 @@ class Simulation:
         self._served: Counter[Labels] = Counter()
         self._earlier: list[tuple[Counter[Labels], Memory]] = []
         self._latency = setup.latency
+        self._chance = random.Random(setup.fault_seed)
+        self._pause_rate = setup.pause_rate
         self._horizon_rises = self.rules.most_finishes < MANY
         self._begin_anew()
         self._start()
@@ -142,6 +146,7 @@ class Simulation:
             self.observer,
             page_size=setup.page_size,
             latency=self._latency,
+            pauses=lambda: self._chance.random() < self._pause_rate,
         )
         plan = HubPlan(
             identity=HubIdentity("simulated", "app.example", "Simulated", ""),
@@ -195,6 +200,7 @@ class Simulation:
             self.setup.order is Order.BY_ID
             and not traffic.cuts[Found.RECENT]
             and traffic.recent_began
+            and self.collector._sweeps._finished.cursor is None
         ):
             checks.check_promise(
                 self.world,
@@ -242,6 +248,7 @@ class Simulation:
         self.troubles.cease()
         self.world.rest()
         self._latency = self.client.latency = 0.0
+        self._pause_rate = 0.0
 
     def _quiet(self, sweep: Sweep) -> None:
         self.world.advance(1.0)

@@ -149,7 +149,7 @@ def test_two_lists_are_never_in_flight_at_once(
 ) -> None:
     simulation = watch(*(f"a{number}" for number in range(9)), page_size=2, latency=3.0)
     world, client = simulation.world, simulation.client
-    page, until = client._page, world.now + 3600.0
+    page, until = client._page_of, world.now + 3600.0
     in_flight, pages = [0], [0]
 
     async def watched_page(*arguments: object) -> object:
@@ -166,7 +166,7 @@ def test_two_lists_are_never_in_flight_at_once(
     async def sleep(seconds: float) -> None:
         world.advance(seconds)
 
-    monkeypatch.setattr(client, "_page", watched_page)
+    monkeypatch.setattr(client, "_page_of", watched_page)
     monkeypatch.setattr(anyio, "sleep", sleep)
     for number in range(9):
         world.after(number * 300.0, partial(world.finish, f"a{number}"))

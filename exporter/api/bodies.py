@@ -1,0 +1,156 @@
+"""Bodies of answers: read in pieces, inflated in steps, bounded for one and for all together."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from exporter.api.classify import TRANSPORT_ERRORS, Failures
+from exporter.api.errors import ProtocolError
+
+# What is inflated at once: a few bytes can stand for a thousand times as many.
+_STEP = 1 << 16
+# Of a body that only says why there is no result, more is never looked at.
+EXPLANATION_BYTES = 1 << 16
+_WINDOW_BITS = {
+    "gzip": 16 + zlib.MAX_WBITS,
+    "x-gzip": 16 + zlib.MAX_WBITS,
+    "deflate": zlib.MAX_WBITS,
+}
+
+
+class BodyBudget:
+    """
+    Bounds all bodies in flight in the process, in bytes.
+
+    Where the next piece of a body has no room, the largest body gives up: it is that of the hub
+    whose answers are too large, and the others keep their pace.
+    """
+
+    def __init__(self, limit: int = 32 << 20) -> None:
+        self.limit = limit
+        self.taken = 0
+        self._bodies: set[Body] = set()
+
+    def body(self) -> Body:
+        """Return a body to read into, to be used as a context manager."""
+        return Body(self)
+
+    def enter(self, body: Body) -> None:
+        """Count *body* from now on."""
+        self._bodies.add(body)
+
+    def leave(self, body: Body) -> None:
+        """Count *body* no longer."""
+        if body in self._bodies:
+            self._bodies.remove(body)
+            self.taken -= len(body.content)
+
+    def make_room(self, size: int, body: Body) -> bool:
+        """Take *size* bytes for *body*, unless it is the one to give up."""
+        while self.taken + size > self.limit:
+            largest = max(self._bodies, key=lambda each: len(each.content))
+            largest.give_up()
+            if largest is body:
+                return False
+        self.taken += size
+        return True
+
+
+class Body:
+    """The bytes of one answer so far."""
+
+    __slots__ = ("_budget", "_gave_up", "content")
+
+    def __init__(self, budget: BodyBudget) -> None:
+        self.content = bytearray()
+        self._budget = budget
+        self._gave_up = False
+
+    def add(self, piece: bytes) -> bool:
+        """Append *piece*; False if this body has to give up."""
+        if self._gave_up or not self._budget.make_room(len(piece), self):
+            return False
+        self.content += piece
+        return True
+
+    def give_up(self) -> None:
+        """Drop all bytes, to make room for others."""
+        self._budget.leave(self)
+        self._gave_up = True
+        self.content = bytearray()
+
+    def __enter__(self) -> Self:
+        self._budget.enter(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._budget.leave(self)
+
+
+async def read_body(
+    response: httpx.Response, limit: int, body: Body, failures: Failures
+) -> bytes | bytearray:
+    """
+    Read the body of *response* into *body*.
+
+    Raises:
+        ProtocolError: it has over *limit* bytes, as announced, received or inflated; it came in
+            several content codings, or in an unknown one; or it had to give up.
+        httpx.HTTPError: the connection failed.
+    """
+    announced = response.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise failures.too_large(limit)
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    pieces = _received(response)
+    if coding not in ("", "identity"):
+        pieces = _inflated(pieces, coding, failures)
+    async for piece in pieces:
+        if len(body.content) + len(piece) > limit:
+            raise failures.too_large(limit)
+        if not body.add(piece):
+            raise failures.too_large_together()
+    return body.content
+
+
+async def read_explanation(response: httpx.Response, body: Body, failures: Failures) -> bytes:
+    """Read the begin of a body that says why there is no result, as far as it is readable."""
+    with suppress(ProtocolError, *TRANSPORT_ERRORS):
+        await read_body(response, EXPLANATION_BYTES, body, failures)
+    return bytes(body.content)
+
+
+def _received(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Return the body as it comes, in whatever content coding."""
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise TypeError("the transport is not asynchronous")
+    return aiter(response.stream)
+
+
+async def _inflated(
+    received: AsyncIterator[bytes], coding: str, failures: Failures
+) -> AsyncIterator[bytes]:
+    """Undo one content *coding*, in bounded steps."""
+    if coding not in _WINDOW_BITS:
+        raise failures.protocol("the body is compressed in a way that was not asked for")
+    inflater = zlib.decompressobj(_WINDOW_BITS[coding])
+    try:
+        async for piece in received:
+            while piece:
+                yield inflater.decompress(piece, _STEP)
+                piece = inflater.unconsumed_tail  # noqa: PLW2901 - what is left of it
+    except zlib.error:
+        raise failures.protocol(f"the body is not {coding}, as it says") from None
+    if not inflater.eof or inflater.unused_data:
+        raise failures.protocol(f"the body is not {coding}, as it says")

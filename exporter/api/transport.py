@@ -1,0 +1,125 @@
+"""The one way of HTTP to a hub: httpx's aiohttp transport, directly or through a proxy."""
+
+from __future__ import annotations
+
+import ssl
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from exporter.api.names import NameResolver
+
+# Longer than the longest default interval of the active sweep, shorter than Azure's front end
+# keeps an idle connection.
+_KEEP_IDLE_SECONDS = 120.0
+# A token of Netherite has an instance id for each of up to 32 partitions.
+_LARGEST_FIELD = 1 << 16
+_RECEIVED_AT_ONCE = 1 << 17
+
+_USUAL = {"accept": "application/json", "accept-encoding": "identity"}
+
+
+class HubConnections:
+    """
+    GET requests to one hub, over connections that are kept.
+
+    Nothing else is kept of an answer: no cookie, and no redirect is followed. Compressed bodies are
+    not asked for, and handed through. How long an answer may take is the caller's.
+    """
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        connect_seconds: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """*connect_seconds* are for a whole new connection: name, TCP, proxy and TLS."""
+        self._transport = transport
+        self._fields = httpx.Headers({**_USUAL, **(headers or {})}).raw
+        timeout = httpx.Timeout(None, connect=connect_seconds, pool=connect_seconds)
+        self._extensions = {"timeout": timeout.as_dict()}
+
+    async def get(self, url: httpx.URL, fields: Sequence[tuple[bytes, bytes]]) -> httpx.Response:
+        """
+        Ask for *url* with header *fields* beside the usual ones; the body waits to be read.
+
+        The answer has to be closed. Raises `httpx.HTTPError` or `aiohttp.ClientError`.
+        """
+        request = httpx.Request(
+            "GET", url, headers=[*self._fields, *fields], extensions=self._extensions
+        )
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def connections_to(
+    base_url: str,
+    *,
+    tls: ssl.SSLContext,
+    names: NameResolver,
+    connect_seconds: float,
+    proxy: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> HubConnections:
+    """Return the connections to *base_url*, through *proxy* if there is one."""
+    through = _proxy(proxy) if proxy else None
+    fields = dict(headers or {})
+    if through is not None and base_url.startswith("http://"):
+        # It reads the request itself; only for https:// is there a CONNECT to hold them.
+        fields.update(through.headers)
+    transport = AiohttpTransport(verify=tls, proxy=through, client=lambda: _session(tls, names))
+    return HubConnections(transport, connect_seconds=connect_seconds, headers=fields)
+
+
+def proxy_of_environment(url: str) -> str | None:
+    """Return the proxy that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` give *url*."""
+    parsed = httpx.URL(url)
+    proxies = getproxies()
+    proxy = proxies.get(parsed.scheme) or proxies.get("all")
+    if proxy is None or proxy_bypass(parsed.netloc.decode("ascii")):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _session(tls: ssl.SSLContext, names: NameResolver) -> aiohttp.ClientSession:
+    """Return what keeps the connections; to be made where the event loop runs."""
+    connector = aiohttp.TCPConnector(
+        ssl=tls, resolver=names, keepalive_timeout=_KEEP_IDLE_SECONDS, limit=0
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        max_field_size=_LARGEST_FIELD,
+        read_bufsize=_RECEIVED_AT_ONCE,
+    )
+
+
+def _proxy(address: str) -> httpx.Proxy:
+    """Return the proxy at *address*, which may hold credentials."""
+    url = httpx.URL(address)
+    headers: dict[str, str] = {}
+    if url.username or url.password:
+        credentials = f"{url.username}:{url.password}".encode()
+        headers["proxy-authorization"] = f"Basic {b64encode(credentials).decode('ascii')}"
+    return httpx.Proxy(url.copy_with(username=None, password=None), headers=headers)
