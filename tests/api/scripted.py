@@ -105,11 +105,11 @@ async def connections(
     connect_seconds: float = 30.0,
 ) -> AsyncGenerator[HubConnections, None]:
     """Open connections as the exporter does."""
-    resolver = names or NameResolver()
+    own = NameResolver()
     http = connections_to(
-        "https://", tls=tls, names=resolver, connect_seconds=connect_seconds, proxy=proxy
+        "https://", tls=tls, names=names or own, connect_seconds=connect_seconds, proxy=proxy
     )
-    async with http, aclosing(resolver):
+    async with http, aclosing(own):
         yield http
 
 
