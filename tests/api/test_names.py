@@ -73,15 +73,18 @@ async def test_eight_names_that_never_resolve_delay_no_hub_by_its_address() -> N
         async with client_of(f"http://{name}.example/durabletask", http=http) as client:
             errors.append(await listed(client))
 
-    async with resolver() as (names, server), scripted(answer()) as good:
-        async with anyio.create_task_group() as tasks:
-            for number in range(8):
-                tasks.start_soon(ask, f"app{number}", names)
-            await server.was_asked.wait()
-            async with client_of(good, http=connections(names=names)) as client:
-                begin = anyio.current_time()
-                assert await listed(client) is None
-                assert anyio.current_time() - begin < 0.4
+    async with (
+        resolver() as (names, server),
+        scripted(answer()) as good,
+        anyio.create_task_group() as tasks,
+    ):
+        for number in range(8):
+            tasks.start_soon(ask, f"app{number}", names)
+        await server.was_asked.wait()
+        async with client_of(good, http=connections(names=names)) as client:
+            begin = anyio.current_time()
+            assert await listed(client) is None
+            assert anyio.current_time() - begin < 0.4
     assert [error and error.kind for error in errors] == [ErrorKind.TIMEOUT] * 8
 
 
