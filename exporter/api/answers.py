@@ -30,7 +30,7 @@ class Answer:
 
     status: int
     headers: httpx.Headers
-    body: bytes | bytearray
+    body: bytes
     seconds: float
 
     @property
@@ -45,9 +45,7 @@ class Answer:
         return _seconds_of(self.headers.get("date"))
 
 
-def decode(
-    read: Callable[[bytes | bytearray], Decoded], failures: Failures, answer: Answer
-) -> Decoded:
+def decode(read: Callable[[bytes], Decoded], failures: Failures, answer: Answer) -> Decoded:
     """Read the body; raises `ProtocolError` if it is not what was asked for."""
     try:
         return read(answer.body)

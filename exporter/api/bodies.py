@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 
 import httpx
 
@@ -37,72 +35,55 @@ class BodyBudget:
         self.taken = 0
         self._bodies: set[Body] = set()
 
-    def body(self) -> Body:
-        """Return a body to read into, to be used as a context manager."""
-        return Body(self)
-
-    def enter(self, body: Body) -> None:
-        """Count *body* from now on."""
+    @contextmanager
+    def body(self) -> Iterator[Body]:
+        """Yield a body to read into, which counts until the block is left."""
+        body = Body(self)
         self._bodies.add(body)
-
-    def leave(self, body: Body) -> None:
-        """Count *body* no longer."""
-        if body in self._bodies:
-            self._bodies.remove(body)
-            self.taken -= len(body.content)
+        try:
+            yield body
+        finally:
+            self._release(body)
 
     def make_room(self, size: int, body: Body) -> bool:
         """Take *size* bytes for *body*, unless it is the one to give up."""
-        while self.taken + size > self.limit:
-            largest = max(self._bodies, key=lambda each: len(each.content))
-            largest.give_up()
-            if largest is body:
-                return False
+        while body in self._bodies and self.taken + size > self.limit:
+            largest = max(self._bodies, key=lambda each: each.size)
+            self._release(largest)
+            largest.pieces.clear()
+        if body not in self._bodies:
+            return False
         self.taken += size
         return True
 
+    def _release(self, body: Body) -> None:
+        if body in self._bodies:
+            self._bodies.remove(body)
+            self.taken -= body.size
+
 
 class Body:
-    """The bytes of one answer so far."""
+    """The bytes of one answer so far: `size` of them, in `pieces`."""
 
-    __slots__ = ("_budget", "_gave_up", "content")
+    __slots__ = ("_budget", "pieces", "size")
 
     def __init__(self, budget: BodyBudget) -> None:
-        self.content = bytearray()
+        self.pieces: list[bytes] = []
+        self.size = 0
         self._budget = budget
-        self._gave_up = False
 
     def add(self, piece: bytes) -> bool:
         """Append *piece*; False if this body has to give up."""
-        if self._gave_up or not self._budget.make_room(len(piece), self):
+        if not self._budget.make_room(len(piece), self):
             return False
-        self.content += piece
+        self.pieces.append(piece)
+        self.size += len(piece)
         return True
 
-    def give_up(self) -> None:
-        """Drop all bytes, to make room for others."""
-        self._budget.leave(self)
-        self._gave_up = True
-        self.content = bytearray()
 
-    def __enter__(self) -> Self:
-        self._budget.enter(self)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._budget.leave(self)
-
-
-async def read_body(
-    response: httpx.Response, limit: int, body: Body, failures: Failures
-) -> bytes | bytearray:
+async def read_body(response: httpx.Response, limit: int, body: Body, failures: Failures) -> bytes:
     """
-    Read the body of *response* into *body*.
+    Read the body of *response* into *body*; returns all of it.
 
     Raises:
         ProtocolError: it has over *limit* bytes, as announced, received or inflated; it came in
@@ -117,18 +98,18 @@ async def read_body(
     if coding not in ("", "identity"):
         pieces = _inflated(pieces, coding, failures)
     async for piece in pieces:
-        if len(body.content) + len(piece) > limit:
+        if body.size + len(piece) > limit:
             raise failures.too_large(limit)
         if not body.add(piece):
             raise failures.too_large_together()
-    return body.content
+    return b"".join(body.pieces)
 
 
 async def read_explanation(response: httpx.Response, body: Body, failures: Failures) -> bytes:
     """Read the begin of a body that says why there is no result, as far as it is readable."""
     with suppress(ProtocolError, *TRANSPORT_ERRORS):
         await read_body(response, EXPLANATION_BYTES, body, failures)
-    return bytes(body.content)
+    return b"".join(body.pieces)
 
 
 def _received(response: httpx.Response) -> AsyncIterator[bytes]:

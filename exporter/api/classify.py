@@ -60,9 +60,7 @@ class Failures:
     hub: str
     operation: str
 
-    def of_status(
-        self, status: int, headers: Mapping[str, str], body: bytes | bytearray
-    ) -> ApiError:
+    def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         """Return the error for an answer whose status is not the one asked for."""
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return self._denied(status, body)
@@ -209,7 +207,7 @@ class Failures:
             hint="something between exporter and app drops or rewrites query parameters",
         )
 
-    def _denied(self, status: int, body: bytes | bytearray) -> HubDenied:
+    def _denied(self, status: int, body: bytes) -> HubDenied:
         if status == HTTPStatus.FORBIDDEN and _is_html(body):
             return self._error(
                 HubDenied,
@@ -309,7 +307,7 @@ def _os_reason(chain: Sequence[BaseException]) -> str:
     return ""
 
 
-def _is_html(body: bytes | bytearray) -> bool:
+def _is_html(body: bytes) -> bool:
     return body.lstrip()[:1] == b"<"
 
 
@@ -317,7 +315,7 @@ class _ErrorObject(msgspec.Struct, rename="pascal"):
     exception_type: str = ""
 
 
-def _exception_type(body: bytes | bytearray) -> str:
+def _exception_type(body: bytes) -> str:
     """Return the class of an error object (reference 1.7) to add; its message may hold data."""
     try:
         name = msgspec.json.decode(body, type=_ErrorObject).exception_type

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -19,6 +20,8 @@ Row = TypeVar("Row")
 
 _INSTANCES = msgspec.json.Decoder(list[InstanceRow])
 _ENTITIES = msgspec.json.Decoder(list[EntityRow])
+_instance_id = attrgetter("instance_id")
+_status = attrgetter("runtime_status")
 
 # Without a filter, Azure Storage ignores showInput=false and downloads every input (reference 2.6).
 EVER = 946_684_800.0
@@ -63,7 +66,7 @@ class Query(Protocol[Row]):
     def parameters(self, page_size: int) -> list[tuple[str, str]]:
         """Return the query parameters, the same for every page of a list."""
 
-    def rows(self, body: bytes | bytearray) -> list[Row]:
+    def rows(self, body: bytes) -> list[Row]:
         """Return the rows of a page; raises what msgspec raises."""
 
     def violation(self, rows: Sequence[Row]) -> str | None:
@@ -106,7 +109,7 @@ class InstanceQuery:
             parameters.append(("instanceIdPrefix", self.id_prefix))
         return parameters
 
-    def rows(self, body: bytes | bytearray) -> list[InstanceRow]:
+    def rows(self, body: bytes) -> list[InstanceRow]:
         """Return the rows of a page; raises what msgspec raises."""
         return _INSTANCES.decode(body)
 
@@ -118,7 +121,7 @@ class InstanceQuery:
         cut createdTime to the second while the filter compares the full value, so a row may look
         up to a second older than the bound.
         """
-        if self.statuses and not {row.runtime_status for row in rows}.issubset(self.statuses):
+        if self.statuses and not set(map(_status, rows)).issubset(self.statuses):
             return "runtimeStatus"
         if self.created_from > EVER and self._has_too_old(rows):
             return "createdTimeFrom"
@@ -130,7 +133,7 @@ class InstanceQuery:
 
     def ids(self, rows: Sequence[InstanceRow]) -> list[str]:
         """Return the instance ids."""
-        return [row.instance_id for row in rows]
+        return list(map(_instance_id, rows))
 
     def _prefix_is_literal(self) -> bool:
         """Tell whether every backend takes the prefix as it is; MSSQL does not (reference 6.2)."""
@@ -163,7 +166,7 @@ class EntityQuery:
         """Return the query parameters, the same for every page of a list."""
         return [("top", str(page_size))]
 
-    def rows(self, body: bytes | bytearray) -> list[EntityRow]:
+    def rows(self, body: bytes) -> list[EntityRow]:
         """Return the rows of a page; raises what msgspec raises."""
         return _ENTITIES.decode(body)
 

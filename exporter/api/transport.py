@@ -12,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from httpx_aiohttp.transport import AiohttpResponseStream
 
 from exporter.api.names import NameResolver
 
@@ -55,7 +56,11 @@ class HubConnections:
         request = httpx.Request(
             "GET", url, headers=[*self._fields, *fields], extensions=self._extensions
         )
-        return await self._transport.handle_async_request(request)
+        response = await self._transport.handle_async_request(request)
+        if isinstance(response.stream, AiohttpResponseStream):
+            # By 16 KiB a page costs a tenth more.
+            response.stream.CHUNK_SIZE = _RECEIVED_AT_ONCE
+        return response
 
     async def aclose(self) -> None:
         """Close all connections."""
