@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hash
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 import httpx
@@ -20,7 +20,14 @@ from exporter.api.errors import ApiError, ErrorKind, HubDenied
 from exporter.api.keys import KeySource
 from exporter.api.listing import Cursor, Page
 from exporter.api.page_size import PageSize
-from exporter.api.query import EntityQuery, HubAddress, InstanceQuery, Query, encode_id
+from exporter.api.query import (
+    Decoder,
+    EntityQuery,
+    HubAddress,
+    InstanceQuery,
+    Query,
+    encode_id,
+)
 from exporter.api.request_rate import RequestRate
 from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HubSlots
@@ -51,6 +58,14 @@ class RequestLimits:
     list_bytes: int = 8 << 20
     instance_bytes: int = 32 << 20
     requests_per_second: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[Row]):
+    """What is known of lists whose rows are alike."""
+
+    size: PageSize
+    decoder: Decoder[Row]
 
 
 class HubClient:
@@ -86,7 +101,7 @@ class HubClient:
         self._bodies = bodies
         self._rate = RequestRate(limits.requests_per_second)
         self._jitter = jitter
-        self._page_sizes: dict[Hashable, PageSize] = {}
+        self._kinds: dict[Hashable, _Kind[Any]] = {}
         self._url: tuple[object, httpx.URL] = (None, httpx.URL())
 
     def reread_key(self) -> bool:
@@ -129,10 +144,11 @@ class HubClient:
                     error = failures.truncated(f"the list goes on after {cursor.pages} pages")
                     self.telemetry.errors[error.operation, error.kind] += 1
                     raise error
-                size = self._size_for(cursor)
+                kind = self._kind_of(cursor)
+                size = kind.size
                 first, ahead = ahead, None
                 try:
-                    rows, answer = await self._page(failures, cursor, first)
+                    rows, answer = await self._page(failures, cursor, kind.decoder, first)
                 except ApiError as error:
                     if error.kind is not ErrorKind.TOO_LARGE or cursor.page_size == 1:
                         raise
@@ -160,19 +176,23 @@ class HubClient:
                 with anyio.CancelScope(shield=True):
                     await asyncio.gather(ahead, return_exceptions=True)
 
-    def _size_for(self, cursor: Cursor[Row]) -> PageSize:
-        """Return the page size of lists as that of *cursor*, whose own is set where it begins."""
-        size = self._page_sizes.get(cursor.query.kind)
-        if size is None:
+    def _kind_of(self, cursor: Cursor[Row]) -> _Kind[Row]:
+        """Return what is known of lists such as that of *cursor*; sets its page size."""
+        kind = self._kinds.get(cursor.query.kind)
+        if kind is None:
             size = PageSize(self._limits.page_size, self._limits.page_bytes)
-            self._page_sizes[cursor.query.kind] = size
+            kind = self._kinds[cursor.query.kind] = _Kind(size, cursor.query.decoder())
         if not cursor.page_size:
-            size.begin()
-            cursor.page_size = size.rows
-        return size
+            kind.size.begin()
+            cursor.page_size = kind.size.rows
+        return kind
 
     async def _page(
-        self, failures: Failures, cursor: Cursor[Row], first: Awaitable[Answer] | None
+        self,
+        failures: Failures,
+        cursor: Cursor[Row],
+        decoder: Decoder[Row],
+        first: Awaitable[Answer] | None,
     ) -> tuple[list[Row], Answer]:
         """Return the rows of the page at *cursor*, which *first* may bring, checked."""
         query = cursor.query
@@ -180,7 +200,7 @@ class HubClient:
         def checked(answer: Answer) -> tuple[list[Row], Answer]:
             if answer.status != HTTPStatus.OK:
                 raise failures.of_status(answer.status, answer.headers, answer.body)
-            rows = decode(query.rows, failures, answer)
+            rows = decode(decoder.decode, failures, answer)
             if dropped := query.violation(rows):
                 raise failures.dropped_filter(dropped)
             if cursor.came_before(answer.token):

@@ -5,23 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
 
+from exporter.api.shared import InstanceDecoder
 from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
 from exporter.api.times import format_filter_time, format_shown_time, parse_time
 from exporter.api.wire import EntityRow, InstanceRow
 
 Row = TypeVar("Row")
 
-_INSTANCES = msgspec.json.Decoder(list[InstanceRow])
 _ENTITIES = msgspec.json.Decoder(list[EntityRow])
-_instance_id = attrgetter("instance_id")
-_status = attrgetter("runtime_status")
 
 # Without a filter, Azure Storage ignores showInput=false and downloads every input (reference 2.6).
 EVER = 946_684_800.0
@@ -48,6 +45,13 @@ class HubAddress:
         return httpx.URL(f"{self.base_url}/{path}?{urlencode(query, quote_via=quote)}")
 
 
+class Decoder(Protocol[Row]):
+    """Reads the rows of a page."""
+
+    def decode(self, body: bytes, /) -> list[Row]:
+        """Return the rows in *body*; raises what msgspec raises."""
+
+
 class Query(Protocol[Row]):
     """One list that can be asked for."""
 
@@ -66,8 +70,8 @@ class Query(Protocol[Row]):
     def parameters(self, page_size: int) -> list[tuple[str, str]]:
         """Return the query parameters, the same for every page of a list."""
 
-    def rows(self, body: bytes) -> list[Row]:
-        """Return the rows of a page; raises what msgspec raises."""
+    def decoder(self) -> Decoder[Row]:
+        """Return what decodes the pages of lists of this kind."""
 
     def violation(self, rows: Sequence[Row]) -> str | None:
         """Say which part of the filter the server dropped, or None where every row passes."""
@@ -109,9 +113,9 @@ class InstanceQuery:
             parameters.append(("instanceIdPrefix", self.id_prefix))
         return parameters
 
-    def rows(self, body: bytes) -> list[InstanceRow]:
-        """Return the rows of a page; raises what msgspec raises."""
-        return _INSTANCES.decode(body)
+    def decoder(self) -> Decoder[InstanceRow]:
+        """Return what decodes the pages of lists of this kind."""
+        return InstanceDecoder(self.statuses)
 
     def violation(self, rows: Sequence[InstanceRow]) -> str | None:
         """
@@ -121,7 +125,7 @@ class InstanceQuery:
         cut createdTime to the second while the filter compares the full value, so a row may look
         up to a second older than the bound.
         """
-        if self.statuses and not set(map(_status, rows)).issubset(self.statuses):
+        if self.statuses and not {row.runtime_status for row in rows}.issubset(self.statuses):
             return "runtimeStatus"
         if self.created_from > EVER and self._has_too_old(rows):
             return "createdTimeFrom"
@@ -133,7 +137,7 @@ class InstanceQuery:
 
     def ids(self, rows: Sequence[InstanceRow]) -> list[str]:
         """Return the instance ids."""
-        return list(map(_instance_id, rows))
+        return [row.instance_id for row in rows]
 
     def _prefix_is_literal(self) -> bool:
         """Tell whether every backend takes the prefix as it is; MSSQL does not (reference 6.2)."""
@@ -166,9 +170,9 @@ class EntityQuery:
         """Return the query parameters, the same for every page of a list."""
         return [("top", str(page_size))]
 
-    def rows(self, body: bytes) -> list[EntityRow]:
-        """Return the rows of a page; raises what msgspec raises."""
-        return _ENTITIES.decode(body)
+    def decoder(self) -> Decoder[EntityRow]:
+        """Return what decodes the pages of lists of this kind."""
+        return _ENTITIES
 
     def violation(self, rows: Sequence[EntityRow]) -> str | None:
         """Say that the server dropped the class, or None where every row is of it."""

@@ -214,7 +214,8 @@ class Ledger:
             failed,
             now=at,
             listed=source is Source.FAILED,
-            row=row,
+            # A census shows all that ever failed, and other lists all that failed lately.
+            row=None if source is Source.CENSUS else row,
         )
 
     def _count_start(self, label: str, created: float | None, at: float) -> None:
