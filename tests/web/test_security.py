@@ -15,7 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.settings import RateLimit, WebConfig
-from exporter.web.security import Guard, TokenBucket, credentials_in
+from exporter.web.rate_limits import TokenBucket
+from exporter.web.security import Guard, credentials_in
 from tests.web.test_passwords import hashed
 
 pytestmark = pytest.mark.anyio
@@ -61,13 +62,13 @@ class TestUsers:
         assert answer.headers["www-authenticate"].startswith("Basic realm=")
         assert answer.text == "unauthorized\n"
 
-    @pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
+    @pytest.mark.parametrize("path", ["/-/healthy", "/-/ready", "/-/healthy/", "/-/ready/"])
     async def test_health_is_open_to_all(self, path: str) -> None:
         async with client(WebConfig(users=ALICE)) as anybody:
             assert (await anybody.get(path)).status_code == 200
 
     @pytest.mark.parametrize(
-        "path", ["/-/healthy/", "//-/healthy", "/-/healthy/../../metrics", "/-/%68ealthy%2f"]
+        "path", ["/-/healthy//", "//-/healthy", "/-/healthy/../../metrics", "/-/%68ealthy%2f"]
     )
     async def test_what_looks_like_health_is_not_open(self, path: str) -> None:
         async with client(WebConfig(users=ALICE)) as anybody:
@@ -135,6 +136,12 @@ class TestRateLimit:
         async with client(self.LIMIT) as anybody:
             codes = {(await anybody.get("/-/healthy")).status_code for _ in range(20)}
         assert codes == {200}
+
+    async def test_a_right_login_passes_it_also_the_first_time(self) -> None:
+        async with client(WebConfig(users=ALICE, rate_limit=RateLimit(10.0, 1))) as anybody:
+            codes = [(await anybody.get("/metrics")).status_code for _ in range(3)]
+            codes += [(await anybody.get("/metrics", auth=RIGHT)).status_code for _ in range(3)]
+        assert codes == [401, 429, 429, 200, 200, 200]
 
     async def test_no_wrong_password_passes_it(self) -> None:
         config = WebConfig(users=ALICE, rate_limit=RateLimit(10.0, 2))
