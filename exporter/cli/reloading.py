@@ -107,7 +107,7 @@ class Reloading:
 
     async def _try(self) -> Changed | None:
         """Return what has changed, None if nothing has; raises `SettingsError`."""
-        settings = await anyio.to_thread.run_sync(self._load)
+        settings = await self._read()
         fixed = [name for name in _FIXED if _differs(name, settings, self.settings)]
         if fixed:
             reason = "cannot change while the exporter runs: restart it, or put it back"
@@ -120,6 +120,16 @@ class Reloading:
             set_up_logging(settings.log_level, settings.log_format)
         self.settings = settings
         return None if is_same and not _says_something(changed) else changed
+
+    async def _read(self) -> Settings:
+        try:
+            return await anyio.to_thread.run_sync(self._load)
+        except SettingsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever stands in a file, polling goes on
+            # Without its text, in which there may be what was read.
+            reason = f"cannot be read ({type(error).__name__}): please report this as a defect"
+            raise SettingsError([Problem("configuration", reason)]) from None
 
     async def _prepare(self, settings: Settings) -> Change:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import select
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Generator
@@ -141,12 +142,13 @@ class Server(uvicorn.Server):
         with connection.arrival, suppress(OSError):
             # Whoever says nothing costs a socket, and no buffers of TLS.
             await anyio.wait_readable(accepted)
-            await loop.connect_accepted_socket(
-                lambda: connection,
-                accepted,
-                ssl=context,
-                ssl_shutdown_timeout=_SHUTDOWN_SECONDS if context else None,
-            )
+            if not _has_left(accepted):
+                await loop.connect_accepted_socket(
+                    lambda: connection,
+                    accepted,
+                    ssl=context,
+                    ssl_shutdown_timeout=_SHUTDOWN_SECONDS if context else None,
+                )
         if not connection.is_made:
             self._connections.remove(connection)
             accepted.close()
@@ -193,6 +195,13 @@ async def listening(
                 finally:
                     accepting.cancel_scope.cancel()
                     server.should_exit = True
+
+
+def _has_left(client: socket.socket) -> bool:
+    """Tell whether a client will not hear an answer, whatever it has asked."""
+    poll = select.poll()
+    poll.register(client, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _max_connections(*, encrypted: bool) -> int:
