@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from exporter.cli.exposed_secrets import warn_about_files
 from exporter.cli.logs import set_up_logging
 from exporter.collector.service import Change, Changed, Collector
 from exporter.collector.snapshot import ProcessView
@@ -119,6 +120,8 @@ class Reloading:
         if any(_differs(name, settings, self.settings) for name in _OF_THE_LOG):
             set_up_logging(settings.log_level, settings.log_format)
         self.settings = settings
+        if not is_same:
+            warn_about_files(settings)
         return None if is_same and not _says_something(changed) else changed
 
     async def _read(self) -> Settings:
@@ -148,7 +151,7 @@ class Reloading:
             await self._collector.discard(change)
             reason = f"cannot be followed ({error}): the server listens as before"
             raise SettingsError([Problem("web_config_file", reason)]) from None
-        guard.follow(change.settings.web)
+        guard.follow(change.settings.web, change.settings.allowed_hosts)
 
 
 def _differs(name: str, one: Settings, other: Settings) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import anyio
 import anyio.lowlevel
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,17 +34,24 @@ class Guard:
         app: ASGIApp,
         config: WebConfig,
         *,
+        allowed_hosts: Sequence[str] = (),
         monotonic: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._app = app
         self._monotonic = monotonic
         self._turn = anyio.Lock()
+        self._allow(allowed_hosts)
         self._use(config)
 
-    def follow(self, config: WebConfig) -> None:
+    def follow(self, config: WebConfig, allowed_hosts: Sequence[str] = ()) -> None:
         """Go by another configuration from the next request on."""
+        self._allow(allowed_hosts)
         if config != self._config:
             self._use(config)
+
+    def _allow(self, hosts: Sequence[str]) -> None:
+        trusted = TrustedHostMiddleware(self._app, hosts, www_redirect=False)
+        self._app_of_hosts: ASGIApp = trusted if hosts else self._app
 
     def _use(self, config: WebConfig) -> None:
         self._config = config
@@ -60,9 +68,11 @@ class Guard:
             return
         scope = in_origin_form(scope)
         answer: ASGIApp | None = _oversized(scope)
-        if answer is None and scope["path"] not in OPEN_PATHS:
-            answer = await self._refusal(scope)
-        await (answer or self._app)(scope, receive, _with_headers(send, self._headers))
+        if answer is None and scope["path"] in OPEN_PATHS:
+            answer = self._app
+        elif answer is None:
+            answer = await self._refusal(scope) or self._app_of_hosts
+        await answer(scope, receive, _with_headers(send, self._headers))
 
     async def _refusal(self, scope: Scope) -> Response | None:
         """
