@@ -35,6 +35,8 @@ MAX_TLS_CONNECTIONS = 200
 _RECEIVE_BUFFER_BYTES = 16_384
 _SHUTDOWN_SECONDS = 5.0
 ACCEPT_RETRY_SECONDS = 0.1
+# More would keep those waiting who are there already.
+_ACCEPTED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +110,19 @@ class Server(uvicorn.Server):
             connection.shutdown()
 
     async def accept(self) -> None:
-        """Let clients in until cancelled, one in each turn of the event loop."""
+        """Let clients in until cancelled, a few in each turn of the event loop."""
         loop = asyncio.get_running_loop()
         async with anyio.create_task_group() as tasks:
             while True:
                 try:
-                    accepted, _ = await loop.sock_accept(self._bound)
+                    for _ in range(_ACCEPTED_AT_ONCE):
+                        # Does not wait while there are any.
+                        accepted, _ = await loop.sock_accept(self._bound)
+                        self._let_in(accepted, tasks)
                 except OSError:
                     # The client is gone already, or there are too many files: those will close.
                     await anyio.sleep(ACCEPT_RETRY_SECONDS)
-                else:
-                    self._let_in(accepted, tasks)
-                    await anyio.lowlevel.checkpoint()
+                await anyio.lowlevel.checkpoint()
 
     def _let_in(self, accepted: socket.socket, tasks: TaskGroup) -> None:
         endpoint = self._endpoint
