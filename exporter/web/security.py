@@ -40,18 +40,17 @@ class Guard:
         self._app = app
         self._monotonic = monotonic
         self._turn = anyio.Lock()
-        self._allow(allowed_hosts)
+        self._use_hosts(allowed_hosts)
         self._use(config)
 
     def follow(self, config: WebConfig, allowed_hosts: Sequence[str] = ()) -> None:
         """Go by another configuration from the next request on."""
-        self._allow(allowed_hosts)
+        self._use_hosts(allowed_hosts)
         if config != self._config:
             self._use(config)
 
-    def _allow(self, hosts: Sequence[str]) -> None:
-        trusted = TrustedHostMiddleware(self._app, hosts, www_redirect=False)
-        self._app_of_hosts: ASGIApp = trusted if hosts else self._app
+    def _use_hosts(self, hosts: Sequence[str]) -> None:
+        self._app_of_hosts = TrustedHostMiddleware(self._app, hosts or ["*"], www_redirect=False)
 
     def _use(self, config: WebConfig) -> None:
         self._config = config
@@ -81,15 +80,16 @@ class Guard:
         A login that was right before passes ahead of every limit. All others begin one in each turn
         of the event loop, so that no number of them keeps that one waiting.
         """
-        passwords = self._passwords
+        passwords, answer = self._passwords, None
         login = credentials_in(Headers(scope=scope).get("authorization", "")) if passwords else None
         if passwords and login and passwords.has_verified(*login):
             return None
         async with self._turn:
             await anyio.lowlevel.checkpoint()
-        answer = await self._login_refusal(passwords, login, scope) if passwords else None
-        if passwords is not None and answer is None:
-            return None
+        if passwords is not None:
+            answer = await self._login_refusal(passwords, login, scope)
+            if answer is None:
+                return None
         if self._bucket is not None and not self._bucket.take():
             return refusal("too many requests", 429, self._bucket.wait)
         return answer
@@ -97,6 +97,7 @@ class Guard:
     async def _login_refusal(
         self, passwords: Passwords, login: tuple[bytes, bytes] | None, scope: Scope
     ) -> Response | None:
+        """Return the answer to a login that is not right, None where it is."""
         address, _ = scope["client"] or ("", 0)
         try:
             if login is not None and await passwords.admit(*login, address):

@@ -28,13 +28,13 @@ from exporter.web.connection import (
 )
 from exporter.web.sockets import bind
 
-MAX_CONNECTIONS = 2000
+_MAX_CONNECTIONS = 2000
 # Each holds a third of a megabyte, from the first byte of its handshake.
-MAX_TLS_CONNECTIONS = 200
+_MAX_TLS_CONNECTIONS = 200
 # What a client may send ahead of being read: a head, and little more.
 _RECEIVE_BUFFER_BYTES = 16_384
 _SHUTDOWN_SECONDS = 5.0
-ACCEPT_RETRY_SECONDS = 0.1
+_ACCEPT_RETRY_SECONDS = 0.1
 # More would keep those waiting who are there already.
 _ACCEPTED_AT_ONCE = 16
 
@@ -121,7 +121,7 @@ class Server(uvicorn.Server):
                         self._let_in(accepted, tasks)
                 except OSError:
                     # The client is gone already, or there are too many files: those will close.
-                    await anyio.sleep(ACCEPT_RETRY_SECONDS)
+                    await anyio.sleep(_ACCEPT_RETRY_SECONDS)
                 await anyio.lowlevel.checkpoint()
 
     def _let_in(self, accepted: socket.socket, tasks: TaskGroup) -> None:
@@ -142,19 +142,21 @@ class Server(uvicorn.Server):
         self, connection: Connection, accepted: socket.socket, context: ssl.SSLContext | None
     ) -> None:
         loop = asyncio.get_running_loop()
-        with connection.arrival, suppress(OSError):
-            # Whoever says nothing costs a socket, and no buffers of TLS.
-            await anyio.wait_readable(accepted)
-            if not _has_left(accepted):
-                await loop.connect_accepted_socket(
-                    lambda: connection,
-                    accepted,
-                    ssl=context,
-                    ssl_shutdown_timeout=_SHUTDOWN_SECONDS if context else None,
-                )
-        if not connection.is_made:
-            self._connections.remove(connection)
-            accepted.close()
+        try:
+            with connection.arrival, suppress(OSError):
+                # Whoever says nothing costs a socket, and no buffers of TLS.
+                await anyio.wait_readable(accepted)
+                if not _has_left(accepted):
+                    await loop.connect_accepted_socket(
+                        lambda: connection,
+                        accepted,
+                        ssl=context,
+                        ssl_shutdown_timeout=_SHUTDOWN_SECONDS if context else None,
+                    )
+        finally:
+            if not connection.is_made:
+                self._connections.remove(connection)
+                accepted.close()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -178,6 +180,8 @@ async def listening(
     config = uvicorn.Config(
         app,
         log_config=None,
+        # Below are lines for what any client may send, as often as it likes.
+        log_level="error",
         access_log=False,
         server_header=False,
         lifespan="off",
@@ -209,6 +213,6 @@ def _has_left(client: socket.socket) -> bool:
 
 def _max_connections(*, encrypted: bool) -> int:
     """Return how many clients may be connected at once: files and hubs need sockets, too."""
-    limit = MAX_TLS_CONNECTIONS if encrypted else MAX_CONNECTIONS
+    limit = _MAX_TLS_CONNECTIONS if encrypted else _MAX_CONNECTIONS
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return limit if allowed == resource.RLIM_INFINITY else max(1, min(limit, allowed // 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -358,6 +358,16 @@ class TestOversizedRequests:
                 tasks.cancel_scope.cancel()
             assert await code(server) == 200
 
+    async def test_no_line_of_the_log_is_theirs_to_make(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with running() as server:
+            for said in (b"junk\r\n\r\n", REQUEST.replace(b"\r\n", b"\r\nupgrade: x\r\n", 1)):
+                async with open_stream(server) as stream:
+                    await stream.send(said)
+                    assert (await stream.receive()).startswith(b"HTTP/1.1 ")
+        assert not caplog.records
+
     async def test_a_long_path_that_fits_is_not_found(self) -> None:
         async with running() as server, client(server) as http:
             assert (await http.get("/" + "a" * 8000)).status_code == 404
@@ -442,15 +452,18 @@ class TestClientsThatLeaveItHanging:
 class TestMoreConnectionsThanThereMayBe:
     @pytest.fixture(autouse=True)
     def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 5)
-        monkeypatch.setattr(server_module, "MAX_TLS_CONNECTIONS", 5)
+        monkeypatch.setattr(server_module, "_MAX_CONNECTIONS", 5)
+        monkeypatch.setattr(server_module, "_MAX_TLS_CONNECTIONS", 5)
 
+    @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01"], ids=["nothing", "a first word"])
     async def test_those_that_never_say_who_they_are_shut_nobody_out(
-        self, authority: Authority, of_server: Certificate
+        self, authority: Authority, of_server: Certificate, said: bytes
     ) -> None:
         async with running(policy(of_server)) as server, AsyncExitStack() as stack:
             for _ in range(100):
-                await stack.enter_async_context(open_stream(server))
+                stream = await stack.enter_async_context(open_stream(server))
+                with suppress(anyio.BrokenResourceError):
+                    await stream.send(said)
             assert await code(server, trusting(authority)) == 200
             assert len(server._connections.open) <= 5
 
