@@ -28,7 +28,7 @@ def refusal(text: str, status: int, retry_after: float = _RETRY_AFTER_SECONDS) -
 
 
 class ConcurrencyLimit:
-    """Lets *app* answer *limit* requests at once; 503 for more, or where it is `Busy`."""
+    """Lets *app* answer *limit* requests at once; 503 for more."""
 
     def __init__(self, app: ASGIApp, limit: Callable[[], int], what: str) -> None:
         self._app = app
@@ -43,17 +43,14 @@ class ConcurrencyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or turn it away."""
-        if self._under_way < self._limit():
-            self._under_way += 1
-            try:
-                await self._app(scope, receive, send)
-            except Busy:
-                pass
-            else:
-                return
-            finally:
-                self._under_way -= 1
-        await refusal(f"too many {self._what} at once", 503)(scope, receive, send)
+        if self._under_way >= self._limit():
+            await refusal(f"too many {self._what} at once", 503)(scope, receive, send)
+            return
+        self._under_way += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._under_way -= 1
 
 
 class _Job(Generic[Result]):
@@ -72,7 +69,7 @@ class WorkQueue(Generic[Result]):
     whoever works.
     """
 
-    def __init__(self, max_waiting: int) -> None:
+    def __init__(self, max_waiting: float = math.inf) -> None:
         self.turn = anyio.Lock()
         self._threads = anyio.CapacityLimiter(1)
         self._max_waiting = max_waiting

@@ -23,8 +23,6 @@ from exporter.web.sliced_response import SlicedResponse
 _NOT_FOUND = 404
 # Answered at once, until their clients have read them.
 _MAX_PAGES = 50
-# Different pages and reports; all who want the same wait as one.
-_MAX_WAITING = 32
 _SAFE: Mapping[str, str] = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -77,7 +75,7 @@ class _People:
     ) -> None:
         self._snapshots = snapshots
         self._wall = wall
-        self._queue: WorkQueue[bytes] = WorkQueue(_MAX_WAITING)
+        self._queue: WorkQueue[bytes] = WorkQueue()
 
     async def overview(self, request: Request) -> Response:
         view, shown = self._view(request, "./"), self._snapshots()

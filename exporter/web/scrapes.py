@@ -25,8 +25,6 @@ SCRAPE_CUT_OFF = "scrape cut off: the client did not read in time"
 
 # Hubs publish twice in a row after a sweep: a look a second later writes both at once.
 _PAUSE_BETWEEN_LOOKS = 1.0
-# Different selections of hubs and forms; all who want the same wait as one.
-_MAX_WAITING = 32
 
 log = structlog.get_logger()
 
@@ -63,7 +61,7 @@ class Scrapes:
         self._choice = _choice_of(settings())
         self._exposition = Exposition(self._choice)
         self._limited = ConcurrencyLimit(self._scrape, lambda: settings().most_scrapes, "scrapes")
-        self._texts: WorkQueue[Sequence[bytes]] = WorkQueue(_MAX_WAITING)
+        self._texts: WorkQueue[Sequence[bytes]] = WorkQueue()
 
     @property
     def is_idle(self) -> bool:

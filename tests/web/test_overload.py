@@ -70,13 +70,6 @@ class TestConcurrencyLimit:
         assert int(refused.headers["retry-after"]) > 0
         assert limit.is_idle
 
-    async def test_a_full_queue_is_the_same(self) -> None:
-        async def busy(_scope: Scope, _receive: Receive, _send: Send) -> None:
-            raise Busy
-
-        async with client_of(ConcurrencyLimit(busy, lambda: 1, "pages")) as client:
-            assert (await client.get("/")).status_code == 503
-
 
 def client_of(app: ConcurrencyLimit) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter")
