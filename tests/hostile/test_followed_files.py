@@ -153,7 +153,10 @@ def test_no_mutation_of_thousands_ends_the_exporter_or_shows_what_is_in_a_file(
         f"hubs: [{KEY}]", f"hubs: {{orders: {KEY}}}", f"labels: {{{KEY}: x}}", f"log_level: {KEY}",
         f"headers: {{'{KEY}': x}}", f"listen_address: {KEY}", f"shard: {KEY}",
         f"limits: {{{KEY}: 1}}", f"orchestrators: {{'{KEY}': {{{KEY}: 1}}}}",
-        f"id_prefixes: [{KEY}]", f"metrics: {{{KEY}: 1}}",
+        f"id_prefixes: ['{KEY}%', '@{KEY}', '{KEY}', '{KEY}x']", f"metrics: {{{KEY}: 1}}",
+        f"http_server_config: {{headers: {{'{KEY}': x}}}}", f"rate_limit: {{interval: {KEY}}}",
+        f"tls_server_config: {{cipher_suites: ['{KEY}'], min_version: '{KEY}'}}",
+        f"tls_server_config: {{cert_file: '{KEY}', key_file: '{KEY}', client_auth_type: '{KEY}'}}",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["exporter.yaml", "web.yaml"])
