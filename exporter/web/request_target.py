@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from starlette.types import Scope
 
 # Whoever watches over the process has no password, and must not be turned away when it is busy.
@@ -21,8 +23,7 @@ def in_origin_form(scope: Scope) -> Scope:
     if separator and scheme.lower() in (b"http", b"https"):
         authority, slash, tail = rest.partition(b"/")
         raw = slash + tail or b"/"
-        # Unquoted as a whole before: its authority has no slash, quoted or not.
-        path = f"/{path.partition('://')[2].partition('/')[2]}"
+        path = unquote(raw.decode("ascii"))
         others = [(name, value) for name, value in headers if name != b"host"]
         headers = [(b"host", authority), *others]
     path = _WITHOUT_SLASH.get(raw, path)

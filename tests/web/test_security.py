@@ -208,6 +208,7 @@ class TestTargets:
             (b"HTTPS://other/a%2Fb", "/a/b", b"other"),
             (b"http://other", "/", b"other"),
             (b"http://other/metrics/", "/metrics", b"other"),
+            (b"http://other%2F-%2Fhealthy/metrics", "/metrics", b"other%2F-%2Fhealthy"),
             (b"/http://other/", "/http://other/", b"exporter"),
             (b"ftp://other/", "ftp://other/", b"exporter"),
             (b"*", "*", b"exporter"),
