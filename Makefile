@@ -8,9 +8,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+NAMING_IMAGES := Dockerfile compose.yaml .github/workflows/ci.yml docs/container.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit proofs image-test incident-test nightly bench docs site lock clean
+.PHONY: help demo test lint types unit proofs image-test incident-test nightly bench docs site lock images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,14 @@ lock: ## Resolve the locked dependencies anew (needs uv)
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links -c requirements-dev.lock -o requirements-chart.lock
 	printf 'hatchling\neditables\n' | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links -c requirements-dev.lock -o requirements-build.lock
+
+images: ## Pin the images of others by the digest that their tag has today (needs skopeo)
+	@set -e; for image in $$(sed -E 's/@.*//; /^(#|$$)/d' images.lock); do \
+		digest=$$(skopeo inspect --no-tags --format '{{.Digest}}' "docker://$$image"); \
+		echo "$$image@$$digest"; \
+		sed -E -i "s#(^|[^[:alnum:]./-])$$image(@sha256:[0-9a-f]{64})?([^[:alnum:].@-]|\$$)#\1$$image@$$digest\3#g" \
+			images.lock $(NAMING_IMAGES); \
+	done
 
 clean: ## Remove what the other targets installed
 	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

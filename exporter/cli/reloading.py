@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from exporter.cli.exposed_secrets import warn_about_files
 from exporter.cli.logs import set_up_logging
 from exporter.collector.service import Change, Changed, Collector
 from exporter.collector.snapshot import ProcessView
@@ -107,7 +108,7 @@ class Reloading:
 
     async def _try(self) -> Changed | None:
         """Return what has changed, None if nothing has; raises `SettingsError`."""
-        settings = await anyio.to_thread.run_sync(self._load)
+        settings = await self._read()
         fixed = [name for name in _FIXED if _differs(name, settings, self.settings)]
         if fixed:
             reason = "cannot change while the exporter runs: restart it, or put it back"
@@ -119,7 +120,19 @@ class Reloading:
         if any(_differs(name, settings, self.settings) for name in _OF_THE_LOG):
             set_up_logging(settings.log_level, settings.log_format)
         self.settings = settings
+        if not is_same:
+            warn_about_files(settings)
         return None if is_same and not _says_something(changed) else changed
+
+    async def _read(self) -> Settings:
+        try:
+            return await anyio.to_thread.run_sync(self._load)
+        except SettingsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever stands in a file, polling goes on
+            # Without its text, in which there may be what was read.
+            reason = f"cannot be read ({type(error).__name__}): please report this as a defect"
+            raise SettingsError([Problem("configuration", reason)]) from None
 
     async def _prepare(self, settings: Settings) -> Change:
         try:
@@ -138,7 +151,7 @@ class Reloading:
             await self._collector.discard(change)
             reason = f"cannot be followed ({error}): the server listens as before"
             raise SettingsError([Problem("web_config_file", reason)]) from None
-        guard.follow(change.settings.web)
+        guard.follow(change.settings.web, change.settings.allowed_hosts)
 
 
 def _differs(name: str, one: Settings, other: Settings) -> bool:

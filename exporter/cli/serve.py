@@ -14,6 +14,7 @@ import structlog
 from exporter import __version__
 from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
+from exporter.cli.exposed_secrets import warn_about_files, warn_about_options
 from exporter.cli.garbage import full_rounds_at_rest, make_full_rounds
 from exporter.cli.reloading import Load, Reloading
 from exporter.cli.stopping import wait_for_stop
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def _serve(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    warn_about_options(name for name, _ in options.set)
     await serve(settings, options.load)
     return ExitCode.OK
 
@@ -87,6 +89,7 @@ async def _serve_hubs(
         guard = Guard(
             with_reload(app, reloading.reload, lambda: reloading.settings.allow_reload),
             settings.web,
+            allowed_hosts=settings.allowed_hosts,
         )
         async with (
             listening_on(
@@ -101,6 +104,7 @@ async def _serve_hubs(
             reloading.stand_behind(guard, server)
             await tasks.start(_reload_on_signal, reloading)
             listening(settings, server.port)
+            warn_about_files(settings)
             tasks.start_soon(collector.run)
             tasks.start_soon(scrapes.keep_written)
             tasks.start_soon(reloading.watch)

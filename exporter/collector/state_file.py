@@ -181,11 +181,17 @@ class StateFile:
         self._errors[problem.value] += 1
         self._log.warning(event, reason=problem.value, error=reason, hint=_HINTS[problem])
 
+    def _read_bytes(self) -> bytes:
+        if self.path.is_fifo():
+            # Whoever opens one waits for somebody to write to it.
+            raise _Unusable(StateProblem.UNREADABLE, "it is no file")
+        return self.path.read_bytes()
+
     def _read(self, rules: LedgerRules) -> Ledger:
         for left_behind in self.path.parent.glob(f"{self.path.stem}.*.tmp"):
             left_behind.unlink(missing_ok=True)
         try:
-            content = self._decode(self.path.read_bytes())
+            content = self._decode(self._read_bytes())
             ledger = Ledger(rules, content.ledger)
         except FileNotFoundError:
             pass

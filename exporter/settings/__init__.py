@@ -17,7 +17,7 @@ from exporter.settings.model import Settings
 from exporter.settings.problems import Problem, SettingsError
 from exporter.settings.shard import Shard
 from exporter.settings.tls_policy import TlsPolicy, server_context
-from exporter.settings.watched import fingerprint, tls_files, watched_files
+from exporter.settings.watched import exposed_files, fingerprint, tls_files, watched_files
 from exporter.settings.web_access import RateLimit
 from exporter.settings.web_config import WebConfig
 
@@ -36,6 +36,7 @@ __all__ = [
     "TlsPolicy",
     "WebConfig",
     "check_key",
+    "exposed_files",
     "fingerprint",
     "load_listen_address",
     "load_settings",

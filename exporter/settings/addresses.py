@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated
@@ -10,10 +11,12 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from exporter.settings.shown import Shown
+from exporter.settings.values import Names
 
 _API_PATH = "/runtime/webhooks/durabletask"
 _LAST_SEGMENT = "durabletask"
 _LAST_PORT = 65_535
+_HOST_PATTERN = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -39,6 +42,16 @@ def parse_listen_address(value: object) -> ListenAddress:
     if not (port.isascii() and port.isdecimal() and int(port) <= _LAST_PORT):
         raise ValueError(f"has no port: end it in a number of 0 to {_LAST_PORT}")
     return ListenAddress(host[1:-1] if bracketed else host, int(port))
+
+
+def _check_host_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not _HOST_PATTERN.fullmatch(pattern):
+            raise ValueError(
+                "has an item that is no host: write app.example.com, *.example.com, 10.0.0.1 or "
+                "[::1], without scheme and port"
+            )
+    return patterns
 
 
 def check_hub_url(url: str, *, allow_insecure: bool) -> str:
@@ -110,4 +123,5 @@ def is_loopback(host: str) -> bool:
 
 
 ListenOn = Annotated[ListenAddress, BeforeValidator(parse_listen_address), Shown("`host:port`")]
+HostPatterns = Annotated[Names, AfterValidator(_check_host_patterns)]
 Proxy = Annotated[SecretStr, AfterValidator(_check_proxy), Shown("URL")]

@@ -23,7 +23,7 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _PLAIN = re.compile(_NUMBER)
 _SPELLED = re.compile("".join(f"(?:({_NUMBER}){unit})?" for unit in _UNITS))
 _LONGEST = 100 * 365 * 86_400
-_LONGEST_TEXT = 40
+_LONGEST_TEXT = 16
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -91,9 +91,8 @@ def _seconds(value: object) -> Decimal | None:
 
 
 def _shown(value: object) -> str:
-    if not isinstance(value, str):
-        return ""
-    return f"{value if len(value) <= _LONGEST_TEXT else f'{value[:_LONGEST_TEXT]}...'!r} "
+    """Quote what was mistyped, not a secret that came here by mistake."""
+    return f"{value!r} " if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
 
 
 def _at_least(minimum: float) -> Callable[[float], float]:

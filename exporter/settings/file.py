@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from exporter.settings.problems import shown_name
 from exporter.settings.schema import SettingPath
 from exporter.settings.sources import Source
 from exporter.settings.strict_yaml import NotYaml, read_yaml
@@ -20,7 +21,7 @@ class ConfigFile(Source):
 
     def spell(self, path: SettingPath) -> str:
         """Return where *path* stands in the file."""
-        return f"{self._path}: {'.'.join(path)}"
+        return f"{self._path}: {'.'.join(map(shown_name, path))}"
 
     def propose(self, path: SettingPath) -> str:
         """Return where *path* stands in it, without the name of the file."""
@@ -44,20 +45,15 @@ class ConfigFile(Source):
     def _parse(self, text: str) -> bool:
         try:
             content, problems = read_yaml(text)
-            for line, message in problems:
-                self.complain(f"{self._path}: line {line}", message)
-            if content is not None and not isinstance(content, dict):
-                self.complain(self._path, "is not a mapping: write settings as name: value")
-                return False
-            self._take(content or {})
         except NotYaml as error:
             self.complain(self._path, str(error))
             return False
-        except RecursionError:
-            # YAML's own references let a mapping stand in itself.
-            self.tree = {}
-            self.complain(self._path, "is nested too deeply, or in itself: make it flat")
+        for line, message in problems:
+            self.complain(f"{self._path}: line {line}", message)
+        if content is not None and not isinstance(content, dict):
+            self.complain(self._path, "is not a mapping: write settings as name: value")
             return False
+        self._take(content or {})
         return True
 
     def _take(self, content: dict[str, object]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from exporter.settings.addresses import ListenAddress, ListenOn
+from exporter.settings.addresses import HostPatterns, ListenAddress, ListenOn
 from exporter.settings.durations import DAY, Duration, PositiveDuration, ReloadInterval
 from exporter.settings.exposition import MetricsSettings
 from exporter.settings.fleet import arrange, check_hubs
@@ -37,6 +37,11 @@ class Settings(BaseSettings):
     )
     listen_address: ListenOn = Field(
         default=ListenAddress("", 10_771), description="Where to listen; no host is all interfaces."
+    )
+    allowed_hosts: HostPatterns = Field(
+        default=(),
+        description="Hosts that requests may name, as `a.example.com` or `*.example.com`, against "
+        "DNS rebinding; any without one.",
     )
     web_config_file: WebConfigFile | None = Field(
         default=None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from exporter.settings.problems import shown_name
 from exporter.settings.shown import Shown
 from exporter.settings.values import Names
 
@@ -26,14 +27,16 @@ def _check(prefixes: tuple[str, ...]) -> tuple[str, ...]:
         # What MSSQL takes for wildcards, or cuts, would list other ids (reference 6.2).
         if _WILDCARDS & set(prefix) or len(prefix) > _LONGEST:
             raise ValueError(
-                f"has {prefix!r}: give prefixes of at most {_LONGEST} characters without %, _ and ["
+                f"has {shown_name(prefix)!r}: give prefixes of at most {_LONGEST} characters "
+                "without %, _ and ["
             )
         if prefix.startswith("@"):
-            raise ValueError(f"has {prefix!r}, which entities begin with: leave it out")
+            raise ValueError(f"has {shown_name(prefix)!r}, which entities begin with: leave it out")
     for shorter, longer in pairwise(sorted(expanded)):
         if longer.startswith(shorter):
             raise ValueError(
-                f"has {longer!r}, which begins with {shorter!r}: keep the shorter one alone"
+                f"has {shown_name(longer)!r}, which begins with {shown_name(shorter)!r}: "
+                "keep the shorter one alone"
             )
     return tuple(expanded)
 

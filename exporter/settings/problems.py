@@ -6,8 +6,19 @@ What is wrong with a configuration, in plain lines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+# What settings, hubs and orchestrators are called. Keys, hashes and passwords are longer than any
+# short name, and have digits among their letters.
+_NAME = re.compile(r"[\w .:@*?-]{1,15}|[A-Za-z_.-]{1,60}[0-9]{0,4}")
+
+
+def shown_name(name: object) -> str:
+    """Return a key of a file for a message, `...` where it may be a secret in a wrong place."""
+    text = str(name)
+    return text if _NAME.fullmatch(text) else "..."
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pydantic_settings import PydanticBaseSettingsSource
 
 from exporter.settings.fleet import overlay
 from exporter.settings.model import Settings
-from exporter.settings.problems import Problem
+from exporter.settings.problems import Problem, shown_name
 from exporter.settings.schema import Place, SettingPath, closest, document, is_identity, place_at
 
 PREFIX = "DURABLE_EXPORTER_"
@@ -76,7 +76,7 @@ class Source(PydanticBaseSettingsSource):
             return
         _graft(self.tree, path, {})
         for name, below in value.items():
-            self.put((*path, name), below, f"{origin}{separator}{name}", ".")
+            self.put((*path, name), below, f"{origin}{separator}{shown_name(name)}", ".")
 
     def complain(self, origin: str, message: str) -> None:
         """Note what cannot be used."""

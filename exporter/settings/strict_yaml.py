@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 
 import yaml
+
+_TAG = "tag:yaml.org,2002:"
+_TAGS = ("bool", "float", "int", "map", "null", "seq", "str", "timestamp")
+# With aliases a short text stands for a long one.
+_MAX_NODES = 100_000
+# Whatever PyYAML quotes is from the file.
+_QUOTED = re.compile(r"""(['"]).*\1""", re.DOTALL)
 
 
 class NotYaml(Exception):
@@ -13,6 +21,11 @@ class NotYaml(Exception):
 
 class _StrictLoader(yaml.SafeLoader):
     """Notes keys that are not text and keys that come twice in `problems`, with their lines."""
+
+    yaml_constructors = {  # noqa: RUF012 - as the base class has it
+        tag: yaml.SafeLoader.yaml_constructors[tag]
+        for tag in (None, *(f"{_TAG}{name}" for name in _TAGS))
+    }
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -29,6 +42,12 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(
         self, node: yaml.MappingNode, deep: bool = False
     ) -> dict[Hashable, object]:
+        if isinstance(node, yaml.MappingNode):
+            node.value = self._usable(node)
+        return super().construct_mapping(node, deep=deep)
+
+    def _usable(self, node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
+        """Return the keys that can be used, with their values; note the others."""
         seen: set[str] = set()
         kept = []
         for key, value in node.value:
@@ -37,8 +56,7 @@ class _StrictLoader(yaml.SafeLoader):
                 kept.append((key, value))
             else:
                 self.problems.append((key.start_mark.line + 1, problem))
-        node.value = kept
-        return super().construct_mapping(node, deep=deep)
+        return kept
 
 
 def read_yaml(text: str) -> tuple[object, list[tuple[int, str]]]:
@@ -50,21 +68,47 @@ def read_yaml(text: str) -> tuple[object, list[tuple[int, str]]]:
     """
     try:
         loader = _StrictLoader(text)
-        return loader.get_single_data(), loader.problems
+        node = loader.get_single_node()
+        if node is None:
+            return None, []
+        if _size(node, {}) > _MAX_NODES:
+            raise NotYaml(f"has more than {_MAX_NODES} values, aliases included: shorten it")
+        return loader.construct_document(node), loader.problems
     except yaml.YAMLError as error:
         raise NotYaml(f"is not YAML ({_reason(error)}): correct it there") from None
     except RecursionError:
         raise NotYaml("is nested too deeply, or in itself: make it flat") from None
 
 
+def _size(node: yaml.Node, sizes: dict[int, int | None]) -> int:
+    """
+    Return how many values there are in *node*; *sizes* are those that are known.
+
+    Raises:
+        RecursionError: it stands in itself, or too deep.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) in sizes:
+        size = sizes[id(node)]
+        if size is None:
+            raise RecursionError
+        return size
+    sizes[id(node)] = None
+    pairs = node.value if isinstance(node, yaml.MappingNode) else [node.value]
+    size = 1 + sum(_size(below, sizes) for pair in pairs for below in pair)
+    sizes[id(node)] = size
+    return size
+
+
 def _problem_of(key: yaml.Node, seen: set[str]) -> str | None:
     """Say what is wrong with a key, and note it as seen; None if it can be used."""
-    if key.tag == "tag:yaml.org,2002:merge":
+    if key.tag == f"{_TAG}merge":
         return None
-    if key.tag != "tag:yaml.org,2002:str" or not isinstance(key, yaml.ScalarNode):
+    if key.tag != f"{_TAG}str" or not isinstance(key, yaml.ScalarNode):
         return "a key is not text: put it in quotes"
     if key.value in seen:
-        return f"the key {key.value!r} stands here a second time: remove one of the two"
+        return "a key stands here a second time: remove one of the two"
     seen.add(key.value)
     return None
 
@@ -72,5 +116,6 @@ def _problem_of(key: yaml.Node, seen: set[str]) -> str | None:
 def _reason(error: yaml.YAMLError) -> str:
     """Return line and reason without the text around them, which may hold a key."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
+        reason = _QUOTED.sub("...", error.problem or "it cannot be read")
+        return f"line {error.problem_mark.line + 1}: {reason}"
     return "it holds characters that YAML does not allow"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
 from exporter.settings.hub import HubSettings
 from exporter.settings.model import Settings
+
+_PRIVATE_KEY = b"PRIVATE KEY-----"
 
 
 def watched_files(settings: Settings) -> tuple[Path, ...]:
@@ -32,6 +35,24 @@ def tls_files(hub: HubSettings) -> Iterator[Path]:
     """Yield the files that the TLS of *hub* rests on."""
     files = (hub.tls.ca_file, hub.tls.client_cert_file, hub.tls.client_key_file)
     yield from (path for path in files if path is not None)
+
+
+def exposed_files(settings: Settings) -> Iterator[Path]:
+    """Yield the files with a secret of *settings* that every user of the machine can read."""
+    keys = {path for hub in settings.hubs for path in key_files(hub)}
+    inline = {hub.key.get_secret_value().encode() for hub in settings.hubs if hub.key is not None}
+    for path in watched_files(settings):
+        if _is_readable_by_everyone(path):
+            content = _content(path)
+            if path in keys or _PRIVATE_KEY in content or any(key in content for key in inline):
+                yield path
+
+
+def _is_readable_by_everyone(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
 
 
 def fingerprint(paths: Iterable[Path]) -> bytes:

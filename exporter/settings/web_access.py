@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.settings.problems import shown_name
 from exporter.settings.values import FROZEN, Count
 
 # The headers of the format, with their values where these are few.
@@ -110,7 +111,9 @@ class HttpServer(BaseModel):
 
 def _check_header(name: str, value: str) -> None:
     if name not in _HEADERS:
-        raise ValueError(f"has {name!r}, which cannot be set: give one of {', '.join(_HEADERS)}")
+        raise ValueError(
+            f"has {shown_name(name)!r}, which cannot be set: give one of {', '.join(_HEADERS)}"
+        )
     allowed = _HEADERS[name]
     if value and allowed and value not in allowed:
         raise ValueError(f"has an unknown {name}: give {' or '.join(allowed)}")

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from exporter.settings.problems import shown_name
 from exporter.settings.shown import Shown
 from exporter.settings.strict_yaml import NotYaml, read_yaml
 from exporter.settings.tls_policy import TlsPolicy
@@ -109,7 +110,7 @@ def _content(path: Path) -> object:
 def _lines(error: ValidationError, path: Path) -> Iterator[InitErrorDetails]:
     """Yield each error with the place in the file, and without what was given."""
     for line in error.errors(include_url=False, include_input=False):
-        place = ".".join(str(part) for part in line["loc"] if part != "[key]")
+        place = ".".join(shown_name(part) for part in line["loc"] if part != "[key]")
         where = f"where {place}" if place else "which"
         message = f"names {str(path)!r}, {where} {_message(line)}"
         custom = PydanticCustomError("value_error", "{error}", {"error": message})

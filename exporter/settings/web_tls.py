@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from exporter.settings.problems import shown_name
 from exporter.settings.tls_policy import (
     CIPHERS,
     CIPHERS_OF_TLS13,
@@ -123,7 +124,7 @@ class TlsServer(BaseModel):
     def _are_offered(cls, names: tuple[str, ...], others: ValidationInfo) -> tuple[str, ...]:
         for name in names:
             if name not in CIPHERS and name not in CIPHERS_OF_TLS13:
-                raise ValueError(f"names {name!r}, which is not offered: remove it")
+                raise ValueError(f"names {shown_name(name)!r}, which is not offered: remove it")
         chosen = CIPHERS_OF_TLS13 & set(names)
         if chosen and chosen != CIPHERS_OF_TLS13:
             raise ValueError("names some suites of TLS 1.3, which has all or none: list all three")

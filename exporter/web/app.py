@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.collector.snapshot import HubSnapshot
-from exporter.web.people import people_routes
+from exporter.web.people import people_app
 from exporter.web.scrapes import Scrapes
 
 
@@ -25,11 +25,13 @@ def create_app(
     async def alive(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    return Starlette(
+    app = Starlette(
         routes=[
-            *people_routes(snapshots, wall),
             Route("/metrics", scrapes, methods=["GET"]),
             Route("/-/healthy", alive),
             Route("/-/ready", alive),
         ]
     )
+    app.router.redirect_slashes = False
+    app.router.default = people_app(snapshots, wall)
+    return app

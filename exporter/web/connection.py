@@ -1,31 +1,70 @@
-"""One connection of a client, which is given up where the client leaves it hanging."""
+"""A client's connection, which is aborted where the client keeps it waiting."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import ip_address
 
+import anyio
+import h11
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-FIRST_REQUEST_SECONDS = 10.0
+# From connecting to the end of a handshake, from there or from the first byte of a head to its
+# end, and for the rest of a body that was not needed for the answer.
+HEAD_SECONDS = 10.0
 # Longer than the usual scrape intervals: no scrape needs a handshake of its own.
 KEEP_ALIVE_SECONDS = 75
 # For a request from its head to the last byte of the answer; no scrape waits longer.
 ANSWER_SECONDS = 60.0
+MAX_HEAD_BYTES = 16_384
 
 Admission = Callable[[asyncio.BaseTransport], bool]
 
 
-class Connection(H11Protocol):
-    """
-    A connection with a deadline at any time.
+class Connections:
+    """The connections that are open or being encrypted, and which of them wait for their client."""
 
-    *admits* tells whether the client may come in, once it is known who that is. Beyond *most*
-    connections the one that has waited longest gives way.
-    """
+    def __init__(self) -> None:
+        self.open: set[Connection] = set()
+        self._waiting: OrderedDict[Connection, None] = OrderedDict()
+
+    def admit(self, connection: Connection, limit: int) -> bool:
+        """
+        Take a connection; with *limit* open the one that has waited longest is aborted.
+
+        Returns False if there are as many, and none of them waits.
+        """
+        while len(self.open) >= limit:
+            if not self._waiting:
+                return False
+            next(iter(self._waiting)).abort()
+        self.open.add(connection)
+        self.set_waiting(connection)
+        return True
+
+    def set_waiting(self, connection: Connection) -> None:
+        """Note that the next step is the client's from now on."""
+        if connection in self.open:
+            self._waiting[connection] = None
+            self._waiting.move_to_end(connection)
+
+    def set_busy(self, connection: Connection) -> None:
+        """Note that the next step is the app's."""
+        self._waiting.pop(connection, None)
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection; one that was forgotten before is no error."""
+        self.open.discard(connection)
+        self._waiting.pop(connection, None)
+
+
+class Connection(H11Protocol):
+    """A connection with a deadline at any time; *admits* decides by the client's certificate."""
 
     def __init__(
         self,
@@ -33,83 +72,111 @@ class Connection(H11Protocol):
         server_state: ServerState,
         loop: asyncio.AbstractEventLoop,
         *,
+        all_connections: Connections,
         admits: Admission,
-        most: int,
     ) -> None:
         super().__init__(config, server_state, {}, loop)
+        self.arrival = anyio.CancelScope(deadline=loop.time() + HEAD_SECONDS)
+        self._all = all_connections
         self._admits = admits
-        self._most = most
-        self._asked: object = None
-        self._since = loop.time()
+        self._answering: anyio.CancelScope | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self.is_made = False
+        self._is_idle = False
+        self._is_lost = False
+
+    @property
+    def app(self) -> ASGIApp:
+        """What the base class runs for a request."""
+        # Not kept: a connection that leads to itself is there until the next full round of garbage.
+        return self._answer
+
+    @app.setter
+    def app(self, app: ASGIApp) -> None:
+        self._app = app
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the base class has it
-        """Let the client in, or not."""
+        """Let the client in, unless it may not, or had to give way meanwhile."""
         super().connection_made(transport)
-        if not self._admits(transport):
-            transport.abort()
-        elif len(self.connections) > self._most:
-            self._make_room()
-
-    def _make_room(self) -> None:
-        """Give up the connection on which nothing is asked for longest, or nothing is taken."""
-        open_ones = [
-            each
-            for each in self.connections
-            if isinstance(each, Connection) and not each.transport.is_closing()
-        ]
-        if len(open_ones) <= self._most:
-            return
-        victim = min(
-            (each for each in open_ones if each is not self and not each.is_answering),
-            key=lambda each: (each.is_sending, each.waits_since),
-            default=self,
-        )
-        victim.give_up()
+        self.is_made = True
+        self._allow(HEAD_SECONDS)
+        if self not in self._all.open or not self._admits(transport):
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take what came, but for what comes after all is over."""
-        if not self.transport.is_closing():
-            super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._is_idle:
+            self._is_idle = False
+            self._allow(HEAD_SECONDS)
+        super().data_received(data)
+        if len(self.conn.trailing_data[0]) > MAX_HEAD_BYTES:
+            # Requests that nobody has asked for yet: pipelining is answered, not stored.
+            self.abort()
 
     def handle_events(self) -> None:
         """Take what came, and note when a request began."""
+        before = self.cycle
         super().handle_events()
-        if self.cycle is not self._asked:
-            self._asked = self.cycle
-            self._since = self.loop.time()
+        if self.cycle is not before:
+            self._all.set_busy(self)
+            self._is_idle = False
+            self._allow(ANSWER_SECONDS)
+
+    def pause_writing(self) -> None:
+        """Note that the client does not take its answer."""
+        super().pause_writing()
+        self._all.set_waiting(self)
+
+    def resume_writing(self) -> None:
+        """Note that the client took its answer, or most of it."""
+        super().resume_writing()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._all.set_busy(self)
 
     def on_response_complete(self) -> None:
-        """Note when the client was answered."""
-        if not self.is_sending:
-            self._since = self.loop.time()
+        """Wait for the next request, or for the rest of this one."""
+        self._all.set_waiting(self)
+        self._is_idle = self.conn.their_state is not h11.SEND_BODY
+        self._allow(KEEP_ALIVE_SECONDS if self._is_idle else HEAD_SECONDS)
         super().on_response_complete()
 
-    @property
-    def waits_since(self) -> float:
-        """Since when the next step is the client's, or the app's."""
-        return self._since
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop to work for a client that is gone."""
+        super().connection_lost(exc)
+        self._is_lost = True
+        self._all.remove(self)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._answering is not None:
+            self._answering.cancel()
 
-    @property
-    def is_answering(self) -> bool:
-        """Tell whether the app is at work for the client."""
-        is_asked = self._asked is not None
-        return is_asked and not self.cycle.response_complete and not self.is_sending
+    def shutdown(self) -> None:
+        """Close once what is under way has been answered."""
+        if self.is_made:
+            super().shutdown()
+        else:
+            self.abort()
 
-    @property
-    def is_sending(self) -> bool:
-        """Tell whether an answer is under way that the client has not taken."""
-        return self.transport.get_write_buffer_size() > 0
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._is_lost:
+            return
+        with anyio.CancelScope() as self._answering:
+            await self._app(scope, receive, send)
 
-    def is_overdue(self, now: float) -> bool:
-        """Tell whether the client has kept the connection waiting for too long."""
-        if self._asked is None:
-            return now - self._since > FIRST_REQUEST_SECONDS
-        is_busy = self.is_sending or not self.cycle.response_complete
-        return now - self._since > (ANSWER_SECONDS if is_busy else KEEP_ALIVE_SECONDS)
+    def _allow(self, seconds: float) -> None:
+        """Abort after *seconds*, instead of when it was said before."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(seconds, self.abort)
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Close at once, without a word: nobody listens."""
-        self.transport.abort()
+        self._all.remove(self)
+        self.arrival.cancel()
+        if self.is_made:
+            self.transport.abort()
 
 
 def names_of(transport: asyncio.BaseTransport) -> frozenset[str]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import blake2b
 
 import anyio
-import anyio.to_thread
 import bcrypt
+
+from exporter.settings import RateLimit
+from exporter.web.overload import WorkQueue
+from exporter.web.rate_limits import AddressBuckets
 
 # bcrypt looks at no more; the library refuses what others cut off.
 _LONGEST = 72
@@ -18,6 +22,20 @@ _SALT_LENGTH = 21
 _DIGEST_LENGTH = 32
 _REFUSED_KEPT = 256
 _ADMITTED_KEPT_PER_USER = 4
+
+
+# Of one client address: whoever has only forgotten a password is not shut out for long.
+_FAILURES = RateLimit(interval=10.0, burst=5)
+# Each takes a tenth of a second or more of a processor.
+_MAX_WAITING = 16
+
+
+class TooManyFailures(Exception):
+    """So many logins from an address failed that the next has to wait `wait` seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(f"too many failed logins; the next one in {wait:.0f} s")
+        self.wait = wait
 
 
 class Passwords:
@@ -29,32 +47,59 @@ class Passwords:
     nobody has takes as long as one that somebody has.
     """
 
-    def __init__(self, users: Mapping[str, str]) -> None:
+    def __init__(
+        self, users: Mapping[str, str], *, monotonic: Callable[[], float] = anyio.current_time
+    ) -> None:
         self._users = {name.encode(): hashed.encode() for name, hashed in users.items()}
         self._costs = sorted(hashed[4:6] for hashed in self._users.values())
         self._secret = secrets.token_bytes(32)
         # Apart, so that no flood of wrong passwords drives out the right ones.
         self._admitted = _Recent(_ADMITTED_KEPT_PER_USER * len(users))
         self._refused = _Recent(_REFUSED_KEPT)
-        self._hashing = anyio.Lock()
+        self._failures = AddressBuckets(_FAILURES, monotonic)
+        self._hashing: WorkQueue[bool] = WorkQueue(_MAX_WAITING)
 
-    async def admit(self, user: bytes, password: bytes) -> bool:
-        """Tell whether *password* is that of *user*."""
-        hashed = self._users.get(user) or self._decoy(user)
-        attempt = self._digest(user, hashed, password)
+    def has_verified(self, user: bytes, password: bytes) -> bool:
+        """Tell whether this login was right before, without computing a hash."""
+        return self._known(self._attempt(user, password)) is True
+
+    async def admit(self, user: bytes, password: bytes, address: str) -> bool:
+        """
+        Tell whether *password* is that of *user*, who comes from *address*.
+
+        Raises:
+            TooManyFailures: of that address.
+            Busy: too many logins wait for their hash.
+        """
+        attempt = self._attempt(user, password)
         known = self._known(attempt)
         if known is not None:
             return known
-        async with self._hashing:
-            # Whoever waited here may have had the same question.
+        # Whoever asks what another waits for is no further attempt.
+        bucket = None if self._hashing.awaits(attempt) else self._failures.bucket_of(address)
+        if bucket is not None and not bucket.take():
+            raise TooManyFailures(bucket.wait)
+        is_right = await self._hashing.run(attempt, partial(self._begin, user, password, attempt))
+        if bucket is not None and is_right:
+            # Any other end counts as a failure, also that the client did not wait for it.
+            bucket.give_back()
+        return is_right
+
+    def _begin(self, user: bytes, password: bytes, attempt: bytes) -> Callable[[], bool]:
+        def work() -> bool:
             known = self._known(attempt)
             if known is None:
-                known = await anyio.to_thread.run_sync(
-                    _matches, password, hashed, abandon_on_cancel=True
-                )
-                known = known and user in self._users
+                known = _matches(password, self._hash_of(user)) and user in self._users
                 (self._admitted if known else self._refused).add(attempt)
-        return known
+            return known
+
+        return work
+
+    def _hash_of(self, user: bytes) -> bytes:
+        return self._users.get(user) or self._decoy(user)
+
+    def _attempt(self, user: bytes, password: bytes) -> bytes:
+        return self._digest(user, self._hash_of(user), password)
 
     def _known(self, attempt: bytes) -> bool | None:
         if attempt in self._admitted:

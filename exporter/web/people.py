@@ -1,30 +1,28 @@
-"""The routes of the pages for people and of the JSON API."""
+"""The pages for people and the JSON API."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from importlib import resources
-from typing import TypeVar
+from urllib.parse import quote
 
-import anyio
-import anyio.to_thread
 import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
 
 from exporter.collector.snapshot import HubSnapshot
+from exporter.web.overload import ConcurrencyLimit, WorkQueue
 from exporter.web.page import REFRESH_SECONDS, View, hub_page, missing_page, overview_page
 from exporter.web.report import Problem
 from exporter.web.reporting import Reporter, hubs_report
 from exporter.web.runbook_pages import INDEX, missing_runbook_page, runbook_names, runbook_page
-
-Made = TypeVar("Made", str, bytes)
+from exporter.web.sliced_response import SlicedResponse
 
 _NOT_FOUND = 404
-# One page or report is made at a time: more threads would only keep the event loop waiting, and
-# take those that scrapes and the state need.
-_AT_ONCE = 1
+# Answered at once, until their clients have read them.
+_MAX_PAGES = 50
 _SAFE: Mapping[str, str] = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -37,23 +35,36 @@ _SAFE: Mapping[str, str] = {
 }
 # What is the same for everybody and changes only with the version.
 _LASTING: Mapping[str, str] = {**_SAFE, "cache-control": "public, max-age=300"}
+_HTML = "text/html; charset=utf-8"
 _ASSETS = {"page.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 
-def people_routes(
+def people_app(
     snapshots: Callable[[], Sequence[HubSnapshot]], wall: Callable[[], float]
-) -> list[Route]:
-    """Return the routes that show *snapshots* to people and scripts; *wall* tells the time."""
+) -> ASGIApp:
+    """Return the app that shows *snapshots* to people and scripts; *wall* tells the time."""
     people = _People(snapshots, wall)
-    return [
-        Route("/", people.overview),
-        Route("/hubs/{name:path}", people.hub),
-        Route("/runbooks", _runbooks),
-        Route("/runbooks/{name}", _runbook),
-        Route("/assets/{name}", _asset),
-        Route("/api/v1/hubs", people.api_hubs),
-        Route("/api/v1/hubs/{name:path}", people.api_hub),
-    ]
+    router = Router(
+        [
+            Route("/", people.overview),
+            Route("/hubs/{name:path}", people.hub),
+            Route("/runbooks", _runbooks),
+            Route("/runbooks/", _without_slash),
+            Route("/runbooks/{name}", _runbook),
+            Route("/runbooks/{name}/", _without_slash),
+            Route("/assets/{name}", _asset),
+            Route("/api/v1/hubs", people.api_hubs),
+            Route("/api/v1/hubs/{name:path}", people.api_hub),
+        ],
+        redirect_slashes=False,
+    )
+    return ConcurrencyLimit(router, lambda: _MAX_PAGES, "pages")
+
+
+async def _without_slash(request: Request) -> Response:
+    """Redirect relatively, as all links are: a proxy may have put the app below any path."""
+    last = request.scope["path"].rstrip("/").rpartition("/")[2]
+    return Response(status_code=307, headers={"location": f"../{quote(last)}"})
 
 
 class _People:
@@ -64,34 +75,45 @@ class _People:
     ) -> None:
         self._snapshots = snapshots
         self._wall = wall
-        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+        self._queue: WorkQueue[bytes] = WorkQueue()
 
     async def overview(self, request: Request) -> Response:
         view, shown = self._view(request, "./"), self._snapshots()
-        text = await self._make(lambda: overview_page(shown, view))
-        return _html(text, view)
+        return _html(
+            await self._make(
+                ("overview", view.refreshes), lambda: overview_page(shown, view).encode()
+            ),
+            view,
+        )
 
     async def hub(self, request: Request) -> Response:
         view, name = self._view(request, "../"), request.path_params["name"]
         found = self._find(name)
         if found is None:
-            return _html(missing_page(name, view), view, _NOT_FOUND)
-        text = await self._make(lambda: hub_page(found, view))
-        return _html(text, view)
+            return _html(missing_page(name, view).encode(), view, _NOT_FOUND)
+        return _html(
+            await self._make(("hub", name, view.refreshes), lambda: hub_page(found, view).encode()),
+            view,
+        )
 
     async def api_hubs(self, _request: Request) -> Response:
         shown, now = self._snapshots(), self._wall()
-        return _json(await self._make(lambda: msgspec.json.encode(hubs_report(shown, now))))
+        return _json(await self._make("hubs", lambda: msgspec.json.encode(hubs_report(shown, now))))
 
     async def api_hub(self, request: Request) -> Response:
-        found, now = self._find(request.path_params["name"]), self._wall()
+        name, now = request.path_params["name"], self._wall()
+        found = self._find(name)
         if found is None:
-            problem = Problem(f"there is no hub called {request.path_params['name']!r}")
+            problem = Problem(f"there is no hub called {name!r}")
             return _json(msgspec.json.encode(problem), _NOT_FOUND)
-        return _json(await self._make(lambda: msgspec.json.encode(Reporter(found, now).report())))
+        return _json(
+            await self._make(
+                ("report", name), lambda: msgspec.json.encode(Reporter(found, now).report())
+            )
+        )
 
-    async def _make(self, work: Callable[[], Made]) -> Made:
-        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+    async def _make(self, key: Hashable, work: Callable[[], bytes]) -> bytes:
+        return await self._queue.run(key, lambda: work)
 
     def _find(self, name: str) -> HubSnapshot | None:
         return next((each for each in self._snapshots() if each.identity.name == name), None)
@@ -101,13 +123,13 @@ class _People:
 
 
 def _json(body: bytes, status: int = 200) -> Response:
-    return Response(body, status, headers=_SAFE, media_type="application/json")
+    return SlicedResponse([body], status, {**_SAFE, "content-type": "application/json"})
 
 
-def _html(text: str, view: View, status: int = 200) -> Response:
+def _html(page: bytes, view: View, status: int = 200) -> Response:
     # A header, not an element: people who stop it with the link on the page are left alone.
     refresh = {"refresh": str(REFRESH_SECONDS)} if view.refreshes else {}
-    return HTMLResponse(text, status, headers={**_SAFE, **refresh})
+    return SlicedResponse([page], status, {**_SAFE, **refresh, "content-type": _HTML})
 
 
 async def _runbooks(_request: Request) -> Response:

@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import binascii
-import math
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 
 import anyio
+import anyio.lowlevel
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exporter.settings import RateLimit, WebConfig
-from exporter.web.passwords import Passwords
-
-# Whoever watches over the process has no password, and must not be turned away when it is busy.
-OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
+from exporter.settings import WebConfig
+from exporter.web.overload import Busy, refusal
+from exporter.web.passwords import Passwords, TooManyFailures
+from exporter.web.rate_limits import TokenBucket
+from exporter.web.request_target import OPEN_PATHS, in_origin_form
 
 _LONGEST_TARGET = 8192
 _MOST_IN_HEADERS = 16_384
 
 _CLOSE = {"connection": "close"}
 _ASK_WHO = {"www-authenticate": 'Basic realm="durable-functions-exporter", charset="UTF-8"'}
-
-
-class TokenBucket:
-    """Lets one request through in an interval, and a burst at once; *monotonic* never jumps."""
-
-    def __init__(self, limit: RateLimit, monotonic: Callable[[], float]) -> None:
-        self._limit = limit
-        self._monotonic = monotonic
-        self._tokens = float(limit.burst)
-        self._filled = monotonic()
-
-    def take(self) -> bool:
-        """Tell whether one more may come now."""
-        now = self._monotonic()
-        grown = self._tokens + (now - self._filled) / self._limit.interval
-        self._tokens, self._filled = min(float(self._limit.burst), grown), now
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
-
-    @property
-    def wait(self) -> int:
-        """How long it takes until the next may come, in whole seconds from 1."""
-        return max(1, math.ceil((1.0 - self._tokens) * self._limit.interval))
 
 
 class Guard:
@@ -58,21 +34,29 @@ class Guard:
         app: ASGIApp,
         config: WebConfig,
         *,
+        allowed_hosts: Sequence[str] = (),
         monotonic: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._app = app
         self._monotonic = monotonic
+        self._turn = anyio.Lock()
+        self._use_hosts(allowed_hosts)
         self._use(config)
 
-    def follow(self, config: WebConfig) -> None:
+    def follow(self, config: WebConfig, allowed_hosts: Sequence[str] = ()) -> None:
         """Go by another configuration from the next request on."""
+        self._use_hosts(allowed_hosts)
         if config != self._config:
             self._use(config)
+
+    def _use_hosts(self, hosts: Sequence[str]) -> None:
+        self._app_of_hosts = TrustedHostMiddleware(self._app, hosts or ["*"], www_redirect=False)
 
     def _use(self, config: WebConfig) -> None:
         self._config = config
         self._headers = list(config.headers.items())
-        self._passwords = Passwords(config.users) if config.users else None
+        users = config.users
+        self._passwords = Passwords(users, monotonic=self._monotonic) if users else None
         limit = config.rate_limit
         self._bucket = TokenBucket(limit, self._monotonic) if limit else None
 
@@ -81,22 +65,47 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = _oversized(scope)
-        if refusal is None and scope["path"] not in OPEN_PATHS:
-            refusal = await self._refusal(scope)
-        await (refusal or self._app)(scope, receive, _with_headers(send, self._headers))
+        scope = in_origin_form(scope)
+        answer: ASGIApp | None = _oversized(scope)
+        if answer is None and scope["path"] in OPEN_PATHS:
+            answer = self._app
+        elif answer is None:
+            answer = await self._refusal(scope) or self._app_of_hosts
+        await answer(scope, receive, _with_headers(send, self._headers))
 
     async def _refusal(self, scope: Scope) -> Response | None:
-        """Return the answer to a request that is not let through."""
-        bucket, passwords = self._bucket, self._passwords
-        if bucket is not None and not bucket.take():
-            headers = {"retry-after": str(bucket.wait)}
-            return PlainTextResponse("too many requests\n", 429, headers)
-        if passwords is None:
+        """
+        Return the answer to a request that is not let through.
+
+        A login that was right before passes ahead of every limit. All others begin one in each turn
+        of the event loop, so that no number of them keeps that one waiting.
+        """
+        passwords, answer = self._passwords, None
+        login = credentials_in(Headers(scope=scope).get("authorization", "")) if passwords else None
+        if passwords and login and passwords.has_verified(*login):
             return None
-        credentials = credentials_in(Headers(scope=scope).get("authorization", ""))
-        if credentials is not None and await passwords.admit(*credentials):
-            return None
+        async with self._turn:
+            await anyio.lowlevel.checkpoint()
+        if passwords is not None:
+            answer = await self._login_refusal(passwords, login, scope)
+            if answer is None:
+                return None
+        if self._bucket is not None and not self._bucket.take():
+            return refusal("too many requests", 429, self._bucket.wait)
+        return answer
+
+    async def _login_refusal(
+        self, passwords: Passwords, login: tuple[bytes, bytes] | None, scope: Scope
+    ) -> Response | None:
+        """Return the answer to a login that is not right, None where it is."""
+        address, _ = scope["client"] or ("", 0)
+        try:
+            if login is not None and await passwords.admit(*login, address):
+                return None
+        except TooManyFailures as failures:
+            return refusal("too many failed logins", 429, failures.wait)
+        except Busy:
+            return refusal("too many logins at once", 503)
         return PlainTextResponse("unauthorized\n", 401, _ASK_WHO)
 
 

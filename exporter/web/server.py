@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import select
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Generator
@@ -11,30 +12,40 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import uvicorn
+from anyio.abc import TaskGroup
 from starlette.types import ASGIApp
 
 from exporter.settings import TlsPolicy, server_context
-from exporter.web.connection import KEEP_ALIVE_SECONDS, Connection, names_of
+from exporter.web.connection import (
+    KEEP_ALIVE_SECONDS,
+    MAX_HEAD_BYTES,
+    Connection,
+    Connections,
+    names_of,
+)
 from exporter.web.sockets import bind
 
-_MOST_CONNECTIONS = 2000
-# Each holds a quarter of a megabyte.
-_MOST_ENCRYPTED = 500
-_LONGEST_HEAD = 16_384
-_TIMEOUTS = {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 5.0}
-_BREATH_SECONDS = 0.1
-_TICKS_BETWEEN_LOOKS = 10
+_MAX_CONNECTIONS = 2000
+# Each holds a third of a megabyte, from the first byte of its handshake.
+_MAX_TLS_CONNECTIONS = 200
+# What a client may send ahead of being read: a head, and little more.
+_RECEIVE_BUFFER_BYTES = 16_384
+_SHUTDOWN_SECONDS = 5.0
+_ACCEPT_RETRY_SECONDS = 0.1
+# More would keep those waiting who are there already.
+_ACCEPTED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class _Door:
-    """How clients come in."""
+class _TlsEndpoint:
+    """How clients are let in; `limit` is how many at once."""
 
     tls: TlsPolicy | None
     context: ssl.SSLContext | None
-    most: int
+    limit: int
 
     @property
     def admission(self) -> tuple[object, ...]:
@@ -50,9 +61,9 @@ class _Door:
         return not names or not names.isdisjoint(names_of(transport))
 
 
-def _door(tls: TlsPolicy | None) -> _Door:
+def _endpoint(tls: TlsPolicy | None) -> _TlsEndpoint:
     context = server_context(tls) if tls else None
-    return _Door(tls, context, _most_connections(encrypted=tls is not None))
+    return _TlsEndpoint(tls, context, _max_connections(encrypted=tls is not None))
 
 
 class Server(uvicorn.Server):
@@ -68,13 +79,14 @@ class Server(uvicorn.Server):
         self.listening = anyio.Event()
         self.port: int = bound.getsockname()[1]
         self._bound = bound
-        self._door = _door(tls)
-        self._handshakes: dict[int, anyio.CancelScope] = {}
+        self._endpoint = _endpoint(tls)
+        self._connections = Connections()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen."""
         await super().startup(sockets)
         self._bound.setblocking(False)
+        self._bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         self._bound.listen(self.config.backlog)
         self.listening.set()
 
@@ -88,67 +100,68 @@ class Server(uvicorn.Server):
         Raises:
             ValueError: it cannot be done; all stays as it was.
         """
-        before = self._door
+        before = self._endpoint
         if tls == before.tls:
             return
-        self._door = await anyio.to_thread.run_sync(_door, tls)
-        if self._door.admission == before.admission:
+        self._endpoint = await anyio.to_thread.run_sync(_endpoint, tls)
+        if self._endpoint.admission == before.admission:
             return
-        for scope in self._handshakes.values():
-            scope.cancel()
-        for connection in list(self.server_state.connections):
+        for connection in list(self._connections.open):
             connection.shutdown()
 
     async def accept(self) -> None:
-        """Let clients in until cancelled."""
+        """Let clients in until cancelled, a few in each turn of the event loop."""
         loop = asyncio.get_running_loop()
         async with anyio.create_task_group() as tasks:
             while True:
                 try:
-                    accepted, _ = await loop.sock_accept(self._bound)
+                    for _ in range(_ACCEPTED_AT_ONCE):
+                        # Does not wait while there are any.
+                        accepted, _ = await loop.sock_accept(self._bound)
+                        self._let_in(accepted, tasks)
                 except OSError:
                     # The client is gone already, or there are too many files: those will close.
-                    await anyio.sleep(_BREATH_SECONDS)
-                else:
-                    tasks.start_soon(self._let_in, accepted)
+                    await anyio.sleep(_ACCEPT_RETRY_SECONDS)
+                await anyio.lowlevel.checkpoint()
 
-    async def _let_in(self, accepted: socket.socket) -> None:
-        loop, door = asyncio.get_running_loop(), self._door
-        timeouts = _TIMEOUTS if door.context else {}
+    def _let_in(self, accepted: socket.socket, tasks: TaskGroup) -> None:
+        endpoint = self._endpoint
+        connection = Connection(
+            self.config,
+            self.server_state,
+            asyncio.get_running_loop(),
+            all_connections=self._connections,
+            admits=endpoint.admits,
+        )
+        if self._connections.admit(connection, endpoint.limit):
+            tasks.start_soon(self._connect, connection, accepted, endpoint.context)
+        else:
+            accepted.close()
 
-        def connected() -> Connection:
-            return Connection(
-                self.config, self.server_state, loop, admits=door.admits, most=door.most
-            )
-
-        with self._handshake(accepted.fileno(), door), suppress(OSError):
-            await loop.connect_accepted_socket(connected, accepted, ssl=door.context, **timeouts)
-
-    @contextmanager
-    def _handshake(self, number: int, door: _Door) -> Generator[None, None, None]:
-        """Let a client take its time to introduce itself, but not so many at once."""
-        with anyio.CancelScope() as scope:
-            self._handshakes[number] = scope
-            if len(self._handshakes) > door.most:
-                next(iter(self._handshakes.values())).cancel()
-            try:
-                yield
-            finally:
-                del self._handshakes[number]
+    async def _connect(
+        self, connection: Connection, accepted: socket.socket, context: ssl.SSLContext | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            with connection.arrival, suppress(OSError):
+                # Whoever says nothing costs a socket, and no buffers of TLS.
+                await anyio.wait_readable(accepted)
+                if not _has_left(accepted):
+                    await loop.connect_accepted_socket(
+                        lambda: connection,
+                        accepted,
+                        ssl=context,
+                        ssl_shutdown_timeout=_SHUTDOWN_SECONDS if context else None,
+                    )
+        finally:
+            if not connection.is_made:
+                self._connections.remove(connection)
+                accepted.close()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave signals alone."""
         yield
-
-    async def on_tick(self, counter: int) -> bool:
-        """Give up connections on which nothing comes or goes."""
-        if counter % _TICKS_BETWEEN_LOOKS == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, Connection) and connection.is_overdue(now):
-                    connection.give_up()
-        return await super().on_tick(counter)
 
 
 @asynccontextmanager
@@ -167,12 +180,14 @@ async def listening(
     config = uvicorn.Config(
         app,
         log_config=None,
+        # Below are lines for what any client may send, as often as it likes.
+        log_level="error",
         access_log=False,
         server_header=False,
         lifespan="off",
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        h11_max_incomplete_event_size=_LONGEST_HEAD,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         timeout_graceful_shutdown=max(1, round(grace_seconds)),
     )
     with bind(host, port) as bound:
@@ -189,8 +204,15 @@ async def listening(
                     server.should_exit = True
 
 
-def _most_connections(*, encrypted: bool) -> int:
+def _has_left(client: socket.socket) -> bool:
+    """Tell whether a client will not hear an answer, whatever it has asked."""
+    poll = select.poll()
+    poll.register(client, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+def _max_connections(*, encrypted: bool) -> int:
     """Return how many clients may be connected at once: files and hubs need sockets, too."""
-    most = _MOST_ENCRYPTED if encrypted else _MOST_CONNECTIONS
+    limit = _MAX_TLS_CONNECTIONS if encrypted else _MAX_CONNECTIONS
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return most if allowed == resource.RLIM_INFINITY else max(1, min(most, allowed // 2))
+    return limit if allowed == resource.RLIM_INFINITY else max(1, min(limit, allowed // 2))

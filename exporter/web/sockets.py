@@ -16,8 +16,8 @@ class CannotListen(Exception):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address; an empty host means all addresses."""
-    both = not host and socket.has_dualstack_ipv6()
+    """Return a socket bound to an address; no host and `::` mean all, of IPv4 and IPv6."""
+    both = host in ("", "::") and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both or ":" in host else socket.AF_INET
     # With the protocol named, asyncio sends small segments at once; else each answer takes 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
+from exporter.cli.exposed_secrets import ON_COMMAND_LINE, warn_about_options
 from exporter.cli.logs import set_up_logging
 
 
@@ -42,3 +44,12 @@ def test_an_event_is_one_object_a_line_with_its_level(capsys: pytest.CaptureFixt
     assert '"event": "an event"' in line
     assert '"level": "warning"' in line
     assert '"number": 3' in line
+
+
+def test_a_secret_on_the_command_line_is_warned_of_by_its_setting_alone() -> None:
+    with capture_logs() as logs:
+        warn_about_options(["key", "hubs.key.url", "hubs.a.key", "headers.x-team", "key_file"])
+    assert [entry["option"] for entry in logs] == [
+        "--set key", "--set hubs.a.key", "--set headers.x-team",
+    ]  # fmt: skip
+    assert {entry["event"] for entry in logs} == {ON_COMMAND_LINE}

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from exporter.cli.reloading import Reloading
+from exporter.collector.service import open_collector
 from exporter.emulator import running
+from exporter.settings import Settings, load_settings
 from tests.certificates import Authority
 from tests.cli.process import KEY, Daemon, frozen_emulator, run, serving
 from tests.web.test_passwords import hashed
@@ -109,6 +113,24 @@ class TestTheFile:
             assert hubs_in(after) == {"OrdersHub", "Another"}
             assert "BillingHub" not in after
             assert value(after, TIMESTAMP) > value(before, TIMESTAMP)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["hubs: !!map q7Jw", "hubs: *q7Jw", "? [q7Jw]\n: b", "\0q7Jw", "hubs: !q7Jw {}"],
+        ids=["tag", "alias", "key that is a list", "no text", "unknown tag"],
+    )
+    async def test_whatever_stands_in_it_polling_goes_on_and_the_log_does_not_show_it(
+        self, configured: Configured, text: str
+    ) -> None:
+        configured.say("OrdersHub")
+        async with serving(environ=configured.environ()) as daemon:
+            await daemon.until("hub is up")
+            configured.path.write_text(text)
+            await daemon.until(REFUSED)
+            assert hubs_in(await metrics(daemon)) == {"OrdersHub"}
+            configured.say("OrdersHub", "Another")
+            assert (await daemon.until(RELOADED))["added"] == ["Another"]
+            assert "q7Jw" not in daemon.log
 
     async def test_one_that_cannot_be_used_changes_nothing_and_is_said_once(
         self, configured: Configured
@@ -342,3 +364,19 @@ class TestWebConfig:
             async with client(0) as late:
                 with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
                     await late.get("/-/ready")
+
+
+async def test_a_defect_in_reading_refuses_the_file_and_does_not_show_it() -> None:
+    def load() -> Settings:
+        raise TypeError(KEY)
+
+    settings = load_settings({"DURABLE_EXPORTER_URL": "http://localhost:7071"})
+    async with open_collector(settings) as collector:
+        reloading = Reloading(settings, load, collector)
+        with capture_logs() as logs:
+            (problem,) = await reloading.reload()
+    assert str(problem) == (
+        "configuration: cannot be read (TypeError): please report this as a defect"
+    )
+    assert [entry["event"] for entry in logs] == [REFUSED]
+    assert KEY not in str(logs)

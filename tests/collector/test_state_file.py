@@ -234,6 +234,19 @@ class TestWriting:
             assert state.use.errors["unreadable"] == 1
         assert path.read_bytes() == before
 
+    async def test_a_pipe_in_its_place_is_moved_aside_and_nobody_waits_for_it(
+        self, tmp_path: Path
+    ) -> None:
+        path = await write(tmp_path)
+        path.unlink()
+        os.mkfifo(path)
+        with anyio.fail_after(60), closing(state_in(tmp_path)) as state:
+            ledger = await state.open(RULES)
+            assert is_new(ledger)
+            assert state.use.errors["unreadable"] == 1
+            await state.commit(ledger)
+        assert path.is_file()
+
     async def test_file_and_folder_are_made_durable_in_that_order(self, tmp_path: Path) -> None:
         steps: list[str] = []
         real_fsync, real_replace = os.fsync, Path.replace

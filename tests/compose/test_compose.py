@@ -22,7 +22,7 @@ COMPOSE = read_compose(environ={})
 OUR_OWN = ("emulator", "exporter")
 OF_OTHERS = ("prometheus", "alertmanager", "grafana")
 SERVICES = pytest.mark.parametrize("name", COMPOSE.services)
-PINNED = re.compile(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+")
+PINNED = re.compile(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?")
 # A host of these containers and a port, wherever it is written.
 ADDRESS = re.compile(rf"\b({'|'.join(COMPOSE.services)}):(\d+)\b")
 

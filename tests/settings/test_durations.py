@@ -62,9 +62,9 @@ def test_a_duration_beyond_a_century_is_refused(value: object) -> None:
         parse_duration(value)
 
 
-def test_a_long_text_is_cut_in_the_message() -> None:
-    with pytest.raises(ValueError, match=r"^'x{40}\.\.\.' is not"):
-        parse_duration("x" * 1000)
+def test_a_long_text_is_not_in_the_message() -> None:
+    with pytest.raises(ValueError, match=r"^is not a duration"):
+        parse_duration("x" * 17)
 
 
 @pytest.mark.parametrize(

@@ -320,3 +320,8 @@ class TestIdPrefixes:
     ) -> None:
         (line,) = problems({"URL": URL, "ID_PREFIXES": text})
         assert message in line
+
+
+def test_hosts_are_names_addresses_and_all_below_a_domain() -> None:
+    hosts = "exporter, *.example.com, 10.0.0.1, [::1]"
+    assert load({"URL": URL, "ALLOWED_HOSTS": hosts}).allowed_hosts == tuple(hosts.split(", "))

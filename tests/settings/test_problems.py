@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,9 @@ BAD_VALUES = [
     ("KEYS_DIR", "x" * 300, "cannot be reached (File name too long)"),
     ("KEY_FILE", "/does/not/exist", "names a file that cannot be read (No such file or"),
     ("KEY_FILE", SECRET, "names a file that cannot be read"),
+    ("ALLOWED_HOSTS", "https://exporter.example.com", "has an item that is no host"),
+    ("ALLOWED_HOSTS", "exporter:10771", "has an item that is no host"),
+    ("ALLOWED_HOSTS", "exporter.*", "has an item that is no host"),
     ("LABELS", "team", "is not JSON (Expecting value at character 1): correct it, or set each"),
     ("LABELS", '["team"]', "is not a JSON object"),
     ("LABELS", '{"le": "x"}', "le: is a reserved label name"),
@@ -136,13 +140,25 @@ BAD_FILES = [
     ("config_file: other.yaml", "config_file: is this file itself"),
     ("- a", "is not a mapping: write settings as name: value"),
     (f"a: b: {SECRET}", "is not YAML (line 1: mapping values are not allowed here)"),
-    ("labels: {a: x, a: y}", "line 1: the key 'a' stands here a second time"),
-    ("proxy: https://a\nproxy: https://b", "line 2: the key 'proxy' stands here a second time"),
+    ("labels: {a: x, a: y}", "line 1: a key stands here a second time"),
+    ("proxy: https://a\nproxy: https://b", "line 2: a key stands here a second time"),
     ("labels:\n  1: x", "line 2: a key is not text: put it in quotes"),
     ("labels: {on: x}", "line 1: a key is not text"),
     ("log_level: !!python/object:os.system x", "is not YAML (line 1: could not determine"),
     ("labels: {day: 2024-13-45}", "is not YAML (line 1: a value does not fit its type)"),
     ("labels: {n: !!int ''}", "is not YAML (line 1: a value does not fit its type)"),
+    ("hubs: !!map x", "is not YAML (line 1: expected a mapping node, but found scalar)"),
+    ("hubs: !!set {a}", "is not YAML (line 1: could not determine a constructor for the tag ...)"),
+    ("log_level: !secret x", "is not YAML (line 1: could not determine a constructor for the tag"),
+    ("labels: *secret", "is not YAML (line 1: found undefined alias ...)"),
+    ("? [a]\n: b", "line 1: a key is not text"),
+    (
+        "a: &a {x: 1, y: 2}\n"
+        + "".join(
+            f"{y}: &{y} {{x: *{x}, y: *{x}}}\n" for x, y in pairwise("abcdefghijklmnopqrstu")
+        ),
+        "has more than 100000 values, aliases included: shorten it",
+    ),
     ("labels: &a {x: *a}", "is nested too deeply, or in itself"),
     (f"labels: {'[' * 2000}", "is nested too deeply"),
     ("a: \x01", "is not YAML (it holds characters that YAML does not allow)"),

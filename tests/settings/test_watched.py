@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.settings import fingerprint, watched_files
+from exporter.settings import exposed_files, fingerprint, watched_files
 from tests.certificates import Authority
 from tests.settings.configured import URL, load, write
 
@@ -81,3 +81,29 @@ def mounted_in(folder: Path, content: str, name: str) -> None:
     write(folder / name / "key", content)
     (folder / "..data_tmp").symlink_to(name)
     (folder / "..data_tmp").rename(folder / "..data")
+
+
+class TestExposedFiles:
+    def test_those_with_a_secret_that_everybody_can_read_are_found(self, tmp_path: Path) -> None:
+        pair = Authority(tmp_path).sign("client", "client.example")
+        key = write(tmp_path / "a-key", "k7-long-enough")
+        settings = load(
+            {},
+            f"hubs:\n  a: {{url: {URL}, key_file: {key}, tls: {{ca_file: {tmp_path / 'ca.pem'}, "
+            f"client_cert_file: {pair.cert}, client_key_file: {pair.key}}}}}\n"
+            "  b: {url: https://b.example, key: q7-in-the-file}\n",
+            tmp_path,
+        )
+        secrets = {key, pair.key, tmp_path / "exporter.yaml"}
+        for path in tmp_path.iterdir():
+            path.chmod(0o644)
+        assert set(exposed_files(settings)) == secrets
+        for path in secrets:
+            path.chmod(0o640)
+        assert set(exposed_files(settings)) == set()
+
+    def test_one_that_is_gone_is_not(self, tmp_path: Path) -> None:
+        key = write(tmp_path / "a-key", "k7-long-enough")
+        settings = load({"URL": URL, "KEY_FILE": str(key)})
+        key.unlink()
+        assert list(exposed_files(settings)) == []

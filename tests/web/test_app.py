@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import anyio
 import httpx
 import pytest
 
@@ -74,6 +75,14 @@ class TestListening:
             port = taken.getsockname()[1]
             with pytest.raises(CannotListen, match=rf"cannot listen on 127\.0\.0\.1:{port}: "):
                 bind("127.0.0.1", port)
+
+    @pytest.mark.parametrize("host", ["", "::"])
+    async def test_all_addresses_are_those_of_both_families(self, host: str) -> None:
+        with bind(host, 0) as everywhere:
+            everywhere.listen()
+            for address in ("127.0.0.1", "::1"):
+                async with await anyio.connect_tcp(address, everywhere.getsockname()[1]):
+                    pass
 
     async def test_no_host_means_every_address(self) -> None:
         with bind("", 0) as everywhere:

@@ -38,6 +38,14 @@ class TestServing:
                 for heading in source.headings(2):
                     assert heading in page.text
 
+    @pytest.mark.parametrize("path", ["/runbooks/", "/runbooks/README/"])
+    async def test_a_slash_too_many_is_redirected_relatively(self, path: str) -> None:
+        async with serving_hubs(healthy_hub()) as client:
+            answer = await client.get(path, headers={"host": "evil.example"})
+        assert answer.status_code == 307
+        assert answer.headers["location"].startswith("../")
+        assert urljoin(path, answer.headers["location"]) == path.removesuffix("/")
+
     async def test_the_index_leads_to_all_of_them(self) -> None:
         async with serving_hubs(healthy_hub()) as client:
             links = Read((await client.get("/runbooks")).text).links()

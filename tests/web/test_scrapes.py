@@ -233,7 +233,7 @@ class TestManyAtOnce:
         async def scrape(wanted: Wanted) -> None:
             got.append(await scrapes._pieces(wanted))
 
-        async with anyio.create_task_group() as tasks, scrapes._turn:
+        async with anyio.create_task_group() as tasks, scrapes._texts.turn:
             for _ in range(10):
                 tasks.start_soon(scrape, PLAIN_TEXT)
             tasks.start_soon(scrape, replace(PLAIN_TEXT, compressed=True))
@@ -256,7 +256,7 @@ class TestManyAtOnce:
         async def scrape() -> None:
             got.append(await scrapes._pieces(PLAIN_TEXT))
 
-        async with anyio.create_task_group() as tasks, scrapes._turn:
+        async with anyio.create_task_group() as tasks, scrapes._texts.turn:
             tasks.start_soon(give_up)
             await anyio.wait_all_tasks_blocked()
             tasks.start_soon(scrape)

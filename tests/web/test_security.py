@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -15,7 +16,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.settings import RateLimit, WebConfig
-from exporter.web.security import Guard, TokenBucket, credentials_in
+from exporter.web.rate_limits import TokenBucket
+from exporter.web.reload import with_reload
+from exporter.web.request_target import in_origin_form
+from exporter.web.security import Guard, credentials_in
 from tests.web.test_passwords import hashed
 
 pytestmark = pytest.mark.anyio
@@ -61,13 +65,13 @@ class TestUsers:
         assert answer.headers["www-authenticate"].startswith("Basic realm=")
         assert answer.text == "unauthorized\n"
 
-    @pytest.mark.parametrize("path", ["/-/healthy", "/-/ready"])
+    @pytest.mark.parametrize("path", ["/-/healthy", "/-/ready", "/-/healthy/", "/-/ready/"])
     async def test_health_is_open_to_all(self, path: str) -> None:
         async with client(WebConfig(users=ALICE)) as anybody:
             assert (await anybody.get(path)).status_code == 200
 
     @pytest.mark.parametrize(
-        "path", ["/-/healthy/", "//-/healthy", "/-/healthy/../../metrics", "/-/%68ealthy%2f"]
+        "path", ["/-/healthy//", "//-/healthy", "/-/healthy/../../metrics", "/-/%68ealthy%2f"]
     )
     async def test_what_looks_like_health_is_not_open(self, path: str) -> None:
         async with client(WebConfig(users=ALICE)) as anybody:
@@ -136,6 +140,12 @@ class TestRateLimit:
             codes = {(await anybody.get("/-/healthy")).status_code for _ in range(20)}
         assert codes == {200}
 
+    async def test_a_right_login_passes_it_also_the_first_time(self) -> None:
+        async with client(WebConfig(users=ALICE, rate_limit=RateLimit(10.0, 1))) as anybody:
+            codes = [(await anybody.get("/metrics")).status_code for _ in range(3)]
+            codes += [(await anybody.get("/metrics", auth=RIGHT)).status_code for _ in range(3)]
+        assert codes == [401, 429, 429, 200, 200, 200]
+
     async def test_no_wrong_password_passes_it(self) -> None:
         config = WebConfig(users=ALICE, rate_limit=RateLimit(10.0, 2))
         async with client(config) as anybody:
@@ -182,3 +192,91 @@ class TestOversizedHeads:
             answer = await anybody.get("/", headers={"x": "a" * 17_000})
         assert answer.status_code == 431
         assert answer.headers["connection"] == "close"
+
+
+class TestTargets:
+    @pytest.mark.parametrize("path", ["/metrics/", "/-/healthy/", "/-/ready/", "/-/reload/"])
+    async def test_programs_may_add_a_slash(self, path: str) -> None:
+        async with client(WebConfig()) as anybody:
+            answer = await anybody.get(path)
+        assert (answer.status_code, answer.text) == (200, "answer")
+
+    @pytest.mark.parametrize(
+        ("target", "path", "host"),
+        [
+            (b"http://other:80/metrics?a=b", "/metrics", b"other:80"),
+            (b"HTTPS://other/a%2Fb", "/a/b", b"other"),
+            (b"http://other", "/", b"other"),
+            (b"http://other/metrics/", "/metrics", b"other"),
+            (b"http://other%2F-%2Fhealthy/metrics", "/metrics", b"other%2F-%2Fhealthy"),
+            (b"/http://other/", "/http://other/", b"exporter"),
+            (b"ftp://other/", "ftp://other/", b"exporter"),
+            (b"*", "*", b"exporter"),
+        ],
+    )
+    def test_a_whole_url_is_its_path_at_its_host(
+        self, target: bytes, path: str, host: bytes
+    ) -> None:
+        raw = target.partition(b"?")[0]
+        scope = in_origin_form(
+            {
+                "raw_path": raw,
+                "path": unquote(raw.decode()),
+                "headers": [(b"accept", b"*/*"), (b"host", b"exporter")],
+            }
+        )
+        assert scope["path"] == path
+        assert [value for name, value in scope["headers"] if name == b"host"] == [host]
+
+
+class TestAllowedHosts:
+    @pytest.mark.parametrize("hosts", [(), ("exporter", "*.example.com")])
+    @pytest.mark.parametrize(
+        "host", ["exporter", "exporter:10771", "a.example.com", "evil.example", "127.0.0.1", ""]
+    )
+    async def test_any_may_be_named_unless_some_are_listed(
+        self, hosts: tuple[str, ...], host: str
+    ) -> None:
+        is_allowed = not hosts or host.startswith("exporter") or host.endswith(".example.com")
+        async with client_of(Guard(APP, WebConfig(), allowed_hosts=hosts)) as anybody:
+            answer = await anybody.get("/metrics", headers={"host": host})
+            assert answer.status_code == (200 if is_allowed else 400)
+            probe = await anybody.get("/-/healthy", headers={"host": host})
+            assert probe.status_code == 200
+
+    async def test_another_list_holds_from_the_next_request(self) -> None:
+        guard = Guard(APP, WebConfig())
+        async with client_of(guard) as anybody:
+            assert (await anybody.get("/metrics")).status_code == 200
+            guard.follow(WebConfig(), ["elsewhere"])
+            assert (await anybody.get("/metrics")).status_code == 400
+
+
+class TestReloadFromElsewhere:
+    @pytest.mark.parametrize(
+        ("headers", "is_refused"),
+        [
+            ({}, False),
+            ({"origin": "http://exporter"}, False),
+            ({"sec-fetch-site": "same-origin", "origin": "http://exporter"}, False),
+            ({"sec-fetch-site": "none"}, False),
+            ({"origin": "http://evil.example"}, True),
+            ({"origin": "null"}, True),
+            ({"sec-fetch-site": "cross-site"}, True),
+            ({"sec-fetch-site": "same-site", "origin": "http://exporter"}, True),
+        ],
+    )
+    async def test_a_page_of_another_site_reloads_nothing(
+        self, headers: dict[str, str], is_refused: bool
+    ) -> None:
+        reloads: list[None] = []
+
+        async def reload() -> list[object]:
+            reloads.append(None)
+            return []
+
+        app = with_reload(APP, reload, lambda: True)
+        async with client_of(Guard(app, WebConfig())) as browser:
+            answer = await browser.post("/-/reload", headers=headers)
+        assert answer.status_code == (403 if is_refused else 200)
+        assert bool(reloads) is not is_refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -20,6 +20,7 @@ from starlette.routing import Route
 from exporter.settings import TlsPolicy, WebConfig
 from exporter.web import connection
 from exporter.web import server as server_module
+from exporter.web.overload import WorkQueue
 from exporter.web.security import Guard
 from exporter.web.server import Server, listening
 from tests.certificates import EXPIRED, Authority, Certificate
@@ -302,14 +303,14 @@ class TestFollowing:
         self, authority: Authority, of_server: Certificate, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It would come in as was said before."""
-        monkeypatch.setitem(server_module._TIMEOUTS, "ssl_handshake_timeout", 600.0)
+        monkeypatch.setattr(connection, "HEAD_SECONDS", 600.0)
         async with running(policy(of_server)) as server, open_stream(server) as stream:
             with anyio.fail_after(30):
-                while not server._handshakes:
+                while not server._connections.open:
                     await anyio.lowlevel.checkpoint()
             await server.follow(mutual(of_server, authority))
             assert await until_closed(stream) == b""
-            assert not server._handshakes
+            assert not server._connections.open
 
     async def test_a_context_that_cannot_be_made_leaves_all_as_it_was(
         self, of_server: Certificate
@@ -357,6 +358,16 @@ class TestOversizedRequests:
                 tasks.cancel_scope.cancel()
             assert await code(server) == 200
 
+    async def test_no_line_of_the_log_is_theirs_to_make(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with running() as server:
+            for said in (b"junk\r\n\r\n", REQUEST.replace(b"\r\n", b"\r\nupgrade: x\r\n", 1)):
+                async with open_stream(server) as stream:
+                    await stream.send(said)
+                    assert (await stream.receive()).startswith(b"HTTP/1.1 ")
+        assert not caplog.records
+
     async def test_a_long_path_that_fits_is_not_found(self) -> None:
         async with running() as server, client(server) as http:
             assert (await http.get("/" + "a" * 8000)).status_code == 404
@@ -384,9 +395,8 @@ async def send_all(stream: SocketStream, head: bytes, endless: bool = False) -> 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server lose its patience at once."""
-    for name in ("FIRST_REQUEST_SECONDS", "KEEP_ALIVE_SECONDS", "ANSWER_SECONDS"):
-        monkeypatch.setattr(connection, name, 0.0)
-    monkeypatch.setattr(server_module, "_TICKS_BETWEEN_LOOKS", 1)
+    for name in ("HEAD_SECONDS", "KEEP_ALIVE_SECONDS", "ANSWER_SECONDS"):
+        monkeypatch.setattr(connection, name, 0.5)
 
 
 class TestClientsThatLeaveItHanging:
@@ -415,7 +425,7 @@ class TestClientsThatLeaveItHanging:
             assert len(await until_closed(stream)) < len(LARGE)
 
     async def test_patience_lasts_as_long_as_scrapes_may(self) -> None:
-        assert connection.FIRST_REQUEST_SECONDS <= 10.0
+        assert connection.HEAD_SECONDS <= 10.0
         assert connection.ANSWER_SECONDS >= 60.0
         assert connection.KEEP_ALIVE_SECONDS > 60
 
@@ -442,17 +452,20 @@ class TestClientsThatLeaveItHanging:
 class TestMoreConnectionsThanThereMayBe:
     @pytest.fixture(autouse=True)
     def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(server_module, "_MOST_CONNECTIONS", 5)
-        monkeypatch.setattr(server_module, "_MOST_ENCRYPTED", 5)
+        monkeypatch.setattr(server_module, "_MAX_CONNECTIONS", 5)
+        monkeypatch.setattr(server_module, "_MAX_TLS_CONNECTIONS", 5)
 
+    @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01"], ids=["nothing", "a first word"])
     async def test_those_that_never_say_who_they_are_shut_nobody_out(
-        self, authority: Authority, of_server: Certificate
+        self, authority: Authority, of_server: Certificate, said: bytes
     ) -> None:
         async with running(policy(of_server)) as server, AsyncExitStack() as stack:
             for _ in range(100):
-                await stack.enter_async_context(open_stream(server))
+                stream = await stack.enter_async_context(open_stream(server))
+                with suppress(anyio.BrokenResourceError):
+                    await stream.send(said)
             assert await code(server, trusting(authority)) == 200
-            assert len(server._handshakes) <= 5
+            assert len(server._connections.open) <= 5
 
     async def test_the_one_that_has_waited_longest_gives_way(self) -> None:
         async with running() as server, AsyncExitStack() as stack:
@@ -478,3 +491,58 @@ class TestMoreConnectionsThanThereMayBe:
                 await stream.send(REQUEST.replace(b"/metrics", b"/large"))
                 await stream.receive(1)
             assert await code(server) == 200
+
+
+class TestClientsThatAreGone:
+    async def test_what_waits_for_its_turn_is_not_worked_off(self) -> None:
+        queue: WorkQueue[bytes] = WorkQueue(10)
+        worked: list[str] = []
+
+        async def wait(request: Request) -> Response:
+            path = request.url.path
+            return Response(await queue.run(path, lambda: lambda: note(worked, path)))
+
+        app = Starlette(routes=[Route("/{name}", wait)])
+        async with (
+            listening(Guard(app, WebConfig()), HOST, 0, grace_seconds=1.0) as server,
+            open_stream(server) as gone,
+            open_stream(server) as there,
+        ):
+            async with queue.turn:
+                await gone.send(REQUEST.replace(b"/metrics", b"/gone"))
+                await there.send(REQUEST.replace(b"/metrics", b"/there"))
+                with anyio.fail_after(30):
+                    while not (queue.awaits("/gone") and queue.awaits("/there")):
+                        await anyio.lowlevel.checkpoint()
+                    await gone.aclose()
+                    while queue.awaits("/gone"):
+                        await anyio.lowlevel.checkpoint()
+            assert (await there.receive()).startswith(b"HTTP/1.1 200")
+        assert worked == ["/there"]
+
+    async def test_one_that_asks_further_ahead_than_a_head_is_given_up(self) -> None:
+        async with running() as server, open_stream(server) as stream:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(send_all, stream, REQUEST * 100_000)
+                assert (await until_closed(stream)).count(b"HTTP/1.1 200") < 1000
+                tasks.cancel_scope.cancel()
+            assert await code(server) == 200
+
+    async def test_a_few_requests_ahead_are_all_answered(self) -> None:
+        async with running() as server, open_stream(server) as stream:
+            await stream.send(REQUEST * 50)
+            received = b""
+            with anyio.fail_after(30):
+                while received.count(b"HTTP/1.1 200") < 50:
+                    received += await stream.receive()
+
+    @pytest.mark.parametrize("target", [b"/\xff", b"/\xc3\xa9?x=\xff", b"http://h\xff/"])
+    async def test_a_target_that_no_url_has_is_refused(self, target: bytes) -> None:
+        async with running() as server, open_stream(server) as stream:
+            await stream.send(REQUEST.replace(b"/metrics", target))
+            assert (await until_closed(stream)).startswith(b"HTTP/1.1 4")
+
+
+def note(worked: list[str], path: str) -> bytes:
+    worked.append(path)
+    return b"done"
