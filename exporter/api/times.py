@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-_UNKNOWN_BEFORE = datetime(1900, 1, 1, tzinfo=UTC)
+# .NET writes DateTime.MinValue and MaxValue where it means no time at all.
+_UNKNOWN_BEFORE = datetime(1900, 1, 1, tzinfo=UTC).timestamp()
+_UNKNOWN_FROM = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+_LONGEST_TEXT = 40
 _SECONDS = {f":{second:02d}Z": float(second) for second in range(60)}
 _MOST_TIMES = 32_768
 _MOST_MINUTES = 32_768
@@ -14,6 +17,8 @@ class _Times(dict[str | None, float | None]):
     """Times that were read, by their text: the rows of a hub show the same ones in every sweep."""
 
     def __missing__(self, text: str | None) -> float | None:
+        if text is not None and len(text) > _LONGEST_TEXT:
+            return None
         if len(self) >= _MOST_TIMES:
             self.clear()
         seconds = self[text] = _parse(text) if text else None
@@ -28,11 +33,18 @@ def parse_time(text: str | None) -> float | None:
     """
     Seconds since the epoch, or None where the time is missing, unreadable or unknown.
 
-    Unknown is year 1, which MSSQL shows for an instance that never ran (reference 2.2). A text
-    without a zone is UTC. More than six fractional digits are cut. Where a million rows are read,
-    `TIMES[text]` is the same without the call.
+    Unknown is what `known_time` says, as year 1, which MSSQL shows for an instance that never ran
+    (reference 2.2). A text without a zone is UTC. More than six fractional digits are cut. Where a
+    million rows are read, `TIMES[text]` is the same without the call.
     """
     return TIMES[text]
+
+
+def known_time(seconds: float | None) -> float | None:
+    """Return *seconds* since the epoch, None if they lie outside the years 1900 to 9998."""
+    if seconds is None or not _UNKNOWN_BEFORE <= seconds < _UNKNOWN_FROM:
+        return None
+    return seconds
 
 
 def _parse(text: str) -> float | None:
@@ -50,10 +62,8 @@ def _parse_any(text: str) -> float | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    if moment < _UNKNOWN_BEFORE:
-        return None
-    seconds = moment.timestamp()
-    if text[16:] in _SECONDS:
+    seconds = known_time(moment.timestamp())
+    if seconds is not None and text[16:] in _SECONDS:
         if len(_minutes) >= _MOST_MINUTES:
             _minutes.clear()
         _minutes[text[:16]] = seconds - moment.second

@@ -472,6 +472,7 @@ class HubCollector:
 
     def _show(self) -> None:
         """Publish how polling goes; what the ledger tells is as it was."""
+        self._events.clock(self._clock.skew, is_ignored=self._clock.is_ignored)
         self.snapshot = replace(
             self.snapshot,
             sweeps=self._states(),

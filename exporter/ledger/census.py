@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from exporter.api.times import format_shown_time, parse_time
+from exporter.api.times import TIMES, format_shown_time, parse_time
 from exporter.api.wire import BriefRow, entity_class
 from exporter.ledger.places import Places
 from exporter.ledger.snapshot import RetainedView
@@ -16,8 +16,6 @@ from exporter.ledger.status import RuntimeStatus, known_status
 from exporter.ledger.windows import Pair
 
 _AFTER_ALL_TIMES = "~"
-# Year 1 is unknown, as a missing time is.
-_AFTER_UNKNOWN_TIMES = "0002"
 _COMPLETED = RuntimeStatus.COMPLETED.value
 _FAILED = RuntimeStatus.FAILED.value
 
@@ -101,7 +99,7 @@ class CensusFold:
         """Add a row, which is no longer counted among the *plain* ones; tells if it is recent."""
         plain[row.name] -= 1
         name, status = row.name or "", row.runtime_status
-        created, updated = row.created_time or "", row.last_updated_time or ""
+        created, updated = _known(row.created_time), _known(row.last_updated_time)
         tally = self._tally((name, status))
         tally.count += 1
         is_newer = created > tally.newest_created
@@ -113,7 +111,7 @@ class CensusFold:
         if is_newer and status == _COMPLETED:
             limit = min(tally.newest_created, tally.newest_updated, self._floor)
             self._limits[name] = max(limit, self._limit(name))
-        if _AFTER_UNKNOWN_TIMES <= created < self._oldest.get(status, _AFTER_ALL_TIMES):
+        if created and created < self._oldest.get(status, _AFTER_ALL_TIMES):
             self._oldest[status] = created
         updated_floor = self._failed_floor if status == _FAILED else self._floor
         return updated >= updated_floor or created >= self._floor
@@ -133,6 +131,11 @@ class CensusFold:
             status = known_status(spelling)
             oldest[status] = min(moment, oldest.get(status, _AFTER_ALL_TIMES))
         return oldest
+
+
+def _known(text: str | None) -> str:
+    """Return a time as it is written, nothing where it is unknown."""
+    return text if text and TIMES[text] is not None else ""
 
 
 def _begin_of(second: float) -> str:

@@ -36,6 +36,8 @@ from exporter.ledger.unresolved import Unresolved
 __all__ = ["Ledger", "Search", "Source"]
 
 DAY = 86_400
+# By so much the server's clock as it is known may go back: it is set by answers in whole seconds.
+_CLOCK_TOLERANCE = 120.0
 
 _FAILED = RuntimeStatus.FAILED.value
 _ACTIVE: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
@@ -86,6 +88,7 @@ class Ledger:
         self._over = OverLimits(rules, self._orchestrators)
         self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved.accounts)
         self._row_delay = 0.0
+        self._pulled_back = 0.0
         if self._contact is not None:
             self._introduce_all()
 
@@ -143,7 +146,7 @@ class Ledger:
             self._accounts.continue_as_new(label)
         else:
             self._count_start(label, created, at)
-        self._accounts.note_times(label, created, updated)
+        self._accounts.note_times(label, created, updated, at=at)
         self._open[row.instance_id] = Life(name, status, created, updated, self._sweep)
         self._open_ids.added(row.instance_id)
 
@@ -172,7 +175,7 @@ class Ledger:
         is_news = not known and self._is_after_history(second, source)
         pair = (self._know(row.name or ""), status.value)
         self._recent.add(pair, second)
-        self._accounts.note_times(pair[0], created, updated, finished=pair)
+        self._accounts.note_times(pair[0], created, updated, at=at, finished=pair)
         if life is None and not is_news:
             return
         self._accounts.finish(pair, row, created, updated)
@@ -258,8 +261,28 @@ class Ledger:
             self._contact_sweep = self._sweep
             self.settle_contact(server_time)
             self._introduce_all()
+        self._pull_back(server_time)
+        self._recent.advance(server_time)
         self._sweep_began = server_time
         self.entities.begin_rows()
+
+    def _pull_back(self, server_time: float) -> None:
+        """
+        Take back to the server's present clock what a wrong one has put ahead of it.
+
+        Else nothing would count until that moment comes. Since when finishes were missed nobody
+        knows, so the next search looks back as far as any does.
+        """
+        ahead = max(self._horizon, self.mark or 0.0) - server_time
+        if ahead <= _CLOCK_TOLERANCE:
+            return
+        self._pulled_back = max(ahead, self._pulled_back)
+        # Not before the book: what it does not hold cannot be told from news.
+        self._horizon = min(self._horizon, max(self._floor, int(server_time)))
+        if self._contact is not None:
+            self._contact = min(self._contact, float(self._horizon))
+        if self.mark is not None:
+            self.mark = min(self.mark, server_time - self.rules.lookback)
 
     @property
     def has_contact(self) -> bool:
@@ -430,7 +453,7 @@ class Ledger:
         for name, status, tally in self._census.tallies():
             label = self._know(name)
             created, updated = parse_time(tally.newest_created), parse_time(tally.newest_updated)
-            self._accounts.note_times(label, created, updated, finished=(label, status))
+            self._accounts.note_times(label, created, updated, at=at, finished=(label, status))
         self._retained.complete(self._census, self._orchestrators, at)
         self._census = None
 
@@ -479,11 +502,13 @@ class Ledger:
 
     def take_changes(self) -> LedgerChanges:
         """Return what changed for single instances since the last call."""
+        pulled_back, self._pulled_back = self._pulled_back, 0.0
         return LedgerChanges(
             over_limit=self._over.began.take(),
             recovered=self._over.ended.take(),
             failed=self._accounts.failed.take(),
             resolved=self.unresolved.resolutions.take(),
+            pulled_back=pulled_back,
         )
 
     def withdraw(self, published: CountersView) -> None:

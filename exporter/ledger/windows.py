@@ -28,6 +28,7 @@ class Window:
 
 
 WINDOWS = (Window("5m", 300, 1), Window("1h", 3600, 1), Window("24h", 86_400, 60))
+_FARTHEST_AHEAD = 86_400
 # What charts show; no window of a metric.
 CHART = Window("6h", 21_600, 300)
 
@@ -36,8 +37,8 @@ class RecentFinishes:
     """
     Finishes within one window, by orchestrator and status.
 
-    A finish belongs to the window while its second is no older than now less the length; in
-    memory stands one number per step and pair, in dictionaries and arrays of nothing but numbers:
+    A finish belongs to the window while its second is no older than now less the length, and no
+    more than a day ahead of now; in memory stands one number per step and pair, in dictionaries and arrays of nothing but numbers:
     Python's garbage collector looks through those never.
     """
 
@@ -48,13 +49,14 @@ class RecentFinishes:
         self._known: dict[int, None] = {}
         self._ascending = array("q")
         self._expired = 0
+        self._steps = (window.length + _FARTHEST_AHEAD) // window.resolution
         for step, label, status, count in saved:
             self._count((label, RuntimeStatus(status).value), step, count)
 
     def add(self, pair: Pair, second: int) -> None:
-        """Count a finish of *second*, unless it already left the window."""
+        """Count a finish of *second*, unless it already left the window or lies far ahead."""
         step = second // self.window.resolution
-        if step >= self._expired:
+        if self._expired <= step <= self._expired + self._steps:
             self._count(pair, step, 1)
 
     def advance(self, now: float) -> None:

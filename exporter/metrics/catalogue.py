@@ -379,7 +379,8 @@ LABEL_VALUES_FOLDED = Family(
 CLOCK_SKEW = Family(
     f"{_SELF}clock_skew_seconds",
     Kind.GAUGE,
-    "The server's clock less the exporter's, to the second.",
+    "The server's clock less the exporter's, to the second; over a day, or after a jump of over two "
+    "minutes until it is steady, the exporter's own is used.",
 )
 RELOAD_SUCCESSFUL = Family(
     f"{_SELF}config_last_reload_successful",
