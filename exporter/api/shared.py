@@ -7,7 +7,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from exporter.api.wire import BriefRow
+from exporter.api.wire import LONGEST_NAME, BriefRow
 
 Row = TypeVar("Row", bound=BriefRow)
 
@@ -54,7 +54,8 @@ class InstanceDecoder(Generic[Row]):
         known = len(self._names)
         if known > _MOST_NAMES:
             return
-        self._names.update(dict.fromkeys(row.name for row in rows))
+        names = {row.name for row in rows}
+        self._names.update((name, None) for name in names if len(name or "") <= LONGEST_NAME)
         if len(self._names) > _MOST_NAMES:
             self._shared = None
         elif len(self._names) > known:

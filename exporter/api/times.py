@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 _UNKNOWN_BEFORE = datetime(1900, 1, 1, tzinfo=UTC).timestamp()
 _UNKNOWN_FROM = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 _LONGEST_TEXT = 40
+_SHORTEST_FRACTION = 20
 _SECONDS = {f":{second:02d}Z": float(second) for second in range(60)}
 _MOST_TIMES = 32_768
 _MOST_MINUTES = 32_768
@@ -51,7 +52,21 @@ def _parse(text: str) -> float | None:
     try:
         return _minutes[text[:16]] + _SECONDS[text[16:]]
     except KeyError:
-        return _parse_any(text)
+        return (_parse_fraction(text) if len(text) > _SHORTEST_FRACTION else None) or _parse_any(
+            text
+        )
+
+
+def _parse_fraction(text: str) -> float | None:
+    """Parse `...:SS.ffffffZ` of a minute that is known, to the very number of `_parse_any`."""
+    minute = _minutes.get(text[:16])
+    seconds, fraction = text[17:19], text[20:-1]
+    if minute is None or text[16] + text[19:20] + text[-1] != ":.Z" or not text.isascii():
+        return None
+    if not (seconds.isdigit() and fraction.isdigit() and seconds < "60"):
+        return None
+    micros = int(seconds) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
+    return (int(minute) * 1_000_000 + micros) / 1_000_000
 
 
 def _parse_any(text: str) -> float | None:
@@ -63,10 +78,11 @@ def _parse_any(text: str) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     seconds = known_time(moment.timestamp())
-    if seconds is not None and text[16:] in _SECONDS:
+    # Others may have an offset behind.
+    if seconds is not None and moment.tzinfo is UTC and text[16:17] == ":":
         if len(_minutes) >= _MOST_MINUTES:
             _minutes.clear()
-        _minutes[text[:16]] = seconds - moment.second
+        _minutes[text[:16]] = seconds // 60 * 60
     return seconds
 
 

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
-from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.client import HubClient
@@ -21,7 +20,7 @@ from exporter.api.query import InstanceQuery
 from exporter.api.slots import HostSlots
 from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console
+from exporter.cli.terminal import console, markup
 from exporter.ledger.status import ACTIVE, TERMINAL
 from exporter.settings import HubSettings, Settings
 from exporter.settings.addresses import is_loopback
@@ -207,9 +206,9 @@ def _show(settings: Settings) -> None:
     table = Table("hub", "url", "task hub", "key", box=None, pad_edge=False, header_style="bold")
     for hub in settings.own_hubs:
         table.add_row(
-            escape(hub.name),
-            escape(hub.base_url),
-            escape(hub.task_hub or "the app's default"),
+            markup(hub.name),
+            markup(hub.base_url),
+            markup(hub.task_hub or "the app's default"),
             "yes" if _has_key(hub) else "none",
         )
     out = console()
@@ -223,15 +222,15 @@ def _show(settings: Settings) -> None:
 def _print(checks: Sequence[HubCheck]) -> None:
     table = Table("hub", *STEPS, box=None, pad_edge=False, header_style="bold")
     for result in checks:
-        table.add_row(escape(result.hub), *(_mark(result, step) for step in STEPS))
+        table.add_row(markup(result.hub), *(_mark(result, step) for step in STEPS))
     out = console()
     out.print(table)
     for result in checks:
         if result.failed:
-            out.print(f"\n[red]{escape(result.hub)}[/]: {result.failed}: {escape(result.reason)}")
-            out.print(f"  to fix it: {escape(result.hint)}")
+            out.print(f"\n[red]{markup(result.hub)}[/]: {result.failed}: {markup(result.reason)}")
+            out.print(f"  to fix it: {markup(result.hint)}")
         for note in result.notes:
-            out.print(f"\n{escape(result.hub)}: {note}")
+            out.print(f"\n{markup(result.hub)}: {note}")
     failures = sum(1 for result in checks if result.failed)
     verdict = f"{failures} of {len(checks)} hubs failed" if failures else "all hubs answer"
     out.print(f"\n{verdict}")

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from exporter.api.client import GET_INSTANCE, HubClient
 from exporter.api.errors import ApiError, HubFailed, ProtocolError
@@ -20,6 +21,8 @@ Result = TypeVar("Result")
 
 # One instance that cannot be read says nothing about the others; many in a row do.
 _FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 5
+# So many take a few milliseconds.
+_MOST_EVENTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,26 @@ class Reads(Generic[Result]):
     is_complete: bool = False
     result: Result | None = None
     error: ApiError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[Result]):
+    result: Result
+
+
+async def _go_on(wanted: Generator[Read, Answer, Result], answer: Answer) -> Read | _Done[Result]:
+    """Hand in an answer; off the event loop where it takes long, as of a long history."""
+
+    def send() -> Read | _Done[Result]:
+        try:
+            return wanted.send(answer)
+        except StopIteration as done:
+            return _Done(done.value)
+
+    events = None if isinstance(answer, Absence) else answer.history_events
+    if events is None or len(events) <= _MOST_EVENTS_AT_ONCE:
+        return send()
+    return await anyio.to_thread.run_sync(send)
 
 
 class DiagnosisReader:
@@ -83,7 +106,10 @@ class DiagnosisReader:
                         if failed_in_a_row >= _FAILURES_IN_A_ROW_BEFORE_GIVING_UP:
                             return Reads(made, error=answer)
                         answer = Absence.UNREADABLE
-                    read = wanted.send(answer)
+                    following = await _go_on(wanted, answer)
+                    if isinstance(following, _Done):
+                        return Reads(made, is_complete=True, result=following.result)
+                    read = following
         except StopIteration as done:
             return Reads(made, is_complete=True, result=done.value)
         except ApiError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
@@ -15,6 +15,7 @@ from exporter.api.classify import Failures
 from exporter.api.client import LIST_ENTITIES, LIST_INSTANCES, HubClient
 from exporter.api.errors import ApiError, ListingTruncated, ProtocolError
 from exporter.collector.budget import PageBudget
+from exporter.collector.census_progress import CensusProgress
 from exporter.collector.clock import ServerClock
 from exporter.collector.diagnosing import HubDiagnosis
 from exporter.collector.events import (
@@ -23,6 +24,7 @@ from exporter.collector.events import (
     SWEEP_CRASHED,
     HubEvents,
 )
+from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.records import SweepRecord, result_of, trouble_of, use_of
 from exporter.collector.schedule import DUTY_SHARE, Cadence, pause_after, spare_seconds
 from exporter.collector.snapshot import (
@@ -33,7 +35,7 @@ from exporter.collector.snapshot import (
     SweepState,
 )
 from exporter.collector.state import HubState, NoState, StateNotWritten
-from exporter.collector.sweeps import HubSweeps, SweepCost
+from exporter.collector.sweeps import HubSweeps, SweepCost, TooManyActive
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, WholeView
@@ -66,22 +68,6 @@ class HubPlan:
     history_budget: int = 0
 
 
-@dataclass(slots=True)
-class _CensusProgress:
-    """
-    A census is made page by page, between the other sweeps; `seconds` is what it took so far.
-
-    `moved` is when its last page came.
-    """
-
-    began: float = 0.0
-    moved: float = 0.0
-    step_due: float = math.inf
-    seconds: float = 0.0
-    failures: int = 0
-    cost: SweepCost = field(default_factory=SweepCost)
-
-
 class HubCollector:
     """
     Polls one hub.
@@ -89,6 +75,7 @@ class HubCollector:
     `snapshot` is what is published: it is replaced by one assignment, never changed, and
     *listener* is told. *wall* tells the time that is shown; the schedule follows *monotonic*,
     which never jumps. *state* keeps the ledger over restarts; without it each start begins anew.
+    *limits* are those that it shares with other hubs.
     """
 
     def __init__(
@@ -101,6 +88,7 @@ class HubCollector:
         monotonic: Callable[[], float] = anyio.current_time,
         listener: Callable[[HubSnapshot], None] = lambda _: None,
         state: HubState | None = None,
+        limits: ProcessLimits | None = None,
     ) -> None:
         self._plan = plan
         self._client = client
@@ -111,10 +99,11 @@ class HubCollector:
         self._clock = ServerClock(wall, monotonic)
         self._state = state or NoState()
         self._rules = rules
+        self._limits = limits or ProcessLimits()
         self._is_open = False
         self._go_on_from(Ledger(rules))
         self._records = {sweep: SweepRecord(Cadence(plan.intervals[sweep])) for sweep in Sweep}
-        self._census = _CensusProgress()
+        self._census = CensusProgress()
         self._budget = PageBudget(plan.page_budget)
         self._skipped: set[Sweep] = set()
         self._diagnosis = HubDiagnosis(client, rules, plan.history_budget)
@@ -134,7 +123,9 @@ class HubCollector:
 
     def _go_on_from(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._sweeps = HubSweeps(self._client, ledger, self._clock, self._plan.entity_names)
+        self._sweeps = HubSweeps(
+            self._client, ledger, self._clock, self._plan.entity_names, self._limits
+        )
 
     async def open(self) -> None:
         """Take up the ledger where it was left, and publish what it holds."""
@@ -228,7 +219,7 @@ class HubCollector:
 
     def _due_after_contact(self, sweep: Sweep) -> float:
         """Return when a sweep is due that needs to know where history ends."""
-        has_contact = self._records[Sweep.ACTIVE].has_completed
+        has_contact = self.snapshot.up or self._records[Sweep.ACTIVE].has_completed
         return self._records[sweep].cadence.due if has_contact else math.inf
 
     def _census_due(self) -> float:
@@ -250,21 +241,24 @@ class HubCollector:
     async def _active_and_finished(self) -> ApiError | None:
         started = self._monotonic()
         active = await self._attempt(Sweep.ACTIVE, self._sweeps.active)
-        if isinstance(active, ApiError):
+        if isinstance(active, ApiError) and not isinstance(active, TooManyActive):
             self._went_down(active)
             self._wait_for_next(Sweep.ACTIVE, started, active)
             await self.publish_accounts()
             return active
-        self._came_up(active)
+        failed: ApiError | None = active if isinstance(active, ApiError) else None
+        view = None if isinstance(active, ApiError) else active
+        self._came_up(view)
         affordable = DUTY_SHARE * self._plan.intervals[Sweep.ACTIVE]
         finished = await self._attempt(Sweep.FINISHED, lambda: self._sweeps.finished(affordable))
-        failed = finished if isinstance(finished, ApiError) else None
+        if isinstance(finished, ApiError):
+            failed = finished
         self._end_cycle(started, failed)
         if not isinstance(finished, ApiError):
             self.snapshot = replace(self.snapshot, finished=finished)
         await self.publish_accounts()
-        if self._diagnosis.is_on:
-            await self._diagnose(active, started, failed)
+        if self._diagnosis.is_on and view is not None:
+            await self._diagnose(view, started, failed)
         return failed
 
     async def _diagnose(self, active: ActiveView, started: float, failed: ApiError | None) -> None:
@@ -332,7 +326,7 @@ class HubCollector:
         """Read one page of the census; the error that ends it, or None."""
         if not self._sweeps.census_is_running:
             now = self._monotonic()
-            self._census = _CensusProgress(began=now, moved=now)
+            self._census = CensusProgress(began=now, moved=now)
         started = self._monotonic()
         error: ApiError | None = None
         ended = False
@@ -429,7 +423,7 @@ class HubCollector:
 
     def _count_reading(self, sweep: Sweep) -> SweepCost:
         cost = self._sweeps.take_cost()
-        self._records[sweep].read(cost.pages, cost.rows)
+        self._records[sweep].read(cost)
         self._budget.spend(cost.pages, self._wall())
         return cost
 
@@ -449,12 +443,14 @@ class HubCollector:
             self._events.went_down(error)
         self.snapshot = replace(self.snapshot, up=False, trouble=trouble_of(error))
 
-    def _came_up(self, active: ActiveView) -> None:
+    def _came_up(self, active: ActiveView | None) -> None:
+        """Show that the hub answers, and what is *active* where that is known."""
         if not self.snapshot.up:
             self._events.came_up()
             # What it missed would else be stale for an interval of its own, an hour for a census.
             for record in self._records.values():
                 record.make_up(self._monotonic())
+        active = active or self.snapshot.active
         self.snapshot = replace(self.snapshot, up=True, trouble=None, active=active)
         self._publish()
 

@@ -12,6 +12,7 @@ from exporter.collector.snapshot import (
     SweepState,
     Trouble,
 )
+from exporter.collector.sweeps import SweepCost
 
 
 class SweepRecord:
@@ -27,6 +28,7 @@ class SweepRecord:
         self._results = {result.value: 0 for result in SweepResult}
         self._pages = 0
         self._rows = 0
+        self._refused = 0
         self._trouble: Trouble | None = None
 
     @property
@@ -38,10 +40,11 @@ class SweepRecord:
         """Go on from a process before, whose last complete sweep ended at *completed*."""
         self._completed = completed
 
-    def read(self, pages: int, rows: int) -> None:
+    def read(self, cost: SweepCost) -> None:
         """Count what was read, whatever came of it."""
-        self._pages += pages
-        self._rows += rows
+        self._pages += cost.pages
+        self._rows += cost.rows
+        self._refused += cost.refused
 
     def began(self, at: float, deadline: float) -> None:
         """Note that a sweep began at *at*, which ends within *deadline* seconds."""
@@ -92,6 +95,7 @@ class SweepRecord:
             results=dict(self._results),
             pages=self._pages,
             rows=self._rows,
+            refused=self._refused,
             usual=self._usual,
             running_since=self._running_since,
             deadline=self._deadline,

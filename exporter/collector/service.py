@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from exporter.api.connection import connect, open_connections
 from exporter.api.slots import HostSlots
+from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.hub_task import HubTask, basis_of, owner_of
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
@@ -73,6 +74,7 @@ class Collector:
         self._jitter = jitter
         self._as_daemon = as_daemon
         self._hosts = HostSlots()
+        self._limits = ProcessLimits()
         self._hubs: Mapping[str, HubTask] = {}
         self._tasks: TaskGroup | None = None
         self._folder: Path | None = None
@@ -135,6 +137,7 @@ class Collector:
             rules_of(hub, settings),
             state=self._state_of(hub, settings),
             wall=self._wall,
+            limits=self._limits,
         )
 
     async def apply(self, change: Change) -> Changed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -10,24 +10,30 @@ from typing import TypeVar
 import anyio
 
 from exporter.api.chain import ListingChain
-from exporter.api.client import BriefListing, HubClient, InstanceListing
-from exporter.api.errors import ApiError, HubFailed, ProtocolError
+from exporter.api.client import LIST_INSTANCES, BriefListing, HubClient, InstanceListing
+from exporter.api.errors import ApiError, ErrorKind, HubFailed, ListingTruncated, ProtocolError
 from exporter.api.listing import Listing, Page
 from exporter.api.query import InstanceQuery
-from exporter.api.wire import BriefRow, EntityRow, InstanceRow
+from exporter.api.wire import BriefRow, EntityRow, InstanceRow, bounded_row, bounded_rows
 from exporter.collector.clock import ServerClock
+from exporter.collector.fair_share import ProcessLimits
 from exporter.ledger.absence import are_many, is_suspicious
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, WholeView
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 
 Row = TypeVar("Row", InstanceRow, EntityRow)
+Instance = TypeVar("Instance", bound=BriefRow)
 
 _CONCURRENT_READS = 4
 _HUB_FAILURES_BEFORE_GIVING_UP = 3
 _FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 20
 _MOST_UNREADABLE_KEPT = 10_000
 _FAILURES_READ_PER_SWEEP = 50
+
+
+class TooManyActive(ListingTruncated):
+    """More instances are active than can be tracked; those that are have been read."""
 
 
 @dataclass(slots=True)
@@ -51,15 +57,17 @@ class _ReadFailures:
 
 @dataclass(slots=True)
 class SweepCost:
-    """Pages and rows of one sweep."""
+    """Pages and rows of one sweep, and how many of the rows were refused for their long ids."""
 
     pages: int = 0
     rows: int = 0
+    refused: int = 0
 
     def add(self, other: SweepCost) -> None:
         """Add what was read besides."""
         self.pages += other.pages
         self.rows += other.rows
+        self.refused += other.refused
 
 
 @dataclass(slots=True)
@@ -75,6 +83,7 @@ class HubSweeps:
     ledger: Ledger
     clock: ServerClock
     entity_names: tuple[str, ...] = ()
+    limits: ProcessLimits = field(default_factory=ProcessLimits)
     _cost: SweepCost = field(default_factory=SweepCost)
     _census: BriefListing | None = None
     _census_is_second: bool = False
@@ -96,14 +105,32 @@ class HubSweeps:
         It is listed twice, if suspiciously many are absent. Only what the reads leave out is not
         active: a list can end early without saying so. Where very many left at once, `finished`
         looks for them in its list first.
+
+        Raises:
+            TooManyActive: not all have room beside those of the other hubs.
         """
+        self.ledger.lives.limit(self.limits.tracked.of(self.ledger))
         at, doubtful = await self._list_active()
         if self.ledger.too_many_absent(doubtful=doubtful):
             at, _ = await self._list_active()
         absent = self.ledger.absent()
         if absent and not are_many(absent):
             await self._read_all(absent)
+        if self.ledger.untracked:
+            raise self._too_many_active()
         return self.ledger.complete_active(at)
+
+    def _too_many_active(self) -> TooManyActive:
+        tracked, left_out = len(self.ledger.lives), self.ledger.untracked
+        error = TooManyActive(
+            f"{tracked + left_out:,} instances are active, of which {tracked:,} can be tracked",
+            hub=self.client.hub,
+            operation=LIST_INSTANCES,
+            kind=ErrorKind.TOO_LARGE,
+            hint="give this hub an exporter of its own, or list less of it by id_prefixes",
+        )
+        self.client.telemetry.errors[LIST_INSTANCES, error.kind] += 1
+        return error
 
     async def _list_active(self) -> tuple[float, bool]:
         """List once; returns the server's time at the end, and whether the end is doubtful."""
@@ -118,7 +145,7 @@ class HubSweeps:
                         self._contact_began = self.clock.began(page)
                     self.ledger.begin_active(at - page.seconds)
                     begun = True
-                self.ledger.see_active(page.rows, at)
+                self.ledger.see_active(self._bounded(page.rows), at)
         return at, listing.is_doubtful
 
     async def finished(self, affordable: float) -> FinishedView:
@@ -139,14 +166,14 @@ class HubSweeps:
             async for page in pages:
                 at = self.clock.note(page)
                 seconds += page.seconds
-                self.ledger.see_all(page.rows, search.source, at)
+                self.ledger.see_all(self._bounded(page.rows), search.source, at)
         self._list_ended = True
         if search.is_usual:
             self.ledger.ruler.took(seconds, affordable)
         await self._read_all(self.ledger.absent())
         self.ledger.end_reads()
         self._settle_contact()
-        return self.ledger.complete_finished(at)
+        return self.ledger.complete_finished(at, self.limits.finishes.of(self.ledger))
 
     def _settle_contact(self) -> None:
         """Say again when first contact was: by now more answers have told the server's time."""
@@ -189,7 +216,7 @@ class HubSweeps:
         if row is None:
             self.ledger.gone(instance_id)
         else:
-            self.ledger.see(row, Source.READ, self.clock.now())
+            self.ledger.see(bounded_row(row), Source.READ, self.clock.now())
 
     async def _second_opinion(self, instance_id: str) -> InstanceRow | None:
         """List what begins with the id: a 404 alone is also what a restarting host answers."""
@@ -203,6 +230,7 @@ class HubSweeps:
         It is listed twice, if suspiciously many are missing.
         """
         unresolved = self.ledger.unresolved
+        unresolved.limit(self.limits.failures.of(self.ledger))
         begin = self.clock.now() - self.ledger.rules.failed_lookback
         unresolved.begin_listing(begin)
         doubtful = await self._list_failed(begin)
@@ -218,7 +246,8 @@ class HubSweeps:
         listing = self._list(query)
         async with aclosing(self._pages(listing)) as pages:
             async for page in pages:
-                self.ledger.see_all(page.rows, Source.FAILED, self.clock.note(page))
+                at = self.clock.note(page)
+                self.ledger.see_all(self._bounded(page.rows), Source.FAILED, at)
         return listing.is_doubtful
 
     async def entities(self) -> EntityView:
@@ -271,7 +300,9 @@ class HubSweeps:
         if page is not None:
             self._count(page)
             at = self.clock.note(page)
-            self.ledger.see_census(page.rows, at, page.ids, page.whole)
+            rows = self._bounded(page.rows)
+            ids = page.ids if rows is page.rows else ()
+            self.ledger.see_census(rows, at, ids, lambda: bounded_rows(page.whole()))
         if not self._census.finished:
             return False
         if self._census.is_doubtful and self.ledger.census_fell() and not self._census_is_second:
@@ -304,3 +335,9 @@ class HubSweeps:
     def _count(self, page: Page[Row] | Page[BriefRow]) -> None:
         self._cost.pages += 1
         self._cost.rows += len(page.rows)
+
+    def _bounded(self, rows: Sequence[Instance]) -> Sequence[Instance]:
+        """Return the rows of a page that can be kept; the others are counted."""
+        bounded = bounded_rows(rows)
+        self._cost.refused += len(rows) - len(bounded)
+        return bounded

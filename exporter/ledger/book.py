@@ -86,7 +86,7 @@ class Book:
         for bucket in [bucket for bucket in self._open if bucket < last]:
             self._packed[bucket] = _packed(self._open.pop(bucket))
 
-    def forget_before(self, second: float, *, most: int) -> int:
+    def forget_before(self, second: float, *, most: float) -> int:
         """
         Drop whole buckets older than *second*, then the oldest until at most *most* are left.
 

@@ -10,12 +10,14 @@ import msgspec
 
 from exporter.api.times import TIMES, format_shown_time, parse_time
 from exporter.api.wire import BriefRow, entity_class
-from exporter.ledger.places import Places
+from exporter.ledger.places import OTHER, Places
 from exporter.ledger.snapshot import RetainedView
 from exporter.ledger.status import RuntimeStatus, known_status
 from exporter.ledger.windows import Pair
 
 _AFTER_ALL_TIMES = "~"
+# Labels are far fewer; of further names it is not known how many there are.
+_MOST_TALLIES = 20_000
 _COMPLETED = RuntimeStatus.COMPLETED.value
 _FAILED = RuntimeStatus.FAILED.value
 
@@ -90,6 +92,8 @@ class CensusFold:
         name = name or ""
         limit = self._limits.get(name)
         if limit is None:
+            if len(self._limits) >= _MOST_TALLIES:
+                self._limits.clear()
             created, updated = self._latest(name)
             known = min(created or 0.0, updated or 0.0)
             limit = self._limits[name] = min(_begin_of(known), self._floor)
@@ -117,7 +121,12 @@ class CensusFold:
         return updated >= updated_floor or created >= self._floor
 
     def _tally(self, key: Group) -> Tally:
-        return self._tallies.get(key) or self._tallies.setdefault(key, Tally())
+        tally = self._tallies.get(key)
+        if tally is None:
+            if len(self._tallies) >= _MOST_TALLIES:
+                key = (OTHER, key[1])
+            tally = self._tallies.setdefault(key, Tally())
+        return tally
 
     def tallies(self) -> Iterator[tuple[str, RuntimeStatus, Tally]]:
         """Return the tallies by name and status."""

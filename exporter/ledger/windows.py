@@ -38,8 +38,8 @@ class RecentFinishes:
     Finishes within one window, by orchestrator and status.
 
     A finish belongs to the window while its second is no older than now less the length, and no
-    more than a day ahead of now; in memory stands one number per step and pair, in dictionaries and arrays of nothing but numbers:
-    Python's garbage collector looks through those never.
+    more than a day ahead of now; in memory stands one number per step and pair, in dictionaries and
+    arrays of nothing but numbers: Python's garbage collector looks through those never.
     """
 
     def __init__(self, window: Window, saved: Iterable[tuple[int, str, str, int]] = ()) -> None:

@@ -115,9 +115,7 @@ def test_a_clock_over_a_day_off_is_not_followed_and_its_skew_is_shown(
     assert clock.skew == 3 * 365 * 86_400.0
 
 
-def test_a_clock_that_jumps_is_followed_once_it_is_steady_again(
-    clock: ServerClock, times: Times
-) -> None:
+def test_a_clock_that_jumps_is_followed_once_it_is_steady_again(clock: ServerClock) -> None:
     for _ in range(5):
         clock.note(page(4600.0))
     assert clock.now() == 4600.0

@@ -92,9 +92,7 @@ async def test_counters_run_on_after_a_wrong_clock_during_first_contact(
 
 
 @pytest.mark.parametrize("ahead", [HOUR, YEARS])
-async def test_a_state_that_was_kept_then_counts_on(
-    app: App, tmp_path: Path, ahead: float
-) -> None:
+async def test_a_state_that_was_kept_then_counts_on(app: App, tmp_path: Path, ahead: float) -> None:
     with closing(StateFile(tmp_path, OWNER, max_age=HOUR, wall=app.clock.now)) as state:
         async with app.polled(state) as collector:
             app.show_date(ahead)

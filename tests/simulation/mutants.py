@@ -123,7 +123,7 @@ def that_forgets_at_a_restart_where_history_ends(patch: pytest.MonkeyPatch) -> N
         original(self, server_time)
         if is_first:
             self._has_begun = True  # type: ignore[attr-defined]
-            self._horizon = int(server_time)
+            self._horizon.second = int(server_time)
 
     patch.setattr(Ledger, "begin_active", begin)
 
