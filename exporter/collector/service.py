@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.to_thread
 import httpx
+import structlog
 from anyio.abc import TaskGroup
 
 from exporter.api.connection import connect, open_connections
@@ -25,12 +26,16 @@ from exporter.collector.state import HubState, NoState
 from exporter.collector.state_file import StateFile, set_aside_others
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
-from exporter.settings import HubSettings, Settings
+from exporter.settings import HubSettings, Settings, suits_azure_storage
+
+TASK_HUB_UNUSUAL = "task hub has a name that Azure Storage refuses"
 
 # Hubs start one after another and not quite regularly, so that neither a hundred of them nor
 # several exporters that were started together ask in the same instant.
 _SPREAD_SECONDS = 0.1
 _TIDY_SECONDS = 1.0
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,8 @@ class Collector:
         present = self._hubs.get(hub.name)
         if present is not None and present.basis == basis:
             return present
+        if hub.task_hub and not suits_azure_storage(hub.task_hub):
+            log.warning(TASK_HUB_UNUSUAL, hub=hub.name, task_hub=hub.task_hub)
         begin = (place + self._jitter()) * _SPREAD_SECONDS
         http: httpx.AsyncClient = await anyio.to_thread.run_sync(open_connections, hub)
         return HubTask(
