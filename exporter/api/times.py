@@ -52,9 +52,8 @@ def _parse(text: str) -> float | None:
     try:
         return _minutes[text[:16]] + _SECONDS[text[16:]]
     except KeyError:
-        return (_parse_fraction(text) if len(text) > _SHORTEST_FRACTION else None) or _parse_any(
-            text
-        )
+        seconds = _parse_fraction(text) if len(text) > _SHORTEST_FRACTION else None
+        return _parse_any(text) if seconds is None else seconds
 
 
 def _parse_fraction(text: str) -> float | None:
@@ -78,7 +77,7 @@ def _parse_any(text: str) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     seconds = known_time(moment.timestamp())
-    # Others may have an offset behind.
+    # Not where an offset of another zone stands behind the minute.
     if seconds is not None and moment.tzinfo is UTC and text[16:17] == ":":
         if len(_minutes) >= _MOST_MINUTES:
             _minutes.clear()

@@ -21,8 +21,8 @@ Result = TypeVar("Result")
 
 # One instance that cannot be read says nothing about the others; many in a row do.
 _FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 5
-# So many take a few milliseconds.
-_MOST_EVENTS_AT_ONCE = 1000
+# To follow so much of a history takes a few milliseconds; more is done off the event loop.
+_MOST_BYTES_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +52,12 @@ class _Done(Generic[Result]):
     result: Result
 
 
-async def _go_on(wanted: Generator[Read, Answer, Result], answer: Answer) -> Read | _Done[Result]:
-    """Hand in an answer; off the event loop where it takes long, as of a long history."""
-
-    def send() -> Read | _Done[Result]:
-        try:
-            return wanted.send(answer)
-        except StopIteration as done:
-            return _Done(done.value)
-
-    events = None if isinstance(answer, Absence) else answer.history_events
-    if events is None or len(events) <= _MOST_EVENTS_AT_ONCE:
-        return send()
-    return await anyio.to_thread.run_sync(send)
+def _send(wanted: Generator[Read, Answer, Result], answer: Answer) -> Read | _Done[Result]:
+    """Hand in an answer; a thread cannot raise that this was the last one."""
+    try:
+        return wanted.send(answer)
+    except StopIteration as done:
+        return _Done(done.value)
 
 
 class DiagnosisReader:
@@ -100,13 +93,17 @@ class DiagnosisReader:
                 read = next(wanted)
                 while self._bytes_so_far() < most_bytes:
                     made += 1
+                    before = self._bytes_so_far()
                     answer = await self._answer(read)
                     failed_in_a_row = failed_in_a_row + 1 if isinstance(answer, ApiError) else 0
                     if isinstance(answer, ApiError):
                         if failed_in_a_row >= _FAILURES_IN_A_ROW_BEFORE_GIVING_UP:
                             return Reads(made, error=answer)
                         answer = Absence.UNREADABLE
-                    following = await _go_on(wanted, answer)
+                    if self._bytes_so_far() - before < _MOST_BYTES_AT_ONCE:
+                        following = _send(wanted, answer)
+                    else:
+                        following = await anyio.to_thread.run_sync(_send, wanted, answer)
                     if isinstance(following, _Done):
                         return Reads(made, is_complete=True, result=following.result)
                     read = following

@@ -26,8 +26,12 @@ class FairShare:
     def of(self, ledger: Ledger) -> int:
         """Return how much *ledger* may hold, given what the others do now."""
         self._ledgers.add(ledger)
-        others = sorted(self._held(other) for other in self._ledgers if other is not ledger)
+        others = [self._held(other) for other in self._ledgers if other is not ledger]
+        left = self._most - sum(others)
+        if left > max(others, default=0):
+            return left
         left = self._most
+        others.sort()
         for sharing, held in zip(range(len(others) + 1, 1, -1), others, strict=True):
             if held * sharing >= left:
                 return left // sharing

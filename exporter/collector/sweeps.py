@@ -265,7 +265,7 @@ class HubSweeps:
         async with aclosing(self._pages(listing)) as pages:
             async for page in pages:
                 self.clock.note(page)
-                fold.see(page.rows)
+                fold.see(self._bounded(page.rows))
         return fold.complete()
 
     async def _list_entities(self) -> tuple[EntityView, bool]:

@@ -254,9 +254,10 @@ class Ledger:
             self._horizon.contact_sweep = self._sweep
             self.settle_contact(server_time)
             self._introduce_all()
-        if self._horizon.pull_back(server_time, self.mark) and self.mark is not None:
+        if self._horizon.pull_back(server_time, self.mark):
+            self._recent.go_back(server_time)
             # Since when finishes were missed nobody knows: look back as far as any search does.
-            self.mark = min(self.mark, server_time - self.rules.lookback)
+            self.mark = self.mark and min(self.mark, server_time - self.rules.lookback)
         self._recent.advance(server_time)
         self._sweep_began = server_time
         self.entities.begin_rows()

@@ -74,6 +74,11 @@ class RecentFinishes:
             steps = left if few else [step for step in counts if step < self._expired]
             self.totals[pair] -= sum(counts.pop(step, 0) for step in steps)
 
+    def go_back(self, now: float) -> None:
+        """Let finishes in again as of *now*, where a clock was ahead that did not let them."""
+        begin = int(now // 1) - self.window.length
+        self._expired = min(self._expired, begin // self.window.resolution)
+
     def over_time(self, now: float) -> tuple[float, dict[Pair, tuple[int, ...]]]:
         """Return when the first of the steps up to *now* begins, and the finishes in each."""
         number = self.window.length // self.window.resolution

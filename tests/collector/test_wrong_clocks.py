@@ -72,6 +72,12 @@ def counted(collector: HubCollector) -> Counter[tuple[str, ...]]:
     return +Counter(collector.snapshot.counters.finished)
 
 
+def recent(collector: HubCollector, window: str) -> int:
+    assert collector.snapshot.finished is not None
+    found = collector.snapshot.finished.recent
+    return sum(count for (_, _, name), count in found.items() if name == window)
+
+
 @pytest.mark.parametrize("ahead", [HOUR, YEARS, -HOUR, -YEARS])
 async def test_counters_run_on_after_a_wrong_clock_during_first_contact(
     app: App, ahead: float
@@ -87,6 +93,7 @@ async def test_counters_run_on_after_a_wrong_clock_during_first_contact(
         await app.poll(collector, 10)
         assert counted(collector) - before == app.finished() - began
         assert (counted(collector) - before).total() > 50
+        assert recent(collector, "5m") > 50
         assert collector.snapshot.clock_skew == pytest.approx(0.0, abs=2.0)
         assert (collector.snapshot.known.horizon or 0.0) <= app.clock.now()
 

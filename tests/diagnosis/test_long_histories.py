@@ -9,7 +9,7 @@ from typing import cast
 import anyio
 import pytest
 
-from exporter.api.client import HubClient
+from exporter.api.client import GET_INSTANCE, HubClient
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.wire import HistoryEvent, InstanceStatus
 from exporter.collector.diagnosis import DiagnosisReader
@@ -129,6 +129,7 @@ async def test_others_get_their_turn_while_a_long_history_is_read() -> None:
 
         async def read_instance(self, *_: object, **__: object) -> InstanceStatus:
             events = [event for place in range(30_000) for event in polled(place)]
+            self.telemetry.response_bytes[GET_INSTANCE] += 10_000_000
             nonlocal turns
             turns = 0
             return instance("a", *events, at=0.0)
