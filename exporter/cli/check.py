@@ -19,6 +19,7 @@ from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.listing import Page
 from exporter.api.query import InstanceQuery
 from exporter.api.slots import HostSlots
+from exporter.api.times import known_time
 from exporter.api.wire import InstanceRow
 from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
@@ -210,7 +211,7 @@ class _Survey:
         if page is not None:
             self.notes += _notes_on(hub, page, now)
         # Nothing is created tomorrow: whatever comes shows that filters are dropped on the way.
-        tomorrow = (page.date if page and page.date is not None else now) + _DAY
+        tomorrow = known_time(page.date + _DAY if page and page.date else None) or now + _DAY
         await self._client.list_instances(InstanceQuery(created_from=tomorrow)).next_page()
         if not listing.finished or (page is not None and page.rows):
             return

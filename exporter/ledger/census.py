@@ -18,6 +18,7 @@ from exporter.ledger.windows import Pair
 _AFTER_ALL_TIMES = "~"
 # Labels are far fewer; of further names it is not known how many there are.
 _MOST_TALLIES = 20_000
+_MOST_UNCOVERED = 200_000
 _COMPLETED = RuntimeStatus.COMPLETED.value
 _FAILED = RuntimeStatus.FAILED.value
 
@@ -191,7 +192,7 @@ class Retained:
     Counts of finished instances: those of the last complete census, and the finishes since.
 
     `completed` is when that census ended. While one runs, finishes that it has not come across yet
-    are remembered one by one: only those are added to its result.
+    are remembered one by one, up to 200,000: only those are added to its result.
     """
 
     base: Counter[Pair] = field(default_factory=Counter)
@@ -211,7 +212,9 @@ class Retained:
     def finished(self, pair: Pair, digest: int, *, by_census: bool) -> None:
         """Add a finish that was counted."""
         self.since[pair] += 1
-        if self._uncovered is not None and not by_census:
+        if self._uncovered is None or by_census:
+            return
+        if len(self._uncovered) < _MOST_UNCOVERED:
             self._uncovered[digest] = pair
 
     def covered(self, digest: int) -> None:

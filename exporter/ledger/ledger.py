@@ -368,7 +368,8 @@ class Ledger:
         self._book.freeze(at)
         most = min(most, self.rules.most_finishes)
         complete_from = self._book.forget_before(at - DAY, most=most)
-        self._horizon.raise_to(complete_from)
+        # What lies ahead of the present may be dropped too, but it ends no history.
+        self._horizon.raise_to(min(complete_from, int(at)))
         return self._recent.view(at, self._row_delay)
 
     # -- sweep `census` ------------------------------------------------------------------------
