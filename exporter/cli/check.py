@@ -166,7 +166,7 @@ def _proved(
 
 def _crashed(hub: HubSettings, error: Exception) -> HubCheck:
     """Return what is told of a hub that could not be checked."""
-    reason = f"{type(error).__name__}: {error}"
+    reason = f"the check of this hub ended with {type(error).__name__}"
     hint = "this is a defect of the exporter, unless a file of the hub has just changed: report it"
     return HubCheck(hub.name, (), LISTING, reason, hint)
 

@@ -29,7 +29,7 @@ from exporter.cli.asking import (
 )
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.failures import duration
-from exporter.cli.terminal import printable, say, write_json
+from exporter.cli.terminal import markup, printable, say, write_json
 from exporter.ledger.status import ACTIVE
 from exporter.settings import Settings
 from exporter.web.words import plural, span
@@ -181,8 +181,8 @@ class _Line:
         left = span(max(0.0, self._deadline - anyio.current_time()))
         failed = f", {plural(len(seen.failures), 'hub')} failed" if seen.failures else ""
         self._status.update(
-            f"{plural(seen.in_flight, 'instance')} of {self._orchestrator} in flight{failed}; "
-            f"gives up in {left}"
+            f"{plural(seen.in_flight, 'instance')} of {markup(self._orchestrator)} in flight"
+            f"{failed}; gives up in {left}"
         )
 
 

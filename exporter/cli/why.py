@@ -296,7 +296,7 @@ def _timeline(steps: Sequence[Step]) -> Table:
         if step.event == "TimerCreated" and step.fire_time:
             detail = f"fires {step.fire_time}"
         lines.add_row(
-            step.time or "", step.what, markup(step.name), took,
+            step.time or "", markup(step.what), markup(step.name), took,
             markup(detail),
         )  # fmt: skip
     return lines

@@ -82,7 +82,7 @@ def _looked_for(path: Path) -> str:
     except OSError:
         is_path = False
     if not is_path:
-        return "in a folder that is not there"
+        return "in a folder that cannot be reached"
     return f"in {path.parent.absolute()}" if may_be_key else f"at {path}"
 
 

@@ -6,15 +6,20 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from exporter.api.errors import ApiError, ErrorKind
+from exporter.api.wire import HistoryEvent
+from exporter.cli import terminal
 from exporter.cli.asking import say_failure
 from exporter.cli.logs import set_up_logging
 from exporter.cli.outcome import outcome_of
-from exporter.cli.terminal import printable, printable_lines
+from exporter.cli.steps import steps_of
+from exporter.cli.terminal import console, printable, printable_lines
+from exporter.cli.why import _timeline
 from exporter.emulator import ManualClock, TaskHub
 from exporter.emulator.storage.history import task_scheduled
 from exporter.emulator.storage.rows import Instance, RuntimeStatus
@@ -91,6 +96,20 @@ async def test_nor_does_one_that_is_a_process_of_its_own(
     told = await run(*arguments, "--url", url)
     assert told.code == 0, told.err
     assert not steers(told.out + told.err)
+
+
+def test_no_step_of_a_history_does(capsys: pytest.CaptureFixture[str]) -> None:
+    event = HistoryEvent(HOSTILE, name=HOSTILE, reason=HOSTILE, instance_id=HOSTILE)
+    console().print(_timeline(list(steps_of([event], 0.0))))
+    assert not steers(capsys.readouterr().out)
+
+
+def test_only_one_module_writes_to_the_terminal_what_others_say() -> None:
+    for path in Path(terminal.__file__).parent.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if path.name not in ("terminal.py", "emulator.py"):
+            assert "rich.markup" not in text, path
+            assert "file=sys.stderr" not in text, path
 
 
 @pytest.fixture

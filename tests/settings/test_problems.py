@@ -268,7 +268,7 @@ class TestKeys:
         for said in (key, f"a/{key}", str(tmp_path / key)):
             (line,) = problems({"URL": URL, "KEY_FILE": said})
             assert "q7Jw" not in line
-            assert "names a file that cannot be read (No such file or directory; looked in" in line
+            assert "cannot be read (No such file or directory; looked in" in line
         (line,) = problems({}, f"url: {URL}\nkey_file: {key}", tmp_path)
         assert f"looked in {tmp_path})" in line
 
