@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio
+import anyio.to_thread
 
 from exporter.api.chain import ListingChain
 from exporter.api.client import LIST_INSTANCES, BriefListing, HubClient, InstanceListing
@@ -30,6 +31,8 @@ _HUB_FAILURES_BEFORE_GIVING_UP = 3
 _FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 20
 _MOST_UNREADABLE_KEPT = 10_000
 _FAILURES_READ_PER_SWEEP = 50
+# So many take some milliseconds; more are measured off the event loop.
+_MOST_MEASURED_AT_ONCE = 10_000
 
 
 class TooManyActive(ListingTruncated):
@@ -118,7 +121,9 @@ class HubSweeps:
             await self._read_all(absent)
         if self.ledger.untracked:
             raise self._too_many_active()
-        return self.ledger.complete_active(at)
+        if len(self.ledger.lives) <= _MOST_MEASURED_AT_ONCE:
+            return self.ledger.complete_active(at)
+        return await anyio.to_thread.run_sync(self.ledger.complete_active, at)
 
     def _too_many_active(self) -> TooManyActive:
         tracked, left_out = len(self.ledger.lives), self.ledger.untracked

@@ -14,6 +14,9 @@ _BUCKET_BITS = 6
 _DIGEST_BYTES = 8
 _FREEZE_AFTER_SECONDS = 120
 _MOST_UNPACKED = 65_536
+_FARTHEST_AHEAD = 86_400
+# The bucket of what lies further ahead, after all others.
+_AHEAD = 1 << 40
 # To copy a hash that is begun takes a third of what it takes to begin one.
 _EMPTY = blake2b(digest_size=_DIGEST_BYTES)
 
@@ -54,13 +57,20 @@ class Book:
         self._packed: dict[int, bytes] = {}
         self._size = 0
         self._unpacked = 0
+        self._last = _AHEAD
 
     def __len__(self) -> int:
         return self._size
 
+    def advance(self, now: float) -> None:
+        """Put what is more than a day ahead of *now* into one bucket from now on."""
+        self._last = int(now + _FARTHEST_AHEAD) >> _BUCKET_BITS
+
     def has(self, second: int, digest: int) -> bool:
         """Tell whether the finish *digest* of *second* is known."""
-        bucket = second >> _BUCKET_BITS
+        return self._holds(second >> _BUCKET_BITS, digest) or self._holds(_AHEAD, digest)
+
+    def _holds(self, bucket: int, digest: int) -> bool:
         packed = self._packed.get(bucket)
         if packed is not None:
             digests = memoryview(packed).cast("Q")
@@ -73,7 +83,8 @@ class Book:
         """Enter a finish; entering it twice is nothing."""
         if self.has(second, digest):
             return
-        self._open.setdefault(second >> _BUCKET_BITS, set()).add(digest)
+        bucket = second >> _BUCKET_BITS
+        self._open.setdefault(bucket if bucket <= self._last else _AHEAD, set()).add(digest)
         self._size += 1
         self._unpacked += 1
         if self._unpacked >= _MOST_UNPACKED:

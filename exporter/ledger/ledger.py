@@ -259,6 +259,7 @@ class Ledger:
             # Since when finishes were missed nobody knows: look back as far as any search does.
             self.mark = self.mark and min(self.mark, server_time - self.rules.lookback)
         self._recent.advance(server_time)
+        self._book.advance(server_time)
         self._sweep_began = server_time
         self.entities.begin_rows()
 
