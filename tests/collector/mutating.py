@@ -116,6 +116,10 @@ class MutatedHub(HubClient):
     ) -> Listing[InstanceRow]:
         async def page(_token: bytes) -> Page[InstanceRow]:
             rows = [self._row(query.statuses or STATUSES) for _ in range(self._random.randrange(9))]
+            for row in rows:
+                # Else hardly any page would fit what was asked for.
+                since = max(query.created_from, self._mutator.now() - DAY)
+                row["createdTime"] = format_shown_time(self._random.uniform(since, since + 7200.0))
             decoded = self._decoded(rows, list[InstanceRow])
             if query.violation(decoded):
                 raise self._not_what_was_asked_for()
