@@ -148,7 +148,8 @@ class HubSweeps:
                 if not begun:
                     if not self.ledger.has_contact:
                         self._contact_began = self.clock.began(page)
-                    self.ledger.begin_active(at - page.seconds)
+                    agreed = page.date is not None and not self.clock.is_ignored
+                    self.ledger.begin_active(at - page.seconds, is_agreed=agreed)
                     begun = True
                 self.ledger.see_active(self._bounded(page.rows), at)
         return at, listing.is_doubtful

@@ -37,17 +37,20 @@ class Horizon:
         self.floor = max(self.floor, floor)
         self.second = max(self.second, self.floor)
 
-    def pull_back(self, server_time: float, mark: float | None) -> bool:
+    def pull_back(self, server_time: float, mark: float | None, *, is_agreed: bool) -> bool:
         """
         Take it back to the server's present clock, where a wrong one has put it or *mark* ahead.
 
         Else nothing would count until that moment comes. It is not taken back before the book: what
-        that does not hold cannot be told from news. False where there was nothing to do.
+        that does not hold cannot be told from news. Unless the book itself lies ahead by more than
+        a day and two clocks, which is *is_agreed*, show so. False where there was nothing to do.
         """
         ahead = max(self.second, mark or 0.0) - server_time
         if ahead <= _CLOCK_TOLERANCE:
             return False
         self._pulled_back = max(ahead, self._pulled_back)
+        if is_agreed and self.floor > server_time + DAY:
+            self.floor = int(server_time)
         self.second = min(self.second, max(self.floor, int(server_time)))
         if self.contact is not None:
             self.contact = min(self.contact, float(self.second))

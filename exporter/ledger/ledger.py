@@ -242,11 +242,11 @@ class Ledger:
 
     # -- sweep `active` ------------------------------------------------------------------------
 
-    def begin_active(self, server_time: float) -> None:
+    def begin_active(self, server_time: float, *, is_agreed: bool = True) -> None:
         """
         Start a listing of the active instances; *server_time* is when its first page was asked for.
 
-        At first contact this is also where history ends.
+        At first contact this is also where history ends. *is_agreed* tells that two clocks show it.
         """
         self._sweep += 1
         self.untracked = 0
@@ -254,7 +254,7 @@ class Ledger:
             self._horizon.contact_sweep = self._sweep
             self.settle_contact(server_time)
             self._introduce_all()
-        if self._horizon.pull_back(server_time, self.mark):
+        if self._horizon.pull_back(server_time, self.mark, is_agreed=is_agreed):
             self._recent.go_back(server_time)
             # Since when finishes were missed nobody knows: look back as far as any search does.
             self.mark = self.mark and min(self.mark, server_time - self.rules.lookback)

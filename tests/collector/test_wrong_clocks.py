@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -39,10 +39,12 @@ class App:
         self.hub.faults.set(Fault(kind=FaultKind.CLOCK_SKEW, seconds=ahead))
 
     @asynccontextmanager
-    async def polled(self, state: HubState | None = None) -> AsyncGenerator[HubCollector, None]:
+    async def polled(
+        self, state: HubState | None = None, wall: Callable[[], float] | None = None
+    ) -> AsyncGenerator[HubCollector, None]:
         async with collector_of(
             self.url,
-            wall=self.clock.now,
+            wall=wall or self.clock.now,
             monotonic=self.clock.now,
             intervals=OFF,
             state=state,
@@ -124,6 +126,44 @@ async def test_a_clock_that_goes_back_neither_loses_nor_doubles(app: App) -> Non
         app.show_date(0.0)
         await app.poll(collector, 12)
         assert counted(collector) == app.finished() - began
+
+
+async def test_a_state_that_was_kept_while_the_exporter_s_own_clock_was_ahead_counts_on(
+    app: App, tmp_path: Path
+) -> None:
+    wrong = [YEARS]
+    wall = lambda: app.clock.now() + wrong[0]  # noqa: E731 - a clock
+    app.show_date(YEARS)
+    with closing(StateFile(tmp_path, OWNER, max_age=HOUR, wall=wall)) as state:
+        async with app.polled(state, wall) as collector:
+            await collector.make(Sweep.ACTIVE)
+            await app.poll(collector, 3)
+            assert (collector.snapshot.known.horizon or 0.0) > app.clock.now()
+    wrong[0] = 0.0
+    app.show_date(0.0)
+    with closing(StateFile(tmp_path, OWNER, max_age=HOUR, wall=wall)) as state:
+        async with app.polled(state) as collector:
+            await app.poll(collector, 6)
+            before, began = counted(collector), app.finished()
+            await app.poll(collector, 10)
+            assert counted(collector) - before == app.finished() - began
+
+
+async def test_a_clock_of_the_exporter_that_begins_in_1970_counts_nothing_twice(
+    app: App, tmp_path: Path
+) -> None:
+    """As that of a machine that was just switched on; the app's is right."""
+    state = StateFile(tmp_path, OWNER, max_age=HOUR, wall=app.clock.now)
+    with closing(state):
+        async with app.polled(state) as collector:
+            await collector.make(Sweep.ACTIVE)
+            await app.poll(collector, 6)
+            before, began = counted(collector), app.finished()
+    unset = StateFile(tmp_path, OWNER, max_age=HOUR, wall=lambda: app.clock.now() - START)
+    with closing(unset):
+        async with app.polled(unset, wall=lambda: app.clock.now() - START) as collector:
+            await app.poll(collector, 3)
+            assert counted(collector) - before <= app.finished() - began
 
 
 async def test_a_state_with_times_of_years_to_come_heals_when_it_is_read(tmp_path: Path) -> None:
