@@ -33,7 +33,7 @@ from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HubSlots
 from exporter.api.telemetry import GET_INSTANCE, NO_ANSWER, ApiTelemetry
 from exporter.api.transport import HubConnections
-from exporter.api.wire import EntityRow, InstanceRow, InstanceStatus
+from exporter.api.wire import EntityRow, InstanceRow, InstanceStatus, bounded_row
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -160,14 +160,15 @@ class HubClient:
                 if is_first and size.may_grow(cursor.page_size):
                     cursor.page_size = 0
                     continue
-                fresh, ids = cursor.unseen(rows)
+                kept = cursor.query.bounded(rows)
+                fresh, ids = cursor.unseen(kept)
                 cursor.advance(answer.token, is_empty=not rows)
                 is_wanted = not cursor.finished and goes_on()
                 if is_wanted and cursor.pages < self._limits.max_pages:
                     ahead = asyncio.create_task(self._list_once(failures, cursor))
                     # So that the request is sent before the page is used.
                     await asyncio.sleep(0)
-                yield Page(fresh, ids, answer.date, answer.seconds)
+                yield Page(fresh, ids, answer.date, answer.seconds, len(rows) - len(kept))
                 if not is_wanted:
                     return
         finally:
@@ -256,9 +257,10 @@ class HubClient:
             limit = self._limits.instance_bytes
             return self._attempt(failures, url, b"", limit, _WITH_INSTANCE)
 
-        return await self._request(
+        found = await self._request(
             failures, ask, lambda answer: decode_status(failures, answer, instance_id)
         )
+        return found and bounded_row(found)
 
     async def _request(
         self,

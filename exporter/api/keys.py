@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from exporter.settings import check_key
+from exporter.settings import read_key
 
 
 class KeySource(Protocol):
@@ -36,7 +36,7 @@ class FixedKey:
 
 
 class KeyFile:
-    """A key in a file, as a mounted secret; white space around it is not part of it."""
+    """A key in a file, as a mounted secret."""
 
     __slots__ = ("_key", "_path")
 
@@ -52,7 +52,7 @@ class KeyFile:
     def reread(self) -> bool:
         """Read the file anew; one that holds no key, or cannot be read, leaves it as it was."""
         try:
-            key = check_key(self._path.read_text(encoding="utf-8").strip())
+            key = read_key(self._path)
         except (OSError, ValueError):
             return False
         if key == self._key:

@@ -24,13 +24,14 @@ class Page(Generic[Row]):
 
     `ids` are those of the rows. `date` is the server's clock as its `Date` header shows it, in
     whole seconds, None where it sent none; `seconds` is the time from the request to the end of
-    the answer.
+    the answer. `refused` rows more have ids that are too long to be kept.
     """
 
     rows: Sequence[Row]
     ids: Sequence[str]
     date: float | None
     seconds: float
+    refused: int = 0
 
 
 class UnseenRows(Generic[Row]):

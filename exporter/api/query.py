@@ -14,7 +14,7 @@ import msgspec
 from exporter.api.shared import InstanceDecoder
 from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
 from exporter.api.times import format_filter_time, format_shown_time, parse_time
-from exporter.api.wire import EntityRow, InstanceRow
+from exporter.api.wire import EntityRow, InstanceRow, bounded_rows
 
 Row = TypeVar("Row")
 
@@ -76,6 +76,9 @@ class Query(Protocol[Row]):
     def violation(self, rows: Sequence[Row]) -> str | None:
         """Say which part of the filter the server dropped, or None where every row passes."""
 
+    def bounded(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return the rows that can be kept, with names that can."""
+
     def ids(self, rows: Sequence[Row]) -> list[str]:
         """Return what identifies each row."""
 
@@ -135,6 +138,10 @@ class InstanceQuery:
             return "instanceIdPrefix"
         return None
 
+    def bounded(self, rows: Sequence[InstanceRow]) -> Sequence[InstanceRow]:
+        """Return the rows whose ids can be kept, with names that can."""
+        return bounded_rows(rows)
+
     def ids(self, rows: Sequence[InstanceRow]) -> list[str]:
         """Return the instance ids."""
         return [row.instance_id for row in rows]
@@ -180,6 +187,10 @@ class EntityQuery:
         if wanted and any(row.entity_id.name.lower() != wanted for row in rows):
             return "entityName"
         return None
+
+    def bounded(self, rows: Sequence[EntityRow]) -> Sequence[EntityRow]:
+        """Return the rows: no key is kept."""
+        return rows
 
     def ids(self, rows: Sequence[EntityRow]) -> list[str]:
         """Return the ids that the entities have as instances."""

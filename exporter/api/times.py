@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-_UNKNOWN_BEFORE = datetime(1900, 1, 1, tzinfo=UTC)
+# .NET writes DateTime.MinValue and MaxValue where it means no time at all.
+_UNKNOWN_BEFORE = datetime(1900, 1, 1, tzinfo=UTC).timestamp()
+_UNKNOWN_FROM = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+_LONGEST_TEXT = 40
+_SHORTEST_FRACTION = 20
 _SECONDS = {f":{second:02d}Z": float(second) for second in range(60)}
 _MOST_TIMES = 32_768
 _MOST_MINUTES = 32_768
@@ -14,6 +18,8 @@ class _Times(dict[str | None, float | None]):
     """Times that were read, by their text: the rows of a hub show the same ones in every sweep."""
 
     def __missing__(self, text: str | None) -> float | None:
+        if text is not None and len(text) > _LONGEST_TEXT:
+            return None
         if len(self) >= _MOST_TIMES:
             self.clear()
         seconds = self[text] = _parse(text) if text else None
@@ -28,18 +34,38 @@ def parse_time(text: str | None) -> float | None:
     """
     Seconds since the epoch, or None where the time is missing, unreadable or unknown.
 
-    Unknown is year 1, which MSSQL shows for an instance that never ran (reference 2.2). A text
-    without a zone is UTC. More than six fractional digits are cut. Where a million rows are read,
-    `TIMES[text]` is the same without the call.
+    Unknown is what `known_time` says, as year 1, which MSSQL shows for an instance that never ran
+    (reference 2.2). A text without a zone is UTC. More than six fractional digits are cut. Where a
+    million rows are read, `TIMES[text]` is the same without the call.
     """
     return TIMES[text]
+
+
+def known_time(seconds: float | None) -> float | None:
+    """Return *seconds* since the epoch, None if they lie outside the years 1900 to 9998."""
+    if seconds is None or not _UNKNOWN_BEFORE <= seconds < _UNKNOWN_FROM:
+        return None
+    return seconds
 
 
 def _parse(text: str) -> float | None:
     try:
         return _minutes[text[:16]] + _SECONDS[text[16:]]
     except KeyError:
-        return _parse_any(text)
+        seconds = _parse_fraction(text) if len(text) > _SHORTEST_FRACTION else None
+        return _parse_any(text) if seconds is None else seconds
+
+
+def _parse_fraction(text: str) -> float | None:
+    """Parse `...:SS.ffffffZ` of a minute that is known, to the very number of `_parse_any`."""
+    minute = _minutes.get(text[:16])
+    seconds, fraction = text[17:19], text[20:-1]
+    if minute is None or text[16] + text[19:20] + text[-1] != ":.Z" or not text.isascii():
+        return None
+    if not (seconds.isdigit() and fraction.isdigit() and seconds < "60"):
+        return None
+    micros = int(seconds) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
+    return (int(minute) * 1_000_000 + micros) / 1_000_000
 
 
 def _parse_any(text: str) -> float | None:
@@ -50,13 +76,12 @@ def _parse_any(text: str) -> float | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    if moment < _UNKNOWN_BEFORE:
-        return None
-    seconds = moment.timestamp()
-    if text[16:] in _SECONDS:
+    seconds = known_time(moment.timestamp())
+    # Not where an offset of another zone stands behind the minute.
+    if seconds is not None and moment.tzinfo is UTC and text[16:17] == ":":
         if len(_minutes) >= _MOST_MINUTES:
             _minutes.clear()
-        _minutes[text[:16]] = seconds - moment.second
+        _minutes[text[:16]] = seconds // 60 * 60
     return seconds
 
 

@@ -7,9 +7,16 @@ fields are skipped. Inputs and outputs can be large: those that are read stay un
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import msgspec
+from msgspec.structs import replace
 
 NOTHING = msgspec.Raw(b"null")
+# Names are labels, ids and other texts are kept by the hundred thousand.
+LONGEST_NAME = 256
+LONGEST_TEXT = 1024
 
 
 class InstanceRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -28,6 +35,37 @@ class InstanceRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
     last_updated_time: str | None = None
     custom_status: msgspec.Raw = NOTHING
     output: msgspec.Raw = NOTHING
+
+
+Instance = TypeVar("Instance", bound=InstanceRow)
+
+
+def bounded_text(text: str) -> str:
+    """Return a text of the app, cut where it is too long to be kept."""
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT]
+
+
+def bounded_name(name: str) -> str:
+    """Return a name; one that is too long is cut, and still too long for a label of its own."""
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME + 1]
+
+
+def bounded_row(row: Instance) -> Instance:
+    """Return a row whose name is bounded."""
+    if row.name is None or len(row.name) <= LONGEST_NAME:
+        return row
+    return replace(row, name=bounded_name(row.name))
+
+
+def bounded_rows(rows: Sequence[InstanceRow]) -> Sequence[InstanceRow]:
+    """Return the rows of a page without those whose ids are too long, their names bounded."""
+    if not rows:
+        return rows
+    longest_name = max(len(name or "") for name in {row.name for row in rows})
+    longest_id = max([len(row.instance_id) for row in rows])
+    if longest_name <= LONGEST_NAME and longest_id <= LONGEST_TEXT:
+        return rows
+    return [bounded_row(row) for row in rows if len(row.instance_id) <= LONGEST_TEXT]
 
 
 class HistoryEvent(msgspec.Struct, rename="pascal", frozen=True):

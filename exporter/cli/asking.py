@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import time
 from typing import Generic, TypeVar
 
 import anyio
@@ -18,6 +18,7 @@ from exporter.api.client import HubClient
 from exporter.api.connection import SharedLimits, connect
 from exporter.api.errors import ApiError
 from exporter.api.telemetry import LIST_INSTANCES, ApiTelemetry
+from exporter.cli.terminal import say
 from exporter.collector.clock import ServerClock
 from exporter.settings import HubSettings, Problem, SettingsError
 from exporter.settings.durations import parse_duration
@@ -55,7 +56,7 @@ class Answers(Generic[Found]):
 
 def say_failure(error: ApiError) -> None:
     """Print what is wrong with a hub, and the remedy."""
-    print(f"{error}; to fix it: {error.hint}", file=sys.stderr)
+    say(f"{error}; to fix it: {error.hint}")
 
 
 def add_hub_option(command: argparse.ArgumentParser) -> None:
@@ -154,9 +155,7 @@ async def connected(hubs: Sequence[HubSettings]) -> AsyncGenerator[Sequence[Hub]
     shared = SharedLimits()
     pairs = [(hub, *connect(hub, shared)) for hub in hubs]
     try:
-        yield [
-            Hub(hub, client, ServerClock(time.time, anyio.current_time)) for hub, client, _ in pairs
-        ]
+        yield [Hub(hub, client, ServerClock(time, anyio.current_time)) for hub, client, _ in pairs]
     finally:
         for _, _, http in pairs:
             await http.aclose()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import socket
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import anyio
-from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.client import HubClient
@@ -20,18 +19,20 @@ from exporter.api.connection import SharedLimits, connect
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.listing import Cursor, Page
 from exporter.api.query import InstanceQuery
+from exporter.api.times import known_time
 from exporter.api.wire import InstanceRow
 from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console
+from exporter.cli.terminal import console, markup, say
 from exporter.ledger.status import ACTIVE, TERMINAL
-from exporter.settings import HubSettings, Settings
+from exporter.settings import HubSettings, Settings, suits_azure_storage
 from exporter.settings.addresses import is_loopback
 from exporter.web.words import span
 
 NAME, CONNECTION, TLS, KEY, LISTING = "host name", "connection", "TLS", "key", "listing"
 STEPS = (NAME, CONNECTION, TLS, KEY, LISTING)
 
+# Any other kind is one of the listing.
 _STEP_OF = {
     ErrorKind.NAME: NAME,
     ErrorKind.CONNECT: CONNECTION,
@@ -40,16 +41,17 @@ _STEP_OF = {
     ErrorKind.TLS: TLS,
     ErrorKind.AUTH: KEY,
 }
-
-
-# What is known of an answer that is not what was asked for, but comes from behind the key.
-_FROM_THE_API = (ErrorKind.PROTOCOL, ErrorKind.TOO_LARGE)
 _EMPTY = (
     "there is no instance at all. A wrong task_hub reads like that, too, and makes storage on the "
     "account: compare it with host.json"
 )
+_COMPARE = "compare task_hub with host.json: a wrong one reads like that, and has made storage"
 _IDLE = "nothing is active there now"
 _NO_KEY = "it answers without a key: whoever reaches it can start and end instances"
+_UNUSUAL = (
+    "Azure Storage would refuse the name of this task hub: it takes 3 to 45 letters and digits, a "
+    "letter first"
+)
 _SKEW_WORTH_SAYING = 30.0
 _DAY = 86_400.0
 
@@ -57,9 +59,10 @@ _DAY = 86_400.0
 @dataclass(frozen=True, slots=True)
 class HubCheck:
     """
-    How a hub passed: the steps that hold, then the one that does not, why, and the remedy.
+    How a hub passed: the steps that are proved, the one that failed, why, and the remedy.
 
-    `notes` are worth knowing of a hub that passed.
+    `notes` are worth knowing of a hub that passed. `doubt` is why it may not be the hub that is
+    meant, empty where there is none.
     """
 
     hub: str
@@ -68,6 +71,13 @@ class HubCheck:
     reason: str = ""
     hint: str = ""
     notes: Sequence[str] = ()
+    doubt: str = ""
+
+    def strictly(self) -> HubCheck:
+        """Return the same where a doubt is a failure."""
+        if not self.doubt or self.failed:
+            return self
+        return replace(self, failed=LISTING, reason=self.doubt, hint=_COMPARE, doubt="")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -75,6 +85,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     configured.add_options(command)
     command.add_argument(
         "--offline", action="store_true", help="read the configuration only, and ask no hub"
+    )
+    command.add_argument(
+        "--strict", action="store_true", help="fail where a task hub that is named is empty"
     )
 
 
@@ -89,9 +102,19 @@ async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
         _show(settings)
         return ExitCode.OK
     results: dict[str, HubCheck] = {}
+    named = [f"{hub.task_hub} ({hub.name})" for hub in settings.own_hubs if hub.task_hub]
+    if named:
+        say(
+            f"asking by name for the task hubs {', '.join(named)}: a name that the app does not "
+            "have makes storage on its account; --offline asks nothing"
+        )
 
     async def one(hub: HubSettings) -> None:
-        results[hub.name] = await check_hub(hub)
+        try:
+            found = await check_hub(hub)
+        except Exception as error:  # noqa: BLE001 - what goes wrong with one hub hides no other
+            found = _crashed(hub, error)
+        results[hub.name] = found.strictly() if options.strict else found
 
     async with anyio.create_task_group() as tasks:
         for hub in settings.own_hubs:
@@ -105,7 +128,8 @@ async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
 async def check_hub(hub: HubSettings) -> HubCheck:
     """Check one hub: name resolution, connection, TLS, key and the first page of a list."""
     steps = [step for step in STEPS if step != TLS or hub.base_url.startswith("https")]
-    if not _goes_through_proxy(hub):
+    is_direct = not _goes_through_proxy(hub)
+    if is_direct:
         unknown = await _resolve(hub)
         if unknown:
             return HubCheck(
@@ -113,17 +137,38 @@ async def check_hub(hub: HubSettings) -> HubCheck:
             )
     client, http = connect(hub, SharedLimits())
     async with http:
+        survey = _Survey(hub, client)
         try:
-            notes = [note async for note in _notes(hub, client)]
+            await survey.make()
         except ApiError as error:
             failed = _STEP_OF.get(error.kind, LISTING)
-            passed = [
-                step
-                for step in steps[: steps.index(failed)]
-                if step != KEY or error.kind in _FROM_THE_API
-            ]
+            proved = _proved(error, steps, is_direct=is_direct, has_listed=survey.has_listed)
+            passed = [step for step in proved if steps.index(step) < steps.index(failed)]
             return HubCheck(hub.name, passed, failed, _reason(hub, error), error.hint)
-    return HubCheck(hub.name, steps, notes=notes)
+    return HubCheck(hub.name, steps, notes=survey.notes, doubt=survey.doubt)
+
+
+def _proved(
+    error: ApiError, steps: Sequence[str], *, is_direct: bool, has_listed: bool
+) -> Sequence[str]:
+    """Return the steps of which it is certain that they hold although a request failed."""
+    if has_listed:
+        return steps
+    names = [NAME] if is_direct else []
+    if error.kind is ErrorKind.TLS and is_direct:
+        return [*names, CONNECTION]
+    # What answers for an app without TLS may be the proxy.
+    is_of_host = is_direct or TLS in steps
+    if error.status is not None and error.kind is not ErrorKind.PROXY and is_of_host:
+        return [step for step in steps if step not in (KEY, LISTING)]
+    return names
+
+
+def _crashed(hub: HubSettings, error: Exception) -> HubCheck:
+    """Return what is told of a hub that could not be checked."""
+    reason = f"the check of this hub ended with {type(error).__name__}"
+    hint = "this is a defect of the exporter, unless a file of the hub has just changed: report it"
+    return HubCheck(hub.name, (), LISTING, reason, hint)
 
 
 def _reason(hub: HubSettings, error: ApiError) -> str:
@@ -137,32 +182,59 @@ def _has_key(hub: HubSettings) -> bool:
     return hub.key is not None or hub.key_path is not None
 
 
-async def _notes(hub: HubSettings, client: HubClient) -> AsyncGenerator[str, None]:
-    """
-    List as the exporter does, and yield what is worth knowing.
+class _Survey:
+    """Lists as the exporter does; notes what is worth knowing, and whether a list was answered."""
 
-    Raises:
-        ApiError: a list failed, or has rows that its filter excludes.
-    """
-    listing = client.list_instances(InstanceQuery(statuses=ACTIVE))
-    page = await _next_page(client, listing)
-    now = time.time()
-    if not _has_key(hub) and not is_loopback(urlsplit(hub.base_url).hostname or ""):
-        yield _NO_KEY
-    if page is not None and page.date is not None:
+    def __init__(self, hub: HubSettings, client: HubClient) -> None:
+        self._hub = hub
+        self._client = client
+        self.has_listed = False
+        self.notes: list[str] = []
+        self.doubt = ""
+
+    async def make(self) -> None:
+        """
+        List.
+
+        Raises:
+            ApiError: a list failed, or has rows that its filter excludes.
+        """
+        hub = self._hub
+        listing = self._client.list_instances(InstanceQuery(statuses=ACTIVE))
+        page = await _next_page(self._client, listing)
+        now = time.time()
+        self.has_listed = True
+        if hub.task_hub and not suits_azure_storage(hub.task_hub):
+            self.notes.append(_UNUSUAL)
+        if not _has_key(hub) and not is_loopback(urlsplit(hub.base_url).hostname or ""):
+            self.notes.append(_NO_KEY)
+        if page is not None:
+            self.notes += _notes_on(page, listing.page_size, now)
+        # Nothing is created tomorrow: whatever comes shows that filters are dropped on the way.
+        tomorrow = known_time(page.date + _DAY if page and page.date else None) or now + _DAY
+        latest = self._client.list_instances(InstanceQuery(created_from=tomorrow))
+        await _next_page(self._client, latest)
+        if not listing.finished or (page is not None and page.rows):
+            return
+        if not await _has_no_other(self._client):
+            self.notes.append(_IDLE)
+        elif hub.task_hub:
+            self.doubt = f"the task hub {hub.task_hub} is empty: there is no instance at all"
+        else:
+            self.notes.append(_EMPTY)
+
+
+def _notes_on(page: Page[InstanceRow], page_size: int, now: float) -> Iterator[str]:
+    """Yield what is worth knowing of the first page of a list."""
+    if page.date is not None:
         skew = page.date - (now - page.seconds / 2)
         if abs(skew) > _SKEW_WORTH_SAYING:
             yield _skewed(skew)
-    if page is not None and len(page.rows) > listing.page_size:
+    if len(page.rows) > page_size:
         yield (
-            f"a page has {len(page.rows):,} rows where {listing.page_size:,} were asked for: "
-            "something drops the parameter top"
+            f"a page has {len(page.rows):,} rows where {page_size:,} were asked for: something "
+            "drops the parameter top"
         )
-    # Nothing is created tomorrow: whatever comes shows that filters are dropped on the way.
-    tomorrow = (page.date if page and page.date is not None else now) + _DAY
-    await _next_page(client, client.list_instances(InstanceQuery(created_from=tomorrow)))
-    if listing.finished and (page is None or not page.rows):
-        yield _EMPTY if await _has_no_other(client) else _IDLE
 
 
 async def _has_no_other(client: HubClient) -> bool:
@@ -211,13 +283,16 @@ def _show(settings: Settings) -> None:
     table = Table("hub", "url", "task hub", "key", box=None, pad_edge=False, header_style="bold")
     for hub in settings.own_hubs:
         table.add_row(
-            escape(hub.name),
-            escape(hub.base_url),
-            escape(hub.task_hub or "the app's default"),
+            markup(hub.name),
+            markup(hub.base_url),
+            markup(hub.task_hub or "the app's default"),
             "yes" if _has_key(hub) else "none",
         )
     out = console()
     out.print(table)
+    for hub in settings.own_hubs:
+        if hub.task_hub and not suits_azure_storage(hub.task_hub):
+            out.print(f"\n{markup(hub.name)}: {_UNUSUAL}")
     out.print(
         f"\nthe configuration is right; {len(settings.own_hubs)} of {len(settings.hubs)} hubs are "
         f"of shard {settings.shard}; none was asked"
@@ -227,15 +302,18 @@ def _show(settings: Settings) -> None:
 def _print(checks: Sequence[HubCheck]) -> None:
     table = Table("hub", *STEPS, box=None, pad_edge=False, header_style="bold")
     for result in checks:
-        table.add_row(escape(result.hub), *(_mark(result, step) for step in STEPS))
+        table.add_row(markup(result.hub), *(_mark(result, step) for step in STEPS))
     out = console()
     out.print(table)
     for result in checks:
         if result.failed:
-            out.print(f"\n[red]{escape(result.hub)}[/]: {result.failed}: {escape(result.reason)}")
-            out.print(f"  to fix it: {escape(result.hint)}")
+            out.print(f"\n[red]{markup(result.hub)}[/]: {result.failed}: {markup(result.reason)}")
+            out.print(f"  to fix it: {markup(result.hint)}")
+        if result.doubt:
+            out.print(f"\n[yellow]{markup(result.hub)}[/]: warning: {markup(result.doubt)}")
+            out.print(f"  {_COMPARE}; --strict makes it an error")
         for note in result.notes:
-            out.print(f"\n{escape(result.hub)}: {note}")
+            out.print(f"\n{markup(result.hub)}: {note}")
     failures = sum(1 for result in checks if result.failed)
     verdict = f"{failures} of {len(checks)} hubs failed" if failures else "all hubs answer"
     out.print(f"\n{verdict}")

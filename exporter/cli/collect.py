@@ -11,16 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import anyio
-import msgspec
 from prometheus_client.parser import text_string_to_metric_families
-from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
 from exporter.cli.asking import add_timeout_option, gave_up, say_failure
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console
+from exporter.cli.terminal import console, json_lines, markup, printable_lines
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import open_collector
 from exporter.collector.snapshot import HubSnapshot
@@ -96,12 +94,15 @@ def _text(snapshots: Sequence[HubSnapshot], form: str, exposition: Exposition) -
         for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
     ]
-    return msgspec.json.format(msgspec.json.encode({"samples": samples})) + b"\n"
+    return json_lines({"samples": samples})
 
 
 def _write(text: bytes, output: Path | None) -> None:
     if output is None:
-        sys.stdout.buffer.write(text)
+        is_read_by_people = sys.stdout.isatty()
+        sys.stdout.buffer.write(
+            printable_lines(text.decode()).encode() if is_read_by_people else text
+        )
         return
     handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
     with os.fdopen(handle, "wb") as file:
@@ -114,7 +115,7 @@ def _print_tables(snapshots: Sequence[HubSnapshot]) -> None:
     out = console()
     for snapshot in snapshots:
         state = "[green]up[/]" if snapshot.up else "[red]down[/]"
-        out.print(f"[bold]{escape(snapshot.identity.name)}[/] {state}")
+        out.print(f"[bold]{markup(snapshot.identity.name)}[/] {state}")
         if snapshot.active is not None:
             out.print(_table(snapshot))
         out.print()
@@ -126,10 +127,10 @@ def _table(snapshot: HubSnapshot) -> Table:
     for heading in (*USUAL, "over limit", "failed 24h", "unresolved"):
         table.add_column(heading, justify="right")
     for label in sorted(snapshot.known.orchestrators):
-        table.add_row(escape(label), *_cells(snapshot, label))
+        table.add_row(markup(label), *_cells(snapshot, label))
     entities = snapshot.entities.entities if snapshot.entities else {}
     for entity, count in sorted(entities.items()):
-        table.add_row(f"@{escape(entity)} (entities)", "", str(count))
+        table.add_row(f"@{markup(entity)} (entities)", "", str(count))
     return table
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console, table
+from exporter.cli.terminal import console, say, table
 
 NAMES = ("fleet", "hub", "orchestrator", "entities", "exporter")
 
@@ -39,7 +38,7 @@ def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
     """Run the command."""
     names = options.name or NAMES
     if unknown := sorted(set(names) - set(NAMES)):
-        print(f"no dashboard is called {', '.join(unknown)}: {', '.join(NAMES)}", file=sys.stderr)
+        say(f"no dashboard is called {', '.join(unknown)}: {', '.join(NAMES)}")
         return ExitCode.CONFIGURATION
     if options.list:
         _show(names)
@@ -76,6 +75,6 @@ def _write(names: Iterable[str], folder: Path) -> ExitCode:
             path.write_text(_text(name), encoding="utf-8")
             print(path)
     except OSError as error:
-        print(f"cannot write to {folder}: {error.strerror}", file=sys.stderr)
+        say(f"cannot write to {folder}: {error.strerror}")
         return ExitCode.CONFIGURATION
     return ExitCode.OK

@@ -31,7 +31,7 @@ from exporter.cli.asking import (
     within_its_time,
 )
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import write_json
+from exporter.cli.terminal import markup, printable, say, write_json
 from exporter.ledger.status import ACTIVE
 from exporter.settings import Settings
 from exporter.web.words import plural, span
@@ -182,8 +182,8 @@ class _Line:
         left = span(max(0.0, self._deadline - anyio.current_time()))
         failed = f", {plural(len(seen.failures), 'hub')} failed" if seen.failures else ""
         self._status.update(
-            f"{plural(seen.in_flight, 'instance')} of {self._orchestrator} in flight{failed}; "
-            f"gives up in {left}"
+            f"{plural(seen.in_flight, 'instance')} of {markup(self._orchestrator)} in flight"
+            f"{failed}; gives up in {left}"
         )
 
 
@@ -200,9 +200,10 @@ def _print(seen: Round, options: argparse.Namespace) -> None:
         for hub, counts in seen.statuses.items():
             told = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
             number = plural(sum(counts.values()), "instance")
-            print(f"{hub}: {number} of {name} in flight{f' ({told})' if told else ''}")
+            in_flight = f"{hub}: {number} of {name} in flight"
+            print(printable(f"{in_flight} ({told})" if told else in_flight))
     for error in seen.failures.values():
         say_failure(error)
     if seen.code is ExitCode.OK and seen.others:
         active = ", ".join(sorted(seen.others)[:10])
-        print(f"others are active: {active}", file=sys.stderr)
+        say(f"others are active: {active}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from time import time
 
 import msgspec
-from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.errors import ApiError
@@ -20,7 +19,7 @@ from exporter.cli.exit_codes import ExitCode
 from exporter.cli.forecast import Cost, Pass, SweepForecast
 from exporter.cli.observing import Observed, Observing
 from exporter.cli.suggestions import suggestions, worth_reading
-from exporter.cli.terminal import console, printable, write_json
+from exporter.cli.terminal import console, markup, write_json
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import plan_of, rules_of
 from exporter.collector.snapshot import HubSnapshot, RequestDurations, Sweep, SweepState
@@ -129,7 +128,7 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
     plan = replace(plan_of(hub.settings, first_sweep_after=0.0, holds=False), page_budget=None)
     rules = rules_of(hub.settings, settings)
     collector = HubCollector(
-        plan, hub.client, rules, wall=time.time, listener=meter, state=Observing(observed)
+        plan, hub.client, rules, wall=time, listener=meter, state=Observing(observed)
     )
     await collector.open()
     await _make(collector, Sweep.ACTIVE)
@@ -138,9 +137,7 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
         if plan.intervals[sweep] > 0:
             await _make(collector, sweep)
     costs = {sweep: meter.costs[sweep] for sweep in Sweep if sweep in meter.costs}
-    made = Pass(
-        collector.snapshot, costs, day, observed, rules.overlap, rules.lookback, time.time()
-    )
+    made = Pass(collector.snapshot, costs, day, observed, rules.overlap, rules.lookback, time())
     waits = await _past_waits(hub, observed) if hub.settings.history_budget else {}
     return _forecast(hub.settings, settings, made, waits)
 
@@ -227,7 +224,7 @@ def _having_read(snapshot: HubSnapshot) -> HubSnapshot:
 
 def _series(snapshot: HubSnapshot, choice: Choice) -> int:
     """Return how many series the hub shows, as the exporter itself tells."""
-    text = Exposition(choice).body([snapshot], time.time(), Format.CLASSIC).text.decode()
+    text = Exposition(choice).body([snapshot], time(), Format.CLASSIC).text.decode()
     shown = (line for line in text.splitlines() if line.startswith(f"{SERIES.name}{{"))
     return int(float(next(shown, "0").rpartition(" ")[2]))
 
@@ -235,7 +232,7 @@ def _series(snapshot: HubSnapshot, choice: Choice) -> int:
 def _print(found: Forecast) -> None:
     out = console()
     out.print(
-        f"[bold]{escape(found.task_hub)}[/]: {plural(found.active_instances, 'active instance')}, "
+        f"[bold]{markup(found.task_hub)}[/]: {plural(found.active_instances, 'active instance')}, "
         f"{found.finished_instances:,} finished, {plural(found.entities, 'entity', 'entities')}, "
         f"{plural(found.finishes_per_day, 'finish', 'finishes')} in a day"
     )
@@ -253,8 +250,8 @@ def _print(found: Forecast) -> None:
     if found.suggestions:
         out.print("\nsettings that would fit:")
         for setting, value in found.suggestions.items():
-            reason = escape(printable(found.reasons[setting]))
-            out.print(f"  {escape(printable(setting))}: {value}  [dim]# {reason}[/]")
+            reason = markup(found.reasons[setting])
+            out.print(f"  {markup(setting)}: {value}  [dim]# {reason}[/]")
     out.print()
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
-from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.query import InstanceQuery
@@ -26,7 +25,7 @@ from exporter.cli.asking import (
     duration,
 )
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console, span_since, table, write_json
+from exporter.cli.terminal import console, markup, span_since, table, write_json
 from exporter.ledger.reasons import FailureReason, reason_of
 from exporter.ledger.status import RuntimeStatus
 from exporter.settings import Settings
@@ -168,7 +167,7 @@ def _print(hub: str, found: Failures) -> None:
     groups = groups_of(hub, found)
     total = sum(group.instances for group in groups)
     verdict = f"{plural(total, 'instance')} failed" if total else "nothing failed"
-    out.print(f"[bold]{escape(hub)}[/]: {verdict}")
+    out.print(f"[bold]{markup(hub)}[/]: {verdict}")
     if groups:
         out.print()
         out.print(_table(groups, found.at))
@@ -182,11 +181,11 @@ def _table(groups: Sequence[FailureGroup], at: float) -> Table:
     for group in groups:
         lines.add_row(
             f"{group.instances:,}",
-            escape(group.orchestrator),
+            markup(group.orchestrator),
             group.category.replace("_", " "),
-            escape(group.failed_function),
-            escape(group.error_type),
+            markup(group.failed_function),
+            markup(group.error_type),
             f"{span_since(parse_time(group.last_time), at)} ago",
-            escape(", ".join(group.instance_ids)),
+            markup(", ".join(group.instance_ids)),
         )
     return lines

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 
 from exporter.cli.exit_codes import ExitCode
+from exporter.cli.terminal import say
 from exporter.settings import ListenAddress, load_listen_address
 
 _PATH = "/-/healthy"
@@ -45,12 +46,12 @@ def healthy(environ: Mapping[str, str], overrides: Mapping[str, str]) -> ExitCod
     try:
         address = load_listen_address(environ, overrides)
     except ValueError as error:
-        print(f"listen_address {error}", file=sys.stderr)
+        say(f"listen_address {error}")
         return ExitCode.CONFIGURATION
     problem = _problem(address)
     if problem is None:
         return ExitCode.OK
-    print(f"{address}: {problem}", file=sys.stderr)
+    say(f"{address}: {problem}")
     return ExitCode.HUB_FAILED
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from io import StringIO
+from textwrap import indent
+from typing import TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+
+from exporter.cli.terminal import printable, printable_lines
 
 _LEVELS = logging.getLevelNamesMapping()
 
@@ -57,8 +62,23 @@ def set_up_logging(level: str, log_format: str) -> None:
 def _renderer(log_format: str) -> list[Processor]:
     if log_format == "console":
         return [
+            _made_printable,
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
+                colors=sys.stderr.isatty(), exception_formatter=_write_traceback
+            ),
         ]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def _made_printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Let no value of an event steer the terminal, or look like a line of its own."""
+    return {
+        key: printable(value) if isinstance(value, str) else value for key, value in event.items()
+    }
+
+
+def _write_traceback(file: TextIO, error: ExcInfo) -> None:
+    """Write a traceback, indented: the message of an exception may have lines of its own."""
+    text = StringIO()
+    structlog.dev.plain_traceback(text, error)
+    file.write("\n" + indent(printable_lines(text.getvalue().strip()), "    "))

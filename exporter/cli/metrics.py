@@ -7,11 +7,10 @@ import sys
 from collections.abc import Mapping
 
 import msgspec
-from rich.markup import escape
 from rich.table import Table
 
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console
+from exporter.cli.terminal import console, markup
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.reference import page
 
@@ -31,6 +30,6 @@ def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
         table = Table("metric", "type", "labels", "meaning", box=None, header_style="bold")
         for family in CATALOGUE:
             labels = ", ".join(family.label_names)
-            table.add_row(family.name, family.kind, labels, escape(family.help))
+            table.add_row(family.name, family.kind, labels, markup(family.help))
         console().print(table)
     return ExitCode.OK

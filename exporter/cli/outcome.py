@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 from exporter.cli.exit_codes import ExitCode
+from exporter.cli.terminal import say
 from exporter.settings import SettingsError
 from exporter.web.sockets import CannotListen
 
@@ -16,8 +16,8 @@ def outcome_of(work: Callable[[], ExitCode]) -> ExitCode:
         return work()
     except SettingsError as error:
         for problem in error.problems:
-            print(problem, file=sys.stderr)
+            say(problem)
         return ExitCode.CONFIGURATION
     except CannotListen as error:
-        print(error, file=sys.stderr)
+        say(error)
         return ExitCode.CANNOT_LISTEN

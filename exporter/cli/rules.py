@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from rich.markup import escape
 from rich.table import Table
 
 from exporter.alerts.grafana import provisioning
@@ -17,7 +15,7 @@ from exporter.alerts.shared import SHARED
 from exporter.alerts.table import ALERTS
 from exporter.alerts.values import WrongRules, full_names, values_with
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console, table
+from exporter.cli.terminal import console, markup, say, table
 
 Writing = Callable[[Mapping[str, str], Collection[str]], str]
 
@@ -59,7 +57,7 @@ def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
         without = full_names(options.disable)
     except WrongRules as error:
         for problem in error.problems:
-            print(problem, file=sys.stderr)
+            say(problem)
         return ExitCode.CONFIGURATION
     if options.list:
         _show(values, without)
@@ -81,7 +79,7 @@ def _show(values: Mapping[str, str], without: Collection[str]) -> None:
     _add(parameters, SHARED, values, "all")
     for alert in ALERTS:
         if alert.full_name not in without:
-            alerts.add_row(alert.name, alert.severity, values[alert.wait.name], escape(alert.when))
+            alerts.add_row(alert.name, alert.severity, values[alert.wait.name], markup(alert.when))
             _add(parameters, alert.own_parameters, values, alert.name)
     for lines in (alerts, parameters):
         console().print(lines)
@@ -92,4 +90,4 @@ def _add(
     lines: Table, parameters: Iterable[Parameter], values: Mapping[str, str], owner: str
 ) -> None:
     for one in parameters:
-        lines.add_row(one.name, escape(values[one.name]), owner, escape(one.reason))
+        lines.add_row(one.name, markup(values[one.name]), owner, markup(one.reason))

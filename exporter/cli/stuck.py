@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import msgspec
-from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.errors import ApiError
@@ -23,7 +21,7 @@ from exporter.cli.asking import (
     say_failure,
 )
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console, span_since, table, write_json
+from exporter.cli.terminal import console, markup, say, span_since, table, write_json
 from exporter.collector.diagnosis import DiagnosisReader, ReadLimits
 from exporter.collector.service import rules_of
 from exporter.collector.sweeps import HubSweeps
@@ -217,7 +215,7 @@ def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
     verdict = f"{plural(stuck, 'instance')} stuck" if stuck else "nothing is stuck"
     beside = f", {others:,} over a limit wait as designed or as told" if others else ""
     hint = " (--all shows them)" if others and not with_all else ""
-    out.print(f"[bold]{escape(name)}[/]: {verdict}{beside}{hint}")
+    out.print(f"[bold]{markup(name)}[/]: {verdict}{beside}{hint}")
     if not found.active:
         out.print(NOTHING_ACTIVE)
     causes = [
@@ -238,12 +236,12 @@ def _causes(causes: Sequence[Cause], at: float) -> Table:
     lines = table("held up by", "orchestrator", "which waits on", "for", "victims", "such as")
     for cause in causes:
         lines.add_row(
-            escape(cause.cause),
-            escape(cause.orchestrator),
+            markup(cause.cause),
+            markup(cause.orchestrator),
             describe(cause.wait, cause.end),
             span_since(cause.wait.since, at),
             f"{cause.victims:,}",
-            escape(", ".join(cause.samples[:2])),
+            markup(", ".join(cause.samples[:2])),
         )
     return lines
 
@@ -256,21 +254,21 @@ def _instances(findings: Sequence[Finding], at: float) -> Table:
         blame, stamp = each.blame, each.stamp
         wait = blame.wait or Wait(WaitingOn.UNKNOWN)
         lines.add_row(
-            escape(blame.chain[0]),
-            escape(each.orchestrator),
+            markup(blame.chain[0]),
+            markup(each.orchestrator),
             stamp.status.value,
             span_since(stamp.created, at),
             span_since(stamp.updated, at),
             describe(wait, End.LEAF),
             rfc3339(wait.since) or "",
-            escape(held_up(blame)),
+            markup(held_up(blame)),
         )
     return lines
 
 
 def describe(wait: Wait, end: End) -> str:
     """Return what is waited on in words, as markup of a table."""
-    text = escape(wait_in_words(wait))
+    text = markup(wait_in_words(wait))
     return f"{text}; {END_WORDS[end]}" if END_WORDS[end] else text
 
 
@@ -288,8 +286,7 @@ def _say_what_is_missing(name: str, found: Survey) -> None:
         say_failure(found.error)
     missing = found.over - len(found.findings)
     if missing > 0:
-        print(
+        say(
             f"hub {name}: of {plural(missing, 'instance')} over a limit it is not known what "
-            "they wait on; --reads looks at more",
-            file=sys.stderr,
+            "they wait on; --reads looks at more"
         )

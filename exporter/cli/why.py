@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from textwrap import indent
 
 import msgspec
 from msgspec.structs import replace
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from exporter.api.errors import ApiError
@@ -22,10 +21,19 @@ from exporter.cli import configured
 from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.steps import Step, steps_of
-from exporter.cli.terminal import console, printable, span_since, table, write_json
+from exporter.cli.terminal import (
+    console,
+    markup,
+    printable_lines,
+    say,
+    span_since,
+    table,
+    write_json,
+)
 from exporter.collector.diagnosis import DiagnosisReader, ReadLimits
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.nodes import Absence, Entity
+from exporter.diagnosis.timeline import MOST_EVENTS
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
 from exporter.settings import Settings
@@ -76,6 +84,7 @@ class Found:
     blame: Blame
     entity: Entity | None = None
     steps: Sequence[Step] = ()
+    left_out: int = 0
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -109,7 +118,7 @@ async def why(settings: Settings, options: argparse.Namespace) -> ExitCode:
     answers.say_failures()
     if not found and not answers.failures:
         asked = ", ".join(hub.name for hub in hubs)
-        print(f"no instance {printable(options.instance_id)} in: {asked}", file=sys.stderr)
+        say(f"no instance {options.instance_id} in: {asked}")
         return ExitCode.NOT_FOUND
     return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
 
@@ -138,13 +147,14 @@ async def look(hub: Hub, *, instance_id: str) -> Found | None:
     row = status or listed
     if row is None:
         return None
-    events = status.history_events if status is not None else None
+    events = (status.history_events if status is not None else None) or ()
     return Found(
         at,
         row,
         blame.as_of(at),
         node if isinstance(node, Entity) else None,
-        tuple(steps_of(events or (), at)),
+        tuple(steps_of(events[-MOST_EVENTS:], at)),
+        max(0, len(events) - MOST_EVENTS),
     )
 
 
@@ -210,8 +220,8 @@ def _print(hub: str, found: Found, most: int) -> None:
     out = console()
     row, blame = found.row, found.blame
     out.print(
-        f"[bold]{escape(row.instance_id)}[/] in {escape(hub)}: {escape(row.name or 'unnamed')}, "
-        f"{escape(str(row.runtime_status))}"
+        f"[bold]{markup(row.instance_id)}[/] in {markup(hub)}: {markup(row.name or 'unnamed')}, "
+        f"{markup(str(row.runtime_status))}"
     )
     created, updated = parse_time(row.created_time), parse_time(row.last_updated_time)
     out.print(
@@ -227,7 +237,7 @@ def _print(hub: str, found: Found, most: int) -> None:
     if failure:
         word = "failed because" if str(row.runtime_status) == RuntimeStatus.FAILED else "ended with"
         out.print(f"\n[bold]It {word}[/]")
-        out.print(printable(failure), markup=False)
+        out.print(indent(printable_lines(failure), "  "), markup=False)
     if found.steps:
         out.print()
         out.print(_timeline(found.steps[-most:]))
@@ -235,14 +245,19 @@ def _print(hub: str, found: Found, most: int) -> None:
             out.print(
                 f"{plural(len(found.steps) - most, 'earlier step')} not shown: raise --events"
             )
+    if found.left_out:
+        out.print(
+            f"The first {plural(found.left_out, 'event')} of its history are not looked at: it is "
+            f"longer than {MOST_EVENTS:,}. What it waits on may be older than the rest."
+        )
     out.print()
 
 
 def _print_entity(entity: Entity, out: Console) -> None:
-    held = f"locked by {escape(entity.locked_by)}" if entity.locked_by else "not locked"
-    out.print(f"  entity of {escape(entity.class_name)}, {held}")
+    held = f"locked by {markup(entity.locked_by)}" if entity.locked_by else "not locked"
+    out.print(f"  entity of {markup(entity.class_name)}, {held}")
     if entity.queue:
-        waiting = ", ".join(escape(each.sender) for each in entity.queue[:5])
+        waiting = ", ".join(markup(each.sender) for each in entity.queue[:5])
         out.print(f"  {plural(len(entity.queue), 'caller')} in its queue, first {waiting}")
 
 
@@ -251,7 +266,7 @@ def _print_blame(blame: Blame, at: float, out: Console) -> None:
     if wait is None or leaf is None:
         return
     since = f" since {rfc3339(wait.since)} ({span_since(wait.since, at)})" if wait.since else ""
-    out.print(f"\nIt [bold]{escape(state_in_words(wait))}[/]{since}")
+    out.print(f"\nIt [bold]{markup(state_in_words(wait))}[/]{since}")
     if wait.fire_at is not None and wait.fire_at > at:
         out.print(f"  fires in {span(wait.fire_at - at)}, at {rfc3339(wait.fire_at)}")
     if len(blame.chain) > 1:
@@ -266,13 +281,13 @@ def _print_chain(blame: Blame, leaf: Wait, at: float, out: Console) -> None:
     out.print("It is held up by:")
     for depth, hop in enumerate(blame.chain[1:], 1):
         holder = ", which holds the lock" if hop == blame.held_by else ""
-        out.print(f"  {'  ' * (depth - 1)}-> {escape(hop)}{holder}")
+        out.print(f"  {'  ' * (depth - 1)}-> {markup(hop)}{holder}")
     since = f" since {rfc3339(leaf.since)} ({span_since(leaf.since, at)})" if leaf.since else ""
     name = blame.leaf_orchestrator or blame.chain[-1]
     if leaf.target == name:
         leaf = replace(leaf, target="")
     odd = f"; {END_WORDS[blame.end]}" if END_WORDS[blame.end] else ""
-    out.print(f"In the end: {escape(name)} [bold]{escape(state_in_words(leaf))}{odd}[/]{since}")
+    out.print(f"In the end: {markup(name)} [bold]{markup(state_in_words(leaf))}{odd}[/]{since}")
 
 
 def _timeline(steps: Sequence[Step]) -> Table:
@@ -283,8 +298,8 @@ def _timeline(steps: Sequence[Step]) -> Table:
         if step.event == "TimerCreated" and step.fire_time:
             detail = f"fires {step.fire_time}"
         lines.add_row(
-            step.time or "", step.what, escape(printable(step.name)), took,
-            escape(printable(detail)),
+            step.time or "", markup(step.what), markup(step.name), took,
+            markup(detail),
         )  # fmt: skip
     return lines
 

@@ -15,6 +15,8 @@ _ANSWERS_THAT_AGREE = 3
 # near are two clocks that ran on alike: answers show whole seconds.
 _LEAST_STANDSTILL = 15.0
 _ALIKE = 5.0
+_FARTHEST_FROM_OWN = 86_400.0
+_LARGEST_MOVE = 120.0
 
 
 class ServerClock:
@@ -26,18 +28,29 @@ class ServerClock:
     and as long as there are fewer than three by the one that is nearest to *wall*. Where both the
     server's clock and *wall* have run on while *monotonic* stood still, the answers of before count
     no longer.
+
+    A `Date` is believed if it lies within a day of *wall*, and for as long as it does not move by
+    over two minutes against *monotonic*. Else *wall* stands in, which `is_ignored` tells, until all
+    of the last few answers agree with each other.
     """
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self.wall = wall
         self.monotonic = monotonic
         self._offsets: deque[float] = deque(maxlen=_ANSWERS_KEPT)
+        self._believed: float | None = None
+        self._is_settled = False
         self._wall_offset = self._by_wall()
 
     @property
     def skew(self) -> float | None:
-        """The server's clock less the exporter's, in seconds; None before the first answer."""
-        return self.now() - self.wall() if self._offsets else None
+        """The last `Date` less the exporter's clock, in seconds; None before the first answer."""
+        return self._offsets[-1] - self._by_wall() if self._offsets else None
+
+    @property
+    def is_ignored(self) -> bool:
+        """Tell whether the exporter's clock stands in for what the answers show."""
+        return bool(self._offsets) and self._believed is None
 
     def now(self) -> float:
         """Return the server's time, early by up to a second; the exporter's before any answer."""
@@ -57,8 +70,32 @@ class ServerClock:
             offset = page.date - self.monotonic()
             if self._stood_still(offset):
                 self._offsets.clear()
+                self._is_settled = False
             self._offsets.append(offset)
+            self._judge()
         return self.now()
+
+    def _judge(self) -> None:
+        """Believe the answers, or not."""
+        shown = self._shown()
+        agreeing = sum(abs(offset - shown) <= _LARGEST_MOVE for offset in self._offsets)
+        if self._is_settled:
+            is_steady = self._believed is not None and abs(shown - self._believed) <= _LARGEST_MOVE
+            is_credible = is_steady or (agreeing == _ANSWERS_KEPT and self._is_near(shown))
+        else:
+            is_credible = self._is_near(shown)
+            self._is_settled = is_credible and agreeing >= _ANSWERS_THAT_AGREE
+        self._believed = shown if is_credible else None
+
+    def _is_near(self, offset: float) -> bool:
+        return abs(offset - self._by_wall()) <= _FARTHEST_FROM_OWN
+
+    def _shown(self) -> float:
+        """Return what the answers show, the server's clock less the one that never jumps."""
+        if len(self._offsets) >= _ANSWERS_THAT_AGREE:
+            return median_low(self._offsets)
+        by_wall = self._by_wall()
+        return min(self._offsets, key=lambda offset: abs(offset - by_wall))
 
     def _stood_still(self, offset: float) -> bool:
         """Tell whether the exporter's clock has moved since the last answer as the server's has."""
@@ -70,7 +107,4 @@ class ServerClock:
         return self.wall() - self.monotonic()
 
     def _offset(self) -> float:
-        if len(self._offsets) >= _ANSWERS_THAT_AGREE:
-            return median_low(self._offsets)
-        by_wall = self._by_wall()
-        return min(self._offsets, key=lambda offset: abs(offset - by_wall), default=by_wall)
+        return self._by_wall() if self._believed is None else self._believed

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, HubFailed, ProtocolError
@@ -21,6 +22,8 @@ Result = TypeVar("Result")
 
 # One instance that cannot be read says nothing about the others; many in a row do.
 _FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 5
+# To follow so much of a history takes a few milliseconds; more is done off the event loop.
+_MOST_BYTES_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,19 @@ class Reads(Generic[Result]):
     is_complete: bool = False
     result: Result | None = None
     error: ApiError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[Result]):
+    result: Result
+
+
+def _send(wanted: Generator[Read, Answer, Result], answer: Answer) -> Read | _Done[Result]:
+    """Hand in an answer; a thread cannot raise that this was the last one."""
+    try:
+        return wanted.send(answer)
+    except StopIteration as done:
+        return _Done(done.value)
 
 
 class DiagnosisReader:
@@ -78,13 +94,20 @@ class DiagnosisReader:
                 read = next(wanted)
                 while self._bytes_so_far() < most_bytes:
                     made += 1
+                    before = self._bytes_so_far()
                     answer = await self._answer(read)
                     failed_in_a_row = failed_in_a_row + 1 if isinstance(answer, ApiError) else 0
                     if isinstance(answer, ApiError):
                         if failed_in_a_row >= _FAILURES_IN_A_ROW_BEFORE_GIVING_UP:
                             return Reads(made, error=answer)
                         answer = Absence.UNREADABLE
-                    read = wanted.send(answer)
+                    if self._bytes_so_far() - before < _MOST_BYTES_AT_ONCE:
+                        following = _send(wanted, answer)
+                    else:
+                        following = await anyio.to_thread.run_sync(_send, wanted, answer)
+                    if isinstance(following, _Done):
+                        return Reads(made, is_complete=True, result=following.result)
+                    read = following
         except StopIteration as done:
             return Reads(made, is_complete=True, result=done.value)
         except ApiError as error:

@@ -18,6 +18,9 @@ SWEEP_SKIPPED = "sweep skipped: the page budget of today is spent"
 SWEEP_CRASHED = "sweep crashed"
 STATE_CRASHED = "state crashed"
 OUTSIDE_PREFIXES = "active instances are outside id_prefixes and not followed"
+HORIZON_PULLED_BACK = "accounts lay ahead of the server's clock and are pulled back"
+CLOCK_IGNORED = "server's clock is not followed"
+CLOCK_FOLLOWED = "server's clock is followed again"
 HUB_UP = "hub is up"
 HUB_DOWN = "hub is down"
 OVER_LIMIT = "instance is over a limit"
@@ -41,6 +44,7 @@ class HubEvents:
         self._log = log.bind(hub=hub)
         self._causes: dict[str, Cause] = {}
         self._histories_fail = False
+        self._clock_is_ignored = False
 
     def came_up(self) -> None:
         """Log that the hub answers again, or for the first time."""
@@ -77,12 +81,25 @@ class HubEvents:
         """Log that the configured prefixes do not cover all instances."""
         self._log.warning(OUTSIDE_PREFIXES, instances=instances, setting="id_prefixes")
 
+    def clock(self, skew: float | None, *, is_ignored: bool) -> None:
+        """Log that the exporter's clock stands in for the server's, or no longer."""
+        if is_ignored == self._clock_is_ignored:
+            return
+        self._clock_is_ignored = is_ignored
+        seconds = None if skew is None else round(skew)
+        if is_ignored:
+            self._log.warning(CLOCK_IGNORED, skew=seconds)
+        else:
+            self._log.info(CLOCK_FOLLOWED, skew=seconds)
+
     def crashed(self, event: str) -> None:
         """Log the exception that is being handled: a defect of this program."""
         self._log.exception(event)
 
     def changed(self, changes: LedgerChanges, now: float) -> None:
         """Log what changed for single instances up to *now*, by the server's clock."""
+        if changes.pulled_back:
+            self._log.warning(HORIZON_PULLED_BACK, seconds=round(changes.pulled_back))
         for over in changes.over_limit.named:
             self._log.warning(
                 OVER_LIMIT,

@@ -23,6 +23,7 @@ from exporter.collector.events import (
     SWEEP_CRASHED,
     HubEvents,
 )
+from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.records import SweepRecord, result_of, trouble_of, use_of
 from exporter.collector.schedule import (
     DUTY_SHARE,
@@ -39,7 +40,7 @@ from exporter.collector.snapshot import (
     SweepState,
 )
 from exporter.collector.state import HubState, NoState, StateNotWritten
-from exporter.collector.sweeps import HubSweeps
+from exporter.collector.sweeps import HubSweeps, TooManyActive
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, FinishedView, WholeView
@@ -79,6 +80,7 @@ class HubCollector:
     `snapshot` is what is published: it is replaced by one assignment, never changed, and
     *listener* is told. *wall* tells the time that is shown; the schedule follows *monotonic*,
     which never jumps. *state* keeps the ledger over restarts; without it each start begins anew.
+    *limits* are those that it shares with other hubs.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class HubCollector:
         monotonic: Callable[[], float] = anyio.current_time,
         listener: Callable[[HubSnapshot], None] = lambda _: None,
         state: HubState | None = None,
+        limits: ProcessLimits | None = None,
     ) -> None:
         self._plan = plan
         self._client = client
@@ -101,6 +104,7 @@ class HubCollector:
         self._clock = ServerClock(wall, monotonic)
         self._state = state or NoState()
         self._rules = rules
+        self._limits = limits or ProcessLimits()
         self._is_open = False
         self._go_on_from(Ledger(rules))
         self._records = {sweep: SweepRecord(Cadence(plan.intervals[sweep])) for sweep in Sweep}
@@ -129,7 +133,12 @@ class HubCollector:
     def _go_on_from(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._sweeps = HubSweeps(
-            self._client, ledger, self._clock, self._plan.entity_names, self._page_came
+            self._client,
+            ledger,
+            self._clock,
+            entity_names=self._plan.entity_names,
+            limits=self._limits,
+            came=self._page_came,
         )
 
     async def open(self) -> None:
@@ -225,7 +234,7 @@ class HubCollector:
 
     def _due_after_contact(self, sweep: Sweep) -> float:
         """Return when a sweep is due that needs to know where history ends."""
-        has_contact = self._records[Sweep.ACTIVE].has_completed
+        has_contact = self.snapshot.up or self._records[Sweep.ACTIVE].has_completed
         return self._records[sweep].cadence.due if has_contact else math.inf
 
     def _next_of_census(self) -> float:
@@ -252,8 +261,8 @@ class HubCollector:
         """Tell whether a sweep of many steps may read on, before the active one is due again."""
         return self._monotonic() < self._step_ends and self._may_read()
 
-    def _page_came(self, rows: int) -> None:
-        self._records[self._sweep].read(rows)
+    def _page_came(self, rows: int, refused: int) -> None:
+        self._records[self._sweep].read(rows, refused)
         self._budget.spend(1, self._wall())
         if self._monotonic() >= self._shown + _SHOW_SECONDS:
             self._show()
@@ -263,25 +272,28 @@ class HubCollector:
         active = await self._attempt(Sweep.ACTIVE, lambda: self._sweeps.active(self._may_read))
         if active is None:
             raise RuntimeError("an active sweep has no steps")
-        if isinstance(active, ApiError):
+        if isinstance(active, ApiError) and not isinstance(active, TooManyActive):
             self._went_down(active)
             self._wait_for_next(Sweep.ACTIVE, started, active)
             await self.publish_accounts()
             return active
-        self._came_up(active)
+        failed: ApiError | None = active if isinstance(active, ApiError) else None
+        view = None if isinstance(active, ApiError) else active
+        self._came_up(view)
         interval = self._plan.intervals[Sweep.ACTIVE]
         if self._step_ends < math.inf:
             self._step_ends = step_end(started, self._monotonic(), interval)
         finished = await self._attempt(
             Sweep.FINISHED, lambda: self._sweeps.finished(DUTY_SHARE * interval, self._goes_on)
         )
-        failed = finished if isinstance(finished, ApiError) else None
+        if isinstance(finished, ApiError):
+            failed = finished
         self._end_cycle(started, failed)
         if isinstance(finished, FinishedView):
             self.snapshot = replace(self.snapshot, finished=finished)
         await self.publish_accounts()
-        if self._diagnosis.is_on:
-            await self._diagnose(active, started, failed)
+        if self._diagnosis.is_on and view is not None:
+            await self._diagnose(view, started, failed)
         return failed
 
     async def _diagnose(self, active: ActiveView, started: float, failed: ApiError | None) -> None:
@@ -433,12 +445,14 @@ class HubCollector:
             self._events.went_down(error)
         self.snapshot = replace(self.snapshot, up=False, trouble=trouble_of(error))
 
-    def _came_up(self, active: ActiveView) -> None:
+    def _came_up(self, active: ActiveView | None) -> None:
+        """Show that the hub answers, and what is *active* where that is known."""
         if not self.snapshot.up:
             self._events.came_up()
             # What it missed would else be stale for an interval of its own, an hour for a census.
             for record in self._records.values():
                 record.make_up(self._monotonic())
+        active = active or self.snapshot.active
         self.snapshot = replace(self.snapshot, up=True, trouble=None, active=active)
         self._publish()
 
@@ -457,6 +471,7 @@ class HubCollector:
     def _show(self) -> None:
         """Publish how polling goes; what the ledger tells is as it was."""
         self._shown = self._monotonic()
+        self._events.clock(self._clock.skew, is_ignored=self._clock.is_ignored)
         self.snapshot = replace(
             self.snapshot,
             sweeps=self._states(),

@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 
 from exporter.api.client import HubClient
 from exporter.api.transport import HubConnections
+from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.collector.state import HubState, TakenOver
@@ -59,12 +60,14 @@ class HubTask:
         *,
         state: HubState,
         wall: Callable[[], float],
+        limits: ProcessLimits,
     ) -> None:
         self.basis = basis
         self._client, self._http = connection
         self._plan = plan
         self._rules = rules
         self._wall = wall
+        self._limits = limits
         self._state = state
         self._before: HubSnapshot | None = None
         self._known: LedgerState | None = None
@@ -80,6 +83,7 @@ class HubTask:
             wall=self._wall,
             state=state,
             listener=self._published,
+            limits=self._limits,
         )
 
     @property

@@ -40,6 +40,7 @@ class SweepRecord:
         self._results = {result.value: 0 for result in SweepResult}
         self._pages = 0
         self._rows = 0
+        self._refused = 0
         self._trouble: Trouble | None = None
 
     @property
@@ -51,10 +52,11 @@ class SweepRecord:
         """Go on from a process before, whose last complete sweep ended at *completed*."""
         self._completed = completed
 
-    def read(self, rows: int) -> None:
+    def read(self, rows: int, refused: int) -> None:
         """Count a page that was read, whatever comes of it."""
         self._pages += 1
         self._rows += rows
+        self._refused += refused
 
     def began(self, at: float, deadline: float) -> None:
         """Note that a sweep, or its next step, began at *at*, which ends within *deadline* s."""
@@ -124,6 +126,7 @@ class SweepRecord:
             results=dict(self._results),
             pages=self._pages,
             rows=self._rows,
+            refused=self._refused,
             usual=self._usual,
             running_since=self._running_since,
             deadline=self._deadline,

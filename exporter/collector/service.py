@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
+import structlog
 from anyio.abc import TaskGroup
 
 from exporter.api.connection import SharedLimits, connect, open_connections
 from exporter.api.transport import HubConnections
+from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.hub_task import HubTask, basis_of, owner_of
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
@@ -23,12 +25,16 @@ from exporter.collector.state import HubState, NoState
 from exporter.collector.state_file import StateFile, set_aside_others
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
-from exporter.settings import HubSettings, Settings
+from exporter.settings import HubSettings, Settings, suits_azure_storage
+
+TASK_HUB_UNUSUAL = "task hub has a name that Azure Storage refuses"
 
 # Hubs start one after another and not quite regularly, so that neither a hundred of them nor
 # several exporters that were started together ask in the same instant.
 _SPREAD_SECONDS = 0.1
 _TIDY_SECONDS = 1.0
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ class Collector:
         self._jitter = jitter
         self._as_daemon = as_daemon
         self._shared = SharedLimits()
+        self._limits = ProcessLimits()
         self._hubs: Mapping[str, HubTask] = {}
         self._tasks: TaskGroup | None = None
         self._folder: Path | None = None
@@ -125,6 +132,8 @@ class Collector:
         present = self._hubs.get(hub.name)
         if present is not None and present.basis == basis:
             return present
+        if hub.task_hub and not suits_azure_storage(hub.task_hub):
+            log.warning(TASK_HUB_UNUSUAL, hub=hub.name, task_hub=hub.task_hub)
         begin = (place + self._jitter()) * _SPREAD_SECONDS
         http: HubConnections = await anyio.to_thread.run_sync(
             open_connections, hub, self._shared.names
@@ -136,6 +145,7 @@ class Collector:
             rules_of(hub, settings),
             state=self._state_of(hub, settings),
             wall=self._wall,
+            limits=self._limits,
         )
 
     async def apply(self, change: Change) -> Changed:

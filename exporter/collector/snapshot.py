@@ -75,7 +75,8 @@ class SweepState(msgspec.Struct, frozen=True, gc=False):
     Times are the exporter's clock. `interval` is the effective one, `configured` None where the
     sweep is off; `completed` is the end of the last complete one, `usual` the interval that its
     duration allows. One that has not ended began at `running_since`, and ends within `deadline`.
-    `trouble` is why the last one failed, None if it did not.
+    `trouble` is why the last one failed, None if it did not. `refused` counts rows whose ids are
+    too long to be kept.
     """
 
     interval: float
@@ -85,6 +86,7 @@ class SweepState(msgspec.Struct, frozen=True, gc=False):
     results: Mapping[str, int] = {}
     pages: int = 0
     rows: int = 0
+    refused: int = 0
     usual: float = 0.0
     running_since: float | None = None
     deadline: float = 0.0

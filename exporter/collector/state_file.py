@@ -31,9 +31,10 @@ from exporter.collector.snapshot import StateUse
 from exporter.collector.state import StateNotWritten, StateProblem
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.state import LedgerState
+from exporter.ledger.state import LedgerState, healed
 
 STATE_RESTORED = "state restored"
+STATE_HEALED = "state lay ahead of the clock and is pulled back"
 STATE_AWAITED = "waiting for the process that holds the state"
 STATE_LOCKED = "state is held by another process"
 STATE_UNUSABLE = "state cannot be used"
@@ -192,7 +193,7 @@ class StateFile:
             left_behind.unlink(missing_ok=True)
         try:
             content = self._decode(self._read_bytes())
-            ledger = Ledger(rules, content.ledger)
+            ledger = Ledger(rules, self._healed(content))
         except FileNotFoundError:
             pass
         except _Unusable as error:
@@ -208,6 +209,15 @@ class StateFile:
             self._log.info(STATE_RESTORED, age=round(self._wall() - content.written, 3))
             return ledger
         return Ledger(rules)
+
+    def _healed(self, content: _Content) -> LedgerState:
+        """Return the ledger of a file without times that were still to come when it was written."""
+        now = max(content.written, self._wall())
+        state = content.ledger
+        sane = healed(state, now)
+        if sane.horizon < state.horizon:
+            self._log.warning(STATE_HEALED, seconds=state.horizon - sane.horizon)
+        return sane
 
     def _set_aside(self, problem: StateProblem, reason: str) -> None:
         self._report(STATE_UNUSABLE, problem, reason)

@@ -7,15 +7,17 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 import anyio
+import anyio.to_thread
 
 from exporter.api.classify import Failures
 from exporter.api.client import HubClient
-from exporter.api.errors import ApiError, HubFailed, ProtocolError
+from exporter.api.errors import ApiError, ErrorKind, HubFailed, ListingTruncated, ProtocolError
 from exporter.api.listing import Cursor, Page
 from exporter.api.query import InstanceQuery
 from exporter.api.telemetry import LIST_INSTANCES
 from exporter.api.wire import EntityRow, InstanceRow
 from exporter.collector.clock import ServerClock
+from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.stepped_listing import SteppedListing, always
 from exporter.ledger.absence import are_many, is_suspicious
 from exporter.ledger.entities import WholeFold
@@ -29,6 +31,12 @@ _HUB_FAILURES_BEFORE_GIVING_UP = 3
 _FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 20
 _MOST_UNREADABLE_KEPT = 10_000
 _FAILURES_READ_PER_SWEEP = 50
+# So many take some milliseconds; more are measured off the event loop.
+_MOST_MEASURED_AT_ONCE = 10_000
+
+
+class TooManyActive(ListingTruncated):
+    """More instances are active than can be tracked; those that are have been read."""
 
 
 @dataclass(slots=True)
@@ -57,7 +65,8 @@ class HubSweeps:
     Those that may take long read a page at least, and on while *goes_on* says so; they return None
     or False where they are not done, and the next call goes on from there. Raises what the client
     raises; rows that were read before stay facts in the ledger, only the aggregates wait for a
-    sweep that was read to its end. *came* is told how many rows each page has.
+    sweep that was read to its end. *came* is told how many rows each page has, and how many more
+    were refused.
     """
 
     def __init__(
@@ -65,13 +74,16 @@ class HubSweeps:
         client: HubClient,
         ledger: Ledger,
         clock: ServerClock,
+        *,
         entity_names: Sequence[str] = (),
-        came: Callable[[int], None] = lambda _rows: None,
+        limits: ProcessLimits | None = None,
+        came: Callable[[int, int], None] = lambda _rows, _refused: None,
     ) -> None:
         self.client = client
         self.ledger = ledger
         self.clock = clock
         self._entity_names = entity_names
+        self._limits = limits or ProcessLimits()
         self._came = came
         self._finished = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
         self._failed = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
@@ -87,26 +99,45 @@ class HubSweeps:
         self._one_listing = anyio.Lock()
 
     def _arrived(self, page: Page[InstanceRow] | Page[EntityRow]) -> float:
-        self._came(len(page.rows))
+        self._came(len(page.rows), page.refused)
         return self.clock.note(page)
 
     async def active(self, goes_on: Callable[[], bool] = always) -> ActiveView:
         """
         List the active instances, then read by id those that the list no longer shows.
 
-        Where *goes_on* says no before the end, that is a `ListingTruncated`.
+        Raises:
+            ListingTruncated: *goes_on* said no before the end.
+            TooManyActive: not all have room beside those of the other hubs.
 
         It is listed twice, if suspiciously many are absent. Only what the reads leave out is not
         active: a list can end early without saying so. Where very many left at once, `finished`
         looks for them in its list first.
         """
+        self.ledger.lives.limit(self._limits.tracked.of(self.ledger))
         at, doubtful = await self._list_active(goes_on)
         if self.ledger.too_many_absent(doubtful=doubtful):
             at, _ = await self._list_active(goes_on)
         absent = self.ledger.absent()
         if absent and not are_many(absent):
             await self._read_all(absent)
-        return self.ledger.complete_active(at)
+        if self.ledger.untracked:
+            raise self._too_many_active()
+        if len(self.ledger.lives) <= _MOST_MEASURED_AT_ONCE:
+            return self.ledger.complete_active(at)
+        return await anyio.to_thread.run_sync(self.ledger.complete_active, at)
+
+    def _too_many_active(self) -> TooManyActive:
+        tracked, left_out = len(self.ledger.lives), self.ledger.untracked
+        error = TooManyActive(
+            f"{tracked + left_out:,} instances are active, of which {tracked:,} can be tracked",
+            hub=self.client.hub,
+            operation=LIST_INSTANCES,
+            kind=ErrorKind.TOO_LARGE,
+            hint="give this hub an exporter of its own, or list less of it by id_prefixes",
+        )
+        self.client.telemetry.errors[LIST_INSTANCES, error.kind] += 1
+        return error
 
     async def _list_active(self, goes_on: Callable[[], bool]) -> tuple[float, bool]:
         """List once; returns the server's time at the end, and whether the end is doubtful."""
@@ -119,7 +150,8 @@ class HubSweeps:
                 if not begun:
                     if not self.ledger.has_contact:
                         self._contact_began = self.clock.began(page)
-                    self.ledger.begin_active(at - page.seconds)
+                    agreed = page.date is not None and not self.clock.is_ignored
+                    self.ledger.begin_active(at - page.seconds, is_agreed=agreed)
                     begun = True
                 self.ledger.see_active(page.rows, at)
         if not cursor.finished:
@@ -155,7 +187,9 @@ class HubSweeps:
         await self._read_all(self.ledger.absent())
         self.ledger.end_reads()
         self._settle_contact()
-        return self.ledger.complete_finished(self.clock.now())
+        return self.ledger.complete_finished(
+            self.clock.now(), self._limits.finishes.of(self.ledger)
+        )
 
     def _settle_contact(self) -> None:
         """Say again when first contact was: by now more answers have told the server's time."""
@@ -214,6 +248,7 @@ class HubSweeps:
         unresolved, listing = self.ledger.unresolved, self._failed
         if listing.cursor is None:
             begin = self.clock.now() - self.ledger.rules.failed_lookback
+            unresolved.limit(self._limits.failures.of(self.ledger))
             unresolved.begin_listing(begin)
             query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
             listing.begin(self._list(query))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import nsmallest
 
 import msgspec
 
@@ -20,7 +21,7 @@ from exporter.diagnosis.timeline import (
     Timeline,
 )
 from exporter.diagnosis.timers import HTTP_ACTIVITY, Timers, poll_began
-from exporter.diagnosis.waits import Wait, WaitingOn, unknown
+from exporter.diagnosis.waits import Wait, WaitingOn, bounded_wait, unknown
 from exporter.ledger.status import TERMINAL, RuntimeStatus, known_status
 
 # Of a large fan-out the oldest few waits tell enough.
@@ -139,16 +140,19 @@ def _open_waits(timeline: Timeline, updated: float | None, *, inputs: bool) -> R
     firm: list[Wait] = []
     overtaken: list[Wait] = []
     for wait, scheduled in (*_scheduled(timeline), *messages.waits):
-        has_lost = timeline.has_one_of_turn(scheduled, lost)
+        has_lost = bool(lost) and timeline.has_one_of_turn(scheduled, lost)
         (overtaken if has_lost else firm).append(wait)
     timer = timers.awaited()
     timer_wait = None if timer is None else timers.wait_for(timer)
-    waits = [*sorted(firm, key=_age), *([timer_wait] if timer_wait else ())]
-    waits += sorted(overtaken, key=_age)
+    waits = [*nsmallest(_MOST_WAITS, firm, key=_age), *([timer_wait] if timer_wait else ())]
+    waits += nsmallest(_MOST_WAITS, overtaken, key=_age)
     if not waits:
-        kind = WaitingOn.UNKNOWN if messages.may_wait else WaitingOn.EXTERNAL_EVENT
+        may_wait = messages.may_wait or timeline.left_out
+        kind = WaitingOn.UNKNOWN if may_wait else WaitingOn.EXTERNAL_EVENT
         waits = [Wait(kind, since=timeline.last_progress() or updated)]
-    return Reading(tuple(waits[:_MOST_WAITS]), timer_wait, messages.may_wait and not inputs)
+    bounded = tuple(map(bounded_wait, waits[:_MOST_WAITS]))
+    timer_wait = timer_wait and bounded_wait(timer_wait)
+    return Reading(bounded, timer_wait, messages.may_wait and not inputs)
 
 
 def _scheduled(timeline: Timeline) -> Iterator[tuple[Wait, float | None]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from exporter.diagnosis.nodes import Absence, Entity, Node, Orchestration, Stamp
+from exporter.diagnosis.nodes import Absence, Entity, Node, Orchestration, Stamp, text_of
 from exporter.diagnosis.waits import Wait
 from exporter.ledger.active import Life
 
@@ -14,17 +14,19 @@ from exporter.ledger.active import Life
 UNSEEN_SECONDS = 300.0
 # Rows show whole seconds: one that was read within the second of its update may move unseen.
 _SETTLED = 2.0
+_MOST_TEXT = 4 << 20
 
 
 class _Entry(msgspec.Struct, gc=False):
     node: Node
     read_at: float
     cycle: int
+    text: int
 
 
 class Memory:
     """
-    What instances and entities were seen to be, at most *most* of them.
+    What instances and entities were seen to be, at most *most* of them and 4 Mi of characters.
 
     An orchestration stays what it was while the active sweep shows it unchanged. What no sweep
     shows, such as an entity's queue or a row that is missing, is read again after a while; so is an
@@ -44,13 +46,15 @@ class Memory:
         self._lives, self._at = lives, at
         self._cycle += 1
         self._forget_queues()
-        if len(self._entries) <= self._most:
+        text = sum(entry.text for entry in self._entries.values())
+        if len(self._entries) <= self._most and text <= _MOST_TEXT:
             return
         outdated = [instance_id for instance_id in self._entries if self.get(instance_id) is None]
         for instance_id in outdated:
-            del self._entries[instance_id]
-        while len(self._entries) > self._most:
-            del self._entries[next(iter(self._entries))]
+            text -= self._entries.pop(instance_id).text
+        while len(self._entries) > self._most or text > _MOST_TEXT:
+            text -= self._entries.pop(next(iter(self._entries))).text
+        self._forget_queues()
 
     def _forget_queues(self) -> None:
         """Let go of queues that tell nothing any more: others stand in them each time."""
@@ -80,7 +84,8 @@ class Memory:
 
     def __setitem__(self, instance_id: str, node: Node, /) -> None:
         self._entries.pop(instance_id, None)
-        entry = self._entries[instance_id] = _Entry(node, self._at, self._cycle)
+        entry = _Entry(node, self._at, self._cycle, text_of(node))
+        self._entries[instance_id] = entry
         if isinstance(node, Entity):
             for message in node.queue:
                 self._queued[message.sender] = (instance_id, entry, message.wait)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -10,14 +10,20 @@ from typing import TypeAlias
 import msgspec
 
 from exporter.api.times import parse_time
-from exporter.api.wire import InstanceStatus, entity_class
+from exporter.api.wire import (
+    InstanceStatus,
+    bounded_name,
+    bounded_text,
+    entity_class,
+)
 from exporter.diagnosis.classify import Reading, classify, last_touched
 from exporter.diagnosis.messages import Request, decode_nested, decode_request, wait_of
-from exporter.diagnosis.waits import Wait
+from exporter.diagnosis.waits import Wait, bounded_wait
 from exporter.ledger.status import RuntimeStatus, known_status
 
 # A longer queue is known by those in front.
 _MOST_QUEUED = 2000
+_LONGEST_QUEUE = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,20 @@ class Entity(msgspec.Struct, frozen=True, gc=False):
 Node: TypeAlias = Orchestration | Entity | Absence
 
 
+def text_of(node: Node) -> int:
+    """Return how many characters of texts of the app are kept with a node."""
+    if isinstance(node, Orchestration):
+        return len(node.name) + sum(map(_text_of_wait, node.reading.waits))
+    if isinstance(node, Entity):
+        return sum(len(each.sender) + _text_of_wait(each.wait) for each in node.queue)
+    return 0
+
+
+def _text_of_wait(wait: Wait) -> int:
+    ids = sum(map(len, wait.entity_ids))
+    return len(wait.target) + len(wait.child_id or "") + len(wait.request_id or "") + ids
+
+
 class _Scheduler(msgspec.Struct, rename="camel"):
     """The input of an entity's row (reference 2.7)."""
 
@@ -111,7 +131,7 @@ def examine(instance_id: str) -> Generator[Read, Answer, Node]:
         with_inputs = yield Read(instance_id, inputs=True)
         if isinstance(with_inputs, InstanceStatus):
             answer, reading = with_inputs, classify(with_inputs, inputs=True)
-    return Orchestration(instance_id, answer.name or "", stamp_of(answer), reading)
+    return Orchestration(instance_id, bounded_name(answer.name or ""), stamp_of(answer), reading)
 
 
 def stamp_of(status: InstanceStatus) -> Stamp:
@@ -127,19 +147,27 @@ def entity_of(status: InstanceStatus, class_name: str) -> Entity:
     """Return the entity that a row shows; the row is to be read with its input."""
     scheduler = decode_nested(_SCHEDULER, status.input) or _Scheduler()
     shown = decode_nested(_SCHEDULER, status.custom_status) or _Scheduler()
-    requests = (decode_request(raw) for raw in (scheduler.queue or ())[:_MOST_QUEUED])
     suspended = known_status(status.runtime_status) is RuntimeStatus.SUSPENDED
     return Entity(
         status.instance_id,
-        class_name,
-        scheduler.locked_by or shown.locked_by or None,
-        tuple(
-            Queued(request.parent, wait_of(request, status.instance_id, _sent(request)))
-            for request in requests
-            if request is not None and request.parent and not request.signal
-        ),
+        bounded_name(class_name),
+        bounded_text(scheduler.locked_by or shown.locked_by or "") or None,
+        tuple(_queued(status.instance_id, scheduler.queue or ())),
         last_touched(status) if suspended else None,
     )
+
+
+def _queued(entity_id: str, queue: Sequence[msgspec.Raw]) -> Iterator[Queued]:
+    """Yield those in front of a queue who wait for an answer, as far as there is room for them."""
+    room = _LONGEST_QUEUE
+    for request in map(decode_request, queue[:_MOST_QUEUED]):
+        if request is None or not request.parent or request.signal:
+            continue
+        wait = bounded_wait(wait_of(request, entity_id, _sent(request)))
+        room -= len(request.parent) + _text_of_wait(wait)
+        if room < 0:
+            return
+        yield Queued(request.parent, wait)
 
 
 def _sent(request: Request) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from exporter.api.times import parse_time
 from exporter.api.wire import HistoryEvent
@@ -31,14 +31,14 @@ _ENDED_BY = {
 }
 
 
-def longest_waits(events: Iterable[HistoryEvent]) -> dict[WaitingOn, float]:
+def longest_waits(events: Sequence[HistoryEvent]) -> dict[WaitingOn, float]:
     """
     Return the longest time that nothing happened, in seconds, by what ended it.
 
     `NOT_STARTED` is the time until a start that was scheduled for later. Never raises.
     """
     longest: dict[WaitingOn, float] = {}
-    for waiting_on, seconds in _waits(Timeline(tuple(events))):
+    for waiting_on, seconds in _waits(Timeline(events)):
         longest[waiting_on] = max(seconds, longest.get(waiting_on, 0.0))
     return longest
 

@@ -24,6 +24,7 @@ Result = TypeVar("Result")
 _SAME_TURN = (-1.0, 5.0)
 # So many samples take a few milliseconds.
 _SLICE = 500
+_MOST_TEXT = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Sampler:
         self._memory = Memory(2 * self.rules.most_samples)
         self._samples: dict[str, Sample] = {}
         self._counts: Counter[str] = Counter()
+        self._text = 0
         self._changed: list[str] = []
         self._scanner = Scanner({}, 0, 0.0, self._limits_of)
         self.scanned = self._scanner.found
@@ -116,6 +118,7 @@ class Sampler:
             if number % _SLICE == 0:
                 yield
         self._counts = Counter(sample.orchestrator for sample in self._samples.values())
+        self._text = sum(map(_text_of, self._samples.values()))
 
     def _follow_changes(
         self, lives: Mapping[str, Life], purse: _Purse, at: float
@@ -155,6 +158,7 @@ class Sampler:
         before = self._samples.pop(instance_id, None)
         if before is not None:
             self._counts[life.name] -= 1
+            self._text -= _text_of(before)
         stamp = _stamp(life)
         if isinstance(node, Orchestration):
             stamp = node.stamp
@@ -166,29 +170,36 @@ class Sampler:
         if is_over and not is_fruitless(node):
             self._make_room()
             since = touched(stamp.created, stamp.updated) or 0.0
-            self._samples[instance_id] = Sample(instance_id, life.name, stamp, since, blame)
+            sample = Sample(instance_id, life.name, stamp, since, blame)
+            self._samples[instance_id] = sample
             self._counts[life.name] += 1
+            self._text += _text_of(sample)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._samples) >= self.rules.most_samples or self._text >= _MOST_TEXT
 
     def _has_room(self, name: str) -> bool:
         """Tell whether there is room, or an orchestrator that has more than its share."""
-        if len(self._samples) < self.rules.most_samples:
+        if not self._is_full:
             return True
         return self._counts[name] + 1 < max(self._counts.values(), default=0)
 
     def _make_room(self) -> None:
         """Drop the youngest of the orchestrator that has the most, where there is no room."""
-        if len(self._samples) < self.rules.most_samples:
+        if not self._is_full:
             return
         largest = max(self._counts, key=self._counts.__getitem__)
         members = (s for s in self._samples.values() if s.orchestrator == largest)
         youngest = max(members, key=lambda sample: (sample.since, sample.instance_id))
         del self._samples[youngest.instance_id]
         self._counts[largest] -= 1
+        self._text -= _text_of(youngest)
 
     def _infer_from_queues(self, lives: Mapping[str, Life], at: float) -> None:
         """Sample those of whom the queue of an entity that was read tells what they wait on."""
         for sender in self._memory.senders():
-            if len(self._samples) >= self.rules.most_samples:
+            if self._is_full:
                 return
             if sender in self._samples or not self._scanner.is_candidate(sender):
                 continue
@@ -214,6 +225,11 @@ class Sampler:
             self._memory[instance_id] = Orchestration(
                 instance_id, life.name, stamp, Reading((wait,))
             )
+
+
+def _text_of(sample: Sample) -> int:
+    """Return how many characters of ids are kept with a sample."""
+    return sum(map(len, sample.blame.chain))
 
 
 def _stamp(life: Life) -> Stamp:

@@ -32,20 +32,23 @@ RESULTS = frozenset((TASK_COMPLETED, CHILD_COMPLETED)) | FAILURES
 # What wakes an orchestrator. Suspending and resuming answer nothing that it waits on.
 WAKING = RESULTS | frozenset((EXECUTION_STARTED, TIMER_FIRED, EVENT_RAISED, EXECUTION_REWOUND))
 
+# Of a longer history the last events tell what is awaited, unless that is older.
+MOST_EVENTS = 100_000
 # The events that one turn writes are microseconds apart.
 _LONGEST_TURN = 5.0
 
 
 class Timeline:
     """
-    The events of a history, in the order of the answer.
+    The last 100,000 events of a history, in the order of the answer; `left_out` is how many more.
 
     `moments` are their times. That of `TimerFired` is its `FireAt`: its own timestamp is the moment
     at which the timer was made (reference 3.4).
     """
 
     def __init__(self, events: Sequence[HistoryEvent]) -> None:
-        self.events = tuple(events)
+        self.events = tuple(events[-MOST_EVENTS:])
+        self.left_out = len(events) - len(self.events)
         self.moments = tuple(_moment(event) for event in self.events)
         self._wakings = sorted(
             moment

@@ -138,7 +138,8 @@ def poll_began(timeline: Timeline, place: int) -> float | None:
     """Return when the durable HTTP call whose timer or next poll stands at a place was made."""
     began = timeline.moments[place]
     after_timer = timeline.events[place].event_type == TIMER_CREATED
-    for event in reversed(timeline.events[:place]):
+    for earlier in range(place - 1, -1, -1):
+        event = timeline.events[earlier]
         if event.event_type in (TIMER_CREATED, TIMER_FIRED):
             after_timer = True
         elif is_poll(event) and after_timer:

@@ -7,8 +7,12 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
+from exporter.api.wire import LONGEST_TEXT, bounded_name, bounded_text
+
 # A timer's message may be late without harm: queues are polled, turns wait for their worker.
 OVERDUE_GRACE = 60.0
+# Of more entities in one lock the first are followed.
+_MOST_ENTITIES = 100
 
 
 class WaitingOn(StrEnum):
@@ -72,6 +76,18 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
         if self.fire_at is None or at - self.fire_at < OVERDUE_GRACE:
             return self
         return replace(self, waiting_on=WaitingOn.TIMER_OVERDUE, since=self.fire_at)
+
+
+def bounded_wait(wait: Wait) -> Wait:
+    """Return a wait whose texts may be kept: names are cut, ids that are too long lead nowhere."""
+    child, request = wait.child_id, wait.request_id
+    return replace(
+        wait,
+        target=bounded_name(wait.target),
+        child_id=child if child is None or len(child) <= LONGEST_TEXT else None,
+        entity_ids=tuple(map(bounded_text, wait.entity_ids[:_MOST_ENTITIES])),
+        request_id=None if request is None else bounded_text(request),
+    )
 
 
 def unknown(since: float | None = None) -> Wait:

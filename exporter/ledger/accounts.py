@@ -29,6 +29,7 @@ from exporter.ledger.windows import Pair
 Key = TypeVar("Key", bound=Hashable)
 
 _HUB: tuple[str, ...] = ()
+_FARTHEST_AHEAD = 86_400.0
 _COUNTERS = (
     "created", "finished", "continued", "reopened", "vanished", "failures", "failure_reasons",
     "late_finishes",
@@ -143,13 +144,19 @@ class Accounts:
         created: float | None,
         updated: float | None,
         *,
+        at: float,
         finished: Pair | None = None,
     ) -> None:
-        """Keep the latest times; *finished* is the pair where they are those of a finish."""
-        _raise_to(self._last_created, label, created)
-        _raise_to(self._last_progress, label, updated)
+        """
+        Keep the latest times; *finished* is the pair where they are those of a finish.
+
+        What lies over a day ahead of *at* is none: it would hide all that come before it.
+        """
+        latest = at + _FARTHEST_AHEAD
+        _raise_to(self._last_created, label, created, latest)
+        _raise_to(self._last_progress, label, updated, latest)
         if finished is not None:
-            _raise_to(self._last_finished, finished, updated)
+            _raise_to(self._last_finished, finished, updated, latest)
 
     @property
     def limits(self) -> dict[tuple[str, str], LimitInForce]:
@@ -217,6 +224,6 @@ class Accounts:
         )
 
 
-def _raise_to(latest: dict[Key, float], key: Key, moment: float | None) -> None:
-    if moment is not None and moment > latest.get(key, 0.0):
-        latest[key] = moment
+def _raise_to(known: dict[Key, float], key: Key, moment: float | None, latest: float) -> None:
+    if moment is not None and known.get(key, 0.0) < moment <= latest:
+        known[key] = moment

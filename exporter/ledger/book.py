@@ -13,6 +13,10 @@ from exporter.api.wire import InstanceRow
 _BUCKET_BITS = 6
 _DIGEST_BYTES = 8
 _FREEZE_AFTER_SECONDS = 120
+_MOST_UNPACKED = 65_536
+_FARTHEST_AHEAD = 86_400
+# The bucket of what lies further ahead, after all others.
+_AHEAD = 1 << 40
 # To copy a hash that is begun takes a third of what it takes to begin one.
 _EMPTY = blake2b(digest_size=_DIGEST_BYTES)
 
@@ -44,20 +48,29 @@ class Book:
 
     Seconds share a bucket of 64; a bucket that is two minutes old is packed: its digests ascending,
     8 bytes each instead of the 100 of a set. There may be 1,350 of them, and to the garbage
-    collector bytes are nothing to look through, which arrays are.
+    collector bytes are nothing to look through, which arrays are. What comes later waits in a set
+    beside it to be packed, as all do where they are many.
     """
 
     def __init__(self) -> None:
         self._open: dict[int, set[int]] = {}
         self._packed: dict[int, bytes] = {}
         self._size = 0
+        self._unpacked = 0
+        self._last = _AHEAD
 
     def __len__(self) -> int:
         return self._size
 
+    def advance(self, now: float) -> None:
+        """Put what is more than a day ahead of *now* into one bucket from now on."""
+        self._last = int(now + _FARTHEST_AHEAD) >> _BUCKET_BITS
+
     def has(self, second: int, digest: int) -> bool:
         """Tell whether the finish *digest* of *second* is known."""
-        bucket = second >> _BUCKET_BITS
+        return self._holds(second >> _BUCKET_BITS, digest) or self._holds(_AHEAD, digest)
+
+    def _holds(self, bucket: int, digest: int) -> bool:
         packed = self._packed.get(bucket)
         if packed is not None:
             digests = memoryview(packed).cast("Q")
@@ -71,41 +84,49 @@ class Book:
         if self.has(second, digest):
             return
         bucket = second >> _BUCKET_BITS
-        packed = self._packed.get(bucket)
-        if packed is None:
-            self._open.setdefault(bucket, set()).add(digest)
-        else:
-            place = _DIGEST_BYTES * bisect_left(memoryview(packed).cast("Q"), digest)
-            entry = digest.to_bytes(_DIGEST_BYTES, sys.byteorder)
-            self._packed[bucket] = packed[:place] + entry + packed[place:]
+        self._open.setdefault(bucket if bucket <= self._last else _AHEAD, set()).add(digest)
         self._size += 1
+        self._unpacked += 1
+        if self._unpacked >= _MOST_UNPACKED:
+            self._pack(list(self._open))
 
     def freeze(self, now: float) -> None:
         """Pack the buckets in which little more will happen after *now*."""
         last = int(now - _FREEZE_AFTER_SECONDS) >> _BUCKET_BITS
-        for bucket in [bucket for bucket in self._open if bucket < last]:
-            self._packed[bucket] = _packed(self._open.pop(bucket))
+        self._pack([bucket for bucket in self._open if bucket < last])
 
-    def forget_before(self, second: float, *, most: int) -> int:
+    def _pack(self, buckets: Iterable[int]) -> None:
+        for bucket in buckets:
+            self._packed[bucket] = self._whole(bucket)
+            self._unpacked -= len(self._open.pop(bucket))
+
+    def _whole(self, bucket: int) -> bytes:
+        """Return the digests of a bucket in ascending order, in the machine's order of bytes."""
+        packed = array("Q", self._packed.get(bucket, b""))
+        return array("Q", sorted([*packed, *self._open[bucket]])).tobytes()
+
+    def forget_before(self, second: float, *, most: float) -> int:
         """
         Drop whole buckets older than *second*, then the oldest until at most *most* are left.
 
         Returns the second from which on the book is complete.
         """
-        buckets = sorted([*self._packed, *self._open])
+        buckets = sorted({*self._packed, *self._open})
         floor = int(second) >> _BUCKET_BITS
         for bucket in buckets:
             if bucket >= floor and self._size <= most:
                 break
             floor = max(floor, bucket + 1)
             self._size -= len(self._packed.pop(bucket, b"")) // _DIGEST_BYTES
-            self._size -= len(self._open.pop(bucket, ()))
+            unpacked = len(self._open.pop(bucket, ()))
+            self._size -= unpacked
+            self._unpacked -= unpacked
         return floor << _BUCKET_BITS
 
     def saved(self) -> dict[int, bytes]:
         """Return the digests of each bucket, 8 bytes each, the lowest byte first."""
         buckets = dict(self._packed)
-        buckets.update((bucket, _packed(some)) for bucket, some in self._open.items())
+        buckets.update((bucket, self._whole(bucket)) for bucket in self._open)
         return {bucket: _swapped(packed) for bucket, packed in buckets.items()}
 
     @classmethod
@@ -116,11 +137,6 @@ class Book:
             book._packed[bucket] = packed = _swapped(content)
             book._size += len(packed) // _DIGEST_BYTES
         return book
-
-
-def _packed(digests: Iterable[int]) -> bytes:
-    """Return digests in ascending order, in the machine's order of bytes."""
-    return array("Q", sorted(digests)).tobytes()
 
 
 def _swapped(packed: bytes) -> bytes:

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from exporter.api.times import format_shown_time, parse_time
+from exporter.api.times import TIMES, format_shown_time, parse_time
 from exporter.api.wire import InstanceRow, entity_class
-from exporter.ledger.places import Places
+from exporter.ledger.places import OTHER, Places
 from exporter.ledger.snapshot import RetainedView
 from exporter.ledger.status import RuntimeStatus, known_status
 from exporter.ledger.windows import Pair
 
 _AFTER_ALL_TIMES = "~"
-# Year 1 is unknown, as a missing time is.
-_AFTER_UNKNOWN_TIMES = "0002"
+# Labels are far fewer; of further names it is not known how many there are.
+_MOST_TALLIES = 20_000
+_MOST_UNCOVERED = 200_000
 _COMPLETED = RuntimeStatus.COMPLETED.value
 _FAILED = RuntimeStatus.FAILED.value
 
@@ -94,6 +95,8 @@ class CensusFold:
         name = name or ""
         limit = self._limits.get(name)
         if limit is None:
+            if len(self._limits) >= _MOST_TALLIES:
+                self._limits.clear()
             created, updated = self._latest(name)
             known = min(created or 0.0, updated or 0.0)
             limit = self._limits[name] = min(_begin_of(known), self._floor)
@@ -103,7 +106,7 @@ class CensusFold:
         """Add a row, which is no longer counted among the *plain* ones; tells if it is recent."""
         plain[row.name] -= 1
         name, status = row.name or "", row.runtime_status
-        created, updated = row.created_time or "", row.last_updated_time or ""
+        created, updated = _known(row.created_time), _known(row.last_updated_time)
         tally = self._tally((name, status))
         tally.count += 1
         is_newer = created > tally.newest_created
@@ -115,13 +118,18 @@ class CensusFold:
         if is_newer and status == _COMPLETED:
             limit = min(tally.newest_created, tally.newest_updated, self._floor)
             self._limits[name] = max(limit, self._limit(name))
-        if _AFTER_UNKNOWN_TIMES <= created < self._oldest.get(status, _AFTER_ALL_TIMES):
+        if created and created < self._oldest.get(status, _AFTER_ALL_TIMES):
             self._oldest[status] = created
         updated_floor = self._failed_floor if status == _FAILED else self._floor
         return updated >= updated_floor or created >= self._floor
 
     def _tally(self, key: Group) -> Tally:
-        return self._tallies.get(key) or self._tallies.setdefault(key, Tally())
+        tally = self._tallies.get(key)
+        if tally is None:
+            if len(self._tallies) >= _MOST_TALLIES:
+                key = (OTHER, key[1])
+            tally = self._tallies.setdefault(key, Tally())
+        return tally
 
     def tallies(self) -> Iterator[tuple[str, RuntimeStatus, Tally]]:
         """Return the tallies by name and status."""
@@ -135,6 +143,11 @@ class CensusFold:
             status = known_status(spelling)
             oldest[status] = min(moment, oldest.get(status, _AFTER_ALL_TIMES))
         return oldest
+
+
+def _known(text: str | None) -> str:
+    """Return a time as it is written, nothing where it is unknown."""
+    return text if text and TIMES[text] is not None else ""
 
 
 def _begin_of(second: float) -> str:
@@ -181,7 +194,7 @@ class Retained:
     Counts of finished instances: those of the last complete census, and the finishes since.
 
     `completed` is when that census ended. While one runs, finishes that it has not come across yet
-    are remembered one by one: only those are added to its result.
+    are remembered one by one, up to 200,000: only those are added to its result.
     """
 
     base: Counter[Pair] = field(default_factory=Counter)
@@ -201,7 +214,9 @@ class Retained:
     def finished(self, pair: Pair, digest: int, *, by_census: bool) -> None:
         """Add a finish that was counted."""
         self.since[pair] += 1
-        if self._uncovered is not None and not by_census:
+        if self._uncovered is None or by_census:
+            return
+        if len(self._uncovered) < _MOST_UNCOVERED:
             self._uncovered[digest] = pair
 
     def covered(self, digest: int) -> None:

@@ -72,9 +72,14 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class LedgerChanges:
-    """What changed for single instances."""
+    """
+    What changed for single instances.
+
+    `pulled_back` is by how many seconds the horizon or the mark lay ahead of the server's clock.
+    """
 
     over_limit: Few[OverLimit]
     recovered: Few[Recovered]
     failed: Few[Failed]
     resolved: Few[Resolved]
+    pulled_back: float = 0.0

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
 from exporter.api.times import parse_time
-from exporter.api.wire import NOTHING, EntityRow, InstanceRow, entity_class
+from exporter.api.wire import NOTHING, EntityRow, InstanceRow, bounded_text, entity_class
 from exporter.ledger.distributions import Histogram
 from exporter.ledger.places import Places
 from exporter.ledger.snapshot import EntityLocks, EntityView, WholeView
+
+# A larger one is no number of messages, and is none for a sample either.
+_LARGEST_NUMBER = 1 << 53
+_MOST_LOCKS = 100_000
 
 
 class _CustomStatus(msgspec.Struct, rename="camel"):
     """What an entity's row says of it (reference 2.7)."""
 
-    queue_size: int = 0
+    queue_size: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_NUMBER)] = 0
     locked_by: str | None = None
 
 
@@ -52,6 +57,8 @@ class LockFold:
     """
     Locks and queues of one active sweep; what is kept grows with the locks, not the entities.
 
+    Of the first 100,000 locks it is told whether their holders are active.
+
     *suspected* are the locks whose holder was not active in the sweep before: a holder that
     started after its page was read looks the same, once.
     """
@@ -71,7 +78,8 @@ class LockFold:
         tally.backlog_max = max(tally.backlog_max, status.queue_size)
         if status.locked_by:
             tally.locked += 1
-            self._locks[row.instance_id, status.locked_by] = label
+            if len(self._locks) < _MOST_LOCKS:
+                self._locks[row.instance_id, bounded_text(status.locked_by)] = label
 
     def complete(
         self, active_ids: Container[str]

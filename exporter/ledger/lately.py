@@ -31,6 +31,11 @@ class Windows:
         for recent in (*self._recent, self._chart):
             recent.advance(now)
 
+    def go_back(self, now: float) -> None:
+        """Let finishes in again as of *now*, where a clock was ahead."""
+        for recent in (*self._recent, self._chart):
+            recent.go_back(now)
+
     def add(self, pair: Pair, second: int) -> None:
         """Count a finish of *second* in each window that it has not left."""
         for recent in self._recent:

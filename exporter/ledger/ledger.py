@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +16,7 @@ from exporter.ledger.book import Book, digest_of, second_of
 from exporter.ledger.census import CensusFold, Retained
 from exporter.ledger.changes import LedgerChanges
 from exporter.ledger.entities import EntityAccounts, WholeFold
-from exporter.ledger.followed import FollowedIds
+from exporter.ledger.horizon import DAY, Horizon
 from exporter.ledger.lately import Windows
 from exporter.ledger.over import OverLimits
 from exporter.ledger.places import Places
@@ -31,11 +32,10 @@ from exporter.ledger.snapshot import (
 from exporter.ledger.sources import Search, Source
 from exporter.ledger.state import LedgerState, restore_lives, save_lives
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
+from exporter.ledger.tracked import TrackedInstances
 from exporter.ledger.unresolved import Unresolved
 
 __all__ = ["Ledger", "Search", "Source"]
-
-DAY = 86_400
 
 _ACTIVE: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
 _TERMINAL: dict[object, RuntimeStatus] = {status.value: status for status in TERMINAL}
@@ -56,18 +56,14 @@ class Ledger:
         self.rules = rules
         self.mark = saved.mark
         self.ruler = Ruler(rules.overlap, rules.lookback, saved.cycle)
-        self._contact = saved.contact
-        self._contact_sweep = saved.contact_sweep
-        self._horizon = saved.horizon
-        self._floor = saved.floor
-        self._open: dict[str, Life] = restore_lives(saved.open)
-        self.lives: Mapping[str, Life] = self._open
-        self._open_ids = FollowedIds(self._open.keys())
+        self._horizon = Horizon(saved.contact, saved.contact_sweep, saved.horizon, saved.floor)
+        self._open = TrackedInstances(restore_lives(saved.open))
+        self.lives = self._open
+        self.untracked = 0
         self._book = Book.restored(saved.book)
         self._sweep = saved.sweep
         self._sweep_began = saved.sweep_began
         self._searched_after = saved.sweep_began
-        self._absent: tuple[int, dict[str, float | None]] = (-1, {})
         room = max(1, rules.max_series // SERIES_PER_ORCHESTRATOR)
         self._orchestrators = Places(
             min(rules.label_limit, room), rules.orchestrators, saved.orchestrators
@@ -87,17 +83,17 @@ class Ledger:
         self._over = OverLimits(rules, self._orchestrators)
         self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved.accounts)
         self._row_delay = 0.0
-        if self._contact is not None:
+        if self._horizon.contact is not None:
             self._introduce_all()
 
     def saved(self) -> LedgerState:
         """Return everything that must not be forgotten."""
         return LedgerState(
-            contact=self._contact,
-            contact_sweep=self._contact_sweep,
+            contact=self._horizon.contact,
+            contact_sweep=self._horizon.contact_sweep,
             mark=self.mark,
-            horizon=self._horizon,
-            floor=self._floor,
+            horizon=self._horizon.second,
+            floor=self._horizon.floor,
             sweep=self._sweep,
             sweep_began=self._sweep_began,
             cycle=self.ruler.cycle,
@@ -134,6 +130,9 @@ class Ledger:
         if life is not None and life.created == created:
             life.status, life.updated, life.sweep = status, updated, self._sweep
             return
+        if life is None and not self._open.has_room:
+            self.untracked += 1
+            return
         name = row.name or ""
         label = self._know(name)
         had_failed = self.unresolved.is_life(row.instance_id, created)
@@ -144,14 +143,13 @@ class Ledger:
             self._accounts.continue_as_new(label)
         else:
             self._count_start(label, created, at)
-        self._accounts.note_times(label, created, updated)
-        self._open[row.instance_id] = Life(name, status, created, updated, self._sweep)
-        self._open_ids.added(row.instance_id)
+        self._accounts.note_times(label, created, updated, at=at)
+        self._open.track(row.instance_id, Life(name, status, created, updated, self._sweep))
 
     def _see_terminal(
         self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
     ) -> None:
-        life = self._open.pop(row.instance_id, None)
+        life = self._open.untrack(row.instance_id)
         created, updated = TIMES[row.created_time], TIMES[row.last_updated_time]
         second = second_of(created, updated)
         failed = (updated or created) if status is RuntimeStatus.FAILED else None
@@ -160,11 +158,11 @@ class Ledger:
             self.unresolved.resolved(row.instance_id)
         else:
             self._follow_failure(row, created, failed, source, at)
-        if life is None and second < self._floor:
+        if life is None and second < self._horizon.floor:
             return
         digest = digest_of(row)
         known = self._book.has(second, digest)
-        if not known and second >= self._floor:
+        if not known and second >= self._horizon.floor:
             self._book.add(second, digest)
         if source is Source.CENSUS:
             self._retained.covered(digest)
@@ -173,7 +171,7 @@ class Ledger:
         is_news = not known and self._is_after_history(second, source)
         pair = (self._know(row.name or ""), status.value)
         self._recent.add(pair, second)
-        self._accounts.note_times(pair[0], created, updated, finished=pair)
+        self._accounts.note_times(pair[0], created, updated, at=at, finished=pair)
         if life is None and not is_news:
             return
         self._accounts.finish(pair, row, created, updated)
@@ -186,15 +184,7 @@ class Ledger:
                 self._count_start(pair[0], created, at)
 
     def _is_after_history(self, second: int, source: Source) -> bool:
-        """
-        Tell whether a finish of *second* is none of what was there before.
-
-        What the cycle of first contact lists as finished is history. Where it could not list it, a
-        later one does, and what finished since is none.
-        """
-        if source is Source.BASELINE:
-            return self._sweep > self._contact_sweep and second > self._horizon
-        return second >= self._horizon
+        return self._horizon.is_after(second, source, self._sweep)
 
     def _note_delay(self, created: float | None, second: int, source: Source, at: float) -> None:
         """Note how late the end of an instance was seen that was not seen active before."""
@@ -225,7 +215,7 @@ class Ledger:
         One that began before failures are forgotten was counted then: it has failed, was forgotten,
         and is rewound.
         """
-        if created is None or self._contact is None or created < self._contact:
+        if created is None or self._horizon.contact is None or created < self._horizon.contact:
             return
         if created < at - self.rules.failed_lookback:
             self._accounts.reopen(label)
@@ -247,26 +237,38 @@ class Ledger:
         own = label in self._orchestrators.own
         self._accounts.introduce(label, self.rules.limits_of(label) if own else {})
 
+    @property
+    def booked(self) -> int:
+        """How many finishes are in the book."""
+        return len(self._book)
+
     # -- sweep `active` ------------------------------------------------------------------------
 
-    def begin_active(self, server_time: float) -> None:
+    def begin_active(self, server_time: float, *, is_agreed: bool = True) -> None:
         """
         Start a listing of the active instances; *server_time* is when its first page was asked for.
 
-        At first contact this is also where history ends.
+        At first contact this is also where history ends. *is_agreed* tells that two clocks show it.
         """
         self._sweep += 1
-        if self._contact is None:
-            self._contact_sweep = self._sweep
+        self.untracked = 0
+        if self._horizon.contact is None:
+            self._horizon.contact_sweep = self._sweep
             self.settle_contact(server_time)
             self._introduce_all()
+        if self._horizon.pull_back(server_time, self.mark, is_agreed=is_agreed):
+            self._recent.go_back(server_time)
+            # Since when finishes were missed nobody knows: look back as far as any search does.
+            self.mark = self.mark and min(self.mark, server_time - self.rules.lookback)
+        self._recent.advance(server_time)
+        self._book.advance(server_time)
         self._sweep_began = server_time
         self._locks = self.entities.fold_locks()
 
     @property
     def has_contact(self) -> bool:
         """Tell whether a page of the hub was ever seen."""
-        return self._contact is not None
+        return self._horizon.contact is not None
 
     def settle_contact(self, server_time: float) -> None:
         """
@@ -274,10 +276,8 @@ class Ledger:
 
         Within the cycle of first contact nothing of it is counted yet; after that it stands.
         """
-        if self.mark is None and self._sweep == self._contact_sweep:
-            self._contact = float(int(server_time))
-            self._horizon = int(server_time)
-            self._floor = self._horizon - DAY
+        if self.mark is None and self._sweep == self._horizon.contact_sweep:
+            self._horizon.settle(server_time)
             self._sweep_began = server_time
 
     def see_active(self, rows: Sequence[InstanceRow], at: float) -> None:
@@ -300,14 +300,7 @@ class Ledger:
 
     def absent(self) -> dict[str, float | None]:
         """Return the ids in `open` that the listing did not show, with their createdTime."""
-        lives, sweep = self._open, self._sweep
-        looked_in, before = self._absent
-        # In a sweep they only become fewer: only the first look has to be at all lives.
-        if looked_in == sweep:
-            lives = {each: lives[each] for each in before if each in lives}
-        absent = {each: life.created for each, life in lives.items() if life.sweep < sweep}
-        self._absent = (sweep, absent)
-        return absent
+        return self._open.absent(self._sweep)
 
     def too_many_absent(self, *, doubtful: bool) -> bool:
         """Tell whether a second listing has to agree; *doubtful* tells that the end of this is."""
@@ -334,7 +327,7 @@ class Ledger:
     def gone(self, instance_id: str) -> None:
         """Strike an instance that is certainly no longer stored; it vanished if it was active."""
         self.unresolved.resolved(instance_id)
-        life = self._open.pop(instance_id, None)
+        life = self._open.untrack(instance_id)
         if life is not None:
             self._accounts.vanish(self._know(life.name))
 
@@ -354,7 +347,7 @@ class Ledger:
         self._searched_after = self._sweep_began
         self._recent.advance(at)
         if self.mark is None:
-            return Search(self._floor, Source.BASELINE, is_usual=False)
+            return Search(self._horizon.floor, Source.BASELINE, is_usual=False)
         look_back = self.ruler.next()
         absent = self.absent()
         departed = [created for created in absent.values() if created is not None]
@@ -369,14 +362,19 @@ class Ledger:
         for row in rows:
             self.see(row, source, at)
 
-    def complete_finished(self, at: float) -> FinishedView:
-        """End a `finished` sweep whose listing was read to its end."""
+    def complete_finished(self, at: float, most: float = math.inf) -> FinishedView:
+        """
+        End a `finished` sweep whose listing was read to its end.
+
+        The book then holds *most* finishes at most, or fewer where its own limit is lower.
+        """
         self.mark = self._searched_after
         self.unresolved.expire(at)
         self._book.freeze(at)
-        complete_from = self._book.forget_before(at - DAY, most=self.rules.most_finishes)
-        self._floor = max(self._floor, complete_from)
-        self._horizon = max(self._horizon, self._floor)
+        most = min(most, self.rules.most_finishes)
+        complete_from = self._book.forget_before(at - DAY, most=most)
+        # What lies ahead of the present may be dropped too, but it ends no history.
+        self._horizon.raise_to(min(complete_from, int(at)))
         return self._recent.view(at, self._row_delay)
 
     # -- sweep `census` ------------------------------------------------------------------------
@@ -385,7 +383,9 @@ class Ledger:
         """Start to count all finished instances."""
         failed_floor = self._sweep_began - self.rules.failed_lookback
         self._census = CensusFold(
-            self._floor, failed_floor, partial(self._accounts.latest_of, self._orchestrators)
+            self._horizon.floor,
+            failed_floor,
+            partial(self._accounts.latest_of, self._orchestrators),
         )
         self._retained.begin()
 
@@ -395,7 +395,7 @@ class Ledger:
             raise RuntimeError("no census was begun")
         ids = ids or [row.instance_id for row in rows]
         ascending = ids == sorted(ids)
-        followed = self._open_ids.among(ids, ascending=ascending)
+        followed = self._open.ids.among(ids, ascending=ascending)
         followed |= self.unresolved.ids.among(ids, ascending=ascending)
         self.see_all(self._census.add(rows, ids, followed), Source.CENSUS, at)
 
@@ -418,7 +418,7 @@ class Ledger:
         for name, status, tally in self._census.tallies():
             label = self._know(name)
             created, updated = parse_time(tally.newest_created), parse_time(tally.newest_updated)
-            self._accounts.note_times(label, created, updated, finished=(label, status))
+            self._accounts.note_times(label, created, updated, at=at, finished=(label, status))
         self._retained.complete(self._census, self._orchestrators, at)
         self._census = None
 
@@ -445,8 +445,8 @@ class Ledger:
             limits=self._accounts.limits,
             latest=self._accounts.latest(),
             unconfirmed=self._unconfirmed,
-            baseline=self._contact,
-            horizon=None if self._contact is None else float(self._horizon),
+            baseline=self._horizon.contact,
+            horizon=None if self._horizon.contact is None else float(self._horizon.second),
             label_values={
                 "orchestrator": self._orchestrators.distinct,
                 "entity": self.entities.places.distinct,
@@ -472,6 +472,7 @@ class Ledger:
             recovered=self._over.ended.take(),
             failed=self._accounts.failed.take(),
             resolved=self.unresolved.resolutions.take(),
+            pulled_back=self._horizon.take_pulled_back(),
         )
 
     def withdraw(self, published: CountersView) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from exporter.api.wire import LONGEST_NAME, bounded_name
+
 OTHER = "_other"
 UNNAMED = "_unnamed"
 _MOST_FOLDED_NAMES_KEPT = 10_000
@@ -24,7 +26,7 @@ class Places:
 
     Configured names come first, then whoever was seen first. Nothing ever moves between its own
     label and `_other`: that would make counters fall. An empty name is `_unnamed`, and one that is
-    called `_other` is among the others.
+    called `_other` or is longer than 256 characters is among the others.
     """
 
     def __init__(
@@ -42,17 +44,20 @@ class Places:
         if name in self._own:
             return name
         # Whoever was folded once stays so, also where there is room now.
-        if name not in self._folded and name != OTHER and len(self._own) < self._limit:
+        if self._may_have_own(name) and len(self._own) < self._limit:
             self._own[name] = None
             return name
         if len(self._folded) < _MOST_FOLDED_NAMES_KEPT:
-            self._folded[name] = None
+            self._folded[bounded_name(name)] = None
         return OTHER
+
+    def _may_have_own(self, name: str) -> bool:
+        return name not in self._folded and name != OTHER and len(name) <= LONGEST_NAME
 
     def peek(self, name: str | None) -> str:
         """Return the label value that *name* has, or would be in want of; nothing is kept."""
         name = name or UNNAMED
-        return OTHER if name in self._folded else name
+        return OTHER if name not in self._own and not self._may_have_own(name) else name
 
     def saved(self) -> SavedPlaces:
         """Return who has which place."""

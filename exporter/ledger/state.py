@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 
 import msgspec
+from msgspec.structs import replace
 
+from exporter.api.times import known_time
 from exporter.ledger.accounts import SavedAccounts
 from exporter.ledger.active import Life
 from exporter.ledger.census import SavedRetained
@@ -15,6 +18,8 @@ from exporter.ledger.unresolved import SavedFailure
 from exporter.ledger.windows import SavedFinishes
 
 _LIVES_AT_ONCE = 10_000
+# So far two right clocks may differ; a time further ahead is one of a clock that was wrong.
+_FARTHEST_AHEAD = 86_400.0
 
 
 class SavedLife(msgspec.Struct, frozen=True, array_like=True):
@@ -54,6 +59,39 @@ class LedgerState(msgspec.Struct, frozen=True):
     retained: SavedRetained | None = None
 
 
+def healed(state: LedgerState, now: float) -> LedgerState:
+    """
+    Return *state* without times over a day ahead of *now*: a clock was wrong when they were kept.
+
+    What would begin then begins *now*: what has finished before is history.
+    """
+    latest = now + _FARTHEST_AHEAD
+
+    def within(moment: float) -> float:
+        return min(moment, now) if moment > latest else moment
+
+    def sane(moments: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+        return [(label, moment) for label, moment in moments if moment <= latest]
+
+    accounts, retained = state.accounts, state.retained
+    return replace(
+        state,
+        contact=None if state.contact is None else within(state.contact),
+        mark=None if state.mark is None else within(state.mark),
+        horizon=int(within(state.horizon)),
+        floor=int(within(state.floor)),
+        sweep_began=within(state.sweep_began),
+        unresolved=[each for each in state.unresolved if each.failed <= latest],
+        accounts=replace(
+            accounts,
+            last_created=sane(accounts.last_created),
+            last_finished=[each for each in accounts.last_finished if each[2] <= latest],
+            last_progress=sane(accounts.last_progress),
+        ),
+        retained=retained and replace(retained, completed=within(retained.completed)),
+    )
+
+
 _LIVES = msgspec.msgpack.Decoder(list[SavedLife])
 
 
@@ -73,7 +111,11 @@ def restore_lives(parts: list[bytes]) -> dict[str, Life]:
     """Return the lives of all *parts* by id; raises `msgspec.DecodeError` on anything else."""
     return {
         life.instance_id: Life(
-            life.name, RuntimeStatus(life.status), life.created, life.updated, life.sweep
+            life.name,
+            RuntimeStatus(life.status),
+            known_time(life.created),
+            known_time(life.updated),
+            life.sweep,
         )
         for part in parts
         for life in _LIVES.decode(part)

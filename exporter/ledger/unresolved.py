@@ -77,7 +77,7 @@ class Unresolved:
     ) -> None:
         """Go on from what was *saved*; at most so many are followed one by one."""
         self._lookback = lookback
-        self._most = _MOST_KEPT if most is None else most
+        self._most = self._most_ever = _MOST_KEPT if most is None else most
         self._begin = 0.0
         self._failures: dict[str, _Failure] = {}
         self._counts: Counter[str] = Counter()
@@ -100,6 +100,10 @@ class Unresolved:
 
     def __len__(self) -> int:
         return len(self._failures)
+
+    def limit(self, most: int) -> None:
+        """Follow no more than so many one by one from now on; those that are, stay."""
+        self._most = min(self._most_ever, most)
 
     def failed(
         self,

@@ -28,6 +28,7 @@ class Window:
 
 
 WINDOWS = (Window("5m", 300, 1), Window("1h", 3600, 1), Window("24h", 86_400, 60))
+_FARTHEST_AHEAD = 86_400
 # What charts show; no window of a metric.
 CHART = Window("6h", 21_600, 300)
 
@@ -36,9 +37,9 @@ class RecentFinishes:
     """
     Finishes within one window, by orchestrator and status.
 
-    A finish belongs to the window while its second is no older than now less the length; in
-    memory stands one number per step and pair, in dictionaries and arrays of nothing but numbers:
-    Python's garbage collector looks through those never.
+    A finish belongs to the window while its second is no older than now less the length, and no
+    more than a day ahead of now; in memory stands one number per step and pair, in dictionaries and
+    arrays of nothing but numbers: Python's garbage collector looks through those never.
     """
 
     def __init__(self, window: Window, saved: Iterable[tuple[int, str, str, int]] = ()) -> None:
@@ -48,13 +49,14 @@ class RecentFinishes:
         self._known: dict[int, None] = {}
         self._ascending = array("q")
         self._expired = 0
+        self._steps = (window.length + _FARTHEST_AHEAD) // window.resolution
         for step, label, status, count in saved:
             self._count((label, RuntimeStatus(status).value), step, count)
 
     def add(self, pair: Pair, second: int) -> None:
-        """Count a finish of *second*, unless it already left the window."""
+        """Count a finish of *second*, unless it already left the window or lies far ahead."""
         step = second // self.window.resolution
-        if step >= self._expired:
+        if self._expired <= step <= self._expired + self._steps:
             self._count(pair, step, 1)
 
     def advance(self, now: float) -> None:
@@ -71,6 +73,11 @@ class RecentFinishes:
             few = len(left) < len(counts)
             steps = left if few else [step for step in counts if step < self._expired]
             self.totals[pair] -= sum(counts.pop(step, 0) for step in steps)
+
+    def go_back(self, now: float) -> None:
+        """Let finishes in again as of *now*, where a clock was ahead that did not let them."""
+        begin = int(now // 1) - self.window.length
+        self._expired = min(self._expired, begin // self.window.resolution)
 
     def over_time(self, now: float) -> tuple[float, dict[Pair, tuple[int, ...]]]:
         """Return when the first of the steps up to *now* begins, and the finishes in each."""

@@ -276,6 +276,13 @@ PAGE_BUDGET_REMAINING = Family(
 )
 PAGES = Family(f"{_SELF}pages_total", Kind.COUNTER, "Pages of lists that were read.", ("sweep",))
 ROWS = Family(f"{_SELF}rows_total", Kind.COUNTER, "Rows of lists that were read.", ("sweep",))
+ROWS_REFUSED = Family(
+    f"{_SELF}rows_refused_total",
+    Kind.COUNTER,
+    "Rows left out because their instance ids are longer than 1,024 characters; absent until one "
+    "comes.",
+    ("sweep",),
+)
 API_REQUESTS = Family(
     f"{_SELF}api_requests_total",
     Kind.COUNTER,
@@ -373,13 +380,15 @@ LABEL_VALUES = Family(
 LABEL_VALUES_FOLDED = Family(
     f"{_SELF}label_values_folded_total",
     Kind.COUNTER,
-    "Names that share the label value _other because the limit was reached.",
+    "Names that share the label value _other: the limit was reached, or they are longer than 256 "
+    "characters.",
     ("label",),
 )
 CLOCK_SKEW = Family(
     f"{_SELF}clock_skew_seconds",
     Kind.GAUGE,
-    "The server's clock less the exporter's, to the second.",
+    "The server's clock less the exporter's, to the second; where it is over a day, or has just "
+    "jumped by over two minutes, the exporter's is used.",
 )
 RELOAD_SUCCESSFUL = Family(
     f"{_SELF}config_last_reload_successful",
@@ -417,7 +426,7 @@ CATALOGUE: tuple[Family, ...] = (
     ENTITIES, ENTITY_IDLE, ENTITY_LAST_OPERATION, ENTITIES_LOCKED, ENTITY_ORPHANED_LOCKS,
     ENTITY_BACKLOG, ENTITY_BACKLOG_MAX,
     LAST_SWEEP, SWEEP_DURATION, SWEEP_INTERVAL, SWEEP_CONFIGURED_INTERVAL, SWEEPS,
-    PAGE_BUDGET_REMAINING, PAGES, ROWS,
+    PAGE_BUDGET_REMAINING, PAGES, ROWS, ROWS_REFUSED,
     API_REQUESTS, API_REQUEST_DURATION, API_ERRORS, API_RETRIES, API_RESPONSE_BYTES,
     UNCONFIRMED, LATE_FINISHES, ROW_DELAY, BASELINE, BOOK_HORIZON, STATE_ERRORS, STATE_LAST_WRITE,
     TRACKED, UNDIAGNOSED, OUTSIDE_PREFIXES, SERIES, LABEL_VALUES, LABEL_VALUES_FOLDED, CLOCK_SKEW,

@@ -210,6 +210,8 @@ def _sweeps(snapshot: HubSnapshot, out: Samples) -> None:
         out.extend(c.SWEEPS, [((sweep, result), n) for result, n in state.results.items()])
         out.add(c.PAGES, (sweep,), state.pages)
         out.add(c.ROWS, (sweep,), state.rows)
+        if state.refused:
+            out.add(c.ROWS_REFUSED, (sweep,), state.refused)
     if snapshot.pages_remaining is not None:
         out.add(c.PAGE_BUDGET_REMAINING, (), snapshot.pages_remaining)
 

@@ -7,10 +7,10 @@ Errors:
 """
 
 from exporter.settings.addresses import ListenAddress
-from exporter.settings.credentials import check_key
+from exporter.settings.credentials import read_key
 from exporter.settings.exposition import MetricsSettings
 from exporter.settings.groups import Buckets
-from exporter.settings.hub import HubSettings
+from exporter.settings.hub import HubSettings, suits_azure_storage
 from exporter.settings.limits import LimitInForce, OrchestratorLimits
 from exporter.settings.loading import load_listen_address, load_settings
 from exporter.settings.model import Settings
@@ -35,12 +35,13 @@ __all__ = [
     "Shard",
     "TlsPolicy",
     "WebConfig",
-    "check_key",
     "exposed_files",
     "fingerprint",
     "load_listen_address",
     "load_settings",
+    "read_key",
     "server_context",
+    "suits_azure_storage",
     "tls_files",
     "watched_files",
 ]

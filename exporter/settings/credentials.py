@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from exporter.settings.shown import Shown
 
+_LARGEST_KEY_FILE = 65_536
+# Those that a host makes are longer.
+_SHORTEST_KEY = 32
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN_HEADERS = frozenset({
     "x-functions-key", "host", "content-length", "transfer-encoding", "connection",
@@ -25,32 +29,73 @@ def check_key(key: str) -> str:
     return key
 
 
+def read_key(path: Path) -> str:
+    """
+    Return the key in a file, without what editors and shells put around it.
+
+    That is a byte order mark, white space, and a pair of quotes.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds what cannot be a key; the message does not show it.
+    """
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_KEY_FILE + 1)
+    if len(content) > _LARGEST_KEY_FILE:
+        raise ValueError("is too long for a key: write nothing else to it")
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        raise ValueError("is not text: save the key as UTF-8") from None
+    if "\0" in text:
+        raise ValueError("looks like UTF-16 without its mark: save the key as UTF-8")
+    return check_key(_bare(text))
+
+
 def check_key_file(path: Path) -> Path:
     """
     Return *path* if it holds a key.
 
     Raises:
         ValueError: it is missing, unreadable or empty, or holds what cannot be a key. The message
-            does not show *path*, which is the key where the two settings were mixed up.
+            names the file looked for, unless *path* may be the key itself where the two settings
+            were mixed up: then only its folder.
     """
     try:
-        key = path.read_text(encoding="utf-8").strip()
+        read_key(path)
     except OSError as error:
         raise ValueError(
-            f"names a file that cannot be read ({error.strerror}): "
+            f"names a file that cannot be read ({error.strerror}; looked {_looked_for(path)}): "
             "mount it, and let the exporter read it"
         ) from None
-    except UnicodeDecodeError:
-        raise ValueError("names a file that is not text: write the key to it") from None
-    try:
-        check_key(key)
     except ValueError as error:
         raise ValueError(f"names a file whose content {error}") from None
     return path
 
 
+def _looked_for(path: Path) -> str:
+    """Return the path, or only its folder where the rest may be a key in the wrong place."""
+    may_be_key = path.parent == Path() or (not path.suffix and len(path.name) >= _SHORTEST_KEY)
+    try:
+        is_path = path.parent.is_dir()
+    except OSError:
+        is_path = False
+    if not is_path:
+        return "in a folder that cannot be reached"
+    return f"in {path.parent.absolute()}" if may_be_key else f"at {path}"
+
+
+def _bare(text: str) -> str:
+    """Return a key without white space and one pair of quotes around it."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        return text[1:-1].strip()
+    return text
+
+
 def _strip_key(key: SecretStr) -> SecretStr:
-    return SecretStr(check_key(key.get_secret_value().strip()))
+    return SecretStr(check_key(_bare(key.get_secret_value())))
 
 
 def _lower_names(headers: object) -> object:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.settings.fleet import FLAT
-from exporter.settings.hub import IDENTITY
+from exporter.settings.hub import PLACE
 from exporter.settings.problems import Problem
 from exporter.settings.schema import SettingPath
 from exporter.settings.sources import Source, variable_for
@@ -50,7 +50,7 @@ def _explain_missing(path: SettingPath, sources: Sequence[Source]) -> Problem:
 
 def _explain_no_hub(variable: str, sources: Sequence[Source]) -> Problem:
     named = variable_for(("hubs", "<name>", "url"))
-    makers = (s.origins[name,] for name in IDENTITY for s in sources if (name,) in s.origins)
+    makers = (s.origins[name,] for name in PLACE for s in sources if (name,) in s.origins)
     maker = next(makers, None)
     reason = f", though {maker} makes a hub of its own" if maker else ", so there is no hub"
     return Problem(

@@ -9,9 +9,19 @@ from exporter.settings.schema import SettingPath
 from exporter.settings.sources import Source
 from exporter.settings.strict_yaml import NotYaml, read_yaml
 
+# The settings that are paths: they are relative to the file.
+PATHS: tuple[SettingPath, ...] = (
+    ("web_config_file",), ("state_dir",), ("key_file",), ("keys_dir",),
+    ("tls", "ca_file"), ("tls", "client_cert_file"), ("tls", "client_key_file"),
+)  # fmt: skip
+
 
 class ConfigFile(Source):
-    """A YAML file; *said_by* is where its name stands. Without one it is empty."""
+    """
+    A YAML file; *said_by* is where its name stands. Without one it is empty.
+
+    Paths in it are relative to its own folder.
+    """
 
     def __init__(self, path: str | None, said_by: str) -> None:
         super().__init__()
@@ -61,3 +71,16 @@ class ConfigFile(Source):
             self.complain(self.spell(("config_file",)), "is this file itself: remove it")
             del content["config_file"]
         self.put((), content, self._path)
+        hubs = self.tree.get("hubs")
+        for group in (self.tree, *(hubs.values() if isinstance(hubs, dict) else ())):
+            for path in PATHS:
+                _place_below(Path(self._path).parent, group, path)
+
+
+def _place_below(folder: Path, group: object, path: SettingPath) -> None:
+    """Make the path that stands at *path* in a group one below *folder*, if it is relative."""
+    *outer, name = path
+    for part in outer:
+        group = group.get(part) if isinstance(group, dict) else None
+    if isinstance(group, dict) and isinstance(said := group.get(name), str) and said.strip():
+        group[name] = str(folder / said)

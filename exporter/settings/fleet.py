@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from exporter.settings.hub import IDENTITY, HubSettings, is_task_hub
+from exporter.settings.hub import PLACE, HubSettings, is_task_hub
 from exporter.settings.profiles import PROFILES
 
+_KEYS = ("key", "key_file")
+_KEY_SOURCES = (*_KEYS, "keys_dir")
 # The key of the hub whose settings stand at the top level.
 FLAT = ""
 
@@ -32,11 +34,11 @@ def arrange(document: Mapping[str, object]) -> dict[str, object]:
     """
     Move into each hub what stands at the top level of *document* but is a hub's.
 
-    There `IDENTITY` makes a hub of its own, under the key `FLAT`, as does having no other;
-    everything else is a default of all hubs.
+    There `PLACE` makes a hub of its own, under the key `FLAT`, as does having no other; everything
+    else is a default of all hubs, a key of those that have none.
     """
     shared = {key: document[key] for key in document if key in HubSettings.model_fields}
-    flat = {key: shared.pop(key) for key in IDENTITY if key in shared}
+    flat = {key: shared.pop(key) for key in PLACE if key in shared}
     named = document.get("hubs", {})
     arranged = {key: document[key] for key in document if key not in HubSettings.model_fields}
     if not isinstance(named, dict):
@@ -48,7 +50,9 @@ def arrange(document: Mapping[str, object]) -> dict[str, object]:
     for key, own in named.items():
         hubs[key] = own
         if isinstance(own, dict):
-            hubs[key] = with_profile(overlay({"name": key, **own}, shared))
+            has_key = any(own.get(source) for source in _KEY_SOURCES)
+            defaults = {name: shared[name] for name in shared if name not in _KEYS or not has_key}
+            hubs[key] = with_profile(overlay({"name": key, **own}, defaults))
     return {**arranged, "hubs": hubs}
 
 

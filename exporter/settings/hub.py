@@ -26,10 +26,13 @@ from exporter.settings.shown import Shown
 from exporter.settings.values import FROZEN, Count, Folder, Names
 
 # What says which hub it is: at the top level these belong to one hub, all others are defaults.
-IDENTITY = ("name", "url", "task_hub", "connection", "key", "key_file")
+PLACE = ("name", "url", "task_hub", "connection")
+# With what opens it: none of these may be empty.
+IDENTITY = (*PLACE, "key", "key_file")
 
 _LONGEST_NAME = 128
-_TASK_HUB = re.compile("[A-Za-z][A-Za-z0-9]{2,44}")
+_TASK_HUB = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,49}")
+_AZURE_STORAGE = re.compile("[A-Za-z][A-Za-z0-9]{2,44}")
 _LABEL_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED_LABELS = frozenset({
     "task_hub", "function_app", "hub_name", "connection", "orchestrator", "entity",
@@ -54,13 +57,16 @@ def is_task_hub(name: object) -> bool:
     return isinstance(name, str) and _TASK_HUB.fullmatch(name) is not None
 
 
+def suits_azure_storage(task_hub: str) -> bool:
+    """Tell whether Azure Storage, the usual backend, takes the name of a task hub."""
+    return _AZURE_STORAGE.fullmatch(task_hub) is not None
+
+
 def _check_task_hub(task_hub: str) -> str:
     if not task_hub.strip():
         raise ValueError("is empty: give the task hub's name, or leave the setting out")
     if not is_task_hub(task_hub):
-        raise ValueError(
-            "is not the name of a task hub: give 3 to 45 letters and digits, a letter first"
-        )
+        raise ValueError("is not the name of a task hub: give 1 to 50 letters, digits, - and _")
     return task_hub
 
 
@@ -83,7 +89,9 @@ def _check_label_name(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
-TaskHub = Annotated[str, AfterValidator(_check_task_hub), Shown("3 to 45 letters and digits")]
+TaskHub = Annotated[
+    str, AfterValidator(_check_task_hub), Shown("1 to 50 letters, digits, `-`, `_`")
+]
 Connection = Annotated[str, AfterValidator(_check_connection), Shown("name of an app setting")]
 Labels = Annotated[
     dict[Annotated[str, AfterValidator(_check_label_name)], str], Shown("texts by label name")
@@ -256,12 +264,23 @@ def _check_key_in(folder: Path, name: str) -> None:
         path = _key_in(folder, name)
         if path is not None:
             check_key_file(path)
+            return
+        other = next((each.name for each in folder.iterdir() if _is_near(each, name)), None)
     except OSError as error:
         raise ValueError(
             f"cannot be searched for {name!r} ({error.strerror}): let the exporter read it"
         ) from None
     except ValueError as error:
         raise ValueError(f"is searched for {name!r}, and {error}") from None
+    if other is not None:
+        raise ValueError(
+            f"has no file {name!r} but one called {other!r}: rename the file or the hub"
+        )
+
+
+def _is_near(path: Path, name: str) -> bool:
+    """Tell whether a file is called as a hub is, but for the letters' case."""
+    return path.name.lower() == name.lower() and path.is_file()
 
 
 def _key_in(folder: Path, name: str) -> Path | None:

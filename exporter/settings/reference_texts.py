@@ -21,7 +21,14 @@ it was said.
 its `task_hub`, else `default`. Any number of hubs stand below `hubs`, each under its name:
 `hubs.orders.url` in the file, `DURABLE_EXPORTER_HUBS__ORDERS__URL` in the environment. Both forms
 together are all hubs. Every setting that does not say which hub it is may stand at the top level
-too, as the default of all hubs.
+too, as the default of all hubs: `key` and `key_file` are the default of those that have no `key`,
+`key_file` or `keys_dir` of their own.
+
+**Paths** in the file are relative to the file; elsewhere they are relative to where the exporter
+was started.
+
+**Task hubs** of Azure Storage have 3 to 45 letters and digits, a letter first. Other backends take
+`-` and `_` too; where a name is none of Azure Storage, `check` and the log say so.
 
 **Names in variables** are taken in lower case (`HUBS__ORDERS` is the hub `orders`), unless the
 file has the same name in another case. `name` below a hub spells it in any other way.
@@ -35,7 +42,8 @@ JSON in one variable: `DURABLE_EXPORTER_LABELS='{"team": "payments"}'`.
 empty should not go unnoticed.
 
 **Keys** belong in files. `key_file` is read again when it changes and when the app refuses a key,
-so a rotated key needs no restart. A `key` or `key_file` of a hub comes before its file in
+so a rotated key needs no restart. White space, quotes and a byte order mark around a key are not
+part of it. A `key` or `key_file` of a hub comes before its file in
 `keys_dir`. No key is ever logged or shown.
 
 **Files are followed** while the exporter runs, all of them or, if anything is wrong, none: see

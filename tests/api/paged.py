@@ -44,9 +44,10 @@ class ClientOfPages(HubClient):
             if cursor.pages >= self.max_pages:
                 raise Failures(self.hub, cursor.query.operation).truncated("the list goes on")
             made = await self.page_of(cursor.query, cursor.token)
-            rows, ids = cursor.unseen(made.rows)
+            kept = cursor.query.bounded(made.rows)
+            rows, ids = cursor.unseen(kept)
             cursor.advance(made.token, is_empty=not made.rows)
-            yield Page(rows, ids, made.date, made.seconds)
+            yield Page(rows, ids, made.date, made.seconds, len(made.rows) - len(kept))
             if not goes_on():
                 return
 

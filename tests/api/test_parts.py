@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.api import times
 from exporter.api.classify import parse_retry_after
 from exporter.api.errors import ErrorKind, HubThrottled
 from exporter.api.listing import UnseenRows
@@ -29,6 +30,12 @@ class TestTimes:
             ("2026-01-05T09:00:01.25+00:00", 1767603601.25),
             ("2026-01-05T09:00:00", 1767603600.0),
             ("0001-01-01T00:00:00Z", None),
+            ("0001-01-01T00:00:00+14:00", None),
+            ("1899-12-31T23:59:59Z", None),
+            ("9999-12-31T23:59:59.9999999Z", None),
+            ("9999-12-31T23:59:59-14:00", None),
+            ("10000-01-01T00:00:00Z", None),
+            ("2026-01-05T09:00:00." + "1" * 100 + "Z", None),
             ("yesterday", None),
             ("2026-13-05T09:00:00Z", None),
             ("2026-01-05T09:00:60Z", None),
@@ -39,6 +46,24 @@ class TestTimes:
     def test_what_the_api_writes_is_read(self, text: str | None, seconds: float | None) -> None:
         assert parse_time(text) == seconds
         assert parse_time(text) == seconds
+
+    @given(
+        st.datetimes(datetime(1900, 1, 1), datetime(9998, 12, 31)),  # noqa: DTZ001 - UTC below
+        st.sampled_from(["", "Z", "+00:00", "1Z"]),
+    )
+    def test_a_time_is_the_same_number_whether_its_minute_was_read_before_or_not(
+        self, moment: datetime, end: str
+    ) -> None:
+        text = moment.isoformat(timespec="microseconds") + end
+        minute = f"{text[:16]}:00Z"
+        first = times._parse_any(text)
+        times._parse_any(minute)
+        assert times._parse(text) == first == moment.replace(tzinfo=UTC).timestamp()
+
+    def test_no_text_that_is_too_long_is_kept(self) -> None:
+        before = len(times.TIMES)
+        assert parse_time("9" * 1_000_000) is None
+        assert len(times.TIMES) == before
 
     @given(st.integers(min_value=0, max_value=4_000_000_000))
     def test_a_shown_time_is_read_as_it_was(self, seconds: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from unittest.mock import patch
 
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.cli import drain, estimate, failures, stuck, why
+from exporter.cli import asking, drain, estimate, failures, stuck, why
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.main import parse
 from exporter.emulator import Emulator, TaskHub, running
@@ -52,6 +53,14 @@ async def ask(capfd: pytest.CaptureFixture[str], settings: Settings, *arguments:
 
 @asynccontextmanager
 async def serving_hub(hub: TaskHub) -> AsyncGenerator[str, None]:
-    """Serve a hub at an address of its own."""
+    """Serve a hub at an address of its own; commands that ask it have its clock."""
     async with running(Emulator(hub, clock=hub.clock)) as url:
-        yield url
+        with clock_of_commands(hub.clock.now):
+            yield url
+
+
+@contextmanager
+def clock_of_commands(now: Callable[[], float]) -> Generator[None, None, None]:
+    """Let commands tell the time as an app does: one that is years off is not followed."""
+    with patch.object(asking, "time", now), patch.object(estimate, "time", now):
+        yield

@@ -29,7 +29,7 @@ CASES: list[tuple[str, dict[str, str], list[str]]] = [
         [f"{P}KEY_FILE"],
     ),
     ("an empty hub name", {**GOOD, f"{P}NAME": " "}, [f"{P}NAME"]),
-    ("an impossible hub", {**GOOD, f"{P}TASK_HUB": "no-hyphens"}, [f"{P}TASK_HUB"]),
+    ("an impossible hub", {**GOOD, f"{P}TASK_HUB": "no.dots"}, [f"{P}TASK_HUB"]),
     (
         "a connection string",
         {**GOOD, f"{P}CONNECTION": f"AccountKey={SECRET};"},

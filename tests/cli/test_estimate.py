@@ -18,7 +18,7 @@ from exporter.emulator.synthetic.mix import EntityClass
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.settings import Settings, load_settings
-from tests.cli.asked import ask, serving_hub, settings_for
+from tests.cli.asked import ask, clock_of_commands, serving_hub, settings_for
 from tests.diagnosis.stuck_app import BACKENDS, START, VERSIONS, stuck_hub
 from tests.ledger.world import row
 
@@ -69,7 +69,8 @@ class TestForecast:
         cycles = 4
         async with running(big_app(backend)) as url:
             settings = settings_of(url)
-            told = await ask(capfd, settings, "estimate", "--format", "json")
+            with clock_of_commands(lambda: START):
+                told = await ask(capfd, settings, "estimate", "--format", "json")
             daemon = await daemon_after(settings, cycles, START)
         assert told.code == 0
         (forecast,) = json.loads(told.out)

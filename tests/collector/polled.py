@@ -15,6 +15,7 @@ from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
+from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
 from exporter.collector.state import HubState
@@ -84,6 +85,7 @@ async def collector_of(
     history_budget: int = 0,
     page_budget: int | None = None,
     retries: int = 0,
+    limits: ProcessLimits | None = None,
 ) -> AsyncGenerator[tuple[HubCollector, Publications], None]:
     """Return a collector of a hub of the emulator at *url*, and what it publishes."""
     publications = Publications()
@@ -123,6 +125,7 @@ async def collector_of(
                 monotonic=monotonic,
                 listener=publications.tell,
                 state=state,
+                limits=limits,
             ),
             publications,
         )

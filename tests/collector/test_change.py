@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,9 +52,10 @@ def settings_of(url: str, *hubs: str, **more: str) -> Settings:
 
 
 @asynccontextmanager
-async def polling(settings: Settings) -> AsyncIterator[Collector]:
+async def polling(settings: Settings, clock: ManualClock | None = None) -> AsyncIterator[Collector]:
+    wall = clock.now if clock else time.time
     async with (
-        open_collector(settings, as_daemon=True) as collector,
+        open_collector(settings, wall=wall, as_daemon=True) as collector,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(collector.run)
@@ -125,7 +127,7 @@ class TestChangedHubs:
         clock = ManualClock(START)
         async with (
             running(emulator_of(clock)) as url,
-            polling(settings_of(url, "OrdersHub")) as collector,
+            polling(settings_of(url, "OrdersHub"), clock) as collector,
         ):
             await until(lambda: sweeps(collector, "ordershub") > 1)
             baseline = shown(collector)["ordershub"].known.baseline
@@ -164,7 +166,7 @@ class TestChangedHubs:
         state = {"STATE_DIR": str(tmp_path)}
         async with (
             running(emulator) as url,
-            polling(settings_of(url, "OrdersHub", **state)) as collector,
+            polling(settings_of(url, "OrdersHub", **state), clock) as collector,
         ):
             await until(lambda: any(finishes(collector, "ordershub").keys()))
             highest: dict[tuple[str, ...], int] = {}
@@ -273,14 +275,14 @@ class TestShards:
             state = {"STATE_DIR": str(tmp_path), **hub}
             path = tmp_path / f"{stem_of(moving)}.state"
 
-            async with polling(settings_of(url, SHARD=f"{index}/3", **state)) as collector:
+            async with polling(settings_of(url, SHARD=f"{index}/3", **state), clock) as collector:
                 await until(path.exists)
                 assert (shown(collector)[moving].known.baseline or 0.0) <= START
             clock.advance(600.0)
-            async with polling(settings_of(url, SHARD=f"{index}/4", **state)) as collector:
+            async with polling(settings_of(url, SHARD=f"{index}/4", **state), clock) as collector:
                 assert moving not in shown(collector)
                 await until(lambda: not path.exists())
-            async with polling(settings_of(url, SHARD=f"{index}/3", **state)) as collector:
+            async with polling(settings_of(url, SHARD=f"{index}/3", **state), clock) as collector:
                 await until(path.exists)
                 assert (shown(collector)[moving].known.baseline or 0.0) > START + 590.0
                 counts = sum(counted(collector, moving).values())

@@ -103,3 +103,32 @@ def test_what_was_then_is_known_better_later(clock: ServerClock, times: Times) -
     times.pass_by(1.0)
     clock.note(page(1001.0))
     assert clock.at(began) == pytest.approx(999.9)
+
+
+def test_a_clock_over_a_day_off_is_not_followed_and_its_skew_is_shown(
+    clock: ServerClock, times: Times
+) -> None:
+    times.wall = 1e9
+    for _ in range(7):
+        assert clock.note(page(1e9 + 3 * 365 * 86_400.0)) == 1e9
+        assert clock.is_ignored
+    assert clock.skew == 3 * 365 * 86_400.0
+
+
+def test_a_clock_that_jumps_is_followed_once_it_is_steady_again(clock: ServerClock) -> None:
+    for _ in range(5):
+        clock.note(page(4600.0))
+    assert clock.now() == 4600.0
+    read = [clock.note(page(1010.0)) for _ in range(5)]
+    assert read == [4600.0, 4600.0, 1000.0, 1000.0, 1010.0]
+    assert not clock.is_ignored
+
+
+def test_setting_the_exporter_s_clock_by_days_does_not_end_belief_in_a_steady_server(
+    clock: ServerClock, times: Times
+) -> None:
+    for _ in range(3):
+        clock.note(page(1000.0))
+    times.wall += 172_800.0
+    assert clock.note(page(1000.0)) == 1000.0
+    assert not clock.is_ignored

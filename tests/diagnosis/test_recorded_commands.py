@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exporter.settings import Settings, load_settings
-from tests.cli.asked import ask
+from tests.cli.asked import ask, clock_of_commands
 from tests.diagnosis.served import recorded_reads, recorded_rows, serving
 from tests.diagnosis.test_recorded_waits import FINISHED, WAITS, moments
 from tests.recorded import VERSIONS
@@ -40,10 +40,9 @@ async def recorded_hub(version: str, late: float) -> AsyncGenerator[Settings, No
     """Serve a recorded hub so many seconds after its last update; yields settings for it."""
     date = max(at for each, at in moments(version).items() if each in WAITS) + late
     async with serving(recorded_reads(version), recorded_rows(version), date) as server:
-        yield load_settings(
-            {},
-            {"hubs.orders.url": server.url, "limits.idle": "5s", "limits.pending": "5s"},
-        )
+        settings = {"hubs.orders.url": server.url, "limits.idle": "5s", "limits.pending": "5s"}
+        with clock_of_commands(lambda: date):
+            yield load_settings({}, settings)
 
 
 async def stuck(

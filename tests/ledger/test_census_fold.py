@@ -17,6 +17,7 @@ TIMES = st.sampled_from(
         None,
         "",
         "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.9999999Z",
         *(format_shown_time(at + by) for at in (FLOOR, FAILED_FLOOR) for by in (-1, 0, 1)),
         *(format_shown_time(FLOOR - by) for by in (1e6, 2e6, 2e6 + 1, 3e6)),
     ]
@@ -36,7 +37,7 @@ PAGES = st.lists(st.lists(ROWS, max_size=12, unique_by=lambda row: row.instance_
 
 
 def may_be_news(row: InstanceRow, followed: set[str]) -> bool:
-    created, updated = row.created_time or "", row.last_updated_time or ""
+    created, updated = known_text(row.created_time), known_text(row.last_updated_time)
     floor, failed_floor = format_shown_time(FLOOR), format_shown_time(FAILED_FLOOR)
     failed_lately = row.runtime_status == "Failed" and updated >= failed_floor
     return updated >= floor or created >= floor or failed_lately or row.instance_id in followed
@@ -50,10 +51,14 @@ def unknown(_name: str) -> tuple[float | None, float | None]:
     return None, None
 
 
+def known_text(text: str | None) -> str:
+    return text if text and parse_time(text) is not None else ""
+
+
 def by_row(rows: list[InstanceRow]) -> dict[tuple[str, str | int | None], Tally]:
     tallies: dict[tuple[str, str | int | None], Tally] = {}
     for row in rows:
-        created, updated = row.created_time or "", row.last_updated_time or ""
+        created, updated = known_text(row.created_time), known_text(row.last_updated_time)
         tally = tallies.setdefault((row.name or "", row.runtime_status), Tally())
         tally.count += 1
         tally.newest_created = max(tally.newest_created, created)
@@ -64,8 +69,8 @@ def by_row(rows: list[InstanceRow]) -> dict[tuple[str, str | int | None], Tally]
 def oldest_by_row(rows: list[InstanceRow]) -> dict[RuntimeStatus, str]:
     oldest: dict[RuntimeStatus, str] = {}
     for row in rows:
-        created, status = row.created_time or "", known_status(row.runtime_status)
-        if created and not created.startswith("0001"):
+        created, status = known_text(row.created_time), known_status(row.runtime_status)
+        if created:
             oldest[status] = min(oldest.get(status, created), created)
     return oldest
 

@@ -96,6 +96,6 @@ def test_a_ledger_tells_of_every_id_that_it_follows(changes: list[tuple[str, str
             ledger.see_census([found], NOW)
         page = sorted([*"abcd", *OTHERS])
         expected = {each for each in page if each in ledger._open}
-        assert ledger._open_ids.among(page, ascending=True) == expected
+        assert ledger._open.ids.among(page, ascending=True) == expected
         failures = {each for each in page if each in ledger.unresolved._failures}
         assert ledger.unresolved.ids.among(page, ascending=True) == failures

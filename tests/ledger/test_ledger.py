@@ -25,6 +25,17 @@ COMPLETED = RuntimeStatus.COMPLETED
 
 
 class TestFinishes:
+    def test_times_that_lie_years_ahead_stop_no_counter(self) -> None:
+        ledger = in_contact(LedgerRules(most_finishes=1000))
+        sweep(ledger, 30.0)
+        ahead = (row(f"f{n}", "Completed", created=9e7 + n, updated=9e7 + n) for n in range(2000))
+        recent(ledger, 30.0, *ahead)
+        counted_before = finishes(ledger)
+        sweep(ledger, 60.0)
+        recent(ledger, 60.0, row("b", "Failed", created=35.0, updated=40.0))
+        assert finishes(ledger) == counted_before | {("Order", "Failed"): 1}
+        assert ledger.known().latest.progress["Order"] < NOW + 86_400
+
     def test_one_that_left_the_active_set_is_counted_when_read_however_old_it_is(self) -> None:
         ledger = in_contact(None, row("a", created=-9e6))
         sweep(ledger, 30.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from math import inf
 
@@ -38,6 +39,38 @@ class TestBook:
             book.has(second, digest) == ((second >> 6, digest) in model)
             for _, second, digest in steps
         )
+
+    @given(st.lists(st.tuples(st.sampled_from(["add", "freeze"]), SECONDS, st.integers(0, 50))))
+    def test_what_is_saved_is_all_of_it(self, steps: list[tuple[str, int, int]]) -> None:
+        book = Book()
+        for step, second, digest in steps:
+            if step == "freeze":
+                book.freeze(float(second))
+            else:
+                book.add(second, digest)
+        restored = Book.restored(book.saved())
+        assert len(restored) == len(book)
+        assert restored.saved() == book.saved()
+        assert all(
+            restored.has(second, digest) == book.has(second, digest) for _, second, digest in steps
+        )
+
+    def test_finishes_that_are_never_two_minutes_old_are_packed_too(self) -> None:
+        """As those of an app whose times lie years ahead."""
+        book = Book()
+        book.advance(1000.0)
+        for digest in range(150_000):
+            book.add(9_000_000_000 + 100 * digest, digest << 40)
+        held = sum(map(sys.getsizeof, book._open.values()))
+        assert held < 4_300_000
+        assert len(book) == 150_000
+        assert len(book._packed) == 1
+        assert all(
+            book.has(9_000_000_000 + 100 * digest, digest << 40)
+            for digest in range(0, 150_000, 1000)
+        )
+        book.advance(9_100_000_000.0)
+        assert book.has(9_000_000_000, 0)
 
     @given(st.sets(st.tuples(SECONDS, st.integers(0, 9))), SECONDS, st.integers(0, 30))
     def test_what_it_forgets_lies_before_the_second_that_it_names(

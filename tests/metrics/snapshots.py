@@ -69,6 +69,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         results={"complete": 2, "failed": 1, "truncated": 0, "skipped_budget": 0},
         pages=3,
         rows=7,
+        refused=1,
     )
     fields: dict[str, object] = {
         "identity": HubIdentity(name, "app.example", "OrdersHub", "Storage", {"team": "blue"}),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from pathlib import Path
 
 import pytest
 import trustme
 from pydantic import SecretStr, ValidationError
 
-from exporter.settings import ListenAddress, load_settings
+from exporter.settings import ListenAddress, load_settings, read_key, suits_azure_storage
+from exporter.settings.file import PATHS
+from exporter.settings.reference import page as reference_page
 from tests.settings.configured import PREFIX, SECRET, URL, load, load_hub, problems, write
 
 
@@ -70,6 +74,42 @@ class TestPrecedence:
 
 
 class TestHubs:
+    @pytest.mark.parametrize("name", ["orders-hub", "sales_app", "1hub", "ab", "a" * 50])
+    def test_a_task_hub_of_any_backend_is_taken(self, name: str) -> None:
+        assert load_hub({"TASK_HUB": name}).task_hub == name
+
+    @pytest.mark.parametrize(
+        ("name", "suits"),
+        [("OrdersHub", True), ("orders-hub", False), ("1hub", False), ("ab", False)],
+    )
+    def test_it_is_known_what_azure_storage_would_refuse(self, name: str, suits: bool) -> None:
+        assert suits_azure_storage(name) is suits
+
+    def test_paths_of_the_file_are_relative_to_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        for folder in ("state", "keys"):
+            (tmp_path / folder).mkdir()
+        write(tmp_path / "web.yaml", "")
+        write(tmp_path / "a.key", "key")
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        yaml = """
+            state_dir: state
+            keys_dir: keys
+            web_config_file: web.yaml
+            hubs: {a: {url: https://a, key_file: a.key}, b: {url: https://b}}
+        """
+        settings = load({}, yaml, tmp_path)
+        a, b = settings.hubs
+        assert settings.state_dir == tmp_path / "state"
+        assert (a.key_path, b.keys_dir) == (tmp_path / "a.key", tmp_path / "keys")
+
+    def test_every_setting_that_is_a_path_is_known_as_one(self) -> None:
+        page = reference_page()
+        paths = set(re.findall(r"^\| `([\w.]+)` \| `[^`]+` \| path of", page, re.MULTILINE))
+        assert {".".join(path) for path in PATHS} == paths - {"config_file"}
+
     def test_one_flat_hub_is_called_by_name_or_task_hub_or_default(self) -> None:
         assert load_hub({}).name == "default"
         assert load_hub({"TASK_HUB": "Orders"}).name == "Orders"
@@ -227,6 +267,52 @@ class TestSecrets:
 
     def test_blanks_around_a_key_are_not_part_of_it(self) -> None:
         assert load_hub({"KEY": f" {SECRET}\n"}).key == SecretStr(SECRET)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            SECRET.encode(),
+            f"  {SECRET}\r\n".encode(),
+            f"\ufeff{SECRET}".encode(),
+            f'"{SECRET}"\n'.encode(),
+            f"'{SECRET}'".encode(),
+            SECRET.encode("utf-16"),
+            codecs.BOM_UTF16_BE + f"{SECRET}\n".encode("utf-16-be"),
+        ],
+    )
+    def test_what_editors_and_shells_put_around_a_key_is_not_part_of_it(
+        self, content: bytes, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "key"
+        path.write_bytes(content)
+        assert read_key(load_hub({"KEY_FILE": str(path)}).key_path or Path()) == SECRET
+
+    def test_quotes_around_a_key_in_a_variable_are_not_part_of_it(self) -> None:
+        key = load_hub({"KEY": f'"{SECRET}"'}).key
+        assert key is not None
+        assert key.get_secret_value() == SECRET
+
+    def test_a_key_at_the_top_is_the_default_of_hubs_without_one(self, tmp_path: Path) -> None:
+        own, folder = write(tmp_path / "own.key", "own"), tmp_path / "keys"
+        folder.mkdir()
+        yaml = f"""
+            key: {SECRET}
+            hubs:
+              a: {{url: https://a}}
+              b: {{url: https://b, key_file: own.key}}
+              c: {{url: https://c, keys_dir: keys}}
+        """
+        a, b, c = load({}, yaml, tmp_path).hubs
+        assert a.key is not None
+        assert a.key.get_secret_value() == SECRET
+        assert (b.key, b.key_path) == (None, own)
+        assert (c.key, c.keys_dir) == (None, folder)
+
+    def test_a_key_file_at_the_top_is_one_too(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "all.key", "key")
+        yaml = "key_file: all.key\nhubs: {a: {url: https://a}, b: {url: https://b, key: own}}"
+        a, b = load({}, yaml, tmp_path).hubs
+        assert (a.key_path, b.key_path) == (path, None)
 
     def test_a_key_file_is_named_not_kept(self, tmp_path: Path) -> None:
         path = write(tmp_path / "key", f"{SECRET}\n")

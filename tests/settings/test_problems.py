@@ -42,10 +42,9 @@ BAD_VALUES = [
     ("NAME", "or\tders", "has blanks around it or control characters"),
     ("NAME", "x" * 129, "is longer than 128 characters"),
     ("TASK_HUB", "", "is empty"),
-    ("TASK_HUB", "my-hub", "is not the name of a task hub: give 3 to 45 letters and digits"),
-    ("TASK_HUB", "1hub", "is not the name of a task hub"),
-    ("TASK_HUB", "ab", "is not the name of a task hub"),
-    ("TASK_HUB", "a" * 46, "is not the name of a task hub"),
+    ("TASK_HUB", "my hub", "is not the name of a task hub: give 1 to 50 letters, digits, - and _"),
+    ("TASK_HUB", "-hub", "is not the name of a task hub"),
+    ("TASK_HUB", "a" * 51, "is not the name of a task hub"),
     ("TASK_HUB", "Überhub", "is not the name of a task hub"),
     ("CONNECTION", "", "is empty"),
     ("CONNECTION", f"AccountKey={SECRET};", "is not the name of an app setting"),
@@ -214,9 +213,9 @@ def test_a_hub_without_a_url_is_said_where_it_stands(tmp_path: Path) -> None:
     )
 
 
-def test_a_key_beside_named_hubs_is_said_to_make_a_hub_of_its_own() -> None:
-    (line,) = problems({"HUBS__ORDERS__URL": URL, "KEY": SECRET})
-    assert "DURABLE_EXPORTER_URL: is missing, though DURABLE_EXPORTER_KEY makes a hub" in line
+def test_a_task_hub_beside_named_hubs_is_said_to_make_a_hub_of_its_own() -> None:
+    (line,) = problems({"HUBS__ORDERS__URL": URL, "TASK_HUB": "OrdersHub"})
+    assert "DURABLE_EXPORTER_URL: is missing, though DURABLE_EXPORTER_TASK_HUB makes a hub" in line
 
 
 def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
@@ -260,7 +259,11 @@ class TestKeys:
         [
             (b" \n", "names a file whose content is empty"),
             (b"a\nb", "names a file whose content has characters that no key has"),
-            (b"\xff\xfe", "names a file that is not text"),
+            (b"\xff\xfe", "names a file whose content is empty"),
+            (b'""', "names a file whose content is empty"),
+            (b"\xe9\xff", "names a file whose content is not text: save the key as UTF-8"),
+            (b"k\0e\0y\0", "names a file whose content looks like UTF-16 without its mark"),
+            (b"k" * 70_000, "names a file whose content is too long for a key"),
         ],
     )
     def test_a_key_file_must_hold_a_key(self, content: bytes, message: str, tmp_path: Path) -> None:
@@ -268,6 +271,30 @@ class TestKeys:
         path.write_bytes(content)
         (line,) = problems({"URL": URL, "KEY_FILE": str(path)})
         assert line.startswith(f"DURABLE_EXPORTER_KEY_FILE: {message}")
+
+    def test_a_missing_key_file_is_said_with_the_path_looked_for(self, tmp_path: Path) -> None:
+        missing = tmp_path / "orders.key"
+        (line,) = problems({"URL": URL, "KEY_FILE": str(missing)})
+        assert f"looked at {missing}): mount it" in line
+        (line,) = problems({}, f"url: {URL}\nkey_file: orders.key", tmp_path)
+        assert f"looked at {missing}): mount it" in line
+
+    def test_a_key_that_was_given_as_its_file_does_not_show(self, tmp_path: Path) -> None:
+        key = "q7JwhushhushhushhushhushhushhushhushhushAzFuzZx9zX=="
+        for said in (key, f"a/{key}", str(tmp_path / key)):
+            (line,) = problems({"URL": URL, "KEY_FILE": said})
+            assert "q7Jw" not in line
+            assert "cannot be read (No such file or directory; looked in" in line
+        (line,) = problems({}, f"url: {URL}\nkey_file: {key}", tmp_path)
+        assert f"looked in {tmp_path})" in line
+
+    def test_a_file_in_the_folder_in_another_case_is_named(self, tmp_path: Path) -> None:
+        write(tmp_path / "Orders", "key")
+        (line,) = problems({"URL": URL, "NAME": "orders", "KEYS_DIR": str(tmp_path)})
+        assert line == (
+            "DURABLE_EXPORTER_KEYS_DIR: has no file 'orders' but one called 'Orders': "
+            "rename the file or the hub"
+        )
 
     def test_a_key_file_in_the_folder_must_hold_a_key(self, tmp_path: Path) -> None:
         write(tmp_path / "orders", "")

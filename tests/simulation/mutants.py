@@ -117,12 +117,12 @@ def that_publishes_before_it_keeps(patch: pytest.MonkeyPatch) -> None:
 def that_forgets_at_a_restart_where_history_ends(patch: pytest.MonkeyPatch) -> None:
     original = Ledger.begin_active
 
-    def begin(self: Ledger, server_time: float) -> None:
+    def begin(self: Ledger, server_time: float, *, is_agreed: bool = True) -> None:
         is_first = not hasattr(self, "_has_begun")
-        original(self, server_time)
+        original(self, server_time, is_agreed=is_agreed)
         if is_first:
             self._has_begun = True  # type: ignore[attr-defined]
-            self._horizon = int(server_time)
+            self._horizon.second = int(server_time)
 
     patch.setattr(Ledger, "begin_active", begin)
 

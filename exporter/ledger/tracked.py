@@ -1,0 +1,74 @@
+"""The instances that a ledger tracks: those last seen active, in bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from sys import getsizeof
+
+from exporter.ledger.active import Life
+from exporter.ledger.followed import FollowedIds
+
+# A life, its two times, its place in a dict, and what is kept of it while it is over a limit.
+_BYTES_OF_A_LIFE = 300
+_ALWAYS_TRACKED = 2000
+
+
+class TrackedInstances(dict[str, Life]):
+    """
+    The lives last seen active, by id; changed by `track` and `untrack` alone.
+
+    `bytes` is the memory that they take, `ids` finds them in a page.
+    """
+
+    def __init__(self, lives: Mapping[str, Life]) -> None:
+        super().__init__(lives)
+        self.bytes = sum(_bytes_of(*each) for each in lives.items())
+        self.ids = FollowedIds(self.keys())
+        self._most_bytes: float = math.inf
+        self._absent: tuple[int, dict[str, float | None]] = (-1, {})
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may be tracked: 2,000 always are."""
+        return self.bytes < self._most_bytes or len(self) < _ALWAYS_TRACKED
+
+    def limit(self, most_bytes: float) -> None:
+        """
+        Take so many bytes at most from now on, but keep 2,000 in any case.
+
+        What does not fit is let go of, the newest first: it is counted as finished once it is found
+        among what has finished, and as started then once more.
+        """
+        self._most_bytes = most_bytes
+        while self.bytes > most_bytes and len(self) > _ALWAYS_TRACKED:
+            self.bytes -= _bytes_of(*self.popitem())
+
+    def track(self, instance_id: str, life: Life) -> None:
+        """Track a life, in place of the one before under the same id."""
+        self.untrack(instance_id)
+        self[instance_id] = life
+        self.bytes += _bytes_of(instance_id, life)
+        self.ids.added(instance_id)
+
+    def untrack(self, instance_id: str) -> Life | None:
+        """Return a life that is tracked no longer, None if it was not."""
+        life = self.pop(instance_id, None)
+        if life is not None:
+            self.bytes -= _bytes_of(instance_id, life)
+        return life
+
+    def absent(self, sweep: int) -> dict[str, float | None]:
+        """Return the ids that were not seen in a *sweep*, with their createdTime."""
+        lives: Mapping[str, Life] = self
+        looked_in, before = self._absent
+        # In a sweep they only become fewer: only the first look has to be at all lives.
+        if looked_in == sweep:
+            lives = {each: self[each] for each in before if each in self}
+        absent = {each: life.created for each, life in lives.items() if life.sweep < sweep}
+        self._absent = (sweep, absent)
+        return absent
+
+
+def _bytes_of(instance_id: str, life: Life) -> int:
+    return _BYTES_OF_A_LIFE + getsizeof(instance_id) + getsizeof(life.name)
