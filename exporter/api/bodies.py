@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 
 import httpx
 
-from exporter.api.classify import TRANSPORT_ERRORS, Failures
+from exporter.api.classify import Failures
+from exporter.api.connection_errors import TRANSPORT_ERRORS
 from exporter.api.errors import ProtocolError
 
 # What is inflated at once: a few bytes can stand for a thousand times as many.

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
 
-import aiohttp
-import httpx
 import msgspec
 
+from exporter.api.connection_errors import Cause, Way, cause_of, of_proxy_status
 from exporter.api.errors import (
     ApiError,
     ErrorKind,
@@ -30,27 +26,20 @@ from exporter.api.errors import (
 
 AnyApiError = TypeVar("AnyApiError", bound=ApiError)
 
-_PROXY_ERRORS = (
-    aiohttp.ClientProxyConnectionError,
-    aiohttp.ClientHttpProxyError,
-    httpx.ProxyError,
-)
-_CUT_OFF = (
-    aiohttp.ServerDisconnectedError,
-    aiohttp.ClientPayloadError,
-    aiohttp.ClientResponseError,
-    httpx.RemoteProtocolError,
-)
-
-TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
-"""What a request can raise that got no whole answer; time-outs are among them."""
-
 _LONGEST_EXCEPTION_NAME = 120
 # A hub that is up again must not be given up for a day, or for ever, by an answer of a bad hour.
 _LONGEST_REST = 3600.0
-# OpenSSL's words for an answer that is not TLS at all; they differ by its version.
-_SAID_OF_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
-_NOT_TLS = "what listens there does not speak TLS: check the port in url, and whether it is http://"
+_THE_KEY = "key or key_file must hold the system key durabletask_extension of this app"
+# What gateways answer to a request that may simply be sent again.
+_PASSING = (408, 421, 425, 429)
+_REDIRECTS_FOR_EVER = (301, 308)
+# What the front end of App Service says of an app that is stopped, disabled or over its quota.
+_SAID_OF_STOPPED = (b"is stopped", b"is currently stopped", b"is disabled", b"quota")
+_SAID_OF_RESTRICTED = (
+    b"ip forbidden",
+    b"rbac: access denied",
+    b"do not have permission to view this directory",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +51,10 @@ class Failures:
 
     def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         """Return the error for an answer whose status is not the one asked for."""
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            return self._denied(status, body)
+        if status == HTTPStatus.UNAUTHORIZED:
+            return self._unauthorized(headers, body)
+        if status == HTTPStatus.FORBIDDEN:
+            return self._forbidden(headers, body)
         if status == HTTPStatus.NOT_FOUND:
             return self._error(
                 HubNotFound,
@@ -72,6 +63,13 @@ class Failures:
                 "check url: the app's root, or a path that ends in /durabletask",
                 status=status,
             )
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return self._unreachable(of_proxy_status(status))
+        if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return self._may_pass(status, headers, body)
+        return self._not_a_result(status, headers, body)
+
+    def _may_pass(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"))
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._error(
@@ -83,73 +81,25 @@ class Failures:
                 retryable=True,
                 retry_after=retry_after,
             )
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return self._error(
-                HubFailed,
-                ErrorKind.SERVER,
-                f"{status}{_exception_type(body)}",
-                "look at the app's own log; its storage may be throttled or unreachable",
-                status=status,
-                retryable=True,
-                retry_after=retry_after,
-            )
-        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            return self.protocol(
-                f"{status}, a redirect, which is never followed",
-                hint="App Service authentication answers so: exempt /runtime/webhooks from it",
-                status=status,
-            )
-        return self.protocol(f"{status} instead of a result{_exception_type(body)}", status=status)
-
-    def of_exception(self, error: Exception, seconds: float) -> ApiError:
-        """Return the error for a request that got no whole answer within *seconds*."""
-        chain = list(_causes(error))
-        if _has(chain, aiohttp.ConnectionTimeoutError):
-            return self._unreachable(
-                ErrorKind.TIMEOUT,
-                "no connection within timeouts.connect",
-                "check that a firewall lets this machine through, and the port in url",
-            )
-        if _has(chain, TimeoutError):
-            return self._unreachable(
-                ErrorKind.TIMEOUT,
-                f"no answer within {seconds:g} s",
-                "a starting host holds requests for 30 s; otherwise raise timeouts.request",
-            )
-        if _has(chain, *_PROXY_ERRORS):
-            return self._unreachable(
-                ErrorKind.PROXY,
-                "the proxy refused the connection",
-                "check proxy, HTTPS_PROXY and NO_PROXY",
-            )
-        return self._of_broken_connection(chain)
-
-    def _of_broken_connection(self, chain: Sequence[BaseException]) -> ApiError:
-        # aiohttp's own is one, too, but says nothing.
-        tls = next((each for each in reversed(chain) if isinstance(each, ssl.SSLError)), None)
-        if tls is not None:
-            return self._unreachable(
-                ErrorKind.TLS,
-                f"TLS failed: {getattr(tls, 'verify_message', '') or tls.reason or 'handshake'}",
-                _NOT_TLS
-                if tls.reason in _SAID_OF_NO_TLS
-                else "check the host name in url, tls.ca_file and tls.client_cert_file",
-                retryable=False,
-            )
-        reason = _os_reason(chain)
-        if _has(chain, aiohttp.ClientConnectorDNSError):
-            return self._unreachable(
-                ErrorKind.NAME,
-                f"the host name has no address: {reason or 'the look-up failed'}",
-                "check the host in url, and this machine's DNS",
-            )
-        if not reason and _has(chain, *_CUT_OFF):
-            return self.protocol("the answer ended early or is not HTTP", retryable=True)
-        return self._unreachable(
-            ErrorKind.CONNECT,
-            f"no connection: {reason or type(chain[-1]).__name__}",
-            "check the host and port in url, and that the app runs",
+        hint = "look at the app's own log; its storage may be throttled or unreachable"
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            hint = "look at what stands between app and exporter: it did not pass the request on"
+        return self._error(
+            HubFailed,
+            ErrorKind.SERVER,
+            f"{status}{_exception_type(body)}",
+            hint,
+            status=status,
+            retryable=True,
+            retry_after=retry_after,
         )
+
+    def of_exception(self, error: Exception, seconds: float, way: Way | None = None) -> ApiError:
+        """Return the error for a request that got no whole answer within *seconds*."""
+        cause = cause_of(error, way or Way(), seconds)
+        if cause.kind is ErrorKind.PROTOCOL:
+            return self.protocol(cause.message, hint=cause.hint, retryable=cause.retryable)
+        return self._unreachable(cause)
 
     def protocol(
         self, message: str, *, hint: str = "", status: int | None = None, retryable: bool = False
@@ -207,30 +157,91 @@ class Failures:
             hint="something between exporter and app drops or rewrites query parameters",
         )
 
-    def _denied(self, status: int, body: bytes) -> HubDenied:
-        if status == HTTPStatus.FORBIDDEN and _is_html(body):
+    def _unauthorized(self, headers: Mapping[str, str], body: bytes) -> HubDenied:
+        """
+        Tell a key that nobody knows from a login that stands before the app.
+
+        The host's own 401 has no body, and at most a bare challenge (reference 1.5).
+        """
+        scheme, _, parameters = headers.get("www-authenticate", "").strip().partition(" ")
+        if body.strip() or parameters or scheme.lower() not in ("", "bearer"):
+            return self._error(
+                HubDenied,
+                ErrorKind.AUTH,
+                "401 from App Service authentication or a gateway in front, not for the key",
+                "exempt /runtime/webhooks from it",
+                status=401,
+            )
+        if scheme:
+            return self._error(
+                HubDenied,
+                ErrorKind.AUTH,
+                "401 with a challenge: the key is refused, or App Service authentication is on",
+                f"exempt /runtime/webhooks from authentication, if it is on; else {_THE_KEY}",
+                status=401,
+            )
+        return self._error(
+            HubDenied, ErrorKind.AUTH, "401, the key is refused", _THE_KEY, status=401
+        )
+
+    def _forbidden(self, headers: Mapping[str, str], body: bytes) -> HubDenied:
+        """Tell a stopped app, an access restriction, and a key of the wrong kind apart."""
+        said = body.lower()
+        if "x-ms-forbidden-ip" in headers or any(each in said for each in _SAID_OF_RESTRICTED):
+            return self._error(
+                HubDenied,
+                ErrorKind.RESTRICTED,
+                "403, an access restriction keeps this address out",
+                "let this address through the access restrictions of the app, or use its private "
+                "endpoint",
+                status=403,
+            )
+        if any(each in said for each in _SAID_OF_STOPPED):
             return self._error(
                 HubDenied,
                 ErrorKind.STOPPED,
-                "403 with an HTML page: the app is stopped, disabled or closed to this address",
-                "start the app, or let this address through its access restrictions",
-                status=status,
+                "403, the app is stopped or disabled",
+                "start the app; if it is over a quota, wait or scale it up",
+                status=403,
             )
-        is_unknown = status == HTTPStatus.UNAUTHORIZED
-        wrong = "refused" if is_unknown else "of the wrong kind"
-        others = "" if is_unknown else "; those of functions, host and other extensions are not it"
+        if body.strip():
+            return self._error(
+                HubDenied,
+                ErrorKind.RESTRICTED,
+                "403 from something in front of the API, not from the app",
+                "a firewall, a gateway or an access restriction refuses this address",
+                status=403,
+            )
         return self._error(
             HubDenied,
             ErrorKind.AUTH,
-            f"{status}, the key is {wrong}",
-            f"key or key_file must hold the system key durabletask_extension of this app{others}",
+            "403, the key is of the wrong kind",
+            f"{_THE_KEY}; those of functions, host and other extensions are not it",
+            status=403,
+        )
+
+    def _not_a_result(self, status: int, headers: Mapping[str, str], body: bytes) -> ProtocolError:
+        if not HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            return self.protocol(
+                f"{status} instead of a result{_exception_type(body)}", status=status
+            )
+        is_to_tls = headers.get("location", "").lower().startswith("https://")
+        if status in _REDIRECTS_FOR_EVER and is_to_tls:
+            return self.protocol(
+                f"{status}, a redirect to https://, which is not followed",
+                hint="use https:// in url",
+                status=status,
+            )
+        return self.protocol(
+            f"{status}, a redirect, which is never followed",
+            hint="App Service authentication answers so: exempt /runtime/webhooks from it",
             status=status,
         )
 
-    def _unreachable(
-        self, kind: ErrorKind, message: str, hint: str, *, retryable: bool = True
-    ) -> HubUnreachable:
-        return self._error(HubUnreachable, kind, message, hint, retryable=retryable)
+    def _unreachable(self, cause: Cause) -> HubUnreachable:
+        return self._error(
+            HubUnreachable, cause.kind, cause.message, cause.hint, retryable=cause.retryable
+        )
 
     def _error(
         self,
@@ -281,34 +292,6 @@ def parse_http_date(text: str | None) -> float | None:
         return moment.timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what led to it, which libraries wrap several times."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        else:
-            error = error.__cause__ or error.__context__
-
-
-def _has(chain: Sequence[BaseException], *kinds: type[BaseException]) -> bool:
-    return any(isinstance(each, kinds) for each in chain)
-
-
-def _os_reason(chain: Sequence[BaseException]) -> str:
-    """Return what the system says of a failed connection, empty if it says nothing."""
-    for error in reversed(chain):
-        if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError):
-            if isinstance(error.errno, int) and not isinstance(error, socket.gaierror):
-                return os.strerror(error.errno)
-            return error.strerror or ""
-    return ""
-
-
-def _is_html(body: bytes) -> bool:
-    return body.lstrip()[:1] == b"<"
 
 
 class _ErrorObject(msgspec.Struct, rename="pascal"):

@@ -15,7 +15,9 @@ import httpx
 
 from exporter.api.answers import NEXT_PAGE, Answer, decode, decode_status
 from exporter.api.bodies import BodyBudget, read_body, read_explanation
-from exporter.api.classify import TRANSPORT_ERRORS, Failures
+from exporter.api.classify import Failures
+from exporter.api.connecting import Connecting, connecting
+from exporter.api.connection_errors import TRANSPORT_ERRORS, Way
 from exporter.api.errors import ApiError, ErrorKind, HubDenied
 from exporter.api.keys import KeySource
 from exporter.api.listing import Cursor, Page
@@ -322,6 +324,8 @@ class HubClient:
         started = anyio.current_time()
         code, size = NO_ANSWER, 0
         failure: ApiError
+        progress = Connecting()
+        connecting.set(progress)
         try:
             with anyio.fail_after(self._limits.timeout), self._bodies.body() as body:
                 response = await self._http.get(url, self._fields(token))
@@ -337,7 +341,8 @@ class HubClient:
                 seconds = anyio.current_time() - started
                 return Answer(response.status_code, response.headers, content, seconds)
         except TRANSPORT_ERRORS as error:
-            failure = failures.of_exception(error, self._limits.timeout)
+            way = Way(self._http.proxy, progress, has_answered=code != NO_ANSWER)
+            failure = failures.of_exception(error, self._limits.timeout, way)
         finally:
             self._host.give_back()
             seconds = anyio.current_time() - started

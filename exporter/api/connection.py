@@ -12,6 +12,7 @@ import httpx
 from exporter import __version__
 from exporter.api.bodies import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
+from exporter.api.connecting import ObservedTls
 from exporter.api.keys import FixedKey, KeyFile, KeySource
 from exporter.api.names import NameResolver
 from exporter.api.query import HubAddress
@@ -99,6 +100,7 @@ def _tls_context(
     """Share one context between hubs: each holds all trusted authorities in memory."""
     context = ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])
+    context.sslobject_class = ObservedTls
     if certificate is not None:
         context.load_cert_chain(certificate, key)
     return context

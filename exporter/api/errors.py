@@ -3,7 +3,7 @@ Errors of the client, by what the caller can do about them.
 
 * ApiError
   - HubUnreachable    no answer came: try again later; name, network, TLS and proxy settings
-  - HubDenied         the key was refused or the app is stopped: somebody must act
+  - HubDenied         key, access restriction or a stopped app: somebody must act
   - HubNotFound       nothing of the API answers at this address: fix the URL
   - HubThrottled      the app asks to slow down: try again after `retry_after`
   - HubFailed         the app answered with an error of its own: try again later, look at the app
@@ -25,6 +25,7 @@ class ErrorKind(StrEnum):
     TLS = "tls"
     PROXY = "proxy"
     AUTH = "auth"
+    RESTRICTED = "restricted"
     STOPPED = "stopped"
     NOT_FOUND = "not_found"
     THROTTLED = "throttled"

@@ -8,6 +8,8 @@ import socket
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import AsyncResolver
 
+from exporter.api.connecting import now_connecting
+
 _TRY_SECONDS = 2.0
 _TRIES = 3
 
@@ -35,7 +37,10 @@ class NameResolver(AbstractResolver):
         if task is None:
             task = self._in_flight[key] = asyncio.create_task(self._look_up(host, family))
             task.add_done_callback(lambda ended: self._forget(key, ended))
+        progress = now_connecting()
+        progress.name = host
         found = await asyncio.shield(task)
+        progress.name = ""
         return [ResolveResult(**{**each, "port": port}) for each in found]
 
     def _forget(self, key: tuple[str, int], ended: asyncio.Task[list[ResolveResult]]) -> None:

@@ -40,8 +40,14 @@ class HubConnections:
         *,
         connect_seconds: float,
         headers: Mapping[str, str] | None = None,
+        proxy: str = "",
     ) -> None:
-        """*connect_seconds* are for a whole new connection: name, TCP, proxy and TLS."""
+        """
+        *connect_seconds* are for a whole new connection: name, TCP, proxy and TLS.
+
+        *proxy* is the host of the proxy, where there is one.
+        """
+        self.proxy = proxy
         self._transport = transport
         self._fields = httpx.Headers({**_USUAL, **(headers or {})}).raw
         timeout = httpx.Timeout(None, connect=connect_seconds, pool=connect_seconds)
@@ -94,7 +100,12 @@ def connections_to(
         # It reads the request itself; only for https:// is there a CONNECT to hold them.
         fields.update(through.headers)
     transport = AiohttpTransport(verify=tls, proxy=through, client=lambda: _session(tls, names))
-    return HubConnections(transport, connect_seconds=connect_seconds, headers=fields)
+    return HubConnections(
+        transport,
+        connect_seconds=connect_seconds,
+        headers=fields,
+        proxy=through.url.host if through else "",
+    )
 
 
 def proxy_of_environment(url: str) -> str | None:

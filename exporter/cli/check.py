@@ -173,7 +173,7 @@ def _crashed(hub: HubSettings, error: Exception) -> HubCheck:
 
 def _reason(hub: HubSettings, error: ApiError) -> str:
     """Return why a request failed; where no key was sent, none can have been refused."""
-    if error.kind is ErrorKind.AUTH and not _has_key(hub):
+    if error.kind is ErrorKind.AUTH and not _has_key(hub) and "the key is" in error.reason:
         return f"{error.status}, and no key is configured"
     return error.reason
 

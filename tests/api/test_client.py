@@ -30,7 +30,7 @@ from tests.api.scripted import SILENCE, answer, client_of, connections, scripted
 
 pytestmark = pytest.mark.anyio
 
-HTML = "<!DOCTYPE html><html>stopped</html>"
+HTML = "<!DOCTYPE html><html>The web app is stopped.</html>"
 
 
 def json_row(

@@ -16,8 +16,9 @@ import httpx
 import pytest
 import trustme
 
-from exporter.api.classify import TRANSPORT_ERRORS, Failures
+from exporter.api.classify import Failures
 from exporter.api.client import HubClient
+from exporter.api.connection_errors import TRANSPORT_ERRORS
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.query import InstanceQuery
 from exporter.api.transport import HubConnections

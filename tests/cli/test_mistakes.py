@@ -105,7 +105,7 @@ OF_REQUESTS = [
 # What comes in between, whatever was set.
 IN_BETWEEN = [
     (FaultKind.FORBIDDEN, "key: 403, the key is of the wrong kind"),
-    (FaultKind.STOPPED, "listing: 403 with an HTML page: the app is stopped"),
+    (FaultKind.STOPPED, "listing: 403, the app is stopped or disabled"),
     (FaultKind.REDIRECT, "listing: 302"),
     (FaultKind.HTML, "listing: the answer is not"),
     (FaultKind.DROPPED_FILTER, "listing: the answer has rows that the filter"),

@@ -40,6 +40,7 @@ SITUATIONS = {
     "401": FAILED.of_status(401, {}, b""),
     "403": FAILED.of_status(403, {}, b""),
     "403 as a page": FAILED.of_status(403, {}, b"<html>"),
+    "403 of a stopped app": FAILED.of_status(403, {}, b"<html>This web app is stopped.</html>"),
     "404": FAILED.of_status(404, {}, b""),
     "429": FAILED.of_status(429, {}, b""),
     "503": FAILED.of_status(503, {}, b""),

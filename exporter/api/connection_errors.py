@@ -1,0 +1,264 @@
+"""What broke a request, as far as the exceptions that led to it prove."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import aiohttp
+import httpx
+from aiohttp import http_exceptions
+
+from exporter.api.connecting import Connecting
+from exporter.api.errors import ErrorKind
+
+AnyError = TypeVar("AnyError", bound=BaseException)
+
+TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
+"""What a request can raise that got no whole answer; time-outs are among them."""
+
+# OpenSSL's words for an answer that is not TLS at all; they differ by its version.
+_SAID_OF_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+_OF_THE_PROXY = {
+    407: "put its user and password into proxy: http://user:password@host:port",
+    403: "let the proxy allow the host in url",
+    502: "the proxy does not reach the app: check the host in url, and the proxy's own log",
+    503: "the proxy does not reach the app: check the host in url, and the proxy's own log",
+    504: "the proxy does not reach the app: check the host in url, and the proxy's own log",
+}
+_WHAT_LISTENS = "check the port in url: another service may listen there"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a request got no whole answer, and what to do about it."""
+
+    kind: ErrorKind
+    message: str
+    hint: str
+    retryable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """
+    How a request went to its host: through a proxy or not, and how far it came.
+
+    `has_answered` tells that the head of an answer has come.
+    """
+
+    proxy: str = ""
+    connecting: Connecting = field(default_factory=Connecting)
+    has_answered: bool = False
+
+
+def cause_of(error: Exception, way: Way, seconds: float) -> Cause:
+    """Return what broke a request that had so many *seconds*."""
+    chain = list(_causes(error))
+    for find in (_of_time, _of_proxy, _of_tls, _of_name, _of_http):
+        cause = find(chain, way)
+        if cause is not None:
+            return cause
+    if _first(chain, TimeoutError):
+        return _too_slow(way, seconds)
+    reason = _os_reason(chain)
+    if _first(chain, aiohttp.ClientConnectorError):
+        return Cause(
+            ErrorKind.CONNECT,
+            f"no connection: {reason or 'refused'}",
+            "check the host and port in url, and that the app runs",
+        )
+    where = "in the middle of the answer" if way.has_answered else "before an answer"
+    return Cause(
+        ErrorKind.CONNECT if reason and not way.has_answered else ErrorKind.PROTOCOL,
+        f"the connection broke {where}: {reason or 'closed'}",
+        "look at the app's own log, and at what stands in between",
+    )
+
+
+def of_proxy_status(status: int) -> Cause:
+    """Return what a proxy's own answer with a *status* means."""
+    hint = _OF_THE_PROXY.get(status, "check proxy, HTTPS_PROXY and NO_PROXY")
+    return Cause(ErrorKind.PROXY, f"{status} from the proxy", hint)
+
+
+def _of_time(chain: Sequence[BaseException], way: Way) -> Cause | None:
+    """Tell what a connection hung at that took longer than `timeouts.connect`."""
+    if not _first(chain, aiohttp.ConnectionTimeoutError):
+        return None
+    if way.connecting.name == way.proxy != "":
+        return Cause(
+            ErrorKind.PROXY,
+            "no name server answers for the proxy within timeouts.connect",
+            "check the host in proxy, and this machine's DNS",
+        )
+    if way.connecting.name:
+        return Cause(
+            ErrorKind.NAME,
+            "no name server answers within timeouts.connect",
+            "check this machine's DNS, and the host in url",
+        )
+    if way.connecting.handshake:
+        return _of_slow_handshake(way)
+    if way.proxy:
+        return Cause(
+            ErrorKind.TIMEOUT,
+            "no connection through the proxy within timeouts.connect",
+            "check proxy, and that it reaches the host in url",
+        )
+    return Cause(
+        ErrorKind.TIMEOUT,
+        "no connection within timeouts.connect",
+        "a firewall or a private endpoint may keep this machine out; check the port in url",
+    )
+
+
+def _of_slow_handshake(way: Way) -> Cause:
+    if way.connecting.handshake == way.proxy:
+        return Cause(
+            ErrorKind.PROXY,
+            "the TLS handshake with the proxy did not end within timeouts.connect",
+            "check the scheme and port in proxy",
+        )
+    return Cause(
+        ErrorKind.TLS,
+        "the TLS handshake did not end within timeouts.connect",
+        "check the port in url, and what inspects TLS in between",
+    )
+
+
+def _of_proxy(chain: Sequence[BaseException], way: Way) -> Cause | None:
+    refused = _first(chain, aiohttp.ClientHttpProxyError)
+    if refused is not None:
+        return of_proxy_status(refused.status)
+    broken = _first(chain, aiohttp.ClientConnectorError)
+    if broken is None or not way.proxy or broken.host != way.proxy:
+        return None
+    if _tls_error(chain) is not None:
+        return Cause(
+            ErrorKind.PROXY,
+            f"TLS with the proxy failed: {_tls_reason(chain)}",
+            "check the scheme and port in proxy, and tls.ca_file",
+            retryable=False,
+        )
+    if _first(chain, aiohttp.ClientConnectorDNSError):
+        return Cause(
+            ErrorKind.PROXY,
+            "the proxy's host name has no address",
+            "check the host in proxy, and this machine's DNS",
+        )
+    return Cause(
+        ErrorKind.PROXY,
+        f"no connection to the proxy: {_os_reason(chain) or 'refused'}",
+        "check the host and port in proxy, and that it runs",
+    )
+
+
+def _of_tls(chain: Sequence[BaseException], way: Way) -> Cause | None:
+    tls = _tls_error(chain)
+    if tls is not None:
+        is_other = tls.reason in _SAID_OF_NO_TLS
+        return Cause(
+            ErrorKind.TLS,
+            f"TLS failed: {_tls_reason(chain)}",
+            "what listens there does not speak TLS: check the port in url, and whether it is http://"
+            if is_other
+            else "check the host name in url, tls.ca_file and tls.client_cert_file",
+            retryable=False,
+        )
+    if way.connecting.handshake and _first(chain, OSError, aiohttp.ClientOSError):
+        return Cause(
+            ErrorKind.TLS,
+            f"the TLS handshake was cut off: {_os_reason(chain) or 'closed'}",
+            "check the port in url, and what inspects TLS in between",
+        )
+    return None
+
+
+def _of_name(chain: Sequence[BaseException], _: Way) -> Cause | None:
+    if not _first(chain, aiohttp.ClientConnectorDNSError, aiohttp.InvalidUrlClientError):
+        return None
+    return Cause(
+        ErrorKind.NAME,
+        f"the host name has no address: {_os_reason(chain) or 'the look-up failed'}",
+        "check the host in url, and this machine's DNS",
+    )
+
+
+def _of_http(chain: Sequence[BaseException], _: Way) -> Cause | None:
+    """Tell what is wrong with what came, by what the parser says of it."""
+    wrong = _first(chain, http_exceptions.HttpProcessingError)
+    if wrong is None:
+        return None
+    said = str(chain[-1])
+    if "Not enough data" in said:
+        return Cause(
+            ErrorKind.PROTOCOL,
+            "the answer ended early",
+            "look at what stands between app and exporter: it cut the answer off",
+        )
+    if isinstance(chain[-1], http_exceptions.LineTooLong) or "Too many headers" in said:
+        message, hint = "the head of the answer is too large", _WHAT_LISTENS
+    elif "Content-Length" in said:
+        message = "the answer has lengths that contradict each other"
+        hint = "look at what stands between app and exporter: it rewrites answers"
+    elif r"\x15\x03" in said or r"\x16\x03" in said:
+        message, hint = "what listens there speaks TLS", "use https:// in url"
+    elif "chunk" in said.lower():
+        message = "the answer has chunks that are none"
+        hint = "look at what stands between app and exporter: it rewrites answers"
+    else:
+        message, hint = "the answer is not HTTP", _WHAT_LISTENS
+    return Cause(ErrorKind.PROTOCOL, message, hint)
+
+
+def _too_slow(way: Way, seconds: float) -> Cause:
+    if way.has_answered:
+        return Cause(
+            ErrorKind.TIMEOUT,
+            f"the answer did not end within {seconds:g} s",
+            "lower page_size or page_bytes, or raise timeouts.request",
+        )
+    return Cause(
+        ErrorKind.TIMEOUT,
+        f"no answer within {seconds:g} s",
+        "a starting host holds requests for 30 s; otherwise raise timeouts.request",
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what led to it, which libraries wrap several times."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        else:
+            error = error.__cause__ or error.__context__
+
+
+def _first(chain: Sequence[BaseException], *kinds: type[AnyError]) -> AnyError | None:
+    return next((each for each in chain if isinstance(each, kinds)), None)
+
+
+def _tls_error(chain: Sequence[BaseException]) -> ssl.SSLError | None:
+    # aiohttp's own is one, too, but says nothing.
+    return next((each for each in reversed(chain) if isinstance(each, ssl.SSLError)), None)
+
+
+def _tls_reason(chain: Sequence[BaseException]) -> str:
+    tls = _tls_error(chain)
+    return getattr(tls, "verify_message", "") or getattr(tls, "reason", "") or "handshake"
+
+
+def _os_reason(chain: Sequence[BaseException]) -> str:
+    """Return what the system says of a failed connection, empty if it says nothing."""
+    for error in reversed(chain):
+        if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError):
+            if isinstance(error.errno, int) and not isinstance(error, socket.gaierror):
+                return os.strerror(error.errno)
+            return error.strerror or ""
+    return ""
