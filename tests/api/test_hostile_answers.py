@@ -10,7 +10,6 @@ import ssl
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import pytest
 import trustme
@@ -40,8 +39,8 @@ async def failure(client: HubClient, *statuses: str) -> ApiError:
     return caught.value
 
 
-def status(line: str, body: str = "", **headers: Any) -> bytes:
-    return answer(body, line, **headers)
+def status(line: str, body: str = "", **headers: str) -> bytes:
+    return answer(body, line, **headers)  # type: ignore[arg-type] # no length is among them
 
 
 # By what came: the kind, a part of what is said, and a part of the remedy.
