@@ -9,11 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from exporter.cli.exit_codes import ExitCode
-from exporter.cli.functions_file import load_functions
-from exporter.cli.outcome import outcome_of
-from exporter.cli.stopping import wait_for_stop
-from exporter.emulator import (
+from emulator import (
     App,
     Crash,
     Emulator,
@@ -24,23 +20,27 @@ from exporter.emulator import (
     running,
     sample_emulator,
 )
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.latency import Latency
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.backends.netherite import Netherite
-from exporter.emulator.emulator import is_hub_name
-from exporter.emulator.faults import Fault, parse_fault
-from exporter.emulator.scenarios.play import BACKENDS, play, rehearse
-from exporter.emulator.scenarios.scenario import (
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.latency import Latency
+from emulator.backends.mssql import MSSQL
+from emulator.backends.netherite import Netherite
+from emulator.emulator import is_hub_name
+from emulator.faults import Fault, parse_fault
+from emulator.functions_file import FunctionsFileProblem, load_functions
+from emulator.scenarios.play import BACKENDS, play, rehearse
+from emulator.scenarios.scenario import (
     Scenario,
     ScenarioProblem,
     built_in,
     load_scenario,
 )
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.option import SyntheticOption, parse_synthetic
-from exporter.emulator.timelines import Timeline, read_timeline, timeline_hub
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.option import SyntheticOption, parse_synthetic
+from emulator.timelines import Timeline, read_timeline, timeline_hub
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.outcome import outcome_of
+from exporter.cli.stopping import wait_for_stop
 from exporter.settings import Problem, SettingsError
 from exporter.web.sockets import CannotListen
 
@@ -292,7 +292,12 @@ def _latency(text: str) -> Latency:
 
 
 def _functions(options: argparse.Namespace) -> Functions | None:
-    return None if options.functions is None else load_functions(options.functions)
+    if options.functions is None:
+        return None
+    try:
+        return load_functions(options.functions)
+    except FunctionsFileProblem as error:
+        raise _refusal("--functions", str(error)) from error
 
 
 def _backend(options: argparse.Namespace) -> Backend:

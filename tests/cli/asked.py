@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
+from emulator import Emulator, TaskHub, running
 from exporter.cli import drain, estimate, failures, stuck, why
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.main import parse
-from exporter.emulator import Emulator, TaskHub, running
 from exporter.settings import Settings, load_settings
 from tests.cli.process import Outcome
 

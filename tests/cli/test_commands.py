@@ -11,10 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter import __version__
-from exporter.cli.check import check_hub
-from exporter.cli.exit_codes import MEANINGS
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Fault,
     FaultKind,
@@ -24,6 +21,9 @@ from exporter.emulator import (
     running,
     truth,
 )
+from exporter import __version__
+from exporter.cli.check import check_hub
+from exporter.cli.exit_codes import MEANINGS
 from exporter.ledger.status import USUAL
 from exporter.metrics import reference
 from exporter.settings import load_settings

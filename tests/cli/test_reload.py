@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter.emulator import running
+from emulator import running
 from tests.certificates import Authority
 from tests.cli.process import KEY, Daemon, frozen_emulator, run, serving
 from tests.web.test_passwords import hashed

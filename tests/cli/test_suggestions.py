@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from emulator import ManualClock, TaskHub
 from exporter.api.connection import connect
 from exporter.api.slots import HostSlots
 from exporter.api.wire import HistoryEvent
@@ -16,7 +17,6 @@ from exporter.collector.service import plan_of, rules_of
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.past import longest_waits
 from exporter.diagnosis.waits import WaitingOn
-from exporter.emulator import ManualClock, TaskHub
 from exporter.settings import Settings, load_settings
 from exporter.settings.limits import Limits
 from tests.cli.asked import ask, serving_hub

@@ -54,8 +54,8 @@ SITUATIONS = {
 def classes() -> Iterator[str]:
     """Yield the names of all classes of errors that users may meet."""
     known = {*BASES, "ApiError", "ProtocolError"}
-    for path in sorted((ROOT / "exporter").rglob("*.py")):
-        where = path.relative_to(ROOT / "exporter").as_posix()
+    for path in sorted([*(ROOT / "exporter").rglob("*.py"), *(ROOT / "emulator").rglob("*.py")]):
+        where = path.relative_to(ROOT).as_posix()
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
                 continue

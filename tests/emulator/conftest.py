@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.emulator import Emulator, Keys, ManualClock, TaskHub, running
+from emulator import Emulator, Keys, ManualClock, TaskHub, running
 
 NOW = 1_800_000_000.75  # 2027-01-15T08:00:00.75Z
 # To load certificates that no test needs takes longer than most tests.

@@ -6,8 +6,8 @@ from functools import cache
 import anyio
 import httpx
 
-from exporter.emulator import ExtensionVersion, ManualClock, running
-from exporter.emulator.times import parse
+from emulator import ExtensionVersion, ManualClock, running
+from emulator.times import parse
 from tests.emulator import scenario
 from tests.emulator.conftest import OPTIONS
 from tests.emulator.passing_time import passing

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     ExtensionVersion,
     Instance,
@@ -16,11 +16,11 @@ from exporter.emulator import (
     RuntimeStatus,
     TaskHub,
 )
-from exporter.emulator.engine.functions import Functions
-from exporter.emulator.engine.identities import Identities
-from exporter.emulator.engine.pace import Pace
-from exporter.emulator.samples.recorded import functions
-from exporter.emulator.times import parse
+from emulator.engine.functions import Functions
+from emulator.engine.identities import Identities
+from emulator.engine.pace import Pace
+from emulator.samples.recorded import functions
+from emulator.times import parse
 from tests.emulator.recordings import recorded
 
 BASE = "/durabletask"

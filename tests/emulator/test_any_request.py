@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.emulator import Emulator, ExtensionVersion, Keys, ManualClock, TaskHub, create_app
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.samples.recorded import functions
+from emulator import Emulator, ExtensionVersion, Keys, ManualClock, TaskHub, create_app
+from emulator.backends.mssql import MSSQL
+from emulator.samples.recorded import functions
 from tests.emulator.conftest import NOW
 from tests.emulator.strict_json import strict
 from tests.emulator.test_bad_requests import NAMES, RUBBISH

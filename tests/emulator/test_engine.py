@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     ActivityContext,
     Emulator,
     ExtensionVersion,
@@ -21,9 +21,9 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.samples import recorded
-from exporter.emulator.storage.history import EventKind
+from emulator.json_text import JsonValue
+from emulator.samples import recorded
+from emulator.storage.history import EventKind
 from tests.emulator.conftest import NOW, OPTIONS
 from tests.emulator.engine_calls import SETTLING_SECONDS, events, kinds, run, start, tell
 from tests.emulator.moving import instance_of, move, rows, set_clock, status_of

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.emulator import Emulator, ExtensionVersion, Instance, ManualClock, TaskHub, create_app
-from exporter.emulator.samples.recorded import functions
-from exporter.emulator.storage.history import Event, EventKind
-from exporter.emulator.storage.rows import Entity, Row, RuntimeStatus
+from emulator import Emulator, ExtensionVersion, Instance, ManualClock, TaskHub, create_app
+from emulator.samples.recorded import functions
+from emulator.storage.history import Event, EventKind
+from emulator.storage.rows import Entity, Row, RuntimeStatus
 from tests.emulator.conftest import NOW
 from tests.emulator.moving import rows
 

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Crash,
     Emulator,
     ExtensionVersion,
@@ -17,7 +17,7 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.faults import Faults, parse_fault, read_fault
+from emulator.faults import Faults, parse_fault, read_fault
 from tests.emulator.rows import instance
 
 pytestmark = pytest.mark.anyio

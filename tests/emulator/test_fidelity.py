@@ -6,7 +6,7 @@ What differs, and why, stands in docs/emulator.md; `replay` leaves out just that
 
 import pytest
 
-from exporter.emulator import ExtensionVersion
+from emulator import ExtensionVersion
 from tests.emulator.performance import performance
 from tests.emulator.recordings import FILES, Exchange, recorded
 

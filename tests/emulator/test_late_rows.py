@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.emulator import BUSY, Crash, Functions, ManualClock, OrchestrationContext, Pace, Steps
-from exporter.emulator.storage.history import EventKind
-from exporter.emulator.storage.rows import RuntimeStatus
-from exporter.emulator.task_hub import TaskHub
-from exporter.emulator.times import parse
+from emulator import BUSY, Crash, Functions, ManualClock, OrchestrationContext, Pace, Steps
+from emulator.storage.history import EventKind
+from emulator.storage.rows import RuntimeStatus
+from emulator.task_hub import TaskHub
+from emulator.times import parse
 from tests.emulator.moving import instance_of, move, set_clock
 from tests.emulator.recordings import RECORDINGS
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     ActivityContext,
     ExtensionVersion,
     Functions,
@@ -12,10 +12,10 @@ from exporter.emulator import (
     Steps,
     TaskHub,
 )
-from exporter.emulator.engine.tasks import Task
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.samples import recorded
-from exporter.emulator.storage.history import EventKind
+from emulator.engine.tasks import Task
+from emulator.json_text import JsonValue
+from emulator.samples import recorded
+from emulator.storage.history import EventKind
 from tests.emulator.engine_calls import events, kinds, run, tell
 
 

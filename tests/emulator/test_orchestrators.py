@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     ActivityContext,
     FunctionFailed,
     Functions,
@@ -18,10 +18,10 @@ from exporter.emulator import (
     Steps,
     TaskHub,
 )
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.samples import recorded
-from exporter.emulator.storage.history import EventKind
-from exporter.emulator.times import parse
+from emulator.json_text import JsonValue
+from emulator.samples import recorded
+from emulator.storage.history import EventKind
+from emulator.times import parse
 from tests.emulator.conftest import NOW
 from tests.emulator.engine_calls import SETTLING_SECONDS, events, kinds, run, start, tell
 from tests.emulator.moving import instance_of, move, status_of

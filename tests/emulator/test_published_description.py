@@ -22,7 +22,7 @@ from schemathesis.checks import CHECKS
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     ExtensionVersion,
     Instance,

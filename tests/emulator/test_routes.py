@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.emulator import ExtensionVersion
-from exporter.emulator.http.messages import Base
-from exporter.emulator.http.paths import decode
-from exporter.emulator.http.routes import find
+from emulator import ExtensionVersion
+from emulator.http.messages import Base
+from emulator.http.paths import decode
+from emulator.http.routes import find
 
 DESCRIPTION = Path(__file__).parents[1] / "data" / "durable-functions-http-api.openapi.yml"
 METHODS = ("get", "post", "put", "patch", "delete")

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from exporter.emulator import ManualClock, running
-from exporter.emulator.scenarios.expectations import Rows, unmet
-from exporter.emulator.scenarios.play import play, rehearse
-from exporter.emulator.scenarios.scenario import (
+from emulator import ManualClock, running
+from emulator.scenarios.expectations import Rows, unmet
+from emulator.scenarios.play import play, rehearse
+from emulator.scenarios.scenario import (
     Scenario,
     ScenarioProblem,
     built_in,

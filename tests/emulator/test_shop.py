@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.emulator import Entity, Instance, ManualClock, RuntimeStatus, TaskHub
-from exporter.emulator.json_text import JsonValue, compact
-from exporter.emulator.samples import shop
-from exporter.emulator.storage.history import Event, EventKind
+from emulator import Entity, Instance, ManualClock, RuntimeStatus, TaskHub
+from emulator.json_text import JsonValue, compact
+from emulator.samples import shop
+from emulator.storage.history import Event, EventKind
 from tests.emulator.conftest import NOW
 from tests.emulator.moving import instance_of, move, status_of
 

@@ -14,14 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.client import HubClient, RequestLimits
-from exporter.api.keys import FixedKey
-from exporter.api.query import HubAddress
-from exporter.api.query import InstanceQuery as AskedInstances
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Entity,
     ExtensionVersion,
@@ -33,24 +26,31 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.backends import netherite
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.latency import Latency
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.backends.netherite import Netherite
-from exporter.emulator.errors import ApiError
-from exporter.emulator.http import reads, synthetic_reads
-from exporter.emulator.http.messages import Answer, Base, Request, error_answer
-from exporter.emulator.http.parameters import Parameters
-from exporter.emulator.http.routes import find
-from exporter.emulator.operations import Operation
-from exporter.emulator.storage.queries import InstanceQuery
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.layout import BLOCK_ROWS
-from exporter.emulator.synthetic.mix import EntityClass, Orchestrator
-from exporter.emulator.synthetic.population import Choice
-from exporter.emulator.times import precise
+from emulator.backends import netherite
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.latency import Latency
+from emulator.backends.mssql import MSSQL
+from emulator.backends.netherite import Netherite
+from emulator.errors import ApiError
+from emulator.http import reads, synthetic_reads
+from emulator.http.messages import Answer, Base, Request, error_answer
+from emulator.http.parameters import Parameters
+from emulator.http.routes import find
+from emulator.operations import Operation
+from emulator.storage.queries import InstanceQuery
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.layout import BLOCK_ROWS
+from emulator.synthetic.mix import EntityClass, Orchestrator
+from emulator.synthetic.population import Choice
+from emulator.times import precise
+from exporter.api.client import HubClient, RequestLimits
+from exporter.api.keys import FixedKey
+from exporter.api.query import HubAddress
+from exporter.api.query import InstanceQuery as AskedInstances
+from exporter.api.retries import RetryPolicy
+from exporter.api.slots import HostSlots
+from exporter.api.telemetry import ApiTelemetry
 from exporter.ledger.status import ACTIVE, TERMINAL
 from tests.emulator.conftest import NOW, OPTIONS
 from tests.emulator.passing_time import passing

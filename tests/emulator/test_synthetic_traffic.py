@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.emulator import Entity, Instance, ManualClock, RuntimeStatus, TaskHub
-from exporter.emulator.backends import netherite
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.backends.netherite import Netherite
-from exporter.emulator.storage.queries import InstanceQuery
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.mix import EntityClass, Orchestrator
-from exporter.emulator.synthetic.traffic import Traffic
-from exporter.emulator.times import precise
+from emulator import Entity, Instance, ManualClock, RuntimeStatus, TaskHub
+from emulator.backends import netherite
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.mssql import MSSQL
+from emulator.backends.netherite import Netherite
+from emulator.storage.queries import InstanceQuery
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.mix import EntityClass, Orchestrator
+from emulator.synthetic.traffic import Traffic
+from emulator.times import precise
 from tests.emulator.conftest import NOW
 from tests.emulator.test_synthetic import assert_alike
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.emulator import (
+from emulator import (
     BUSY,
     Entity,
     ExtensionVersion,
@@ -20,9 +20,9 @@ from exporter.emulator import (
     start_traffic,
     truth,
 )
-from exporter.emulator.samples import shop
-from exporter.emulator.storage.history import EventKind
-from exporter.emulator.storage.queries import InstanceQuery
+from emulator.samples import shop
+from emulator.storage.history import EventKind
+from emulator.storage.queries import InstanceQuery
 from tests.emulator.conftest import NOW
 from tests.emulator.moving import instance_of, move, rows, set_clock
 from tests.emulator.rows import instance

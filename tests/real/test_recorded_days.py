@@ -13,6 +13,8 @@ import anyio
 import httpx
 import pytest
 
+from emulator import Emulator, Fault, FaultKind, ManualClock, RealClock, TaskHub, running
+from emulator.timelines import Timeline, read_timeline, replay_timeline
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
 from exporter.api.query import HubAddress
@@ -22,8 +24,6 @@ from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
 from exporter.collector.state_file import Owner, StateFile
-from exporter.emulator import Emulator, Fault, FaultKind, ManualClock, RealClock, TaskHub, running
-from exporter.emulator.timelines import Timeline, read_timeline, replay_timeline
 from exporter.ledger.rules import LedgerRules
 from tests.collector.polled import INTERVALS
 from tests.real.chaos import FAILING_SHARE, HUB, Scene, chaos
