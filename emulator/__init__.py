@@ -8,7 +8,7 @@ from emulator.clock import Clock, ManualClock, RealClock
 from emulator.demo_hubs import App, sample_emulator
 from emulator.emulator import Emulator
 from emulator.engine.context import EntityId, OrchestrationContext, RetryOptions
-from emulator.engine.entities import EntityContext
+from emulator.engine.entity_context import EntityContext
 from emulator.engine.failures import FunctionFailed
 from emulator.engine.functions import ActivityContext, Functions, Steps
 from emulator.engine.pace import BUSY, Crash, Pace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def packages(path: Path) -> set[str]:
 
 def test_the_emulator_knows_nothing_of_the_exporter() -> None:
     assert [path for path in EMULATOR.rglob("*.py") if "exporter" in packages(path)] == []
+
+
+def test_imports_of_the_emulator_go_round_in_no_circle() -> None:
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in EMULATOR.rglob("*.py")
+    }
+    graph = {name: set(imported(path)) & paths.keys() for name, path in paths.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(paths)
 
 
 def test_only_the_commands_that_start_it_import_the_emulator() -> None:

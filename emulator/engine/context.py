@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from emulator.engine.actions import (
@@ -13,12 +12,10 @@ from emulator.engine.actions import (
     SendToEntity,
     SetTimer,
 )
+from emulator.engine.execution import Execution
 from emulator.engine.tasks import AllOf, AnyOf, Task
 from emulator.json_text import JsonValue, compact, parsed, transported
 from emulator.times import EPOCH
-
-if TYPE_CHECKING:
-    from emulator.engine.replay import Replay
 
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 
@@ -72,10 +69,24 @@ class RetryOptions:
 
 
 class Timer(Task):
-    """A timer; cancelled, it fires all the same, but nobody minds."""
+    """A timer, in one piece or several; cancelled, it fires all the same, but nobody minds."""
+
+    def __init__(self, execution: Execution) -> None:
+        super().__init__()
+        self.cancelled = False
+        self._execution = execution
+        self._pieces: list[int] = []
 
     def cancel(self) -> None:
-        """Stop waiting for it: nothing of that is in the history."""
+        """Stop waiting for it, so that the instance can end; the history shows nothing of that."""
+        self.cancelled = True
+        self._execution.drop(self._pieces)
+
+    def set_piece(self, fire_at: float) -> Task:
+        """Set the next piece."""
+        number = self._execution.next_number()
+        self._pieces.append(number)
+        return self._execution.ask(SetTimer(number=number, fire_at=fire_at))
 
 
 class OrchestrationContext:
@@ -86,8 +97,8 @@ class OrchestrationContext:
     orchestrator is run from its beginning for every turn, so it must do the same each time.
     """
 
-    def __init__(self, replay: "Replay") -> None:
-        self._replay = replay
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
         self._last_sent: dict[str, float] = {}
         self._locks: tuple[str, ...] = ()
         self._lock_id = ""
@@ -96,31 +107,31 @@ class OrchestrationContext:
     @property
     def instance_id(self) -> str:
         """The id of the instance."""
-        return self._replay.run.instance_id
+        return self._execution.run.instance_id
 
     @property
     def name(self) -> str:
         """The name under which the orchestrator was started."""
-        return self._replay.run.name
+        return self._execution.run.name
 
     @property
     def parent_instance_id(self) -> str | None:
         """The id of the instance that started this one, if one did."""
-        return self._replay.run.parent_id
+        return self._execution.run.parent_id
 
     @property
     def is_replaying(self) -> bool:
         """Whether what happens now has happened before."""
-        return self._replay.replaying
+        return self._execution.replaying
 
     @property
     def current_utc_datetime(self) -> datetime:
         """The time of this turn, the same in every replay."""
-        return EPOCH + timedelta(seconds=self._replay.now)
+        return EPOCH + timedelta(seconds=self._execution.now)
 
     def get_input(self) -> JsonValue:
         """Return what the instance was started with."""
-        return parsed(self._replay.run.input_text)
+        return parsed(self._execution.run.input_text)
 
     def new_uuid(self) -> str:
         """Return a GUID, the same in every replay."""
@@ -129,13 +140,13 @@ class OrchestrationContext:
 
     def set_custom_status(self, status: JsonValue) -> None:
         """Show a status of one's own."""
-        self._replay.custom_status = transported(status)
+        self._execution.custom_status = transported(status)
 
     def call_activity(self, name: str, input_: JsonValue = None) -> Task:
         """Run an activity: its result, or `FunctionFailed`."""
-        number = self._replay.next_number()
+        number = self._execution.next_number()
         argument = transported(input_)
-        return self._replay.ask(CallActivity(number=number, name=name, argument=argument))
+        return self._execution.ask(CallActivity(number=number, name=name, argument=argument))
 
     def call_activity_with_retry(
         self, name: str, retry_options: RetryOptions, input_: JsonValue = None
@@ -153,7 +164,7 @@ class OrchestrationContext:
                 outcome.complete(task.result)
                 return
             # The real one sets a timer after the last attempt too, one that is over at once.
-            pause = self._timer(self._replay.now + retry_options.wait_after(number))
+            pause = self._timer(self._execution.now + retry_options.wait_after(number))
             if number < retry_options.max_number_of_attempts:
                 pause.follow(lambda: attempt(number + 1))
             else:
@@ -166,21 +177,23 @@ class OrchestrationContext:
         self, name: str, input_: JsonValue = None, instance_id: str | None = None
     ) -> Task:
         """Start another orchestration and wait for its end."""
-        number = self._replay.next_number()
-        child_id = instance_id or f"{self._replay.run.execution_id}:{number}"
+        number = self._execution.next_number()
+        child_id = instance_id or f"{self._execution.run.execution_id}:{number}"
         text = None if input_ is None else compact(input_)
-        return self._replay.ask(
+        return self._execution.ask(
             CallSubOrchestrator(number=number, name=name, instance_id=child_id, input_text=text)
         )
 
     def create_timer(self, fire_at: datetime) -> Timer:
         """Wait until a time."""
-        timer = Timer()
+        timer = Timer(self._execution)
 
         def arm() -> None:
+            if timer.cancelled:
+                return
             left = fire_at - self.current_utc_datetime
             piece = self.current_utc_datetime + _TIMER_PIECE if left > _LONGEST_TIMER else fire_at
-            task = self._timer((piece - EPOCH) / timedelta(seconds=1))
+            task = timer.set_piece((piece - EPOCH) / timedelta(seconds=1))
             task.follow(arm if piece < fire_at else lambda: timer.complete(None))
 
         arm()
@@ -188,7 +201,7 @@ class OrchestrationContext:
 
     def wait_for_external_event(self, name: str) -> Task:
         """Wait for an event by its name, in any letter case; one that came before counts too."""
-        return self._replay.await_event(name)
+        return self._execution.await_event(name)
 
     def task_all(self, tasks: Sequence[Task]) -> Task:
         """Wait for all of several tasks."""
@@ -200,12 +213,12 @@ class OrchestrationContext:
 
     def continue_as_new(self, input_: JsonValue) -> None:
         """Begin anew with another input once the orchestrator returns, with an empty history."""
-        self._replay.continue_with(None if input_ is None else compact(input_))
+        self._execution.continued = (None if input_ is None else compact(input_),)
 
     def call_entity(self, entity: EntityId, operation: str, input_: JsonValue = None) -> Task:
         """Let an entity do something: its result, or `FunctionFailed`."""
         request = self._send(entity, operation, input_, signal=False)
-        return self._replay.await_response(request.request_id)
+        return self._execution.await_response(request.request_id)
 
     def signal_entity(self, entity: EntityId, operation: str, input_: JsonValue = None) -> None:
         """Tell an entity to do something, without waiting."""
@@ -216,21 +229,21 @@ class OrchestrationContext:
         if self._locks:
             raise RuntimeError("Cannot acquire more locks when already holding some locks.")
         self._locks = tuple(sorted(str(entity) for entity in entities))
-        number = self._replay.next_number()
+        number = self._execution.next_number()
         self._lock_id = self._guid(number)
         request = self._request(number, self._locks[0], lockset=self._locks)
-        self._replay.ask(
+        self._execution.ask(
             SendToEntity(number=number, target=self._locks[0], event="op", request=request)
         )
-        return self._replay.await_response(self._lock_id)
+        return self._execution.await_response(self._lock_id)
 
     def release_locks(self) -> None:
         """Give back the entities that are locked; an orchestrator that ends does so by itself."""
         for target in self._locks:
-            number = self._replay.next_number()
+            number = self._execution.next_number()
             request = EntityRequest(request_id=self._lock_id, parent=self.instance_id)
             action = SendToEntity(number=number, target=target, event="release", request=request)
-            self._replay.ask(action)
+            self._execution.ask(action)
         self._locks = ()
 
     def call_http(self, method: str, uri: str) -> Task:
@@ -245,7 +258,7 @@ class OrchestrationContext:
             if task.failure is not None:
                 outcome.fail(task.failure)
             elif task.result == _ACCEPTED:
-                self._timer(self._replay.now + _POLL_SECONDS).follow(ask)
+                self._timer(self._execution.now + _POLL_SECONDS).follow(ask)
             else:
                 outcome.complete(task.result)
 
@@ -253,16 +266,16 @@ class OrchestrationContext:
         return outcome
 
     def _timer(self, fire_at: float) -> Task:
-        return self._replay.ask(SetTimer(number=self._replay.next_number(), fire_at=fire_at))
+        return Timer(self._execution).set_piece(fire_at)
 
     def _send(
         self, entity: EntityId, operation: str, argument: JsonValue, *, signal: bool
     ) -> EntityRequest:
-        number = self._replay.next_number()
+        number = self._execution.next_number()
         target = str(entity)
         text = None if argument is None else compact(argument)
         request = self._request(number, target, operation, signal=signal, input_text=text)
-        self._replay.ask(SendToEntity(number=number, target=target, event="op", request=request))
+        self._execution.ask(SendToEntity(number=number, target=target, event="op", request=request))
         return request
 
     def _request(
@@ -275,7 +288,7 @@ class OrchestrationContext:
         input_text: str | None = None,
         lockset: tuple[str, ...] = (),
     ) -> EntityRequest:
-        sent = self._replay.now + number * 1e-6
+        sent = self._execution.now + number * 1e-6
         previous = self._last_sent.get(target)
         self._last_sent[target] = sent
         return EntityRequest(
@@ -284,7 +297,7 @@ class OrchestrationContext:
             signal=signal,
             input_text=input_text,
             parent=self.instance_id,
-            execution=self._replay.run.execution_id,
+            execution=self._execution.run.execution_id,
             sent=sent,
             previous=previous,
             lockset=lockset,
@@ -292,4 +305,4 @@ class OrchestrationContext:
         )
 
     def _guid(self, of: int | str) -> str:
-        return str(uuid5(UUID(self._replay.run.execution_id), str(of)))
+        return str(uuid5(UUID(self._execution.run.execution_id), str(of)))

@@ -24,6 +24,7 @@ from emulator.engine.activities import run_activity
 from emulator.engine.disturbances import Disturbances
 from emulator.engine.entities import Effect, EntityScheduler, Response
 from emulator.engine.entity_messages import request_text
+from emulator.engine.execution import Run
 from emulator.engine.failures import Failure
 from emulator.engine.functions import ActivityContext, Functions
 from emulator.engine.identities import Identities
@@ -35,7 +36,7 @@ from emulator.engine.interventions import (
 )
 from emulator.engine.orchestration import Orchestration, Parent
 from emulator.engine.pace import INVISIBLE_SECONDS, Crash, Host, Pace, Range
-from emulator.engine.replay import Outcome, Replay, Run
+from emulator.engine.replay import Outcome, Replay
 from emulator.engine.rewind import rewound
 from emulator.engine.timeline import Happening, Timeline
 from emulator.json_text import JsonValue, compact, parsed

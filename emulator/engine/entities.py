@@ -7,6 +7,7 @@ from functools import partial
 from typing import cast
 
 from emulator.engine.actions import EntityRequest
+from emulator.engine.entity_context import EntityContext
 from emulator.engine.entity_messages import (
     failure_text,
     lock_acquired_text,
@@ -18,7 +19,7 @@ from emulator.engine.functions import Functions
 from emulator.engine.queues import Queues
 from emulator.engine.sorter import MessageSorter
 from emulator.engine.user_code import attempt
-from emulator.json_text import JsonValue, compact, parsed, transported
+from emulator.json_text import JsonValue, parsed
 from emulator.storage.rows import NEVER, Entity, RuntimeStatus
 
 
@@ -41,66 +42,6 @@ class Forwarded:
 
 
 Effect = Response | Forwarded
-
-
-class EntityContext:
-    """
-    What an entity function is given for one operation.
-
-    The names are those of the Python library for Durable Functions. What it does counts only if it
-    does not raise.
-    """
-
-    def __init__(self, entity: "EntityScheduler", request: EntityRequest) -> None:
-        self._entity = entity
-        self._request = request
-        self.exists = entity.exists
-        self.state = entity.state
-        self.result: JsonValue = None
-        self.signals: list[tuple[str, str, str | None]] = []
-
-    @property
-    def entity_name(self) -> str:
-        """The class, in lower case."""
-        return self._entity.class_name
-
-    @property
-    def entity_key(self) -> str:
-        """The key."""
-        return self._entity.key
-
-    @property
-    def operation_name(self) -> str:
-        """What is to be done; empty if nothing was said."""
-        return self._request.operation or ""
-
-    def get_input(self) -> JsonValue:
-        """Return what the operation is given."""
-        return parsed(self._request.input_text)
-
-    def get_state(self, initializer: Callable[[], JsonValue] = lambda: None) -> JsonValue:
-        """Return a copy of the state, and what an entity without one begins with."""
-        return parsed(compact(self.state)) if self.exists else initializer()
-
-    def set_state(self, state: JsonValue) -> None:
-        """Keep a state, JSON; with it the entity exists."""
-        self.exists, self.state = True, transported(state)
-
-    def set_result(self, result: JsonValue) -> None:
-        """Answer the caller."""
-        self.result = transported(result)
-
-    def destruct_on_exit(self) -> None:
-        """Forget the state: the entity exists no longer."""
-        self.exists, self.state = False, None
-
-    def signal_entity(self, target: str, operation: str, input_: JsonValue = None) -> None:
-        """Tell another entity, by its id `@class@key`, to do something; else `ValueError`."""
-        class_name, separator, key = target.removeprefix("@").partition("@")
-        if not (target.startswith("@") and class_name and separator):
-            raise ValueError(f"The id of an entity is of the form @class@key, not {target}")
-        text = None if input_ is None else compact(input_)
-        self.signals.append((f"@{class_name.lower()}@{key}", operation, text))
 
 
 class EntityScheduler:
@@ -191,7 +132,14 @@ class EntityScheduler:
         now: float,
         new_id: Callable[[], str],
     ) -> list[Effect]:
-        context = EntityContext(self, request)
+        context = EntityContext(
+            entity_name=self.class_name,
+            entity_key=self.key,
+            operation_name=request.operation or "",
+            input_text=request.input_text,
+            exists=self.exists,
+            state=self.state,
+        )
         error = attempt(partial(functions.run_entity, self.class_name, context))
         effects: list[Effect] = []
         if error is not None:

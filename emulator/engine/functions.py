@@ -3,22 +3,20 @@
 import math
 from collections.abc import Callable, Generator, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from emulator.engine.context import HTTP_ACTIVITY, OrchestrationContext
+from emulator.engine.entity_context import EntityContext
 from emulator.engine.failures import FunctionFailed, connection_refused
 from emulator.engine.tasks import Task
 from emulator.json_text import JsonValue
 
-if TYPE_CHECKING:
-    from emulator.engine.context import OrchestrationContext
-    from emulator.engine.entities import EntityContext
-
 Steps: TypeAlias = Generator[Task, Any, Any]
 """What an orchestrator is: it yields tasks, gets their values, and returns its output."""
-Orchestrator: TypeAlias = "Callable[[OrchestrationContext], Steps | JsonValue]"
+Orchestrator: TypeAlias = Callable[[OrchestrationContext], "Steps | JsonValue"]
 Activity: TypeAlias = "Callable[[JsonValue, ActivityContext], JsonValue]"
-EntityFunction: TypeAlias = "Callable[[EntityContext], None]"
+EntityFunction: TypeAlias = Callable[[EntityContext], None]
 
 # What an activity takes if it does not say.
 _USUAL_SECONDS = (0.02, 0.1)
@@ -62,7 +60,7 @@ class Functions:
         self._orchestrators: dict[str, tuple[str, Orchestrator]] = {}
         self._activities: dict[str, tuple[str, Activity]] = {}
         self._entities: dict[str, tuple[str, EntityFunction]] = {}
-        self.activity(_http, name="BuiltIn::HttpActivity")
+        self.activity(_http, name=HTTP_ACTIVITY)
 
     @property
     def orchestrators(self) -> Mapping[str, Orchestrator]:
@@ -114,7 +112,7 @@ class Functions:
         """Tell whether entities of a class can be run."""
         return name.casefold() in self._entities
 
-    def run_orchestrator(self, name: str, context: "OrchestrationContext") -> "Steps | JsonValue":
+    def run_orchestrator(self, name: str, context: OrchestrationContext) -> "Steps | JsonValue":
         """
         Begin to run an orchestrator.
 
@@ -138,7 +136,7 @@ class Functions:
             )
         return found[1](argument, context)
 
-    def run_entity(self, name: str, context: "EntityContext") -> None:
+    def run_entity(self, name: str, context: EntityContext) -> None:
         """
         Let an entity do something.
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from emulator.engine.execution import Run
 from emulator.engine.queues import Queues
-from emulator.engine.replay import Run
 from emulator.json_text import JsonValue, parsed
 from emulator.storage.history import Event
 from emulator.storage.rows import Instance, RuntimeStatus

@@ -1,10 +1,8 @@
 """One run of an orchestrator over the history of its instance: what it asks for next."""
 
-from collections import defaultdict, deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from typing import cast
 
 from emulator.engine.actions import (
@@ -16,6 +14,7 @@ from emulator.engine.actions import (
 )
 from emulator.engine.context import HTTP_ACTIVITY, OrchestrationContext
 from emulator.engine.entity_messages import read_response
+from emulator.engine.execution import Execution, Run
 from emulator.engine.failures import (
     Failure,
     FunctionFailed,
@@ -52,17 +51,6 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """Which run of which instance this is; a run is one generation of one life."""
-
-    instance_id: str
-    execution_id: str
-    name: str
-    input_text: str | None
-    parent_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a run ended; `continued` is the next run's input if it is not the end."""
 
@@ -85,23 +73,14 @@ class Replay:
     """Feeds a history to an orchestrator, event by event."""
 
     def __init__(self, run: Run, functions: Functions) -> None:
-        self.run = run
-        self.now = 0.0
-        self.replaying = True
-        self.custom_status: JsonValue = None
+        self._run = run
         self._functions = functions
-        self._numbers = count()
-        self._asked: dict[int, Action] = {}
-        self._tasks: dict[int, Task] = {}
-        self._names: dict[int, str] = {}
-        self._waiters: defaultdict[str, deque[Task]] = defaultdict(deque)
-        self._unclaimed: defaultdict[str, deque[JsonValue]] = defaultdict(deque)
-        self._responses: dict[str, Task] = {}
+        self._execution = Execution(run)
+        self._context = OrchestrationContext(self._execution)
         self._generator: Generator[object, object, JsonValue] | None = None
-        self._context = OrchestrationContext(self)
         self._awaited: Task | None = None
         self._outcome: Outcome | None = None
-        self._continued: tuple[str | None] | None = None
+        self._is_stopped = False
         self._held: list[Event] | None = None
         self._set_aside: dict[int, Action] = {}
 
@@ -113,52 +92,20 @@ class Replay:
         newest = turns[-1]
         try:
             for index, event in enumerate(history):
-                self.replaying = index < newest
+                self._execution.replaying = index < newest
                 self._feed(event)
         except NonDeterministic as error:
-            self._outcome = Outcome(
-                status=RuntimeStatus.FAILED,
-                result=str(error),
-                failure=Failure(message=str(error), function=self.run.name),
-            )
+            failure = Failure(message=str(error), function=self._run.name)
+            self._stop(RuntimeStatus.FAILED, str(error), failure)
+        # DurableTask.Core's rule: a return or a throw counts once every open task has its result.
+        has_ended = self._is_stopped or not self._execution.has_open_tasks
         turn = Turn(
-            actions=tuple(self._asked.values()),
-            custom_status=self.custom_status,
-            outcome=self._outcome,
+            actions=tuple(self._execution.asked.values()),
+            custom_status=self._execution.custom_status,
+            outcome=self._outcome if has_ended else None,
         )
         self._leave()
         return turn
-
-    def next_number(self) -> int:
-        """Return the next number of an action."""
-        return next(self._numbers)
-
-    def ask(self, action: Action) -> Task:
-        """Note an action; the task is completed once the history has its result."""
-        task = Task()
-        self._asked[action.number] = action
-        self._tasks[action.number] = task
-        if isinstance(action, CallActivity | CallSubOrchestrator):
-            self._names[action.number] = action.name
-        return task
-
-    def await_event(self, name: str) -> Task:
-        """Return a task that the next unclaimed event of a name completes."""
-        task = Task()
-        unclaimed = self._unclaimed[name.casefold()]
-        if unclaimed:
-            task.complete(unclaimed.popleft())
-        else:
-            self._waiters[name.casefold()].append(task)
-        return task
-
-    def await_response(self, request_id: str) -> Task:
-        """Return a task that the answer of an entity completes."""
-        return self._responses.setdefault(request_id, Task())
-
-    def continue_with(self, input_text: str | None) -> None:
-        """Begin a new generation when the orchestrator returns."""
-        self._continued = (input_text,)
 
     def _leave(self) -> None:
         """Close the orchestrator where it waits; what it yields in a clean-up is for no one."""
@@ -170,7 +117,7 @@ class Replay:
 
     def _feed(self, event: Event) -> None:
         if event.kind is EventKind.ORCHESTRATOR_STARTED:
-            self.now = event.timestamp
+            self._execution.now = event.timestamp
         elif event.kind is EventKind.EXECUTION_SUSPENDED:
             self._suspend()
         elif event.kind is EventKind.EXECUTION_RESUMED:
@@ -187,33 +134,38 @@ class Replay:
     def _suspend(self) -> None:
         """Hold back what comes, and what was asked for in the same turn."""
         if self._held is None:
-            self._held, self._set_aside = [], self._asked
-            self._asked = {}
+            self._held, self._set_aside = [], self._execution.asked
+            self._execution.asked = {}
 
     def _resume(self) -> None:
         held, self._held = self._held or [], None
-        self._asked, self._set_aside = self._set_aside | self._asked, {}
+        self._execution.asked = self._set_aside | self._execution.asked
+        self._set_aside = {}
         for late in held:
             self._take(late)
 
+    def _stop(self, status: RuntimeStatus, result: JsonValue, failure: Failure | None) -> None:
+        """End here, whatever the orchestrator returned and whatever is still open."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._outcome = Outcome(status=status, result=result, failure=failure)
+
     def _terminate(self, reason: str | None) -> None:
-        if self._outcome is None or self._outcome.status is RuntimeStatus.CONTINUED_AS_NEW:
-            self._asked.clear()
-            self._outcome = Outcome(status=RuntimeStatus.TERMINATED, result=parsed(reason))
+        self._stop(RuntimeStatus.TERMINATED, parsed(reason), None)
 
     def _take(self, event: Event) -> None:
-        if self._outcome is not None:
+        if self._is_stopped:
             return
         if event.kind is EventKind.EXECUTION_STARTED:
             self._begin()
         elif event.kind is EventKind.EVENT_RAISED:
             self._raise_event(event.fields)
-        elif event.task is not None and event.task in self._tasks:
-            self._answer(event, self._tasks[event.task])
+        elif event.task is not None:
+            self._answer(event, event.task)
         self._proceed()
 
     def _begin(self) -> None:
-        run = partial(self._functions.run_orchestrator, self.run.name, self._context)
+        run = partial(self._functions.run_orchestrator, self._run.name, self._context)
         result = attempt(run)
         if isinstance(result, Exception):
             self._fail(result)
@@ -247,27 +199,30 @@ class Replay:
             self._fail(TypeError(f"An orchestrator yields tasks, not {what}"))
 
     def _return(self, value: JsonValue) -> None:
-        if self._continued is not None:
-            self._context.release_locks()
-            (next_input,) = self._continued
-            status = RuntimeStatus.CONTINUED_AS_NEW
-            self._outcome = Outcome(status=status, next_input=next_input)
-            return
         result = attempt(partial(transported, value))
-        if isinstance(result, Exception):
+        if self._execution.continued is not None:
+            (next_input,) = self._execution.continued
+            status = RuntimeStatus.CONTINUED_AS_NEW
+            self._end(Outcome(status=status, next_input=next_input))
+        elif isinstance(result, Exception):
             self._fail(result)
-            return
-        self._context.release_locks()
-        self._outcome = Outcome(status=RuntimeStatus.COMPLETED, result=result)
+        else:
+            self._end(Outcome(status=RuntimeStatus.COMPLETED, result=result))
 
     def _fail(self, error: Exception) -> None:
-        self._context.release_locks()
-        failure = failure_of(error, self.run.name)
-        text = f"Orchestrator function '{self.run.name}' failed: {failure.message}"
-        self._outcome = Outcome(status=RuntimeStatus.FAILED, result=text, failure=failure)
+        failure = failure_of(error, self._run.name)
+        text = f"Orchestrator function '{self._run.name}' failed: {failure.message}"
+        self._end(Outcome(status=RuntimeStatus.FAILED, result=text, failure=failure))
 
-    def _answer(self, event: Event, task: Task) -> None:
-        name = self._names.get(event.task if event.task is not None else -1, "")
+    def _end(self, outcome: Outcome) -> None:
+        self._context.release_locks()
+        self._outcome = outcome
+
+    def _answer(self, event: Event, number: int) -> None:
+        task = self._execution.close(number)
+        if task is None:
+            return
+        name = self._execution.name_of(number)
         kind = _KINDS.get(event.kind)
         if kind is None:
             # A copy, since the orchestrator may change it and is run again on the same history.
@@ -279,20 +234,17 @@ class Replay:
     def _raise_event(self, fields: Mapping[str, JsonValue]) -> None:
         name = str(fields["Name"])
         text = cast("str | None", fields["Input"])
-        if name in self._responses:
-            read_response(text or "", self._responses[name])
-            return
-        waiters = self._waiters[name.casefold()]
-        if waiters:
-            waiters.popleft().complete(parsed(text))
+        response = self._execution.response(name)
+        if response is None:
+            self._execution.raise_event(name, parsed(text))
         else:
-            self._unclaimed[name.casefold()].append(parsed(text))
+            read_response(text or "", response)
 
     def _confirm(self, event: Event) -> None:
-        action = self._asked.get(event.task if event.task is not None else -1)
+        action = self._execution.asked.get(event.task if event.task is not None else -1)
         if action is not None and _same(event, action):
-            del self._asked[action.number]
-        elif self._outcome is None:
+            del self._execution.asked[action.number]
+        elif not self._is_stopped:
             raise NonDeterministic(_not_the_same(event, action))
 
 

@@ -28,6 +28,8 @@ def ApprovalWorkflow(context: OrchestrationContext) -> Steps:
         yield context.call_activity("NotifyManager", "please do not forget")
         context.set_custom_status("waiting for a manager, reminded")
         yield context.task_any([decision, deadline])
+    for timer in (reminder, deadline):
+        timer.cancel()
     approved = decision.is_completed and decision.result == {"approved": True}
     context.set_custom_status("decided")
     yield context.call_activity("PublishDecision", approved)

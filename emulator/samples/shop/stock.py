@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from emulator.engine.entities import EntityContext
+from emulator.engine.entity_context import EntityContext
 from emulator.engine.functions import Functions
 from emulator.json_text import JsonValue
 from emulator.samples.shop.arguments import number

@@ -1,0 +1,105 @@
+"""What an orchestrator has asked for, and what it waits for, in one run over its history."""
+
+from collections import defaultdict, deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import count
+
+from emulator.engine.actions import Action, CallActivity, CallSubOrchestrator, SendToEntity
+from emulator.engine.tasks import Task
+from emulator.json_text import JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Which run of which instance this is; a run is one generation of one life."""
+
+    instance_id: str
+    execution_id: str
+    name: str
+    input_text: str | None
+    parent_id: str | None = None
+
+
+class Execution:
+    """
+    The actions and tasks of one run.
+
+    `now` is the time of the turn that is replayed. `asked` has the actions that no event of the
+    history confirms, by number. `continued` is the input of the next generation, in a tuple, once
+    the orchestrator has asked for one.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.now = 0.0
+        self.replaying = True
+        self.custom_status: JsonValue = None
+        self.asked: dict[int, Action] = {}
+        self.continued: tuple[str | None] | None = None
+        self._numbers = count()
+        self._tasks: dict[int, Task] = {}
+        self._open: set[int] = set()
+        self._names: dict[int, str] = {}
+        self._waiters: defaultdict[str, deque[Task]] = defaultdict(deque)
+        self._unclaimed: defaultdict[str, deque[JsonValue]] = defaultdict(deque)
+        self._responses: dict[str, Task] = {}
+
+    @property
+    def has_open_tasks(self) -> bool:
+        """Whether an activity, a sub-orchestration or a timer has no result: no end before it."""
+        return bool(self._open)
+
+    def next_number(self) -> int:
+        """Return the next number of an action."""
+        return next(self._numbers)
+
+    def ask(self, action: Action) -> Task:
+        """Note an action; the task is completed once the history has its result."""
+        task = Task()
+        self.asked[action.number] = action
+        self._tasks[action.number] = task
+        if isinstance(action, CallActivity | CallSubOrchestrator):
+            self._names[action.number] = action.name
+        if not isinstance(action, SendToEntity):
+            self._open.add(action.number)
+        return task
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Stop waiting for actions, as a cancelled timer's owner does."""
+        self._open.difference_update(numbers)
+
+    def name_of(self, number: int) -> str:
+        """Return the name of the function that an action calls, empty if it calls none."""
+        return self._names.get(number, "")
+
+    def close(self, number: int) -> Task | None:
+        """Return the task of an action that has its result now, `None` if there is no such."""
+        self._open.discard(number)
+        return self._tasks.get(number)
+
+    def await_event(self, name: str) -> Task:
+        """Return a task that the next unclaimed event of a name completes."""
+        task = Task()
+        unclaimed = self._unclaimed[name.casefold()]
+        if unclaimed:
+            task.complete(unclaimed.popleft())
+        else:
+            self._waiters[name.casefold()].append(task)
+        return task
+
+    def raise_event(self, name: str, value: JsonValue) -> None:
+        """Hand an event to the first that waits for it, or keep it for the next."""
+        waiters = self._waiters[name.casefold()]
+        if waiters:
+            waiters.popleft().complete(value)
+        else:
+            self._unclaimed[name.casefold()].append(value)
+
+    def await_response(self, request_id: str) -> Task:
+        """Return a task that the answer of an entity completes."""
+        return self._responses.setdefault(request_id, Task())
+
+    def response(self, request_id: str) -> Task | None:
+        """Return the task that waits for the answer to a request, `None` if none does."""
+        return self._responses.get(request_id)
