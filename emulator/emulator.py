@@ -112,7 +112,7 @@ class Emulator:
 
 
 def _refusal(name: str, version: ExtensionVersion) -> ApiError:
-    if version is ExtensionVersion.V3:
+    if version is not ExtensionVersion.V2:
         return StorageRefused()
     if not _TABLE_NAME.fullmatch(name):
         return HubNameInvalid(

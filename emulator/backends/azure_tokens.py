@@ -16,7 +16,7 @@ def encode(key: str, version: ExtensionVersion = ExtensionVersion.V3) -> str:
     Both versions name the key in base64, and the row key, which is empty. v2 puts them into a JSON
     object and that into base64 again; v3 puts a space between them: hence the one at the end.
     """
-    if version is ExtensionVersion.V3:
+    if version is not ExtensionVersion.V2:
         return _base64(key) + " "
     place: JsonValue = {
         "NextPartitionKey": _base64(key),

@@ -28,7 +28,7 @@ class Identities:
 
     def span_id(self) -> str | None:
         """Return the id of a trace's span, which only v2 gives to sub-orchestrations."""
-        if self._version is ExtensionVersion.V3:
+        if self._version is not ExtensionVersion.V2:
             return None
         return f"{self._random.getrandbits(64):016x}"
 

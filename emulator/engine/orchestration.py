@@ -57,4 +57,5 @@ class Orchestration:
             output=self.output,
             history=tuple(self.history),
             version=self.version,
+            parent_id=self.run.parent_id,
         )

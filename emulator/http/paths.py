@@ -15,7 +15,7 @@ def decode(path: str, version: ExtensionVersion) -> str:
     v3 reads it like the value of a form: a plus is a space, and an encoded slash is a slash. To v2
     a plus is a plus, and an encoded slash stays encoded.
     """
-    if version is ExtensionVersion.V3:
+    if version is not ExtensionVersion.V2:
         return unquote_plus(path)
     parts = _SLASH.split(path)
     return "".join(part if _SLASH.fullmatch(part) else unquote(part) for part in parts)

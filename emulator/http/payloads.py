@@ -26,11 +26,13 @@ _UNKNOWN_TO_V2: Mapping[str, frozenset[str]] = {
 
 def instance(row: Row, api: ExtensionVersion, *, show_input: bool) -> dict[str, JsonValue]:
     """Return an instance or an entity as an item of a listing, and as the body of a status."""
-    versioned = row.version is not None and api is ExtensionVersion.V3
+    versioned = row.version is not None and api is not ExtensionVersion.V2
+    shows_parent = row.parent_id is not None and api is ExtensionVersion.V3
     return {
         "name": row.name,
         **({"version": row.version} if versioned else {}),
         "instanceId": row.instance_id,
+        **({"parentInstanceId": row.parent_id} if shows_parent else {}),
         "runtimeStatus": row.status,
         "input": row.input if show_input else None,
         "customStatus": row.custom_status,

@@ -37,10 +37,10 @@ async def start(hub: TaskHub, request: Request, route: Route, links: Links) -> A
     existing = hub.get(instance_id)
     if existing is not None and not existing.status.terminal:
         sentence = _exists(existing.status)
-        if request.version is ExtensionVersion.V3:
+        if request.version is not ExtensionVersion.V2:
             return message_answer(409, sentence)
         raise InstanceExists(sentence)
-    versioned = request.version is ExtensionVersion.V3
+    versioned = request.version is not ExtensionVersion.V2
     version = request.parameters.text("version") if versioned else None
     hub.engine.start(name, instance_id, input_text, hub.clock.now(), version=version or None)
     return await _started(hub, request, instance_id, links)
@@ -54,7 +54,7 @@ async def restart(hub: TaskHub, request: Request, route: Route, links: Links) ->
         raise InstanceUnknown(_not_found(instance_id, request.version))
     anew = request.parameters.boolean("restartWithNewInstanceId", default=True)
     if not anew and not row.status.terminal:
-        conflict = RestartConflict if request.version is ExtensionVersion.V3 else InstanceExists
+        conflict = RestartConflict if request.version is not ExtensionVersion.V2 else InstanceExists
         raise conflict(_exists(row.status))
     started = hub.engine.new_instance_id() if anew else instance_id
     input_text = None if row.input is None else compact(row.input)
@@ -105,7 +105,7 @@ async def _started(hub: TaskHub, request: Request, instance_id: str, links: Link
         return links.started(instance_id)
     if interval > timeout:
         sentence = f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}"
-        if request.version is ExtensionVersion.V3:
+        if request.version is not ExtensionVersion.V2:
             return message_answer(400, sentence)
         raise WaitTooShort(sentence)
     ended = await _wait(hub, instance_id, timeout, interval)

@@ -56,7 +56,7 @@ def rewind(hub: TaskHub, request: Request, route: Route) -> Answer:
     """Answer `POST instances/{id}/rewind`."""
     (instance_id,) = route.arguments
     row = hub.get(instance_id)
-    v3 = request.version is ExtensionVersion.V3
+    v3 = request.version is not ExtensionVersion.V2
     if row is None:
         # The dollar sign is the real one's own.
         sentence = f'No orchestration with instance ID "${instance_id}" found.'
@@ -85,14 +85,15 @@ def purge_instance(hub: TaskHub, request: Request, route: Route) -> Answer:
     """Answer `DELETE instances/{id}`; only v3 minds the state, and not that of entities."""
     (instance_id,) = route.arguments
     row = hub.get(instance_id)
-    careful = request.version is ExtensionVersion.V3 and not instance_id.startswith("@")
+    careful = request.version is not ExtensionVersion.V2 and not instance_id.startswith("@")
     if careful and row is not None and not row.status.terminal:
         return json_answer(
             412,
             "Only orchestrations in a terminal state can be purged, but the orchestration with "
             f"instance ID {instance_id} has status {row.status}",
         )
-    if row is None and not (request.version is ExtensionVersion.V3 and instance_id.startswith("@")):
+    is_v2 = request.version is ExtensionVersion.V2
+    if row is None and (is_v2 or not instance_id.startswith("@")):
         return _MISSING
     return json_answer(200, {"instancesDeleted": int(hub.purge(instance_id))})
 

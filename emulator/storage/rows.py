@@ -59,6 +59,11 @@ class Row(Protocol):
         ...
 
     @property
+    def parent_id(self) -> str | None:
+        """The instance that started it as a sub-orchestration, `None` for all others."""
+        ...
+
+    @property
     def status(self) -> RuntimeStatus:
         """The runtime status."""
         ...
@@ -108,6 +113,7 @@ class Instance:
     output: JsonValue = None
     history: tuple[Event, ...] = ()
     version: str | None = None
+    parent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +152,11 @@ class Entity:
     @property
     def version(self) -> None:
         """Nothing: entities have no versions."""
+        return
+
+    @property
+    def parent_id(self) -> None:
+        """Nothing: nobody starts an entity."""
         return
 
     @property

@@ -6,12 +6,12 @@ from functools import cache
 import anyio
 import httpx
 
-from emulator import ExtensionVersion, ManualClock, running
+from emulator import ManualClock, running
 from emulator.times import parse
 from tests.emulator import scenario
 from tests.emulator.conftest import OPTIONS
 from tests.emulator.passing_time import passing
-from tests.emulator.recordings import Exchange, recorded
+from tests.emulator.recordings import Exchange, Recording, recorded
 from tests.emulator.replay import ask, differences
 from tests.emulator.scenario import Step
 
@@ -25,29 +25,29 @@ _READ_AT_ONCE = ("list-instances", "paging", "entities", "instance-status", "rou
 
 
 @cache
-def performance(version: ExtensionVersion) -> Mapping[Exchange, Differences]:
+def performance(recording: Recording) -> Mapping[Exchange, Differences]:
     """Play the whole scenario; returns what differs, for each recorded exchange."""
-    return anyio.run(_play, version)
+    return anyio.run(_play, recording)
 
 
-async def _play(version: ExtensionVersion) -> Mapping[Exchange, Differences]:
-    clock = ManualClock(_seconds(scenario.BEGIN[version]))
+async def _play(recording: Recording) -> Mapping[Exchange, Differences]:
+    clock = ManualClock(_seconds(scenario.BEGIN[recording]))
     async with (
-        running(scenario.emulator(version, clock)) as url,
+        running(scenario.emulator(recording, clock)) as url,
         httpx.AsyncClient(base_url=url, **OPTIONS) as client,
     ):
         stage = _Stage(clock, client)
-        await stage.prepare(scenario.setting_up(version))
-        stage.wait_until(_seconds(scenario.READ[version]))
+        await stage.prepare(scenario.setting_up(recording))
+        stage.wait_until(_seconds(scenario.READ[recording]))
         for file in _READ_AT_ONCE:
-            await stage.replay(recorded(version, file), settling=False)
-        await stage.prepare(scenario.before_operations(version))
+            await stage.replay(recorded(recording, file), settling=False)
+        await stage.prepare(scenario.before_operations(recording))
         for file in ("operations", "entity-waits", "web-hook"):
-            await stage.replay(recorded(version, file))
-        await stage.prepare(scenario.before_times(version))
-        await stage.replay(recorded(version, "times"))
-        await stage.prepare(scenario.before_pending(version))
-        await stage.replay(recorded(version, "pending"))
+            await stage.replay(recorded(recording, file))
+        await stage.prepare(scenario.before_times(recording))
+        await stage.replay(recorded(recording, "times"))
+        await stage.prepare(scenario.before_pending(recording))
+        await stage.replay(recorded(recording, "pending"))
         return stage.found
 
 

@@ -15,6 +15,8 @@ _STACK_TRACE = re.compile(r'"StackTrace":"(?:[^"\\]|\\.)*"')
 # In the details of a failure, which are JSON as text, maybe of JSON as text.
 _STACK_TRACE_IN_TEXT = re.compile(r'(StackTrace(?:String)?(\\+)":\2").*?(?=\2"[,}])')
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?P<zone>Z|\+00:00)")
+# The name of the app's assembly.
+_SOURCE = re.compile(r'(\\+"Source\\+":\\+")(?:rec|host3)\b')
 _SPAN = re.compile(r'"ClientSpanId":"[0-9a-f]{16}"')
 _GUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(?:\1[0-9a-f]{4}){2}\1[0-9a-f]{12}")
 
@@ -51,7 +53,8 @@ def _pairs(exchange: Exchange, answer: httpx.Response) -> Iterator[tuple[str, ob
 
 def formal(body: str) -> str:
     """Return a body with times, and ids that were made by chance, replaced by their form."""
-    without_times = _TIME.sub(lambda time: f"time{time['zone']}", _without_traces(body))
+    without_names = _SOURCE.sub(r"\1app", _without_traces(body))
+    without_times = _TIME.sub(lambda time: f"time{time['zone']}", without_names)
     without_spans = _SPAN.sub('"ClientSpanId":"span"', without_times)
     return _GUID.sub("guid", without_spans)
 

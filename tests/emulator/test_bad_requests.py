@@ -21,7 +21,7 @@ from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
 from emulator.http import app as http_app
 from emulator.samples.recorded import functions
-from tests.emulator.conftest import NOW, OPTIONS
+from tests.emulator.conftest import MAJOR_VERSIONS, NOW, OPTIONS
 from tests.emulator.engine_calls import entity_of
 from tests.emulator.moving import instance_of, move
 from tests.emulator.rows import instance
@@ -55,7 +55,7 @@ NAMES = (
 )
 
 
-@pytest.fixture(params=ExtensionVersion)
+@pytest.fixture(params=MAJOR_VERSIONS)
 def version(request: pytest.FixtureRequest) -> ExtensionVersion:
     version: ExtensionVersion = request.param
     return version
