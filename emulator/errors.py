@@ -23,6 +23,12 @@ class ArgumentInvalid(ApiError):
     )
 
 
+class HistoryKeyDuplicated(ArgumentInvalid):
+    """A history schedules two activities under one number, which its merging does not take."""
+
+    stack_trace = "   at System.Collections.Generic.Dictionary`2.Add(TKey key, TValue value)"
+
+
 class PageSizeInvalid(ArgumentInvalid):
     """A page of no rows, which the tables' client library of v2 does not ask for."""
 

@@ -11,6 +11,7 @@ from emulator.engine.engine import Engine
 from emulator.engine.functions import Functions
 from emulator.engine.identities import Identities
 from emulator.engine.pace import Crash, Pace
+from emulator.engine.workers.worker import Worker
 from emulator.faults import Faults
 from emulator.storage.queries import EntityQuery, InstanceQuery
 from emulator.storage.rows import Entity, Instance, Row, RuntimeStatus
@@ -46,7 +47,8 @@ class TaskHub:
 
     `functions` are those of the app that serves it; without them nobody does. `starts` and
     `finishes` are the hub's own log, in the order in which the rows showed them: the truth that an
-    observer is measured by. `latency` is what its storage takes, nothing unless it is set.
+    observer is measured by. `latency` is what its storage takes, nothing unless it is set. `worker`
+    is the language of the app: it shows in failures, histories and messages.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class TaskHub:
         version: ExtensionVersion = ExtensionVersion.V3,
         identities: Identities | None = None,
         backend: Backend | None = None,
+        worker: Worker = Worker.DOTNET,
     ) -> None:
         self.name = name
         self.clock = clock
@@ -81,6 +84,7 @@ class TaskHub:
             version=version,
             identities=identities,
             traits=self.backend.traits,
+            worker=worker,
         )
         self.advance()
 

@@ -1,8 +1,9 @@
 """What an orchestrator is given, by the names of the Python library for Durable Functions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid5
 
 from emulator.engine.actions import (
@@ -20,8 +21,8 @@ from emulator.times import EPOCH
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 
 # The storage provider cuts longer timers into pieces (reference 3.5).
-_LONGEST_TIMER = timedelta(days=6)
-_TIMER_PIECE = timedelta(days=3)
+_LONGEST_TIMER_SECONDS = 6 * 86_400.0
+_TIMER_PIECE_SECONDS = 3 * 86_400.0
 _POLL_SECONDS = 3
 # A century, which the calendar has room for.
 _LONGEST_RETRY_SECONDS = 3.2e9
@@ -71,22 +72,33 @@ class RetryOptions:
 class Timer(Task):
     """A timer, in one piece or several; cancelled, it fires all the same, but nobody minds."""
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: Execution, fire_at: float) -> None:
         super().__init__()
-        self.cancelled = False
         self._execution = execution
+        self._fire_at = fire_at
         self._pieces: list[int] = []
+        self._is_cancelled = False
+
+    def start(self) -> None:
+        """Set the first piece, unless it is set."""
+        if not self._pieces:
+            self._set_piece()
 
     def cancel(self) -> None:
         """Stop waiting for it, so that the instance can end; the history shows nothing of that."""
-        self.cancelled = True
+        self._is_cancelled = True
         self._execution.drop(self._pieces)
 
-    def set_piece(self, fire_at: float) -> Task:
-        """Set the next piece."""
+    def _set_piece(self) -> None:
+        if self._is_cancelled:
+            return
+        now = self._execution.now
+        is_long = self._fire_at - now > _LONGEST_TIMER_SECONDS
+        piece = now + _TIMER_PIECE_SECONDS if is_long else self._fire_at
         number = self._execution.next_number()
         self._pieces.append(number)
-        return self._execution.ask(SetTimer(number=number, fire_at=fire_at))
+        task = self._execution.ask(SetTimer(number=number, fire_at=piece))
+        task.follow(self._set_piece if is_long else lambda: self.complete(None))
 
 
 class OrchestrationContext:
@@ -144,59 +156,45 @@ class OrchestrationContext:
 
     def call_activity(self, name: str, input_: JsonValue = None) -> Task:
         """Run an activity: its result, or `FunctionFailed`."""
-        number = self._execution.next_number()
         argument = transported(input_)
-        return self._execution.ask(CallActivity(number=number, name=name, argument=argument))
+        return self._execution.later(lambda: self._call_activity(name, argument))
 
     def call_activity_with_retry(
         self, name: str, retry_options: RetryOptions, input_: JsonValue = None
     ) -> Task:
         """Run an activity, and again as long as it fails and attempts are left."""
-        outcome = Task()
-
-        def attempt(number: int) -> None:
-            task = self.call_activity(name, input_)
-            task.follow(lambda: judge(task, number))
-
-        def judge(task: Task, number: int) -> None:
-            failure = task.failure
-            if failure is None:
-                outcome.complete(task.result)
-                return
-            # The real one sets a timer after the last attempt too, one that is over at once.
-            pause = self._timer(self._execution.now + retry_options.wait_after(number))
-            if number < retry_options.max_number_of_attempts:
-                pause.follow(lambda: attempt(number + 1))
-            else:
-                pause.follow(lambda: outcome.fail(failure))
-
-        attempt(1)
-        return outcome
+        argument = transported(input_)
+        return self._execution.later(
+            lambda: self._retry(lambda: self._call_activity(name, argument), retry_options)
+        )
 
     def call_sub_orchestrator(
         self, name: str, input_: JsonValue = None, instance_id: str | None = None
     ) -> Task:
         """Start another orchestration and wait for its end."""
-        number = self._execution.next_number()
-        child_id = instance_id or f"{self._execution.run.execution_id}:{number}"
         text = None if input_ is None else compact(input_)
-        return self._execution.ask(
-            CallSubOrchestrator(number=number, name=name, instance_id=child_id, input_text=text)
+        return self._execution.later(lambda: self._call_sub_orchestrator(name, text, instance_id))
+
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: str,
+        retry_options: RetryOptions,
+        input_: JsonValue = None,
+        instance_id: str | None = None,
+    ) -> Task:
+        """Start another orchestration, and again as long as it fails and attempts are left."""
+        text = None if input_ is None else compact(input_)
+        return self._execution.later(
+            lambda: self._retry(
+                lambda: self._call_sub_orchestrator(name, text, instance_id), retry_options
+            )
         )
 
     def create_timer(self, fire_at: datetime) -> Timer:
         """Wait until a time."""
-        timer = Timer(self._execution)
-
-        def arm() -> None:
-            if timer.cancelled:
-                return
-            left = fire_at - self.current_utc_datetime
-            piece = self.current_utc_datetime + _TIMER_PIECE if left > _LONGEST_TIMER else fire_at
-            task = timer.set_piece((piece - EPOCH) / timedelta(seconds=1))
-            task.follow(arm if piece < fire_at else lambda: timer.complete(None))
-
-        arm()
+        timer = Timer(self._execution, (fire_at - EPOCH) / timedelta(seconds=1))
+        if not self._execution.schedules_on_yield:
+            timer.start()
         return timer
 
     def wait_for_external_event(self, name: str) -> Task:
@@ -217,25 +215,22 @@ class OrchestrationContext:
 
     def call_entity(self, entity: EntityId, operation: str, input_: JsonValue = None) -> Task:
         """Let an entity do something: its result, or `FunctionFailed`."""
-        request = self._send(entity, operation, input_, signal=False)
-        return self._execution.await_response(request.request_id)
+        text = None if input_ is None else compact(input_)
+        return self._execution.later(
+            lambda: self._execution.send(self._message(entity, operation, text, signal=False))
+        )
 
     def signal_entity(self, entity: EntityId, operation: str, input_: JsonValue = None) -> None:
         """Tell an entity to do something, without waiting."""
-        self._send(entity, operation, input_, signal=True)
+        text = None if input_ is None else compact(input_)
+        self._execution.ask(self._message(entity, operation, text, signal=True))
 
     def lock_entities(self, *entities: EntityId) -> Task:
         """Wait until nobody else may use some entities; one lock at a time, else `RuntimeError`."""
         if self._locks:
             raise RuntimeError("Cannot acquire more locks when already holding some locks.")
         self._locks = tuple(sorted(str(entity) for entity in entities))
-        number = self._execution.next_number()
-        self._lock_id = self._guid(number)
-        request = self._request(number, self._locks[0], lockset=self._locks)
-        self._execution.ask(
-            SendToEntity(number=number, target=self._locks[0], event="op", request=request)
-        )
-        return self._execution.await_response(self._lock_id)
+        return self._execution.later(self._lock)
 
     def release_locks(self) -> None:
         """Give back the entities that are locked; an orchestrator that ends does so by itself."""
@@ -248,35 +243,84 @@ class OrchestrationContext:
 
     def call_http(self, method: str, uri: str) -> Task:
         """Make an HTTP call, and again as long as the answer is 202; the result is the status."""
+        return self._execution.later(lambda: self._poll({"method": method, "uri": uri}))
+
+    def _poll(self, request: dict[str, str]) -> Task:
         outcome = Task()
+        after = parse_qs(urlsplit(request["uri"]).query).get("after", [str(_POLL_SECONDS)])[0]
 
         def ask() -> None:
-            task = self.call_activity(HTTP_ACTIVITY, {"method": method, "uri": uri})
+            task = self._call_activity(HTTP_ACTIVITY, dict(request))
             task.follow(lambda: judge(task))
 
         def judge(task: Task) -> None:
             if task.failure is not None:
                 outcome.fail(task.failure)
             elif task.result == _ACCEPTED:
-                self._timer(self._execution.now + _POLL_SECONDS).follow(ask)
+                self._timer(self._execution.now + float(after)).follow(ask)
             else:
                 outcome.complete(task.result)
 
         ask()
         return outcome
 
-    def _timer(self, fire_at: float) -> Task:
-        return Timer(self._execution).set_piece(fire_at)
+    def _retry(self, call: Callable[[], Task], retry_options: RetryOptions) -> Task:
+        outcome = Task()
 
-    def _send(
-        self, entity: EntityId, operation: str, argument: JsonValue, *, signal: bool
-    ) -> EntityRequest:
+        def attempt(number: int) -> None:
+            task = call()
+            task.follow(lambda: judge(task, number))
+
+        def judge(task: Task, number: int) -> None:
+            failure = task.failure
+            if failure is None:
+                outcome.complete(task.result)
+                return
+            # The real one sets a timer after the last attempt too, one that is over at once.
+            pause = self._timer(self._execution.now + retry_options.wait_after(number))
+            if number < retry_options.max_number_of_attempts:
+                pause.follow(lambda: attempt(number + 1))
+            else:
+                pause.follow(lambda: outcome.fail(failure))
+
+        attempt(1)
+        return outcome
+
+    def _call_activity(self, name: str, argument: JsonValue) -> Task:
+        number = self._execution.next_number()
+        return self._execution.ask(CallActivity(number=number, name=name, argument=argument))
+
+    def _call_sub_orchestrator(self, name: str, text: str | None, instance_id: str | None) -> Task:
+        number = self._execution.next_number()
+        child_id = instance_id or self._child_id(number)
+        return self._execution.ask(
+            CallSubOrchestrator(number=number, name=name, instance_id=child_id, input_text=text)
+        )
+
+    def _child_id(self, number: int) -> str:
+        if self._execution.plain_child_ids:
+            return UUID(self._guid(f"child {number}")).hex
+        return f"{self._execution.run.execution_id}:{number}"
+
+    def _timer(self, fire_at: float) -> Task:
+        number = self._execution.next_number()
+        return self._execution.ask(SetTimer(number=number, fire_at=fire_at))
+
+    def _lock(self) -> Task:
+        number = self._execution.next_number()
+        self._lock_id = self._guid(number)
+        request = self._request(number, self._locks[0], lockset=self._locks)
+        return self._execution.send(
+            SendToEntity(number=number, target=self._locks[0], event="op", request=request)
+        )
+
+    def _message(
+        self, entity: EntityId, operation: str, text: str | None, *, signal: bool
+    ) -> SendToEntity:
         number = self._execution.next_number()
         target = str(entity)
-        text = None if argument is None else compact(argument)
         request = self._request(number, target, operation, signal=signal, input_text=text)
-        self._execution.ask(SendToEntity(number=number, target=target, event="op", request=request))
-        return request
+        return SendToEntity(number=number, target=target, event="op", request=request)
 
     def _request(
         self,

@@ -23,9 +23,7 @@ from emulator.engine.actions import (
 from emulator.engine.activities import run_activity
 from emulator.engine.disturbances import Disturbances
 from emulator.engine.entities import Effect, EntityScheduler, Response
-from emulator.engine.entity_messages import request_text
 from emulator.engine.execution import Run
-from emulator.engine.failures import Failure
 from emulator.engine.functions import ActivityContext, Functions
 from emulator.engine.identities import Identities
 from emulator.engine.interventions import (
@@ -39,6 +37,7 @@ from emulator.engine.pace import INVISIBLE_SECONDS, Crash, Host, Pace, Range
 from emulator.engine.replay import Outcome, Replay
 from emulator.engine.rewind import rewound
 from emulator.engine.timeline import Happening, Timeline
+from emulator.engine.workers.worker import Worker, conventions_of
 from emulator.json_text import JsonValue, compact, parsed
 from emulator.storage import history
 from emulator.storage.history import Event, EventKind
@@ -84,8 +83,10 @@ class Engine:
         version: ExtensionVersion = ExtensionVersion.V3,
         identities: Identities | None = None,
         traits: Traits | None = None,
+        worker: Worker = Worker.DOTNET,
     ) -> None:
         self.functions = functions
+        self._conventions = conventions_of(worker)
         self._rows = rows
         self._seed = seed
         self._random = Random(f"engine/{seed}")
@@ -265,7 +266,7 @@ class Engine:
         # What the instance is started by comes first, whatever overtook it.
         news.sort(key=lambda event: event.kind is not EventKind.EXECUTION_STARTED)
         life.history += [history.orchestrator_started(at), *news]
-        turn = Replay(life.run, self.functions).turn(life.history)
+        turn = Replay(life.run, self.functions, self._conventions).turn(life.history)
         end = at + self._chance(self._pace.turn)
         life.status = status_after(life.status, news)
         if turn.custom_status is not None:
@@ -322,24 +323,23 @@ class Engine:
         self._send(life, started, at)
 
     def _finish(self, life: Orchestration, outcome: Outcome, at: float) -> JsonValue:
-        life.status = outcome.status
-        completed = history.execution_completed(at, outcome.status, outcome.result)
-        life.history.append(completed)
+        life.status, ending = outcome.status, outcome.ending
+        life.history.append(
+            history.execution_completed(at, outcome.status, ending.result, ending.failure_details)
+        )
         if life.parent is not None:
             self._report(life.parent, outcome, at)
-        return outcome.result
+        return ending.output
 
     def _report(self, parent: Parent, outcome: Outcome, at: float) -> None:
         arrives = at + self._chance(self._pace.message)
         if outcome.status is RuntimeStatus.COMPLETED:
-            event = history.sub_orchestration_completed(arrives, parent.task, outcome.result)
+            result = outcome.ending.result
+            event = history.sub_orchestration_completed(arrives, parent.task, result)
         else:
-            # Somebody who terminates an instance may give any reason, or none.
-            result = outcome.result
-            reason = result if isinstance(result, str) else compact(result) if result else ""
-            failure = outcome.failure or Failure(message=reason)
+            told = self._conventions.child_failed(outcome.ending, outcome.failure)
             event = history.sub_orchestration_failed(
-                arrives, parent.task, reason, failure.details()
+                arrives, parent.task, told.reason, told.details, told.failure_details
             )
         self._answer(parent.instance_id, parent.execution_id, event, arrives)
 
@@ -378,9 +378,10 @@ class Engine:
         if failure is None:
             event = history.task_completed(done, action.number, result)
         else:
-            told = f"Activity function '{action.name}' failed: {failure.message}"
-            reason = failure.reason or told
-            event = history.task_failed(done, action.number, reason, failure.details())
+            told = self._conventions.activity_failed(action.name, failure)
+            event = history.task_failed(
+                done, action.number, told.reason, told.details, told.failure_details
+            )
         self._answer(life.run.instance_id, life.run.execution_id, event, done)
 
     def _call_sub_orchestrator(
@@ -394,6 +395,7 @@ class Engine:
                 action.instance_id,
                 action.input_text,
                 span_id=self._identities.span_id(),
+                tags={} if self._conventions.empty_tags else None,
             )
         )
         parent = Parent(
@@ -403,7 +405,7 @@ class Engine:
         )
         run = Run(
             instance_id=action.instance_id,
-            execution_id=self._identities.execution_id(action.instance_id),
+            execution_id=self._child_execution_id(action.instance_id),
             name=action.name,
             input_text=action.input_text,
             parent_id=life.run.instance_id,
@@ -413,6 +415,10 @@ class Engine:
             self._timeline.add(at, partial(self._show_child, child))
         arrives = at + self._chance(self._pace.sub_start)
         self._timeline.add(arrives, partial(self._start_child, child))
+
+    def _child_execution_id(self, instance_id: str) -> str:
+        execution_id = self._identities.execution_id(instance_id)
+        return execution_id.replace("-", "") if self._conventions.plain_child_ids else execution_id
 
     def _show_child(self, child: Orchestration, at: float) -> None:
         existing = self._orchestrations.get(child.run.instance_id)
@@ -443,7 +449,7 @@ class Engine:
         request = action.request
         if self._version is ExtensionVersion.V2:
             request = replace(request, requested=None)
-        text = request_text(request)
+        text = self._conventions.request_text(request)
         life.history.append(
             history.event_sent(at, action.target, action.event, text, action.number)
         )
@@ -456,7 +462,7 @@ class Engine:
     def _queue_request(self, target: str, request: EntityRequest, at: float) -> None:
         self._requests.setdefault(target, []).append(request)
         if self._traits.children_shown_at_once and target not in self._entities:
-            self._entities[target] = EntityScheduler(target, made=at)
+            self._entities[target] = EntityScheduler(target, self._conventions, made=at)
             self._rows.put(self._entities[target].row(), at=at)
         self._serve(target, at)
 
@@ -467,13 +473,15 @@ class Engine:
         if later is not None:
             self._timeline.add(later, partial(self._serve, target))
             return
-        entity = self._entities.setdefault(target, EntityScheduler(target))
-        if entity.status is RuntimeStatus.SUSPENDED:
+        entity = self._entities.setdefault(target, EntityScheduler(target, self._conventions))
+        if entity.status is RuntimeStatus.SUSPENDED or entity.is_stuck:
             return
         entity.status = RuntimeStatus.RUNNING
         effects = entity.process(
             self._requests.pop(target), self.functions, at, self._identities.request_id
         )
+        if self._entities[target].is_stuck:  # by an operation of this batch
+            return
         self._rows.put(entity.row(), at=at)
         for effect in effects:
             self._carry(entity, effect, at + self._chance(self._pace.message))

@@ -8,17 +8,12 @@ from typing import cast
 
 from emulator.engine.actions import EntityRequest
 from emulator.engine.entity_context import EntityContext
-from emulator.engine.entity_messages import (
-    failure_text,
-    lock_acquired_text,
-    queued,
-    result_text,
-)
 from emulator.engine.failures import failure_of
 from emulator.engine.functions import Functions
 from emulator.engine.queues import Queues
 from emulator.engine.sorter import MessageSorter
 from emulator.engine.user_code import attempt
+from emulator.engine.workers.conventions import Conventions
 from emulator.json_text import JsonValue, parsed
 from emulator.storage.rows import NEVER, Entity, RuntimeStatus
 
@@ -47,10 +42,15 @@ Effect = Response | Forwarded
 class EntityScheduler:
     """One entity: its state, who holds its lock, and who waits."""
 
-    def __init__(self, instance_id: str, *, made: float | None = None) -> None:
+    def __init__(
+        self, instance_id: str, conventions: Conventions, *, made: float | None = None
+    ) -> None:
+        self._conventions = conventions
         _, self.class_name, self.key = instance_id.split("@", 2)
         self.instance_id = instance_id
         self.exists = False
+        # An operation never returns: nothing of its batch is written, and no other is taken.
+        self.is_stuck = False
         self.state: JsonValue = None
         self.locked_by: str | None = None
         # Some providers show an entity before it has done anything, and keep when it was made.
@@ -96,12 +96,13 @@ class EntityScheduler:
             state=self.state,
             exists=self.exists,
             locked_by=self.locked_by,
-            queue=tuple(queued(request) for request in self._queue),
+            queue=tuple(self._conventions.queued(request) for request in self._queue),
             sorter=self._sorter.shown(),
             status=self.status,
             output=self.output,
             intervened=self.intervened,
             made=self._made,
+            shows_exists=self._conventions.shows_exists,
         )
 
     def _work(self, functions: Functions, now: float, new_id: Callable[[], str]) -> list[Effect]:
@@ -112,7 +113,7 @@ class EntityScheduler:
                     self.locked_by = None
             elif request.lockset:
                 self.locked_by = request.parent
-                effects.append(_granted(request))
+                effects.append(_granted(self._conventions, request))
             else:
                 effects += self._operate(request, functions, now, new_id)
         return effects
@@ -139,13 +140,15 @@ class EntityScheduler:
             input_text=request.input_text,
             exists=self.exists,
             state=self.state,
+            keeps_signal_case=self._conventions.keeps_signal_case,
         )
         error = attempt(partial(functions.run_entity, self.class_name, context))
+        self.is_stuck = self.is_stuck or context.is_stuck
         effects: list[Effect] = []
         if error is not None:
-            text = failure_text(failure_of(error, self.class_name))
+            text = self._conventions.failure_text(failure_of(error, self.class_name))
         else:
-            text = result_text(context.result)
+            text = self._conventions.result_text(context.result)
             self.exists, self.state = context.exists, context.state
             effects = [self._signal(*signal, now, new_id()) for signal in context.signals]
         if request.signal or request.parent is None:
@@ -175,7 +178,7 @@ class EntityScheduler:
         return Forwarded(target=target, request=request)
 
 
-def _granted(request: EntityRequest) -> Effect:
+def _granted(conventions: Conventions, request: EntityRequest) -> Effect:
     following = request.position + 1
     if following < len(request.lockset):
         return Forwarded(
@@ -185,5 +188,5 @@ def _granted(request: EntityRequest) -> Effect:
         instance_id=cast("str", request.parent),
         execution=request.execution,
         request_id=request.request_id,
-        text=lock_acquired_text(),
+        text=conventions.lock_acquired_text(),
     )

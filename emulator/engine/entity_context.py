@@ -22,8 +22,10 @@ class EntityContext:
     input_text: str | None
     exists: bool
     state: JsonValue
+    keeps_signal_case: bool = False
     result: JsonValue = None
     signals: list[tuple[str, str, str | None]] = field(default_factory=list)
+    is_stuck: bool = False
 
     def get_input(self) -> JsonValue:
         """Return what the operation is given."""
@@ -45,10 +47,15 @@ class EntityContext:
         """Forget the state: the entity exists no longer."""
         self.exists, self.state = False, None
 
+    def never_returns(self) -> None:
+        """Say that the operation never ends: nothing of its batch shows, and all others wait."""
+        self.is_stuck = True
+
     def signal_entity(self, target: str, operation: str, input_: JsonValue = None) -> None:
         """Tell another entity, by its id `@class@key`, to do something; else `ValueError`."""
         class_name, separator, key = target.removeprefix("@").partition("@")
         if not (target.startswith("@") and class_name and separator):
             raise ValueError(f"The id of an entity is of the form @class@key, not {target}")
         text = None if input_ is None else compact(input_)
-        self.signals.append((f"@{class_name.lower()}@{key}", operation, text))
+        spelled = class_name if self.keeps_signal_case else class_name.lower()
+        self.signals.append((f"@{spelled}@{key}", operation, text))

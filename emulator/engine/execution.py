@@ -1,12 +1,13 @@
 """What an orchestrator has asked for, and what it waits for, in one run over its history."""
 
 from collections import defaultdict, deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import count
 
 from emulator.engine.actions import Action, CallActivity, CallSubOrchestrator, SendToEntity
-from emulator.engine.tasks import Task
+from emulator.engine.tasks import Deferred, Task
+from emulator.engine.workers.conventions import Conventions
 from emulator.json_text import JsonValue
 
 
@@ -30,8 +31,16 @@ class Execution:
     the orchestrator has asked for one.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(
+        self,
+        run: Run,
+        conventions: Conventions,
+        can_call: Callable[[Action], bool],
+    ) -> None:
         self.run = run
+        self.schedules_on_yield = conventions.schedules_on_yield
+        self.plain_child_ids = conventions.plain_child_ids
+        self._can_call = can_call
         self.now = 0.0
         self.replaying = True
         self.custom_status: JsonValue = None
@@ -43,7 +52,7 @@ class Execution:
         self._names: dict[int, str] = {}
         self._waiters: defaultdict[str, deque[Task]] = defaultdict(deque)
         self._unclaimed: defaultdict[str, deque[JsonValue]] = defaultdict(deque)
-        self._responses: dict[str, Task] = {}
+        self._responses: dict[str, tuple[Task, SendToEntity]] = {}
 
     @property
     def has_open_tasks(self) -> bool:
@@ -54,9 +63,23 @@ class Execution:
         """Return the next number of an action."""
         return next(self._numbers)
 
+    def later(self, begin: Callable[[], Task]) -> Task:
+        """
+        Return a task that *begin* begins: now, or once it is yielded.
+
+        What a generator of the JSON protocol calls and never yields is never scheduled.
+        """
+        return Deferred(begin) if self.schedules_on_yield else begin()
+
     def ask(self, action: Action) -> Task:
-        """Note an action; the task is completed once the history has its result."""
+        """
+        Note an action; the task is completed once the history has its result.
+
+        A call that comes to nothing has a task that never is.
+        """
         task = Task()
+        if not self._can_call(action):
+            return task
         self.asked[action.number] = action
         self._tasks[action.number] = task
         if isinstance(action, CallActivity | CallSubOrchestrator):
@@ -96,10 +119,13 @@ class Execution:
         else:
             self._unclaimed[name.casefold()].append(value)
 
-    def await_response(self, request_id: str) -> Task:
-        """Return a task that the answer of an entity completes."""
-        return self._responses.setdefault(request_id, Task())
+    def send(self, message: SendToEntity) -> Task:
+        """Note a message to an entity; its answer completes the task, if it gets one."""
+        self.ask(message)
+        task = Task()
+        self._responses[message.request.request_id] = task, message
+        return task
 
-    def response(self, request_id: str) -> Task | None:
-        """Return the task that waits for the answer to a request, `None` if none does."""
+    def response(self, request_id: str) -> tuple[Task, SendToEntity] | None:
+        """Return what waits for the answer to a request, `None` if nothing does."""
         return self._responses.get(request_id)

@@ -17,8 +17,12 @@ class Failure:
     """
     Why a function failed: the exception of the real one that stands for it.
 
-    `function` is the frame of its stack trace, `reason` overrides what a history says. `fields` are
-    the exception as JSON where it is not of the usual form, `more` what follows the usual form.
+    `exception_type` is what .NET calls it, `error_type` what other languages do. `function` is the
+    frame of its stack trace, `reason` overrides what a history says. `fields` are the exception as
+    JSON where it is not of the usual form, `more` what follows the usual form. `cause` is its inner
+    exception, `properties` are what an app adds to structured errors. `known_functions` are those
+    of the app where the one that was called is not among them. `outside` is what the host says of
+    an exception that leaves an isolated worker.
     """
 
     message: str
@@ -29,6 +33,12 @@ class Failure:
     reason: str | None = None
     fields: Mapping[str, JsonValue] = field(default_factory=dict)
     more: Mapping[str, JsonValue] = field(default_factory=dict)
+    error_type: str = ""
+    cause: "Failure | None" = None
+    properties: Mapping[str, JsonValue] | None = None
+    known_functions: tuple[str, ...] | None = None
+    outside: str | None = None
+    has_trace: bool = True
 
     @property
     def qualified_type(self) -> str:
@@ -63,6 +73,14 @@ class FunctionFailed(Exception):
         self.failure = failure
 
 
+class FunctionMissing(LookupError):
+    """An app has no function of a name; `known` are those of the kind that it has."""
+
+    def __init__(self, message: str, known: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.known = known
+
+
 class NonDeterministic(Exception):
     """An orchestrator did something else than the last time that it ran."""
 
@@ -71,6 +89,9 @@ def failure_of(error: Exception, function: str) -> Failure:
     """Return what the failure of a function looks like, given what it raised."""
     if isinstance(error, FunctionFailed):
         return error.failure
+    if isinstance(error, FunctionMissing):
+        return Failure(message=str(error), function=function, known_functions=error.known)
+    error_type = type(error).__name__
     if isinstance(error, ValueError):
         return Failure(
             message=str(error),
@@ -78,8 +99,40 @@ def failure_of(error: Exception, function: str) -> Failure:
             result_code=_ARGUMENT,
             function=function,
             more={"ParamName": None},
+            error_type=error_type,
         )
-    return Failure(message=str(error) or type(error).__name__, function=function)
+    return Failure(message=str(error) or error_type, function=function, error_type=error_type)
+
+
+def failure_details(
+    failure: Failure, properties: Mapping[str, JsonValue] | None = None
+) -> dict[str, JsonValue]:
+    """Return the FailureDetails of a failure; *properties* where the app has added none."""
+    own = failure.properties if failure.properties is not None else properties
+    cause = failure.cause
+    return {
+        "ErrorType": failure.error_type if failure.properties else failure.exception_type,
+        "ErrorMessage": failure.message,
+        "StackTrace": f"   at {failure.function}()" if failure.has_trace else None,
+        "InnerFailure": None if cause is None else failure_details(cause, properties),
+        "IsNonRetriable": False,
+        "Properties": None if own is None else dict(own),
+    }
+
+
+def read_failure_details(details: JsonValue) -> Failure:
+    """Return the failure whose FailureDetails a history keeps."""
+    fields = details if isinstance(details, Mapping) else {}
+    inner = fields.get("InnerFailure")
+    properties = fields.get("Properties")
+    return Failure(
+        message=str(fields.get("ErrorMessage")),
+        exception_type=str(fields.get("ErrorType")),
+        error_type=str(fields.get("ErrorType")),
+        cause=None if inner is None else read_failure_details(inner),
+        properties=properties if isinstance(properties, Mapping) and properties else None,
+        has_trace=fields.get("StackTrace") is not None,
+    )
 
 
 def uncaught(kind: str, name: str, failure: Failure) -> Failure:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from emulator.engine.context import HTTP_ACTIVITY, OrchestrationContext
 from emulator.engine.entity_context import EntityContext
-from emulator.engine.failures import FunctionFailed, connection_refused
+from emulator.engine.failures import FunctionFailed, FunctionMissing, connection_refused
 from emulator.engine.tasks import Task
 from emulator.json_text import JsonValue
 
@@ -108,6 +108,10 @@ class Functions:
         """Tell whether an orchestrator can be run."""
         return name.casefold() in self._orchestrators
 
+    def has_activity(self, name: str) -> bool:
+        """Tell whether an activity can be run."""
+        return name.casefold() in self._activities
+
     def has_entity(self, name: str) -> bool:
         """Tell whether entities of a class can be run."""
         return name.casefold() in self._entities
@@ -116,35 +120,39 @@ class Functions:
         """
         Begin to run an orchestrator.
 
-        Raises `LookupError` if there is none of the name, and whatever the function raises.
+        Raises `FunctionMissing` if there is none of the name, and whatever the function raises.
         """
         found = self._orchestrators.get(name.casefold())
         if found is None:
-            raise LookupError(unknown_orchestrator(name, tuple(self.orchestrators)))
+            known = tuple(self.orchestrators)
+            raise FunctionMissing(unknown_orchestrator(name, known), known)
         return found[1](context)
 
     def run_activity(self, name: str, argument: JsonValue, context: ActivityContext) -> JsonValue:
         """
         Run an activity.
 
-        Raises `LookupError` if there is none of the name, and whatever the function raises.
+        Raises `FunctionMissing` if there is none of the name, and whatever the function raises.
         """
         found = self._activities.get(name.casefold())
         if found is None:
-            raise LookupError(
+            known = tuple(each for each in self.activities if each != HTTP_ACTIVITY)
+            what = (
                 f"The function '{name}' doesn't exist, is disabled, or is not an activity function."
             )
+            raise FunctionMissing(what, known)
         return found[1](argument, context)
 
     def run_entity(self, name: str, context: EntityContext) -> None:
         """
         Let an entity do something.
 
-        Raises `LookupError` if there is no such class, and whatever the function raises.
+        Raises `FunctionMissing` if there is no such class, and whatever the function raises.
         """
         found = self._entities.get(name.casefold())
         if found is None:
-            raise LookupError(unknown_entity(name, tuple(self.entities)))
+            known = tuple(self.entities)
+            raise FunctionMissing(unknown_entity(name, known), known)
         found[1](context)
 
 
@@ -153,8 +161,9 @@ def _http(argument: JsonValue, context: ActivityContext) -> JsonValue:
     uri = urlsplit(str(argument["uri"]) if isinstance(argument, Mapping) else "")
     if uri.port == _REFUSING_PORT:
         raise FunctionFailed(connection_refused(uri.netloc))
+    always = uri.path.endswith("/always202")
     still_working = uri.path.endswith("202") and context.runs_before < _ANSWERS_OF_202
-    return 202 if still_working else 200
+    return 202 if always or still_working else 200
 
 
 def unknown_orchestrator(name: str, known: tuple[str, ...]) -> str:

@@ -10,52 +10,38 @@ from emulator.engine.actions import (
     CallActivity,
     CallSubOrchestrator,
     SendToEntity,
-    recorded_as,
 )
-from emulator.engine.context import HTTP_ACTIVITY, OrchestrationContext
-from emulator.engine.entity_messages import read_response
+from emulator.engine.context import OrchestrationContext
 from emulator.engine.execution import Execution, Run
-from emulator.engine.failures import (
-    Failure,
-    FunctionFailed,
-    NonDeterministic,
-    failure_of,
-    read_failure,
-    uncaught,
-)
+from emulator.engine.failures import Failure, FunctionFailed, NonDeterministic, failure_of
 from emulator.engine.functions import Functions
+from emulator.engine.non_determinism import is_same, mismatch
 from emulator.engine.tasks import Task
 from emulator.engine.user_code import attempt
+from emulator.engine.workers.conventions import Call, Conventions, Ending, Told
 from emulator.json_text import JsonValue, parsed, transported
 from emulator.storage.history import Event, EventKind
 from emulator.storage.rows import RuntimeStatus
 
-_SCHEDULED = {
-    EventKind.TASK_SCHEDULED: "an activity task",
-    EventKind.SUB_ORCHESTRATION_CREATED: "a sub-orchestration",
-    EventKind.TIMER_CREATED: "a timer",
-    EventKind.EVENT_SENT: "an event",
-}
-_PRODUCED = {
-    EventKind.TASK_SCHEDULED: "ScheduleTaskOrchestratorAction",
-    EventKind.SUB_ORCHESTRATION_CREATED: "CreateSubOrchestrationAction",
-    EventKind.TIMER_CREATED: "CreateTimerOrchestratorAction",
-    EventKind.EVENT_SENT: "SendEventOrchestratorAction",
-}
+_SCHEDULED = frozenset(
+    (
+        EventKind.TASK_SCHEDULED,
+        EventKind.SUB_ORCHESTRATION_CREATED,
+        EventKind.TIMER_CREATED,
+        EventKind.EVENT_SENT,
+    )
+)
 # How many nested clean-ups that yield tasks an orchestrator may have.
 _CLEAN_UPS = 20
-_KINDS = {
-    EventKind.TASK_FAILED: "activity",
-    EventKind.SUB_ORCHESTRATION_FAILED: "orchestrator",
-}
+_NON_DETERMINISTIC = "DurableTask.Core.Exceptions.NonDeterministicOrchestrationException"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended; `continued` is the next run's input if it is not the end."""
+    """How a run ended; `next_input` is the next run's if it is not the end."""
 
     status: RuntimeStatus
-    result: JsonValue = None
+    ending: Ending
     failure: Failure | None = None
     next_input: str | None = None
 
@@ -72,10 +58,11 @@ class Turn:
 class Replay:
     """Feeds a history to an orchestrator, event by event."""
 
-    def __init__(self, run: Run, functions: Functions) -> None:
+    def __init__(self, run: Run, functions: Functions, conventions: Conventions) -> None:
         self._run = run
         self._functions = functions
-        self._execution = Execution(run)
+        self._conventions = conventions
+        self._execution = Execution(run, conventions, self._can_call)
         self._context = OrchestrationContext(self._execution)
         self._generator: Generator[object, object, JsonValue] | None = None
         self._awaited: Task | None = None
@@ -95,8 +82,14 @@ class Replay:
                 self._execution.replaying = index < newest
                 self._feed(event)
         except NonDeterministic as error:
-            failure = Failure(message=str(error), function=self._run.name)
-            self._stop(RuntimeStatus.FAILED, str(error), failure)
+            failure = Failure(
+                message=str(error), exception_type=_NON_DETERMINISTIC, function=self._run.name
+            )
+            ending = self._conventions.orchestrator_failed(self._run.name, failure)
+            # In-process, nobody says which orchestrator it was.
+            is_text = ending.failure_details is None
+            ending = Ending(output=str(error), result=str(error)) if is_text else ending
+            self._stop(Outcome(status=RuntimeStatus.FAILED, ending=ending, failure=failure))
         # DurableTask.Core's rule: a return or a throw counts once every open task has its result.
         has_ended = self._is_stopped or not self._execution.has_open_tasks
         turn = Turn(
@@ -144,14 +137,27 @@ class Replay:
         for late in held:
             self._take(late)
 
-    def _stop(self, status: RuntimeStatus, result: JsonValue, failure: Failure | None) -> None:
+    def _stop(self, outcome: Outcome) -> None:
         """End here, whatever the orchestrator returned and whatever is still open."""
         if not self._is_stopped:
-            self._is_stopped = True
-            self._outcome = Outcome(status=status, result=result, failure=failure)
+            self._is_stopped, self._outcome = True, outcome
 
     def _terminate(self, reason: str | None) -> None:
-        self._stop(RuntimeStatus.TERMINATED, parsed(reason), None)
+        ending = Ending(output=parsed(reason), result=parsed(reason))
+        self._stop(Outcome(status=RuntimeStatus.TERMINATED, ending=ending))
+
+    def _can_call(self, action: Action) -> bool:
+        if not self._conventions.drops_missing:
+            return True
+        match action:
+            case CallActivity():
+                return self._functions.has_activity(action.name)
+            case CallSubOrchestrator():
+                return self._functions.has_orchestrator(action.name)
+            case SendToEntity():
+                return self._functions.has_entity(action.target.split("@", 2)[1])
+            case _:
+                return True
 
     def _take(self, event: Event) -> None:
         if self._is_stopped:
@@ -189,6 +195,7 @@ class Replay:
         else:
             yielded = attempt(partial(generator.send, awaited and awaited.result))
         if isinstance(yielded, Task):
+            yielded.start()
             self._awaited = yielded
         elif isinstance(yielded, StopIteration):
             self._return(yielded.value)
@@ -202,17 +209,19 @@ class Replay:
         result = attempt(partial(transported, value))
         if self._execution.continued is not None:
             (next_input,) = self._execution.continued
+            nothing = Ending(output=None, result=None)
             status = RuntimeStatus.CONTINUED_AS_NEW
-            self._end(Outcome(status=status, next_input=next_input))
+            self._end(Outcome(status=status, ending=nothing, next_input=next_input))
         elif isinstance(result, Exception):
             self._fail(result)
         else:
-            self._end(Outcome(status=RuntimeStatus.COMPLETED, result=result))
+            ending = Ending(output=result, result=result)
+            self._end(Outcome(status=RuntimeStatus.COMPLETED, ending=ending))
 
     def _fail(self, error: Exception) -> None:
         failure = failure_of(error, self._run.name)
-        text = f"Orchestrator function '{self._run.name}' failed: {failure.message}"
-        self._end(Outcome(status=RuntimeStatus.FAILED, result=text, failure=failure))
+        ending = self._conventions.orchestrator_failed(self._run.name, failure)
+        self._end(Outcome(status=RuntimeStatus.FAILED, ending=ending, failure=failure))
 
     def _end(self, outcome: Outcome) -> None:
         self._context.release_locks()
@@ -222,60 +231,33 @@ class Replay:
         task = self._execution.close(number)
         if task is None:
             return
-        name = self._execution.name_of(number)
-        kind = _KINDS.get(event.kind)
-        if kind is None:
+        is_activity = event.kind is EventKind.TASK_FAILED
+        if not is_activity and event.kind is not EventKind.SUB_ORCHESTRATION_FAILED:
             # A copy, since the orchestrator may change it and is run again on the same history.
             task.complete(transported(event.fields.get("Result")))
             return
-        failure = read_failure(str(event.fields["Details"]))
-        task.fail(failure if name == HTTP_ACTIVITY else uncaught(kind, name, failure))
+        call = Call(name=self._execution.name_of(number), number=number, is_activity=is_activity)
+        details = event.fields["Details"]
+        told = Told(
+            reason=str(event.fields["Reason"]),
+            details=None if details is None else str(details),
+            failure_details=event.fields["FailureDetails"],
+        )
+        task.fail(self._conventions.received(call, told))
 
     def _raise_event(self, fields: Mapping[str, JsonValue]) -> None:
         name = str(fields["Name"])
         text = cast("str | None", fields["Input"])
-        response = self._execution.response(name)
-        if response is None:
+        waiting = self._execution.response(name)
+        if waiting is None:
             self._execution.raise_event(name, parsed(text))
         else:
-            read_response(text or "", response)
+            task, sent = waiting
+            self._conventions.read_response(text or "", sent.request, sent.target, task)
 
     def _confirm(self, event: Event) -> None:
         action = self._execution.asked.get(event.task if event.task is not None else -1)
-        if action is not None and _same(event, action):
+        if action is not None and is_same(event, action):
             del self._execution.asked[action.number]
         elif not self._is_stopped:
-            raise NonDeterministic(_not_the_same(event, action))
-
-
-def _same(event: Event, action: Action) -> bool:
-    name = str(event.fields.get("Name", ""))
-    return recorded_as(action) is event.kind and _name(action).casefold() == name.casefold()
-
-
-def _name(action: Action) -> str:
-    if isinstance(action, CallActivity | CallSubOrchestrator):
-        return action.name
-    return action.event if isinstance(action, SendToEntity) else ""
-
-
-def _not_the_same(event: Event, action: Action | None) -> str:
-    named = f" named '{event.fields['Name']}'" if "Name" in event.fields else ""
-    return (
-        "Non-Deterministic workflow detected: A previous execution of this orchestration "
-        f"scheduled {_SCHEDULED[event.kind]} with sequence number {event.task}{named}, but "
-        f"{_instead(event, action)}. Was a change made to the orchestrator code after this "
-        "instance had already started running?"
-    )
-
-
-def _instead(event: Event, action: Action | None) -> str:
-    if action is None:
-        return "the current replay execution hasn't (yet?) scheduled this task"
-    replay = "the current orchestration replay instead"
-    if recorded_as(action) is not event.kind:
-        return (
-            f"{replay} produced a {_PRODUCED[recorded_as(action)]} action with this sequence number"
-        )
-    what = f"{_SCHEDULED[event.kind]} named '{_name(action)}'"
-    return f"{replay} scheduled {what} with this sequence number"
+            raise NonDeterministic(mismatch(event, action))

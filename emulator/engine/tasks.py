@@ -25,6 +25,14 @@ class Task:
             raise FunctionFailed(self.failure)
         return self._value
 
+    @property
+    def value(self) -> object:
+        """The value, `None` if there is none; nothing is raised."""
+        return self._value
+
+    def start(self) -> None:
+        """Begin what was not begun when it was called."""
+
     def complete(self, value: object) -> None:
         """Give the task its value; what is already completed stays as it is."""
         self._end(value, None)
@@ -49,6 +57,20 @@ class Task:
             follower()
 
 
+class Deferred(Task):
+    """A task that begins once somebody yields it."""
+
+    def __init__(self, begin: Callable[[], Task]) -> None:
+        super().__init__()
+        self._begin: Callable[[], Task] | None = begin
+
+    def start(self) -> None:
+        """Begin, unless it has."""
+        if self._begin is not None:
+            begun, self._begin = self._begin(), None
+            begun.follow(lambda: self._end(begun.value, begun.failure))
+
+
 class AllOf(Task):
     """Completed when all are, with their values in order; fails as soon as one does."""
 
@@ -58,6 +80,11 @@ class AllOf(Task):
         for task in self._tasks:
             task.follow(self._look)
         self._look()
+
+    def start(self) -> None:
+        """Begin all, in their order."""
+        for task in self._tasks:
+            task.start()
 
     def _look(self) -> None:
         failed = next((task.failure for task in self._tasks if task.failure), None)
@@ -72,5 +99,11 @@ class AnyOf(Task):
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         super().__init__()
-        for task in tasks:
+        self._tasks = tuple(tasks)
+        for task in self._tasks:
             task.follow(lambda task=task: self.complete(task))  # type: ignore[misc]
+
+    def start(self) -> None:
+        """Begin all, in their order."""
+        for task in self._tasks:
+            task.start()

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from emulator.errors import ApiError
+from emulator.errors import ApiError, HistoryKeyDuplicated
 from emulator.json_text import JsonValue
-from emulator.storage.history import EventKind, shown
+from emulator.storage.history import EventKind, HistoryRefused, shown
 from emulator.storage.rows import Entity, Row
 from emulator.times import precise, whole_seconds
 from emulator.version import ExtensionVersion
@@ -45,8 +45,11 @@ def instance(row: Row, api: ExtensionVersion, *, show_input: bool) -> dict[str, 
 def instance_with_history(
     row: Row, api: ExtensionVersion, *, show_input: bool, show_results: bool
 ) -> dict[str, JsonValue]:
-    """Return an instance with its events."""
-    events = shown(row.history, inputs=show_input, results=show_results)
+    """Return an instance with its events; raises `HistoryKeyDuplicated` where they are refused."""
+    try:
+        events = shown(row.history, inputs=show_input, results=show_results)
+    except HistoryRefused as refused:
+        raise HistoryKeyDuplicated(str(refused)) from refused
     if api is ExtensionVersion.V2:
         events = [_event_of_v2(event) for event in events]
     return instance(row, api, show_input=show_input) | {"historyEvents": events}
@@ -60,7 +63,7 @@ def _event_of_v2(event: dict[str, JsonValue]) -> dict[str, JsonValue]:
 def entity(row: Entity, *, fetch_state: bool) -> dict[str, JsonValue]:
     """Return an entity as an item of an entity listing."""
     return {
-        "entityId": {"name": row.class_name, "key": row.key},
+        "entityId": {"name": row.class_name.lower(), "key": row.key},
         "lastOperationTime": precise(row.last_operation),
         "state": row.state if fetch_state else None,
     }

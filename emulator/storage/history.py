@@ -45,6 +45,13 @@ _ANSWERS: Mapping[EventKind, EventKind] = {
 }
 
 
+class HistoryRefused(Exception):
+    """The API cannot show a history: an activity or a child was renamed while the instance ran."""
+
+    def __init__(self, kind: EventKind, task: int) -> None:
+        super().__init__(f"An item with the same key has already been added. Key: {kind}_{task}")
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """
@@ -82,9 +89,11 @@ def execution_started(
     return Event(EventKind.EXECUTION_STARTED, at, fields)
 
 
-def execution_completed(at: float, status: str, result: JsonValue) -> Event:
+def execution_completed(
+    at: float, status: str, result: JsonValue, failure_details: JsonValue = None
+) -> Event:
     """End an instance with a status by its API name."""
-    fields = {"OrchestrationStatus": status, "Result": result, "FailureDetails": None}
+    fields = {"OrchestrationStatus": status, "Result": result, "FailureDetails": failure_details}
     return Event(EventKind.EXECUTION_COMPLETED, at, fields)
 
 
@@ -103,9 +112,9 @@ def execution_terminated(at: float, reason: str | None) -> Event:
     return Event(EventKind.EXECUTION_TERMINATED, at, {"Input": reason})
 
 
-def task_scheduled(at: float, task: int, name: str) -> Event:
+def task_scheduled(at: float, task: int, name: str, tags: JsonValue = None) -> Event:
     """Schedule an activity; its input is not kept, unless the app asks for it."""
-    fields = {"Name": name, "Input": None, "ParentTraceContext": None, "Tags": None}
+    fields = {"Name": name, "Input": None, "ParentTraceContext": None, "Tags": tags}
     return Event(EventKind.TASK_SCHEDULED, at, fields, task)
 
 
@@ -114,9 +123,15 @@ def task_completed(at: float, task: int, result: JsonValue) -> Event:
     return Event(EventKind.TASK_COMPLETED, at, {"Result": result}, task)
 
 
-def task_failed(at: float, task: int, reason: str, details: str | None = None) -> Event:
+def task_failed(
+    at: float,
+    task: int,
+    reason: str,
+    details: str | None = None,
+    failure_details: JsonValue = None,
+) -> Event:
     """Fail an activity; the details are the exception as JSON text."""
-    return Event(EventKind.TASK_FAILED, at, _failure(reason, details), task)
+    return Event(EventKind.TASK_FAILED, at, _failure(reason, details, failure_details), task)
 
 
 def sub_orchestration_created(
@@ -127,6 +142,7 @@ def sub_orchestration_created(
     input_text: str | None = None,
     *,
     span_id: str | None = None,
+    tags: JsonValue = None,
 ) -> Event:
     """Schedule a sub-orchestration."""
     fields = {
@@ -134,7 +150,7 @@ def sub_orchestration_created(
         "InstanceId": instance_id,
         "Input": input_text,
         "ClientSpanId": span_id,
-        "Tags": None,
+        "Tags": tags,
     }
     return Event(EventKind.SUB_ORCHESTRATION_CREATED, at, fields, task)
 
@@ -144,9 +160,12 @@ def sub_orchestration_completed(at: float, task: int, result: JsonValue) -> Even
     return Event(EventKind.SUB_ORCHESTRATION_COMPLETED, at, {"Result": result}, task)
 
 
-def sub_orchestration_failed(at: float, task: int, reason: str, details: str) -> Event:
+def sub_orchestration_failed(
+    at: float, task: int, reason: str, details: str | None, failure_details: JsonValue = None
+) -> Event:
     """Tell a parent that its sub-orchestration failed."""
-    return Event(EventKind.SUB_ORCHESTRATION_FAILED, at, _failure(reason, details), task)
+    fields = _failure(reason, details, failure_details)
+    return Event(EventKind.SUB_ORCHESTRATION_FAILED, at, fields, task)
 
 
 def timer_created(at: float, fire_at: float, task: int | None = None) -> Event:
@@ -176,13 +195,22 @@ def generic_event(at: float, data: str | None) -> Event:
     return Event(EventKind.GENERIC_EVENT, at, {"Data": data})
 
 
-def _failure(reason: str, details: str | None) -> dict[str, JsonValue]:
-    return {"Reason": reason, "Details": details, "FailureDetails": None}
+def _failure(reason: str, details: str | None, failure_details: JsonValue) -> dict[str, JsonValue]:
+    return {"Reason": reason, "Details": details, "FailureDetails": failure_details}
 
 
 def shown(events: Sequence[Event], *, inputs: bool, results: bool) -> list[dict[str, JsonValue]]:
-    """Return the events as the API shows them: results merged with what they answer."""
-    scheduled = {(event.kind, event.task): event for event in events if event.kind in _SCHEDULING}
+    """
+    Return the events as the API shows them: results merged with what they answer.
+
+    Raises `HistoryRefused` where two were scheduled under one number.
+    """
+    scheduled: dict[tuple[EventKind, int | None], Event] = {}
+    for event in events:
+        if event.kind in _SCHEDULING and event.task is not None:
+            if (event.kind, event.task) in scheduled:
+                raise HistoryRefused(event.kind, event.task)
+            scheduled[event.kind, event.task] = event
     answered = {_cause_key(event) for event in events if event.kind in _ANSWERS}
     causes = (scheduled.get(_cause_key(e)) if e.kind in _ANSWERS else None for e in events)
     return [

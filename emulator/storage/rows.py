@@ -123,7 +123,8 @@ class Entity:
 
     `queue` and `sorter` are internals of its scheduler, as the row shows them. `updated` is the
     last operation, unless somebody suspended or terminated it; then `output` is the reason. `made`
-    is when its row was made, where the provider keeps that as its createdTime.
+    is when its row was made, where the provider keeps that as its createdTime. `shows_exists`: the
+    scheduler's state says so.
     """
 
     class_name: str
@@ -138,6 +139,7 @@ class Entity:
     output: JsonValue = None
     intervened: float | None = None
     made: float | None = None
+    shows_exists: bool = True
 
     @property
     def instance_id(self) -> str:
@@ -186,7 +188,8 @@ class Entity:
         """The scheduler's own state, in which the entity's state is JSON text."""
         scheduler: dict[str, JsonValue] = {}
         if self.exists:
-            scheduler |= {"exists": True, "state": compact(self.state)}
+            scheduler |= {"exists": True} if self.shows_exists else {}
+            scheduler["state"] = compact(self.state)
         if self.queue:
             scheduler["queue"] = list(self.queue)
         if self.locked_by is not None:

@@ -8,12 +8,12 @@ import httpx
 
 from emulator import ManualClock, running
 from emulator.times import parse
-from tests.emulator import scenario
+from tests.emulator import scenario, worker_scenario
 from tests.emulator.conftest import OPTIONS
 from tests.emulator.passing_time import passing
-from tests.emulator.recordings import Exchange, Recording, recorded
+from tests.emulator.recordings import FILES, Exchange, Recording, recorded
 from tests.emulator.replay import ask, differences
-from tests.emulator.scenario import Step
+from tests.emulator.steps import Step
 
 Differences = Mapping[str, tuple[object, object]]
 
@@ -27,7 +27,22 @@ _READ_AT_ONCE = ("list-instances", "paging", "entities", "instance-status", "rou
 @cache
 def performance(recording: Recording) -> Mapping[Exchange, Differences]:
     """Play the whole scenario; returns what differs, for each recorded exchange."""
-    return anyio.run(_play, recording)
+    is_worker = recording in worker_scenario.SCENARIOS
+    return anyio.run(_play_worker if is_worker else _play, recording)
+
+
+async def _play_worker(recording: Recording) -> Mapping[Exchange, Differences]:
+    clock = ManualClock(_seconds(worker_scenario.begin(recording)))
+    async with (
+        running(worker_scenario.emulator(recording, clock)) as url,
+        httpx.AsyncClient(base_url=url, **OPTIONS) as client,
+    ):
+        stage = _Stage(clock, client)
+        await stage.prepare(worker_scenario.setting_up(recording))
+        stage.wait_until(_seconds(worker_scenario.SCENARIOS[recording].read))
+        for file in FILES:
+            await stage.replay(recorded(recording, file), settling=False)
+        return stage.found
 
 
 async def _play(recording: Recording) -> Mapping[Exchange, Differences]:

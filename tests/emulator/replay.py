@@ -17,6 +17,11 @@ _STACK_TRACE_IN_TEXT = re.compile(r'(StackTrace(?:String)?(\\+)":\2").*?(?=\2"[,
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?P<zone>Z|\+00:00)")
 # The name of the app's assembly.
 _SOURCE = re.compile(r'(\\+"Source\\+":\\+")(?:rec|host3)\b')
+# The Functions host of the recordings was imitated by a program of this name.
+_HOST = re.compile(r"RpcException, (?:jshost|Microsoft\.Azure\.WebJobs\.Script)\b")
+# Frames of JavaScript, and a blank that was cut away with those of .NET.
+_FRAMES = re.compile(r"""(?:<anonymous>\))?(?:\\+n +at [^"\\]*)+""")
+_CUT_BLANK = re.compile(r" (\\+n Message: )")
 _SPAN = re.compile(r'"ClientSpanId":"[0-9a-f]{16}"')
 _GUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(?:\1[0-9a-f]{4}){2}\1[0-9a-f]{12}")
 
@@ -53,7 +58,8 @@ def _pairs(exchange: Exchange, answer: httpx.Response) -> Iterator[tuple[str, ob
 
 def formal(body: str) -> str:
     """Return a body with times, and ids that were made by chance, replaced by their form."""
-    without_names = _SOURCE.sub(r"\1app", _without_traces(body))
+    without_frames = _CUT_BLANK.sub(r"\1", _FRAMES.sub("…", _without_traces(body)))
+    without_names = _HOST.sub("RpcException", _SOURCE.sub(r"\1app", without_frames))
     without_times = _TIME.sub(lambda time: f"time{time['zone']}", without_names)
     without_spans = _SPAN.sub('"ClientSpanId":"span"', without_times)
     return _GUID.sub("guid", without_spans)

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -18,10 +17,10 @@ from emulator import (
 )
 from emulator.engine.functions import Functions
 from emulator.engine.identities import Identities
-from emulator.engine.pace import Pace
 from emulator.samples.recorded import functions
 from emulator.times import parse
 from tests.emulator.recordings import Recording, recorded
+from tests.emulator.steps import STEADY, Step
 
 BASE = "/durabletask"
 OWN_HUB = {Recording.V2: "RecHubTwo", Recording.V3_15: "RecHub", Recording.V3: "RecHub"}
@@ -53,9 +52,6 @@ SIGNALS: tuple[tuple[str, str, str, Any], ...] = (
 )
 # Its messages were under way for two seconds, so that others came first.
 LATE = {Recording.V3_15: "entity-caller-ok"}
-# Everything takes the same, so that what was asked for first happens first.
-_AT_ONCE = (0.005, 0.005)
-STEADY = Pace(start=_AT_ONCE, message=_AT_ONCE, sub_start=_AT_ONCE, turn=_AT_ONCE)
 # How an instance was brought into the state that it is named after.
 FUNCTIONS = {
     "running": "WaitsForever",
@@ -67,16 +63,6 @@ FUNCTIONS = {
 _GUID = re.compile("[0-9a-f]{32}")
 _STARTS_WITHOUT_ID = re.compile(r"/orchestrators/\w+(\?|$)|/restart(\?|$)")
 BROUGHT_BY = {"suspended": "suspend?reason=r", "terminated": "terminate?reason=r"}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A request, and when to make it; `None` is as soon as the last one has had its effect."""
-
-    at: float | None
-    method: str
-    target: str
-    body: str | None = None
 
 
 class RecordedIdentities(Identities):
