@@ -216,6 +216,6 @@ async def refused(entry: Exchange, request: object) -> None:
 
 def test_the_recordings_hold_every_kind_of_answer() -> None:
     statuses = Counter((entry.operation, entry.status) for entry in exchanges())
-    assert statuses["listInstances", 200] == 250
-    assert statuses["getInstanceStatus", 202] == 668
+    assert statuses["listInstances", 200] == 169
+    assert statuses["getInstanceStatus", 202] == 131
     assert {401, 400, 500} <= {status for (kind, status) in statuses if kind == "listInstances"}

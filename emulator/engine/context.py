@@ -21,8 +21,8 @@ from emulator.times import EPOCH
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 
 # The storage provider cuts longer timers into pieces (reference 3.5).
-_LONGEST_TIMER_SECONDS = 6 * 86_400.0
-_TIMER_PIECE_SECONDS = 3 * 86_400.0
+_LONGEST_TIMER = timedelta(days=6)
+_TIMER_PIECE = timedelta(days=3)
 _POLL_SECONDS = 3
 # A century, which the calendar has room for.
 _LONGEST_RETRY_SECONDS = 3.2e9
@@ -72,7 +72,7 @@ class RetryOptions:
 class Timer(Task):
     """A timer, in one piece or several; cancelled, it fires all the same, but nobody minds."""
 
-    def __init__(self, execution: Execution, fire_at: float) -> None:
+    def __init__(self, execution: Execution, fire_at: datetime) -> None:
         super().__init__()
         self._execution = execution
         self._fire_at = fire_at
@@ -92,9 +92,9 @@ class Timer(Task):
     def _set_piece(self) -> None:
         if self._is_cancelled:
             return
-        now = self._execution.now
-        is_long = self._fire_at - now > _LONGEST_TIMER_SECONDS
-        piece = now + _TIMER_PIECE_SECONDS if is_long else self._fire_at
+        now = EPOCH + timedelta(seconds=self._execution.now)
+        is_long = self._fire_at - now > _LONGEST_TIMER
+        piece = ((now + _TIMER_PIECE if is_long else self._fire_at) - EPOCH) / timedelta(seconds=1)
         number = self._execution.next_number()
         self._pieces.append(number)
         task = self._execution.ask(SetTimer(number=number, fire_at=piece))
@@ -192,7 +192,7 @@ class OrchestrationContext:
 
     def create_timer(self, fire_at: datetime) -> Timer:
         """Wait until a time."""
-        timer = Timer(self._execution, (fire_at - EPOCH) / timedelta(seconds=1))
+        timer = Timer(self._execution, fire_at)
         if not self._execution.schedules_on_yield:
             timer.start()
         return timer
