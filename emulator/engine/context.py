@@ -173,7 +173,13 @@ class OrchestrationContext:
     ) -> Task:
         """Start another orchestration and wait for its end."""
         text = None if input_ is None else compact(input_)
-        return self._execution.later(lambda: self._call_sub_orchestrator(name, text, instance_id))
+
+        def call() -> Task:
+            number = self._execution.next_number()
+            child_id = instance_id or self._execution.child_id(number, name)
+            return self._call_sub_orchestrator(number, name, text, child_id)
+
+        return self._execution.later(call)
 
     def call_sub_orchestrator_with_retry(
         self,
@@ -184,11 +190,17 @@ class OrchestrationContext:
     ) -> Task:
         """Start another orchestration, and again as long as it fails and attempts are left."""
         text = None if input_ is None else compact(input_)
-        return self._execution.later(
-            lambda: self._retry(
-                lambda: self._call_sub_orchestrator(name, text, instance_id), retry_options
-            )
-        )
+        child_id = instance_id
+
+        def attempt() -> Task:
+            nonlocal child_id
+            number = self._execution.next_number()
+            this_id = child_id or self._execution.child_id(number, name)
+            if self._execution.keeps_child_id:
+                child_id = this_id
+            return self._call_sub_orchestrator(number, name, text, this_id)
+
+        return self._execution.later(lambda: self._retry(attempt, retry_options))
 
     def create_timer(self, fire_at: datetime) -> Timer:
         """Wait until a time."""
@@ -290,17 +302,12 @@ class OrchestrationContext:
         number = self._execution.next_number()
         return self._execution.ask(CallActivity(number=number, name=name, argument=argument))
 
-    def _call_sub_orchestrator(self, name: str, text: str | None, instance_id: str | None) -> Task:
-        number = self._execution.next_number()
-        child_id = instance_id or self._child_id(number)
+    def _call_sub_orchestrator(
+        self, number: int, name: str, text: str | None, child_id: str
+    ) -> Task:
         return self._execution.ask(
             CallSubOrchestrator(number=number, name=name, instance_id=child_id, input_text=text)
         )
-
-    def _child_id(self, number: int) -> str:
-        if self._execution.plain_child_ids:
-            return UUID(self._guid(f"child {number}")).hex
-        return f"{self._execution.run.execution_id}:{number}"
 
     def _timer(self, fire_at: float) -> Task:
         number = self._execution.next_number()

@@ -123,8 +123,14 @@ class Engine:
         now: float,
         *,
         version: str | None = None,
+        at: float | None = None,
     ) -> None:
-        """Start an instance; one of the same id that has ended is replaced."""
+        """
+        Start an instance; one of the same id that has ended is replaced.
+
+        *at* is when it is to begin, now unless given. Until then it is Pending, and nothing shows
+        that it is scheduled.
+        """
         if input_text is not None and self._version is ExtensionVersion.V2:
             input_text = compact(parsed(input_text))  # v2 stores what it understood
         run = Run(
@@ -137,7 +143,7 @@ class Engine:
         self._orchestrations[instance_id] = life
         self._rows.put(self._pending_row(life, now), at=now)
         started = history.execution_started(now, name, input_text)
-        self._send(life, started, now + self._chance(self._pace.start))
+        self._send(life, started, max(at or now, now) + self._chance(self._pace.start))
 
     def raise_event(self, instance_id: str, name: str, input_text: str, now: float) -> None:
         """Send an external event."""
@@ -266,7 +272,9 @@ class Engine:
         # What the instance is started by comes first, whatever overtook it.
         news.sort(key=lambda event: event.kind is not EventKind.EXECUTION_STARTED)
         life.history += [history.orchestrator_started(at), *news]
-        turn = Replay(life.run, self.functions, self._conventions).turn(life.history)
+        turn = Replay(life.run, self.functions, self._conventions, self._identities).turn(
+            life.history
+        )
         end = at + self._chance(self._pace.turn)
         life.status = status_after(life.status, news)
         if turn.custom_status is not None:
@@ -366,7 +374,8 @@ class Engine:
     def _call_activity(self, life: Orchestration, action: CallActivity, at: float) -> None:
         before = life.runs[action.name]
         life.runs[action.name] += 1
-        life.history.append(history.task_scheduled(at, action.number, action.name))
+        tags: JsonValue = {} if self._conventions.empty_tags else None
+        life.history.append(history.task_scheduled(at, action.number, action.name, tags))
         again = f"/{life.rewinds}" if life.rewinds else ""
         chance = Random(f"{self._seed}/{life.run.execution_id}/{action.number}{again}")
         context = ActivityContext(life.run.instance_id, chance, runs_before=before)
@@ -393,7 +402,7 @@ class Engine:
                 action.number,
                 action.name,
                 action.instance_id,
-                action.input_text,
+                action.input_text if self._conventions.keeps_child_inputs else None,
                 span_id=self._identities.span_id(),
                 tags={} if self._conventions.empty_tags else None,
             )

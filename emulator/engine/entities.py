@@ -113,7 +113,7 @@ class EntityScheduler:
                     self.locked_by = None
             elif request.lockset:
                 self.locked_by = request.parent
-                effects.append(_granted(self._conventions, request))
+                effects.append(self._grant(request, now))
             else:
                 effects += self._operate(request, functions, now, new_id)
         return effects
@@ -177,16 +177,15 @@ class EntityScheduler:
         )
         return Forwarded(target=target, request=request)
 
-
-def _granted(conventions: Conventions, request: EntityRequest) -> Effect:
-    following = request.position + 1
-    if following < len(request.lockset):
-        return Forwarded(
-            target=request.lockset[following], request=replace(request, position=following)
+    def _grant(self, request: EntityRequest, now: float) -> Effect:
+        following = request.position + 1
+        if following < len(request.lockset):
+            target = request.lockset[following]
+            self._sorter.send(target, now)
+            return Forwarded(target=target, request=replace(request, position=following))
+        return Response(
+            instance_id=cast("str", request.parent),
+            execution=request.execution,
+            request_id=request.request_id,
+            text=self._conventions.lock_acquired_text(),
         )
-    return Response(
-        instance_id=cast("str", request.parent),
-        execution=request.execution,
-        request_id=request.request_id,
-        text=conventions.lock_acquired_text(),
-    )

@@ -7,7 +7,6 @@ from itertools import count
 
 from emulator.engine.actions import Action, CallActivity, CallSubOrchestrator, SendToEntity
 from emulator.engine.tasks import Deferred, Task
-from emulator.engine.workers.conventions import Conventions
 from emulator.json_text import JsonValue
 
 
@@ -28,18 +27,23 @@ class Execution:
 
     `now` is the time of the turn that is replayed. `asked` has the actions that no event of the
     history confirms, by number. `continued` is the input of the next generation, in a tuple, once
-    the orchestrator has asked for one.
+    the orchestrator has asked for one. `child_id` makes the id of a sub-orchestration that is given
+    none, of the number and name of its call.
     """
 
     def __init__(
         self,
         run: Run,
-        conventions: Conventions,
+        *,
+        schedules_on_yield: bool,
+        keeps_child_id: bool,
         can_call: Callable[[Action], bool],
+        child_id: Callable[[int, str], str],
     ) -> None:
         self.run = run
-        self.schedules_on_yield = conventions.schedules_on_yield
-        self.plain_child_ids = conventions.plain_child_ids
+        self.schedules_on_yield = schedules_on_yield
+        self.keeps_child_id = keeps_child_id
+        self.child_id = child_id
         self._can_call = can_call
         self.now = 0.0
         self.replaying = True

@@ -21,8 +21,8 @@ class Failure:
     frame of its stack trace, `reason` overrides what a history says. `fields` are the exception as
     JSON where it is not of the usual form, `more` what follows the usual form. `cause` is its inner
     exception, `properties` are what an app adds to structured errors. `known_functions` are those
-    of the app where the one that was called is not among them. `outside` is what the host says of
-    an exception that leaves an isolated worker.
+    of the app where the one that was called is not among them. `leaves_worker`: the host tells of
+    it, as nothing in an isolated worker has caught it.
     """
 
     message: str
@@ -37,7 +37,7 @@ class Failure:
     cause: "Failure | None" = None
     properties: Mapping[str, JsonValue] | None = None
     known_functions: tuple[str, ...] | None = None
-    outside: str | None = None
+    leaves_worker: bool = False
     has_trace: bool = True
 
     @property

@@ -1,8 +1,9 @@
 """The ids that a hub makes up."""
 
 from random import Random
-from uuid import UUID
+from uuid import UUID, uuid5
 
+from emulator.engine.execution import Run
 from emulator.version import ExtensionVersion
 
 
@@ -21,6 +22,12 @@ class Identities:
         """Return an id for a run of an instance, in the form that the version gives it."""
         guid = self._guid()
         return guid.hex if self._version is ExtensionVersion.V2 else str(guid)
+
+    def child_id(self, parent: Run, number: int, _name: str, *, plain: bool) -> str:
+        """Return the id of a sub-orchestration without one: the same whenever that is replayed."""
+        if plain:
+            return uuid5(UUID(parent.execution_id), f"child {number}").hex
+        return f"{parent.execution_id}:{number}"
 
     def request_id(self) -> str:
         """Return an id for a message to an entity."""

@@ -15,6 +15,7 @@ from emulator.engine.context import OrchestrationContext
 from emulator.engine.execution import Execution, Run
 from emulator.engine.failures import Failure, FunctionFailed, NonDeterministic, failure_of
 from emulator.engine.functions import Functions
+from emulator.engine.identities import Identities
 from emulator.engine.non_determinism import is_same, mismatch
 from emulator.engine.tasks import Task
 from emulator.engine.user_code import attempt
@@ -58,11 +59,19 @@ class Turn:
 class Replay:
     """Feeds a history to an orchestrator, event by event."""
 
-    def __init__(self, run: Run, functions: Functions, conventions: Conventions) -> None:
+    def __init__(
+        self, run: Run, functions: Functions, conventions: Conventions, identities: Identities
+    ) -> None:
         self._run = run
         self._functions = functions
         self._conventions = conventions
-        self._execution = Execution(run, conventions, self._can_call)
+        self._execution = Execution(
+            run,
+            schedules_on_yield=conventions.schedules_on_yield,
+            keeps_child_id=conventions.plain_child_ids,
+            can_call=self._can_call,
+            child_id=partial(identities.child_id, run, plain=conventions.plain_child_ids),
+        )
         self._context = OrchestrationContext(self._execution)
         self._generator: Generator[object, object, JsonValue] | None = None
         self._awaited: Task | None = None

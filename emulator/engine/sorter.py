@@ -37,9 +37,8 @@ class MessageSorter:
     def shown(self) -> JsonValue:
         """Return what the row of the entity shows of it."""
         parts: dict[str, JsonValue] = {}
-        if self._sent and self._sent_horizon is not None:
+        if self._sent:
             parts["LastSentToInstance"] = {t: precise(at) for t, at in self._sent.items()}
-            parts["SendHorizon"] = precise(self._sent_horizon)
         if self._received and self._received_horizon is not None:
             parts["ReceivedFromInstance"] = {
                 sender: {"Last": precise(label)}
@@ -47,6 +46,8 @@ class MessageSorter:
                 for sender, (label, execution) in self._received.items()
             }
             parts["ReceiveHorizon"] = precise(self._received_horizon)
+        if self._sent and self._sent_horizon is not None:
+            parts["SendHorizon"] = precise(self._sent_horizon)
         return parts
 
 

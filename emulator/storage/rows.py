@@ -200,4 +200,5 @@ class Entity:
     @property
     def history(self) -> tuple[Event, ...]:
         """The start of the current generation and nothing else."""
-        return (execution_started(self.last_operation, self.name, None, generation=None),)
+        state = compact(self.input)
+        return (execution_started(self.last_operation, self.name, state, generation=None),)

@@ -31,6 +31,7 @@ class Recording(StrEnum):
     V2 = "v2"
     V3_15 = "v3"
     V3 = "v3.19"
+    ISOLATED = "v3-isolated"
     JAVASCRIPT = "v3-javascript"
 
     @property

@@ -11,9 +11,14 @@ STEADY = Pace(start=_AT_ONCE, message=_AT_ONCE, sub_start=_AT_ONCE, turn=_AT_ONC
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A request, and when to make it; `None` is as soon as the last one has had its effect."""
+    """
+    A request, and when to make it; `None` is as soon as the last one has had its effect.
+
+    `later` is in how many seconds a start is to begin, which only clients of gRPC can ask for.
+    """
 
     at: float | None
     method: str
     target: str
     body: str | None = None
+    later: float | None = None

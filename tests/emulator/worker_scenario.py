@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from urllib.parse import quote
 from emulator import (
     ActivityContext,
     Emulator,
+    EntityContext,
     Functions,
     Keys,
     ManualClock,
@@ -24,13 +25,14 @@ from emulator import (
     Steps,
     TaskHub,
 )
+from emulator.engine.execution import Run
 from emulator.engine.failures import FunctionMissing
-from emulator.engine.functions import unknown_orchestrator
+from emulator.engine.functions import unknown_entity, unknown_orchestrator
 from emulator.engine.identities import Identities
 from emulator.engine.workers.worker import Worker
 from emulator.json_text import JsonValue
 from emulator.times import parse
-from tests.emulator.apps import javascript
+from tests.emulator.apps import isolated, javascript
 from tests.emulator.recordings import Recording, recorded
 from tests.emulator.steps import STEADY, Step
 
@@ -50,7 +52,10 @@ class WorkerScenario:
     What no history says of a recording.
 
     `signals` are the time, class, key, operation and input of what clients signalled, `starts`
-    those of instances that have continued as new since; `values` the inputs of external events.
+    those of instances that have continued as new since; `values` the inputs of external events;
+    `raised` are time, instance, name and input of events that no history has any longer, `later`
+    the seconds for which starts were scheduled. `different` are the instances that the emulator
+    answers otherwise about, and why; docs/emulator.md says so too.
     """
 
     worker: Worker
@@ -59,10 +64,59 @@ class WorkerScenario:
     signals: tuple[tuple[str, str, str, str, Any], ...]
     starts: dict[str, tuple[str, Any]]
     values: dict[str, Any] = field(default_factory=dict)
+    raised: tuple[tuple[str, str, str, Any], ...] = ()
+    later: dict[str, float] = field(default_factory=dict)
+    different: dict[str, str] = field(default_factory=dict)
 
 
 _SIGNALLED = "2026-11-30T02:20:51.6Z"
+_ISOLATED_SIGNALLED = "2026-11-30T02:21:17.6Z"
 SCENARIOS = {
+    Recording.ISOLATED: WorkerScenario(
+        worker=Worker.ISOLATED,
+        functions=isolated.functions,
+        read="2026-11-30T02:32:12Z",
+        signals=(
+            (_ISOLATED_SIGNALLED, "Counter", "locked", "add", 3),
+            (_ISOLATED_SIGNALLED, "Counter", "steps", "add", 7),
+            (_ISOLATED_SIGNALLED, "Counter", "Mixed Case-ž", "add", 1),
+            (_ISOLATED_SIGNALLED, "Counter", "gone", "add", 1),
+            (_ISOLATED_SIGNALLED, "Profile", "jana", "set", {"name": "Jana", "tags": ["a", "b"]}),
+            (_ISOLATED_SIGNALLED, "Profile", "big", "big", None),
+            (_ISOLATED_SIGNALLED, "Counter", "forwarder", "forward", None),
+            (_ISOLATED_SIGNALLED, "Counter", "boom", "explode", None),
+            (_ISOLATED_SIGNALLED, "Counter", "boom2", "add", 4),
+            (_ISOLATED_SIGNALLED, "Counter", "boom2", "explode", None),
+            (_ISOLATED_SIGNALLED, "BrokenEntity", "b1", "get", None),
+            (_ISOLATED_SIGNALLED, "Counter", "badop", "nosuchop", None),
+            ("2026-11-30T02:21:20.8Z", "Counter", "gone", "delete", None),
+            ("2026-11-30T02:27:04.6Z", "Starter", "s1", "begin", None),
+            ("2026-11-30T02:27:17.4Z", "Counter", "g", "add", 2),
+        ),
+        later={"g-later": 7200.0},
+        different={
+            "eternal-1": "it went on while it was read",
+            **dict.fromkeys(
+                ("http-1", "http-404", "ph-1"), "answers of emulated addresses are but a number"
+            ),
+            "event-timeout": "recorded before the host was imitated in full",
+            "sends-event": "emulated orchestrators send no events",
+            "signals-later": "emulated signals are sent at once",
+            **dict.fromkeys(
+                ("@slowentity@one", "slow-entity-next"),
+                "the recorded host gave the operation up after five minutes",
+            ),
+            **dict.fromkeys(
+                ("entity-broken", "lv-be-1796005917"), "an emulated entity always fails inside"
+            ),
+            "started-by-entity": "emulated entities start no orchestrations",
+        },
+        starts={"de-1": ("2026-11-30T02:21:29.9Z", 0)},
+        raised=(
+            ("2026-11-30T02:21:34.8Z", "de-1", "Item", 1),
+            ("2026-11-30T02:21:34.9Z", "de-1", "Item", 1),
+        ),
+    ),
     Recording.JAVASCRIPT: WorkerScenario(
         worker=Worker.JAVASCRIPT,
         functions=javascript.functions,
@@ -81,6 +135,10 @@ SCENARIOS = {
         ),
         starts={"continues-waiting": ("2026-11-30T02:22:13Z", 0)},
         values={"Approval": True},
+        different={
+            "activity-chargesecret": "the host hides secrets in what it sees of a failure",
+            "http-polling-default": "an emulated address that says 202 is asked again in 3 s",
+        },
     ),
 }
 
@@ -108,6 +166,7 @@ def setting_up(recording: Recording) -> Iterator[Step]:
     """Yield what was done, in its order."""
     scenario = SCENARIOS[recording]
     steps = [_signal(*signal) for signal in scenario.signals]
+    steps += [_raised(*raised) for raised in scenario.raised]
     for instance_id, row in rows(recording).items():
         if "parentInstanceId" not in row and not instance_id.startswith("@"):
             steps += _life(instance_id, row, scenario)
@@ -128,16 +187,31 @@ def rows(recording: Recording) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _raised(at: str, instance_id: str, name: str, value: object) -> Step:
+    target = f"{BASE}/instances/{instance_id}/raiseEvent/{name}"
+    return Step(_seconds(at), "POST", target, json.dumps(value))
+
+
 class RecordedExecutions(Identities):
-    """Gives the ids of runs that show in ids of their children, so that rows keep their order."""
+    """Gives the ids of children that were made for them, so that rows keep their order."""
 
     def __init__(self, recording: Recording) -> None:
         super().__init__("recorded", recording.version)
         self._executions: dict[str, str] = {}
+        self._children: dict[tuple[str, str], deque[str]] = defaultdict(deque)
+        self._given: dict[tuple[str, int], str] = {}
         for instance_id, row in rows(recording).items():
             execution, colon, _ = instance_id.rpartition(":")
             if colon and _GUID.fullmatch(execution):
                 self._executions[row["parentInstanceId"]] = execution
+            elif _GUID.fullmatch(instance_id):
+                self._children[row["parentInstanceId"], row["name"]].append(instance_id)
+
+    def child_id(self, parent: Run, number: int, name: str, *, plain: bool) -> str:
+        left = self._children[parent.instance_id, name]
+        made = super().child_id(parent, number, name, plain=plain)
+        call = parent.instance_id, number
+        return self._given.setdefault(call, left.popleft() if left else made)
 
     def execution_id(self, instance_id: str) -> str:
         return self._executions.get(instance_id) or super().execution_id(instance_id)
@@ -153,7 +227,10 @@ def _life(instance_id: str, row: dict[str, Any], scenario: WorkerScenario) -> It
     elif row["name"] == "Eternal":  # a generation earlier
         at, argument = at - 5.06, argument - 1
     body = None if argument is None else json.dumps(argument)
-    yield Step(at, "POST", f"{BASE}/orchestrators/{row['name']}/{instance_id}", body)
+    if events and instance_id not in scenario.starts and row["name"] != "Eternal":
+        body = events[0].get("Input", body)
+    target = f"{BASE}/orchestrators/{row['name']}/{instance_id}"
+    yield Step(at, "POST", target, body, later=scenario.later.get(instance_id))
     for event in events:
         yield from _told(instance_id, event, row, scenario)
 
@@ -164,10 +241,12 @@ def _told(
     at = _seconds(event["Timestamp"]) - 0.005
     target = f"{BASE}/instances/{instance_id}"
     if event["EventType"] == "EventRaised" and not _GUID.fullmatch(event["Name"]):
-        value = json.dumps(scenario.values.get(event["Name"], 1))
-        yield Step(at, "POST", f"{target}/raiseEvent/{event['Name']}", value)
+        known = json.dumps(scenario.values.get(event["Name"], 1))
+        yield Step(at, "POST", f"{target}/raiseEvent/{event['Name']}", event.get("Input", known))
+    elif event.get("Data") is not None:
+        yield Step(at, "POST", f"{target}/rewind?reason={quote(event['Data'])}")
     elif event["EventType"] in _INTERVENTIONS:
-        reason = event.get("Reason", row["output"])
+        reason = event.get("Reason", event.get("Input", row["output"]))
         query = f"?reason={quote(reason)}" if reason else ""
         yield Step(at, "POST", f"{target}/{_INTERVENTIONS[event['EventType']]}{query}")
 
@@ -200,6 +279,12 @@ class RecordedFunctions(Functions):
         except FunctionMissing as missing:
             known = self._known(context.instance_id, "activity")
             raise FunctionMissing(str(missing), known) from missing
+
+    def run_entity(self, name: str, context: EntityContext) -> None:
+        if not self.has_entity(name):
+            known = self._known("entity-unknown", "entity")
+            raise FunctionMissing(unknown_entity(name, known), known)
+        super().run_entity(name, context)
 
     def _known(self, instance_id: str, kind: str) -> tuple[str, ...]:
         names = re.search(rf"known {kind} functions: ([^.]*)\.", self._said[instance_id])

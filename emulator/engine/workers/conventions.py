@@ -45,6 +45,7 @@ class Conventions(Protocol):
     their callers wait for ever. `keeps_signal_case`: an entity's signals go to the class as it is
     spelled. `shows_exists`: the row of an entity says that it exists. `plain_child_ids`: the ids of
     sub-orchestrations and their runs are 32 hex digits. `empty_tags`: tags are empty, not null.
+    `keeps_child_inputs`: the history of a parent has the inputs of its children.
     """
 
     schedules_on_yield: bool
@@ -53,6 +54,7 @@ class Conventions(Protocol):
     shows_exists: bool
     plain_child_ids: bool
     empty_tags: bool
+    keeps_child_inputs: bool
 
     def activity_failed(self, name: str, failure: Failure) -> Told:
         """Return what the caller's history says of a failed activity."""

@@ -26,6 +26,7 @@ class InProcess:
     shows_exists = True
     plain_child_ids = False
     empty_tags = False
+    keeps_child_inputs = True
 
     def activity_failed(self, name: str, failure: Failure) -> Told:
         """Return what the caller's history says of a failed activity."""

@@ -30,6 +30,7 @@ class Passthrough(InProcess):
     shows_exists = False
     plain_child_ids = True
     empty_tags = True
+    keeps_child_inputs = False
 
     def activity_failed(self, name: str, failure: Failure) -> Told:
         """Return what the caller's history says of a failed activity."""
@@ -53,9 +54,9 @@ class Passthrough(InProcess):
         if failure.known_functions is not None:
             outside: JsonValue = {"message": failure.message, "details": None}
             return Ending(output=outside, result=outside)
-        if failure.outside is not None:
+        if failure.leaves_worker:
             text = f"Function '{name}' failed with an unhandled exception."
-            outside = {"message": text, "details": failure.outside}
+            outside = {"message": text, "details": _of_host(name, failure.message)}
             return Ending(output=outside, result=outside)
         text = f"{failure.exception_type}: {failure.message}".rstrip()
         return Ending(
@@ -138,6 +139,16 @@ class Passthrough(InProcess):
         requested = {name: fields.pop(name) for name in ("requestTime",) if name in fields}
         is_lock = bool(request.lockset)
         return {**fields, "IsLockRequest": is_lock, "createTrace": not is_lock, **requested}
+
+
+def _of_host(name: str, message: str) -> str:
+    return (
+        "Microsoft.Azure.WebJobs.Host.FunctionInvocationException: Exception while executing"
+        f" function: {name}\n ---> Microsoft.Azure.WebJobs.Script.Workers.Rpc.RpcException:"
+        f" Result: Failure\nException: {message}\nStack:    at {name}\n"
+        "   --- End of inner exception stack trace ---\n"
+        "   at Microsoft.Azure.WebJobs.Host.Executors.FunctionExecutor.ExecuteWithLoggingAsync()"
+    )
 
 
 def _known(functions: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ def thrown(
     *,
     cause: Failure | None = None,
     properties: Mapping[str, JsonValue] | None = None,
-    outside: str | None = None,
+    leaves_worker: bool = False,
 ) -> FunctionFailed:
     """Return what to raise where the recorded function threw an error of a type."""
     return FunctionFailed(
@@ -23,6 +23,6 @@ def thrown(
             error_type=error_type,
             cause=cause,
             properties=properties,
-            outside=outside,
+            leaves_worker=leaves_worker,
         )
     )
