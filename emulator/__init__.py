@@ -12,6 +12,7 @@ from emulator.engine.entity_context import EntityContext
 from emulator.engine.failures import FunctionFailed
 from emulator.engine.functions import ActivityContext, Functions, Steps
 from emulator.engine.pace import BUSY, Crash, Pace
+from emulator.engine.workers.worker import Worker
 from emulator.faults import Fault, FaultKind
 from emulator.http.app import create_app
 from emulator.http.keys import Keys
@@ -52,6 +53,7 @@ __all__ = [
     "Steps",
     "TaskHub",
     "Truth",
+    "Worker",
     "create_app",
     "finishes_between",
     "running",

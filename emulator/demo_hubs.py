@@ -8,6 +8,7 @@ from emulator.clock import Clock
 from emulator.emulator import Emulator
 from emulator.engine.functions import Functions
 from emulator.engine.pace import BUSY, Crash
+from emulator.engine.workers.worker import Worker
 from emulator.http.keys import Keys
 from emulator.samples import recorded, shop
 from emulator.samples.traffic import DAY, start_traffic
@@ -41,6 +42,7 @@ def sample_emulator(
     rate: float = DEFAULT_RATE,
     history: float = DAY,
     version: ExtensionVersion = ExtensionVersion.V3,
+    worker: Worker = Worker.DOTNET,
     app: App = App.SHOP,
     functions: Functions | None = None,
     backend: Backend | None = None,
@@ -64,6 +66,7 @@ def sample_emulator(
             crashes=crashes,
             version=version,
             backend=backend,
+            worker=worker,
         )
         for index, name in enumerate(hub_names)
     ]

@@ -18,17 +18,14 @@ from emulator.synthetic.hub import SyntheticHub
 from emulator.task_hub import TaskHub
 from emulator.version import ExtensionVersion
 
-# What Azure Storage can make tables, queues and containers of.
-_HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}", re.ASCII)
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
 
 
-def is_hub_name(name: str) -> bool:
-    """Tell whether storage can be made for a hub of the name."""
-    return _HUB_NAME.fullmatch(name) is not None
-
-
 Hub: TypeAlias = TaskHub | SyntheticHub
+
+
+class HubNameRefused(ValueError):
+    """A storage provider has no hub of a name; the message says what it would take."""
 
 
 class Emulator:
@@ -37,7 +34,8 @@ class Emulator:
 
     `hubs` maps names in lower case to hubs. It grows: a request that names an unknown hub creates
     it, as the real one creates the storage for it. `synthetic` hubs stand beside them, and are
-    found by their names whatever the provider of the app's own.
+    found by their names whatever the provider of the app's own. `HubNameRefused` if a provider has
+    no hub of such a name.
     """
 
     def __init__(
@@ -50,6 +48,9 @@ class Emulator:
     ) -> None:
         if not hubs:
             raise ValueError("An app has at least one task hub of its own")
+        every: tuple[Hub, ...] = (*hubs, *synthetic)
+        for hub in every:
+            _check_name(hub)
         if len({hub.version for hub in hubs} | {hub.version for hub in synthetic}) > 1:
             raise ValueError("All hubs of an app are served by one version of the extension")
         self.clock = clock
@@ -66,7 +67,12 @@ class Emulator:
         return (*self.hubs.values(), *self.synthetic.values())
 
     def add_synthetic(self, hub: SyntheticHub) -> None:
-        """Let a synthetic hub stand beside the others; one of the same name is replaced."""
+        """
+        Let a synthetic hub stand beside the others; one of the same name is replaced.
+
+        Raises `HubNameRefused`.
+        """
+        _check_name(hub)
         self.synthetic[hub.name.lower()] = hub
 
     def rotate_key(self, key: str) -> None:
@@ -106,9 +112,15 @@ class Emulator:
         return hub
 
     def _create(self, name: str) -> TaskHub:
-        if not is_hub_name(name):
+        if not self._own.backend.hub_names.allow(name):
             raise _refusal(name, self.version)
         return self.hubs.setdefault(name.lower(), TaskHub(name, self.clock, version=self.version))
+
+
+def _check_name(hub: Hub) -> None:
+    names = hub.backend.hub_names
+    if not names.allow(hub.name):
+        raise HubNameRefused(f"{hub.name!r} is no task hub of {hub.backend.name}: {names.rule}")
 
 
 def _refusal(name: str, version: ExtensionVersion) -> ApiError:

@@ -2,6 +2,7 @@
 
 from emulator.backends import azure_tokens
 from emulator.backends.backend import Listing, Payload, existing
+from emulator.backends.hub_names import TABLES
 from emulator.backends.traits import Traits
 from emulator.errors import PageSizeInvalid, PageSizeNegative, StorageRefused
 from emulator.storage.queries import EntityQuery, InstanceQuery
@@ -23,6 +24,7 @@ class AzureStorage:
 
     name = "azure-storage"
     traits = Traits()
+    hub_names = TABLES
     one_hub = False
     waits_without_interval = False
 

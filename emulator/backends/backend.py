@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from emulator.backends.hub_names import HubNames
 from emulator.backends.traits import Traits
 from emulator.json_text import JsonValue
 from emulator.storage.queries import EntityQuery, InstanceQuery
@@ -29,6 +30,7 @@ class Backend(Protocol):
 
     name: str
     traits: Traits
+    hub_names: HubNames
     one_hub: bool
     """Whether `taskHub` is not looked at, since the database login stands for the hub."""
     waits_without_interval: bool

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from emulator.backends.backend import Listing, Payload, existing
+from emulator.backends.hub_names import SQL_TEXT
 from emulator.backends.traits import Traits
 from emulator.errors import ArgumentInvalid
 from emulator.json_text import JsonValue, compact
@@ -35,6 +36,7 @@ class MSSQL:
         never_updated=True,
         reasons_in_output=False,
     )
+    hub_names = SQL_TEXT
     one_hub = True
     waits_without_interval = False
 

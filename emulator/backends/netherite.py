@@ -6,6 +6,7 @@ from itertools import zip_longest
 from zlib import crc32
 
 from emulator.backends.backend import Listing, Payload, existing
+from emulator.backends.hub_names import EVENT_HUBS
 from emulator.backends.traits import Traits
 from emulator.errors import ArgumentInvalid
 from emulator.json_text import compact
@@ -28,6 +29,7 @@ class Netherite:
 
     name = "netherite"
     traits = Traits(rewinds=False, reasons_in_output=False)
+    hub_names = EVENT_HUBS
     one_hub = False
     waits_without_interval = True
 

@@ -1,7 +1,7 @@
 """Activities: they happen at once in the emulator, and say how long they take."""
 
 from emulator.engine.actions import CallActivity
-from emulator.engine.disturbances import ActivityDisturbed, Disturbances
+from emulator.engine.disturbances import Disturbances
 from emulator.engine.failures import Failure, failure_of
 from emulator.engine.functions import ActivityContext, Functions
 from emulator.engine.user_code import attempt
@@ -16,7 +16,7 @@ def run_activity(
 
     def run() -> JsonValue:
         if disturbed is not None and disturbed.error is not None:
-            raise ActivityDisturbed(disturbed.error)
+            raise RuntimeError(disturbed.error)
         argument = transported(action.argument)
         return transported(functions.run_activity(action.name, argument, context))
 

@@ -4,10 +4,6 @@ from dataclasses import dataclass
 from random import Random
 
 
-class ActivityDisturbed(Exception):
-    """An activity was made to fail."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disturbance:
     """A share of the calls, above 0 and at most 1, fails with `error`, or never returns."""

@@ -372,8 +372,8 @@ class Engine:
             self._send_to_entity(life, action, at)
 
     def _call_activity(self, life: Orchestration, action: CallActivity, at: float) -> None:
-        before = life.runs[action.name]
-        life.runs[action.name] += 1
+        before = life.runs[action.name.casefold()]
+        life.runs[action.name.casefold()] += 1
         tags: JsonValue = {} if self._conventions.empty_tags else None
         life.history.append(history.task_scheduled(at, action.number, action.name, tags))
         again = f"/{life.rewinds}" if life.rewinds else ""

@@ -1,7 +1,8 @@
 """Failures of functions, as histories and outputs tell of them."""
 
+import builtins
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from emulator.json_text import JsonValue, compact, parsed
 
@@ -92,16 +93,14 @@ def failure_of(error: Exception, function: str) -> Failure:
     if isinstance(error, FunctionMissing):
         return Failure(message=str(error), function=function, known_functions=error.known)
     error_type = type(error).__name__
+    failure = Failure(message=str(error) or error_type, function=function, error_type=error_type)
+    if error_type not in vars(builtins):  # an exception of the app's own
+        return replace(failure, message=str(error), exception_type=error_type, assembly="app")
     if isinstance(error, ValueError):
-        return Failure(
-            message=str(error),
-            exception_type="System.ArgumentException",
-            result_code=_ARGUMENT,
-            function=function,
-            more={"ParamName": None},
-            error_type=error_type,
-        )
-    return Failure(message=str(error) or error_type, function=function, error_type=error_type)
+        parameter: dict[str, JsonValue] = {"ParamName": None}
+        kind = "System.ArgumentException"
+        return replace(failure, exception_type=kind, result_code=_ARGUMENT, more=parameter)
+    return failure
 
 
 def failure_details(

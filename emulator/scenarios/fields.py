@@ -70,6 +70,10 @@ class Fields:
         """Return one of some names."""
         return kind(self.one_of(name, [option.value for option in kind], default.value))
 
+    def optional_choice(self, name: str, kind: type[ChoiceT]) -> ChoiceT | None:
+        """Return one of some names, `None` if it is not there."""
+        return self.choice(name, kind, next(iter(kind))) if name in self._left else None
+
     def one_of(self, name: str, options: Sequence[str], default: str | None = None) -> str:
         """Return one of some texts, the first if none is given."""
         value = self._left.pop(name, default or options[0])

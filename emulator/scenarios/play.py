@@ -12,6 +12,7 @@ from emulator.demo_hubs import App, functions_of
 from emulator.emulator import Emulator
 from emulator.engine.functions import Functions
 from emulator.engine.pace import BUSY
+from emulator.engine.workers.worker import Worker
 from emulator.http.keys import Keys
 from emulator.http.payloads import instance
 from emulator.samples import leaks
@@ -37,12 +38,26 @@ def play(
     seed: int = 1,
     system_key: str | None = None,
     version: ExtensionVersion = ExtensionVersion.V3,
+    worker: Worker = Worker.DOTNET,
     functions: Functions | None = None,
 ) -> Emulator:
-    """Return an emulator on which a scenario begins now; `functions` are those of a user."""
+    """
+    Return an emulator on which a scenario begins now; `functions` are those of a user.
+
+    Raises `HubNameRefused` for a hub that its backend cannot have. `worker` is the language of the
+    apps that the scenario gives none.
+    """
     begin = clock.now()
     hubs = [
-        _hub(name, plan, clock, seed=seed + index, version=version, functions=functions)
+        _hub(
+            name,
+            plan,
+            clock=clock,
+            seed=seed + index,
+            version=version,
+            worker=worker,
+            functions=functions,
+        )
         for index, (name, plan) in enumerate(scenario.hubs.items())
     ]
     emulator = Emulator(*hubs, clock=clock, keys=Keys(system=system_key))
@@ -65,10 +80,11 @@ def rehearse(scenario: Scenario, *, seed: int = 1, functions: Functions | None =
 def _hub(
     name: str,
     plan: HubPlan,
-    clock: Clock,
     *,
+    clock: Clock,
     seed: int,
     version: ExtensionVersion,
+    worker: Worker,
     functions: Functions | None,
 ) -> TaskHub:
     served = functions_of(plan.app, functions)
@@ -82,6 +98,7 @@ def _hub(
         pace=BUSY,
         version=version,
         backend=backend,
+        worker=plan.worker or worker,
     )
     if plan.app is App.SHOP and plan.rate > 0:
         start_traffic(hub, seed=seed, rate=plan.rate, history=plan.history)

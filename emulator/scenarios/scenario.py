@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from emulator.demo_hubs import App
+from emulator.engine.workers.worker import Worker
 from emulator.scenarios.events import EVENTS, Event, EventProblem
 from emulator.scenarios.expectations import Expectation, read_expectation
 from emulator.scenarios.fields import FieldProblem, Fields, seconds_of
@@ -25,10 +26,15 @@ class ScenarioProblem(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubPlan:
-    """A hub: what it serves, how much is started in a second, and how long it has been in use."""
+    """
+    A hub: what it serves, how much is started in a second, and how long it has been in use.
+
+    `worker` is the language of its app, `None` that of whoever plays the scenario.
+    """
 
     app: App = App.SHOP
     backend: str = "azure-storage"
+    worker: Worker | None = None
     rate: float = 0.5
     history: float = 3600.0
 
@@ -115,6 +121,7 @@ def _hub(name: str, plan: object) -> HubPlan:
     read = HubPlan(
         app=fields.choice("app", App, App.SHOP),
         backend=fields.one_of("backend", ("azure-storage", "mssql", "netherite")),
+        worker=fields.optional_choice("worker", Worker),
         rate=fields.number("rate", 0.5),
         history=fields.seconds("history", 3600.0),
     )

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 
-from emulator.emulator import is_hub_name
 from emulator.synthetic.mix import EntityClass
 
 _COUNT = re.compile(r"(\d{1,12})([kM]?)", re.ASCII)
@@ -37,8 +36,6 @@ def parse_synthetic(text: str) -> SyntheticOption:
     Raises `ValueError`, which says what is wrong.
     """
     (name, rows), *options = (_pair(part) for part in text.split(","))
-    if not is_hub_name(name):
-        raise ValueError(f"{name!r} cannot be the name of a hub: 3 to 45 letters and digits")
     counts = {option: _count(option, value) for option, value in options}
     unknown = counts.keys() - {"active", "entities"}
     if unknown:

@@ -17,6 +17,7 @@ from emulator import (
     Functions,
     Keys,
     RealClock,
+    Worker,
     running,
     sample_emulator,
 )
@@ -25,7 +26,7 @@ from emulator.backends.backend import Backend
 from emulator.backends.latency import Latency
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
-from emulator.emulator import is_hub_name
+from emulator.emulator import HubNameRefused
 from emulator.faults import Fault, parse_fault
 from emulator.functions_file import FunctionsFileProblem, load_functions
 from emulator.scenarios.play import BACKENDS, play, rehearse
@@ -52,7 +53,6 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--hub",
         action="append",
-        type=_hub_name,
         metavar="NAME",
         help="name of a task hub; may be repeated (OrdersHub)",
     )
@@ -86,6 +86,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
         choices=[version.value for version in ExtensionVersion],
         default=ExtensionVersion.V3,
         help="version of the extension (%(default)s)",
+    )
+    command.add_argument(
+        "--worker",
+        choices=[worker.value for worker in Worker],
+        default=Worker.DOTNET,
+        help="language of the app: it shows in failures, histories and messages (%(default)s)",
     )
     command.add_argument(
         "--crash-after",
@@ -169,14 +175,6 @@ def _port(text: str) -> int:
     return number
 
 
-def _hub_name(text: str) -> str:
-    if not is_hub_name(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no task hub: 3 to 45 letters and digits, a letter first"
-        )
-    return text
-
-
 def _natural(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -212,9 +210,14 @@ def _rehearse(options: argparse.Namespace) -> ExitCode:
 def _emulator(options: argparse.Namespace) -> Emulator:
     faults = [_fault(text) for text in options.fault]
     wanted = [_synthetic(text) for text in options.synthetic]
-    emulator = _alive(options)
-    for option in wanted:
-        emulator.add_synthetic(_synthetic_hub(option, emulator, options))
+    where = "--hub" if options.scenario is None else "--scenario"
+    try:
+        emulator = _alive(options)
+        for option in wanted:
+            where = "--synthetic"
+            emulator.add_synthetic(_synthetic_hub(option, emulator, options))
+    except HubNameRefused as error:
+        raise _refusal(where, str(error)) from error
     for hub in emulator.every_hub:
         hub.faults.set(*faults)
         hub.latency = options.latency
@@ -235,6 +238,7 @@ def _alive(options: argparse.Namespace) -> Emulator:
             seed=options.seed,
             system_key=key,
             version=ExtensionVersion(options.extension),
+            worker=Worker(options.worker),
             functions=_functions(options),
         )
     crashes: list[Crash] = []
@@ -247,6 +251,7 @@ def _alive(options: argparse.Namespace) -> Emulator:
         system_key=key,
         rate=options.rate,
         version=ExtensionVersion(options.extension),
+        worker=Worker(options.worker),
         app=App(options.app),
         functions=_functions(options),
         backend=_backend(options),

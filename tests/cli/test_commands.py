@@ -213,7 +213,8 @@ class TestCheck:
     ("arguments", "problem"),
     [
         (("emulator", "--port", "99999"), "99999 is not a port: 0 to 65535"),
-        (("emulator", "--hub", "1"), "'1' is no task hub: 3 to 45 letters and digits"),
+        (("emulator", "--hub", "1"), "--hub: '1' is no task hub of azure-storage: 3 to 45 letters"),
+        (("emulator", "--synthetic", "B=1"), "--synthetic: 'B' is no task hub of azure-storage"),
         (("demo", "--listen-address", "foo"), "--listen-address"),
         (("collect", "--output", "/nowhere/x"), "--output: /nowhere is no folder"),
         (("failures", "--since", "5x"), "argument --since: '5x' is not a duration: write it as "),

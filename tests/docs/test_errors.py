@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 # Errors that never leave the package: of the server that the emulator is, and of its engine.
 INSIDE = {
     "emulator/errors.py", "emulator/engine/failures.py:NonDeterministic",
-    "emulator/engine/disturbances.py",
+    "emulator/engine/failures.py:FunctionMissing", "emulator/storage/history.py:HistoryRefused",
 }  # fmt: skip
 BASES = {"Exception", "ValueError", "RuntimeError", "OSError"}
 

@@ -76,8 +76,6 @@ class TestOption:
             ("BigHub=", "not a number of rows"),
             ("BigHub=many", "not a number of rows"),
             ("BigHub=-1", "not a number of rows"),
-            ("B=1", "name of a hub"),
-            ("=1", "name of a hub"),
             ("BigHub=1,,", "name=value"),
             ("BigHub=1,speed=2", "no speed"),
             ("BigHub=1,active=2", "2 of 1"),
