@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from random import Random
-from typing import Protocol
 
 from emulator.backends.traits import Traits
 from emulator.engine.actions import (
@@ -21,6 +20,7 @@ from emulator.engine.actions import (
     SetTimer,
 )
 from emulator.engine.activities import run_activity
+from emulator.engine.checkpoints import Checkpoints, Rows
 from emulator.engine.disturbances import Disturbances
 from emulator.engine.entities import Effect, EntityScheduler, Response
 from emulator.engine.execution import Run
@@ -33,7 +33,7 @@ from emulator.engine.interventions import (
     status_after,
 )
 from emulator.engine.orchestration import Orchestration, Parent
-from emulator.engine.pace import INVISIBLE_SECONDS, Crash, Host, Pace, Range
+from emulator.engine.pace import Crash, Host, Pace, Range
 from emulator.engine.replay import Outcome, Replay
 from emulator.engine.rewind import rewound
 from emulator.engine.timeline import Happening, Timeline
@@ -41,27 +41,11 @@ from emulator.engine.workers.worker import Worker, conventions_of
 from emulator.json_text import JsonValue, compact, parsed
 from emulator.storage import history
 from emulator.storage.history import Event, EventKind
-from emulator.storage.rows import NEVER, Instance, Row, RuntimeStatus
+from emulator.storage.rows import NEVER, Instance, RuntimeStatus
 from emulator.version import ExtensionVersion
 
 # Between two events that one turn writes: a float tells about a quarter of a microsecond.
 _TICK = 2e-6
-
-
-class Rows(Protocol):
-    """Where the engine shows what it does."""
-
-    def get(self, instance_id: str) -> Row | None:
-        """Return the row of an instance."""
-        ...
-
-    def put(self, row: Row, *, at: float | None = None) -> None:
-        """Insert or replace a row at a time."""
-        ...
-
-    def remove(self, instance_id: str) -> None:
-        """Delete a row."""
-        ...
 
 
 class Engine:
@@ -100,6 +84,7 @@ class Engine:
         self._identities = identities or Identities(seed, version)
         self._timeline = Timeline()
         self._orchestrations: dict[str, Orchestration] = {}
+        self._checkpoints = Checkpoints(rows, self._timeline, self.host, self._is_current)
         self._entities: dict[str, EntityScheduler] = {}
         self._requests: dict[str, list[EntityRequest]] = {}
 
@@ -291,30 +276,7 @@ class Engine:
             output = self._finish(life, turn.outcome, end)
         # A column that a checkpoint has nothing for keeps what it had (recorded).
         life.output = life.output if output is None else output
-        self._checkpoint(life, at, end)
-
-    def _checkpoint(self, life: Orchestration, begin: float, end: float) -> None:
-        row = life.row(end)
-        if not life.loses_row_writes and not self.host.cut_off(begin, end):
-            self._timeline.add(end, partial(self._show, life, row))
-            return
-        self._timeline.add(end, partial(self._show_history, life, row))
-        if not life.loses_row_writes:
-            self._timeline.add(end + INVISIBLE_SECONDS, partial(self._show_late, life, row))
-
-    def _show_history(self, life: Orchestration, row: Instance, at: float) -> None:
-        shown = self._rows.get(row.instance_id)
-        if isinstance(shown, Instance) and shown.created == row.created:
-            self._show(life, replace(shown, history=row.history), at)
-
-    def _show_late(self, life: Orchestration, row: Row, at: float) -> None:
-        shown = self._rows.get(row.instance_id)
-        if shown is None or shown.updated < row.updated:  # else a later turn has been quicker
-            self._show(life, row, at)
-
-    def _show(self, life: Orchestration, row: Row, at: float) -> None:
-        if self._is_current(life):
-            self._rows.put(row, at=at)
+        self._checkpoints.write(life, at, end)
 
     def _continue(self, life: Orchestration, outcome: Outcome, at: float) -> None:
         """Begin a new generation of the same life, with an empty history."""
