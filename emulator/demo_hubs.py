@@ -11,7 +11,10 @@ from emulator.engine.pace import BUSY, Crash
 from emulator.engine.workers.worker import Worker
 from emulator.http.keys import Keys
 from emulator.samples import recorded, shop
-from emulator.samples.traffic import DAY, start_traffic
+from emulator.samples.claims import functions as claims
+from emulator.samples.claims.traffic import start_claims
+from emulator.samples.schedule import DAY, HOUR
+from emulator.samples.traffic import start_traffic
 from emulator.task_hub import TaskHub
 from emulator.version import ExtensionVersion
 
@@ -19,15 +22,17 @@ DEFAULT_RATE = 0.5
 
 
 class App(StrEnum):
-    """What hubs can serve: the shop, with traffic; the functions of the recordings; nothing."""
+    """What hubs can serve: shop and insurer, with traffic; the recorded functions; nothing."""
 
     SHOP = "shop"
+    CLAIMS = "claims"
     RECORDED = "recorded"
     EMPTY = "empty"
 
 
 _FUNCTIONS = {
     App.SHOP: shop.functions,
+    App.CLAIMS: claims.functions,
     App.RECORDED: recorded.functions,
     App.EMPTY: Functions(),
 }
@@ -52,8 +57,8 @@ def sample_emulator(
     Return an emulator whose hubs are alive, each with a seed of its own and less to do.
 
     `rate` is how many orchestrations per second the first hub starts, the second one half as many,
-    and so on; only the shop has such traffic. `functions` are served beside those of the app.
-    Without a system key the web hook asks for none.
+    and so on; only the shop and the insurer have such traffic. `functions` are served beside those
+    of the app. Without a system key the web hook asks for none.
     """
     served = functions_of(app, functions)
     hubs = [
@@ -70,9 +75,12 @@ def sample_emulator(
         )
         for index, name in enumerate(hub_names)
     ]
-    if app is App.SHOP:
-        for index, hub in enumerate(hubs):
-            start_traffic(hub, seed=seed + index, rate=rate / (index + 1), history=history)
+    for index, hub in enumerate(hubs):
+        often = rate / (index + 1)
+        if app is App.SHOP:
+            start_traffic(hub, seed=seed + index, rate=often, history=history)
+        elif app is App.CLAIMS:
+            start_claims(hub, seed=seed + index, rate=often, history=min(history, HOUR))
     return Emulator(*hubs, clock=clock, keys=Keys(system=system_key))
 
 

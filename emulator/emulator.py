@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from emulator.clock import Clock
+from emulator.engine.timeline import Happening, Timeline
 from emulator.errors import (
     ApiError,
     ConnectionUnknown,
@@ -60,6 +61,17 @@ class Emulator:
         self.synthetic = {hub.name.lower(): hub for hub in synthetic}
         self._own = hubs[0]
         self.connection = connection
+        self._timeline = Timeline()
+
+    def at(self, time: float, happening: Happening) -> None:
+        """Let something happen at a time, whichever hub is asked for then."""
+        self._timeline.add(time, happening)
+
+    def advance(self) -> float:
+        """Let happen what is due by now, and return the time; each hub advances by itself."""
+        now = self.clock.now()
+        self._timeline.advance(now)
+        return now
 
     @property
     def every_hub(self) -> tuple[Hub, ...]:
@@ -79,13 +91,25 @@ class Emulator:
         """Let another system key open the web hook from now on, and the old one no longer."""
         self.keys = replace(self.keys, system=key)
 
+    def choose(self, hub: TaskHub) -> None:
+        """Let another hub be the app's own from now on, as after a change of its `hubName`."""
+        self._own = hub
+
+    def swap(self, hub: TaskHub, other: TaskHub) -> None:
+        """Exchange the contents of two hubs, as when two slots of an app are swapped."""
+        self.hubs[hub.name.lower()], self.hubs[other.name.lower()] = other, hub
+        hub.name, other.name = other.name, hub.name
+        if self._own in (hub, other):
+            self._own = other if self._own is hub else hub
+
     @property
     def own_hub(self) -> TaskHub:
         """The app's own hub."""
         return self._own
 
     def find_hub(self, parameters: Parameters) -> Hub | None:
-        """Return the hub that a request names, `None` if there is no such hub yet."""
+        """Return the hub that a request names now, `None` if there is no such hub yet."""
+        self.advance()
         synthetic = self.synthetic.get((parameters.text("taskHub") or "").lower())
         if synthetic is not None:
             return synthetic

@@ -16,6 +16,8 @@ class FaultKind(StrEnum):
     """401: the key is not known."""
     STOPPED = "stopped"
     """403 with the front end's HTML page: the app is stopped."""
+    RESTRICTED = "restricted"
+    """403 with `x-ms-forbidden-ip`: an access restriction hides the app."""
     FORBIDDEN = "forbidden"
     """403 without a body: the key is of the wrong kind."""
     THROTTLED = "throttled"

@@ -108,13 +108,13 @@ class Engine:
         now: float,
         *,
         version: str | None = None,
-        at: float | None = None,
+        begin: float | None = None,
     ) -> None:
         """
         Start an instance; one of the same id that has ended is replaced.
 
-        *at* is when it is to begin, now unless given. Until then it is Pending, and nothing shows
-        that it is scheduled.
+        *begin* is when it is to begin, now unless given; until then it is Pending, and nothing
+        shows that it is scheduled.
         """
         if input_text is not None and self._version is ExtensionVersion.V2:
             input_text = compact(parsed(input_text))  # v2 stores what it understood
@@ -128,7 +128,7 @@ class Engine:
         self._orchestrations[instance_id] = life
         self._rows.put(self._pending_row(life, now), at=now)
         started = history.execution_started(now, name, input_text)
-        self._send(life, started, max(at or now, now) + self._chance(self._pace.start))
+        self._send(life, started, max(begin or now, now) + self._chance(self._pace.start))
 
     def raise_event(self, instance_id: str, name: str, input_text: str, now: float) -> None:
         """Send an external event."""

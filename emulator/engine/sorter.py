@@ -19,18 +19,20 @@ class MessageSorter:
 
     def receive(self, sender: str, label: float, execution: str | None) -> None:
         """Note a message that came in."""
-        self._received_horizon = _moved(self._received_horizon, label)
-        horizon = self._received_horizon
-        self._received = {s: (t, e) for s, (t, e) in self._received.items() if t >= horizon}
+        horizon = _moved(self._received_horizon, label)
+        if horizon != self._received_horizon:
+            self._received_horizon = horizon
+            self._received = {s: (t, e) for s, (t, e) in self._received.items() if t >= horizon}
         self._received[sender] = (label, execution)
 
     def send(self, target: str, now: float) -> tuple[float, float | None]:
         """Return the label of a message that goes out, and that of the one before it."""
         previous = self._sent.get(target)
         label = now if previous is None else max(now, previous + 1e-6)
-        self._sent_horizon = _moved(self._sent_horizon, label)
-        horizon = self._sent_horizon
-        self._sent = {t: at for t, at in self._sent.items() if at >= horizon}
+        horizon = _moved(self._sent_horizon, label)
+        if horizon != self._sent_horizon:
+            self._sent_horizon = horizon
+            self._sent = {t: at for t, at in self._sent.items() if at >= horizon}
         self._sent[target] = label
         return label, previous
 

@@ -11,6 +11,9 @@ from emulator.http.messages import Answer, Request, error_answer
 _PAGE = b"<!DOCTYPE html><html><head><title>%b</title></head><body><h1>%b</h1></body></html>"
 _HTML = {"content-type": "text/html"}
 _EVER_NEW = count(1)
+_RESTRICTED = Answer(
+    403, b"Ip Forbidden", {"content-type": "text/plain", "x-ms-forbidden-ip": "203.0.113.7"}
+)
 _NOT_RUNNING = Answer(503, b"Function host is not running.", {"content-type": "text/plain"})
 
 TokenToNowhere = Callable[[int], str]
@@ -51,6 +54,7 @@ def _page(status: int, title: bytes) -> Answer:
 _SUBSTITUTES: Mapping[FaultKind, Callable[[Fault], Answer]] = {
     FaultKind.UNAUTHORIZED: lambda _: Answer(401, headers={"www-authenticate": "Bearer"}),
     FaultKind.STOPPED: lambda _: _page(403, b"Error 403 - This web app is stopped."),
+    FaultKind.RESTRICTED: lambda _: _RESTRICTED,
     FaultKind.FORBIDDEN: lambda _: Answer(403),
     FaultKind.THROTTLED: _throttled,
     FaultKind.ERROR: lambda _: error_answer(StorageRefused()),

@@ -41,13 +41,15 @@ def _start(fields: Fields) -> Action:
     name = fields.text("orchestrator")
     instance_id = fields.text("id", "")
     count = int(fields.number("count", 1, least=1))
+    version = fields.text("version", "") or None
+    later = fields.seconds("in", 0.0)
     text = _json_text(fields.json("input"))
 
     def act(_emulator: Emulator, hub: TaskHub, at: float) -> None:
         for number in range(count):
             suffix = f"-{number}" if count > 1 else ""
             made = f"{instance_id}{suffix}" if instance_id else hub.engine.new_instance_id()
-            hub.engine.start(name, made, text, at)
+            hub.engine.start(name, made, text, at, version=version, begin=at + later)
 
     return act
 
@@ -158,6 +160,19 @@ def _rotate_key(fields: Fields) -> Action:
     return lambda emulator, _hub, _at: emulator.rotate_key(key)
 
 
+def _own_hub(_fields: Fields) -> Action:
+    return lambda emulator, hub, _at: emulator.choose(hub)
+
+
+def _swap(fields: Fields) -> Action:
+    other = fields.text("with")
+
+    def act(emulator: Emulator, hub: TaskHub, _at: float) -> None:
+        emulator.swap(hub, emulator.hubs[other.lower()])
+
+    return act
+
+
 EVENTS: Mapping[str, Callable[[Fields], Action]] = {
     "start": _start,
     "signal": _signal,
@@ -175,6 +190,8 @@ EVENTS: Mapping[str, Callable[[Fields], Action]] = {
     "leak_lock": _leak_lock,
     "fault": _fault,
     "rotate_key": _rotate_key,
+    "own_hub": _own_hub,
+    "swap": _swap,
 }
 """The kinds of events by the name that a scenario gives them with `do`."""
 

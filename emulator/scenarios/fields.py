@@ -35,6 +35,10 @@ class Fields:
         self.where = where
         self._left: dict[str, object] = {str(name): value for name, value in content.items()}
 
+    def has(self, name: str) -> bool:
+        """Tell whether a field is there."""
+        return name in self._left
+
     def required(self, name: str) -> object:
         """Return a field that must be there."""
         value = self._left.pop(name, _MISSING)

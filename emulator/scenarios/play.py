@@ -16,6 +16,7 @@ from emulator.engine.workers.worker import Worker
 from emulator.http.keys import Keys
 from emulator.http.payloads import instance
 from emulator.samples import leaks
+from emulator.samples.claims.traffic import start_claims
 from emulator.samples.traffic import start_traffic
 from emulator.scenarios.events import Event
 from emulator.scenarios.expectations import Rows, unmet
@@ -62,9 +63,9 @@ def play(
     ]
     emulator = Emulator(*hubs, clock=clock, keys=Keys(system=system_key))
     for event in scenario.events:
-        hub = emulator.hubs[event.hub.lower()] if event.hub else hubs[0]
+        name = event.hub or hubs[0].name
         end = begin + scenario.duration
-        hub.engine.at(begin + event.at, partial(_happen, emulator, hub, event, end))
+        emulator.at(begin + event.at, partial(_happen, emulator, name, event, end))
     return emulator
 
 
@@ -73,6 +74,7 @@ def rehearse(scenario: Scenario, *, seed: int = 1, functions: Functions | None =
     clock = ManualClock(1_800_000_000.0)
     emulator = play(scenario, clock, seed=seed, functions=functions)
     clock.advance(scenario.duration)
+    emulator.advance()
     shown = {name: _rows(emulator.hubs[name.lower()]) for name in scenario.hubs}
     return unmet(scenario.expected, shown)
 
@@ -88,6 +90,8 @@ def _hub(
     functions: Functions | None,
 ) -> TaskHub:
     served = functions_of(plan.app, functions)
+    if plan.beside is not None:
+        served.include(functions_of(plan.beside))
     served.include(leaks.functions)
     backend = BACKENDS[plan.backend]()
     hub = TaskHub(
@@ -100,15 +104,31 @@ def _hub(
         backend=backend,
         worker=plan.worker or worker,
     )
-    if plan.app is App.SHOP and plan.rate > 0:
-        start_traffic(hub, seed=seed, rate=plan.rate, history=plan.history)
+    for app in (plan.app, plan.beside):
+        _use(hub, app, plan, seed)
     return hub
 
 
-def _happen(emulator: Emulator, hub: TaskHub, event: Event, end: float, at: float) -> None:
+def _use(hub: TaskHub, app: App | None, plan: HubPlan, seed: int) -> None:
+    if app not in (App.SHOP, App.CLAIMS) or plan.rate <= 0:
+        return
+    start = start_claims if app is App.CLAIMS else partial(start_traffic, past=plan.past)
+    start(
+        hub,
+        seed=seed,
+        rate=plan.rate,
+        history=plan.history,
+        begin=plan.begin,
+        end=plan.end,
+    )
+
+
+def _happen(emulator: Emulator, name: str, event: Event, end: float, at: float) -> None:
+    hub = emulator.hubs[name.lower()]
+    hub.engine.advance(at)
     event.action(emulator, hub, at)
     if event.every and at + event.every <= end:
-        hub.engine.at(at + event.every, partial(_happen, emulator, hub, event, end))
+        emulator.at(at + event.every, partial(_happen, emulator, name, event, end))
 
 
 def _rows(hub: TaskHub) -> Rows:

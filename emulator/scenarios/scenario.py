@@ -11,6 +11,8 @@ import yaml
 
 from emulator.demo_hubs import App
 from emulator.engine.workers.worker import Worker
+from emulator.samples.schedule import FOREVER
+from emulator.samples.traffic import PAST_SHARE
 from emulator.scenarios.events import EVENTS, Event, EventProblem
 from emulator.scenarios.expectations import Expectation, read_expectation
 from emulator.scenarios.fields import FieldProblem, Fields, seconds_of
@@ -29,7 +31,9 @@ class HubPlan:
     """
     A hub: what it serves, how much is started in a second, and how long it has been in use.
 
-    `worker` is the language of its app, `None` that of whoever plays the scenario.
+    `worker` is the language of its app, `None` that of whoever plays the scenario. `past` is the
+    share of the rate that the shop had before, `begin` and `end` when people begin and end to use
+    the hub. `beside` is another app that it serves at the same rate.
     """
 
     app: App = App.SHOP
@@ -37,6 +41,10 @@ class HubPlan:
     worker: Worker | None = None
     rate: float = 0.5
     history: float = 3600.0
+    past: float = PAST_SHARE
+    begin: float = 0.0
+    end: float = FOREVER
+    beside: App | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +132,10 @@ def _hub(name: str, plan: object) -> HubPlan:
         worker=fields.optional_choice("worker", Worker),
         rate=fields.number("rate", 0.5),
         history=fields.seconds("history", 3600.0),
+        past=fields.number("past", PAST_SHARE),
+        begin=fields.seconds("begin", 0.0),
+        end=fields.seconds("end", FOREVER) if fields.has("end") else FOREVER,
+        beside=fields.optional_choice("beside", App),
     )
     fields.finish()
     return read

@@ -72,8 +72,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--app",
         choices=[app.value for app in App],
         default=App.SHOP,
-        help="what is served: a shop with traffic, the functions that were recorded without any,"
-        " or nothing but --functions (%(default)s)",
+        help="what is served: a shop or an insurer with traffic, the recorded functions,"
+        " or nothing but those of --functions (%(default)s)",
     )
     command.add_argument(
         "--functions",

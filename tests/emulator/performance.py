@@ -92,7 +92,7 @@ class _Stage:
             if step.later is not None:
                 name, instance_id = step.target.split("/")[-2:]
                 now = self._clock.now()
-                self._hub.engine.start(name, instance_id, None, now, at=now + step.later)
+                self._hub.engine.start(name, instance_id, None, now, begin=now + step.later)
                 continue
             answer = await self._client.request(
                 step.method, step.target, content=step.body, headers=_JSON

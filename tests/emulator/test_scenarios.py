@@ -18,6 +18,9 @@ from emulator.scenarios.scenario import (
 from tests.emulator.app import functions
 from tests.emulator.conftest import NOW, OPTIONS
 
+LONGER = ("demo", "many-backends")
+QUICK = [name for name in built_in() if name not in LONGER]
+
 OWN = """
 about: Refunds pile up while the bank does not answer.
 duration: 10m
@@ -68,7 +71,7 @@ async def shown_by_the_api(scenario: Scenario) -> Mapping[str, Rows]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", [n for n in built_in() if n not in ("demo", "many-backends")])
+@pytest.mark.parametrize("name", QUICK)
 async def test_what_a_scenario_says_is_what_the_api_shows(name: str) -> None:
     scenario = load_scenario(name)
     assert scenario.about
@@ -76,7 +79,7 @@ async def test_what_a_scenario_says_is_what_the_api_shows(name: str) -> None:
     assert unmet(scenario.expected, await shown_by_the_api(scenario)) == []
 
 
-@pytest.mark.parametrize("name", ["demo", "many-backends"])
+@pytest.mark.parametrize("name", LONGER)
 def test_so_it_is_with_the_longer_ones(name: str) -> None:
     assert rehearse(load_scenario(name)) == []
 
@@ -85,6 +88,7 @@ def test_each_failure_of_an_incident_is_said() -> None:
     clock = ManualClock(NOW)
     emulator = play(load_scenario("incident"), clock)
     clock.advance(300)
+    emulator.advance()
     hub = emulator.own_hub
     hub.advance()
     outputs = [str(row.output) for row in hub.instances() if row.name == "ProcessOrder"]

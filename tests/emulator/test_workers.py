@@ -170,7 +170,7 @@ def test_a_child_outlives_its_terminated_parent(hub: TaskHub) -> None:
 
 @pytest.mark.parametrize("worker", [Worker.DOTNET])
 def test_nothing_shows_that_a_start_is_scheduled(hub: TaskHub) -> None:
-    hub.engine.start("Order", "later", None, NOW, at=NOW + 3600)
+    hub.engine.start("Order", "later", None, NOW, begin=NOW + 3600)
     start(hub, "Waits", instance_id="now")
     move(hub, 3590)
     later = instance_of(hub, "later")

@@ -4,10 +4,10 @@ from functools import partial
 from random import Random
 
 from emulator.json_text import JsonValue, compact
+from emulator.samples.schedule import HOUR
 from emulator.storage.rows import Entity
 from emulator.task_hub import TaskHub
 
-HOUR = 3600.0
 STALLED_ITEM = "sku-1007"
 
 _ITEMS = tuple(f"sku-{1000 + index}" for index in range(20))

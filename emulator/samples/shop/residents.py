@@ -3,10 +3,9 @@
 from functools import partial
 
 from emulator.json_text import JsonValue, compact
-from emulator.samples.shop.clients import HOUR, STALLED_ITEM
+from emulator.samples.schedule import HOUR, MINUTE
+from emulator.samples.shop.clients import STALLED_ITEM
 from emulator.task_hub import TaskHub
-
-MINUTE = 60.0
 
 _STUCK_TRANSFERS = 4
 _WAITING_PAYMENTS = 6
