@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import TypeAlias, cast
 
 JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 )
+
+# Made once: for each of them the library would make one otherwise.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 MAXIMUM_DEPTH = 64
 """How deep objects and arrays may be nested, as the real parser has it."""
@@ -19,7 +23,7 @@ def compact(value: JsonValue) -> str:
     Raises `TypeError`, `ValueError` or `RecursionError` for what is no JSON.
     """
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _ENCODER.encode(value)
     except ValueError:
         # JSON has no such numbers, so the real one writes their names; a circle raises again.
         return compact(cast("JsonValue", json.loads(json.dumps(value), parse_constant=str)))
@@ -42,7 +46,31 @@ def transported(value: JsonValue) -> JsonValue:
 
     Raises what `compact` raises.
     """
-    return value if value is None or type(value) in (bool, int, str) else parsed(compact(value))
+    try:
+        return _copied(value, MAXIMUM_DEPTH)
+    except _NotPlainError:
+        return parsed(compact(value))
+
+
+class _NotPlainError(Exception):
+    """A value may come out as another one than it went in."""
+
+
+def _copied(value: JsonValue, depth: int) -> JsonValue:
+    kind = type(value)
+    if (
+        value is None
+        or kind in (str, int, bool)
+        or (kind is float and isfinite(cast("float", value)))
+    ):
+        return value
+    if depth and kind is list:
+        return [_copied(item, depth - 1) for item in cast("list[JsonValue]", value)]
+    if depth and kind is dict:
+        fields = cast("dict[str, JsonValue]", value)
+        if all(type(name) is str for name in fields):
+            return {name: _copied(item, depth - 1) for name, item in fields.items()}
+    raise _NotPlainError
 
 
 def too_deep(value: JsonValue, text: str) -> bool:

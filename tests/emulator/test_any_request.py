@@ -105,9 +105,21 @@ QUESTIONS = st.builds(
 
 
 @pytest.mark.parametrize("api", MAJOR_VERSIONS)
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(question=QUESTIONS)
 async def test_whatever_is_asked_is_answered(api: ExtensionVersion, question: Question) -> None:
+    await is_answered(api, question)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("api", MAJOR_VERSIONS)
+@settings(max_examples=2000, deadline=None, derandomize=True)
+@given(question=QUESTIONS)
+async def test_so_is_much_more(api: ExtensionVersion, question: Question) -> None:
+    await is_answered(api, question)
+
+
+async def is_answered(api: ExtensionVersion, question: Question) -> None:
     clock = ManualClock(NOW)
     hub = TaskHub("RecHub", clock, functions=functions, version=api)
     hub.engine.start("WaitsForever", "it", None, NOW)

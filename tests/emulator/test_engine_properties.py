@@ -255,11 +255,23 @@ STEPS = st.tuples(
 
 
 @pytest.mark.parametrize("version", MAJOR_VERSIONS)
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(steps=STEPS)
 async def test_any_sequence_of_operations_keeps_the_invariants(
     version: ExtensionVersion, steps: list[Step]
 ) -> None:
+    await take_all(version, steps)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("version", MAJOR_VERSIONS)
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(steps=STEPS)
+async def test_so_do_many_more(version: ExtensionVersion, steps: list[Step]) -> None:
+    await take_all(version, steps)
+
+
+async def take_all(version: ExtensionVersion, steps: list[Step]) -> None:
     clock = ManualClock(NOW)
     hub = WatchedHub(clock, version)
     transport = httpx.ASGITransport(create_app(Emulator(hub, clock=clock)))

@@ -240,7 +240,8 @@ class TestEntities:
 @pytest.mark.parametrize("argument", [None, 5, "x", [], {"order": "x"}])
 @pytest.mark.parametrize("name", sorted(shop.functions.orchestrators))
 def test_whatever_they_are_given_they_run(hub: TaskHub, name: str, argument: JsonValue) -> None:
-    row = run(hub, name, argument, 4 * 24 * HOUR)
+    # An eternal one has had many rounds after an hour, an approval no answer after three days.
+    row = run(hub, name, argument, HOUR if name == "CleanupMonitor" else 4 * 24 * HOUR)
     assert row.status in {RuntimeStatus.COMPLETED, RuntimeStatus.RUNNING} or "bank" in str(
         row.output
     )

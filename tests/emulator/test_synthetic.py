@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator import (
@@ -224,6 +224,7 @@ def tokens(draw: st.DrawFn, hubs: tuple[SyntheticHub, TaskHub]) -> str:
 
 
 class TestListings:
+    @settings(max_examples=30)
     @given(data=st.data(), hubs=HUBS, query=OF_INSTANCES)
     def test_any_page_of_instances(
         self,
@@ -236,6 +237,7 @@ class TestListings:
         if following:
             assert_alike(hubs, "/instances", query, following)
 
+    @settings(max_examples=30)
     @given(data=st.data(), hubs=HUBS, path=ENTITY_PATHS, query=OF_ENTITIES)
     def test_any_page_of_entities(
         self,
@@ -288,6 +290,7 @@ class TestListings:
 
 
 class TestSingleRows:
+    @settings(max_examples=30)
     @given(hubs=HUBS, instance_id=st.one_of(ROW_IDS, PREFIXES.filter(bool)), history=BOOLEANS)
     def test_any_id(
         self, hubs: tuple[SyntheticHub, TaskHub], instance_id: str, history: str
@@ -297,6 +300,7 @@ class TestSingleRows:
         assert given_one == expected
         assert given_one.status in (200, 202, 404, 500)
 
+    @settings(max_examples=30)
     @given(hubs=HUBS, number=st.integers(0, 1399))
     def test_any_entity(self, hubs: tuple[SyntheticHub, TaskHub], number: int) -> None:
         _, class_name, key = hubs[0].population.id_at(number).split("@")

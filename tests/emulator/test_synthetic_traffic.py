@@ -6,7 +6,7 @@ from functools import cache
 from math import floor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator import Entity, Instance, ManualClock, RuntimeStatus, TaskHub
@@ -100,6 +100,7 @@ QUERIES = st.fixed_dictionaries(
 
 
 class TestListings:
+    @settings(max_examples=30)
     @given(hubs=HUBS, query=QUERIES)
     def test_any_listing_is_that_of_a_hub_that_holds_the_rows(
         self, hubs: tuple[SyntheticHub, TaskHub], query: dict[str, str]
@@ -110,6 +111,7 @@ class TestListings:
                 return
             token = assert_alike(hubs, "/instances", query, token)
 
+    @settings(max_examples=30)
     @given(hubs=HUBS, data=st.data())
     def test_any_row_is_read_as_it_is_listed(
         self, hubs: tuple[SyntheticHub, TaskHub], data: st.DataObject
