@@ -138,7 +138,8 @@ class Emulator:
     def _create(self, name: str) -> TaskHub:
         if not self._own.backend.hub_names.allow(name):
             raise _refusal(name, self.version)
-        return self.hubs.setdefault(name.lower(), TaskHub(name, self.clock, version=self.version))
+        hub = TaskHub(name, self.clock, version=self.version, backend=self._own.backend)
+        return self.hubs.setdefault(name.lower(), hub)
 
 
 def _check_name(hub: Hub) -> None:

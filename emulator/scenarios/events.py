@@ -27,7 +27,7 @@ class Event:
     Something that happens to a hub, the first one if none is named.
 
     `at` and `every` are seconds, the first since the begin; `every` repeats it to the end, 0 does
-    not. `where` names it in messages.
+    not. `where` names it in messages. `other` is a second hub that it is about.
     """
 
     at: float
@@ -35,6 +35,7 @@ class Event:
     hub: str | None
     where: str
     action: Action
+    other: str | None = None
 
 
 def _start(fields: Fields) -> Action:

@@ -39,6 +39,11 @@ class Fields:
         """Tell whether a field is there."""
         return name in self._left
 
+    def peek(self, name: str) -> str | None:
+        """Return a text that somebody else is to read, `None` if there is none."""
+        value = self._left.get(name)
+        return value if isinstance(value, str) else None
+
     def required(self, name: str) -> object:
         """Return a field that must be there."""
         value = self._left.pop(name, _MISSING)

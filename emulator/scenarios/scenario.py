@@ -151,7 +151,8 @@ def _event(entry: object, where: str) -> Event:
     if make is None:
         known = ", ".join(sorted(EVENTS))
         raise FieldProblem(f"{where}.do: {what!r} is none of {known}")
-    event = Event(at=at, every=every, hub=hub, where=where, action=make(fields))
+    other = fields.peek("with")
+    event = Event(at=at, every=every, hub=hub, where=where, action=make(fields), other=other)
     fields.finish()
     return event
 
@@ -162,9 +163,10 @@ def _in_order(fields: Fields, name: str, read: Callable[[Any, str], Event]) -> S
 
 
 def _check(scenario: Scenario) -> None:
+    known = ", ".join(scenario.hubs)
     for event in scenario.events:
-        if event.hub is not None and event.hub not in scenario.hubs:
-            known = ", ".join(scenario.hubs)
-            raise FieldProblem(f"{event.where}.hub: there is no {event.hub!r}, there are {known}")
+        for name, hub in (("hub", event.hub), ("with", event.other)):
+            if hub is not None and hub not in scenario.hubs:
+                raise FieldProblem(f"{event.where}.{name}: there is no {hub!r}, there are {known}")
         if event.at > scenario.duration:
             raise FieldProblem(f"{event.where}.at: that is after the end of the scenario")

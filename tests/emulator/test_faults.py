@@ -125,6 +125,7 @@ class TestAnswers:
         [
             (FaultKind.UNAUTHORIZED, 401, None),
             (FaultKind.STOPPED, 403, "text/html"),
+            (FaultKind.RESTRICTED, 403, "text/plain"),
             (FaultKind.FORBIDDEN, 403, None),
             (FaultKind.THROTTLED, 429, None),
             (FaultKind.ERROR, 500, "application/json; charset=utf-8"),

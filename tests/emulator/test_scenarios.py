@@ -95,6 +95,39 @@ def test_each_failure_of_an_incident_is_said() -> None:
     assert sum("The card processor answered 503" in output for output in outputs) > 30
 
 
+@pytest.mark.anyio
+async def test_a_swap_and_a_new_name_show_at_once_whichever_hub_is_asked_for() -> None:
+    clock = ManualClock(NOW)
+    scenario = read_scenario("own.yaml", SWITCHES)
+    async with (
+        running(play(scenario, clock)) as url,
+        httpx.AsyncClient(base_url=f"{url}/durabletask/", **OPTIONS) as client,
+    ):
+
+        async def shown(hub: str = "") -> list[str]:
+            answer = await client.get("instances", params={"taskHub": hub} if hub else {})
+            return [row["instanceId"] for row in answer.json()]
+
+        clock.advance(90)
+        assert [await shown(), await shown("Blue"), await shown("Green")] == [["b"], ["b"], ["g"]]
+        clock.advance(60)
+        assert [await shown(), await shown("Blue"), await shown("Green")] == [["g"], ["g"], ["b"]]
+        clock.advance(60)
+        assert [await shown(), await shown("Blue"), await shown("Green")] == [["b"], ["g"], ["b"]]
+
+
+SWITCHES = """
+hubs:
+  Blue: {app: recorded}
+  Green: {app: recorded}
+events:
+  - {at: 1m, hub: Blue, do: start, orchestrator: WaitsForever, id: b}
+  - {at: 1m, hub: Green, do: start, orchestrator: WaitsForever, id: g}
+  - {at: 2m, hub: Blue, do: swap, with: Green}
+  - {at: 3m, hub: Green, do: own_hub}
+"""
+
+
 def test_a_scenario_of_ones_own_works_on_the_first_try() -> None:
     assert rehearse(read_scenario("own.yaml", OWN), functions=functions) == []
 
@@ -128,6 +161,13 @@ def test_what_is_not_as_expected_is_said() -> None:
             "events: [{at: 1m, hub: Other, do: purge}]",
             "own.yaml: events[0].hub: there is no 'Other', there are OrdersHub",
         ),
+        (
+            "events: [{at: 1m, do: swap, with: Other}]",
+            "own.yaml: events[0].with: there is no 'Other', there are OrdersHub",
+        ),
+        ("events: [{at: 1m, do: swap}]", "own.yaml: events[0]: with is missing"),
+        ("hubs: {A: {worker: ruby}}", "own.yaml: hubs.A: worker is 'ruby', which is none of"),
+        ("hubs: {A: {beside: mine}}", "own.yaml: hubs.A: beside is 'mine', which is none of"),
         (
             "events: [{at: 1m, do: fault, kind: explode}]",
             "own.yaml: events[0]: kind: 'explode' is none of",
