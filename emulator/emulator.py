@@ -25,18 +25,13 @@ _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
 Hub: TypeAlias = TaskHub | SyntheticHub
 
 
-class HubNameRefused(ValueError):
-    """A storage provider has no hub of a name; the message says what it would take."""
-
-
 class Emulator:
     """
     A function app with task hubs; the first hub is the app's own, used when none is named.
 
     `hubs` maps names in lower case to hubs. It grows: a request that names an unknown hub creates
     it, as the real one creates the storage for it. `synthetic` hubs stand beside them, and are
-    found by their names whatever the provider of the app's own. `HubNameRefused` if a provider has
-    no hub of such a name.
+    found by their names whatever the provider of the app's own.
     """
 
     def __init__(
@@ -49,9 +44,6 @@ class Emulator:
     ) -> None:
         if not hubs:
             raise ValueError("An app has at least one task hub of its own")
-        every: tuple[Hub, ...] = (*hubs, *synthetic)
-        for hub in every:
-            _check_name(hub)
         if len({hub.version for hub in hubs} | {hub.version for hub in synthetic}) > 1:
             raise ValueError("All hubs of an app are served by one version of the extension")
         self.clock = clock
@@ -79,12 +71,7 @@ class Emulator:
         return (*self.hubs.values(), *self.synthetic.values())
 
     def add_synthetic(self, hub: SyntheticHub) -> None:
-        """
-        Let a synthetic hub stand beside the others; one of the same name is replaced.
-
-        Raises `HubNameRefused`.
-        """
-        _check_name(hub)
+        """Let a synthetic hub stand beside the others; one of the same name is replaced."""
         self.synthetic[hub.name.lower()] = hub
 
     def rotate_key(self, key: str) -> None:
@@ -140,12 +127,6 @@ class Emulator:
             raise _refusal(name, self.version)
         hub = TaskHub(name, self.clock, version=self.version, backend=self._own.backend)
         return self.hubs.setdefault(name.lower(), hub)
-
-
-def _check_name(hub: Hub) -> None:
-    names = hub.backend.hub_names
-    if not names.allow(hub.name):
-        raise HubNameRefused(f"{hub.name!r} is no task hub of {hub.backend.name}: {names.rule}")
 
 
 def _refusal(name: str, version: ExtensionVersion) -> ApiError:

@@ -48,7 +48,8 @@ class TaskHub:
     `functions` are those of the app that serves it; without them nobody does. `starts` and
     `finishes` are the hub's own log, in the order in which the rows showed them: the truth that an
     observer is measured by. `latency` is what its storage takes, nothing unless it is set. `worker`
-    is the language of the app: it shows in failures, histories and messages.
+    is the language of the app: it shows in failures, histories and messages. `HubNameRefused` for a
+    name that the backend does not take.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class TaskHub:
         self.name = name
         self.clock = clock
         self.backend: Backend = backend or AzureStorage()
+        self.backend.hub_names.check(name)
         self.latency = Latency()
         self.faults = Faults(f"{name}/{seed}")
         self.starts: list[Start] = []

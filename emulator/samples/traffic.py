@@ -44,19 +44,19 @@ def start_traffic(
         often = rate * share
         schedule.add(client, now - history, by_chance(often * past), numbers, end=now)
         schedule.add(client, now, by_chance(often), numbers, end=now - begin + end)
-    _add_routine(hub, schedule, now - history, now)
+    _add_routine(hub, schedule, now - history, now, now - begin + end)
     if not begin:
         move_in(hub, now)
     schedule.purge(now, retention=retention)
     hub.advance()
 
 
-def _add_routine(hub: TaskHub, schedule: Schedule, past: float, now: float) -> None:
+def _add_routine(hub: TaskHub, schedule: Schedule, past: float, now: float, end: float) -> None:
     reports = count(1)
     schedule.add(clients.order_report, past, every(HOUR), reports, end=now)
-    schedule.add(clients.order_report, now, every(10 * MINUTE), reports)
+    schedule.add(clients.order_report, now, every(10 * MINUTE), reports, end=end)
     # What only replaces its own rows needs no long past.
     clients.start_monitors(hub, now - 2 * MINUTE)
-    schedule.add(clients.count_something, now - 10 * MINUTE, by_chance(0.5))
-    schedule.add(clients.fill_cart, now - HOUR, by_chance(0.2))
-    schedule.add(clients.sell, now - 20 * MINUTE, every(3.0))
+    schedule.add(clients.count_something, now - 10 * MINUTE, by_chance(0.5), end=end)
+    schedule.add(clients.fill_cart, now - HOUR, by_chance(0.2), end=end)
+    schedule.add(clients.sell, now - 20 * MINUTE, every(3.0), end=end)

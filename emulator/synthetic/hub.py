@@ -76,6 +76,7 @@ class SyntheticHub:
         self.name = name
         self.clock = clock
         self.backend: Backend = backend or AzureStorage()
+        self.backend.hub_names.check(name)
         self.version = version
         self.latency = Latency()
         self.faults = Faults(f"{name}/{seed}")

@@ -23,10 +23,10 @@ from emulator import (
 )
 from emulator.backends.azure_storage import AzureStorage
 from emulator.backends.backend import Backend
+from emulator.backends.hub_names import HubNameRefused
 from emulator.backends.latency import Latency
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
-from emulator.emulator import HubNameRefused
 from emulator.faults import Fault, parse_fault
 from emulator.functions_file import FunctionsFileProblem, load_functions
 from emulator.scenarios.play import BACKENDS, play, rehearse
@@ -209,15 +209,14 @@ def _rehearse(options: argparse.Namespace) -> ExitCode:
 
 def _emulator(options: argparse.Namespace) -> Emulator:
     faults = [_fault(text) for text in options.fault]
-    wanted = [_synthetic(text) for text in options.synthetic]
+    wanted = [_synthetic(text, options) for text in options.synthetic]
     where = "--hub" if options.scenario is None else "--scenario"
     try:
         emulator = _alive(options)
-        for option in wanted:
-            where = "--synthetic"
-            emulator.add_synthetic(_synthetic_hub(option, emulator, options))
     except HubNameRefused as error:
         raise _refusal(where, str(error)) from error
+    for option in wanted:
+        emulator.add_synthetic(_synthetic_hub(option, emulator, options))
     for hub in emulator.every_hub:
         hub.faults.set(*faults)
         hub.latency = options.latency
@@ -266,11 +265,13 @@ def _fault(text: str) -> Fault:
         raise _refusal("--fault", str(error)) from error
 
 
-def _synthetic(text: str) -> SyntheticOption:
+def _synthetic(text: str, options: argparse.Namespace) -> SyntheticOption:
     try:
-        return parse_synthetic(text)
+        option = parse_synthetic(text)
+        _backend(options).hub_names.check(option.name)
     except ValueError as error:
         raise _refusal("--synthetic", str(error)) from error
+    return option
 
 
 def _synthetic_hub(

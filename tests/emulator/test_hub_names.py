@@ -16,9 +16,9 @@ from emulator import (
 )
 from emulator.backends.azure_storage import AzureStorage
 from emulator.backends.backend import Backend
+from emulator.backends.hub_names import HubNameRefused
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
-from emulator.emulator import HubNameRefused
 from emulator.json_text import JsonValue
 from emulator.synthetic.hub import SyntheticHub
 from tests.emulator.conftest import NOW, OPTIONS
@@ -35,21 +35,15 @@ TAKEN = {
 @pytest.mark.parametrize("name", NAMES)
 def test_each_provider_takes_names_by_its_own_rule(backend: Backend, name: str) -> None:
     clock = ManualClock(NOW)
-    hub = TaskHub(name, clock, backend=backend)
     if name in TAKEN[backend.name]:
-        assert Emulator(hub, clock=clock).own_hub is hub
+        assert TaskHub(name, clock, backend=backend).name == name
+        assert SyntheticHub(name, clock, rows=10, backend=backend).name == name
         return
-    with pytest.raises(
-        HubNameRefused, match=f"is no task hub of {backend.name}: {backend.hub_names.rule}"
-    ):
-        Emulator(hub, clock=clock)
-
-
-def test_so_do_synthetic_hubs() -> None:
-    clock = ManualClock(NOW)
-    app = Emulator(TaskHub("OrdersHub", clock), clock=clock)
-    with pytest.raises(HubNameRefused):
-        app.add_synthetic(SyntheticHub("Big-Hub", clock, rows=10))
+    problem = f"is no task hub of {backend.name}: {backend.hub_names.rule}"
+    with pytest.raises(HubNameRefused, match=problem):
+        TaskHub(name, clock, backend=backend)
+    with pytest.raises(HubNameRefused, match=problem):
+        SyntheticHub(name, clock, rows=10, backend=backend)
 
 
 @pytest.mark.anyio
