@@ -13,17 +13,17 @@ from dataclasses import asdict, dataclass, replace
 import anyio
 
 from bench.served_hub import ACTIVE, AT, HUB, MIX
-from exporter.emulator import Emulator, Entity, Instance, ManualClock, TaskHub, running
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.storage.queries import EntityQuery, InstanceQuery
-from exporter.emulator.storage.rows import RuntimeStatus
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.mix import LONGEST_SECONDS, EntityClass
-from exporter.emulator.synthetic.paging import SyntheticPage
-from exporter.emulator.synthetic.population import ROWS_PER_SECOND
-from exporter.emulator.synthetic.traffic import Traffic
+from emulator import Emulator, Entity, Instance, ManualClock, TaskHub, running
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.mssql import MSSQL
+from emulator.storage.queries import EntityQuery, InstanceQuery
+from emulator.storage.rows import RuntimeStatus
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.mix import LONGEST_SECONDS, EntityClass
+from emulator.synthetic.paging import SyntheticPage
+from emulator.synthetic.population import ROWS_PER_SECOND
+from emulator.synthetic.traffic import Traffic
 
 STARTS_PER_SECOND = 2.0
 # Of which the mean is a quarter: so 1,000 instances are active at any time.

@@ -13,8 +13,8 @@ from statistics import median
 
 from bench.report import Ratio, machine, write_section
 from bench.served_hub import HUB
-from exporter.emulator.synthetic.mix import LONGEST_SECONDS
-from exporter.emulator.synthetic.population import ROWS_PER_SECOND
+from emulator.synthetic.mix import LONGEST_SECONDS
+from emulator.synthetic.population import ROWS_PER_SECOND
 
 ROWS = 1_000_000
 ROUNDS = 3

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import anyio
 
-from exporter.emulator import Emulator, ManualClock, TaskHub, running
-from exporter.emulator.storage.rows import RuntimeStatus
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.mix import SHOP, EntityClass
+from emulator import Emulator, ManualClock, TaskHub, running
+from emulator.storage.rows import RuntimeStatus
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.mix import SHOP, EntityClass
 
 HUB = "SyntheticHub"
 ACTIVE = 1000

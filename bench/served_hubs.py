@@ -6,8 +6,8 @@ import sys
 
 import anyio
 
-from exporter.emulator import Emulator, RealClock, TaskHub, running
-from exporter.emulator.synthetic.hub import SyntheticHub
+from emulator import Emulator, RealClock, TaskHub, running
+from emulator.synthetic.hub import SyntheticHub
 
 ROWS = 200
 ACTIVE = 20

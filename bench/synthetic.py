@@ -14,7 +14,7 @@ from itertools import islice
 from statistics import median
 
 from bench.served_hub import HUB
-from exporter.emulator.synthetic.layout import BLOCK_ROWS
+from emulator.synthetic.layout import BLOCK_ROWS
 
 SMALL = 10_000
 LARGE = 10_000_000

@@ -60,7 +60,7 @@ class Exchange:
 
 def exchanges() -> Iterator[Exchange]:
     """Yield every recorded exchange of both versions."""
-    for path in sorted(RECORDINGS.glob("*/*.json")):
+    for path in (path for version in VERSIONS for path in sorted((RECORDINGS / version).glob("*"))):
         recording = json.loads(path.read_text(encoding="utf-8"))
         for entry in recording.get("exchanges", ()):
             request, response = entry["request"], entry["response"]

@@ -12,8 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 EXPORTER = ROOT / "exporter"
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
-# The emulator is a program of its own; what is pure logs nothing, and has events of histories.
-SILENT = {"emulator", "diagnosis", "ledger"}
+# What is pure logs nothing, and has events of histories.
+SILENT = {"diagnosis", "ledger"}
 MODULES = [path for path in sorted(EXPORTER.rglob("*.py")) if SILENT.isdisjoint(path.parts)]
 
 

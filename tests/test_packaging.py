@@ -15,7 +15,7 @@ from exporter import __version__
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_wheel_holds_every_file_of_the_package_and_the_command(tmp_path: Path) -> None:
+def test_the_wheel_holds_every_file_of_its_packages_and_the_command(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
         check=True,
@@ -28,8 +28,9 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_command(tmp_path: Pat
         commands = archive.read(entry_points).decode()
     files = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "exporter").rglob("*")
-        if path.is_file() and path.suffix in (".py", ".html", ".css", ".svg", ".typed")
+        for package in ("emulator", "exporter")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix in (".py", ".html", ".css", ".svg", ".typed", ".yaml")
     }
     assert files <= names
     assert linked() <= names

@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 
-from exporter.emulator import Fault, FaultKind, running
+from emulator import Fault, FaultKind, running
 from tests.cli.process import (
     COMMAND,
     KEY,

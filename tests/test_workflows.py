@@ -115,7 +115,7 @@ def test_the_image_is_for_both_architectures_with_what_is_in_it_and_where_it_com
     assert any("cosign sign" in step.get("run", "") for step in steps())
 
 
-@pytest.mark.parametrize("name", ["LICENSE", "README.md", "exporter", "pyproject.toml"])
+@pytest.mark.parametrize("name", ["LICENSE", "README.md", "emulator", "exporter", "pyproject.toml"])
 def test_what_the_wheel_is_made_of_comes_into_the_image_and_tests_do_not(name: str) -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert lines[1] == "*"

@@ -10,13 +10,13 @@ from functools import partial
 
 import anyio
 
+from emulator import RealClock, TaskHub, running, truth
+from emulator.scenarios.play import play
+from emulator.scenarios.scenario import load_scenario
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.logs import set_up_logging
 from exporter.cli.outcome import outcome_of
 from exporter.cli.serve import serve
-from exporter.emulator import RealClock, TaskHub, running, truth
-from exporter.emulator.scenarios.play import play
-from exporter.emulator.scenarios.scenario import load_scenario
 from exporter.settings import Settings, load_settings
 from exporter.web.sockets import bind
 

@@ -9,11 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from exporter.cli.exit_codes import ExitCode
-from exporter.cli.functions_file import load_functions
-from exporter.cli.outcome import outcome_of
-from exporter.cli.stopping import wait_for_stop
-from exporter.emulator import (
+from emulator import (
     App,
     Crash,
     Emulator,
@@ -21,26 +17,31 @@ from exporter.emulator import (
     Functions,
     Keys,
     RealClock,
+    Worker,
     running,
     sample_emulator,
 )
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.latency import Latency
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.backends.netherite import Netherite
-from exporter.emulator.emulator import is_hub_name
-from exporter.emulator.faults import Fault, parse_fault
-from exporter.emulator.scenarios.play import BACKENDS, play, rehearse
-from exporter.emulator.scenarios.scenario import (
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.hub_names import HubNameRefused
+from emulator.backends.latency import Latency
+from emulator.backends.mssql import MSSQL
+from emulator.backends.netherite import Netherite
+from emulator.faults import Fault, parse_fault
+from emulator.functions_file import FunctionsFileProblem, load_functions
+from emulator.scenarios.play import BACKENDS, play, rehearse
+from emulator.scenarios.scenario import (
     Scenario,
     ScenarioProblem,
     built_in,
     load_scenario,
 )
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.option import SyntheticOption, parse_synthetic
-from exporter.emulator.timelines import Timeline, read_timeline, timeline_hub
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.option import SyntheticOption, parse_synthetic
+from emulator.timelines import Timeline, read_timeline, timeline_hub
+from exporter.cli.exit_codes import ExitCode
+from exporter.cli.outcome import outcome_of
+from exporter.cli.stopping import wait_for_stop
 from exporter.settings import Problem, SettingsError
 from exporter.web.sockets import CannotListen
 
@@ -52,7 +53,6 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--hub",
         action="append",
-        type=_hub_name,
         metavar="NAME",
         help="name of a task hub; may be repeated (OrdersHub)",
     )
@@ -72,8 +72,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--app",
         choices=[app.value for app in App],
         default=App.SHOP,
-        help="what is served: a shop with traffic, the functions that were recorded without any,"
-        " or nothing but --functions (%(default)s)",
+        help="what is served: a shop or an insurer with traffic, the recorded functions,"
+        " or nothing but those of --functions (%(default)s)",
     )
     command.add_argument(
         "--functions",
@@ -86,6 +86,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
         choices=[version.value for version in ExtensionVersion],
         default=ExtensionVersion.V3,
         help="version of the extension (%(default)s)",
+    )
+    command.add_argument(
+        "--worker",
+        choices=[worker.value for worker in Worker],
+        default=Worker.DOTNET,
+        help="language of the app: it shows in failures, histories and messages (%(default)s)",
     )
     command.add_argument(
         "--crash-after",
@@ -169,14 +175,6 @@ def _port(text: str) -> int:
     return number
 
 
-def _hub_name(text: str) -> str:
-    if not is_hub_name(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no task hub: 3 to 45 letters and digits, a letter first"
-        )
-    return text
-
-
 def _natural(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -211,8 +209,12 @@ def _rehearse(options: argparse.Namespace) -> ExitCode:
 
 def _emulator(options: argparse.Namespace) -> Emulator:
     faults = [_fault(text) for text in options.fault]
-    wanted = [_synthetic(text) for text in options.synthetic]
-    emulator = _alive(options)
+    wanted = [_synthetic(text, options) for text in options.synthetic]
+    where = "--hub" if options.scenario is None else "--scenario"
+    try:
+        emulator = _alive(options)
+    except HubNameRefused as error:
+        raise _refusal(where, str(error)) from error
     for option in wanted:
         emulator.add_synthetic(_synthetic_hub(option, emulator, options))
     for hub in emulator.every_hub:
@@ -235,6 +237,7 @@ def _alive(options: argparse.Namespace) -> Emulator:
             seed=options.seed,
             system_key=key,
             version=ExtensionVersion(options.extension),
+            worker=Worker(options.worker),
             functions=_functions(options),
         )
     crashes: list[Crash] = []
@@ -247,6 +250,7 @@ def _alive(options: argparse.Namespace) -> Emulator:
         system_key=key,
         rate=options.rate,
         version=ExtensionVersion(options.extension),
+        worker=Worker(options.worker),
         app=App(options.app),
         functions=_functions(options),
         backend=_backend(options),
@@ -261,11 +265,13 @@ def _fault(text: str) -> Fault:
         raise _refusal("--fault", str(error)) from error
 
 
-def _synthetic(text: str) -> SyntheticOption:
+def _synthetic(text: str, options: argparse.Namespace) -> SyntheticOption:
     try:
-        return parse_synthetic(text)
+        option = parse_synthetic(text)
+        _backend(options).hub_names.check(option.name)
     except ValueError as error:
         raise _refusal("--synthetic", str(error)) from error
+    return option
 
 
 def _synthetic_hub(
@@ -292,7 +298,12 @@ def _latency(text: str) -> Latency:
 
 
 def _functions(options: argparse.Namespace) -> Functions | None:
-    return None if options.functions is None else load_functions(options.functions)
+    if options.functions is None:
+        return None
+    try:
+        return load_functions(options.functions)
+    except FunctionsFileProblem as error:
+        raise _refusal("--functions", str(error)) from error
 
 
 def _backend(options: argparse.Namespace) -> Backend:

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import httpx
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Functions,
     Instance,

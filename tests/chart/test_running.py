@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from exporter.emulator import running
+from emulator import running
 from tests.chart.chart import VALUES, Rendered, render, values_of
 from tests.chart.pods import laid_out
 from tests.cli.process import KEY, Daemon, frozen_emulator, run, serving

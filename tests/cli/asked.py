@@ -9,10 +9,10 @@ from unittest.mock import patch
 import pytest
 from structlog.testing import capture_logs
 
+from emulator import Emulator, TaskHub, running
 from exporter.cli import asking, drain, estimate, failures, stuck, why
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.main import parse
-from exporter.emulator import Emulator, TaskHub, running
 from exporter.settings import Settings, load_settings
 from tests.cli.process import Outcome
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import Process
 
-from exporter.emulator import Emulator, ManualClock, sample_emulator
+from emulator import Emulator, ManualClock, sample_emulator
 
 START = 1_795_428_000.0
 KEY = "q7Jw-the-system-key-9zX"

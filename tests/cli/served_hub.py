@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 import anyio
 
-from exporter.emulator import Emulator, RealClock, TaskHub, running
-from exporter.emulator.storage.rows import RuntimeStatus
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.mix import EntityClass, Orchestrator
-from exporter.emulator.synthetic.traffic import Traffic
+from emulator import Emulator, RealClock, TaskHub, running
+from emulator.storage.rows import RuntimeStatus
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.mix import EntityClass, Orchestrator
+from emulator.synthetic.traffic import Traffic
 
 HUB = "BigHub"
 DAY = 86_400.0

@@ -8,10 +8,10 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from emulator import Emulator, Fault, FaultKind, ManualClock, TaskHub, running
+from emulator.backends.mssql import MSSQL
 from exporter.cli import check as check_module
 from exporter.cli.main import parse
-from exporter.emulator import Emulator, Fault, FaultKind, ManualClock, TaskHub, running
-from exporter.emulator.backends.mssql import MSSQL
 from exporter.settings import HubSettings, load_settings
 from tests.cli.process import KEY, START, frozen_emulator, run
 

@@ -11,10 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter import __version__
-from exporter.cli.check import check_hub
-from exporter.cli.exit_codes import MEANINGS
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Fault,
     FaultKind,
@@ -24,6 +21,9 @@ from exporter.emulator import (
     running,
     truth,
 )
+from exporter import __version__
+from exporter.cli.check import check_hub
+from exporter.cli.exit_codes import MEANINGS
 from exporter.ledger.status import USUAL
 from exporter.metrics import reference
 from exporter.settings import load_settings
@@ -209,7 +209,8 @@ class TestCheck:
     ("arguments", "problem"),
     [
         (("emulator", "--port", "99999"), "99999 is not a port: 0 to 65535"),
-        (("emulator", "--hub", "1"), "'1' is no task hub: 3 to 45 letters and digits"),
+        (("emulator", "--hub", "1"), "--hub: '1' is no task hub of azure-storage: 3 to 45 letters"),
+        (("emulator", "--synthetic", "B=1"), "--synthetic: 'B' is no task hub of azure-storage"),
         (("demo", "--listen-address", "foo"), "--listen-address"),
         (("collect", "--output", "/nowhere/x"), "--output: /nowhere is no folder"),
         (("failures", "--since", "5x"), "argument --since: '5x' is not a duration: write it as "),

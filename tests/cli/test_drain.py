@@ -9,9 +9,9 @@ from collections.abc import Callable, Generator
 import anyio
 import pytest
 
-from exporter.emulator import Fault, FaultKind, ManualClock, TaskHub
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.operations import Operation
+from emulator import Fault, FaultKind, ManualClock, TaskHub
+from emulator.backends.azure_storage import AzureStorage
+from emulator.operations import Operation
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.cli.process import COMMAND
 from tests.diagnosis.stuck_app import END, START, VERSIONS, functions, stuck_hub

@@ -12,16 +12,16 @@ import httpx
 import pytest
 from anyio.streams.text import TextReceiveStream
 
+from emulator import Emulator
 from exporter.cli.emulator import _emulator
 from exporter.cli.main import parse
-from exporter.emulator import Emulator
 from exporter.settings import SettingsError
 from tests.cli.process import COMMAND, PATIENCE_SECONDS, run
 
 pytestmark = pytest.mark.anyio
 
 GREETING = """\
-from exporter.emulator import Functions, OrchestrationContext
+from emulator import Functions, OrchestrationContext
 
 functions = Functions()
 

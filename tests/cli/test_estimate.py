@@ -6,15 +6,15 @@ import json
 
 import pytest
 
+from emulator import Emulator, ManualClock, TaskHub, running
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.mix import EntityClass
 from exporter.api.connection import SharedLimits, connect
 from exporter.cli.forecast import Cost, Listing
 from exporter.cli.observing import Durations
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import plan_of, rules_of
 from exporter.collector.snapshot import HubSnapshot, Sweep
-from exporter.emulator import Emulator, ManualClock, TaskHub, running
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.mix import EntityClass
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.settings import Settings, load_settings

@@ -7,17 +7,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from emulator import Emulator, ManualClock, TaskHub, running
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.storage.rows import RuntimeStatus
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.mix import EntityClass, Orchestrator
+from emulator.synthetic.traffic import Traffic
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import plan_of, rules_of
 from exporter.collector.snapshot import Sweep
-from exporter.emulator import Emulator, ManualClock, TaskHub, running
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.storage.rows import RuntimeStatus
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.mix import EntityClass, Orchestrator
-from exporter.emulator.synthetic.traffic import Traffic
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.settings import Settings, load_settings

@@ -10,12 +10,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from emulator import running
 from exporter.cli.garbage import full_rounds_at_rest, make_full_rounds
 from exporter.cli.serve import serve
 from exporter.collector.service import Collector, open_collector
 from exporter.diagnosis.view import told_blame
 from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.emulator import running
 from exporter.ledger.active import Life, SpreadPairs, measure
 from exporter.ledger.book import Book
 from exporter.ledger.distributions import Distribution

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from emulator import ManualClock, TaskHub
+from emulator.storage.history import task_scheduled
+from emulator.storage.rows import Instance, RuntimeStatus
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.wire import HistoryEvent
 from exporter.cli import terminal
@@ -20,9 +23,6 @@ from exporter.cli.outcome import outcome_of
 from exporter.cli.steps import steps_of
 from exporter.cli.terminal import console, printable, printable_lines
 from exporter.cli.why import _timeline
-from exporter.emulator import ManualClock, TaskHub
-from exporter.emulator.storage.history import task_scheduled
-from exporter.emulator.storage.rows import Instance, RuntimeStatus
 from exporter.settings import Problem, SettingsError
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.cli.process import run

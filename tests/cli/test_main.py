@@ -35,8 +35,8 @@ MODULES: list[main.Command] = [
 NOT_FOR = {
     "--version": {"pydantic", "httpx", "anyio", "uvicorn", "jinja2", "rich", "structlog"},
     "metrics": {"pydantic", "httpx", "anyio", "uvicorn", "jinja2", "structlog"},
-    "check": {"exporter.emulator", "uvicorn", "jinja2"},
-    "serve": {"exporter.emulator"},
+    "check": {"emulator", "uvicorn", "jinja2"},
+    "serve": {"emulator"},
     "emulator": {"exporter.collector", "exporter.web.app"},
 }
 

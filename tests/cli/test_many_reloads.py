@@ -16,11 +16,11 @@ import anyio.lowlevel
 import httpx
 import pytest
 
+from emulator import running
 from exporter.cli.reloading import Reloading
 from exporter.collector.hub import HubCollector
 from exporter.collector.hub_task import HubTask
 from exporter.collector.service import Collector, open_collector
-from exporter.emulator import running
 from exporter.settings import Problem, Settings, SettingsError, load_settings
 from exporter.web.app import create_app
 from exporter.web.scrapes import Scrapes

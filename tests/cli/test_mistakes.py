@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator import Fault, FaultKind, running
 from exporter.cli.check import check_hub
-from exporter.emulator import Fault, FaultKind, running
 from exporter.settings import SettingsError, load_settings
 from tests.cli.process import KEY, frozen_emulator
 

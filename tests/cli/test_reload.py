@@ -12,9 +12,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from emulator import running
 from exporter.cli.reloading import Reloading
 from exporter.collector.service import open_collector
-from exporter.emulator import running
 from exporter.settings import Settings, load_settings
 from tests.certificates import Authority
 from tests.cli.process import KEY, Daemon, frozen_emulator, run, serving

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     ActivityContext,
     Fault,
     FaultKind,
@@ -19,9 +19,9 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.operations import Operation
+from emulator.backends.azure_storage import AzureStorage
+from emulator.json_text import JsonValue
+from emulator.operations import Operation
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.cli.process import KEY, frozen_emulator, run
 from tests.diagnosis.stuck_app import (

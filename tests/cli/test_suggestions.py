@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from emulator import ManualClock, TaskHub
 from exporter.api.connection import SharedLimits, connect
 from exporter.api.wire import HistoryEvent
 from exporter.cli.suggestions import Evidence, fitting
@@ -15,7 +16,6 @@ from exporter.collector.service import plan_of, rules_of
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.past import longest_waits
 from exporter.diagnosis.waits import WaitingOn
-from exporter.emulator import ManualClock, TaskHub
 from exporter.settings import Settings, load_settings
 from exporter.settings.limits import Limits
 from tests.cli.asked import ask, serving_hub

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.emulator import ManualClock, TaskHub
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.latency import Latency
+from emulator import ManualClock, TaskHub
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.latency import Latency
 from tests.cli.asked import serving_hub
 from tests.cli.process import run
 from tests.cli.terminal import CTRL_C, Terminal, at_terminal

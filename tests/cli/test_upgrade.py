@@ -13,8 +13,8 @@ from time import time
 import httpx
 import pytest
 
+from emulator import Emulator, Instance, ManualClock, RuntimeStatus, TaskHub, running
 from exporter.collector.state_file import _MAGIC, VERSION, stem_of
-from exporter.emulator import Emulator, Instance, ManualClock, RuntimeStatus, TaskHub, running
 from tests.cli.process import START, Daemon, serving
 from tests.ledger.world import NOW
 from tests.real.polling import poll

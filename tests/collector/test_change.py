@@ -11,13 +11,13 @@ from unittest.mock import patch
 import anyio
 import pytest
 
+from emulator import Emulator, ManualClock, running, sample_emulator
+from emulator.truth import finishes_between
 from exporter.collector import state_file
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import Collector, open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.collector.state_file import stem_of
-from exporter.emulator import Emulator, ManualClock, running, sample_emulator
-from exporter.emulator.truth import finishes_between
 from exporter.settings import Settings, load_settings
 
 pytestmark = pytest.mark.anyio

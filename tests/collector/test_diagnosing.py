@@ -10,6 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
+from emulator import Emulator, Fault, FaultKind, ManualClock, TaskHub, running
+from emulator.backends.azure_storage import AzureStorage
+from emulator.operations import Operation
 from exporter.collector.budget import PageBudget
 from exporter.collector.hub import HubCollector
 from exporter.collector.schedule import spare_seconds
@@ -17,9 +20,6 @@ from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.nodes import Answer, Read
 from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.view import Coverage, DiagnosisView
-from exporter.emulator import Emulator, Fault, FaultKind, ManualClock, TaskHub, running
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.operations import Operation
 from exporter.ledger.active import Life
 from exporter.ledger.rules import LedgerRules
 from exporter.metrics.exposition import Exposition

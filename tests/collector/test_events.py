@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from emulator import Fault, FaultKind, ManualClock, running, sample_emulator, truth
 from exporter.api.errors import ErrorKind
 from exporter.collector import events
 from exporter.collector.snapshot import Sweep
-from exporter.emulator import Fault, FaultKind, ManualClock, running, sample_emulator, truth
 from exporter.ledger.changes import MOST_NAMED, Failed, Few, LedgerChanges, Recovered, Resolved
 from exporter.ledger.reasons import Category, FailureReason
 from exporter.ledger.rules import LedgerRules

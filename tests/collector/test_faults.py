@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import anyio
 import pytest
 
+from emulator import Fault, FaultKind, ManualClock, running, sample_emulator
 from exporter.collector.snapshot import HubSnapshot, Sweep
-from exporter.emulator import Fault, FaultKind, ManualClock, running, sample_emulator
 from tests.collector.polled import INTERVALS, KEY, STALE_AFTER, collector_of, completed
 from tests.metrics.shown import Shown
 

@@ -9,13 +9,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from exporter.api.classify import Failures
-from exporter.api.errors import ErrorKind
-from exporter.api.telemetry import LIST_INSTANCES
-from exporter.collector.hub import HubCollector
-from exporter.collector.snapshot import Sweep
-from exporter.collector.sweeps import HubSweeps
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Fault,
     FaultKind,
@@ -27,7 +21,13 @@ from exporter.emulator import (
     sample_emulator,
     truth,
 )
-from exporter.emulator.backends.azure_storage import AzureStorage
+from emulator.backends.azure_storage import AzureStorage
+from exporter.api.classify import Failures
+from exporter.api.errors import ErrorKind
+from exporter.api.telemetry import LIST_INSTANCES
+from exporter.collector.hub import HubCollector
+from exporter.collector.snapshot import Sweep
+from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.snapshot import EntityView, FinishedView
 from tests.collector.polled import INTERVALS, KEY, collector_of, completed
 

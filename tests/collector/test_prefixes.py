@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from emulator import Emulator, ManualClock, TaskHub, running, sample_emulator, truth
+from emulator.backends.azure_storage import AzureStorage
+from emulator.http.keys import Keys
 from exporter.collector.snapshot import Sweep
-from exporter.emulator import Emulator, ManualClock, TaskHub, running, sample_emulator, truth
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.http.keys import Keys
 from exporter.ledger.rules import LedgerRules
 from tests.collector.polled import INTERVALS, KEY, collector_of
 from tests.collector.test_hub import TERMINAL, by_status, plain

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from emulator import Emulator, ManualClock, TaskHub, running
+from emulator.storage.rows import Instance, RuntimeStatus
 from exporter.collector.fair_share import FairShare, ProcessLimits
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
-from exporter.emulator import Emulator, ManualClock, TaskHub, running
-from exporter.emulator.storage.rows import Instance, RuntimeStatus
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.rules import LedgerRules
 from tests.collector.polled import INTERVALS, collector_of

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import pytest
 
+from emulator import Emulator, ManualClock, RuntimeStatus, TaskHub, running
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.mssql import MSSQL
+from emulator.http.keys import Keys
+from emulator.storage.queries import EntityQuery, InstanceQuery
+from emulator.storage.rows import Row
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.mix import EntityClass, Orchestrator
+from emulator.synthetic.paging import SyntheticPage
+from emulator.synthetic.traffic import Traffic
 from exporter.collector.snapshot import Sweep
-from exporter.emulator import Emulator, ManualClock, RuntimeStatus, TaskHub, running
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.http.keys import Keys
-from exporter.emulator.storage.queries import EntityQuery, InstanceQuery
-from exporter.emulator.storage.rows import Row
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.mix import EntityClass, Orchestrator
-from exporter.emulator.synthetic.paging import SyntheticPage
-from exporter.emulator.synthetic.traffic import Traffic
 from exporter.ledger.rules import LedgerRules
 from tests.collector.polled import KEY, collector_of
 

@@ -11,10 +11,10 @@ import anyio
 import msgspec
 import pytest
 
+from emulator import Fault, FaultKind, ManualClock, TaskHub, running, sample_emulator
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import StateUse, Sweep
 from exporter.collector.state import StateNotWritten
-from exporter.emulator import Fault, FaultKind, ManualClock, TaskHub, running, sample_emulator
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.state import LedgerState

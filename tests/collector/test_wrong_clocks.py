@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from emulator import Fault, FaultKind, ManualClock, TaskHub, running, sample_emulator
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.collector.state import HubState
 from exporter.collector.state_file import Owner, StateFile
-from exporter.emulator import Fault, FaultKind, ManualClock, TaskHub, running, sample_emulator
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.state import LedgerState

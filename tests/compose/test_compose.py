@@ -10,9 +10,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from emulator.scenarios.scenario import built_in
 from exporter.alerts.inhibition import inhibition
 from exporter.alerts.table import PARAMETERS
-from exporter.emulator.scenarios.scenario import built_in
 from exporter.settings import load_settings
 from exporter.settings.addresses import ListenAddress, parse_listen_address
 from tests.compose.specification import FILE, GRAFANA_ALERTS, Mount, Service, read_compose

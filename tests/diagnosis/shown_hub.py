@@ -10,9 +10,9 @@ from functools import cache
 
 import pytest
 
+from emulator import TaskHub
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
-from exporter.emulator import TaskHub
 from tests.cli.asked import serving_hub
 from tests.collector.polled import INTERVALS, collector_of
 from tests.diagnosis.stuck_app import BACKENDS, END, HOUR, START, TRUTH, VERSIONS, Truth, stuck_hub

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from exporter.emulator import (
+from emulator import (
     ActivityContext,
     EntityId,
     ExtensionVersion,
@@ -17,13 +17,13 @@ from exporter.emulator import (
     Steps,
     TaskHub,
 )
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.backends.netherite import Netherite
-from exporter.emulator.json_text import JsonValue, compact
-from exporter.emulator.samples import leaks, recorded, shop
-from exporter.emulator.samples.shop.residents import move_in
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.mssql import MSSQL
+from emulator.backends.netherite import Netherite
+from emulator.json_text import JsonValue, compact
+from emulator.samples import leaks, recorded, shop
+from emulator.samples.shop.residents import move_in
 
 START = 1_800_000_000.75  # 2027-01-15T08:00:00.75Z
 HOUR = 3600.0

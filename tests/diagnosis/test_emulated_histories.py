@@ -16,9 +16,9 @@ import httpx
 import msgspec
 import pytest
 
+from emulator import Emulator, running
 from exporter.api.wire import InstanceStatus
 from exporter.diagnosis.classify import classify
-from exporter.emulator import Emulator, running
 from tests.diagnosis.stuck_app import BACKENDS, END, START, TRUTH, VERSIONS, stuck_hub
 
 pytestmark = pytest.mark.anyio

@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
+from emulator import ManualClock, TaskHub
+from emulator.json_text import JsonValue, compact
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
-from exporter.emulator import ManualClock, TaskHub
-from exporter.emulator.json_text import JsonValue, compact
 from exporter.ledger.over import MOST_PER_ORCHESTRATOR
 from tests.diagnosis.shown_hub import polled
 from tests.diagnosis.stuck_app import BACKENDS, END, START, VERSIONS, functions

@@ -9,11 +9,11 @@ from functools import partial
 
 import pytest
 
+from emulator import Emulator, ManualClock, TaskHub, running
 from exporter.api.client import HubClient
 from exporter.collector.diagnosis import DiagnosisReader
 from exporter.diagnosis.blame import End
 from exporter.diagnosis.view import Coverage, Views
-from exporter.emulator import Emulator, ManualClock, TaskHub, running
 from tests.api.scripted import client_of
 from tests.diagnosis.stuck_app import BACKENDS, END, START, TRUTH, VERSIONS, functions, stuck_hub
 from tests.diagnosis.surveying import survey

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from emulator import ManualClock, TaskHub
+from emulator.samples import leaks, recorded, shop
 from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.emulator import ManualClock, TaskHub
-from exporter.emulator.samples import leaks, recorded, shop
 from exporter.ledger.over import MOST_PER_ORCHESTRATOR
 from exporter.web.waits import state_in_words
 from exporter.web.words import span

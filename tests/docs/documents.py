@@ -17,7 +17,7 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-from exporter.emulator.scenarios.scenario import read_scenario
+from emulator.scenarios.scenario import read_scenario
 from exporter.settings import load_settings
 from exporter.settings.schema import document
 from exporter.settings.web_config import read_web_config

@@ -63,7 +63,7 @@ WRONG = {
     "a document of no known kind": ("yaml", "colour: blue"),
     "JSON that breaks off": ("json", '{"a": '),
     "Python that does not compile": ("python", "def f(:"),
-    "an import that does not exist": ("python", "from exporter.emulator import Emulators"),
+    "an import that does not exist": ("python", "from emulator import Emulators"),
     "an instruction that does not exist": ("dockerfile", "FROM a\nRUNN b"),
     "a unit with an unknown section": ("ini", "[Servce]\nExecStart=true"),
     "a unit with a wrong command": ("ini", "[Service]\nExecStart=durable-exporter srve"),

@@ -19,7 +19,8 @@ PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 # Errors that never leave the package: of the server that the emulator is, and of its engine.
 INSIDE = {
     "emulator/errors.py", "emulator/engine/failures.py:NonDeterministic",
-    "emulator/engine/disturbances.py", "web/overload.py", "web/passwords.py",
+    "emulator/engine/failures.py:FunctionMissing", "emulator/storage/history.py:HistoryRefused",
+    "exporter/web/overload.py", "exporter/web/passwords.py",
 }  # fmt: skip
 BASES = {"Exception", "ValueError", "RuntimeError", "OSError"}
 
@@ -55,8 +56,8 @@ SITUATIONS = {
 def classes() -> Iterator[str]:
     """Yield the names of all classes of errors that users may meet."""
     known = {*BASES, "ApiError", "ProtocolError"}
-    for path in sorted((ROOT / "exporter").rglob("*.py")):
-        where = path.relative_to(ROOT / "exporter").as_posix()
+    for path in sorted([*(ROOT / "exporter").rglob("*.py"), *(ROOT / "emulator").rglob("*.py")]):
+        where = path.relative_to(ROOT).as_posix()
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
                 continue

@@ -14,7 +14,7 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from exporter.emulator import Emulator, Instance, Keys, ManualClock, RuntimeStatus, TaskHub, running
+from emulator import Emulator, Instance, Keys, ManualClock, RuntimeStatus, TaskHub, running
 from tests.cli.process import START, run
 from tests.docs.pages import ROOT, blocks_of
 from tests.docs.placed import KEY

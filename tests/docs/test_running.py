@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Instance,
     Keys,

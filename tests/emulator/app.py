@@ -1,8 +1,8 @@
 """The functions of the recordings, and one whose rewind succeeds."""
 
-from exporter.emulator import ActivityContext, Functions, OrchestrationContext, Steps
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.samples import recorded
+from emulator import ActivityContext, Functions, OrchestrationContext, Steps
+from emulator.json_text import JsonValue
+from emulator.samples import recorded
 
 functions = Functions()
 functions.include(recorded.functions)

@@ -4,9 +4,11 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.emulator import Emulator, Keys, ManualClock, TaskHub, running
+from emulator import Emulator, ExtensionVersion, Keys, ManualClock, TaskHub, running
 
 NOW = 1_800_000_000.75  # 2027-01-15T08:00:00.75Z
+# Those whose answers differ in more than one field.
+MAJOR_VERSIONS = (ExtensionVersion.V2, ExtensionVersion.V3)
 # To load certificates that no test needs takes longer than most tests.
 OPTIONS: dict[str, Any] = {"timeout": 60, "verify": False}
 

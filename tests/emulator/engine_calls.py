@@ -1,9 +1,9 @@
 """What tests of the engine do to a hub: start, wait, and look at what came of it."""
 
-from exporter.emulator import EntityId, Instance, TaskHub
-from exporter.emulator.json_text import JsonValue, compact
-from exporter.emulator.storage.history import Event, EventKind
-from exporter.emulator.storage.rows import Entity
+from emulator import EntityId, Instance, TaskHub
+from emulator.json_text import JsonValue, compact
+from emulator.storage.history import Event, EventKind
+from emulator.storage.rows import Entity
 from tests.emulator.moving import instance_of, move
 
 # Long enough for anything that does not wait on purpose.

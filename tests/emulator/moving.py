@@ -1,7 +1,7 @@
 """Hubs whose clock a test moves."""
 
-from exporter.emulator import ManualClock, RuntimeStatus, TaskHub
-from exporter.emulator.storage.rows import Instance, Row
+from emulator import ManualClock, RuntimeStatus, TaskHub
+from emulator.storage.rows import Instance, Row
 
 
 def set_clock(hub: TaskHub, now: float) -> None:

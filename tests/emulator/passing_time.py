@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.lowlevel import checkpoint
 
-from exporter.emulator import ManualClock
+from emulator import ManualClock
 
 _TICK_SECONDS = 0.1
 

@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from exporter.emulator.version import ExtensionVersion
+from emulator.version import ExtensionVersion
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
 # Those that hold exchanges; the others are timelines.
@@ -24,11 +25,28 @@ FILES = (
 )
 
 
+class Recording(StrEnum):
+    """A folder of exchanges with one app."""
+
+    V2 = "v2"
+    V3_15 = "v3"
+    V3 = "v3.19"
+    ISOLATED = "v3-isolated"
+    JAVASCRIPT = "v3-javascript"
+
+    @property
+    def version(self) -> ExtensionVersion:
+        """The version of the extension that answered."""
+        return {Recording.V2: ExtensionVersion.V2, Recording.V3_15: ExtensionVersion.V3_15}.get(
+            self, ExtensionVersion.V3
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Exchange:
     """A request and what the real extension answered; `number` is its place in its file."""
 
-    version: ExtensionVersion
+    recording: Recording
     file: str
     number: int
     label: str
@@ -36,7 +54,7 @@ class Exchange:
     response: dict[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.version} {self.file} {self.number}: {self.label}"
+        return f"{self.recording} {self.file} {self.number}: {self.label}"
 
     @property
     def method(self) -> str:
@@ -60,13 +78,13 @@ class Exchange:
 
 
 @cache
-def recorded(version: ExtensionVersion, file: str) -> tuple[Exchange, ...]:
+def recorded(recording: Recording, file: str) -> tuple[Exchange, ...]:
     """Return the exchanges of a file in the order in which they were made, none if it has none."""
-    path = RECORDINGS / version.value / f"{file}.json"
+    path = RECORDINGS / recording.value / f"{file}.json"
     if not path.exists():
         return ()
     entries = json.loads(path.read_text("utf-8"))["exchanges"]
     return tuple(
-        Exchange(version, file, number, entry["label"], entry["request"], entry["response"])
+        Exchange(recording, file, number, entry["label"], entry["request"], entry["response"])
         for number, entry in enumerate(entries)
     )

@@ -1,7 +1,7 @@
 """Rows to put into a hub."""
 
-from exporter.emulator import Instance, RuntimeStatus
-from exporter.emulator.json_text import JsonValue
+from emulator import Instance, RuntimeStatus
+from emulator.json_text import JsonValue
 from tests.emulator.conftest import NOW
 
 

@@ -3,11 +3,10 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     ExtensionVersion,
     Instance,
@@ -16,29 +15,32 @@ from exporter.emulator import (
     RuntimeStatus,
     TaskHub,
 )
-from exporter.emulator.engine.functions import Functions
-from exporter.emulator.engine.identities import Identities
-from exporter.emulator.engine.pace import Pace
-from exporter.emulator.samples.recorded import functions
-from exporter.emulator.times import parse
-from tests.emulator.recordings import recorded
+from emulator.engine.functions import Functions
+from emulator.engine.identities import Identities
+from emulator.samples.recorded import functions
+from emulator.times import parse
+from tests.emulator.recordings import Recording, recorded
+from tests.emulator.steps import STEADY, Step
 
 BASE = "/durabletask"
-OWN_HUB = {ExtensionVersion.V2: "RecHubTwo", ExtensionVersion.V3: "RecHub"}
-IDLE_HUB = {ExtensionVersion.V2: "IdleHubTwo", ExtensionVersion.V3: "IdleHub"}
+OWN_HUB = {Recording.V2: "RecHubTwo", Recording.V3_15: "RecHub", Recording.V3: "RecHub"}
+IDLE_HUB = {Recording.V2: "IdleHubTwo", Recording.V3_15: "IdleHub"}
 # The second at which the recorded hub was set up, and that in which it was first read.
 BEGIN = {
-    ExtensionVersion.V2: "2026-11-23T13:45:49.4Z",
-    ExtensionVersion.V3: "2026-11-23T13:25:43Z",
+    Recording.V2: "2026-11-23T13:45:49.4Z",
+    Recording.V3_15: "2026-11-23T13:25:43Z",
+    Recording.V3: "2026-11-30T02:10:04Z",
 }
 READ = {
-    ExtensionVersion.V2: "2026-11-23T13:46:01Z",
-    ExtensionVersion.V3: "2026-11-23T13:29:23Z",
+    Recording.V2: "2026-11-23T13:46:01Z",
+    Recording.V3_15: "2026-11-23T13:29:23Z",
+    Recording.V3: "2026-11-30T02:10:22Z",
 }
 # When the eternal one was started to be in the recorded generation when it was read, and with what.
 ETERNAL = {
-    ExtensionVersion.V2: ("2026-11-23T13:45:53.8Z", 1),
-    ExtensionVersion.V3: ("2026-11-23T13:29:16Z", 12),
+    Recording.V2: ("2026-11-23T13:45:53.8Z", 1),
+    Recording.V3_15: ("2026-11-23T13:29:16Z", 12),
+    Recording.V3: ("2026-11-30T02:10:15.2Z", 2),
 }
 # The entities as they were before orchestrations used them: class, key, operation, input.
 SIGNALS: tuple[tuple[str, str, str, Any], ...] = (
@@ -49,10 +51,7 @@ SIGNALS: tuple[tuple[str, str, str, Any], ...] = (
     ("Counter", "gone", "add", 1),
 )
 # Its messages were under way for two seconds, so that others came first.
-LATE = {ExtensionVersion.V2: "", ExtensionVersion.V3: "entity-caller-ok"}
-# Everything takes the same, so that what was asked for first happens first.
-_AT_ONCE = (0.005, 0.005)
-STEADY = Pace(start=_AT_ONCE, message=_AT_ONCE, sub_start=_AT_ONCE, turn=_AT_ONCE)
+LATE = {Recording.V3_15: "entity-caller-ok"}
 # How an instance was brought into the state that it is named after.
 FUNCTIONS = {
     "running": "WaitsForever",
@@ -66,23 +65,13 @@ _STARTS_WITHOUT_ID = re.compile(r"/orchestrators/\w+(\?|$)|/restart(\?|$)")
 BROUGHT_BY = {"suspended": "suspend?reason=r", "terminated": "terminate?reason=r"}
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A request, and when to make it; `None` is as soon as the last one has had its effect."""
-
-    at: float | None
-    method: str
-    target: str
-    body: str | None = None
-
-
 class RecordedIdentities(Identities):
     """Gives the ids that the real extension made up, so that rows come in the recorded order."""
 
-    def __init__(self, version: ExtensionVersion) -> None:
-        super().__init__("recorded", version)
-        self._instance_ids = _made_up_ids(version)
-        self._executions = _executions_of_parents(version)
+    def __init__(self, recording: Recording) -> None:
+        super().__init__("recorded", recording.version)
+        self._instance_ids = _made_up_ids(recording)
+        self._executions = _executions_of_parents(recording)
 
     def instance_id(self) -> str:
         return next(self._instance_ids)
@@ -91,45 +80,46 @@ class RecordedIdentities(Identities):
         return self._executions.get(instance_id) or super().execution_id(instance_id)
 
 
-def emulator(version: ExtensionVersion, clock: ManualClock) -> Emulator:
+def emulator(recording: Recording, clock: ManualClock) -> Emulator:
     """Return an emulator with the recorded app's own hub, empty."""
     hub = TaskHub(
-        OWN_HUB[version],
+        OWN_HUB[recording],
         clock,
-        functions=app(version),
-        version=version,
+        functions=app(recording),
+        version=recording.version,
         pace=STEADY,
-        identities=RecordedIdentities(version),
+        identities=RecordedIdentities(recording),
     )
     keys = Keys(system="systemkey")
-    if version is ExtensionVersion.V3:
+    if recording is not Recording.V2:
         return Emulator(hub, clock=clock, keys=keys)
     return Emulator(hub, _hub_of_v3(clock), clock=clock, keys=keys)
 
 
-def app(version: ExtensionVersion) -> Functions:
+def app(recording: Recording) -> Functions:
     """Return the functions that the recorded app said it had; some of them were not used."""
-    said = "".join(exchange.body for exchange in recorded(version, "operations"))
+    files = ("instance-status", "operations")
+    said = "".join(exchange.body for file in files for exchange in recorded(recording, file))
     described = Functions()
     for name, activity in functions.activities.items():
         described.activity(activity, name=name)
     for name in _names(said, "orchestrator"):
         described.orchestrator(functions.orchestrators.get(name, _unused), name=name)
-    for name in _names(said, "entity"):
+    for name in _names(said, "entity") or functions.entities:
         described.entity(functions.entities.get(name, _unused), name=name)
     return described
 
 
-def setting_up(version: ExtensionVersion) -> Iterator[Step]:
+def setting_up(recording: Recording) -> Iterator[Step]:
     """Yield what brought the hub into the state in which it was read first."""
-    rows = _rows(version)
-    starts = sorted(_starts(version, rows), key=lambda step: step.at or 0)
+    rows = _rows(recording)
+    starts = sorted(_starts(recording, rows), key=lambda step: step.at or 0)
     before = [step for step in starts if "HoldsLock" not in step.target]
     first_lock = min(step.at or 0 for step in starts if "HoldsLock" in step.target)
     yield from (step for step in before if (step.at or 0) < first_lock)
     for class_name, key, operation, value in SIGNALS:
         yield _signal(class_name, key, operation, value)
-    for key, state in _profiles(version):
+    for key, state in _profiles(recording):
         yield _signal("Profile", key, "set", state)
     yield Step(first_lock, "POST", f"{BASE}/entities/Counter/gone?op=delete")
     yield from (step for step in starts if (step.at or 0) >= first_lock)
@@ -143,35 +133,37 @@ def setting_up(version: ExtensionVersion) -> Iterator[Step]:
         yield Step(None, "POST", target)
 
 
-def before_operations(version: ExtensionVersion) -> Iterator[Step]:
+def before_operations(recording: Recording) -> Iterator[Step]:
     """Yield what was started for operations to be tried on."""
-    text = " ".join(exchange.target for exchange in recorded(version, "operations"))
+    text = " ".join(exchange.target for exchange in recorded(recording, "operations"))
     for instance_id in dict.fromkeys(re.findall(r"op-[a-z]+-\d+", text)):
         state = instance_id.split("-")[1]
         if state in FUNCTIONS:
             yield Step(None, "POST", f"{BASE}/orchestrators/{FUNCTIONS[state]}/{instance_id}")
         if state in BROUGHT_BY:
             yield Step(None, "POST", f"{BASE}/instances/{instance_id}/{BROUGHT_BY[state]}")
-    yield Step(None, "POST", f"{BASE}/orchestrators/OrderSaga/rewind-activity", '{"id": 5}')
+    if text:
+        yield Step(None, "POST", f"{BASE}/orchestrators/OrderSaga/rewind-activity", '{"id": 5}')
 
 
-def before_pending(version: ExtensionVersion) -> Iterator[Step]:
+def before_pending(recording: Recording) -> Iterator[Step]:
     """Yield what was started in a hub that nobody serves."""
-    for number in range(1, 10):
-        target = f"{BASE}/orchestrators/HelloSequence/pend-{number}?taskHub={IDLE_HUB[version]}"
+    for number in range(1, 10) if recorded(recording, "pending") else ():
+        target = f"{BASE}/orchestrators/HelloSequence/pend-{number}?taskHub={IDLE_HUB[recording]}"
         yield Step(None, "POST", target, json.dumps({"n": number}))
 
 
-def before_times(_version: ExtensionVersion) -> Iterator[Step]:
+def before_times(recording: Recording) -> Iterator[Step]:
     """Yield what was started to see what times are compared with."""
+    if not recorded(recording, "times"):
+        return
     at = _seconds("2026-11-23T13:48:43.6983341Z")
     yield Step(at, "POST", f"{BASE}/orchestrators/HelloSequence/precise-1")
 
 
 def _names(said: str, kind: str) -> list[str]:
     names = re.search(rf"known {kind} functions: ([^.]*)\.", said)
-    assert names is not None
-    return re.findall(r"'(\w+)'", names[1])
+    return re.findall(r"'(\w+)'", names[1]) if names else []
 
 
 def _unused(_context: object) -> None:
@@ -180,7 +172,7 @@ def _unused(_context: object) -> None:
 
 def _hub_of_v3(clock: ManualClock) -> TaskHub:
     """Return what the other recording left in the same storage, as far as it was read."""
-    hub = TaskHub(OWN_HUB[ExtensionVersion.V3], clock, version=ExtensionVersion.V2)
+    hub = TaskHub(OWN_HUB[Recording.V3_15], clock, version=ExtensionVersion.V2)
     now = clock.now()
     for name, instance_id in (
         ("WaitsForever", "0b50ea7e84994badbc93814385a680ee"),
@@ -193,8 +185,8 @@ def _hub_of_v3(clock: ManualClock) -> TaskHub:
     return hub
 
 
-def _rows(version: ExtensionVersion) -> dict[str, dict[str, Any]]:
-    exchanges = [*recorded(version, "list-instances"), *recorded(version, "instance-status")]
+def _rows(recording: Recording) -> dict[str, dict[str, Any]]:
+    exchanges = [*recorded(recording, "list-instances"), *recorded(recording, "instance-status")]
     rows: dict[str, dict[str, Any]] = {}
     for exchange in exchanges:
         shown = exchange.json() if exchange.response["status"] < 400 else None
@@ -206,19 +198,19 @@ def _rows(version: ExtensionVersion) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _starts(version: ExtensionVersion, rows: dict[str, dict[str, Any]]) -> Iterator[Step]:
+def _starts(recording: Recording, rows: dict[str, dict[str, Any]]) -> Iterator[Step]:
     for instance_id, row in rows.items():
         is_entity = instance_id.startswith("@")
         is_child = ":" in instance_id
         if is_entity or is_child or row["name"] == "Eternal":
             continue  # not started by anybody, or more than once
         events = row.get("historyEvents")
-        first = 1 if instance_id == LATE[version] else 0
+        first = 1 if instance_id == LATE.get(recording) else 0
         at = _seconds(events[first]["Timestamp"] if events else row["createdTime"])
         body = None if row["input"] is None else json.dumps(row["input"])
         target = f"{BASE}/orchestrators/{row['name']}/{instance_id}"
-        yield Step(max(at, _seconds(BEGIN[version])), "POST", target, body)
-    begun, generation = ETERNAL[version]
+        yield Step(max(at, _seconds(BEGIN[recording])), "POST", target, body)
+    begun, generation = ETERNAL[recording]
     target = f"{BASE}/orchestrators/Eternal/eternal-1"
     yield Step(_seconds(begun), "POST", target, str(generation))
 
@@ -229,18 +221,19 @@ def _signal(class_name: str, key: str, operation: str, value: object) -> Step:
     return Step(None, "POST", target, body)
 
 
-def _profiles(version: ExtensionVersion) -> Iterator[tuple[str, Any]]:
-    for item in next(e for e in recorded(version, "entities") if "with state" in e.label).json():
+def _profiles(recording: Recording) -> Iterator[tuple[str, Any]]:
+    exchanges = [*recorded(recording, "entities"), *recorded(recording, "web-hook")]
+    for item in next(e for e in exchanges if "fetchState=true" in e.target).json():
         if item["entityId"]["name"] == "profile":
             yield item["entityId"]["key"], item["state"]
 
 
-def _made_up_ids(version: ExtensionVersion) -> Iterator[str]:
+def _made_up_ids(recording: Recording) -> Iterator[str]:
     """Yield the ids that were made up for instances started without one, in their order."""
-    operations = recorded(version, "operations")
+    operations = recorded(recording, "operations")
     answered = set(_GUID.findall(" ".join(exchange.body for exchange in operations)))
-    silent = iter(sorted(_shown_later(version), key=lambda row: str(row["createdTime"])))
-    for exchange in (*operations, *recorded(version, "pending")):
+    silent = iter(sorted(_shown_later(recording), key=lambda row: str(row["createdTime"])))
+    for exchange in (*operations, *recorded(recording, "pending")):
         answer = exchange.json() if exchange.body.startswith("{") else {}
         made_up = answer.get("id") or answer.get("instanceId") or ""
         if _STARTS_WITHOUT_ID.search(exchange.target) and _GUID.fullmatch(made_up):
@@ -251,19 +244,19 @@ def _made_up_ids(version: ExtensionVersion) -> Iterator[str]:
             )
 
 
-def _shown_later(version: ExtensionVersion) -> Iterator[dict[str, Any]]:
+def _shown_later(recording: Recording) -> Iterator[dict[str, Any]]:
     """Yield the rows with made-up ids that were listed after all operations, and not before."""
-    known = _rows(version)
-    for exchange in recorded(version, "web-hook"):
+    known = _rows(recording)
+    for exchange in recorded(recording, "web-hook"):
         if exchange.body.startswith("["):
             rows = (row for row in exchange.json() if _GUID.fullmatch(row.get("instanceId", "")))
             yield from (row for row in rows if row["instanceId"] not in known)
 
 
-def _executions_of_parents(version: ExtensionVersion) -> dict[str, str]:
+def _executions_of_parents(recording: Recording) -> dict[str, str]:
     """Return the runs whose ids show in the ids of their sub-orchestrations."""
     executions = {}
-    for instance_id, row in _rows(version).items():
+    for instance_id, row in _rows(recording).items():
         for event in row.get("historyEvents", ()):
             execution, colon, _ = str(event.get("InstanceId", "")).rpartition(":")
             if colon and execution != instance_id:

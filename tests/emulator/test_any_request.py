@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.emulator import Emulator, ExtensionVersion, Keys, ManualClock, TaskHub, create_app
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.samples.recorded import functions
-from tests.emulator.conftest import NOW
+from emulator import Emulator, ExtensionVersion, Keys, ManualClock, TaskHub, create_app
+from emulator.backends.mssql import MSSQL
+from emulator.samples.recorded import functions
+from tests.emulator.conftest import MAJOR_VERSIONS, NOW
 from tests.emulator.strict_json import strict
 from tests.emulator.test_bad_requests import NAMES, RUBBISH
 
@@ -104,10 +104,22 @@ QUESTIONS = st.builds(
 )
 
 
-@pytest.mark.parametrize("api", ExtensionVersion)
-@settings(max_examples=400, deadline=None, derandomize=True)
+@pytest.mark.parametrize("api", MAJOR_VERSIONS)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(question=QUESTIONS)
 async def test_whatever_is_asked_is_answered(api: ExtensionVersion, question: Question) -> None:
+    await is_answered(api, question)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("api", MAJOR_VERSIONS)
+@settings(max_examples=2000, deadline=None, derandomize=True)
+@given(question=QUESTIONS)
+async def test_so_is_much_more(api: ExtensionVersion, question: Question) -> None:
+    await is_answered(api, question)
+
+
+async def is_answered(api: ExtensionVersion, question: Question) -> None:
     clock = ManualClock(NOW)
     hub = TaskHub("RecHub", clock, functions=functions, version=api)
     hub.engine.start("WaitsForever", "it", None, NOW)

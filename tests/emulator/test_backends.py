@@ -10,7 +10,7 @@ import pytest
 from azure.durable_functions import DurableOrchestrationClient, OrchestrationRuntimeStatus
 from azure.durable_functions.models.utils import http_utils
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Entity,
     ExtensionVersion,
@@ -20,12 +20,12 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.latency import Latency
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.backends.netherite import Netherite
-from exporter.emulator.samples.recorded import functions
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.latency import Latency
+from emulator.backends.mssql import MSSQL
+from emulator.backends.netherite import Netherite
+from emulator.samples.recorded import functions
 from tests.emulator.bindings import local_binding
 from tests.emulator.conftest import NOW, OPTIONS
 from tests.emulator.passing_time import passing

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     EntityId,
     ExtensionVersion,
@@ -15,13 +15,13 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.backends.netherite import Netherite
-from exporter.emulator.http import app as http_app
-from exporter.emulator.samples.recorded import functions
-from tests.emulator.conftest import NOW, OPTIONS
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.mssql import MSSQL
+from emulator.backends.netherite import Netherite
+from emulator.http import app as http_app
+from emulator.samples.recorded import functions
+from tests.emulator.conftest import MAJOR_VERSIONS, NOW, OPTIONS
 from tests.emulator.engine_calls import entity_of
 from tests.emulator.moving import instance_of, move
 from tests.emulator.rows import instance
@@ -55,7 +55,7 @@ NAMES = (
 )
 
 
-@pytest.fixture(params=ExtensionVersion)
+@pytest.fixture(params=MAJOR_VERSIONS)
 def version(request: pytest.FixtureRequest) -> ExtensionVersion:
     version: ExtensionVersion = request.param
     return version

@@ -7,9 +7,9 @@ import anyio.abc
 import httpx
 import pytest
 
-from exporter.emulator import Emulator, Keys, ManualClock, TaskHub, running
-from exporter.emulator.backends.latency import Latency
-from exporter.emulator.samples.recorded import functions
+from emulator import Emulator, Keys, ManualClock, TaskHub, running
+from emulator.backends.latency import Latency
+from emulator.samples.recorded import functions
 from tests.emulator.conftest import OPTIONS
 
 pytestmark = pytest.mark.anyio

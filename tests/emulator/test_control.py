@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from exporter.emulator import Emulator, Fault, FaultKind, RuntimeStatus, TaskHub
+from emulator import Emulator, Fault, FaultKind, RuntimeStatus, TaskHub
 from tests.emulator.rows import instance
 
 pytestmark = pytest.mark.anyio

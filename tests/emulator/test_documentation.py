@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.emulator.scenarios.play import rehearse
-from exporter.emulator.scenarios.scenario import read_scenario
+from emulator.scenarios.play import rehearse
+from emulator.scenarios.scenario import read_scenario
 
 PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text("utf-8")
 

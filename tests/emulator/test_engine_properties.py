@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.emulator import Emulator, ExtensionVersion, Instance, ManualClock, TaskHub, create_app
-from exporter.emulator.samples.recorded import functions
-from exporter.emulator.storage.history import Event, EventKind
-from exporter.emulator.storage.rows import Entity, Row, RuntimeStatus
-from tests.emulator.conftest import NOW
+from emulator import Emulator, ExtensionVersion, Instance, ManualClock, TaskHub, create_app
+from emulator.samples.recorded import functions
+from emulator.storage.history import Event, EventKind
+from emulator.storage.rows import Entity, Row, RuntimeStatus
+from tests.emulator.conftest import MAJOR_VERSIONS, NOW
 from tests.emulator.moving import rows
 
 pytestmark = pytest.mark.anyio
@@ -254,12 +254,24 @@ STEPS = st.tuples(
 ).map(lambda parts: [*parts[0], parts[1], *parts[2]])
 
 
-@pytest.mark.parametrize("version", ExtensionVersion)
-@settings(max_examples=150, deadline=None, derandomize=True)
+@pytest.mark.parametrize("version", MAJOR_VERSIONS)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(steps=STEPS)
 async def test_any_sequence_of_operations_keeps_the_invariants(
     version: ExtensionVersion, steps: list[Step]
 ) -> None:
+    await take_all(version, steps)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("version", MAJOR_VERSIONS)
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(steps=STEPS)
+async def test_so_do_many_more(version: ExtensionVersion, steps: list[Step]) -> None:
+    await take_all(version, steps)
+
+
+async def take_all(version: ExtensionVersion, steps: list[Step]) -> None:
     clock = ManualClock(NOW)
     hub = WatchedHub(clock, version)
     transport = httpx.ASGITransport(create_app(Emulator(hub, clock=clock)))

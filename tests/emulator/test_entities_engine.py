@@ -6,7 +6,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     EntityContext,
     EntityId,
@@ -20,9 +20,9 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.samples import recorded
-from exporter.emulator.storage.history import EventKind
+from emulator.json_text import JsonValue
+from emulator.samples import recorded
+from emulator.storage.history import EventKind
 from tests.emulator.conftest import OPTIONS
 from tests.emulator.engine_calls import (
     SETTLING_SECONDS,

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Crash,
     Emulator,
     ExtensionVersion,
@@ -17,7 +17,7 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.faults import Faults, parse_fault, read_fault
+from emulator.faults import Faults, parse_fault, read_fault
 from tests.emulator.rows import instance
 
 pytestmark = pytest.mark.anyio
@@ -125,6 +125,7 @@ class TestAnswers:
         [
             (FaultKind.UNAUTHORIZED, 401, None),
             (FaultKind.STOPPED, 403, "text/html"),
+            (FaultKind.RESTRICTED, 403, "text/plain"),
             (FaultKind.FORBIDDEN, 403, None),
             (FaultKind.THROTTLED, 429, None),
             (FaultKind.ERROR, 500, "application/json; charset=utf-8"),

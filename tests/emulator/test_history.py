@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     EntityId,
     ExtensionVersion,
@@ -18,11 +18,11 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.samples.recorded import functions
-from exporter.emulator.storage import history
-from exporter.emulator.storage.history import Event, shown
-from tests.emulator.conftest import NOW, OPTIONS
+from emulator.json_text import JsonValue
+from emulator.samples.recorded import functions
+from emulator.storage import history
+from emulator.storage.history import Event, shown
+from tests.emulator.conftest import MAJOR_VERSIONS, NOW, OPTIONS
 from tests.emulator.engine_calls import run, signal, start, tell
 from tests.emulator.moving import move
 
@@ -246,7 +246,7 @@ FULL = Instance(
 )
 
 
-@pytest.fixture(params=ExtensionVersion)
+@pytest.fixture(params=MAJOR_VERSIONS)
 def hub(request: pytest.FixtureRequest, clock: ManualClock) -> TaskHub:
     return TaskHub("RecHub", clock, functions=functions, version=request.param)
 

@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.emulator import Entity, ManualClock, RuntimeStatus, TaskHub
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.azure_tokens import encode
-from exporter.emulator.errors import StorageRefused
-from exporter.emulator.storage.partition import partition_key
-from exporter.emulator.storage.queries import EntityQuery, InstanceQuery
+from emulator import Entity, ManualClock, RuntimeStatus, TaskHub
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.azure_tokens import encode
+from emulator.errors import StorageRefused
+from emulator.storage.partition import partition_key
+from emulator.storage.queries import EntityQuery, InstanceQuery
 from tests.emulator.conftest import NOW
 from tests.emulator.rows import instance
 

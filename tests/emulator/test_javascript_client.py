@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from exporter.emulator import Emulator, Keys, RealClock, TaskHub, running
+from emulator import Emulator, Keys, RealClock, TaskHub, running
 from tests.emulator.app import functions
 from tests.tools import node_package, tool
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Functions,
     ManualClock,
     OrchestrationContext,
@@ -13,9 +13,9 @@ from exporter.emulator import (
     Steps,
     TaskHub,
 )
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.samples import recorded
-from exporter.emulator.storage.history import EventKind
+from emulator.json_text import JsonValue
+from emulator.samples import recorded
+from emulator.storage.history import EventKind
 from tests.emulator.engine_calls import SETTLING_SECONDS, events, kinds, run, start, tell
 from tests.emulator.moving import instance_of, move, status_of
 

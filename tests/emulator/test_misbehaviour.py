@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     ActivityContext,
     ExtensionVersion,
     Functions,
@@ -12,10 +12,11 @@ from exporter.emulator import (
     Steps,
     TaskHub,
 )
-from exporter.emulator.engine.tasks import Task
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.samples import recorded
-from exporter.emulator.storage.history import EventKind
+from emulator.engine.tasks import Task
+from emulator.json_text import JsonValue
+from emulator.samples import recorded
+from emulator.storage.history import EventKind
+from tests.emulator.conftest import MAJOR_VERSIONS
 from tests.emulator.engine_calls import events, kinds, run, tell
 
 
@@ -210,7 +211,7 @@ class TestNonDeterminism:
         assert row.status is RuntimeStatus.FAILED
         assert "instead produced a CreateSubOrchestrationAction action" in str(row.output)
 
-    @pytest.mark.parametrize("version", ExtensionVersion)
+    @pytest.mark.parametrize("version", MAJOR_VERSIONS)
     def test_another_activity_fails_it(
         self, clock: ManualClock, app: Functions, version: ExtensionVersion
     ) -> None:

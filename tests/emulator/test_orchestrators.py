@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     ActivityContext,
     FunctionFailed,
     Functions,
@@ -18,10 +18,10 @@ from exporter.emulator import (
     Steps,
     TaskHub,
 )
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.samples import recorded
-from exporter.emulator.storage.history import EventKind
-from exporter.emulator.times import parse
+from emulator.json_text import JsonValue
+from emulator.samples import recorded
+from emulator.storage.history import EventKind
+from emulator.times import parse
 from tests.emulator.conftest import NOW
 from tests.emulator.engine_calls import SETTLING_SECONDS, events, kinds, run, start, tell
 from tests.emulator.moving import instance_of, move, status_of
@@ -185,18 +185,18 @@ class TestAllAndAny:
             try:
                 yield context.task_all(tasks)
             except FunctionFailed as failure:
-                return str(failure)
+                context.set_custom_status(str(failure))
 
-        assert "Card declined for order 7" in str(run(hub, "All").output)
+        assert "Card declined for order 7" in str(run(hub, "All").custom_status)
 
     def test_any_gives_the_first_task(self, hub: TaskHub, app: Functions) -> None:
         @app.orchestrator
         def Any(context: OrchestrationContext) -> Steps:  # noqa: N802
             slow, quick = context.call_activity("Slow"), context.call_activity("SayHello", "you")
             winner = yield context.task_any([slow, quick])
-            return [winner is quick, winner.result, slow.is_completed]
+            context.set_custom_status([winner is quick, winner.result, slow.is_completed])
 
-        assert run(hub, "Any").output == [True, "Hello you!", False]
+        assert run(hub, "Any").custom_status == [True, "Hello you!", False]
 
     def test_a_task_that_failed_wins_and_raises_where_its_value_is_taken(
         self, hub: TaskHub, app: Functions
@@ -224,9 +224,96 @@ class TestAllAndAny:
             pair = context.task_all([context.call_activity("SayHello", n) for n in "ab"])
             deadline = context.create_timer(context.current_utc_datetime + timedelta(days=1))
             winner = yield context.task_any([pair, deadline])
+            deadline.cancel()
             return winner.result
 
         assert run(hub, "Both").output == ["Hello a!", "Hello b!"]
+
+
+class TestOpenTasks:
+    """An orchestration ends once each activity, sub-orchestration and timer has its result."""
+
+    def test_a_timer_that_lost_keeps_it_running_until_it_fires(
+        self, hub: TaskHub, app: Functions
+    ) -> None:
+        @app.orchestrator
+        def Decide(context: OrchestrationContext) -> Steps:  # noqa: N802
+            deadline = context.create_timer(context.current_utc_datetime + timedelta(days=2))
+            yield context.task_any([context.wait_for_external_event("Decision"), deadline])
+            return "decided"
+
+        run(hub, "Decide")
+        row = tell(hub, "Decision", "yes")
+        assert (row.status, row.output) == (RuntimeStatus.RUNNING, None)
+        assert row.history[-1].kind is EventKind.EVENT_RAISED
+        move(hub, 2 * DAY)
+        row = instance_of(hub, "it")
+        assert (row.status, row.output) == (RuntimeStatus.COMPLETED, "decided")
+        assert [e.kind for e in row.history[-2:]] == ["TimerFired", "ExecutionCompleted"]
+
+    @pytest.mark.parametrize("days", [2, 20])
+    def test_a_timer_that_was_cancelled_does_not(
+        self, hub: TaskHub, app: Functions, days: int
+    ) -> None:
+        @app.orchestrator
+        def Decide(context: OrchestrationContext) -> Steps:  # noqa: N802
+            deadline = context.create_timer(context.current_utc_datetime + timedelta(days=days))
+            yield context.task_any([context.wait_for_external_event("Decision"), deadline])
+            deadline.cancel()
+            return "decided"
+
+        run(hub, "Decide", seconds=7 * DAY if days > 6 else SETTLING_SECONDS)
+        row = tell(hub, "Decision", "yes")
+        assert (row.status, row.output) == (RuntimeStatus.COMPLETED, "decided")
+
+    def test_a_child_that_nobody_awaits_does_while_an_activity_fails(
+        self, hub: TaskHub, app: Functions
+    ) -> None:
+        @app.orchestrator
+        def FireAndForget(context: OrchestrationContext) -> Steps:  # noqa: N802
+            context.call_sub_orchestrator("ShortTimer", 60, "child")
+            yield context.call_activity("Charge", 7)
+
+        row = run(hub, "FireAndForget")
+        assert row.status is RuntimeStatus.RUNNING
+        assert row.history[-1].kind is EventKind.TASK_FAILED
+        move(hub, 60)
+        row = instance_of(hub, "it")
+        assert row.status is RuntimeStatus.FAILED
+        assert "Card declined for order 7" in str(row.output)
+        assert row.history[-2].kind is EventKind.SUB_ORCHESTRATION_COMPLETED
+
+    @pytest.mark.parametrize("continues", [True, False])
+    def test_an_activity_does_after_a_race(
+        self, hub: TaskHub, app: Functions, continues: bool
+    ) -> None:
+        @app.activity
+        def Hour(_argument: JsonValue, context: ActivityContext) -> JsonValue:  # noqa: N802
+            context.takes(3600)
+            return None
+
+        @app.orchestrator
+        def Race(context: OrchestrationContext) -> Steps:  # noqa: N802
+            deadline = context.create_timer(context.current_utc_datetime + timedelta(seconds=2))
+            yield context.task_any([context.call_activity("Hour"), deadline])
+            if continues and context.get_input() is None:
+                context.continue_as_new(1)
+            return "too slow"
+
+        assert kinds(run(hub, "Race"))[-1] is EventKind.TIMER_FIRED
+        move(hub, 3600)
+        row = instance_of(hub, "it")
+        assert (row.status, row.output) == (
+            (RuntimeStatus.RUNNING, None) if continues else (RuntimeStatus.COMPLETED, "too slow")
+        )
+
+    def test_a_termination_waits_for_nothing(self, hub: TaskHub) -> None:
+        run(hub, "ParentAuto")
+        hub.engine.terminate("it", "enough", hub.clock.now())
+        move(hub, SETTLING_SECONDS)
+        assert instance_of(hub, "it").status is RuntimeStatus.TERMINATED
+        children = [row for row in hub.instances() if row.instance_id != "it"]
+        assert {row.status for row in children} == {RuntimeStatus.RUNNING, RuntimeStatus.COMPLETED}
 
 
 class TestSubOrchestrations:

@@ -22,7 +22,7 @@ from schemathesis.checks import CHECKS
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     ExtensionVersion,
     Instance,
@@ -32,12 +32,11 @@ from exporter.emulator import (
     running,
 )
 from tests.emulator.app import functions
-from tests.emulator.conftest import NOW
+from tests.emulator.conftest import MAJOR_VERSIONS, NOW
 
 Case = schemathesis.Case[Any]
 
 DESCRIPTION = Path(__file__).parents[1] / "data" / "durable-functions-http-api.openapi.yml"
-EXAMPLES = 40
 SCHEMA = schemathesis.openapi.from_path(DESCRIPTION)
 OPERATIONS = {
     result.ok().definition.raw["operationId"]: result.ok()
@@ -145,14 +144,15 @@ def served(version: ExtensionVersion) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("version", ExtensionVersion)
+@pytest.mark.parametrize("examples", [10, pytest.param(200, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("version", MAJOR_VERSIONS)
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_nothing_unknown_happens(name: str, version: ExtensionVersion) -> None:
+def test_nothing_unknown_happens(name: str, version: ExtensionVersion, examples: int) -> None:
     operation = OPERATIONS[name]
     with served(version) as url, requests.Session() as session:
 
         @settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             deadline=None,
             derandomize=True,
             database=None,

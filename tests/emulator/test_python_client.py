@@ -14,7 +14,7 @@ from azure.durable_functions import (
 from azure.durable_functions.models.utils import http_utils
 from azure.functions import HttpRequest
 
-from exporter.emulator import Emulator, ExtensionVersion, ManualClock, TaskHub, running
+from emulator import Emulator, ExtensionVersion, ManualClock, TaskHub, running
 from tests.emulator.app import functions
 from tests.emulator.bindings import local_binding
 from tests.emulator.conftest import NOW

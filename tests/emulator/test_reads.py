@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Entity,
     ExtensionVersion,
@@ -10,8 +10,8 @@ from exporter.emulator import (
     RuntimeStatus,
     TaskHub,
 )
-from exporter.emulator.backends import azure_tokens as tokens
-from exporter.emulator.storage import history as events
+from emulator.backends import azure_tokens as tokens
+from emulator.storage import history as events
 from tests.emulator.conftest import NOW
 from tests.emulator.rows import instance
 

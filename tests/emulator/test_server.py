@@ -5,7 +5,7 @@ import anyio.abc
 import httpx
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Fault,
     FaultKind,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     ExtensionVersion,
     Instance,
@@ -16,8 +16,8 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.samples.recorded import functions
-from exporter.emulator.storage.history import EventKind
+from emulator.samples.recorded import functions
+from emulator.storage.history import EventKind
 from tests.emulator.conftest import OPTIONS
 from tests.emulator.engine_calls import events
 from tests.emulator.moving import instance_of, move

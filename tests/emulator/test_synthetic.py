@@ -11,19 +11,10 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.api.bodies import BodyBudget
-from exporter.api.client import HubClient, RequestLimits
-from exporter.api.keys import FixedKey
-from exporter.api.query import HubAddress
-from exporter.api.query import InstanceQuery as AskedInstances
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
-from exporter.api.transport import HubConnections
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Entity,
     ExtensionVersion,
@@ -35,24 +26,33 @@ from exporter.emulator import (
     TaskHub,
     running,
 )
-from exporter.emulator.backends import netherite
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.latency import Latency
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.backends.netherite import Netherite
-from exporter.emulator.errors import ApiError
-from exporter.emulator.http import reads, synthetic_reads
-from exporter.emulator.http.messages import Answer, Base, Request, error_answer
-from exporter.emulator.http.parameters import Parameters
-from exporter.emulator.http.routes import find
-from exporter.emulator.operations import Operation
-from exporter.emulator.storage.queries import InstanceQuery
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.layout import BLOCK_ROWS
-from exporter.emulator.synthetic.mix import EntityClass, Orchestrator
-from exporter.emulator.synthetic.population import Choice
-from exporter.emulator.times import precise
+from emulator.backends import netherite
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.latency import Latency
+from emulator.backends.mssql import MSSQL
+from emulator.backends.netherite import Netherite
+from emulator.errors import ApiError
+from emulator.http import reads, synthetic_reads
+from emulator.http.messages import Answer, Base, Request, error_answer
+from emulator.http.parameters import Parameters
+from emulator.http.routes import find
+from emulator.operations import Operation
+from emulator.storage.queries import InstanceQuery
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.layout import BLOCK_ROWS
+from emulator.synthetic.mix import EntityClass, Orchestrator
+from emulator.synthetic.population import Choice
+from emulator.times import precise
+from exporter.api.bodies import BodyBudget
+from exporter.api.client import HubClient, RequestLimits
+from exporter.api.keys import FixedKey
+from exporter.api.query import HubAddress
+from exporter.api.query import InstanceQuery as AskedInstances
+from exporter.api.retries import RetryPolicy
+from exporter.api.slots import HostSlots
+from exporter.api.telemetry import ApiTelemetry
+from exporter.api.transport import HubConnections
 from exporter.ledger.status import ACTIVE, TERMINAL
 from tests.api.paged import all_rows
 from tests.api.scripted import connections
@@ -228,6 +228,7 @@ def tokens(draw: st.DrawFn, hubs: tuple[SyntheticHub, TaskHub]) -> str:
 
 
 class TestListings:
+    @settings(max_examples=30)
     @given(data=st.data(), hubs=HUBS, query=OF_INSTANCES)
     def test_any_page_of_instances(
         self,
@@ -240,6 +241,7 @@ class TestListings:
         if following:
             assert_alike(hubs, "/instances", query, following)
 
+    @settings(max_examples=30)
     @given(data=st.data(), hubs=HUBS, path=ENTITY_PATHS, query=OF_ENTITIES)
     def test_any_page_of_entities(
         self,
@@ -292,6 +294,7 @@ class TestListings:
 
 
 class TestSingleRows:
+    @settings(max_examples=30)
     @given(hubs=HUBS, instance_id=st.one_of(ROW_IDS, PREFIXES.filter(bool)), history=BOOLEANS)
     def test_any_id(
         self, hubs: tuple[SyntheticHub, TaskHub], instance_id: str, history: str
@@ -301,6 +304,7 @@ class TestSingleRows:
         assert given_one == expected
         assert given_one.status in (200, 202, 404, 500)
 
+    @settings(max_examples=30)
     @given(hubs=HUBS, number=st.integers(0, 1399))
     def test_any_entity(self, hubs: tuple[SyntheticHub, TaskHub], number: int) -> None:
         _, class_name, key = hubs[0].population.id_at(number).split("@")

@@ -6,20 +6,20 @@ from functools import cache
 from math import floor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.emulator import Entity, Instance, ManualClock, RuntimeStatus, TaskHub
-from exporter.emulator.backends import netherite
-from exporter.emulator.backends.azure_storage import AzureStorage
-from exporter.emulator.backends.backend import Backend
-from exporter.emulator.backends.mssql import MSSQL
-from exporter.emulator.backends.netherite import Netherite
-from exporter.emulator.storage.queries import InstanceQuery
-from exporter.emulator.synthetic.hub import SyntheticHub
-from exporter.emulator.synthetic.mix import EntityClass, Orchestrator
-from exporter.emulator.synthetic.traffic import Traffic
-from exporter.emulator.times import precise
+from emulator import Entity, Instance, ManualClock, RuntimeStatus, TaskHub
+from emulator.backends import netherite
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.mssql import MSSQL
+from emulator.backends.netherite import Netherite
+from emulator.storage.queries import InstanceQuery
+from emulator.synthetic.hub import SyntheticHub
+from emulator.synthetic.mix import EntityClass, Orchestrator
+from emulator.synthetic.traffic import Traffic
+from emulator.times import precise
 from tests.emulator.conftest import NOW
 from tests.emulator.test_synthetic import assert_alike
 
@@ -100,6 +100,7 @@ QUERIES = st.fixed_dictionaries(
 
 
 class TestListings:
+    @settings(max_examples=30)
     @given(hubs=HUBS, query=QUERIES)
     def test_any_listing_is_that_of_a_hub_that_holds_the_rows(
         self, hubs: tuple[SyntheticHub, TaskHub], query: dict[str, str]
@@ -110,6 +111,7 @@ class TestListings:
                 return
             token = assert_alike(hubs, "/instances", query, token)
 
+    @settings(max_examples=30)
     @given(hubs=HUBS, data=st.data())
     def test_any_row_is_read_as_it_is_listed(
         self, hubs: tuple[SyntheticHub, TaskHub], data: st.DataObject

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter.emulator import Emulator, Instance, ManualClock, RuntimeStatus, TaskHub, running
-from exporter.emulator.timelines import Timeline, read_timeline, timeline_hub
+from emulator import Emulator, Instance, ManualClock, RuntimeStatus, TaskHub, running
+from emulator.timelines import Timeline, read_timeline, timeline_hub
 from tests.emulator.conftest import NOW, OPTIONS
 from tests.emulator.recordings import RECORDINGS
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.emulator import ExtensionVersion
-from exporter.emulator.backends import azure_tokens as tokens
-from exporter.emulator.errors import TokenUnreadable
-from exporter.emulator.storage.partition import BEYOND_THE_END, partition_key
+from emulator import ExtensionVersion
+from emulator.backends import azure_tokens as tokens
+from emulator.errors import TokenUnreadable
+from emulator.storage.partition import BEYOND_THE_END, partition_key
 
 V2 = ExtensionVersion.V2
 

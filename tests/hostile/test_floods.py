@@ -18,7 +18,7 @@ import bcrypt
 import pytest
 from anyio.abc import AnyByteStream
 
-from exporter.emulator import running
+from emulator import running
 from tests.certificates import Authority
 from tests.cli.process import KEY, frozen_emulator
 from tests.hostile.flood import HOST

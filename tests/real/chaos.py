@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.emulator import Clock, Emulator, RealClock, TaskHub, running
-from exporter.emulator.backends.azure_storage import AzureStorage
+from emulator import Clock, Emulator, RealClock, TaskHub, running
+from emulator.backends.azure_storage import AzureStorage
 from tests.real.counted import (
     BASELINE,
     FINISHED,

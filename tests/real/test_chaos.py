@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from exporter.emulator import FaultKind, Instance, RuntimeStatus
+from emulator import FaultKind, Instance, RuntimeStatus
 from tests.real.chaos import FAILING_SHARE, Scene, chaos
 from tests.real.counted import (
     ACCOUNTS,

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import anyio.to_thread
 import pytest
 
-from exporter.emulator import Emulator, RealClock, TaskHub, running
+from emulator import Emulator, RealClock, TaskHub, running
 from grafana.interpolation import interpolate
 from tests.grafana.committed import (
     NAMES,

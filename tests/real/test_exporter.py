@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Instance,
     ManualClock,
     RuntimeStatus,
@@ -21,7 +21,7 @@ from exporter.emulator import (
     sample_emulator,
     truth,
 )
-from exporter.emulator.backends.azure_storage import AzureStorage
+from emulator.backends.azure_storage import AzureStorage
 from exporter.ledger.rules import AGE_BOUNDS
 from exporter.metrics.formats import Format
 from exporter.web.server import listening

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator import ManualClock, RuntimeStatus, running, sample_emulator, truth
 from exporter.collector.snapshot import Sweep
-from exporter.emulator import ManualClock, RuntimeStatus, running, sample_emulator, truth
 from exporter.web.server import listening
 from tests.collector.polled import KEY, collector_of
 from tests.real.prometheus import EXEMPLAR_STORAGE, running_prometheus, scrape_job

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.emulator import Emulator, Instance, RealClock, RuntimeStatus, TaskHub, running
+from emulator import Emulator, Instance, RealClock, RuntimeStatus, TaskHub, running
 from tests.real.chaos import HASTY, HUB, SCRAPE_INTERVAL
 from tests.real.counted import (
     BASELINE,

@@ -12,6 +12,8 @@ from random import Random
 import anyio
 import pytest
 
+from emulator import Emulator, Fault, FaultKind, ManualClock, RealClock, TaskHub, running
+from emulator.timelines import Timeline, read_timeline, replay_timeline
 from exporter.api.bodies import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
@@ -23,8 +25,6 @@ from exporter.api.transport import HubConnections
 from exporter.collector.hub import HubCollector, HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
 from exporter.collector.state_file import Owner, StateFile
-from exporter.emulator import Emulator, Fault, FaultKind, ManualClock, RealClock, TaskHub, running
-from exporter.emulator.timelines import Timeline, read_timeline, replay_timeline
 from exporter.ledger.rules import LedgerRules
 from tests.collector.polled import INTERVALS
 from tests.real.chaos import FAILING_SHARE, HUB, Scene, chaos

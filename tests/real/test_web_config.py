@@ -12,7 +12,7 @@ import anyio
 import httpx
 import pytest
 
-from exporter.emulator import running
+from emulator import running
 from tests.certificates import EXPIRED, Authority
 from tests.cli.process import KEY, Daemon, frozen_emulator, serving
 from tests.real.prometheus import Prometheus, running_prometheus, scrape_job

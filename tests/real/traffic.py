@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
-from exporter.emulator import Instance, RuntimeStatus, TaskHub
+from emulator import Instance, RuntimeStatus, TaskHub
 from tests.real.counted import Labels
 
 ACTIVITIES = ("ChargeCard", "ShipOrder", "ReserveStock")

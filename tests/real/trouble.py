@@ -8,8 +8,8 @@ from random import Random
 
 import anyio
 
-from exporter.emulator import Fault, FaultKind, Operation
-from exporter.emulator.faults import Faults
+from emulator import Fault, FaultKind, Operation
+from emulator.faults import Faults
 
 MODERATION = {
     FaultKind.SLOW: 0.2,

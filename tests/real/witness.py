@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from exporter.emulator import RuntimeStatus
+from emulator import RuntimeStatus
 from tests.real.counted import Labels
 
 Row = dict[str, Any]  # what any JSON is before it is looked at

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.emulator import Instance, ManualClock, RuntimeStatus, TaskHub
+from emulator import Instance, ManualClock, RuntimeStatus, TaskHub
 from exporter.metrics import catalogue as c
 from exporter.metrics.family import Kind
 from tests.cli.process import START, Daemon, serving

@@ -14,8 +14,8 @@ from typing import Any
 import anyio
 import yaml
 
+from emulator import Emulator, ManualClock, running
 from exporter import __version__
-from exporter.emulator import Emulator, ManualClock, running
 from tests.chart.chart import VALUES, Rendered, render, values_of
 from tests.chart.pods import laid_out
 from tests.cli.process import START

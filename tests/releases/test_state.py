@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator import Emulator, ManualClock, running
 from exporter import __version__
-from exporter.emulator import Emulator, ManualClock, running
 from exporter.metrics import catalogue as c
 from tests.releases.hub import (
     BACK,

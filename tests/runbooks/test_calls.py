@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import anyio
 import pytest
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     ExtensionVersion,
     Keys,

@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass
 from functools import partial
 
+from emulator.timelines import Change, Timeline
 from exporter.collector.snapshot import Sweep
-from exporter.emulator.timelines import Change, Timeline
 from exporter.ledger.rules import LedgerRules
 from tests.simulation.simulation import Setup, Simulation
 from tests.simulation.troubles import FAILURES, CommitFault, Fault

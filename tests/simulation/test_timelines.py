@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.timelines import read_timeline
 from exporter.collector.snapshot import Sweep
-from exporter.emulator.timelines import read_timeline
 from tests.simulation import checks
 from tests.simulation.mutants import without_ruler
 from tests.simulation.replay import Watch, replayed

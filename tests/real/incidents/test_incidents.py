@@ -19,9 +19,9 @@ import anyio
 import pytest
 import yaml
 
+from emulator import Fault, FaultKind, running
 from exporter.alerts.inhibition import inhibition
 from exporter.alerts.table import ALERTS
-from exporter.emulator import Fault, FaultKind, running
 from tests.real.daemon import Daemon, reserved_port
 from tests.real.incidents import world as w
 from tests.real.incidents.alertmanager import Notified, Receiver, receiving, running_alertmanager

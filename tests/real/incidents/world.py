@@ -13,7 +13,7 @@ from itertools import count
 
 import anyio
 
-from exporter.emulator import (
+from emulator import (
     Emulator,
     Entity,
     Fault,
@@ -24,8 +24,8 @@ from exporter.emulator import (
     RuntimeStatus,
     TaskHub,
 )
-from exporter.emulator.json_text import JsonValue
-from exporter.emulator.storage.history import (
+from emulator.json_text import JsonValue
+from emulator.storage.history import (
     Event,
     execution_completed,
     execution_started,

@@ -1,0 +1,142 @@
+"""The emulated function app: its hubs, its keys, its connections."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from emulator.clock import Clock
+from emulator.engine.timeline import Happening, Timeline
+from emulator.errors import (
+    ApiError,
+    ConnectionUnknown,
+    HubNameInvalid,
+    StorageRefused,
+)
+from emulator.http.keys import Keys
+from emulator.http.parameters import Parameters
+from emulator.synthetic.hub import SyntheticHub
+from emulator.task_hub import TaskHub
+from emulator.version import ExtensionVersion
+
+_TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
+
+
+Hub: TypeAlias = TaskHub | SyntheticHub
+
+
+class Emulator:
+    """
+    A function app with task hubs; the first hub is the app's own, used when none is named.
+
+    `hubs` maps names in lower case to hubs. It grows: a request that names an unknown hub creates
+    it, as the real one creates the storage for it. `synthetic` hubs stand beside them, and are
+    found by their names whatever the provider of the app's own.
+    """
+
+    def __init__(
+        self,
+        *hubs: TaskHub,
+        clock: Clock,
+        keys: Keys | None = None,
+        connection: str = "Storage",
+        synthetic: Sequence[SyntheticHub] = (),
+    ) -> None:
+        if not hubs:
+            raise ValueError("An app has at least one task hub of its own")
+        if len({hub.version for hub in hubs} | {hub.version for hub in synthetic}) > 1:
+            raise ValueError("All hubs of an app are served by one version of the extension")
+        self.clock = clock
+        self.keys = keys or Keys()
+        self.version = hubs[0].version
+        self.hubs: dict[str, TaskHub] = {hub.name.lower(): hub for hub in hubs}
+        self.synthetic = {hub.name.lower(): hub for hub in synthetic}
+        self._own = hubs[0]
+        self.connection = connection
+        self._timeline = Timeline()
+
+    def at(self, time: float, happening: Happening) -> None:
+        """Let something happen at a time, whichever hub is asked for then."""
+        self._timeline.add(time, happening)
+
+    def advance(self) -> float:
+        """Let happen what is due by now, and return the time; each hub advances by itself."""
+        now = self.clock.now()
+        self._timeline.advance(now)
+        return now
+
+    @property
+    def every_hub(self) -> tuple[Hub, ...]:
+        """All hubs, the app's own first and the synthetic ones last."""
+        return (*self.hubs.values(), *self.synthetic.values())
+
+    def add_synthetic(self, hub: SyntheticHub) -> None:
+        """Let a synthetic hub stand beside the others; one of the same name is replaced."""
+        self.synthetic[hub.name.lower()] = hub
+
+    def rotate_key(self, key: str) -> None:
+        """Let another system key open the web hook from now on, and the old one no longer."""
+        self.keys = replace(self.keys, system=key)
+
+    def choose(self, hub: TaskHub) -> None:
+        """Let another hub be the app's own from now on, as after a change of its `hubName`."""
+        self._own = hub
+
+    def swap(self, hub: TaskHub, other: TaskHub) -> None:
+        """Exchange the contents of two hubs, as when two slots of an app are swapped."""
+        self.hubs[hub.name.lower()], self.hubs[other.name.lower()] = other, hub
+        hub.name, other.name = other.name, hub.name
+        if self._own in (hub, other):
+            self._own = other if self._own is hub else hub
+
+    @property
+    def own_hub(self) -> TaskHub:
+        """The app's own hub."""
+        return self._own
+
+    def find_hub(self, parameters: Parameters) -> Hub | None:
+        """Return the hub that a request names now, `None` if there is no such hub yet."""
+        self.advance()
+        synthetic = self.synthetic.get((parameters.text("taskHub") or "").lower())
+        if synthetic is not None:
+            return synthetic
+        name = None if self._own.backend.one_hub else parameters.text("taskHub")
+        return self.hubs.get(name.lower()) if name else self._own
+
+    def hub(self, parameters: Parameters) -> Hub:
+        """
+        Return the hub that a request names, creating it if need be.
+
+        Raises `ConnectionUnknown`, `HubNameInvalid` or `StorageRefused` where the real one cannot
+        reach the storage.
+        """
+        connection = parameters.text("connection")
+        if connection and connection.lower() != self.connection.lower():
+            raise ConnectionUnknown(connection)
+        name = parameters.text("taskHub") or ""
+        hub = self.find_hub(parameters) or self._create(name)
+        if self._own.backend.one_hub:
+            return hub
+        # To v2 only the app's own hub is the same in any letter case.
+        if self.version is ExtensionVersion.V2 and hub is not self._own and hub.name != name:
+            raise StorageRefused("Not Found")
+        return hub
+
+    def _create(self, name: str) -> TaskHub:
+        if not self._own.backend.hub_names.allow(name):
+            raise _refusal(name, self.version)
+        hub = TaskHub(name, self.clock, version=self.version, backend=self._own.backend)
+        return self.hubs.setdefault(name.lower(), hub)
+
+
+def _refusal(name: str, version: ExtensionVersion) -> ApiError:
+    if version is not ExtensionVersion.V2:
+        return StorageRefused()
+    if not _TABLE_NAME.fullmatch(name):
+        return HubNameInvalid(
+            "Invalid table name. Check MSDN for more information about valid table naming."
+        )
+    return HubNameInvalid(
+        "Invalid container name length. "
+        "The container name must be between 3 and 63 characters long."
+    )

@@ -1,0 +1,191 @@
+"""Entities: one at a time they take the requests that come to them, in order, and keep a state."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
+
+from emulator.engine.actions import EntityRequest
+from emulator.engine.entity_context import EntityContext
+from emulator.engine.failures import failure_of
+from emulator.engine.functions import Functions
+from emulator.engine.queues import Queues
+from emulator.engine.sorter import MessageSorter
+from emulator.engine.user_code import attempt
+from emulator.engine.workers.conventions import Conventions
+from emulator.json_text import JsonValue, parsed
+from emulator.storage.rows import NEVER, Entity, RuntimeStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """An answer to an orchestration: it comes as an event named after the request."""
+
+    instance_id: str
+    execution: str | None
+    request_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded:
+    """A request to another entity."""
+
+    target: str
+    request: EntityRequest
+
+
+Effect = Response | Forwarded
+
+
+class EntityScheduler:
+    """One entity: its state, who holds its lock, and who waits."""
+
+    def __init__(
+        self, instance_id: str, conventions: Conventions, *, made: float | None = None
+    ) -> None:
+        self._conventions = conventions
+        _, self.class_name, self.key = instance_id.split("@", 2)
+        self.instance_id = instance_id
+        self.exists = False
+        # An operation never returns: nothing of its batch is written, and no other is taken.
+        self.is_stuck = False
+        self.state: JsonValue = None
+        self.locked_by: str | None = None
+        # Some providers show an entity before it has done anything, and keep when it was made.
+        self.status = RuntimeStatus.RUNNING if made is None else RuntimeStatus.PENDING
+        self._made = made
+        self.output: JsonValue = None
+        self.intervened: float | None = None
+        self.last_operation = NEVER
+        self.queues = Queues()
+        self._queue: deque[EntityRequest] = deque()
+        self._sorter = MessageSorter()
+
+    def process(
+        self,
+        requests: list[EntityRequest],
+        functions: Functions,
+        now: float,
+        new_id: Callable[[], str],
+    ) -> list[Effect]:
+        """Take a batch of requests; what cannot be done now waits in the queue."""
+        self.last_operation = now
+        self.intervened = None
+        effects: list[Effect] = []
+        for request in requests:
+            if request.parent is not None and request.sent is not None and not request.position:
+                self._sorter.receive(request.parent, request.sent, request.execution)
+            self._queue.append(request)
+            effects += self._work(functions, now, new_id)
+        return effects
+
+    def intervene(self, status: RuntimeStatus, reason: str | None, now: float) -> None:
+        """Be suspended, resumed or terminated by somebody."""
+        self.status, self.intervened = status, now
+        if reason is not None:
+            self.output = parsed(reason)
+
+    def row(self) -> Entity:
+        """Return the row that shows the entity."""
+        return Entity(
+            class_name=self.class_name,
+            key=self.key,
+            last_operation=self.last_operation,
+            state=self.state,
+            exists=self.exists,
+            locked_by=self.locked_by,
+            queue=tuple(self._conventions.queued(request) for request in self._queue),
+            sorter=self._sorter.shown(),
+            status=self.status,
+            output=self.output,
+            intervened=self.intervened,
+            made=self._made,
+            shows_exists=self._conventions.shows_exists,
+        )
+
+    def _work(self, functions: Functions, now: float, new_id: Callable[[], str]) -> list[Effect]:
+        effects: list[Effect] = []
+        while (request := self._next()) is not None:
+            if request.sent is None:
+                if self.locked_by == request.parent:
+                    self.locked_by = None
+            elif request.lockset:
+                self.locked_by = request.parent
+                effects.append(self._grant(request, now))
+            else:
+                effects += self._operate(request, functions, now, new_id)
+        return effects
+
+    def _next(self) -> EntityRequest | None:
+        """Take the first request that may be done: with a lock, the first one of its holder."""
+        for request in self._queue:
+            if self.locked_by is None or request.parent == self.locked_by:
+                self._queue.remove(request)
+                return request
+        return None
+
+    def _operate(
+        self,
+        request: EntityRequest,
+        functions: Functions,
+        now: float,
+        new_id: Callable[[], str],
+    ) -> list[Effect]:
+        context = EntityContext(
+            entity_name=self.class_name,
+            entity_key=self.key,
+            operation_name=request.operation or "",
+            input_text=request.input_text,
+            exists=self.exists,
+            state=self.state,
+            keeps_signal_case=self._conventions.keeps_signal_case,
+        )
+        error = attempt(partial(functions.run_entity, self.class_name, context))
+        self.is_stuck = self.is_stuck or context.is_stuck
+        effects: list[Effect] = []
+        if error is not None:
+            text = self._conventions.failure_text(failure_of(error, self.class_name))
+        else:
+            text = self._conventions.result_text(context.result)
+            self.exists, self.state = context.exists, context.state
+            effects = [self._signal(*signal, now, new_id()) for signal in context.signals]
+        if request.signal or request.parent is None:
+            return effects
+        answer = Response(
+            instance_id=request.parent,
+            execution=request.execution,
+            request_id=request.request_id,
+            text=text,
+        )
+        return [*effects, answer]
+
+    def _signal(
+        self, target: str, operation: str, input_text: str | None, now: float, request_id: str
+    ) -> Effect:
+        label, previous = self._sorter.send(target, now)
+        request = EntityRequest(
+            request_id=request_id,
+            operation=operation,
+            signal=True,
+            input_text=input_text,
+            parent=self.instance_id,
+            sent=label,
+            previous=previous,
+            requested=label,
+        )
+        return Forwarded(target=target, request=request)
+
+    def _grant(self, request: EntityRequest, now: float) -> Effect:
+        following = request.position + 1
+        if following < len(request.lockset):
+            target = request.lockset[following]
+            self._sorter.send(target, now)
+            return Forwarded(target=target, request=replace(request, position=following))
+        return Response(
+            instance_id=cast("str", request.parent),
+            execution=request.execution,
+            request_id=request.request_id,
+            text=self._conventions.lock_acquired_text(),
+        )

@@ -1,0 +1,135 @@
+"""What an orchestrator has asked for, and what it waits for, in one run over its history."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from itertools import count
+
+from emulator.engine.actions import Action, CallActivity, CallSubOrchestrator, SendToEntity
+from emulator.engine.tasks import Deferred, Task
+from emulator.json_text import JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Which run of which instance this is; a run is one generation of one life."""
+
+    instance_id: str
+    execution_id: str
+    name: str
+    input_text: str | None
+    parent_id: str | None = None
+
+
+class Execution:
+    """
+    The actions and tasks of one run.
+
+    `now` is the time of the turn that is replayed. `asked` has the actions that no event of the
+    history confirms, by number. `continued` is the input of the next generation, in a tuple, once
+    the orchestrator has asked for one. `child_id` makes the id of a sub-orchestration that is given
+    none, of the number and name of its call.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        schedules_on_yield: bool,
+        keeps_child_id: bool,
+        can_call: Callable[[Action], bool],
+        child_id: Callable[[int, str], str],
+    ) -> None:
+        self.run = run
+        self.schedules_on_yield = schedules_on_yield
+        self.keeps_child_id = keeps_child_id
+        self.child_id = child_id
+        self._can_call = can_call
+        self.now = 0.0
+        self.replaying = True
+        self.custom_status: JsonValue = None
+        self.asked: dict[int, Action] = {}
+        self.continued: tuple[str | None] | None = None
+        self._numbers = count()
+        self._tasks: dict[int, Task] = {}
+        self._open: set[int] = set()
+        self._names: dict[int, str] = {}
+        self._waiters: defaultdict[str, deque[Task]] = defaultdict(deque)
+        self._unclaimed: defaultdict[str, deque[JsonValue]] = defaultdict(deque)
+        self._responses: dict[str, tuple[Task, SendToEntity]] = {}
+
+    @property
+    def has_open_tasks(self) -> bool:
+        """Whether an activity, a sub-orchestration or a timer has no result: no end before it."""
+        return bool(self._open)
+
+    def next_number(self) -> int:
+        """Return the next number of an action."""
+        return next(self._numbers)
+
+    def later(self, begin: Callable[[], Task]) -> Task:
+        """
+        Return a task that *begin* begins: now, or once it is yielded.
+
+        What a generator of the JSON protocol calls and never yields is never scheduled.
+        """
+        return Deferred(begin) if self.schedules_on_yield else begin()
+
+    def ask(self, action: Action) -> Task:
+        """
+        Note an action; the task is completed once the history has its result.
+
+        A call that comes to nothing has a task that never is.
+        """
+        task = Task()
+        if not self._can_call(action):
+            return task
+        self.asked[action.number] = action
+        self._tasks[action.number] = task
+        if isinstance(action, CallActivity | CallSubOrchestrator):
+            self._names[action.number] = action.name
+        if not isinstance(action, SendToEntity):
+            self._open.add(action.number)
+        return task
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Stop waiting for actions, as a cancelled timer's owner does."""
+        self._open.difference_update(numbers)
+
+    def name_of(self, number: int) -> str:
+        """Return the name of the function that an action calls, empty if it calls none."""
+        return self._names.get(number, "")
+
+    def close(self, number: int) -> Task | None:
+        """Return the task of an action that has its result now, `None` if there is no such."""
+        self._open.discard(number)
+        return self._tasks.get(number)
+
+    def await_event(self, name: str) -> Task:
+        """Return a task that the next unclaimed event of a name completes."""
+        task = Task()
+        unclaimed = self._unclaimed[name.casefold()]
+        if unclaimed:
+            task.complete(unclaimed.popleft())
+        else:
+            self._waiters[name.casefold()].append(task)
+        return task
+
+    def raise_event(self, name: str, value: JsonValue) -> None:
+        """Hand an event to the first that waits for it, or keep it for the next."""
+        waiters = self._waiters[name.casefold()]
+        if waiters:
+            waiters.popleft().complete(value)
+        else:
+            self._unclaimed[name.casefold()].append(value)
+
+    def send(self, message: SendToEntity) -> Task:
+        """Note a message to an entity; its answer completes the task, if it gets one."""
+        self.ask(message)
+        task = Task()
+        self._responses[message.request.request_id] = task, message
+        return task
+
+    def response(self, request_id: str) -> tuple[Task, SendToEntity] | None:
+        """Return what waits for the answer to a request, `None` if nothing does."""
+        return self._responses.get(request_id)

@@ -1,0 +1,184 @@
+"""The functions of an app: orchestrators, activities and entities, found by name in any case."""
+
+import math
+from collections.abc import Callable, Generator, Mapping
+from random import Random
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from emulator.engine.context import HTTP_ACTIVITY, OrchestrationContext
+from emulator.engine.entity_context import EntityContext
+from emulator.engine.failures import FunctionFailed, FunctionMissing, connection_refused
+from emulator.engine.tasks import Task
+from emulator.json_text import JsonValue
+
+Steps: TypeAlias = Generator[Task, Any, Any]
+"""What an orchestrator is: it yields tasks, gets their values, and returns its output."""
+Orchestrator: TypeAlias = Callable[[OrchestrationContext], "Steps | JsonValue"]
+Activity: TypeAlias = "Callable[[JsonValue, ActivityContext], JsonValue]"
+EntityFunction: TypeAlias = Callable[[EntityContext], None]
+
+# What an activity takes if it does not say.
+_USUAL_SECONDS = (0.02, 0.1)
+_REFUSING_PORT = 9
+_ANSWERS_OF_202 = 3
+
+
+class ActivityContext:
+    """
+    One run of an activity, which happens at once in the emulator: it says how long it takes.
+
+    `random` is its own source of chance, the same whenever the same seed is used. `runs_before` is
+    how often the instance has run this activity before.
+    """
+
+    def __init__(self, instance_id: str, random: Random, *, runs_before: int = 0) -> None:
+        self.instance_id = instance_id
+        self.random = random
+        self.runs_before = runs_before
+        self.seconds: float | None = random.uniform(*_USUAL_SECONDS)
+
+    def takes(self, seconds: float) -> None:
+        """Say how long the activity takes; `ValueError` unless that is a time."""
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"An activity takes some seconds, not {seconds}")
+        self.seconds = seconds
+
+    def never_returns(self) -> None:
+        """Say that the result never comes."""
+        self.seconds = None
+
+
+class Functions:
+    """
+    What an app can run; names are those of the Python functions, unless given.
+
+    Durable HTTP calls are an activity too, `BuiltIn::HttpActivity`: nothing leaves the process.
+    """
+
+    def __init__(self) -> None:
+        self._orchestrators: dict[str, tuple[str, Orchestrator]] = {}
+        self._activities: dict[str, tuple[str, Activity]] = {}
+        self._entities: dict[str, tuple[str, EntityFunction]] = {}
+        self.activity(_http, name=HTTP_ACTIVITY)
+
+    @property
+    def orchestrators(self) -> Mapping[str, Orchestrator]:
+        """The orchestrators by name, in the order of their definition."""
+        return dict(self._orchestrators.values())
+
+    @property
+    def activities(self) -> Mapping[str, Activity]:
+        """The activities by name, in the order of their definition."""
+        return dict(self._activities.values())
+
+    @property
+    def entities(self) -> Mapping[str, EntityFunction]:
+        """The classes of entities by name, in the order of their definition."""
+        return dict(self._entities.values())
+
+    def orchestrator(self, function: Orchestrator, *, name: str | None = None) -> Orchestrator:
+        """Add an orchestrator; for use as a decorator."""
+        known_as = name or function.__name__
+        self._orchestrators[known_as.casefold()] = (known_as, function)
+        return function
+
+    def activity(self, function: Activity, *, name: str | None = None) -> Activity:
+        """Add an activity; for use as a decorator."""
+        known_as = name or function.__name__
+        self._activities[known_as.casefold()] = (known_as, function)
+        return function
+
+    def entity(self, function: EntityFunction, *, name: str | None = None) -> EntityFunction:
+        """Add a class of entities; for use as a decorator."""
+        known_as = name or function.__name__
+        self._entities[known_as.casefold()] = (known_as, function)
+        return function
+
+    def include(self, other: "Functions") -> None:
+        """Add all functions of another app; those of the same name are replaced."""
+        for name, orchestrator in other.orchestrators.items():
+            self.orchestrator(orchestrator, name=name)
+        for name, activity in other.activities.items():
+            self.activity(activity, name=name)
+        for name, entity in other.entities.items():
+            self.entity(entity, name=name)
+
+    def has_orchestrator(self, name: str) -> bool:
+        """Tell whether an orchestrator can be run."""
+        return name.casefold() in self._orchestrators
+
+    def has_activity(self, name: str) -> bool:
+        """Tell whether an activity can be run."""
+        return name.casefold() in self._activities
+
+    def has_entity(self, name: str) -> bool:
+        """Tell whether entities of a class can be run."""
+        return name.casefold() in self._entities
+
+    def run_orchestrator(self, name: str, context: OrchestrationContext) -> "Steps | JsonValue":
+        """
+        Begin to run an orchestrator.
+
+        Raises `FunctionMissing` if there is none of the name, and whatever the function raises.
+        """
+        found = self._orchestrators.get(name.casefold())
+        if found is None:
+            known = tuple(self.orchestrators)
+            raise FunctionMissing(unknown_orchestrator(name, known), known)
+        return found[1](context)
+
+    def run_activity(self, name: str, argument: JsonValue, context: ActivityContext) -> JsonValue:
+        """
+        Run an activity.
+
+        Raises `FunctionMissing` if there is none of the name, and whatever the function raises.
+        """
+        found = self._activities.get(name.casefold())
+        if found is None:
+            known = tuple(each for each in self.activities if each != HTTP_ACTIVITY)
+            what = (
+                f"The function '{name}' doesn't exist, is disabled, or is not an activity function."
+            )
+            raise FunctionMissing(what, known)
+        return found[1](argument, context)
+
+    def run_entity(self, name: str, context: EntityContext) -> None:
+        """
+        Let an entity do something.
+
+        Raises `FunctionMissing` if there is no such class, and whatever the function raises.
+        """
+        found = self._entities.get(name.casefold())
+        if found is None:
+            known = tuple(self.entities)
+            raise FunctionMissing(unknown_entity(name, known), known)
+        found[1](context)
+
+
+def _http(argument: JsonValue, context: ActivityContext) -> JsonValue:
+    """Answer a durable HTTP call; see docs/emulator.md for what answers how."""
+    uri = urlsplit(str(argument["uri"]) if isinstance(argument, Mapping) else "")
+    if uri.port == _REFUSING_PORT:
+        raise FunctionFailed(connection_refused(uri.netloc))
+    always = uri.path.endswith("/always202")
+    still_working = uri.path.endswith("202") and context.runs_before < _ANSWERS_OF_202
+    return 202 if always or still_working else 200
+
+
+def unknown_orchestrator(name: str, known: tuple[str, ...]) -> str:
+    """Return the sentence for an orchestrator that an app does not have."""
+    return _unknown(name, "an orchestrator", "orchestrator", known)
+
+
+def unknown_entity(name: str, known: tuple[str, ...]) -> str:
+    """Return the sentence for an entity class that an app does not have."""
+    return _unknown(name, "an entity", "entity", known)
+
+
+def _unknown(name: str, a_kind: str, kind: str, known: tuple[str, ...]) -> str:
+    names = ", ".join(f"'{each}'" for each in known)
+    return (
+        f"The function '{name}' doesn't exist, is disabled, or is not {a_kind} function. "
+        f"Additional info: The following are the known {kind} functions: {names}."
+    )

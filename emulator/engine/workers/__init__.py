@@ -1,0 +1,1 @@
+"""What the language of an app changes in rows, histories and messages."""

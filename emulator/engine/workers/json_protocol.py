@@ -1,0 +1,166 @@
+"""JavaScript, Python and PowerShell: the extension runs what their workers ask for in JSON."""
+
+from dataclasses import replace
+
+from emulator.engine.failures import Failure, failure_details, read_failure_details
+from emulator.engine.workers.conventions import Call, Ending, Told
+from emulator.engine.workers.in_process import InProcess, response_text
+from emulator.json_text import JsonValue, compact
+
+_TRACE = (
+    "   at System.Threading.Tasks.Task.ThrowIfExceptional(Boolean includeTaskCanceledExceptions)\n"
+    "   at System.Threading.Tasks.Task`1.GetResultCore(Boolean waitCompletionNotification)"
+)
+_EXCEPTION = -2146233088
+_CORE = "System.Private.CoreLib"
+# Errors of Python that are an Error where the function stands for one in JavaScript.
+_PLAIN_ERRORS = frozenset(("", "Exception", "LookupError", "RuntimeError", "ValueError"))
+
+
+class JsonProtocol(InProcess):
+    """The conventions that the languages of the JSON protocol share."""
+
+    schedules_on_yield = True
+    drops_missing = True
+
+    def activity_failed(self, name: str, failure: Failure) -> Told:
+        """Return what the caller's history says of a failed activity."""
+        if failure.reason is not None:  # what the extension does itself
+            return Told(reason=failure.reason, details=failure.details())
+        if failure.properties is not None:
+            # Numbers are doubles on their way.
+            numbers = {key: _double(value) for key, value in failure.properties.items()}
+            return Told(
+                reason=f"Activity function '{name}' failed with an unhandled exception.",
+                failure_details=failure_details(replace(failure, properties=numbers)),
+            )
+        text = self.text_of(failure)
+        reason = f"Activity function '{name}' failed: {text}"
+        return Told(reason=reason, details=compact(self._exception(failure, text)))
+
+    def child_failed(self, ending: Ending, failure: Failure | None) -> Told:
+        """Return what the parent's history says; somebody who terminates may give any reason."""
+        if failure is None:
+            return super().child_failed(ending, None)
+        details = f"Message: {failure.message}, StackTrace: {_TRACE}"
+        return Told(
+            reason=str(ending.result), details=details, failure_details=ending.failure_details
+        )
+
+    def orchestrator_failed(self, name: str, failure: Failure) -> Ending:
+        """Return how an orchestration ends that its orchestrator's failure ended."""
+        if failure.properties is None:
+            return super().orchestrator_failed(name, failure)
+        numbers = {key: _whole(value) for key, value in failure.properties.items()}
+        output = f"{failure.error_type}: {failure.message}"
+        return Ending(
+            output=output,
+            result=f"Orchestrator function '{name}' failed: {output}",
+            failure_details=failure_details(replace(failure, properties=numbers)),
+        )
+
+    def received(self, _call: Call, told: Told) -> Failure:
+        """Return what an orchestrator sees of the failure of what it called."""
+        if told.failure_details is not None and told.details is None:
+            return read_failure_details(told.failure_details)
+        return Failure(message=f"{told.reason} \n {told.details}")
+
+    def result_text(self, result: JsonValue) -> str:
+        """Write the answer of an operation that went well; an operation may have no result."""
+        return response_text({} if result is None else {"result": compact(result)})
+
+    def text_of(self, failure: Failure) -> str:
+        """Return the message of an activity's failure as it leaves the worker."""
+        return failure.message
+
+    def trace_of(self, failure: Failure) -> str:
+        """Return the stack trace of an activity's failure in the worker."""
+        return f"{failure.message}\n    at {failure.function}"
+
+    def _exception(self, failure: Failure, text: str) -> dict[str, JsonValue]:
+        trace = self.trace_of(failure)
+        rpc: JsonValue = {
+            "$type": "Microsoft.Azure.WebJobs.Script.Workers.Rpc.RpcException,"
+            " Microsoft.Azure.WebJobs.Script",
+            "IsUserException": False,
+            "RemoteStackTrace": trace,
+            "RemoteMessage": text,
+            "RemoteTypeName": None,
+            "Message": f"Result: Failure\nException: {text}\nStack: {trace}",
+            "Data": {"$type": f"System.Collections.ListDictionaryInternal, {_CORE}"},
+            "InnerException": None,
+            "HelpLink": None,
+            "Source": _CORE,
+            "HResult": _EXCEPTION,
+            "StackTrace": "   at Microsoft.Azure.WebJobs.Script.Description.WorkerFunctionInvoker",
+        }
+        return {
+            "$type": f"System.Exception, {_CORE}",
+            "ClassName": "System.Exception",
+            "Message": text,
+            "Data": None,
+            "InnerException": rpc,
+            "HelpURL": None,
+            "StackTraceString": None,
+            "RemoteStackTraceString": None,
+            "RemoteStackIndex": 0,
+            "ExceptionMethod": None,
+            "HResult": _EXCEPTION,
+            "Source": None,
+            "WatsonBuckets": None,
+        }
+
+
+def _double(value: JsonValue) -> JsonValue:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _whole(value: JsonValue) -> JsonValue:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class JavaScript(JsonProtocol):
+    """JavaScript and TypeScript."""
+
+    keeps_signal_case = True
+
+    def trace_of(self, failure: Failure) -> str:
+        """Return the stack trace of an activity's failure in the worker."""
+        kind = "Error" if failure.error_type in _PLAIN_ERRORS else failure.error_type
+        return f"{kind}: {failure.message}\n    at {failure.function} (functions.js)"
+
+    def failure_text(self, failure: Failure) -> str:
+        """Write the answer of an operation that failed: an Error has no text as JSON."""
+        thrown: JsonValue = failure.message if failure.error_type == "string" else {}
+        return response_text({"result": compact(thrown), "exceptionType": "Error"})
+
+    def _read_failure(self, content: str) -> Failure:
+        thrown = content.strip('"')
+        return Failure(message="[object Object]" if thrown == "{}" else thrown)
+
+
+class Python(JsonProtocol):
+    """Python, whose failures of activities begin with their type."""
+
+    def text_of(self, failure: Failure) -> str:
+        """Return the message of an activity's failure as it leaves the worker."""
+        return f"{failure.error_type}: {failure.message}" if failure.error_type else failure.message
+
+    def trace_of(self, failure: Failure) -> str:
+        """Return the stack trace of an activity's failure in the worker."""
+        return f"Traceback (most recent call last):\n  File {failure.function}\n"
+
+    def failure_text(self, failure: Failure) -> str:
+        """Write the answer of an operation that failed."""
+        return response_text({"result": compact(failure.message), "exceptionType": "Error"})
+
+    def _read_failure(self, content: str) -> Failure:
+        return Failure(message=content.strip('"'))
+
+
+class PowerShell(Python):
+    """PowerShell: messages without a type."""
+
+    def text_of(self, failure: Failure) -> str:
+        """Return the message of an activity's failure as it leaves the worker."""
+        return failure.message

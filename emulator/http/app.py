@@ -1,0 +1,116 @@
+"""The ASGI application: keys, routes, hubs and faults around the operations."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.backends.latency import Latency
+from emulator.emulator import Emulator, Hub
+from emulator.errors import ApiError, BasePathIncomplete
+from emulator.faults import Fault, FaultKind
+from emulator.http.connection import read_body, while_connected
+from emulator.http.control import control
+from emulator.http.delivery import Delivery
+from emulator.http.distortions import distort_answer, distort_request, substitute
+from emulator.http.keys import Verdict
+from emulator.http.messages import Answer, Base, Request, error_answer, read
+from emulator.http.operate import WITH_BODY, operate
+from emulator.http.routes import Route, find
+
+# As the host of an app has it.
+MAXIMUM_BODY_BYTES = 100 * 1024 * 1024
+
+_REFUSALS = {
+    Verdict.UNKNOWN: Answer(401, headers={"www-authenticate": "Bearer"}),
+    Verdict.WRONG_KIND: Answer(403),
+}
+_TOO_LARGE = Answer(413)
+
+
+def create_app(emulator: Emulator) -> ASGIApp:
+    """Return the app that serves an emulator."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"The API speaks HTTP, not {scope['type']}")
+        with suppress(ClientDisconnect):
+            await _serve(emulator, scope, receive, send)
+
+    return app
+
+
+async def _serve(emulator: Emulator, scope: Scope, receive: Receive, send: Send) -> None:
+    request = read(scope, emulator.version)
+    route = find(request.method, request.path, request.version) if request.base else None
+    hub = emulator.find_hub(request.parameters)
+    delivery = Delivery(scope, receive, send, clock=(hub or emulator).clock)
+    if request.base is None or (route is not None and route.operation in WITH_BODY):
+        body = await read_body(receive, MAXIMUM_BODY_BYTES)
+        if body is None:
+            await delivery.whole(_TOO_LARGE, request.base)
+            return
+        request = replace(request, body=body)
+    fault = _fault(hub, route)
+    if request.base is None:
+        await delivery.whole(control(emulator, request), request.base)
+    elif hub is None or fault is None:
+        answering = partial(_answer, emulator, request, route)
+        await delivery.whole(await _patiently(receive, hub, request, answering), request.base)
+    else:
+        answering = partial(_faulty_answer, emulator, hub, request, route, fault)
+        answer = await _patiently(receive, hub, request, answering)
+        await delivery.faulty(fault, answer, request.base)
+
+
+async def _patiently(
+    receive: Receive, hub: Hub | None, request: Request, answering: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    # To watch the client costs more than most answers, so only what may take time does.
+    may_wait = request.parameters.text("timeout") is not None
+    if may_wait or (hub is not None and hub.latency != Latency()):
+        return await while_connected(receive, answering)
+    return await answering()
+
+
+def _fault(hub: Hub | None, route: Route | None) -> Fault | None:
+    if hub is None or route is None:
+        return None
+    hub.advance()  # which may change what goes wrong
+    if hub.is_down:
+        return Fault(kind=FaultKind.UNAVAILABLE)
+    return hub.faults.strike(route.operation)
+
+
+async def _faulty_answer(
+    emulator: Emulator, hub: Hub, request: Request, route: Route | None, fault: Fault
+) -> Answer:
+    instead = substitute(fault)
+    if instead is not None:
+        return instead
+    right = await _answer(emulator, distort_request(fault, request), route)
+    return distort_answer(fault, right, hub.token_to_nowhere)
+
+
+async def _answer(emulator: Emulator, request: Request, route: Route | None) -> Answer:
+    if request.base is Base.WEB_HOOK:
+        verdict = emulator.keys.verdict(request.headers, request.parameters)
+        if verdict is not Verdict.ALLOWED:
+            return _REFUSALS[verdict]
+    try:
+        if request.base and not request.path:
+            raise BasePathIncomplete
+        if route is None:
+            return Answer(404)
+        hub = emulator.hub(request.parameters)
+        hub.advance()
+        answer = await operate(emulator, hub, request, route)
+    except ApiError as failure:
+        return error_answer(failure)
+    takes = hub.latency.seconds(answer.scanned)
+    if takes:
+        await hub.clock.sleep(takes)
+    return answer

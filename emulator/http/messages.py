@@ -1,0 +1,126 @@
+"""Requests and answers, between the HTTP server and the operations."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import unquote
+
+from starlette.types import Scope
+
+from emulator.errors import ApiError
+from emulator.http import payloads
+from emulator.http.parameters import Parameters
+from emulator.http.paths import decode
+from emulator.json_text import JsonValue, compact
+from emulator.version import ExtensionVersion
+
+JSON = "application/json; charset=utf-8"
+TOKEN_HEADER = "x-ms-continuation-token"  # noqa: S105 - the name of a header
+
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_READABLE = re.compile(r"%(?:3A|40)", re.IGNORECASE)
+
+
+class Base(StrEnum):
+    """The paths under which the API is served."""
+
+    WEB_HOOK = "/runtime/webhooks/durabletask"
+    """Through the Functions host, with a key."""
+    LOCAL = "/durabletask"
+    """From inside the app, without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to a version: `path` is what follows the base, decoded once."""
+
+    version: ExtensionVersion
+    method: str
+    base: Base | None
+    path: str
+    url: str
+    headers: Mapping[str, str]
+    parameters: Parameters
+    body: bytes = b""
+
+    @property
+    def origin(self) -> str:
+        """The scheme and the authority of the URL."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    An answer; `token` is `None` where there is no listing, and empty at its end.
+
+    `scanned` is how many rows were looked at for it.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    token: str | None = None
+    scanned: int = 0
+
+
+def read(scope: Scope, version: ExtensionVersion) -> Request:
+    """Read a request from its ASGI scope, where the body plays no part."""
+    raw_path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:  # of a header that is sent twice, the first one counts
+        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    path = decode(raw_path, version)
+    base = next((base for base in Base if _below(path, base)), None)
+    return Request(
+        version=version,
+        method=scope["method"],
+        base=base,
+        path=path[len(base) :] if base else path,
+        url=_url(scope["scheme"], headers.get("host", "localhost"), raw_path, query),
+        headers=headers,
+        parameters=Parameters(query),
+    )
+
+
+def json_answer(
+    status: int,
+    value: JsonValue,
+    *,
+    headers: Mapping[str, str] | None = None,
+    token: str | None = None,
+    scanned: int = 0,
+) -> Answer:
+    """Answer with a JSON body."""
+    fields = {"content-type": JSON, **(headers or {})}
+    return Answer(status, _encoded(compact(value)), fields, token, scanned)
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape
+        return _HALF_CHARACTER.sub("\ufffd", text).encode()
+
+
+def error_answer(failure: ApiError) -> Answer:
+    """Answer with an error object."""
+    return json_answer(failure.status, payloads.error(failure))
+
+
+def message_answer(status: int, message: str) -> Answer:
+    """Answer with an object that only has a message, as some operations do."""
+    return json_answer(status, {"Message": message})
+
+
+def _below(path: str, base: Base) -> bool:
+    return path.lower() == base or path.lower().startswith(f"{base}/")
+
+
+def _url(scheme: str, host: str, path: str, query: str) -> str:
+    # The real one shows ids as it read them, so `%40counter%40steps` becomes `@counter@steps`.
+    readable = _READABLE.sub(lambda escape: unquote(escape[0]), path)
+    return f"{scheme}://{host}{readable}" + (f"?{query}" if query else "")

@@ -1,0 +1,91 @@
+"""JSON as the API writes it, and as it reads what is stored."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import TypeAlias, cast
+
+JsonValue: TypeAlias = (
+    "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+)
+
+# Made once: for each of them the library would make one otherwise.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+MAXIMUM_DEPTH = 64
+"""How deep objects and arrays may be nested, as the real parser has it."""
+
+
+def compact(value: JsonValue) -> str:
+    """
+    Write without spaces and without escaping what is not ASCII; NaN and infinities become text.
+
+    Raises `TypeError`, `ValueError` or `RecursionError` for what is no JSON.
+    """
+    try:
+        return _ENCODER.encode(value)
+    except ValueError:
+        # JSON has no such numbers, so the real one writes their names; a circle raises again.
+        return compact(cast("JsonValue", json.loads(json.dumps(value), parse_constant=str)))
+
+
+def parsed(text: str | None) -> JsonValue:
+    """Read stored text: what is no JSON, or too deep, is a string."""
+    if text is None:
+        return None
+    try:
+        value = cast("JsonValue", json.loads(text))
+    except (ValueError, RecursionError):
+        return text
+    return text if too_deep(value, text) else value
+
+
+def transported(value: JsonValue) -> JsonValue:
+    """
+    Return a value as it comes out where it was sent as text: a copy.
+
+    Raises what `compact` raises.
+    """
+    try:
+        return _copied(value, MAXIMUM_DEPTH)
+    except _NotPlainError:
+        return parsed(compact(value))
+
+
+class _NotPlainError(Exception):
+    """A value may come out as another one than it went in."""
+
+
+def _copied(value: JsonValue, depth: int) -> JsonValue:
+    kind = type(value)
+    if (
+        value is None
+        or kind in (str, int, bool)
+        or (kind is float and isfinite(cast("float", value)))
+    ):
+        return value
+    if depth and kind is list:
+        return [_copied(item, depth - 1) for item in cast("list[JsonValue]", value)]
+    if depth and kind is dict:
+        fields = cast("dict[str, JsonValue]", value)
+        if all(type(name) is str for name in fields):
+            return {name: _copied(item, depth - 1) for name, item in fields.items()}
+    raise _NotPlainError
+
+
+def too_deep(value: JsonValue, text: str) -> bool:
+    """Tell whether a value is nested deeper than the real parser goes, given its text."""
+    return text.count("[") + text.count("{") > MAXIMUM_DEPTH and _deeper_than(value, MAXIMUM_DEPTH)
+
+
+def _deeper_than(value: JsonValue, depth: int) -> bool:
+    level: list[JsonValue] = [value]
+    for _ in range(depth):
+        level = [item for container in level for item in _items(container)]
+    return any(isinstance(item, Mapping | list) for item in level)
+
+
+def _items(value: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()

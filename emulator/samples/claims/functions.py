@@ -1,0 +1,171 @@
+"""The functions of the insurer."""
+
+from datetime import timedelta
+
+from emulator.engine.context import OrchestrationContext, RetryOptions
+from emulator.engine.entity_context import EntityContext
+from emulator.engine.failures import FunctionFailed
+from emulator.engine.functions import ActivityContext, Functions, Steps
+from emulator.json_text import JsonValue
+from emulator.samples.shop.arguments import number, text
+
+functions = Functions()
+
+_MAIL_SERVER = RetryOptions(first_retry_interval=10.0, max_number_of_attempts=4, backoff=2.0)
+_DEADLINE = timedelta(days=3)
+_WATCH_PERIOD = timedelta(minutes=5)
+# The mailbox is watched by day alone; hours in UTC.
+_MORNING, _EVENING = 6, 22
+_REFUSED_SHARE = 0.01
+
+
+@functions.orchestrator
+def SettleClaim(context: OrchestrationContext) -> Steps:
+    """Check a claim, pay it, and tell the customer."""
+    claim = context.get_input()
+    yield context.call_activity("CheckPolicy", claim)
+    yield context.call_activity("PayClaim", claim)
+    yield context.call_activity_with_retry("SendLetter", _MAIL_SERVER, claim)
+    return {"claim": number(claim, "claim")}
+
+
+@functions.orchestrator
+def ApproveClaim(context: OrchestrationContext) -> Steps:
+    """Wait for the decision on a large claim, at most three days."""
+    decision = context.wait_for_external_event("Decision")
+    deadline = context.create_timer(context.current_utc_datetime + _DEADLINE)
+    context.set_custom_status("waiting for a decision")
+    winner = yield context.task_any([decision, deadline])
+    deadline.cancel()
+    return {"approved": winner is decision and decision.result == {"approved": True}}
+
+
+@functions.orchestrator
+def RenderDocuments(context: OrchestrationContext) -> Steps:
+    """Render the documents of a claim: one activity of up to 40 minutes."""
+    return (yield context.call_activity("RenderPages", context.get_input()))
+
+
+@functions.orchestrator
+def WatchMailbox(context: OrchestrationContext) -> Steps:
+    """Read the mailbox every five minutes by day, for ever, and rest at night."""
+    yield context.call_activity("ReadMailbox")
+    now = context.current_utc_datetime
+    following = now + _WATCH_PERIOD
+    if not _MORNING <= following.hour < _EVENING:
+        morning = now.replace(hour=_MORNING, minute=0, second=0, microsecond=0)
+        following = morning if morning > now else morning + timedelta(days=1)
+    yield context.create_timer(following)
+    context.continue_as_new(None)
+    return None
+
+
+@functions.orchestrator
+def NightlyBatch(context: OrchestrationContext) -> Steps:
+    """Reconcile all accounts; one that cannot be is left for people, and fails nothing else."""
+    count, failed = number(context.get_input(), "accounts", 100), 0
+    started = [
+        context.call_sub_orchestrator("ReconcileAccount", {"account": i}) for i in range(count)
+    ]
+    for account in started:
+        try:
+            yield account
+        except FunctionFailed:
+            failed += 1
+    return {"accounts": count, "failed": failed}
+
+
+@functions.orchestrator
+def ReconcileAccount(context: OrchestrationContext) -> Steps:
+    """Compare an account with the bank."""
+    return (yield context.call_activity("CompareAccount", context.get_input()))
+
+
+@functions.orchestrator
+def PayOut(context: OrchestrationContext) -> Steps:
+    """Pay in parts, each in an orchestration of its own; where one fails, so does the whole."""
+    parts = range(number(context.get_input(), "parts", 2))
+    bank = text(context.get_input(), "bank")
+    return (
+        yield context.task_all(
+            [
+                context.call_sub_orchestrator(
+                    "PayPart", {"part": part, "bank": bank}, f"{context.instance_id}-{part}"
+                )
+                for part in parts
+            ]
+        )
+    )
+
+
+@functions.orchestrator
+def PayPart(context: OrchestrationContext) -> Steps:
+    """Pay a part."""
+    return (yield context.call_activity("Transfer", context.get_input()))
+
+
+@functions.activity
+def CheckPolicy(claim: JsonValue, context: ActivityContext) -> JsonValue:
+    """Take 0.2 to 2 s; of 100 claims one is for a policy that has expired."""
+    context.takes(context.random.uniform(0.2, 2))
+    if context.random.random() < _REFUSED_SHARE:
+        raise ValueError(f"The policy of claim {number(claim, 'claim')} has expired")
+    return {"covered": True}
+
+
+@functions.activity
+def PayClaim(_claim: JsonValue, context: ActivityContext) -> JsonValue:
+    """Take 0.5 to 5 s."""
+    context.takes(context.random.uniform(0.5, 5))
+    return {"paid": True}
+
+
+@functions.activity
+def SendLetter(_claim: JsonValue, context: ActivityContext) -> JsonValue:
+    """Take 0.1 to 1 s; of 50 letters one has to be sent again."""
+    context.takes(context.random.uniform(0.1, 1))
+    if context.random.random() < 0.02:  # noqa: PLR2004 - see the docstring
+        raise RuntimeError("The mail server is busy")
+    return None
+
+
+@functions.activity
+def RenderPages(_claim: JsonValue, context: ActivityContext) -> JsonValue:
+    """Take 2 to 40 minutes."""
+    context.takes(context.random.uniform(120, 2400))
+    return {"pages": context.random.randint(10, 400)}
+
+
+@functions.activity
+def ReadMailbox(_argument: JsonValue, context: ActivityContext) -> JsonValue:
+    """Take 0.5 to 3 s."""
+    context.takes(context.random.uniform(0.5, 3))
+    return {"mails": context.random.randint(0, 5)}
+
+
+@functions.activity
+def CompareAccount(account: JsonValue, context: ActivityContext) -> JsonValue:
+    """Take 1 to 60 s; of 100 accounts one does not agree."""
+    context.takes(context.random.uniform(1, 60))
+    if context.random.random() < _REFUSED_SHARE:
+        raise RuntimeError(f"Account {number(account, 'account')} does not agree with the bank")
+    return {"agrees": True}
+
+
+@functions.activity
+def Transfer(part: JsonValue, context: ActivityContext) -> JsonValue:
+    """Take 1 to 3 s; the bank `closed` refuses, and `slow` takes an hour."""
+    bank = text(part, "bank")
+    context.takes(3600 if bank == "slow" else context.random.uniform(1, 3))
+    if bank == "closed":
+        raise RuntimeError("The bank is closed")
+    return {"paid": True}
+
+
+@functions.entity
+def Budget(context: EntityContext) -> None:
+    """Add up what is spent."""
+    spent = context.get_state(lambda: 0)
+    operand = context.get_input()
+    if isinstance(spent, int) and isinstance(operand, int):
+        context.set_state(spent + operand)

@@ -1,0 +1,172 @@
+"""What a scenario says, and how it is read from YAML."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from emulator.demo_hubs import App
+from emulator.engine.workers.worker import Worker
+from emulator.samples.schedule import FOREVER
+from emulator.samples.traffic import PAST_SHARE
+from emulator.scenarios.events import EVENTS, Event, EventProblem
+from emulator.scenarios.expectations import Expectation, read_expectation
+from emulator.scenarios.fields import FieldProblem, Fields, seconds_of
+
+_BUILT_IN = files("emulator.scenarios") / "builtin"
+_SUFFIX = ".yaml"
+DEFAULT_HUB = "OrdersHub"
+
+
+class ScenarioProblem(ValueError):
+    """A scenario cannot be used; the message says where and why, in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubPlan:
+    """
+    A hub: what it serves, how much is started in a second, and how long it has been in use.
+
+    `worker` is the language of its app, `None` that of whoever plays the scenario. `past` is the
+    share of the rate that the shop had before, `begin` and `end` when people begin and end to use
+    the hub. `beside` is another app that it serves at the same rate.
+    """
+
+    app: App = App.SHOP
+    backend: str = "azure-storage"
+    worker: Worker | None = None
+    rate: float = 0.5
+    history: float = 3600.0
+    past: float = PAST_SHARE
+    begin: float = 0.0
+    end: float = FOREVER
+    beside: App | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """
+    What happens to some hubs in `duration` seconds.
+
+    Events are in the order of time; what is expected holds at the end.
+    """
+
+    name: str
+    about: str
+    duration: float
+    hubs: Mapping[str, HubPlan]
+    events: Sequence[Event] = ()
+    expected: Sequence[Expectation] = field(default_factory=tuple)
+
+
+def built_in() -> tuple[str, ...]:
+    """Return the names of the scenarios that come along."""
+    names = (entry.name for entry in _BUILT_IN.iterdir())
+    return tuple(sorted(n.removesuffix(_SUFFIX) for n in names if n.endswith(_SUFFIX)))
+
+
+def load_scenario(name: str) -> Scenario:
+    """
+    Return a scenario by its name, or from a file, whose name ends in `.yaml`.
+
+    Raises `ScenarioProblem`.
+    """
+    if not name.endswith((_SUFFIX, ".yml")):
+        if name not in built_in():
+            known = ", ".join(built_in())
+            raise ScenarioProblem(f"There is no scenario {name!r}; there are {known}, and files")
+        text = (_BUILT_IN / f"{name}{_SUFFIX}").read_text("utf-8")
+        return read_scenario(name, text)
+    try:
+        return read_scenario(name, Path(name).read_text("utf-8"))
+    except OSError as error:
+        raise ScenarioProblem(f"{name}: {error.strerror}") from error
+
+
+def read_scenario(name: str, text: str) -> Scenario:
+    """
+    Read a scenario from YAML; `name` says what it is called in messages.
+
+    Raises `ScenarioProblem`.
+    """
+    try:
+        content = yaml.safe_load(text)
+        return _scenario(name.rpartition("/")[2].partition(".")[0], content)
+    except yaml.YAMLError as error:
+        line = re.search(r"line (\d+)", str(error))
+        where = f", line {line[1]}" if line else ""
+        raise ScenarioProblem(f"{name}{where}: this is no YAML") from error
+    except (FieldProblem, EventProblem) as error:
+        raise ScenarioProblem(f"{name}: {error}") from error
+
+
+def _scenario(name: str, content: object) -> Scenario:
+    fields = Fields(content, "the scenario")
+    hubs = fields.mapping("hubs") or {DEFAULT_HUB: {}}
+    duration = fields.seconds("duration", 900.0)
+    scenario = Scenario(
+        name=name,
+        about=fields.text("about", ""),
+        duration=duration,
+        hubs={hub: _hub(hub, plan) for hub, plan in hubs.items()},
+        events=_in_order(fields, "events", _event),
+        expected=[
+            read_expectation(entry, f"expect[{index}]", next(iter(hubs)))
+            for index, entry in enumerate(fields.items("expect"))
+        ],
+    )
+    fields.finish()
+    _check(scenario)
+    return scenario
+
+
+def _hub(name: str, plan: object) -> HubPlan:
+    fields = Fields(plan or {}, f"hubs.{name}")
+    read = HubPlan(
+        app=fields.choice("app", App, App.SHOP),
+        backend=fields.one_of("backend", ("azure-storage", "mssql", "netherite")),
+        worker=fields.optional_choice("worker", Worker),
+        rate=fields.number("rate", 0.5),
+        history=fields.seconds("history", 3600.0),
+        past=fields.number("past", PAST_SHARE),
+        begin=fields.seconds("begin", 0.0),
+        end=fields.seconds("end", FOREVER) if fields.has("end") else FOREVER,
+        beside=fields.optional_choice("beside", App),
+    )
+    fields.finish()
+    return read
+
+
+def _event(entry: object, where: str) -> Event:
+    fields = Fields(entry, where)
+    at = seconds_of(fields.required("at"), f"{where}.at")
+    every = fields.seconds("every", 0.0)
+    hub = fields.text("hub", "") or None
+    what = fields.text("do", "")
+    make = EVENTS.get(what)
+    if make is None:
+        known = ", ".join(sorted(EVENTS))
+        raise FieldProblem(f"{where}.do: {what!r} is none of {known}")
+    other = fields.peek("with")
+    event = Event(at=at, every=every, hub=hub, where=where, action=make(fields), other=other)
+    fields.finish()
+    return event
+
+
+def _in_order(fields: Fields, name: str, read: Callable[[Any, str], Event]) -> Sequence[Event]:
+    events = [read(entry, f"{name}[{index}]") for index, entry in enumerate(fields.items(name))]
+    return sorted(events, key=lambda event: event.at)
+
+
+def _check(scenario: Scenario) -> None:
+    known = ", ".join(scenario.hubs)
+    for event in scenario.events:
+        for name, hub in (("hub", event.hub), ("with", event.other)):
+            if hub is not None and hub not in scenario.hubs:
+                raise FieldProblem(f"{event.where}.{name}: there is no {hub!r}, there are {known}")
+        if event.at > scenario.duration:
+            raise FieldProblem(f"{event.where}.at: that is after the end of the scenario")

@@ -1,0 +1,172 @@
+"""A task hub of millions of rows, none of which is kept."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import floor
+
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.latency import Latency
+from emulator.clock import Clock
+from emulator.faults import Faults
+from emulator.storage.queries import EntityQuery, InstanceQuery
+from emulator.storage.rows import Entity, Instance, RuntimeStatus
+from emulator.storage.table import Table
+from emulator.synthetic.mix import (
+    LONGEST_SECONDS,
+    SHOP,
+    EntityClass,
+    EntityKind,
+    InstanceKind,
+    Orchestrator,
+    entity_kinds,
+    instance_kinds,
+)
+from emulator.synthetic.paging import Pager, Selection, SyntheticPage
+from emulator.synthetic.population import OFFSET_DIGITS, Population, still_part
+from emulator.synthetic.rendering import Renderer, Style
+from emulator.synthetic.traffic import MovingRows, Traffic
+from emulator.version import ExtensionVersion
+
+# As long as the ids that the extension makes up.
+_ID_LENGTH = 32
+_ENTITY_BLOCK_DIGITS = 7
+# Sorts after the digits that the other ids go on with.
+_MOVING = "t"
+_NO_ROWS = Table()
+
+
+class SyntheticHub:
+    """
+    A task hub that can be listed and read, but not changed.
+
+    `rows` is how many instances it has; `active` of them are not finished, or as many as the shares
+    of the `orchestrators` say. Entities come on top. Ids begin with `id_prefix`, a letter first,
+    and ascend with the time of creation, sixteen a second; the entities are older. What was updated
+    last was so before `newest`, in seconds since the epoch: now, if not given.
+
+    It stands still, but for the instances of its `traffic`, which come on top, as they were when
+    the second began. The same arguments, at the same time, make the same rows. Raises `ValueError`
+    for those that contradict each other.
+    """
+
+    is_down = False
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        rows: int,
+        active: int | None = None,
+        orchestrators: Sequence[Orchestrator] = SHOP,
+        entities: Sequence[EntityClass] = (),
+        id_prefix: str = "run-",
+        seed: int | str = 0,
+        newest: float | None = None,
+        traffic: Traffic | None = None,
+        backend: Backend | None = None,
+        version: ExtensionVersion = ExtensionVersion.V3,
+    ) -> None:
+        width = _ID_LENGTH - len(id_prefix) - OFFSET_DIGITS
+        if not id_prefix[:1].isalpha() or not id_prefix.isascii() or width < _ENTITY_BLOCK_DIGITS:
+            raise ValueError(f"Ids cannot begin with {id_prefix!r}")
+        if len({each.name for each in entities}) < len(entities):
+            raise ValueError("Each class of entities is named once")
+        self.name = name
+        self.clock = clock
+        self.backend: Backend = backend or AzureStorage()
+        self.backend.hub_names.check(name)
+        self.version = version
+        self.latency = Latency()
+        self.faults = Faults(f"{name}/{seed}")
+        kinds = instance_kinds(orchestrators, rows, active, self.backend.traits)
+        self._seed = seed
+        self._newest = (clock.now() if newest is None else newest) - LONGEST_SECONDS
+        self._still = [
+            still_part(id_prefix, width, kinds, seed),
+            *(
+                still_part(f"@{each.name}@", _ENTITY_BLOCK_DIGITS, entity_kinds(each), seed)
+                for each in entities
+            ),
+        ]
+        self._moving = traffic and MovingRows(
+            traffic, f"{id_prefix}{_MOVING}", width - 1, traits=self.backend.traits, seed=seed
+        )
+        if traffic is not None and traffic.begin < self._newest:
+            raise ValueError("Traffic begins after all other instances were created")
+        self._show()
+
+    def _show(self) -> None:
+        """Lay out the rows as they are when the current second begins."""
+        self._second = floor(self.clock.now())
+        moving = [self._moving.at(self._second)] if self._moving else []
+        self.population = Population([*self._still, *moving], seed=self._seed, newest=self._newest)
+        self._pager = Pager(self.population, self.version)
+        self._renderers: dict[Style, Renderer] = {}
+
+    @property
+    def instances(self) -> Mapping[tuple[str, RuntimeStatus], int]:
+        """How many instances there are of each orchestrator and status."""
+        self.advance()
+        counts = Counter[tuple[str, RuntimeStatus]]()
+        for kind, count in self.population.counted:
+            if isinstance(kind, InstanceKind):
+                counts[kind.name, kind.status] += count
+        return counts
+
+    @property
+    def entities(self) -> Mapping[str, int]:
+        """How many entities of each class exist."""
+        counts = Counter[str]()
+        for kind, count in self.population.counted:
+            if isinstance(kind, EntityKind) and kind.exists:
+                counts[kind.class_name] += count
+        return counts
+
+    def advance(self) -> float:
+        """Let happen what is due, and return the time."""
+        if self._moving and floor(self.clock.now()) != self._second:
+            self._show()
+        return self.clock.now()
+
+    def get(self, instance_id: str) -> Instance | Entity | None:
+        """Return the row of an instance or entity."""
+        self.advance()
+        return self.population.get(instance_id)
+
+    def entity(self, class_name: str, key: str) -> Entity | None:
+        """Return an entity that exists; the class in any letter case."""
+        row = self.get(f"@{class_name.lower()}@{key}")
+        return row if isinstance(row, Entity) and row.exists else None
+
+    def list_instances(self, query: InstanceQuery, token: str = "") -> SyntheticPage:
+        """
+        Return a page of the instances and entities that match.
+
+        Raises `ApiError` for a token, a page size or a prefix that cannot be used.
+        """
+        # What the provider does not take, it does not take of an empty table either.
+        self.backend.list_instances(_NO_ROWS, query, token, self.version)
+        self.advance()
+        return self._pager.page(self.backend, Selection.of_instances(query), token)
+
+    def list_entities(self, query: EntityQuery, token: str = "") -> SyntheticPage:
+        """
+        Return a page of the entities that match and exist.
+
+        Raises `ApiError` for a token or a page size that cannot be used.
+        """
+        self.backend.list_entities(_NO_ROWS, query, token, self.version)
+        self.advance()
+        return self._pager.page(self.backend, Selection.of_entities(query), token)
+
+    def body(self, page: SyntheticPage, style: Style) -> bytes:
+        """Return the rows of the page listed last as a JSON array, as the style shows each."""
+        if style not in self._renderers:
+            self._renderers[style] = Renderer(self.population, style)
+        return self._renderers[style].body(page)
+
+    def token_to_nowhere(self, number: int) -> str:
+        """Return a token that leads behind the last row, another one for each number."""
+        return self.backend.endless_token(number, self.version)

@@ -1,0 +1,181 @@
+"""A task hub that lives in memory: its rows, its log of what happened, and its listings."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend, Listing
+from emulator.backends.latency import Latency
+from emulator.clock import Clock
+from emulator.engine.engine import Engine
+from emulator.engine.functions import Functions
+from emulator.engine.identities import Identities
+from emulator.engine.pace import Crash, Pace
+from emulator.engine.workers.worker import Worker
+from emulator.faults import Faults
+from emulator.storage.queries import EntityQuery, InstanceQuery
+from emulator.storage.rows import Entity, Instance, Row, RuntimeStatus
+from emulator.storage.table import Table
+from emulator.version import ExtensionVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An instance began a life; `visible` is when its row first showed it."""
+
+    name: str
+    instance_id: str
+    created: float
+    visible: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """An instance reached a terminal status; `visible` is when its row first showed it."""
+
+    name: str
+    instance_id: str
+    status: RuntimeStatus
+    created: float
+    updated: float
+    visible: float
+
+
+class TaskHub:
+    """
+    The instances and entities of one hub.
+
+    `functions` are those of the app that serves it; without them nobody does. `starts` and
+    `finishes` are the hub's own log, in the order in which the rows showed them: the truth that an
+    observer is measured by. `latency` is what its storage takes, nothing unless it is set. `worker`
+    is the language of the app: it shows in failures, histories and messages. `HubNameRefused` for a
+    name that the backend does not take.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        functions: Functions | None = None,
+        seed: int | str = 0,
+        pace: Pace | None = None,
+        crashes: Sequence[Crash] = (),
+        version: ExtensionVersion = ExtensionVersion.V3,
+        identities: Identities | None = None,
+        backend: Backend | None = None,
+        worker: Worker = Worker.DOTNET,
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.backend: Backend = backend or AzureStorage()
+        self.backend.hub_names.check(name)
+        self.latency = Latency()
+        self.faults = Faults(f"{name}/{seed}")
+        self.starts: list[Start] = []
+        self.finishes: list[Finish] = []
+        self._table = Table()
+        self.version = version
+        self.functions = functions
+        self.engine = Engine(
+            self,
+            functions=functions,
+            seed=seed,
+            pace=pace,
+            crashes=crashes,
+            version=version,
+            identities=identities,
+            traits=self.backend.traits,
+            worker=worker,
+        )
+        self.advance()
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the host has crashed and is not back: then it answers nothing either."""
+        return self.engine.host.is_down(self.clock.now())
+
+    def advance(self) -> float:
+        """Let happen what is due by now, and return the time."""
+        now = self.clock.now()
+        self.engine.advance(now)
+        return now
+
+    def put(self, row: Row, *, at: float | None = None) -> None:
+        """Insert or replace a row; `at` is when that happens, now if not given."""
+        previous = self._table.get(row.instance_id)
+        self._table.put(row)
+        if isinstance(row, Instance):
+            self._log(previous, row, self.clock.now() if at is None else at)
+
+    def remove(self, instance_id: str) -> None:
+        """Delete a row, as a purge does; nothing happens if there is none."""
+        self._table.remove(instance_id)
+
+    def purge(self, instance_id: str) -> bool:
+        """Delete an instance, or an entity, in whatever state; tells whether there was one."""
+        self.engine.forget(instance_id)
+        return self._table.remove(instance_id) is not None
+
+    def purge_where(self, query: InstanceQuery) -> int:
+        """Delete every instance and entity that a query matches; returns how many."""
+        found = [row.instance_id for row in self._table if query.matches(row)]
+        return sum(self.purge(instance_id) for instance_id in found)
+
+    def purge_finished(self, *, before: float) -> None:
+        """Delete every finished orchestration that was last updated before a time."""
+        old = [row for row in self.instances() if row.status.terminal and row.updated < before]
+        for row in old:
+            self.purge(row.instance_id)
+
+    def forget(self, *, before: float) -> None:
+        """Drop what became visible before a time from the log."""
+        self.starts = [start for start in self.starts if start.visible >= before]
+        self.finishes = [finish for finish in self.finishes if finish.visible >= before]
+
+    def get(self, instance_id: str) -> Row | None:
+        """Return the row of an instance or entity."""
+        return self._table.get(instance_id)
+
+    def entity(self, class_name: str, key: str) -> Entity | None:
+        """Return an entity that exists; the class in any letter case."""
+        row = self._table.get(f"@{class_name.lower()}@{key}")
+        return row if isinstance(row, Entity) and row.exists else None
+
+    def instances(self) -> Iterator[Instance]:
+        """Iterate over the orchestrations, in the order of the table."""
+        return (row for row in self._table if isinstance(row, Instance))
+
+    def entities(self) -> Iterator[Entity]:
+        """Iterate over the entities, deleted ones among them, in the order of the table."""
+        return (row for row in self._table if isinstance(row, Entity))
+
+    def list_instances(self, query: InstanceQuery, token: str = "") -> Listing[Row]:
+        """
+        Return a page of the instances and entities that match.
+
+        Raises `ApiError` for a token or a page size that the backend does not take.
+        """
+        return self.backend.list_instances(self._table, query, token, self.version)
+
+    def list_entities(self, query: EntityQuery, token: str = "") -> Listing[Entity]:
+        """
+        Return a page of the entities that match and exist.
+
+        Raises `ApiError` for a token or a page size that the backend does not take.
+        """
+        return self.backend.list_entities(self._table, query, token, self.version)
+
+    def token_to_nowhere(self, number: int) -> str:
+        """Return a token that leads behind the last row, another one for each number."""
+        return self.backend.endless_token(number, self.version)
+
+    def _log(self, previous: Row | None, row: Instance, at: float) -> None:
+        same_life = previous is not None and previous.created == row.created
+        was_terminal = previous is not None and previous.status.terminal
+        # A newer createdTime while active is the next generation of the same life.
+        if previous is None or (was_terminal and not same_life):
+            self.starts.append(Start(row.name, row.instance_id, row.created, at))
+        if row.status.terminal and not (was_terminal and same_life):
+            finish = Finish(row.name, row.instance_id, row.status, row.created, row.updated, at)
+            self.finishes.append(finish)
