@@ -93,13 +93,13 @@ def _of_time(chain: Sequence[BaseException], way: Way) -> Cause | None:
     if way.connecting.name == way.proxy != "":
         return Cause(
             ErrorKind.PROXY,
-            "no name server answers for the proxy within timeouts.connect",
+            f"no name server answers for the proxy {way.proxy} within timeouts.connect",
             "check the host in proxy, and this machine's DNS",
         )
     if way.connecting.name:
         return Cause(
             ErrorKind.NAME,
-            "no name server answers within timeouts.connect",
+            f"no name server answers for {way.connecting.name} within timeouts.connect",
             "check this machine's DNS, and the host in url",
         )
     if way.connecting.handshake:
@@ -148,7 +148,7 @@ def _of_proxy(chain: Sequence[BaseException], way: Way) -> Cause | None:
     if _first(chain, aiohttp.ClientConnectorDNSError):
         return Cause(
             ErrorKind.PROXY,
-            "the proxy's host name has no address",
+            f"the proxy {broken.host} has no address",
             "check the host in proxy, and this machine's DNS",
         )
     return Cause(
@@ -180,11 +180,12 @@ def _of_tls(chain: Sequence[BaseException], way: Way) -> Cause | None:
 
 
 def _of_name(chain: Sequence[BaseException], _: Way) -> Cause | None:
-    if not _first(chain, aiohttp.ClientConnectorDNSError, aiohttp.InvalidUrlClientError):
+    unknown = _first(chain, aiohttp.ClientConnectorDNSError)
+    if unknown is None:
         return None
     return Cause(
         ErrorKind.NAME,
-        f"the host name has no address: {_os_reason(chain) or 'the look-up failed'}",
+        f"{unknown.host} has no address: {_os_reason(chain) or 'the look-up failed'}",
         "check the host in url, and this machine's DNS",
     )
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import anyio
 from rich.table import Table
@@ -20,6 +18,7 @@ from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.listing import Cursor, Page
 from exporter.api.query import InstanceQuery
 from exporter.api.times import known_time
+from exporter.api.transport import proxy_of_environment
 from exporter.api.wire import InstanceRow
 from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
@@ -128,15 +127,10 @@ async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
 async def check_hub(hub: HubSettings) -> HubCheck:
     """Check one hub: name resolution, connection, TLS, key and the first page of a list."""
     steps = [step for step in STEPS if step != TLS or hub.base_url.startswith("https")]
-    is_direct = not _goes_through_proxy(hub)
-    if is_direct:
-        unknown = await _resolve(hub)
-        if unknown:
-            return HubCheck(
-                hub.name, (), NAME, unknown, "check the host in url, and this machine's DNS"
-            )
-    client, http = connect(hub, SharedLimits())
-    async with http:
+    is_direct = hub.proxy is None and proxy_of_environment(hub.base_url) is None
+    shared = SharedLimits()
+    client, http = connect(hub, shared)
+    async with aclosing(shared.names), http:
         survey = _Survey(hub, client)
         try:
             await survey.make()
@@ -258,24 +252,6 @@ def _skewed(skew: float) -> str:
         f"the app's clock is {span(abs(skew))} {where} this machine's: let both follow a time "
         "server"
     )
-
-
-async def _resolve(hub: HubSettings) -> str | None:
-    """Return why the host has no address, None if it has one."""
-    parts = urlsplit(hub.base_url)
-    try:
-        await anyio.getaddrinfo(parts.hostname or "", parts.port)
-    except (socket.gaierror, UnicodeError) as error:
-        return f"{parts.hostname} has no address ({error})"
-    return None
-
-
-def _goes_through_proxy(hub: HubSettings) -> bool:
-    """Tell whether the name is left to a proxy to resolve."""
-    parts = urlsplit(hub.base_url)
-    if hub.proxy is not None:
-        return True
-    return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
 
 
 def _show(settings: Settings) -> None:

@@ -304,12 +304,12 @@ class TestTheWay:
     async def test_no_such_name(self) -> None:
         kind, said = await told("http://no-such-host.invalid", connect=30.0, timeout=30.0)
         assert kind == "name"
-        assert said.startswith("the host name has no address: ")
+        assert said.startswith("no-such-host.invalid has no address: ")
 
     async def test_no_name_server(self) -> None:
         async with resolver() as (names, _):
             assert await told("http://app.example", names=names, timeout=9.0) == (
-                "name", "no name server answers within timeouts.connect",
+                "name", "no name server answers for app.example within timeouts.connect",
             )  # fmt: skip
 
     async def test_a_handshake_that_hangs(self) -> None:
@@ -398,7 +398,7 @@ class TestTheProxy:
         found = await told(
             "https://app.example", proxy="http://no-such-host.invalid:1", connect=30.0, timeout=30.0
         )
-        assert found == ("proxy", "the proxy's host name has no address")
+        assert found == ("proxy", "the proxy no-such-host.invalid has no address")
 
     async def test_it_drops_connect(self) -> None:
         async with serving(lambda reader, _: reader.read()) as proxy:

@@ -98,7 +98,9 @@ OF_REQUESTS = [
     Mistake("https on a port of http", {"URL": "{url_of_tls}", "KEY": KEY}, "TLS: TLS failed"),
     Mistake("nobody there", {"URL": "http://127.0.0.1:9"}, "connection: no connection"),
     Mistake(
-        "host that is none", {"URL": "https://no-such-host.invalid"}, "host name: no-such-host"
+        "host that is none",
+        {"URL": "https://no-such-host.invalid"},
+        "host name: no-such-host.invalid has no address",
     ),
 ]
 
