@@ -206,6 +206,8 @@ class HubClient:
             rows = decode(decoder.decode, failures, answer)
             if dropped := query.violation(rows):
                 raise failures.dropped_filter(dropped)
+            if not _is_text(answer.token):
+                raise failures.protocol("the token of the next page cannot be sent back")
             if cursor.came_before(answer.token):
                 raise failures.protocol("the list leads in a circle: a token came twice")
             return rows, answer
@@ -359,6 +361,15 @@ class HubClient:
         if token:
             fields.append((NEXT_PAGE, token))
         return fields
+
+
+def _is_text(token: bytes) -> bool:
+    """Tell whether a header field with *token* leaves the HTTP library byte for byte."""
+    try:
+        token.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _within_deadline(delay: float) -> bool:

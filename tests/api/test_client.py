@@ -127,6 +127,18 @@ class TestPaging:
         assert "x-ms-continuation-token: YQ==" in server.requests[1]
         assert "x-ms-continuation-token: YQ== 2" in server.requests[2]
 
+    @pytest.mark.parametrize(
+        "token", [b"a\tb", "\u00e9\u65e5".encode(), b"x" * 32_000, b'["1",null]']
+    )
+    async def test_a_token_goes_back_byte_for_byte(self, token: bytes) -> None:
+        first = answer(json_rows("a")).replace(
+            b"\r\n\r\n", b"\r\nx-ms-continuation-token: \t " + token + b" \r\n\r\n", 1
+        )
+        async with scripted(first, answer("[]")) as server, client_of(server) as client:
+            await all_ids(client)
+        sent = server.requests[1].encode("latin-1")
+        assert b"\r\nx-ms-continuation-token: " + token + b"\r\n" in sent
+
     @pytest.mark.parametrize("token", ["bnVsbA==", "same"])
     async def test_the_token_of_null_and_a_repeated_one_end_the_list(self, token: str) -> None:
         async with (

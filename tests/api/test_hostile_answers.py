@@ -153,6 +153,10 @@ ANSWERS: dict[str, tuple[bytes, str, str, str]] = {
     "a length beyond the limit": (
         OK + b"content-length: 99999999999\r\n\r\n", "too_large", "larger than", "max_response",
     ),
+    "a token that is no text": (
+        OK + b"x-ms-continuation-token: a\xe9b\r\ncontent-length: 2\r\n\r\n[]",
+        "protocol", "the token of the next page cannot be sent back", "nothing rewrites it",
+    ),
     # Content codings that nobody asked for.
     "two codings": (
         answer(gzip.compress(b"[]"), Content_Encoding="gzip, gzip"),
