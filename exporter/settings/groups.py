@@ -39,7 +39,7 @@ class Timeouts(BaseModel):
         default=MINUTE, description="For one request, from sending it to the end of the answer."
     )
     connect: PositiveDuration = Field(default=10.0, description="For a connection to be made.")
-    sweep: PositiveDuration = Field(default=15 * MINUTE, description="For one whole sweep.")
+    sweep: PositiveDuration = Field(default=15 * MINUTE, description="For one sweep.")
 
 
 class Retries(BaseModel):

@@ -49,10 +49,10 @@ class Settings(BaseSettings):
     )
     shard: ShardOf = Field(
         default=Shard(),
-        description="Which part of the hubs this exporter polls; the host's name may tell.",
+        description="Part of the hubs this exporter polls; `auto` takes it from the host name.",
     )
     allow_reload: bool = Field(
-        default=False, description="Allow `POST /-/reload`, which reads all files anew at once."
+        default=False, description="Allow `POST /-/reload`, which rereads all files at once."
     )
     reload_interval: ReloadInterval = Field(
         default=10.0, description="How often all files are looked at for changes."

@@ -99,7 +99,8 @@ class TestStuck:
         assert stuck & TRUTH.keys() == expected
         assert not stuck & {"approval", "event", "long-timer", "retry", "suspended", "caller"}
         assert (
-            f"orders: {len(stuck)} instances stuck, 25 over a limit wait as designed" in table.out
+            f"orders: {len(stuck)} instances stalled, 25 over a limit waiting as expected"
+            in table.out
         )
         assert "approval" not in table.out
 
@@ -160,7 +161,7 @@ class TestStuck:
             table = await ask(capfd, settings_for(orders=url), "stuck")
             scripted = await ask(capfd, settings_for(orders=url), "stuck", "--format", "json")
         assert (table.code, scripted.code) == (0, 0)
-        assert "nothing is stuck" in table.out
+        assert "nothing is stalled" in table.out
         assert "a wrong task_hub reads like that" in table.out
         assert json.loads(scripted.out) == []
 

@@ -252,7 +252,9 @@ class TestKeys:
     def test_key_and_key_file_exclude_each_other(self, tmp_path: Path) -> None:
         path = write(tmp_path / "key", SECRET)
         (line,) = problems({"URL": URL, "KEY": SECRET, "KEY_FILE": str(path)})
-        assert line == "DURABLE_EXPORTER_KEY_FILE: stands beside key: remove one of the two"
+        assert (
+            line == "DURABLE_EXPORTER_KEY_FILE: cannot be combined with key: remove one of the two"
+        )
 
     @pytest.mark.parametrize(
         ("content", "message"),

@@ -40,7 +40,7 @@ class TestOverview:
         async with serving_hubs(healthy_hub(), incident_hub(), unreachable_hub()) as client:
             page = Read((await client.get("/")).text)
         assert "2 of 3 task hubs need attention" in page.text
-        assert "137 instances make no progress: PaymentSaga 137." in page.text
+        assert "137 instances are idle over their limit: PaymentSaga 137." in page.text
         assert "nothing accepts connections" in page.text
         assert "See whether the app runs" in page.text
         assert "9eea364db612488832433c4ea2ea6bc8" in page.text

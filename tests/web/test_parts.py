@@ -126,7 +126,7 @@ class TestFindings:
         over = {(f"Order{i}", "age"): 10 - i for i in range(5)}
         (finding,) = findings_of(replace(hub, active=replace(hub.active, over_limit=over)), AT)
         assert finding.summary == (
-            "40 instances are active for too long: Order0 10, Order1 9, Order2 8 and 2 others."
+            "40 instances are over their age limit: Order0 10, Order1 9, Order2 8 and 2 others."
         )
 
 
