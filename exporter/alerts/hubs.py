@@ -72,7 +72,7 @@ and on ({ONE_HUB}) {_UNREACHABLE}""",
 _MANY_HUBS = number(
     "many_hubs",
     3,
-    "Fewer than this are looked at one by one.",
+    "Fewer than this have alerts of their own.",
 )
 _MANY_HUBS_RATIO = number(
     "many_hubs_ratio",

@@ -69,7 +69,7 @@ class Retries(BaseModel):
 
 
 class Tls(BaseModel):
-    """Whom to trust, and the client certificate to show; all files are in PEM form."""
+    """Trusted certificates, and the client certificate to present; all files are in PEM form."""
 
     model_config = FROZEN
 

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         default=False, description="Allow `POST /-/reload`, which rereads all files at once."
     )
     reload_interval: ReloadInterval = Field(
-        default=10.0, description="How often all files are looked at for changes."
+        default=10.0, description="How often all files are checked for changes."
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         default="info", description="The least severe events that are logged."

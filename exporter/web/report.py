@@ -127,7 +127,7 @@ class OrchestratorReport(Struct, frozen=True):
 
 
 class OverLimitSample(Struct, frozen=True):
-    """One instance beyond a limit; the oldest are shown, a few of each orchestrator."""
+    """One instance over a limit; the oldest are shown, a few of each orchestrator."""
 
     instance_id: str
     orchestrator: str
@@ -161,7 +161,7 @@ class OverLimitSample(Struct, frozen=True):
 
 
 class CauseReport(Struct, frozen=True):
-    """What holds instances up in the end, and how many."""
+    """The end of blocking chains, and how many instances it blocks."""
 
     cause: Annotated[str, Meta(description="Id of the instance or entity at the end of chains.")]
     orchestrator: Annotated[str, Meta(description="Its name; empty if it is none or not known.")]
@@ -275,7 +275,7 @@ class HubSummary(Struct, frozen=True, kw_only=True):
     instances: Annotated[
         dict[str, int | None], Meta(description="Active instances now, by runtime status.")
     ]
-    over_limit: Annotated[int | None, Meta(description="Active instances beyond limits.")]
+    over_limit: Annotated[int | None, Meta(description="Active instances over a limit.")]
     unresolved_failures: Annotated[int | None, Meta(description="Instances that are Failed now.")]
     completed_1h: Annotated[int | None, Meta(description="Completed within the last hour.")]
     failed_1h: Annotated[int | None, Meta(description="Failed within the last hour.")]

@@ -1,4 +1,4 @@
-{{/* What a schema cannot say: values that contradict each other. All that is wrong is said at once. */}}
+{{/* What a schema cannot say: values that contradict each other. All problems are reported at once. */}}
 {{- define "exporter.checks" -}}
 {{- $problems := concat
   (include "exporter.hubProblems" . | fromJsonArray)
