@@ -73,8 +73,8 @@ NEW_FAILURES = Alert(
     duration("new_failures_for", "0s", "A failure has happened: there is nothing to wait for."),
     Severity.WARNING,
     "New failures " + _OF + " ({{ $labels.category }})",
-    _ABOUT + " failed within $(failures_window), as {{ $labels.category }}. First see what they"
-    " have in common: " + _FAILURES,
+    _ABOUT + " failed in the last $(failures_window) (category: {{ $labels.category }}). First"
+    " see what they have in common: " + _FAILURES,
     Board.ORCHESTRATOR,
     (_WINDOW, _MEMORY, _NEW),
     sweep=Sweep.ACTIVE,

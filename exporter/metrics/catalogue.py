@@ -393,7 +393,7 @@ CLOCK_SKEW = Family(
 RELOAD_SUCCESSFUL = Family(
     f"{_SELF}config_last_reload_successful",
     Kind.GAUGE,
-    "1 if the configuration could be used when it was last read, else 0: the one before holds.",
+    "1 if the configuration could be used when it was last read, else 0: the previous one is kept.",
     per_hub=False,
 )
 RELOAD_TIMESTAMP = Family(

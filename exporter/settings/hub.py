@@ -177,7 +177,7 @@ class HubSettings(BaseModel):
         description="Bytes of a page at most: where rows are large, fewer are asked for at once.",
     )
     max_pages: Annotated[Count, Field(ge=1)] = Field(
-        default=100_000, description="Pages after which a listing is given up as truncated."
+        default=100_000, description="Pages after which a listing stops as truncated."
     )
     max_response_bytes: Annotated[Count, Field(ge=65_536)] = Field(
         default=33_554_432,

@@ -73,7 +73,7 @@ def _readable(path: Path) -> Path:
     except OSError as error:
         raise ValueError(
             f"names a file that cannot be read ({error.strerror}): "
-            "check the mount and its permissions"
+            "check the path, the mount and its permissions"
         ) from None
 
 

@@ -49,7 +49,7 @@ def _read_beside(value: object, info: ValidationInfo) -> object:
     except OSError as error:
         raise ValueError(
             f"names a file that cannot be read ({error.strerror}): "
-            "check the mount and its permissions"
+            "check the path, the mount and its permissions"
         ) from None
     return content
 

@@ -238,7 +238,7 @@ class CostReport(Struct, frozen=True):
 
 
 class AccountsReport(Struct, frozen=True):
-    """What the counters rest on."""
+    """The basis of the counters."""
 
     baseline_time: Annotated[
         Time | None, Meta(description="First contact: what finished before is not counted.")

@@ -236,7 +236,7 @@ async def test_why_says_in_words_who_waits_as_designed_and_says_it_of_nobody_els
             assert f"It {as_a_state(truth.own)} since 2027-01-15T" in text, instance_id
             kind = truth.in_the_end[0]
             is_designed = not is_trouble(truth) and kind != "unknown"
-            assert ("That is no trouble by itself" in text) is is_designed, instance_id
+            assert ("That is expected" in text) is is_designed, instance_id
             assert ("cannot be seen from outside" in text) is (kind == "unknown")
             assert ("fires in" in text) is (truth.own[0] in ("timer", "retry_backoff"))
 

@@ -115,7 +115,7 @@ class TestFindings:
     def test_an_instance_and_instances_are_told_apart(self) -> None:
         hub = healthy_hub()
         assert hub.active is not None
-        for count, words in ((1, "1 instance makes no"), (2, "2 instances make no")):
+        for count, words in ((1, "1 instance is idle"), (2, "2 instances are idle")):
             active = replace(hub.active, over_limit={("Order", "idle"): count})
             (finding,) = findings_of(replace(hub, active=active), AT)
             assert finding.summary.startswith(words)
