@@ -140,6 +140,7 @@ _PLAIN = (
     ),
     ROOT / "helm" / "introduction.md",
     ROOT / "compose.yaml",
+    *(ROOT / "compose").rglob("*.y*ml"),
     ROOT / "Makefile",
 )
 _MODULES = ("exporter", "grafana", "helm")
