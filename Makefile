@@ -46,7 +46,7 @@ nightly: $(DEV_STAMP) ## The long proofs
 bench: $(DEV_STAMP) ## Speed and memory, as ratios of one run
 	@$(BIN)/python -m bench
 
-docs: $(DEV_STAMP) ## Write the generated reference pages anew
+docs: $(DEV_STAMP) ## Regenerate the reference pages
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m grafana
 	@$(BIN)/python -m helm
@@ -55,7 +55,7 @@ site: $(DEV_STAMP) ## Build the documentation as a site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "build/site/index.html"
 
-lock: ## Resolve the locked dependencies anew (needs uv)
+lock: ## Resolve and lock the dependencies again (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links -o requirements.lock
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \

@@ -66,7 +66,7 @@ def _members(
         is_group = isinstance(below, yaml.MappingNode) and below.value and not schema
         members = tuple(_members(here, below, lines)) if is_group else ()
         if not members and not description:
-            raise ValueError(f"{'.'.join(here)} has no comment that tells what it is for")
+            raise ValueError(f"{'.'.join(here)} has no comment that says what it is for")
         yield Value(here, description, _content(below), schema, members)
 
 

@@ -68,13 +68,13 @@ or
 NEW_FAILURES = Alert(
     "NewFailures",
     "failures",
-    "instances have failed lately, but for the reasons that have alerts of their own",
+    "instances have failed recently, except for reasons that have alerts of their own",
     _failed(none_of("category", Category.NON_DETERMINISM, Category.FUNCTION_MISSING), _NEW),
     duration("new_failures_for", "0s", "A failure has happened: there is nothing to wait for."),
     Severity.WARNING,
     "New failures " + _OF + " ({{ $labels.category }})",
-    _ABOUT + " failed within $(failures_window), as {{ $labels.category }}. First see what they"
-    " have in common: " + _FAILURES,
+    _ABOUT + " failed in the last $(failures_window) (category: {{ $labels.category }}). First"
+    " see what they have in common: " + _FAILURES,
     Board.ORCHESTRATOR,
     (_WINDOW, _MEMORY, _NEW),
     sweep=Sweep.ACTIVE,
@@ -107,7 +107,7 @@ NON_DETERMINISM = _of_category(
     ),
     summary="The code of {{ $labels.orchestrator }} no longer fits its running instances",
     advice="A deployment has changed the orchestrator under instances that were running, and every"
-    " one that goes on fails. First roll that deployment back; then rewind what failed.",
+    " one that continues fails. First roll that deployment back; then rewind what failed.",
 )
 
 FUNCTION_MISSING = _of_category(
@@ -172,7 +172,7 @@ time() - {fresh(c.OLDEST_UNRESOLVED.name, Sweep.FAILED, by="min")}
     Severity.WARNING,
     "{{ $value }} failures " + _OF + " are unresolved",
     "{{ $value }} instances " + _OF + " are Failed, the oldest for more than"
-    " $(unresolved_failures_seconds) seconds. First decide for each: rewind it, start it anew, or"
+    " $(unresolved_failures_seconds) seconds. First decide for each: rewind it, restart it, or"
     " purge it. " + _FAILURES,
     Board.ORCHESTRATOR,
     (_UNRESOLVED_SECONDS,),

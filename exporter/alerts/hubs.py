@@ -16,7 +16,7 @@ _LAST = folded(selected(c.LAST_SWEEP, equal("sweep", Sweep.ACTIVE)), drop="sweep
 _ERROR_WINDOW = duration(
     "error_window",
     "20m",
-    "Errors of the API within it tell why a hub cannot be read; longer than the longest interval"
+    "Errors of the API within it show why a hub cannot be read; longer than the longest interval"
     " between sweeps (15 minutes with the profile scale-to-zero).",
 )
 
@@ -56,7 +56,7 @@ and on ({ONE_HUB}) {_UNREACHABLE}""",
     duration(
         "hub_unreachable_for",
         "5m",
-        "A restart or a deployment of the app takes less. What the hub shows is withdrawn after 15"
+        "A restart or a deployment of the app takes less. What the hub shows is removed after 15"
         " minutes, so this fires before.",
     ),
     Severity.CRITICAL,
@@ -72,7 +72,7 @@ and on ({ONE_HUB}) {_UNREACHABLE}""",
 _MANY_HUBS = number(
     "many_hubs",
     3,
-    "Fewer than this are looked at one by one.",
+    "Fewer than this have alerts of their own.",
 )
 _MANY_HUBS_RATIO = number(
     "many_hubs_ratio",
@@ -99,13 +99,13 @@ count by ({TARGET_LABELS}) (
     duration(
         "many_hubs_unreachable_for",
         "3m",
-        "Shorter than for a single hub, so that the many are held back before they fire.",
+        "Shorter than for a single hub, so that those alerts are inhibited before they fire.",
     ),
     Severity.CRITICAL,
     "{{ $value }} task hubs cannot be read",
     "{{ $value }} task hubs cannot be read at once, so look for what they share: proxy, DNS,"
     " outgoing network, certificates. First run `durable-exporter check` where the exporter runs;"
-    " the alerts of the single hubs are held back.",
+    " the alerts of the single hubs are inhibited.",
     Board.FLEET,
     (_MANY_HUBS, _MANY_HUBS_RATIO),
     of_hub=False,
@@ -130,7 +130,7 @@ and on ({ONE_HUB}) {_UNREACHABLE}""",
     "The app of task hub {{ $labels.task_hub }} refuses the exporter's key",
     'About {{ $value | printf "%.0f" }} requests to task hub {{ $labels.task_hub }} were refused'
     " (401 or 403), and none succeeds. First compare the system key of the app's Durable Task"
-    " extension with the exporter's `key_file`; a corrected file is taken up by itself.",
+    " extension with the exporter's `key_file`; a corrected file is reloaded by itself.",
     Board.HUB,
     (_ERROR_WINDOW,),
 )
@@ -147,14 +147,14 @@ and on ({ONE_HUB}) {_UNREACHABLE}""",
     "The app of task hub {{ $labels.task_hub }} is stopped",
     'About {{ $value | printf "%.0f" }} requests to task hub {{ $labels.task_hub }} were answered'
     " by the page of a stopped app (403, HTML). Nothing of this hub runs. If nobody stopped it on"
-    " purpose, first start the app; if its network rules changed, let the exporter in.",
+    " purpose, first start the app; if its network rules changed, allow the exporter.",
     Board.HUB,
 )
 
 _STALE_INTERVALS = number(
     "data_stale_intervals",
     5,
-    "What a sweep feeds is withdrawn after five intervals; before that it is merely late.",
+    "What a sweep feeds is removed after five intervals; before that it is merely late.",
 )
 _STALE_SECONDS = number(
     "data_stale_seconds",
@@ -185,13 +185,13 @@ DATA_STALE = Alert(
   ) * 0
 )
 and on ({ONE_HUB}) {_UP} == 1""",
-    duration("data_stale_for", "5m", "Lets a sweep that is just ending end."),
+    duration("data_stale_for", "5m", "Bridges a sweep that is about to end."),
     Severity.WARNING,
     "The sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} does not complete",
     "{{ if eq $value 0.0 }}No sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} has"
     " completed since the exporter started{{ else }}The last complete sweep {{ $labels.sweep }} of"
     " task hub {{ $labels.task_hub }} ended {{ $value | humanizeDuration }} ago{{ end }}; what it"
-    " feeds is withdrawn, and its alerts are silent."
+    " feeds is removed, and its alerts are silent."
     " First look at the exporter's log for this hub, and at `durable-exporter check`.",
     Board.EXPORTER,
     (_STALE_INTERVALS, _STALE_SECONDS),
@@ -236,7 +236,7 @@ _ANY = everything(c.LIMIT, equal("limit", "pending"))
 HUB_STALLED = Alert(
     "HubStalled",
     "instances",
-    "instances wait to be started for longer than they may, and nothing at all moves in the hub",
+    "instances are Pending over their limit, and nothing at all moves in the hub",
     f"""\
 sum without (orchestrator, limit) (
 {block(_OVER_PENDING)}
@@ -251,7 +251,7 @@ time() - {folded(c.LAST_PROGRESS.name, drop="orchestrator")} > {_STALLED_SECONDS
     duration("hub_stalled_for", "2m", "The silence is long enough; this bridges one late sweep."),
     Severity.BY_LIMIT,
     "Nothing moves in task hub {{ $labels.task_hub }}",
-    "{{ $value }} instances of task hub {{ $labels.task_hub }} wait to be started, and no instance"
+    "{{ $value }} instances of task hub {{ $labels.task_hub }} are Pending, and no instance"
     " has made progress for $(hub_stalled_seconds) seconds or more. First see whether the app's"
     " host runs and takes its queues; then `durable-exporter stuck`.",
     Board.HUB,

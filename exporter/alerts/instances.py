@@ -34,12 +34,12 @@ def _over(limit: str) -> str:
 PENDING_STUCK = Alert(
     "PendingStuck",
     "instances",
-    "instances wait to be started for longer than the limit `pending`",
+    "instances are Pending for longer than the limit `pending`",
     _over("pending"),
     duration("pending_stuck_for", "5m", "Bridges a burst of starts; the limit comes before it."),
     Severity.BY_LIMIT,
     "{{ $value }} instances " + _OF + " do not start",
-    "{{ $value }} instances " + _OF + " have waited to be started for longer than their limit."
+    "{{ $value }} instances " + _OF + " have been Pending for longer than their limit."
     " First see whether the app's host runs and scales out; then whether the function is still"
     " deployed. " + _STUCK,
     Board.ORCHESTRATOR,
@@ -68,16 +68,16 @@ _PENDING_BEFORE = folded(
 PENDING_BACKLOG_GROWING = Alert(
     "PendingBacklogGrowing",
     "instances",
-    "more and more instances wait to be started",
+    "more and more instances are Pending",
     f"""\
 {_PENDING} > {_BACKLOG}
 and
 {_PENDING}
 > {_BACKLOG_GROWTH} * {_PENDING_BEFORE}""",
-    duration("pending_backlog_for", "10m", "Growth that goes on is not one burst."),
+    duration("pending_backlog_for", "10m", "Growth that lasts is not one burst."),
     Severity.WARNING,
-    "Ever more instances " + _OF + " wait to start",
-    "{{ $value }} instances " + _OF + " wait to be started, at least $(pending_backlog_growth)"
+    "The backlog of instances " + _OF + " grows",
+    "{{ $value }} instances " + _OF + " are Pending, at least $(pending_backlog_growth)"
     " times as many as $(pending_backlog_window) before. First see whether the app scales out, and"
     " what starts so many.",
     Board.ORCHESTRATOR,
@@ -119,13 +119,17 @@ or
 ORCHESTRATION_STALLED = Alert(
     "OrchestrationStalled",
     "instances",
-    "instances beyond a limit wait on a step that does not end; without `history_budget`, running"
+    "instances over a limit wait on a step that does not end; without `history_budget`, running"
     " instances are idle for longer than their limit",
     with_source(_STALLED, "idle", c.STALLED, c.OVER_LIMIT),
-    duration("orchestration_stalled_for", "5m", "Lets what held them end; the limit comes first."),
+    duration(
+        "orchestration_stalled_for",
+        "5m",
+        "Bridges a step that is about to end; the limit comes first.",
+    ),
     Severity.BY_LIMIT,
-    "Instances " + _OF + " are stuck",
-    "{{ $value }} instances " + _OF + " do not go on"
+    "Instances " + _OF + " are stalled",
+    "{{ $value }} instances " + _OF + " are stalled"
     "{{ if $labels.waiting_on }}: they wait on {{ $labels.waiting_on }}"
     " {{ $labels.target }}{{ end }}. First look at that step: its log, and what it calls. "
     + _STUCK,
@@ -157,13 +161,13 @@ TIMER_OVERDUE = Alert(
 FINISHED_BUT_RUNNING = Alert(
     "FinishedButRunning",
     "instances",
-    "instances have ended by their histories, but are still listed as running",
+    "instances have finished, but are still listed as Running",
     f"{fresh(selected(c.STALLED, equal('waiting_on', WaitingOn.FINISHED_IN_HISTORY)))} > 0",
     duration("finished_but_running_for", "10m", "The row is written after the history: seconds."),
     Severity.WARNING,
-    "{{ $value }} instances " + _OF + " have ended, but count as running",
-    "{{ $value }} instances " + _OF + " have ended by their histories, but their rows say that they"
-    " run: whoever waits for them waits for ever. First look at the app's storage errors; then"
+    "{{ $value }} instances " + _OF + " have finished, but are still listed as Running",
+    "{{ $value }} instances " + _OF + " have finished, as their histories show, but their rows say"
+    " that they run: their callers wait indefinitely. First look at the app's storage errors; then"
     " terminate or purge these instances. " + _STUCK,
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
@@ -173,7 +177,7 @@ _OLDEST_SUSPENDED = selected(c.OLDEST_UPDATED, equal("runtime_status", RuntimeSt
 _SUSPENDED_SECONDS = number(
     "suspended_forgotten_seconds",
     86_400,
-    "Whoever suspends an instance for an incident goes on within a day.",
+    "An instance that is suspended for an incident is resumed within a day.",
 )
 
 SUSPENDED_FORGOTTEN = Alert(
@@ -271,14 +275,14 @@ _ACTIVE = everything(c.INSTANCES, one_of("runtime_status", *_GOING_ON))
 ETERNAL_STALLED = Alert(
     "EternalStalled",
     "instances",
-    "an orchestrator that continues as new again and again makes no progress any more",
+    "an orchestrator that continues as new again and again is stalled",
     f"""\
 time() - {fresh(c.LAST_PROGRESS.name)}
 > clamp_min({_CYCLES} * 604800 / ({_CONTINUED} >= {_CYCLES_KNOWN}), {_ETERNAL_SECONDS})
 and on ({ONE_ORCHESTRATOR}) {fresh(_ACTIVE)} > 0""",
     duration("eternal_stalled_for", "5m", "Bridges one late sweep."),
     Severity.WARNING,
-    "The eternal orchestration " + _HERE + " stands still",
+    "The eternal orchestration " + _HERE + " is stalled",
     "No instance " + _OF + " has made progress for {{ $value | humanizeDuration }}: at least"
     " $(eternal_cycles) of its usual cycles. First see what it waits on. " + _STUCK,
     Board.ORCHESTRATOR,

@@ -111,7 +111,7 @@ or
 _THROTTLED = number(
     "throttled_requests", 10, "Fewer are retried, and nobody notices but the exporter."
 )
-_THROTTLED_WINDOW = duration("throttled_window", "30m", "Long enough to tell a trend from a burst.")
+_THROTTLED_WINDOW = duration("throttled_window", "30m", "Long enough to be a trend, not a burst.")
 
 THROTTLED = Alert(
     "Throttled",
@@ -147,13 +147,13 @@ LABELS_FOLDED = Alert(
 )
 
 _BASELINE_MEMORY = duration(
-    "baseline_memory", "6h", "How long a gap in the counters is told of; it cannot be mended."
+    "baseline_memory", "6h", "How long a gap in the counters is reported; it cannot be fixed."
 )
 
 BASELINE_LOST = Alert(
     "BaselineLost",
     "exporter",
-    "the accounts of a hub began anew: what finished in between is not counted",
+    "a hub has a new baseline: what finished in between is not counted",
     f"""\
 time() - (
   {folded(c.BASELINE.name, by="min")}
@@ -161,7 +161,7 @@ time() - (
 )""",
     duration("baseline_lost_for", "0s", "It has happened: there is nothing to wait for."),
     Severity.INFO,
-    "The accounts of " + _HUB + " began anew",
+    "The counters of " + _HUB + " have a new baseline",
     "The exporter made first contact with " + _HUB + " once more, {{ $value | humanizeDuration }}"
     " ago: what finished before is not in its counters. First see why the state is lost: without"
     " `state_dir`, each restart does so; with it, the log says what was wrong with the file.",
@@ -179,13 +179,13 @@ _NOT_WRITTEN = folded(
 STATE_NOT_WRITTEN = Alert(
     "StateNotWritten",
     "exporter",
-    "the state of a hub cannot be written: its counters stand still",
+    "the state of a hub cannot be written: its counters are frozen",
     f"{_NOT_WRITTEN} > 0",
     duration("state_not_written_for", "5m", "One write that fails is made up for by the next."),
     Severity.WARNING,
     "The state of " + _HUB + " cannot be written",
     "Writing the state of " + _HUB + ' has failed about {{ $value | printf "%.0f" }} times within'
-    " $(state_write_window). Its counters stand still until it works, so failures raise no alert."
+    " $(state_write_window). Its counters are frozen until it works, so failures raise no alert."
     " First see whether the volume of `state_dir` is full or read-only.",
     Board.EXPORTER,
     (_WRITE_WINDOW,),

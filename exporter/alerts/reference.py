@@ -12,13 +12,13 @@ from exporter.alerts.table import ALERTS
 _INTRODUCTION = """\
 # Alerts
 
-Every alert, from the table in `exporter/alerts/`. This page is generated: `make docs` writes it
-anew, and with it the files that are shipped:
+Every alert, from the table in `exporter/alerts/`. This page is generated: `make docs` regenerates
+it, and with it the files that are shipped:
 
 | file | what it is |
 |---|---|
 | `prometheus/durable-functions.rules.yaml` | rules for Prometheus, 2.42 or newer |
-| `prometheus/alertmanager-inhibition.yaml` | for Alertmanager: what holds back what |
+| `prometheus/alertmanager-inhibition.yaml` | inhibition rules for Alertmanager |
 | `grafana/alerting/durable-functions.yaml` | instead, for Grafana's own alerting, 10 or newer |
 
 `durable-exporter rules` prints them with other thresholds, or without some of the alerts:
@@ -38,26 +38,26 @@ where the limit behind them was configured for the hub or the orchestrator, else
 **Data that is old raises nothing.** An alert about what a hub holds looks only at replicas whose
 sweep is fresh. What is wrong with reading has alerts of its own.
 
-**A hub that dies in the middle of an incident does not resolve it.** What fires goes on while the
-sweep that would know better is not fresh, whatever happens to its data; its value is then `NaN`,
-since nobody knows it. HubUnreachable fires meanwhile, and the inhibition rules hold back the rest.
-It ends when the hub is read again, or `hold` after the exporter was last scraped. The rules see
-what fired in the series `ALERTS`, which Prometheus itself writes. Grafana's own
-alerting cannot look back so: there, what fired ends with its data.
+**A hub that dies in the middle of an incident does not resolve it.** Alerts keep firing until a
+fresh sweep clears them, whatever happens to their data; their value is then `NaN`, since it is
+unknown. HubUnreachable fires meanwhile, and the inhibition rules suppress the rest. They end when
+the hub is read again, or `hold` after the exporter was last scraped. The rules see what fired in
+the series `ALERTS`, which Prometheus itself writes. Grafana's own alerting cannot look back like
+that: there, an alert ends with its data.
 
 **Replicas count once.** Gauges are folded by their maximum, points in time by the oldest or latest,
 counters after `increase`. Each replica is judged by its own freshness. Two that see the same hub
 neither double a number nor fire twice.
 
 **Hubs of two exporters are two hubs**, even if they are called the same, as in test and production:
-what happens to one raises, holds and holds back nothing of the other. `target_labels` tells whose a
-hub is; a label that Prometheus gives each target of one exporter alike belongs there, one that
-differs from pod to pod to `replica_labels`. Load the rules once: they look at every exporter that
-is scraped.
+what happens to one neither raises, keeps nor inhibits an alert of the other. `target_labels` names
+the exporter that a hub belongs to: labels that Prometheus gives all targets of one exporter alike
+belong there, those that differ from pod to pod belong in `replica_labels`. Load the rules once:
+they cover every exporter that is scraped.
 
-**Labels.** An alert of a hub carries `task_hub`, and of an orchestrator or entity its name, beside
-the target's own labels (`job`, `namespace`). `owner` and `team` of the setting `labels` come with
-it, to be routed by; `hub_labels` names others. Hubs without them fire all the same.
+**Labels.** An alert of a hub carries `task_hub`, and of an orchestrator or entity its name, in
+addition to the target's own labels (`job`, `namespace`). `owner` and `team` of the setting `labels`
+come with it, for routing; `hub_labels` names others. Hubs without them fire all the same.
 
 **`_other` raises nothing**: the names that share it have nothing in common. That there are any is
 an alert.
@@ -68,8 +68,8 @@ dashboard, and the hub's page at the exporter (`runbook_url`, `dashboard_url`, `
 """
 
 _GRAFANA = """\
-In Grafana's own alerting nothing is held back so: give such alerts a notification policy, or let it
-send to an Alertmanager.
+Grafana's own alerting has no inhibition rules: give such alerts a notification policy, or send them
+to an Alertmanager.
 """
 
 
@@ -82,7 +82,7 @@ def page() -> str:
             "",
             *_alerts(),
             "",
-            "## What holds back what",
+            "## Inhibition rules",
             "",
             *_inhibitions(),
             "",
@@ -114,7 +114,7 @@ def _alerts() -> Iterable[str]:
 
 
 def _inhibitions() -> Iterable[str]:
-    yield "| while this fires | these are not told of | with the same | since |"
+    yield "| while this fires | these are suppressed | with the same | because |"
     yield "|---|---|---|---|"
     for one in INHIBITIONS:
         targets = _names(one.targets)

@@ -10,14 +10,14 @@ REPLICA_LABELS = Parameter(
     "replica_labels",
     Kind.SOME_LABELS,
     "instance, pod",
-    "What tells replicas of one exporter apart. They see the same hub, so they are folded, never"
+    "What distinguishes replicas of one exporter. They see the same hub, so they are folded, never"
     " added up.",
 )
 TARGET_LABELS = Parameter(
     "target_labels",
     Kind.SOME_LABELS,
     "cluster, namespace, job",
-    "What tells exporters apart, of test and production for example: hubs that are called the same"
+    "What distinguishes exporters, of test and production for example: hubs of the same name"
     " are the same for one of them alone. One that no series has does no harm.",
 )
 HUB_LABELS = Parameter(
@@ -49,8 +49,8 @@ CONFIGURED_SEVERITY = Parameter(
     "configured_severity",
     Kind.SEVERITY,
     "critical",
-    "Severity of what is beyond a limit that somebody configured: they chose when it is too long."
-    " Beyond a default limit it is a warning.",
+    "Severity of what is over a configured limit: somebody chose it on purpose."
+    " Over a default limit it is a warning.",
 )
 FRESH_INTERVALS = number(
     "fresh_intervals",
@@ -67,14 +67,14 @@ FRESH_GRACE = number(
 KEEP_FIRING_FOR = duration(
     "keep_firing_for",
     "5m",
-    "How long an alert goes on once its condition is gone: bridges a scrape that fails, and values"
-    " around a threshold.",
+    "How long an alert keeps firing once its condition is gone: bridges a scrape that fails, and"
+    " values around a threshold.",
 )
 HOLD = duration(
     "hold",
     "2h",
-    "How long an alert goes on after the exporter was last scraped: nobody knows then that all is"
-    " well. While it is scraped, but the hub cannot be read, there is no end to it.",
+    "How long an alert keeps firing after the exporter was last scraped: nothing shows then that"
+    " all is well. While it is scraped, but the hub cannot be read, it never ends.",
 )
 
 SHARED: tuple[Parameter, ...] = (

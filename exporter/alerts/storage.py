@@ -19,7 +19,7 @@ ENTITY_LOCK_ORPHANED = Alert(
         "entity_lock_orphaned_for", "5m", "The exporter has already seen it in two sweeps in a row."
     ),
     Severity.WARNING,
-    "{{ $value }} entities " + _OF + " are locked for ever",
+    "{{ $value }} entities " + _OF + " are permanently locked",
     "{{ $value }} entities " + _OF + " are locked by instances that are no longer active: every"
     " operation on them waits. First find them with `durable-exporter stuck`; then have their locks"
     " released (the runbook says how).",
@@ -42,7 +42,7 @@ ENTITY_BACKLOG = Alert(
     Severity.WARNING,
     "An entity " + _OF + " does not keep up",
     "{{ $value }} operations are queued at one entity " + _OF + ". First see whether it is locked,"
-    " and by whom (`durable-exporter stuck`); then what calls it so often.",
+    " and by which instance (`durable-exporter stuck`); then what calls it so often.",
     Board.ENTITIES,
     (_BACKLOG,),
     sweep=Sweep.ACTIVE,
@@ -52,7 +52,7 @@ _LIMIT = everything(c.LIMIT, equal("limit", "retention"))
 _MARGIN = number(
     "purge_margin_seconds",
     86_400,
-    "Purging runs once a day, as a rule: so much beyond the limit is still in time.",
+    "Purging runs once a day, as a rule: so much over the limit is still in time.",
 )
 
 PURGE_NOT_KEEPING_UP = Alert(
@@ -68,11 +68,11 @@ unless on ({ONE_HUB}) (
   {selected(c.INSTANCES)} > 0
   unless on ({ONE_ORCHESTRATOR}) {_LIMIT}
 )""",
-    duration("purge_not_keeping_up_for", "1h", "Lets a purge that is under way end."),
+    duration("purge_not_keeping_up_for", "1h", "Bridges a purge that is under way."),
     Severity.WARNING,
     "Purging of task hub {{ $labels.task_hub }} does not keep up",
     "The oldest finished instance in task hub {{ $labels.task_hub }} was created"
-    " {{ $value | humanizeDuration }} ago, beyond the limit: storage, and the cost of every"
+    " {{ $value | humanizeDuration }} ago, over the limit: storage, and the cost of every"
     " listing, grow. First see whether the job that purges still runs.",
     Board.HUB,
     (_MARGIN,),

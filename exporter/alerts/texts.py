@@ -18,8 +18,8 @@ _VARIABLES = {
 _UNKNOWN = {
     "summary": "Not known to be over: task hub {{ $labels.task_hub }} cannot be read",
     "description": "This fired while task hub {{ $labels.task_hub }} could be read. It cannot be"
-    " now, so nobody knows whether it is over: it goes on until a sweep completes. First get the"
-    " hub read again: `durable-exporter check` says what is wrong.",
+    " now, so nobody knows whether it is over: it keeps firing until a sweep completes. First get"
+    " the hub read again: `durable-exporter check` says what is wrong.",
 }
 
 

@@ -83,7 +83,7 @@ class Failures:
             )
         hint = "look at the app's own log; its storage may be throttled or unreachable"
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            hint = "look at what stands between app and exporter: it did not pass the request on"
+            hint = "check the proxy or gateway in between: it did not pass the request on"
         return self._error(
             HubFailed,
             ErrorKind.SERVER,
@@ -121,7 +121,7 @@ class Failures:
             ProtocolError,
             ErrorKind.TOO_LARGE,
             f"the answer is larger than {limit} bytes",
-            "lists come in smaller pages next time; if it goes on, raise max_response_bytes",
+            "raise max_response_bytes for instances; a row of a list cannot be larger",
         )
 
     def too_large_together(self) -> ProtocolError:
@@ -192,7 +192,7 @@ class Failures:
                 HubDenied,
                 ErrorKind.RESTRICTED,
                 "403, an access restriction keeps this address out",
-                "let this address through the access restrictions of the app, or use its private "
+                "allow this address in the access restrictions of the app, or use its private "
                 "endpoint",
                 status=403,
             )

@@ -143,7 +143,7 @@ class HubClient:
             while not cursor.finished:
                 failures = Failures(self.hub, cursor.query.operation)
                 if cursor.pages >= self._limits.max_pages:
-                    error = failures.truncated(f"the list goes on after {cursor.pages} pages")
+                    error = failures.truncated(f"the list has more than {cursor.pages} pages")
                     self.telemetry.errors[error.operation, error.kind] += 1
                     raise error
                 kind = self._kind_of(cursor)

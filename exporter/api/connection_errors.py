@@ -25,7 +25,7 @@ TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
 _SAID_OF_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 _OF_THE_PROXY = {
     407: "put its user and password into proxy: http://user:password@host:port",
-    403: "let the proxy allow the host in url",
+    403: "allow the host in url at the proxy",
     502: "the proxy does not reach the app: check the host in url, and the proxy's own log",
     503: "the proxy does not reach the app: check the host in url, and the proxy's own log",
     504: "the proxy does not reach the app: check the host in url, and the proxy's own log",
@@ -76,7 +76,7 @@ def cause_of(error: Exception, way: Way, seconds: float) -> Cause:
     return Cause(
         ErrorKind.CONNECT if reason and not way.has_answered else ErrorKind.PROTOCOL,
         f"the connection broke {where}: {reason or 'closed'}",
-        "look at the app's own log, and at what stands in between",
+        "check the app's own log, and the proxy or gateway in between",
     )
 
 
@@ -200,18 +200,18 @@ def _of_http(chain: Sequence[BaseException], _: Way) -> Cause | None:
         return Cause(
             ErrorKind.PROTOCOL,
             "the answer ended early",
-            "look at what stands between app and exporter: it cut the answer off",
+            "check the proxy or gateway in between: it cut the answer off",
         )
     if isinstance(chain[-1], http_exceptions.LineTooLong) or "Too many headers" in said:
         message, hint = "the head of the answer is too large", _WHAT_LISTENS
     elif "Content-Length" in said:
         message = "the answer has lengths that contradict each other"
-        hint = "look at what stands between app and exporter: it rewrites answers"
+        hint = "check the proxy or gateway in between: it rewrites answers"
     elif r"\x15\x03" in said or r"\x16\x03" in said:
         message, hint = "what listens there speaks TLS", "use https:// in url"
     elif "chunk" in said.lower():
         message = "the answer has chunks that are none"
-        hint = "look at what stands between app and exporter: it rewrites answers"
+        hint = "check the proxy or gateway in between: it rewrites answers"
     else:
         message, hint = "the answer is not HTTP", _WHAT_LISTENS
     return Cause(ErrorKind.PROTOCOL, message, hint)

@@ -96,7 +96,7 @@ def chosen_hubs(hubs: Sequence[HubSettings], names: Sequence[str]) -> Sequence[H
     by_name = {hub.name: hub for hub in hubs}
     known = ", ".join(by_name) or "none"
     unknown = [
-        Problem("--hub", f"{name!r} is no configured hub: give one of {known}")
+        Problem("--hub", f"unknown hub {name!r}; configured: {known}")
         for name in names
         if name not in by_name
     ]

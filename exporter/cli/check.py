@@ -46,7 +46,7 @@ _EMPTY = (
 )
 _COMPARE = "compare task_hub with host.json: a wrong one reads like that, and has made storage"
 _IDLE = "nothing is active there now"
-_NO_KEY = "it answers without a key: whoever reaches it can start and end instances"
+_NO_KEY = "it answers without a key: anybody who reaches it can start and end instances"
 _UNUSUAL = (
     "Azure Storage would refuse the name of this task hub: it takes 3 to 45 letters and digits, a "
     "letter first"
@@ -249,8 +249,8 @@ async def _next_page(client: HubClient, listing: Cursor[InstanceRow]) -> Page[In
 def _skewed(skew: float) -> str:
     where = "ahead of" if skew > 0 else "behind"
     return (
-        f"the app's clock is {span(abs(skew))} {where} this machine's: let both follow a time "
-        "server"
+        f"the app's clock is {span(abs(skew))} {where} this machine's: synchronize both with "
+        "a time server"
     )
 
 

@@ -97,9 +97,9 @@ def _print_banner(emulator_url: str, hub: TaskHub, settings: Settings, port: int
         f"""\
 An emulated function app and an exporter that polls it are running. Nothing leaves this machine.
 
-  page for people   {url}/
+  status page       {url}/
   metrics           {url}/metrics
-  the emulated API  {emulator_url}/runtime/webhooks/durabletask (its key is chosen anew each time)
+  the emulated API  {emulator_url}/runtime/webhooks/durabletask (with a new key each time)
 
 What to expect, within half a minute:
   {instances} instances of {orchestrators} orchestrators; some fail now and then, PaymentSaga most

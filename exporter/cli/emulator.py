@@ -97,7 +97,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--crash-after",
         type=_positive,
         metavar="SECONDS",
-        help="let the host crash so long after the start",
+        help="crash the host so long after the start",
     )
     command.add_argument(
         "--crash-for",
@@ -133,15 +133,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
         action="append",
         metavar="KIND[:name=value,...]",
         default=[],
-        help="let something go wrong from the start, such as throttled:rate=0.2,seconds=5;"
-        " may be repeated",
+        help="inject a fault from the start, such as throttled:rate=0.2,seconds=5; may be repeated",
     )
     command.add_argument(
         "--synthetic",
         action="append",
         metavar="NAME=ROWS[,active=N][,entities=N]",
         default=[],
-        help="a hub of millions of rows beside the others, such as BigHub=10M,active=1k",
+        help="an additional hub of millions of rows, such as BigHub=10M,active=1k",
     )
     command.add_argument(
         "--latency",

@@ -245,7 +245,7 @@ def _print(found: Forecast) -> None:
     )
     if found.instances_over_limit:
         over = plural(found.instances_over_limit, "instance")
-        out.print(f"besides, the histories of {over} beyond a limit, each once until it moves")
+        out.print(f"besides, the histories of {over} over a limit, each once until it moves")
     out.print(f"{plural(found.series, 'series', 'series')} in Prometheus")
     if found.suggestions:
         out.print("\nsettings that would fit:")

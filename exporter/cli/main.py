@@ -19,10 +19,10 @@ COMMANDS = {
     "serve": "poll all hubs and serve /metrics (the default)",
     "check": "test the configuration and every hub",
     "collect": "collect once and print what was found",
-    "stuck": "which instances do not go on, and on what",
+    "stuck": "which instances are stalled, and what blocks them",
     "why": "what one instance did and waits on",
-    "failures": "what failed lately, and why",
-    "drain": "whether nothing of an orchestrator is in flight",
+    "failures": "what failed recently, and why",
+    "drain": "whether an orchestrator has drained",
     "estimate": "what polling costs, from one pass",
     "healthy": "whether the exporter on this machine answers",
     "metrics": "print the catalogue of metrics",
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         usage=f"{_NAME} [-h] [--version] COMMAND ...",
         description="Prometheus exporter for Azure Durable Functions.",
         epilog=f"commands:\n{commands}\n\nexit codes:\n{codes}\n\n"
-        f"{_NAME} COMMAND --help tells the options of a command.",
+        f"{_NAME} COMMAND --help lists the options of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)

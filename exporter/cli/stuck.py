@@ -1,4 +1,4 @@
-"""`stuck`: which instances do not go on, what each waits on, and what holds them up."""
+"""`stuck`: which instances are stalled, what each waits on, and what blocks them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_hub_option(command)
     add_timeout_option(command)
     command.add_argument(
-        "--all", action="store_true", help="those over a limit that wait as designed, too"
+        "--all", action="store_true", help="those over a limit that are waiting as expected, too"
     )
     command.add_argument(
         "--reads",
@@ -212,10 +212,10 @@ def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
     shown = _shown(found, with_all=with_all)
     others = sum(not each.is_trouble for each in found.findings)
     stuck = len(found.findings) - others
-    verdict = f"{plural(stuck, 'instance')} stuck" if stuck else "nothing is stuck"
-    beside = f", {others:,} over a limit wait as designed or as told" if others else ""
+    verdict = f"{plural(stuck, 'instance')} stalled" if stuck else "nothing is stalled"
+    expected = f", {others:,} over a limit waiting as expected" if others else ""
     hint = " (--all shows them)" if others and not with_all else ""
-    out.print(f"[bold]{markup(name)}[/]: {verdict}{beside}{hint}")
+    out.print(f"[bold]{markup(name)}[/]: {verdict}{expected}{hint}")
     if not found.active:
         out.print(NOTHING_ACTIVE)
     causes = [
@@ -233,7 +233,7 @@ def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
 
 
 def _causes(causes: Sequence[Cause], at: float) -> Table:
-    lines = table("held up by", "orchestrator", "which waits on", "for", "victims", "such as")
+    lines = table("blocked by", "orchestrator", "which waits on", "for", "blocked", "such as")
     for cause in causes:
         lines.add_row(
             markup(cause.cause),
@@ -248,7 +248,7 @@ def _causes(causes: Sequence[Cause], at: float) -> Table:
 
 def _instances(findings: Sequence[Finding], at: float) -> Table:
     lines = table(
-        "instance", "orchestrator", "status", "age", "idle", "waiting on", "since", "held up by"
+        "instance", "orchestrator", "status", "age", "idle", "waiting on", "since", "blocked by"
     )
     for each in findings:
         blame, stamp = each.blame, each.stamp

@@ -272,13 +272,13 @@ def _print_blame(blame: Blame, at: float, out: Console) -> None:
     if len(blame.chain) > 1:
         _print_chain(blame, leaf, at, out)
     if leaf.waiting_on is WaitingOn.UNKNOWN:
-        out.print("What that is cannot be told from the outside.")
+        out.print("What that is cannot be seen from outside.")
     elif not leaf.waiting_on.means_trouble:
-        out.print("That is no trouble by itself: so it is designed, or was told.")
+        out.print("That is expected: it waits by design or on request.")
 
 
 def _print_chain(blame: Blame, leaf: Wait, at: float, out: Console) -> None:
-    out.print("It is held up by:")
+    out.print("It is blocked by:")
     for depth, hop in enumerate(blame.chain[1:], 1):
         holder = ", which holds the lock" if hop == blame.held_by else ""
         out.print(f"  {'  ' * (depth - 1)}-> {markup(hop)}{holder}")

@@ -54,11 +54,11 @@ _STEM_LENGTH = 40
 _PRIVATE = 0o600
 _HINTS = {
     StateProblem.LOCKED: "give each exporter a state_dir of its own, or end the other process",
-    StateProblem.UNREADABLE: "look at the disk under state_dir; accounts begin anew",
-    StateProblem.VERSION: "nothing to do after a downgrade; accounts begin anew",
-    StateProblem.FOREIGN: "nothing to do if the hub has moved; accounts begin anew",
-    StateProblem.TOO_OLD: "raise state_max_age to bridge longer stops; accounts begin anew",
-    StateProblem.WRITE: "free space in state_dir, or let the exporter write there",
+    StateProblem.UNREADABLE: "check the disk under state_dir; the hub gets a new baseline",
+    StateProblem.VERSION: "nothing to do after a downgrade; the hub gets a new baseline",
+    StateProblem.FOREIGN: "nothing to do if the hub has moved; it gets a new baseline",
+    StateProblem.TOO_OLD: "raise state_max_age to bridge longer stops; the hub gets a new baseline",
+    StateProblem.WRITE: "free space in state_dir, or make it writable for the exporter",
 }
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ class Source(Enum):
     ACTIVE = "listed as active"
     READ = "read by its id"
     BASELINE = "listed as finished at first contact"
-    RECENT = "listed as finished and created lately"
+    RECENT = "listed as finished and created recently"
     FAILED = "listed as failed"
     CENSUS = "listed by the census"
 

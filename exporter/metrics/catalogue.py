@@ -58,13 +58,13 @@ INSTANCE_IDLE = Family(
 LIMIT = Family(
     f"{_HUB}limit_seconds",
     Kind.GAUGE,
-    "Limits in force for an orchestrator; source tells whether it is the default or configured.",
+    "Limits in force for an orchestrator; source says whether it is the default or configured.",
     ("orchestrator", "limit", "source"),
 )
 OVER_LIMIT = Family(
     f"{_HUB}instances_over_limit",
     Kind.GAUGE,
-    "Active instances beyond the limit pending, idle or age.",
+    "Active instances over the limit pending, idle or age.",
     ("orchestrator", "limit"),
     Sweep.ACTIVE,
 )
@@ -107,13 +107,13 @@ VANISHED = Family(
 FAILURES = Family(
     f"{_HUB}failures_total",
     Kind.COUNTER,
-    "Instances that finished as Failed, by what went wrong as their output tells.",
+    "Instances that finished as Failed, by what went wrong as their output shows.",
     ("orchestrator", "category"),
 )
 FAILURE_REASONS = Family(
     f"{_HUB}failure_reasons_total",
     Kind.COUNTER,
-    "The same, by the function that failed and the type of its error; beyond the limit _other.",
+    "The same, by the function that failed and the type of its error; over reason_limit _other.",
     ("orchestrator", "category", "failed_function", "error_type"),
     stability=Stability.EXPERIMENTAL,
 )
@@ -173,7 +173,7 @@ OLDEST_RETAINED = Family(
 STALLED = Family(
     f"{_HUB}stalled_instances",
     Kind.GAUGE,
-    "Sampled: instances beyond a limit whose wait means trouble, by what holds them in the end;"
+    "Sampled: instances over a limit whose wait means trouble, by the end of their blocking chain;"
     " target names the activity, orchestrator or entity.",
     ("orchestrator", "waiting_on", "target"),
     Sweep.ACTIVE,
@@ -181,7 +181,7 @@ STALLED = Family(
 WAITING = Family(
     f"{_HUB}waiting_instances",
     Kind.GAUGE,
-    "Sampled: instances beyond a limit that wait as designed or as told, or on what nobody knows.",
+    "Sampled: instances over a limit that are waiting as expected, or on something unknown.",
     ("orchestrator", "waiting_on", "target"),
     Sweep.ACTIVE,
 )
@@ -195,7 +195,7 @@ STALLED_SINCE = Family(
 OVERDUE_TIMER = Family(
     f"{_HUB}oldest_overdue_timer_timestamp_seconds",
     Kind.GAUGE,
-    "When the oldest timer should have fired that an instance beyond a limit still waits for.",
+    "When the oldest timer should have fired that an instance over a limit still waits for.",
     ("orchestrator",),
     Sweep.ACTIVE,
 )
@@ -359,7 +359,7 @@ TRACKED = Family(
 UNDIAGNOSED = Family(
     f"{_SELF}undiagnosed_instances",
     Kind.GAUGE,
-    "Instances beyond a limit of which it is not known yet what they wait on; absent where"
+    "Instances over a limit of which it is not known yet what they wait on; absent where"
     " history_budget is 0.",
     ("orchestrator",),
     Sweep.ACTIVE,
@@ -393,7 +393,7 @@ CLOCK_SKEW = Family(
 RELOAD_SUCCESSFUL = Family(
     f"{_SELF}config_last_reload_successful",
     Kind.GAUGE,
-    "1 if the configuration could be used when it was last read, else 0: the one before holds.",
+    "1 if the configuration could be used when it was last read, else 0: the previous one is kept.",
     per_hub=False,
 )
 RELOAD_TIMESTAMP = Family(

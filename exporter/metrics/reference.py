@@ -11,11 +11,11 @@ _INTRODUCTION = """\
 # Metrics
 
 Every family that the exporter serves, from the table in `exporter/metrics/catalogue.py`. This page
-is generated: `make docs` writes it anew.
+is generated: `make docs` regenerates it.
 
 All values come from the last sweeps, never from the scrape itself: ten scrapers cost the API as
 much as one. Families of a hub carry `task_hub`, the configured name of the hub, which must be
-unique within one Prometheus. What a sweep feeds is withdrawn, never frozen, once its last complete
+unique within one Prometheus. What a sweep feeds is removed, never frozen, once its last complete
 sweep is older than `stale_after` or five intervals; counters stay. A new counter series shows its
 base for `counter_hold` before its increments, so that `increase()` sees them.
 
@@ -33,11 +33,11 @@ With `metrics.exemplars`, OpenMetrics names behind each `durable_functions_insta
 the id of the instance that finished last (`instance_id`), unless it is longer than exemplars may be
 (128 characters with its name). Prometheus keeps them with `--enable-feature=exemplar-storage`.
 
-What instances beyond a limit wait on is *sampled*: `history_budget` histories are read after each
+What instances over a limit wait on is *sampled*: `history_budget` histories are read after each
 active sweep, those of the oldest first, and a sample stays counted until its instance moves. How
-many are not looked at yet is `durable_functions_exporter_undiagnosed_instances`; where that is 0,
-stalled and waiting instances are all of them. `waiting_on` is told of in
-[what an instance waits on](diagnosis.md).
+many are not diagnosed yet is `durable_functions_exporter_undiagnosed_instances`; where that is 0,
+stalled and waiting instances are all of them. [What an instance waits on](diagnosis.md) explains
+`waiting_on`.
 
 Not observable through the API, and so not counted: an instance whose row comes and goes between two
 sweeps, what finished before or during first contact, and a restart of an id against continue-as-new
@@ -51,7 +51,7 @@ _SCRAPING = """\
 higher `q` in the `Accept` header, and compressed where `Accept-Encoding` allows gzip. What a hub
 shows is written when the hub publishes, so a scrape costs little, however many there are.
 
-- `?task_hub=orders&task_hub=billing` shows these hubs alone, beside the exporter's own families. A
+- `?task_hub=orders&task_hub=billing` shows these hubs alone, and the exporter's own families. A
   name that is not served here fails the whole scrape with 404: without it, a hub that was renamed
   or moved would look like one that has nothing to show.
 - More than `metrics.most_scrapes` scrapes at once get 503 with `Retry-After`. One that its client
@@ -76,7 +76,7 @@ def page() -> str:
             "",
             "## The exporter itself",
             "",
-            "Beside these come `process_*` and `python_*` of the client library.",
+            "The client library adds `process_*` and `python_*`.",
             "",
             *_table(of_itself),
             "",

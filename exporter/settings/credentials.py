@@ -67,7 +67,7 @@ def check_key_file(path: Path) -> Path:
     except OSError as error:
         raise ValueError(
             f"names a file that cannot be read ({error.strerror}; looked {_looked_for(path)}): "
-            "mount it, and let the exporter read it"
+            "check the path, the mount and its permissions"
         ) from None
     except ValueError as error:
         raise ValueError(f"names a file whose content {error}") from None

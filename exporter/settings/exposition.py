@@ -11,7 +11,7 @@ from exporter.settings.values import FROZEN, Count, Names
 
 
 class MetricsSettings(BaseModel):
-    """What a scrape shows of the catalogue, and how much scraping is borne."""
+    """Which families a scrape shows, and scrape limits."""
 
     model_config = FROZEN
 

@@ -39,7 +39,7 @@ class Timeouts(BaseModel):
         default=MINUTE, description="For one request, from sending it to the end of the answer."
     )
     connect: PositiveDuration = Field(default=10.0, description="For a connection to be made.")
-    sweep: PositiveDuration = Field(default=15 * MINUTE, description="For one whole sweep.")
+    sweep: PositiveDuration = Field(default=15 * MINUTE, description="For one sweep.")
 
 
 class Retries(BaseModel):
@@ -69,7 +69,7 @@ class Retries(BaseModel):
 
 
 class Tls(BaseModel):
-    """Whom to trust, and the client certificate to show; all files are in PEM form."""
+    """Trusted certificates, and the client certificate to present; all files are in PEM form."""
 
     model_config = FROZEN
 

@@ -163,7 +163,7 @@ class HubSettings(BaseModel):
     )
     history_budget: Annotated[Count, Field(ge=0, le=10_000)] = Field(
         default=30,
-        description="Histories to read after an active sweep, to tell what instances over a limit "
+        description="Histories to read after an active sweep, to find what instances over a limit "
         "wait on; `0` for none, each is a page of `page_budget`.",
     )
     host_requests: Annotated[Count, Field(ge=1)] = Field(
@@ -177,7 +177,7 @@ class HubSettings(BaseModel):
         description="Bytes of a page at most: where rows are large, fewer are asked for at once.",
     )
     max_pages: Annotated[Count, Field(ge=1)] = Field(
-        default=100_000, description="Pages after which a listing is given up as truncated."
+        default=100_000, description="Pages after which a listing stops as truncated."
     )
     max_response_bytes: Annotated[Count, Field(ge=65_536)] = Field(
         default=33_554_432,
@@ -195,7 +195,7 @@ class HubSettings(BaseModel):
     )
     stale_after: PositiveDuration = Field(
         default=15 * MINUTE,
-        description="Age of the last complete sweep at which what it feeds is withdrawn.",
+        description="Age of the last complete sweep at which what it feeds is stale and removed.",
     )
     counter_hold: Duration = Field(
         default=2 * MINUTE,
@@ -216,7 +216,7 @@ class HubSettings(BaseModel):
         description="Finishes remembered so that none is counted twice; 8 to 12 bytes each.",
     )
     reason_limit: Annotated[Count, Field(ge=1)] = Field(
-        default=200, description="Failure reasons told apart; the rest is `_other`."
+        default=200, description="Failure reasons with their own labels; the rest is `_other`."
     )
 
     @field_validator("url")
@@ -228,7 +228,7 @@ class HubSettings(BaseModel):
     @classmethod
     def _one_key_only(cls, path: Path | None, others: ValidationInfo) -> Path | None:
         if path is not None and others.data.get("key") is not None:
-            raise ValueError("stands beside key: remove one of the two")
+            raise ValueError("cannot be combined with key: remove one of the two")
         return path
 
     @field_validator("keys_dir")
@@ -268,7 +268,7 @@ def _check_key_in(folder: Path, name: str) -> None:
         other = next((each.name for each in folder.iterdir() if _is_near(each, name)), None)
     except OSError as error:
         raise ValueError(
-            f"cannot be searched for {name!r} ({error.strerror}): let the exporter read it"
+            f"cannot be searched for {name!r} ({error.strerror}): check its permissions"
         ) from None
     except ValueError as error:
         raise ValueError(f"is searched for {name!r}, and {error}") from None

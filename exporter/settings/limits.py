@@ -63,11 +63,9 @@ class Limits(BaseModel):
 
     model_config = FROZEN
 
-    pending: Limit = Field(
-        default=10 * MINUTE, description="How long an instance may wait for its start."
-    )
+    pending: Limit = Field(default=10 * MINUTE, description="How long an instance may be Pending.")
     idle: Limit = Field(
-        default=HOUR, description="How long a running instance may make no progress."
+        default=HOUR, description="How long a running instance may go without progress."
     )
     age: Limit = Field(default=None, description="How long an instance may be active in all.")
     success: Limit = Field(

@@ -49,13 +49,13 @@ class Settings(BaseSettings):
     )
     shard: ShardOf = Field(
         default=Shard(),
-        description="Which part of the hubs this exporter polls; the host's name may tell.",
+        description="Part of the hubs this exporter polls; `auto` takes it from the host name.",
     )
     allow_reload: bool = Field(
-        default=False, description="Allow `POST /-/reload`, which reads all files anew at once."
+        default=False, description="Allow `POST /-/reload`, which rereads all files at once."
     )
     reload_interval: ReloadInterval = Field(
-        default=10.0, description="How often all files are looked at for changes."
+        default=10.0, description="How often all files are checked for changes."
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         default="info", description="The least severe events that are logged."

@@ -39,7 +39,7 @@ def page() -> str:
 
 def _of_the_exporter() -> Iterator[str]:
     own = {name: field for name, field in Settings.model_fields.items() if name != "hubs"}
-    yield "## The exporter\n\nThese stand at the top level only.\n"
+    yield "## The exporter\n\nThese are allowed at the top level only.\n"
     yield _table((), own)
     yield _section(("metrics",), MetricsSettings)
     yield _section(("buckets",), Buckets)

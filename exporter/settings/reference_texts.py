@@ -4,9 +4,9 @@ INTRODUCTION = """\
 # Settings
 
 Every setting of the exporter, from the models in `exporter/settings/`. This page is generated:
-`make docs` writes it anew.
+`make docs` regenerates it.
 
-A setting may be said in three places. The first of these that says it holds:
+A setting may be set in three places. The first of these that sets it wins:
 
 1. the command line: `--set intervals.active=10s`, or an option of its own, as `--url`;
 2. the environment: `DURABLE_EXPORTER_` and the setting in capitals, with `__` between levels
@@ -14,14 +14,14 @@ A setting may be said in three places. The first of these that says it holds:
 3. the YAML file that `--config-file` or `DURABLE_EXPORTER_CONFIG_FILE` names.
 
 Groups are merged setting by setting, labels and headers name by name; lists are replaced as a
-whole. An unknown setting is an error. All errors are reported at once, each with the place where
-it was said.
+whole. An unknown setting is an error. All errors are reported at once, each with the place where it
+was set.
 
-**Hubs.** `url` and the settings beside it at the top level make one hub, called by `name`, else
-its `task_hub`, else `default`. Any number of hubs stand below `hubs`, each under its name:
+**Hubs.** `url` and the settings next to it at the top level make one hub, called by `name`, else
+its `task_hub`, else `default`. Any number of hubs may follow below `hubs`, each under its name:
 `hubs.orders.url` in the file, `DURABLE_EXPORTER_HUBS__ORDERS__URL` in the environment. Both forms
-together are all hubs. Every setting that does not say which hub it is may stand at the top level
-too, as the default of all hubs: `key` and `key_file` are the default of those that have no `key`,
+together are all hubs. Every setting that does not identify a hub is allowed at the top level too,
+as the default of all hubs: `key` and `key_file` are the default of those that have no `key`,
 `key_file` or `keys_dir` of their own.
 
 **Paths** in the file are relative to the file; elsewhere they are relative to where the exporter
@@ -37,7 +37,7 @@ file has the same name in another case. `name` below a hub spells it in any othe
 separated by commas, or JSON; in the file they are YAML lists. Groups and mappings may be given as
 JSON in one variable: `DURABLE_EXPORTER_LABELS='{"team": "payments"}'`.
 
-**Empty variables** are not set. Only those that say which hub it is and how to open it (`name`,
+**Empty variables** are not set. Only those that identify a hub and how to open it (`name`,
 `url`, `task_hub`, `connection`, `key`, `key_file`) must not be empty: a secret that came out
 empty should not go unnoticed.
 

@@ -73,7 +73,7 @@ def _readable(path: Path) -> Path:
     except OSError as error:
         raise ValueError(
             f"names a file that cannot be read ({error.strerror}): "
-            "mount it, and let the exporter read it"
+            "check the path, the mount and its permissions"
         ) from None
 
 
@@ -81,9 +81,7 @@ def _folder(path: Path) -> Path:
     try:
         is_folder = path.is_dir()
     except OSError as error:
-        raise ValueError(
-            f"cannot be reached ({error.strerror}): let the exporter read it"
-        ) from None
+        raise ValueError(f"cannot be reached ({error.strerror}): check its permissions") from None
     if not is_folder:
         raise ValueError("names no folder: correct the path, or mount the folder")
     return path
@@ -91,7 +89,7 @@ def _folder(path: Path) -> Path:
 
 def _writable_folder(path: Path) -> Path:
     if not os.access(_folder(path), os.W_OK | os.X_OK):
-        raise ValueError("names a folder that cannot be written to: let the exporter write to it")
+        raise ValueError("names a folder that is not writable: check its owner and permissions")
     return path
 
 

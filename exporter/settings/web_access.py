@@ -72,7 +72,7 @@ class RateLimiting(BaseModel):
     @model_validator(mode="after")
     def _lets_something_through(self) -> Self:
         if self.interval and self.burst < 1:
-            raise ValueError("has no burst, which lets nothing through: set burst to 1 or more")
+            raise ValueError("has no burst, so every request is refused: set burst to 1 or more")
         return self
 
     @property

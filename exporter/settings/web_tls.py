@@ -49,7 +49,7 @@ def _read_beside(value: object, info: ValidationInfo) -> object:
     except OSError as error:
         raise ValueError(
             f"names a file that cannot be read ({error.strerror}): "
-            "mount it, and let the exporter read it"
+            "check the path, the mount and its permissions"
         ) from None
     return content
 
@@ -170,7 +170,7 @@ class TlsServer(BaseModel):
         required = self.client_auth_type == "RequireAndVerifyClientCert"
         if self.client_allowed_sans is not None and not required:
             raise ValueError(
-                "has client_allowed_sans, but lets clients in without a certificate: "
+                "has client_allowed_sans, but accepts clients without a certificate: "
                 "set client_auth_type to RequireAndVerifyClientCert"
             )
         if self.client_allowed_sans == ():

@@ -22,9 +22,9 @@ FEEDS = {
     Sweep.ENTITIES: "entities",
 }
 _BEYOND = {
-    "pending": ("waits too long for its start", "wait too long for their start"),
-    "idle": ("makes no progress", "make no progress"),
-    "age": ("is active for too long", "are active for too long"),
+    "pending": ("has not started within its limit", "have not started within their limit"),
+    "idle": ("is idle over its limit", "are idle over their limit"),
+    "age": ("is over its age limit", "are over their age limit"),
 }
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STATUS = {Severity.ERROR: HubStatus.ERROR, Severity.WARNING: HubStatus.WARNING}
@@ -71,7 +71,7 @@ def trust_in(snapshot: HubSnapshot, now: float) -> str:
         return f"No: what was last seen is {age} old and no longer shown. Only counters stay."
     if not snapshot.up:
         left = span(snapshot.withdrawn_after(Sweep.ACTIVE, now) - (now - active.completed))
-        return f"Only as of {age} ago: nothing newer comes in, and in {left} they are withdrawn."
+        return f"Only as of {age} ago: stale, and removed in {left}."
     if missing:
         fed = "; ".join(FEEDS[sweep] for sweep in missing)
         return f"In part: not known now are {fed}. The rest is fresh, {age} old at most."
@@ -155,9 +155,9 @@ def _stuck(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         yield Finding(
             Severity.ERROR,
             "stalled",
-            f"{plural(total, 'instance')} {'is' if total == 1 else 'are'} stuck"
+            f"{plural(total, 'instance')} {'is' if total == 1 else 'are'} stalled"
             f"{f': {worst}' if worst else ''}.",
-            "Begin with what holds up the most: see below, or ask durable-exporter why ID.",
+            "Start with the cause that blocks the most: see below, or run durable-exporter why ID.",
             runbook_of_stalled(view.stalled),
         )
 
@@ -237,7 +237,7 @@ def _unresolved(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             Severity.WARNING,
             "unresolved_failures",
             f"{plural(total, 'failed instance')} {verb} unresolved{since}.",
-            "Once the cause is mended: rewind, restart or purge them.",
+            "Fix the cause, then rewind, restart or purge them.",
             RUNBOOKS["unresolved_failures"],
         )
 
@@ -252,7 +252,7 @@ def _accounts(snapshot: HubSnapshot) -> Iterator[Finding]:
             yield Finding(
                 Severity.WARNING,
                 "state_not_kept",
-                f"The accounts are not kept: they were written {lag}. Counters may stand still.",
+                f"The accounts are not kept: they were written {lag}. Counters may be frozen.",
                 "Look in the log for “state not written” and “state is held by another process”.",
                 RUNBOOKS["state_not_kept"],
             )
@@ -292,7 +292,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             Severity.WARNING,
             "clock_skew",
             f"The app's clock is {span(abs(skew))} {where} this machine's.",
-            "Let both follow a time server: ages here are by the app's clock.",
+            "Synchronize both with a time server: ages here are by the app's clock.",
         )
     for labels, count in snapshot.counters.label_values_folded.items():
         if count:
@@ -300,7 +300,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
                 Severity.NOTE,
                 "names_folded",
                 f"{plural(count, 'name')} of the label {labels[0]} share _other.",
-                "Raise label_limit to tell them apart.",
+                "Raise label_limit to give each a label of its own.",
                 RUNBOOKS["names_folded"],
             )
 

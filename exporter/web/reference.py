@@ -40,7 +40,7 @@ _INTRODUCTION = """\
 # JSON API
 
 What the page shows, for scripts. This page and [its schema](api-v1.schema.json) are generated from
-`exporter/web/report.py`: `make docs` writes them anew.
+`exporter/web/report.py`: `make docs` regenerates them.
 
 | request | answer |
 |---|---|

@@ -102,13 +102,13 @@ class OrchestratorReport(Struct, frozen=True):
         dict[str, int | None], Meta(description="Instances now, by runtime status.")
     ]
     oldest_pending_since: Annotated[
-        Time | None, Meta(description="Since when the oldest pending one waits for its start.")
+        Time | None, Meta(description="Since when the oldest one is Pending.")
     ]
     longest_idle_since: Annotated[
         Time | None, Meta(description="Since when the longest idle running one made no progress.")
     ]
     over_limit: Annotated[
-        dict[str, int] | None, Meta(description="Active instances beyond a limit, by limit.")
+        dict[str, int] | None, Meta(description="Active instances over a limit, by limit.")
     ]
     limits_seconds: Annotated[dict[str, float], Meta(description="The limits that hold for it.")]
     recent: Annotated[
@@ -127,7 +127,7 @@ class OrchestratorReport(Struct, frozen=True):
 
 
 class OverLimitSample(Struct, frozen=True):
-    """One instance beyond a limit; the oldest are shown, a few of each orchestrator."""
+    """One instance over a limit; the oldest are shown, a few of each orchestrator."""
 
     instance_id: str
     orchestrator: str
@@ -146,7 +146,8 @@ class OverLimitSample(Struct, frozen=True):
     waiting_since: Annotated[Time | None, Meta(description="Since when it waits on that.")]
     held_by: Annotated[str | None, Meta(description="Who holds the lock that it waits for.")]
     chain: Annotated[
-        list[str], Meta(description="Ids from it to what holds it up in the end, both included.")
+        list[str],
+        Meta(description="Ids of its blocking chain, from it to the root cause, both included."),
     ]
     leaf_waiting_on: Annotated[
         str | None, Meta(description="What the last of the chain waits on, by class.")
@@ -154,13 +155,13 @@ class OverLimitSample(Struct, frozen=True):
     leaf_target: Annotated[str | None, Meta(description="The target of that.")]
     stalled: Annotated[
         bool | None,
-        Meta(description="Whether that means trouble; false: it waits as designed or as told."),
+        Meta(description="Whether that means trouble; false: it is waiting as expected."),
     ]
     links: Annotated[dict[str, str], Meta(description="Where more is known of it, by `links`.")]
 
 
 class CauseReport(Struct, frozen=True):
-    """What holds instances up in the end, and how many."""
+    """The end of blocking chains, and how many instances it blocks."""
 
     cause: Annotated[str, Meta(description="Id of the instance or entity at the end of chains.")]
     orchestrator: Annotated[str, Meta(description="Its name; empty if it is none or not known.")]
@@ -171,7 +172,7 @@ class CauseReport(Struct, frozen=True):
         str, Meta(description="Why chains end there: `leaf`, or what is odd, such as `cycle`.")
     ]
     stalled: Annotated[
-        bool, Meta(description="Whether that means trouble; else it waits as designed or as told.")
+        bool, Meta(description="Whether that means trouble; else it is waiting as expected.")
     ]
     victims: Annotated[int, Meta(description="How many instances wait for it.")]
     victim_ids: Annotated[list[str], Meta(description="Ids of a few, the longest waiting first.")]
@@ -237,7 +238,7 @@ class CostReport(Struct, frozen=True):
 
 
 class AccountsReport(Struct, frozen=True):
-    """What the counters rest on."""
+    """The basis of the counters."""
 
     baseline_time: Annotated[
         Time | None, Meta(description="First contact: what finished before is not counted.")
@@ -274,7 +275,7 @@ class HubSummary(Struct, frozen=True, kw_only=True):
     instances: Annotated[
         dict[str, int | None], Meta(description="Active instances now, by runtime status.")
     ]
-    over_limit: Annotated[int | None, Meta(description="Active instances beyond limits.")]
+    over_limit: Annotated[int | None, Meta(description="Active instances over a limit.")]
     unresolved_failures: Annotated[int | None, Meta(description="Instances that are Failed now.")]
     completed_1h: Annotated[int | None, Meta(description="Completed within the last hour.")]
     failed_1h: Annotated[int | None, Meta(description="Failed within the last hour.")]
@@ -287,18 +288,18 @@ class HubReport(HubSummary, frozen=True, kw_only=True):
     time: Annotated[Time, Meta(description="When this was answered, by the exporter's clock.")]
     sweeps: list[SweepReport]
     over_limit_samples: Annotated[
-        list[OverLimitSample], Meta(description="Who is beyond a limit; at most 100.")
+        list[OverLimitSample], Meta(description="Instances over a limit; at most 100.")
     ]
     causes: Annotated[
         list[CauseReport] | None,
         Meta(
-            description="What holds instances up, the most victims first, at most 100; null where "
+            description="What blocks instances, the most blocked first, at most 100; null where "
             "no histories are read."
         ),
     ]
     undiagnosed: Annotated[
         int | None,
-        Meta(description="How many are beyond a limit, and it is not known yet on what they wait."),
+        Meta(description="How many are over a limit without a known wait yet."),
     ]
     failure_reasons: Annotated[
         list[FailureReasonReport] | None,

@@ -17,11 +17,11 @@ from exporter.web.words import plural, rfc3339, span
 # What is to be said of the end of a chain beside what it waits on.
 END_WORDS = {
     End.LEAF: "",
-    End.FINISHED: "it has finished, and who waits was not told",
+    End.FINISHED: "it has finished, but the result was not delivered",
     End.MISSING: "it has no row",
     End.ORPHANED_LOCK: "it holds the lock and is not active",
     End.CYCLE: "they wait for each other",
-    End.TOO_DEEP: "the chain goes on",
+    End.TOO_DEEP: "the chain continues",
     End.UNREAD: "it cannot be read",
 }
 
@@ -31,7 +31,7 @@ _STATES = {
     WaitingOn.TIMER_OVERDUE: "waits on a timer that is overdue",
     WaitingOn.RETRY_BACKOFF: "waits to repeat",
     WaitingOn.SUSPENDED: "is suspended",
-    WaitingOn.FINISHED_IN_HISTORY: "has ended by its history but not by its row",
+    WaitingOn.FINISHED_IN_HISTORY: "has finished, but is still listed as Running",
     WaitingOn.UNKNOWN: "waits on something unknown",
 }
 
@@ -107,7 +107,7 @@ def cause_in_words(cause: Cause, now: float) -> str:
         return _held_up_by(cause, since)
     who = f"{cause.orchestrator} {cause.cause}".strip()
     odd = END_WORDS[cause.end]
-    victims = f", and holds up {plural(cause.victims, 'other')}" if cause.victims else ""
+    victims = f", and blocks {plural(cause.victims, 'other')}" if cause.victims else ""
     return f"{who} {state_in_words(cause.wait)}{since}{f' ({odd})' if odd else ''}{victims}"
 
 

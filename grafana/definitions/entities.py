@@ -89,7 +89,7 @@ TABLES = Line(
             sort_by="Longest queue",
         ),
         rows(
-            "Instances stuck on entities",
+            "Instances stalled on entities",
             "Who waits for an entity's answer or lock, since when? Of all entities.",
             (
                 Key("orchestrator", "Orchestrator"),

@@ -140,7 +140,7 @@ FRESHNESS = (
             ),
             timeseries(
                 "Age of the numbers, in intervals",
-                "Does every sweep keep its pace? Below 2 is usual; what is beyond 5 is withdrawn.",
+                "Does every sweep keep its pace? Below 2 is usual; above 5 it is removed.",
                 Query(
                     highest(
                         f"(time() - {highest(HUBS.latest(c.LAST_SWEEP), 'task_hub', 'sweep')}) / "

@@ -66,7 +66,7 @@ NOW = Line(
         ),
         stat(
             "Stalled instances",
-            "Is anything stuck? Instances beyond a limit whose wait means trouble; a sample.",
+            "Is anything stalled? Instances over a limit whose wait means trouble; a sample.",
             Query(stalled(FLEET), "stalled"),
             steps=ANY_IS_BAD,
         ),
@@ -160,13 +160,13 @@ COURSE = (
         (
             timeseries(
                 "Stalled instances",
-                "Since when is something stuck, and is it getting worse?",
+                "Since when is something stalled, and is it getting worse?",
                 Query(stalled(FLEET, *HUB), "{{task_hub}}"),
                 stacked=True,
             ),
             timeseries(
                 "Failures in the hour before",
-                "When did it begin to fail, and does it go on?",
+                "When did it start to fail, and does it still fail?",
                 Query(failed(FLEET, *HUB), "{{task_hub}}"),
                 stacked=True,
             ),

@@ -66,7 +66,7 @@ NOW = Line(
     (
         stat(
             "Polled",
-            "Can the hub be polled? If not, the numbers below are old and are withdrawn soon.",
+            "Can the hub be polled? If not, the numbers below are old and are removed soon.",
             Query(highest(HUB.latest(c.UP)), "hub"),
             steps=((None, RED), (1, GREEN)),
             states=REACHED,
@@ -80,13 +80,13 @@ NOW = Line(
         ),
         stat(
             "Stalled",
-            "How many instances are stuck? Those beyond a limit whose wait means trouble; sampled.",
+            "How many instances are stalled? Those over a limit whose wait means trouble; sampled.",
             Query(stalled(HUB), "stalled"),
             steps=ANY_IS_BAD,
         ),
         stat(
             "Pending",
-            "How many instances wait for their start?",
+            "How many instances have not started yet?",
             Query(total(HUB.latest(c.INSTANCES, _PENDING)), "pending"),
         ),
         stat(
@@ -158,7 +158,7 @@ WORK = (
             ),
             heat(
                 "Running: idle for how long",
-                "Do running instances make progress? A band that climbs is a group that is stuck.",
+                "Do running instances make progress? A band that climbs is a stalled group.",
                 total(HUB.buckets(c.INSTANCE_IDLE, _RUNNING), "le"),
             ),
             timeseries(
@@ -180,8 +180,8 @@ STUCK = (
         8,
         (
             rows(
-                "Stalled, by what holds them up",
-                "What are instances stuck on, since when, how many hang on it? Begin at the top.",
+                "Stalled, by blocking cause",
+                "What are instances stalled on, since when, and how many are blocked?",
                 (
                     TO_ORCHESTRATOR,
                     Key("waiting_on", "Waits on"),
@@ -215,8 +215,8 @@ STUCK = (
                 steps=((None, ORANGE),),
             ),
             bars(
-                "Waiting as designed",
-                "Who is beyond a limit, but waits for an event, a timer, a person? Sampled.",
+                "Waiting as expected",
+                "What is over a limit, but waits for an event, a timer, a person? Sampled.",
                 Query(
                     f"topk(15, {total(HUB.latest(c.WAITING), *WAITS)})",
                     "{{orchestrator}}: {{waiting_on}} {{target}}",
@@ -353,7 +353,7 @@ RETENTION = Line(
         ),
         timeseries(
             "Oldest that is stored",
-            "How far back does storage go? A line that climbs for ever is a hub nobody purges.",
+            "How far back does storage go? A line that always climbs is a hub nobody purges.",
             Query(
                 age(lowest(HUB.earliest(c.OLDEST_RETAINED), "runtime_status")),
                 "{{runtime_status}}",
@@ -368,7 +368,7 @@ RETENTION = Line(
         ),
         timeseries(
             "Continued, reopened, vanished",
-            "Do instances go on as new, are failed ones rewound, do active ones disappear?",
+            "Do instances continue as new, are failed ones rewound, do active ones disappear?",
             Query(total(HUB.per_minute(c.CONTINUED)), "continued as new"),
             Query(total(HUB.per_minute(c.REOPENED)), "reopened"),
             Query(total(HUB.per_minute(c.VANISHED)), "vanished"),
@@ -382,7 +382,7 @@ RETENTION = Line(
 BOARD = Board(
     "hub",
     "Durable Functions / Hub",
-    "One task hub: what waits, what is stuck and on what, what fails and why, how long it takes.",
+    "One task hub: what waits, what is stalled and on what, what fails and why, how long it takes.",
     (
         datasource(),
         choice("task_hub", "Task hub", f"label_values({c.UP.name}, task_hub)", "The hub"),
@@ -400,7 +400,7 @@ BOARD = Board(
     (
         Section("How is the hub?", (NOW,)),
         Section("Does the work get done?", WORK),
-        Section("What is stuck, and on what?", STUCK),
+        Section("What is stalled, and on what?", STUCK),
         Section("What fails, and why?", FAILURES),
         Section("How long does it take?", (DURATIONS,)),
         Section("What stays in storage?", (RETENTION,)),

@@ -65,7 +65,7 @@ NOW = Line(
         ),
         stat(
             "Stalled",
-            "How many are stuck? Those beyond a limit whose wait means trouble; sampled.",
+            "How many are stalled? Those over a limit whose wait means trouble; sampled.",
             Query(stalled(ONE), "stalled"),
             steps=ANY_IS_BAD,
         ),
@@ -141,8 +141,8 @@ LIMITS = (
                 styles=(limit_style(),),
             ),
             timeseries(
-                "Beyond a limit",
-                "How many instances are beyond which limit, and is it getting worse? Exact.",
+                "Over a limit",
+                "How many instances are over which limit, and is it getting worse? Exact.",
                 Query(total(ONE.latest(c.OVER_LIMIT), "limit"), "{{limit}}"),
             ),
             rows(
@@ -160,8 +160,8 @@ STUCK = Line(
     8,
     (
         rows(
-            "Beyond a limit, and stuck",
-            "What are they stuck on, since when, and how many hang on it? Sampled.",
+            "Over a limit, and stalled",
+            "What are they stalled on, since when, and how many does it block? Sampled.",
             (Key("waiting_on", "Waits on"), Key("target", "Which")),
             (
                 Column("Instances", total(ONE.latest(c.STALLED), *WAITS), decimals=0),
@@ -170,9 +170,9 @@ STUCK = Line(
             sort_by="Instances",
         ),
         timeseries(
-            "Beyond a limit, by what they wait on",
+            "Over a limit, by what they wait on",
             "Is it trouble, or a wait for an event, a timer or a person?",
-            Query(total(ONE.latest(c.STALLED), *WAITS), "stuck: {{waiting_on}} {{target}}"),
+            Query(total(ONE.latest(c.STALLED), *WAITS), "stalled: {{waiting_on}} {{target}}"),
             Query(total(ONE.latest(c.WAITING), *WAITS), "waits: {{waiting_on}} {{target}}"),
             stacked=True,
         ),
@@ -320,7 +320,7 @@ BOARD = Board(
     (
         Section("How is it?", (NOW,)),
         Section("Is it within its limits?", LIMITS),
-        Section("What is it stuck on?", (STUCK,)),
+        Section("What is it stalled on?", (STUCK,)),
         Section("Does it do as much, and as fast, as before?", OUTCOMES),
         Section("What fails, and why?", (FAILURES,)),
     ),

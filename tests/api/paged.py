@@ -42,7 +42,9 @@ class ClientOfPages(HubClient):
     ) -> AsyncGenerator[Page[Row], None]:
         while not cursor.finished:
             if cursor.pages >= self.max_pages:
-                raise Failures(self.hub, cursor.query.operation).truncated("the list goes on")
+                raise Failures(self.hub, cursor.query.operation).truncated(
+                    "the list has more pages"
+                )
             made = await self.page_of(cursor.query, cursor.token)
             kept = cursor.query.bounded(made.rows)
             rows, ids = cursor.unseen(kept)

@@ -73,13 +73,13 @@ ANSWERS: dict[str, tuple[bytes, str, str, str]] = {
     ),
     "403 for the address": (
         status("403 Ip Forbidden", x_ms_forbidden_ip="10.0.0.1"),
-        "restricted", "an access restriction keeps this address out", "let this address through",
+        "restricted", "an access restriction keeps this address out", "allow this address",
     ),
     "403 Ip Forbidden": (
-        status("403 Forbidden", "<h1>403 Ip Forbidden</h1>"), "restricted", "access restriction", "let",
+        status("403 Forbidden", "<h1>403 Ip Forbidden</h1>"), "restricted", "access restriction", "allow",
     ),
     "403 of a mesh": (
-        status("403 Forbidden", "RBAC: access denied"), "restricted", "access restriction", "let",
+        status("403 Forbidden", "RBAC: access denied"), "restricted", "access restriction", "allow",
     ),
     "403 of IIS": (
         status("403 Forbidden", "You do not have permission to view this directory or page."),
@@ -93,9 +93,9 @@ ANSWERS: dict[str, tuple[bytes, str, str, str]] = {
     "404 with a page": (status("404 Not Found", "<html>"), "not_found", "404", "check url"),
     "407": (status("407 Proxy Authentication Required"), "proxy", "407", "user and password"),
     # What may pass.
-    "408": (status("408 Request Timeout"), "server", "408", "stands between app and exporter"),
-    "421": (status("421 Misdirected Request"), "server", "421", "stands between"),
-    "425": (status("425 Too Early"), "server", "425", "stands between"),
+    "408": (status("408 Request Timeout"), "server", "408", "gateway in between"),
+    "421": (status("421 Misdirected Request"), "server", "421", "gateway in between"),
+    "425": (status("425 Too Early"), "server", "425", "gateway in between"),
     "429": (status("429 Too Many Requests"), "throttled", "overloaded", "raise intervals"),
     "500": (status("500 Internal Server Error"), "server", "500", "the app's own log"),
     "500 of the extension": (

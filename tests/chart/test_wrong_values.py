@@ -88,12 +88,12 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "a folder beside a Secret",
         hub(keys_dir="/mnt", key="secret"),
-        ("hubs.orders.keys_dir stands beside a key from a Secret",),
+        ("hubs.orders.keys_dir cannot be combined with a key from a Secret",),
     ),
     (
         "a folder for all beside a Secret",
         {**hub(key="secret"), "settings": {"keys_dir": "/mnt"}},
-        ("settings.keys_dir stands beside keys from Secrets",),
+        ("settings.keys_dir cannot be combined with keys from Secrets",),
     ),
     (
         "a name that no file has",
@@ -128,7 +128,7 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "two pods on one state",
         {"state": {"type": "claim"}, "deploymentStrategy": {"type": "RollingUpdate"}},
-        ("deploymentStrategy.type RollingUpdate lets two pods share one state",),
+        ("deploymentStrategy.type RollingUpdate makes two pods share one state",),
     ),
     (
         "everything scraped twice",
@@ -189,22 +189,22 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "a budget that holds the only pod",
         {"podDisruptionBudget": {"enabled": True, "minAvailable": 1}},
-        ("podDisruptionBudget.minAvailable 1 of 1 lets no node be drained",),
+        ("podDisruptionBudget.minAvailable 1 of 1 blocks every node drain",),
     ),
     (
         "a budget that holds all pods",
         {"shards": 3, "podDisruptionBudget": {"enabled": True, "minAvailable": "100%"}},
-        ("podDisruptionBudget.minAvailable 100% of 3 lets no node be drained",),
+        ("podDisruptionBudget.minAvailable 100% of 3 blocks every node drain",),
     ),
     (
         "a budget that lets none go",
         {"shards": 3, "podDisruptionBudget": {"enabled": True, "maxUnavailable": 0}},
-        ("podDisruptionBudget.maxUnavailable 0 lets no node be drained",),
+        ("podDisruptionBudget.maxUnavailable 0 blocks every node drain",),
     ),
     (
         "an alert's label by which exporters are told apart",
         {"prometheusRule": {"alertLabels": {"cluster": "eu"}}},
-        ("prometheusRule.alertLabels has cluster, by which the rules tell apart what fires",),
+        ("prometheusRule.alertLabels has cluster, by which the rules distinguish alerts",),
     ),
     (
         "an alert's label by which exporters were told to be told apart",

@@ -99,7 +99,8 @@ class TestStuck:
         assert stuck & TRUTH.keys() == expected
         assert not stuck & {"approval", "event", "long-timer", "retry", "suspended", "caller"}
         assert (
-            f"orders: {len(stuck)} instances stuck, 25 over a limit wait as designed" in table.out
+            f"orders: {len(stuck)} instances stalled, 25 over a limit waiting as expected"
+            in table.out
         )
         assert "approval" not in table.out
 
@@ -160,7 +161,7 @@ class TestStuck:
             table = await ask(capfd, settings_for(orders=url), "stuck")
             scripted = await ask(capfd, settings_for(orders=url), "stuck", "--format", "json")
         assert (table.code, scripted.code) == (0, 0)
-        assert "nothing is stuck" in table.out
+        assert "nothing is stalled" in table.out
         assert "a wrong task_hub reads like that" in table.out
         assert json.loads(scripted.out) == []
 
@@ -207,10 +208,10 @@ class TestWhy:
             event = await ask(capfd, settings_for(orders=url), "why", "event")
             stuck = await ask(capfd, settings_for(orders=url), "why", "slow")
         assert "fires in" in timer.out
-        assert "That is no trouble by itself" in timer.out
+        assert "That is expected" in timer.out
         assert "It waits on external event" in event.out
-        assert "That is no trouble by itself" in event.out
-        assert "no trouble" not in stuck.out
+        assert "That is expected" in event.out
+        assert "That is expected" not in stuck.out
 
     async def test_a_lock_leads_to_its_holder(self, capfd: Capture, hub: TaskHub) -> None:
         async with serving_hub(hub) as url:
@@ -321,4 +322,4 @@ class TestAsItIsRun:
         assert (gone.code, unknown.code) == (1, 2)
         assert len(gone.err.splitlines()) == 1
         assert "no connection" in gone.err
-        assert "--hub: 'other' is no configured hub: give one of default" in unknown.err
+        assert "--hub: unknown hub 'other'; configured: default" in unknown.err

@@ -161,9 +161,9 @@ def assert_on_page(row: str, sample: Mapping[str, Any], truth: Truth) -> None:
         # The page counts by what it takes for the app's clock: whole seconds.
         assert any(f" {waits}, {span(END - since + by)}" in row for by in (-1, 0, 1)), row
     assert f" {waits}" in row, row
-    assert ("(as designed or as told)" in row) is not is_trouble(truth), row
+    assert ("(as expected)" in row) is not is_trouble(truth), row
     if truth.leaf is not None:
-        assert f": held up by {sample['chain'][-1]}, {in_words(truth.leaf)}" in row, row
+        assert f": blocked by {sample['chain'][-1]}, {in_words(truth.leaf)}" in row, row
 
 
 @in_every_hub
@@ -236,8 +236,8 @@ async def test_why_says_in_words_who_waits_as_designed_and_says_it_of_nobody_els
             assert f"It {as_a_state(truth.own)} since 2027-01-15T" in text, instance_id
             kind = truth.in_the_end[0]
             is_designed = not is_trouble(truth) and kind != "unknown"
-            assert ("That is no trouble by itself" in text) is is_designed, instance_id
-            assert ("cannot be told from the outside" in text) is (kind == "unknown")
+            assert ("That is expected" in text) is is_designed, instance_id
+            assert ("cannot be seen from outside" in text) is (kind == "unknown")
             assert ("fires in" in text) is (truth.own[0] in ("timer", "retry_backoff"))
 
 

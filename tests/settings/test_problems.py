@@ -252,7 +252,9 @@ class TestKeys:
     def test_key_and_key_file_exclude_each_other(self, tmp_path: Path) -> None:
         path = write(tmp_path / "key", SECRET)
         (line,) = problems({"URL": URL, "KEY": SECRET, "KEY_FILE": str(path)})
-        assert line == "DURABLE_EXPORTER_KEY_FILE: stands beside key: remove one of the two"
+        assert (
+            line == "DURABLE_EXPORTER_KEY_FILE: cannot be combined with key: remove one of the two"
+        )
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -275,9 +277,9 @@ class TestKeys:
     def test_a_missing_key_file_is_said_with_the_path_looked_for(self, tmp_path: Path) -> None:
         missing = tmp_path / "orders.key"
         (line,) = problems({"URL": URL, "KEY_FILE": str(missing)})
-        assert f"looked at {missing}): mount it" in line
+        assert f"looked at {missing}): check the path" in line
         (line,) = problems({}, f"url: {URL}\nkey_file: orders.key", tmp_path)
-        assert f"looked at {missing}): mount it" in line
+        assert f"looked at {missing}): check the path" in line
 
     def test_a_key_that_was_given_as_its_file_does_not_show(self, tmp_path: Path) -> None:
         key = "q7JwhushhushhushhushhushhushhushhushhushAzFuzZx9zX=="

@@ -172,7 +172,7 @@ REFUSED: list[tuple[str, str]] = [
     (TLS + "  client_auth_type: RequireAndVerifyClientCert", "has no client_ca_file"),
     (TLS + "  client_ca_file: ca.pem", "has a client CA but asks for no certificate"),
     (MUTUAL.replace("ca.pem", "junk.pem"), "has a client CA without a certificate in PEM form"),
-    (TLS + "  client_allowed_sans: [a]", "lets clients in without a certificate"),
+    (TLS + "  client_allowed_sans: [a]", "accepts clients without a certificate"),
     (MUTUAL + "  client_allowed_sans: []", "has an empty client_allowed_sans"),
     (TLS + "  cipher_suites: [TLS_MADE_UP]", "names 'TLS_MADE_UP', which is not offered"),
     (TLS + "  cipher_suites: [TLS_AES_128_GCM_SHA256]", "which has all or none"),

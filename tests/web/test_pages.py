@@ -40,7 +40,7 @@ class TestOverview:
         async with serving_hubs(healthy_hub(), incident_hub(), unreachable_hub()) as client:
             page = Read((await client.get("/")).text)
         assert "2 of 3 task hubs need attention" in page.text
-        assert "137 instances make no progress: PaymentSaga 137." in page.text
+        assert "137 instances are idle over their limit: PaymentSaga 137." in page.text
         assert "nothing accepts connections" in page.text
         assert "See whether the app runs" in page.text
         assert "9eea364db612488832433c4ea2ea6bc8" in page.text
@@ -119,7 +119,7 @@ class TestHub:
         async with serving_hubs(unreachable_hub(), empty_hub()) as client:
             page = Read((await client.get("/hubs/billing")).text)
         assert "Cannot be polled" in page.text
-        assert "Only as of 4 min ago: nothing newer comes in, and in 10 min they are" in page.text
+        assert "Only as of 4 min ago: stale, and removed in 10 min." in page.text
         assert "(connect): nothing accepts connections at" in page.text
 
     async def test_a_number_that_is_not_known_is_a_dash_not_a_zero(self) -> None:

@@ -115,7 +115,7 @@ class TestFindings:
     def test_an_instance_and_instances_are_told_apart(self) -> None:
         hub = healthy_hub()
         assert hub.active is not None
-        for count, words in ((1, "1 instance makes no"), (2, "2 instances make no")):
+        for count, words in ((1, "1 instance is idle"), (2, "2 instances are idle")):
             active = replace(hub.active, over_limit={("Order", "idle"): count})
             (finding,) = findings_of(replace(hub, active=active), AT)
             assert finding.summary.startswith(words)
@@ -126,7 +126,7 @@ class TestFindings:
         over = {(f"Order{i}", "age"): 10 - i for i in range(5)}
         (finding,) = findings_of(replace(hub, active=replace(hub.active, over_limit=over)), AT)
         assert finding.summary == (
-            "40 instances are active for too long: Order0 10, Order1 9, Order2 8 and 2 others."
+            "40 instances are over their age limit: Order0 10, Order1 9, Order2 8 and 2 others."
         )
 
 

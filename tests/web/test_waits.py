@@ -53,13 +53,13 @@ async def test_one_cause_stands_for_its_victims_and_comes_first() -> None:
     assert hub["undiagnosed"] == 3
     assert hub["findings"][0]["kind"] == "stalled"
     assert hub["findings"][0]["summary"].startswith(
-        f"159 instances are stuck: PaymentSaga {cause['cause']} waits on activity ChargeCard for "
+        f"159 instances are stalled: PaymentSaga {cause['cause']} waits on activity ChargeCard for "
     )
     assert hub["findings"][0]["summary"].endswith(
-        "and holds up 136 others; 22 instances not started."
+        "and blocks 136 others; 22 instances not started."
     )
-    assert page.index("What is stuck, and on what") < page.index('id="over"')
-    assert "3 more instances over a limit" in page
+    assert page.index("What is stalled, and on what") < page.index('id="over"')
+    assert "3 more instances over a limit not diagnosed yet" in page
 
 
 async def test_each_sample_tells_what_it_waits_on_and_what_holds_it() -> None:
@@ -89,8 +89,8 @@ async def test_who_waits_as_designed_is_not_called_stuck() -> None:
     async with serving_hubs(quiet) as client:
         page = (await client.get("/")).text
         told = (await client.get("/api/v1/hubs/payments")).json()
-    assert "What is stuck" not in page
-    assert "(as designed or as told)" in page
+    assert "What is stalled" not in page
+    assert "(as expected)" in page
     assert told["over_limit_samples"][0]["stalled"] is False
     assert told["causes"][0]["stalled"] is False
 
@@ -137,7 +137,7 @@ async def test_it_is_withdrawn_with_the_active_sweep() -> None:
         told = (await client.get("/api/v1/hubs/billing")).json()
         page = (await client.get("/")).text
     assert told["causes"] is told["undiagnosed"] is None
-    assert "What is stuck" not in page
+    assert "What is stalled" not in page
     assert "stalled" not in [each["kind"] for each in told["findings"]]
 
 

@@ -1,4 +1,4 @@
-{{/* What a schema cannot say: values that contradict each other. All that is wrong is said at once. */}}
+{{/* What a schema cannot say: values that contradict each other. All problems are reported at once. */}}
 {{- define "exporter.checks" -}}
 {{- $problems := concat
   (include "exporter.hubProblems" . | fromJsonArray)
@@ -33,7 +33,7 @@
 {{- end -}}
 {{- $fromSecret := or $hub.key $hub.keySecret $hub.externalKey -}}
 {{- if and $fromSecret $hub.keys_dir -}}
-{{- $problems = append $problems (printf "%s.keys_dir stands beside a key from a Secret: keep one of them" $where) -}}
+{{- $problems = append $problems (printf "%s.keys_dir cannot be combined with a key from a Secret: keep one of them" $where) -}}
 {{- end -}}
 {{- if and (or $fromSecret $context.Values.keys.existingSecret) (contains "/" $name) -}}
 {{- $problems = append $problems (printf "%s.name has a slash in it, so no file can be called so: mount its key yourself and set key_file" $where) -}}
@@ -52,7 +52,7 @@
 {{- end -}}
 {{- end -}}
 {{- if and (include "exporter.keySources" .) .Values.settings.keys_dir -}}
-{{- $problems = append $problems "settings.keys_dir stands beside keys from Secrets, which are mounted elsewhere: set keys_dir or key_file of those hubs that need it" -}}
+{{- $problems = append $problems "settings.keys_dir cannot be combined with keys from Secrets, which are mounted elsewhere: set keys_dir or key_file of those hubs that need it" -}}
 {{- end -}}
 {{- toJson $problems -}}
 {{- end -}}
@@ -67,7 +67,7 @@
 {{- $problems = append $problems "state.existingClaim is of one pod only, and there are several shards: leave it out, and each gets a claim of its own" -}}
 {{- end -}}
 {{- if and (eq $state.type "claim") (le (int .Values.shards) 1) (ne .Values.deploymentStrategy.type "Recreate") -}}
-{{- $problems = append $problems (printf "deploymentStrategy.type %s lets two pods share one state: with state.type claim it must be Recreate" .Values.deploymentStrategy.type) -}}
+{{- $problems = append $problems (printf "deploymentStrategy.type %s makes two pods share one state: with state.type claim it must be Recreate" .Values.deploymentStrategy.type) -}}
 {{- end -}}
 {{- toJson $problems -}}
 {{- end -}}
@@ -85,10 +85,10 @@
 {{- $pods := int .Values.shards -}}
 {{- $least := $budget.minAvailable -}}
 {{- if and $budget.enabled (or (eq (toString $least) "100%") (and (regexMatch "^[0-9]+$" (toString $least)) (ge (int $least) $pods))) -}}
-{{- $problems = append $problems (printf "podDisruptionBudget.minAvailable %v of %d lets no node be drained: leave it out, and one pod at a time may go" $least $pods) -}}
+{{- $problems = append $problems (printf "podDisruptionBudget.minAvailable %v of %d blocks every node drain: leave it out, and one pod at a time may go" $least $pods) -}}
 {{- end -}}
 {{- if and $budget.enabled (has (toString $budget.maxUnavailable) (list "0" "0%")) -}}
-{{- $problems = append $problems "podDisruptionBudget.maxUnavailable 0 lets no node be drained: leave it out, and one pod at a time may go" -}}
+{{- $problems = append $problems "podDisruptionBudget.maxUnavailable 0 blocks every node drain: leave it out, and one pod at a time may go" -}}
 {{- end -}}
 {{- if and $web.config $web.existingSecret -}}
 {{- $problems = append $problems "web has config and existingSecret: keep one of them" -}}
@@ -105,10 +105,10 @@
 {{- range $monitor := list "serviceMonitor" "podMonitor" -}}
 {{- $values := index $.Values $monitor -}}
 {{- if and $values.enabled $web.config.basic_auth_users (not $values.basicAuth) -}}
-{{- $problems = append $problems (printf "%s.basicAuth is missing, and web.config.basic_auth_users lets nobody scrape without a password" $monitor) -}}
+{{- $problems = append $problems (printf "%s.basicAuth is missing, but web.config.basic_auth_users requires a password" $monitor) -}}
 {{- end -}}
 {{- if and $values.enabled (include "exporter.asksForCertificates" $) (not $values.tlsConfig.cert) (not $values.tlsConfig.certFile) -}}
-{{- $problems = append $problems (printf "%s.tlsConfig.cert is missing, and web lets nobody scrape without a certificate" $monitor) -}}
+{{- $problems = append $problems (printf "%s.tlsConfig.cert is missing, but web requires a client certificate" $monitor) -}}
 {{- end -}}
 {{- if and $values.enabled $values.tlsConfig (ne (include "exporter.scheme" $) "https") -}}
 {{- $problems = append $problems (printf "%s.tlsConfig is not used, as the exporter speaks no TLS: set web.config, or web.scheme to https" $monitor) -}}
@@ -131,7 +131,7 @@
 {{- end -}}
 {{- range $label, $_ := .Values.prometheusRule.alertLabels -}}
 {{- if has $label (concat $own (list "alertname" "alertstate" "task_hub" "orchestrator" "entity" "category" "waiting_on" "target")) -}}
-{{- $problems = append $problems (printf "prometheusRule.alertLabels has %s, by which the rules tell apart what fires: call it otherwise" $label) -}}
+{{- $problems = append $problems (printf "prometheusRule.alertLabels has %s, by which the rules distinguish alerts: choose another name" $label) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $problems -}}
