@@ -84,6 +84,7 @@ async def collector_of(
     history_budget: int = 0,
     page_budget: int | None = None,
     retries: int = 0,
+    census_step: float = 1.0,
 ) -> AsyncGenerator[tuple[HubCollector, Publications], None]:
     """Return a collector of a hub of the emulator at *url*, and what it publishes."""
     publications = Publications()
@@ -113,6 +114,7 @@ async def collector_of(
             counter_hold=counter_hold,
             history_budget=history_budget,
             page_budget=page_budget,
+            census_step=census_step,
         )
         yield (
             HubCollector(
