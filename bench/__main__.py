@@ -1,12 +1,13 @@
 """Run every benchmark."""
 
-from bench import entities, full_sweep, many_hubs, memory, page, scrape, steady, synthetic
+from bench import census, entities, full_sweep, many_hubs, memory, page, scrape, steady, synthetic
 
 memory.main()
 page.main()
 scrape.main()
 synthetic.main()
 many_hubs.main()
+census.main()
 full_sweep.main()
 steady.main()
 entities.main()

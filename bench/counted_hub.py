@@ -16,6 +16,7 @@ from bench.served_hub import ACTIVE, AT, HUB, MIX
 from emulator import Emulator, Entity, Instance, ManualClock, TaskHub, running
 from emulator.backends.azure_storage import AzureStorage
 from emulator.backends.backend import Backend
+from emulator.backends.latency import Latency
 from emulator.backends.mssql import MSSQL
 from emulator.storage.queries import EntityQuery, InstanceQuery
 from emulator.storage.rows import RuntimeStatus
@@ -38,7 +39,8 @@ class Plan:
 
     These are those of traffic that began so many seconds ago; without traffic they stand still.
     `retained` are all that have finished, at least those of the traffic. `scan_rows` is the scan
-    limit of Azure Storage, `None` for none; `mssql` has indexes instead.
+    limit of Azure Storage, `None` for none; `mssql` has indexes instead. Each answer takes `delay`
+    seconds.
     """
 
     retained: int
@@ -47,6 +49,7 @@ class Plan:
     traffic_seconds: float = 3600.0
     mssql: bool = False
     scan_rows: int | None = None
+    delay: float = 0.0
 
 
 @dataclass(slots=True)
@@ -70,6 +73,13 @@ class Served:
     def pages(self) -> int:
         """Pages of all listings."""
         return self.active_pages + self.finished_pages + self.entity_pages
+
+
+class ControlledClock(ManualClock):
+    """Moves when it is told to, but whoever waits does so in real time."""
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
 
 
 class CountedHub(SyntheticHub):
@@ -134,6 +144,7 @@ def hub_of(plan: Plan, clock: ManualClock) -> CountedHub:
         traffic=traffic,
         backend=backend,
     )
+    hub.latency = Latency(request=plan.delay)
     hub.served = Served()
     return hub
 
@@ -173,7 +184,7 @@ def counted_hub(plan: Plan) -> Iterator[HubProcess]:
 
 async def main(plan: Plan) -> None:
     """Serve until terminated; every line of input moves the clock, and is answered by counts."""
-    clock = ManualClock(AT)
+    clock = ControlledClock(AT)
     hub = hub_of(plan, clock)
     own = TaskHub("OwnHub", clock)
 

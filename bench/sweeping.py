@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from urllib.parse import quote
 
 import anyio
 import httpx
@@ -19,7 +18,7 @@ from exporter.api.bodies import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
 from exporter.api.names import NameResolver
-from exporter.api.query import HubAddress
+from exporter.api.query import HubAddress, InstanceQuery
 from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
@@ -37,11 +36,16 @@ _TOKEN = b"x-ms-continuation-token: "
 _LENGTH = b"content-length: "
 
 
+def address_of(port: int, hub: str) -> HubAddress:
+    """Return where a served hub is."""
+    return HubAddress(f"http://127.0.0.1:{port}/runtime/webhooks/durabletask", hub)
+
+
 def client_of(port: int, hub: str, http: HubConnections) -> HubClient:
     """Return the exporter's own client, with its usual limits."""
     return HubClient(
         "bench",
-        HubAddress(f"http://127.0.0.1:{port}/runtime/webhooks/durabletask", hub),
+        address_of(port, hub),
         http=http,
         key=FixedKey("key"),
         retry=RetryPolicy(0, 0.0, 0.0),
@@ -73,8 +77,7 @@ async def sweep(port: int, hub: str) -> tuple[float, int]:
         await sweeps.finished(1e9)
         begin = time.process_time()
         active = await sweeps.active()
-        while not await sweeps.census_step():
-            pass
+        await sweeps.census()
         seconds = time.process_time() - begin
     return seconds, counted(active, ledger.retained())
 
@@ -86,13 +89,10 @@ def counted(active: ActiveView, retained: RetainedView | None) -> int:
 
 
 @contextmanager
-def bare_pages(port: int, hub: str) -> Iterator[Iterator[memoryview]]:
-    """Read pages from a socket into one buffer, and yield their bodies where they are."""
-    target = (
-        f"/runtime/webhooks/durabletask/instances?top=1000&showInput=false"
-        f"&createdTimeFrom={quote('2000-01-01T00:00:00Z')}&taskHub={hub}"
-    )
-    request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n".encode()
+def bare_pages(port: int, hub: str, query: InstanceQuery) -> Iterator[Iterator[memoryview]]:
+    """Read pages of 1,000 from a socket into one buffer, and yield their bodies where they are."""
+    target = address_of(port, hub).url(query.path, query.parameters(1000)).raw_path
+    request = b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n"
     buffer = bytearray(_LARGEST_PAGE)
     view = memoryview(buffer)
 
@@ -121,7 +121,7 @@ def bare(port: int, hub: str) -> tuple[float, int]:
     """Read and decode into rows, and nothing else."""
     decoder = msgspec.json.Decoder(list[InstanceRow])
     instances = 0
-    with bare_pages(port, hub) as pages:
+    with bare_pages(port, hub, InstanceQuery()) as pages:
         begin = time.process_time()
         for body in pages:
             instances += len(decoder.decode(body))

@@ -283,8 +283,7 @@ class HubClient:
         key_is_fresh = False
         while True:
             try:
-                answer, first = await (first or attempt()), None
-                return interpret(answer)
+                return interpret(await (first or attempt()))
             except ApiError as error:
                 first = None
                 self.telemetry.errors[operation, error.kind] += 1

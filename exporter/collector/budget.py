@@ -34,13 +34,13 @@ class PageBudget:
         self._begin_day(now)
         return max(0, self._per_day - self._spent)
 
-    def allows(self, sweep: Sweep, now: float) -> bool:
-        """Tell whether another page may be read for a sweep."""
+    def allows(self, sweep: Sweep, now: float, *, uncounted: int = 0) -> bool:
+        """Return whether another page may be read for a sweep, beside those *uncounted* so far."""
         remaining = self.remaining(now)
         if remaining is None or self._per_day is None:
             return True
         reserve = 0 if sweep in _MAY_USE_THE_RESERVE else _RESERVED_SHARE * self._per_day
-        return remaining > reserve
+        return remaining - uncounted > reserve
 
     def reads(self, wanted: int, now: float) -> int:
         """Return how many of the *wanted* reads of single instances may be made: each is a page."""

@@ -60,6 +60,8 @@ class HubPlan:
     How a hub is polled: intervals in seconds (0 = off), one deadline for every sweep.
 
     `history_budget` is how many histories are read after an active sweep at most, 0 for none.
+    A census is read for `census_step` seconds between two pauses, a page at least. Within a step
+    the next page comes while one is used.
     """
 
     identity: HubIdentity
@@ -71,6 +73,7 @@ class HubPlan:
     page_budget: int | None = None
     first_sweep_after: float = 0.0
     history_budget: int = 0
+    census_step: float = 1.0
 
 
 class HubCollector:
@@ -238,24 +241,24 @@ class HubCollector:
         return self._records[sweep].cadence.due if has_contact else math.inf
 
     def _next_of_census(self) -> float:
-        """Return when the next page of the census is due."""
+        """Return when the next step of the census is due."""
         if self._sweeps.census_is_running:
             return self._census_due
         return self._due_after_contact(Sweep.CENSUS)
 
     async def make(self, sweep: Sweep) -> ApiError | None:
-        """Make one sweep, of the census one page, and publish what came of it."""
+        """Make one sweep, of the census one step, and publish what came of it."""
         if sweep is Sweep.ACTIVE:
             return await self._active_and_finished()
         if sweep is Sweep.FAILED:
             return await self._failed()
         if sweep is Sweep.ENTITIES:
             return await self._entities()
-        return await self._census_page()
+        return await self._census()
 
     def _may_read(self) -> bool:
-        """Tell whether the budget has another page for the sweep that is under way."""
-        return self._budget.allows(self._sweep, self._wall())
+        """Return whether the budget has a page beside that which came and is not counted yet."""
+        return self._budget.allows(self._sweep, self._wall(), uncounted=1)
 
     def _goes_on(self) -> bool:
         """Tell whether a sweep of many steps may read on, before the active one is due again."""
@@ -367,10 +370,14 @@ class HubCollector:
             self._events.outside_prefixes(whole.outside)
         return entities, whole
 
-    async def _census_page(self) -> ApiError | None:
-        """Read one page of the census; the error that ends it, or None."""
+    async def _census(self) -> ApiError | None:
+        """Read on with the census for a step; returns the error that ended it, or None."""
         started = self._monotonic()
-        ended = await self._attempt(Sweep.CENSUS, self._sweeps.census_step)
+
+        def goes_on() -> bool:
+            return self._monotonic() < started + self._plan.census_step and self._goes_on()
+
+        ended = await self._attempt(Sweep.CENSUS, lambda: self._sweeps.census(goes_on))
         now = self._monotonic()
         self._census_due = now + pause_after(now - started)
         if ended is None:

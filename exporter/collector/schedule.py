@@ -69,5 +69,5 @@ def spare_seconds(taken: float, configured: float) -> float:
 
 
 def pause_after(seconds: float) -> float:
-    """Return how long to leave a hub alone after a page of the census that took *seconds*."""
+    """Return how long to leave a hub alone after a step of the census that took *seconds*."""
     return seconds * (1 / DUTY_SHARE - 1)

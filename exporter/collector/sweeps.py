@@ -302,20 +302,20 @@ class HubSweeps:
         """Tell whether a census was begun and has not ended."""
         return self._census.cursor is not None
 
-    async def census_step(self) -> bool:
-        """Read one page of the census, the first of a new one if none runs; True at its end."""
+    async def census(self, goes_on: Callable[[], bool] = always) -> bool:
+        """List all finished instances; twice, if suspiciously few. Returns whether it is done."""
         listing = self._census
         if listing.cursor is None:
             self.ledger.begin_census()
             listing.begin(self._list(InstanceQuery(statuses=TERMINAL)))
         if not await listing.read_on(
-            lambda: False, lambda page, at: self.ledger.see_census(page.rows, at, page.ids)
+            goes_on, lambda page, at: self.ledger.see_census(page.rows, at, page.ids)
         ):
             return False
         if listing.is_doubtful and self.ledger.census_fell() and not listing.is_second:
             self.ledger.begin_census()
             listing.begin_again()
-            return await self.census_step()
+            return await self.census(goes_on)
         listing.drop()
         self.ledger.complete_census(self.clock.wall())
         return True

@@ -86,6 +86,7 @@ async def collector_of(
     page_budget: int | None = None,
     retries: int = 0,
     limits: ProcessLimits | None = None,
+    census_step: float = 1.0,
 ) -> AsyncGenerator[tuple[HubCollector, Publications], None]:
     """Return a collector of a hub of the emulator at *url*, and what it publishes."""
     publications = Publications()
@@ -115,6 +116,7 @@ async def collector_of(
             counter_hold=counter_hold,
             history_budget=history_budget,
             page_budget=page_budget,
+            census_step=census_step,
         )
         yield (
             HubCollector(

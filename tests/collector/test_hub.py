@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -25,9 +25,11 @@ from emulator.backends.azure_storage import AzureStorage
 from exporter.api.classify import Failures
 from exporter.api.errors import ErrorKind
 from exporter.api.telemetry import LIST_INSTANCES
+from exporter.api.wire import InstanceRow
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.collector.sweeps import HubSweeps
+from exporter.ledger.ledger import Ledger
 from exporter.ledger.snapshot import EntityView, FinishedView
 from tests.collector.polled import INTERVALS, KEY, collector_of, completed
 
@@ -57,6 +59,22 @@ def by_status(hub: TaskHub, *, terminal: bool) -> dict[tuple[str, str], int]:
 
 def plain(counts: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
     return {pair: count for pair, count in counts.items() if count}
+
+
+@asynccontextmanager
+async def page_by_page(
+    url: str, clock: ManualClock, monotonic: Callable[[], float] = anyio.current_time
+) -> AsyncIterator[HubCollector]:
+    """Return a collector that makes a pause after each page of a census, of 50 rows."""
+    async with collector_of(
+        url,
+        wall=clock.now,
+        max_pages=1000,
+        page_size=50,
+        monotonic=monotonic,
+        census_step=0.0,
+    ) as (collector, _):
+        yield collector
 
 
 class TestOneCollection:
@@ -234,7 +252,7 @@ class TestSchedule:
         emulator, hub = sample(clock)
         async with (
             running(emulator) as url,
-            collector_of(url, wall=clock.now, max_pages=1000, page_size=50) as (collector, _),
+            page_by_page(url, clock) as collector,
         ):
             await collector.make(Sweep.ACTIVE)
             await collector.make(Sweep.CENSUS)
@@ -252,7 +270,7 @@ class TestSchedule:
         emulator, hub = sample(clock)
         async with (
             running(emulator) as url,
-            collector_of(url, wall=clock.now, max_pages=1000, page_size=50) as (collector, _),
+            page_by_page(url, clock) as collector,
         ):
             await collector.make(Sweep.ACTIVE)
             await collector.make(Sweep.CENSUS)
@@ -268,7 +286,7 @@ class TestSchedule:
         emulator, hub = sample(clock)
         async with (
             running(emulator) as url,
-            collector_of(url, wall=clock.now, max_pages=1000, page_size=50) as (collector, _),
+            page_by_page(url, clock) as collector,
         ):
             await collector.make(Sweep.ACTIVE)
             for _ in range(2):
@@ -294,9 +312,7 @@ class TestSchedule:
         emulator, hub = sample(clock)
         async with (
             running(emulator) as url,
-            collector_of(
-                url, wall=clock.now, max_pages=1000, page_size=50, monotonic=lambda: now[0]
-            ) as (collector, _),
+            page_by_page(url, clock, monotonic=lambda: now[0]) as collector,
         ):
             await collector.make(Sweep.ACTIVE)
             await collector.make(Sweep.CENSUS)
@@ -305,6 +321,48 @@ class TestSchedule:
                 now[0] = moment
                 await collector.make(Sweep.CENSUS)
                 assert collector._sweeps.census_is_running is goes_on
+
+    async def test_a_census_is_read_in_steps_with_pauses_as_long(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock, now = ManualClock(START), [0.0]
+        emulator, hub = sample(clock)
+
+        def see(ledger: Ledger, rows: Sequence[InstanceRow], at: float, ids: Sequence[str]) -> None:
+            now[0] += 0.3  # what a page takes
+            seen(ledger, rows, at, ids)
+
+        seen = Ledger.see_census
+        monkeypatch.setattr(Ledger, "see_census", see)
+        async with (
+            running(emulator) as url,
+            collector_of(
+                url, wall=clock.now, max_pages=1000, page_size=20, monotonic=lambda: now[0]
+            ) as (collector, _),
+        ):
+            await collector.make(Sweep.ACTIVE)
+            for step in (1, 2):
+                await collector.make(Sweep.CENSUS)
+                assert collector.snapshot.sweeps[Sweep.CENSUS].pages == 5 * step
+                assert collector._next_of_census() == pytest.approx(now[0] + 1.5)
+            while collector._sweeps.census_is_running:
+                await collector.make(Sweep.CENSUS)
+        assert collector.snapshot.retained is not None
+        assert plain(collector.snapshot.retained.instances) == by_status(hub, terminal=True)
+
+    async def test_a_census_reads_no_page_that_the_budget_has_not(self) -> None:
+        clock = ManualClock(START)
+        emulator, _ = sample(clock)
+        async with (
+            running(emulator) as url,
+            collector_of(url, wall=clock.now, max_pages=1000, page_size=20, page_budget=30) as (
+                collector,
+                _,
+            ),
+        ):
+            await collector.make(Sweep.ACTIVE)
+            await collector.make(Sweep.CENSUS)
+        assert collector.snapshot.pages_remaining == 3  # the tenth that is for active sweeps
 
     async def test_a_sweep_that_takes_too_long_is_truncated(self) -> None:
         clock = ManualClock(START)

@@ -154,6 +154,8 @@ class Simulation:
             sweep_timeout=600.0,
             stale_after=900.0,
             counter_hold=setup.hold,
+            # After a page of a census anything may happen.
+            census_step=0.0,
         )
         self.collector = self._subject(
             plan,
