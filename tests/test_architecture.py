@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 EXPORTER = Path(__file__).parents[1] / "exporter"
-LAYERS = ("settings", "api", "ledger", "diagnosis", "collector", "metrics", "alerts", "web", "cli")
+LAYERS = (
+    "settings", "api", "ledger", "diagnosis", "collector", "metrics", "alerts", "web", "forecast",
+    "cli",
+)  # fmt: skip
 PURE = sorted(
     path
-    for package in ("ledger", "diagnosis", "metrics", "alerts")
+    for package in ("ledger", "diagnosis", "metrics", "alerts", "forecast")
     for path in (EXPORTER / package).glob("*.py")
 )
 # What would make a pure module impure: the clock, files, sockets, tasks.
