@@ -199,28 +199,6 @@ COLLECTOR = _object(
     ),
 )
 
-_SERVICE_SIDE = {
-    "enum": [
-        "image", "build", "command", "entrypoint", "environment", "env_file", "ports", "volumes",
-        "depends_on", "read_only", "user", "cap_drop", "security_opt", "restart", "healthcheck",
-        "tmpfs", "networks", "secrets", "configs", "init", "stop_grace_period", "mem_limit",
-        "deploy", "profiles", "expose",
-    ]
-}  # fmt: skip
-COMPOSE = _object(
-    "services",
-    name=_TEXT,
-    services={
-        "type": "object",
-        "minProperties": 1,
-        "additionalProperties": {"type": "object", "propertyNames": _SERVICE_SIDE},
-    },
-    volumes={"type": "object"},
-    networks={"type": "object"},
-    secrets={"type": "object"},
-    configs={"type": "object"},
-)
-
 _PROMETHEUS_SPEC = _object(
     "",
     serviceMonitorSelectorNilUsesHelmValues={"type": "boolean"},
