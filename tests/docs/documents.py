@@ -21,6 +21,7 @@ from exporter.emulator.scenarios.scenario import read_scenario
 from exporter.settings import load_settings
 from exporter.settings.schema import document
 from exporter.settings.web_config import read_web_config
+from tests.chart.custom_kinds import SCHEMAS
 from tests.compose.specification import SCHEMA as COMPOSE
 from tests.docs import schemas
 from tests.docs.pages import ROOT, Block
@@ -111,7 +112,8 @@ def check_alertmanager(content: Any, folder: Path) -> None:  # noqa: ANN401
 
 def check_kubernetes(content: Any, folder: Path) -> None:  # noqa: ANN401
     """Check a resource; those of operators against schemas of what pages use of them."""
-    own = schemas.RESOURCES.get(content["kind"])
+    kind = content["kind"]
+    own = SCHEMAS.get((content["apiVersion"], kind)) or schemas.RESOURCES.get(kind)
     if content["apiVersion"].startswith("kustomize"):
         own = schemas.KUSTOMIZATION
     if own is None:
