@@ -17,10 +17,13 @@ EXPORTER = ROOT / "exporter"
 EMULATOR = ROOT / "emulator"
 # The commands that start the emulator, and its former name.
 START_THE_EMULATOR = {"cli/demo.py", "cli/emulator.py", "emulator.py"}
-LAYERS = ("settings", "api", "ledger", "diagnosis", "collector", "metrics", "alerts", "web", "cli")
+LAYERS = (
+    "settings", "api", "ledger", "diagnosis", "collector", "metrics", "alerts", "web", "forecast",
+    "cli",
+)  # fmt: skip
 PURE = sorted(
     path
-    for package in ("ledger", "diagnosis", "metrics", "alerts")
+    for package in ("ledger", "diagnosis", "metrics", "alerts", "forecast")
     for path in (EXPORTER / package).glob("*.py")
 )
 # What would make a pure module impure: the clock, files, sockets, tasks.

@@ -17,6 +17,7 @@ from exporter.alerts.shared import (
 from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
 from exporter.metrics.family import Family
+from exporter.metrics.promql import equal, selector, without
 
 # Those that share a label share nothing else: no alert may speak of them as of one.
 _LABELS_OF_NAMES = ("orchestrator", "entity")
@@ -30,40 +31,18 @@ def block(expression: str) -> str:
     return indent(expression, "  ")
 
 
-def equal(label: str, value: object) -> str:
-    """Return a matcher of one value."""
-    return f'{label}="{value}"'
-
-
-def one_of(label: str, *values: str) -> str:
-    """Return a matcher of several values."""
-    pattern = "|".join(values)
-    return f'{label}=~"{pattern}"'
-
-
-def none_of(label: str, *values: str) -> str:
-    """Return a matcher of all but *values*."""
-    pattern = "|".join(values)
-    return f'{label}!~"{pattern}"'
-
-
-def selected(family: Family, *matchers: str) -> str:
+def selected(family: Family, *matchers: str, suffix: str = "") -> str:
     """Return the selector of *family* with *matchers*, without what shares the label `_other`."""
     named = [f'{label}!="_other"' for label in _LABELS_OF_NAMES if label in family.labels]
-    return everything(family, *matchers, *named)
-
-
-def everything(family: Family, *matchers: str) -> str:
-    """Return the selector of *family* with *matchers*, `_other` included."""
-    return f"{family.name}{{{', '.join(matchers)}}}" if matchers else family.name
+    return selector(family, *matchers, *named, suffix=suffix)
 
 
 def folded(expression: str, *, by: str = "max", drop: str = "") -> str:
     """Return *expression* with replicas as one, and without the labels *drop*."""
     labels = f"{REPLICA_LABELS}, {drop}" if drop else f"{REPLICA_LABELS}"
     if "\n" in expression or len(expression) > _LONGEST_INSIDE:
-        return f"{by} without ({labels}) (\n{block(expression)}\n)"
-    return f"{by} without ({labels}) ({expression})"
+        expression = f"\n{block(expression)}\n"
+    return without(labels, expression, by=by)
 
 
 def while_fresh(expression: str, sweep: Sweep = Sweep.ACTIVE) -> str:
@@ -92,7 +71,7 @@ def with_source(expression: str, limit: str, *known: Family) -> str:
 )
 * on ({ONE_ORCHESTRATOR}) group_left (source) (
   topk by ({ONE_ORCHESTRATOR}) (
-    1, group by (source, {ONE_ORCHESTRATOR}) ({everything(c.LIMIT, equal("limit", limit))})
+    1, group by (source, {ONE_ORCHESTRATOR}) ({selector(c.LIMIT, equal("limit", limit))})
   )
 {without}
 )"""
@@ -104,13 +83,13 @@ def held(expression: str, alert: str, sweep: Sweep) -> str:
 
     Nothing is known then, so its value is not a number.
     """
-    interval = everything(c.SWEEP_INTERVAL, equal("sweep", sweep))
+    interval = selector(c.SWEEP_INTERVAL, equal("sweep", sweep))
     firing = f"ALERTS{{{equal('alertname', alert)}, {equal('alertstate', 'firing')}}}"
     return f"""\
 {expression}
 or on ({_ONE_ALERT})
 (
-  max without (alertname, alertstate, severity) ({firing})
+  {without("alertname, alertstate, severity", firing)}
   and on ({ONE_HUB}) last_over_time({interval}[{HOLD}])
   unless on ({ONE_HUB}) {FRESH[sweep]}
 ) * NaN"""

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import (
-    block,
-    equal,
-    folded,
-    fresh,
-    none_of,
-    one_of,
-    selected,
-)
+from exporter.alerts.expressions import block, folded, fresh, selected
 from exporter.alerts.model import Alert, Board, Parameter, Severity, duration, number
 from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
 from exporter.ledger.reasons import Category
 from exporter.ledger.status import RuntimeStatus
 from exporter.metrics import catalogue as c
+from exporter.metrics.promql import equal, none_of, one_of
 
 _OF = "of {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}"
 _ABOUT = 'About {{ $value | printf "%.0f" }} instances ' + _OF

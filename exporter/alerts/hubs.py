@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import block, equal, everything, folded, fresh, one_of, selected
+from exporter.alerts.expressions import block, folded, fresh, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import ONE_HUB, TARGET_LABELS
 from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import Sweep, SweepResult
 from exporter.metrics import catalogue as c
+from exporter.metrics.promql import equal, one_of, selector
 
 _UP = folded(c.UP.name)
 _UNREACHABLE = f"{_UP} == 0"
@@ -229,9 +230,9 @@ _STALLED_SECONDS = number(
     "Long enough for a host that starts, a deployment and a backlog of large histories.",
 )
 
-_OVER_PENDING = fresh(everything(c.OVER_LIMIT, equal("limit", "pending")))
-_CONFIGURED = everything(c.LIMIT, equal("limit", "pending"), equal("source", "configured"))
-_ANY = everything(c.LIMIT, equal("limit", "pending"))
+_OVER_PENDING = fresh(selector(c.OVER_LIMIT, equal("limit", "pending")))
+_CONFIGURED = selector(c.LIMIT, equal("limit", "pending"), equal("source", "configured"))
+_ANY = selector(c.LIMIT, equal("limit", "pending"))
 
 HUB_STALLED = Alert(
     "HubStalled",

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from exporter.alerts.expressions import (
-    block,
-    equal,
-    everything,
-    folded,
-    fresh,
-    one_of,
-    selected,
-    with_source,
-)
+from exporter.alerts.expressions import block, folded, fresh, selected, with_source
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import FRESH, ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.status import RuntimeStatus
 from exporter.metrics import catalogue as c
+from exporter.metrics.promql import equal, one_of, selector
 
 _OF = "of {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}"
 _HERE = "{{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}"
@@ -198,7 +188,7 @@ time() - {fresh(_OLDEST_SUSPENDED, by="min", drop="runtime_status")}
 )
 
 _IS_COMPLETED = equal("runtime_status", RuntimeStatus.COMPLETED)
-_COMPLETED = everything(c.LAST_FINISHED, _IS_COMPLETED)
+_COMPLETED = selector(c.LAST_FINISHED, _IS_COMPLETED)
 _SUCCESS = selected(c.LIMIT, equal("limit", "success"))
 
 NO_SUCCESS = Alert(
@@ -270,7 +260,7 @@ _ETERNAL_SECONDS = number(
 )
 _CONTINUED = folded(f"increase({selected(c.CONTINUED)}[1w])")
 _GOING_ON = (RuntimeStatus.PENDING, RuntimeStatus.RUNNING, RuntimeStatus.CONTINUED_AS_NEW)
-_ACTIVE = everything(c.INSTANCES, one_of("runtime_status", *_GOING_ON))
+_ACTIVE = selector(c.INSTANCES, one_of("runtime_status", *_GOING_ON))
 
 ETERNAL_STALLED = Alert(
     "EternalStalled",
@@ -307,9 +297,9 @@ _DURATION_FINISHES = number(
 
 
 def _increase(part: str, offset: str = "") -> str:
-    family = replace(c.DURATION, name=f"{c.DURATION.name}_{part}")
     # Divided by the count, which leaves out names that share a label.
-    series = (selected if part == "count" else everything)(family, _IS_COMPLETED)
+    choose = selected if part == "count" else selector
+    series = choose(c.DURATION, _IS_COMPLETED, suffix=f"_{part}")
     return folded(f"increase({series}[{_DURATION_WINDOW}]{offset})", drop="runtime_status")
 
 

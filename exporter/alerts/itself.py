@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import block, equal, folded, selected
+from exporter.alerts.expressions import block, folded, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import TARGET_LABELS
 from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import SweepResult
 from exporter.collector.state import StateProblem
 from exporter.metrics import catalogue as c
+from exporter.metrics.promql import equal
 
 _HUB = "task hub {{ $labels.task_hub }}"
 

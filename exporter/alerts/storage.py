@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import equal, everything, fresh, selected
+from exporter.alerts.expressions import fresh, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
+from exporter.metrics.promql import equal, selector
 
 _OF = "of {{ $labels.entity }} in task hub {{ $labels.task_hub }}"
 
@@ -48,7 +49,7 @@ ENTITY_BACKLOG = Alert(
     sweep=Sweep.ACTIVE,
 )
 
-_LIMIT = everything(c.LIMIT, equal("limit", "retention"))
+_LIMIT = selector(c.LIMIT, equal("limit", "retention"))
 _MARGIN = number(
     "purge_margin_seconds",
     86_400,

@@ -8,85 +8,28 @@ from dataclasses import replace
 from functools import partial
 from time import time
 
-import msgspec
 from rich.table import Table
 
 from exporter.api.errors import ApiError
-from exporter.api.telemetry import DURATION_BOUNDS, GET_INSTANCE
 from exporter.cli import configured
 from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.forecast import Cost, Pass, SweepForecast
-from exporter.cli.observing import Observed, Observing
-from exporter.cli.suggestions import suggestions, worth_reading
 from exporter.cli.terminal import console, markup, write_json
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import plan_of, rules_of
-from exporter.collector.snapshot import HubSnapshot, RequestDurations, Sweep, SweepState
+from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.collector.state import NoState
 from exporter.diagnosis.past import longest_waits
 from exporter.diagnosis.waits import WaitingOn
-from exporter.metrics.catalogue import SERIES
-from exporter.metrics.exposition import Choice, Exposition
-from exporter.metrics.formats import Format
-from exporter.settings import HubSettings, Settings
+from exporter.forecast.day import Meter, Pass, SweepForecast
+from exporter.forecast.durations import Observed
+from exporter.forecast.forecast import Forecast, forecast_of
+from exporter.forecast.observing_ledger import ObservingLedger
+from exporter.forecast.suggestions import worth_reading
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.rules import LedgerRules
+from exporter.settings import Settings
 from exporter.web.words import plural, size, span
-
-
-class Forecast(msgspec.Struct, frozen=True):
-    """
-    What polling a hub costs; the keys are promised to scripts.
-
-    The histories of `instances_over_limit` come on top, each once until that instance moves.
-    """
-
-    task_hub: str
-    active_instances: int
-    finished_instances: int
-    entities: int
-    instances_over_limit: int
-    series: int
-    finishes_per_day: int
-    reads_per_day: float
-    requests_per_day: float
-    storage_transactions_per_day: float
-    bytes_per_day: float
-    sweeps: list[SweepForecast]
-    suggestions: dict[str, str]
-    reasons: dict[str, str]
-
-
-class _Meter:
-    """Listens to a collector, and tells what each sweep took that it told of last."""
-
-    def __init__(self, hub: Hub) -> None:
-        self.costs: dict[Sweep, Cost] = {}
-        self._telemetry = hub.client.telemetry
-        self._before: dict[Sweep, SweepState] = {}
-        self._bytes = 0
-        self._reads = 0
-
-    def __call__(self, snapshot: HubSnapshot) -> None:
-        """Note what a sweep took that has completed since the last time."""
-        requests = self._telemetry.requests
-        reads = sum(count for (name, _), count in requests.items() if name == GET_INSTANCE)
-        for sweep, now in snapshot.sweeps.items():
-            was = self._before.setdefault(sweep, SweepState(0.0, None))
-            if now.results["complete"] > was.results.get("complete", 0):
-                self.costs[sweep] = self._cost(was, now, reads - self._reads)
-                self._before[sweep] = now
-        # Histories, which no sweep reads, are told of by themselves.
-        self._reads = reads
-
-    def _cost(self, was: SweepState, now: SweepState, reads: int) -> Cost:
-        size, sizes = self._bytes, self._telemetry.response_bytes
-        self._bytes = sizes.total() - sizes[GET_INSTANCE]
-        return Cost(
-            now.pages - was.pages,
-            now.rows - was.rows,
-            now.duration or 0.0,
-            self._bytes - size,
-            reads,
-        )
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -124,11 +67,11 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
     Raises:
         ApiError: a sweep failed.
     """
-    observed, meter = Observed(), _Meter(hub)
+    observed, meter = Observed(), Meter(hub.client.telemetry)
     plan = replace(plan_of(hub.settings, first_sweep_after=0.0, holds=False), page_budget=None)
     rules = rules_of(hub.settings, settings)
     collector = HubCollector(
-        plan, hub.client, rules, wall=time, listener=meter, state=Observing(observed)
+        plan, hub.client, rules, wall=time, listener=meter, state=_Observing(observed)
     )
     await collector.open()
     await _make(collector, Sweep.ACTIVE)
@@ -139,7 +82,18 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
     costs = {sweep: meter.costs[sweep] for sweep in Sweep if sweep in meter.costs}
     made = Pass(collector.snapshot, costs, day, observed, rules.overlap, rules.lookback, time())
     waits = await _past_waits(hub, observed) if hub.settings.history_budget else {}
-    return _forecast(hub.settings, settings, made, waits)
+    return forecast_of(hub.settings, settings, made, waits)
+
+
+class _Observing(NoState):
+    """Keeps nothing, and lets a collector's ledger tell what it *observed*."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+
+    async def open(self, rules: LedgerRules) -> Ledger:
+        """Return a new ledger."""
+        return ObservingLedger(rules, self._observed)
 
 
 async def _past_waits(hub: Hub, observed: Observed) -> Mapping[str, Mapping[WaitingOn, float]]:
@@ -169,64 +123,6 @@ async def _make(collector: HubCollector, sweep: Sweep) -> None:
 
 def _completed(snapshot: HubSnapshot, sweep: Sweep) -> int:
     return snapshot.sweeps[sweep].results["complete"]
-
-
-def _forecast(
-    hub: HubSettings,
-    settings: Settings,
-    made: Pass,
-    waits: Mapping[str, Mapping[WaitingOn, float]],
-) -> Forecast:
-    snapshot, cycles = made.snapshot, made.cycles()
-    sweeps = list(made.sweeps(cycles))
-    pages = sum(each.pages_per_day for each in sweeps)
-    reads = made.reads_per_day(cycles)
-    suggested = list(suggestions(hub.limits, made, waits))
-    retained = snapshot.retained.instances.values() if snapshot.retained else ()
-    return Forecast(
-        task_hub=hub.name,
-        active_instances=made.tracked,
-        finished_instances=sum(retained),
-        entities=sum(snapshot.entities.entities.values()) if snapshot.entities else 0,
-        instances_over_limit=_over_limit(snapshot),
-        series=_series(
-            _having_read(snapshot) if reads else snapshot, Choice(settings.metrics.exclude)
-        ),
-        finishes_per_day=made.finishes_per_day,
-        reads_per_day=round(reads, 1),
-        requests_per_day=round(pages + reads, 1),
-        # A page of a list is one query of a table; a read by id is one at least.
-        storage_transactions_per_day=round(pages + reads, 1),
-        bytes_per_day=round(sum(each.bytes_per_day for each in sweeps), 1),
-        sweeps=sweeps,
-        suggestions={each.setting: each.value for each in suggested},
-        reasons={each.setting: each.reason for each in suggested},
-    )
-
-
-def _over_limit(snapshot: HubSnapshot) -> int:
-    coverage = snapshot.diagnosis.coverage.values() if snapshot.diagnosis else ()
-    return sum(each.over for each in coverage)
-
-
-def _having_read(snapshot: HubSnapshot) -> HubSnapshot:
-    """Return a snapshot that also shows what reads of single instances take."""
-    api = snapshot.api
-    durations = RequestDurations((0,) * (len(DURATION_BOUNDS) + 1), 0.0)
-    seen = replace(
-        api,
-        requests={(GET_INSTANCE, "200"): 0, **api.requests},
-        response_bytes={GET_INSTANCE: 0, **api.response_bytes},
-        durations={GET_INSTANCE: durations, **api.durations},
-    )
-    return replace(snapshot, api=seen)
-
-
-def _series(snapshot: HubSnapshot, choice: Choice) -> int:
-    """Return how many series the hub shows, as the exporter itself tells."""
-    text = Exposition(choice).body([snapshot], time(), Format.CLASSIC).text.decode()
-    shown = (line for line in text.splitlines() if line.startswith(f"{SERIES.name}{{"))
-    return int(float(next(shown, "0").rpartition(" ")[2]))
 
 
 def _print(found: Forecast) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 
-import msgspec
 from rich.table import Table
 
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console, markup
+from exporter.cli.terminal import console, markup, write_json
 from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.family import Family
 from exporter.metrics.reference import page
 
 
@@ -25,7 +24,7 @@ def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
     if options.format == "markdown":
         print(page(), end="")
     elif options.format == "json":
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(CATALOGUE)) + b"\n")
+        write_json([_described(family) for family in CATALOGUE])
     else:
         table = Table("metric", "type", "labels", "meaning", box=None, header_style="bold")
         for family in CATALOGUE:
@@ -33,3 +32,16 @@ def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
             table.add_row(family.name, family.kind, labels, markup(family.help))
         console().print(table)
     return ExitCode.OK
+
+
+def _described(family: Family) -> dict[str, object]:
+    return {
+        "name": family.name,
+        "kind": family.kind,
+        "help": family.help,
+        "labels": family.labels,
+        "sweep": family.sweeps[0] if family.sweeps else None,
+        "per_hub": family.per_hub,
+        "stability": family.stability,
+        "free_labels": family.free_labels,
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from exporter.collector.events import (
     HubEvents,
 )
 from exporter.collector.fair_share import ProcessLimits
+from exporter.collector.plan import HubPlan
 from exporter.collector.records import SweepRecord, result_of, trouble_of, use_of
 from exporter.collector.schedule import (
     DUTY_SHARE,
@@ -33,7 +34,6 @@ from exporter.collector.schedule import (
     step_end,
 )
 from exporter.collector.snapshot import (
-    HubIdentity,
     HubSnapshot,
     Sweep,
     SweepResult,
@@ -52,28 +52,6 @@ _REST_OF_CENSUS = 60.0
 _SHOW_SECONDS = 1.0
 
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True, slots=True)
-class HubPlan:
-    """
-    How a hub is polled: intervals in seconds (0 = off), one deadline for every sweep.
-
-    `history_budget` is how many histories are read after an active sweep at most, 0 for none.
-    A census is read for `census_step` seconds between two pauses, a page at least. Within a step
-    the next page comes while one is used.
-    """
-
-    identity: HubIdentity
-    intervals: dict[Sweep, float]
-    sweep_timeout: float
-    stale_after: float
-    counter_hold: float
-    entity_names: tuple[str, ...] = ()
-    page_budget: int | None = None
-    first_sweep_after: float = 0.0
-    history_budget: int = 0
-    census_step: float = 1.0
 
 
 class HubCollector:

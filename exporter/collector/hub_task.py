@@ -13,7 +13,8 @@ from anyio.abc import TaskGroup
 from exporter.api.client import HubClient
 from exporter.api.transport import HubConnections
 from exporter.collector.fair_share import ProcessLimits
-from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.hub import HubCollector
+from exporter.collector.plan import HubPlan
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.collector.state import HubState, TakenOver
 from exporter.collector.state_file import Owner

@@ -18,8 +18,9 @@ from anyio.abc import TaskGroup
 from exporter.api.connection import SharedLimits, connect, open_connections
 from exporter.api.transport import HubConnections
 from exporter.collector.fair_share import ProcessLimits
-from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.hub import HubCollector
 from exporter.collector.hub_task import HubTask, basis_of, owner_of
+from exporter.collector.plan import HubPlan
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
 from exporter.collector.state import HubState, NoState
 from exporter.collector.state_file import StateFile, set_aside_others

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import fields
 from typing import TypeVar
 
 import msgspec
@@ -30,10 +31,8 @@ Key = TypeVar("Key", bound=Hashable)
 
 _HUB: tuple[str, ...] = ()
 _FARTHEST_AHEAD = 86_400.0
-_COUNTERS = (
-    "created", "finished", "continued", "reopened", "vanished", "failures", "failure_reasons",
-    "late_finishes",
-)  # fmt: skip
+_NOT_COUNTED_HERE = ("label_values_folded", "durations", "latest_finished")
+_COUNTERS = tuple(each.name for each in fields(CountersView) if each.name not in _NOT_COUNTED_HERE)
 
 
 class SavedAccounts(msgspec.Struct, frozen=True):

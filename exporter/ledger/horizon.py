@@ -20,10 +20,10 @@ class Horizon:
     is complete from the second `floor` on.
     """
 
-    contact: float | None
-    contact_sweep: int
-    second: int
-    floor: int
+    contact: float | None = None
+    contact_sweep: int = 0
+    second: int = 0
+    floor: int = 0
     _pulled_back: float = 0.0
 
     def settle(self, server_time: float) -> None:

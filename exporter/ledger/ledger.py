@@ -50,17 +50,30 @@ class Ledger:
     active sweep after which recent finishes were listed to the end.
     """
 
-    def __init__(self, rules: LedgerRules, saved: LedgerState | None = None) -> None:
-        """Begin anew, or go on from what was *saved*; `msgspec.DecodeError` if that is damaged."""
+    def __init__(
+        self,
+        rules: LedgerRules,
+        saved: LedgerState | None = None,
+        *,
+        book: Book | None = None,
+        horizon: Horizon | None = None,
+    ) -> None:
+        """
+        Begin anew, or go on from what was *saved*; `msgspec.DecodeError` if that is damaged.
+
+        Another *book* or *horizon* may stand in for those that were saved.
+        """
         saved = saved or LedgerState()
         self.rules = rules
         self.mark = saved.mark
         self.ruler = Ruler(rules.overlap, rules.lookback, saved.cycle)
-        self._horizon = Horizon(saved.contact, saved.contact_sweep, saved.horizon, saved.floor)
+        self._horizon = horizon or Horizon(
+            saved.contact, saved.contact_sweep, saved.horizon, saved.floor
+        )
         self._open = TrackedInstances(restore_lives(saved.open))
         self.lives = self._open
         self.untracked = 0
-        self._book = Book.restored(saved.book)
+        self._book = Book.restored(saved.book) if book is None else book
         self._sweep = saved.sweep
         self._sweep_began = saved.sweep_began
         self._searched_after = saved.sweep_began
@@ -168,7 +181,7 @@ class Ledger:
             self._retained.covered(digest)
         if known and life is None:
             return
-        is_news = not known and self._is_after_history(second, source)
+        is_news = not known and self._horizon.is_after(second, source, self._sweep)
         pair = (self._know(row.name or ""), status.value)
         self._recent.add(pair, second)
         self._accounts.note_times(pair[0], created, updated, at=at, finished=pair)
@@ -182,9 +195,6 @@ class Ledger:
                 self._accounts.reopen(pair[0])
             else:
                 self._count_start(pair[0], created, at)
-
-    def _is_after_history(self, second: int, source: Source) -> bool:
-        return self._horizon.is_after(second, source, self._sweep)
 
     def _note_delay(self, created: float | None, second: int, source: Source, at: float) -> None:
         """Note how late the end of an instance was seen that was not seen active before."""

@@ -1,434 +1,449 @@
 """
-The one table of every family.
+The one table of every family: each is served and documented by being declared here.
 
 Exposition, reference page and the tests that keep dashboards, rules and docs in step come from it.
 """
 
 from __future__ import annotations
 
-from exporter.collector.snapshot import Sweep
-from exporter.metrics.family import Family, Kind, Stability
+from platform import python_version
+
+from exporter import __version__
+from exporter.api.telemetry import OPERATIONS
+from exporter.metrics import readings as r
+from exporter.metrics.family import (
+    Family,
+    Kind,
+    Stability,
+    counter,
+    distribution,
+    gauge,
+    histogram,
+)
 
 _HUB = "durable_functions_"
 _SELF = "durable_functions_exporter_"
 
-UP = Family(f"{_HUB}up", Kind.GAUGE, "1 if the last active sweep of the hub completed, else 0.")
+UP = gauge(
+    f"{_HUB}up",
+    "1 if the last active sweep of the hub completed, else 0.",
+    (),
+    r.lasting(lambda hub: r.single(hub.up)),
+)
 HUB_INFO = Family(
     f"{_HUB}hub_info",
     Kind.INFO,
     "Facts about the hub from the configuration, to join with; configured labels come with it.",
     ("function_app", "hub_name", "connection"),
+    (r.lasting(r.hub_info),),
     free_labels=True,
 )
-INSTANCES = Family(
+INSTANCES = gauge(
     f"{_HUB}instances",
-    Kind.GAUGE,
     "Instances now: active statuses as last listed, finished ones as of the last census plus the"
     " finishes counted since.",
     ("orchestrator", "runtime_status"),
+    r.ACTIVE(r.active_instances),
+    r.RETAINED(r.retained_instances),
 )
-OLDEST_CREATED = Family(
+OLDEST_CREATED = gauge(
     f"{_HUB}oldest_instance_created_timestamp_seconds",
-    Kind.GAUGE,
     "Smallest createdTime among the active instances.",
     ("orchestrator", "runtime_status"),
-    Sweep.ACTIVE,
+    r.ACTIVE(lambda _, view: view.oldest_created.items()),
 )
-OLDEST_UPDATED = Family(
+OLDEST_UPDATED = gauge(
     f"{_HUB}oldest_instance_updated_timestamp_seconds",
-    Kind.GAUGE,
     "Smallest lastUpdatedTime among the active instances: no progress since.",
     ("orchestrator", "runtime_status"),
-    Sweep.ACTIVE,
+    r.ACTIVE(lambda _, view: view.oldest_updated.items()),
 )
-INSTANCE_AGE = Family(
+INSTANCE_AGE = distribution(
     f"{_HUB}instance_age_seconds",
-    Kind.DISTRIBUTION,
     "Ages of the active instances now, from createdTime.",
     ("orchestrator", "runtime_status"),
-    Sweep.ACTIVE,
+    r.ACTIVE(lambda hub, view: r.spread(view.ages.items(), hub.age_bounds)),
 )
-INSTANCE_IDLE = Family(
+INSTANCE_IDLE = distribution(
     f"{_HUB}instance_idle_seconds",
-    Kind.DISTRIBUTION,
     "Times since the last update of the active instances now.",
     ("orchestrator", "runtime_status"),
-    Sweep.ACTIVE,
+    r.ACTIVE(lambda hub, view: r.spread(view.idles.items(), hub.age_bounds)),
 )
-LIMIT = Family(
+LIMIT = gauge(
     f"{_HUB}limit_seconds",
-    Kind.GAUGE,
     "Limits in force for an orchestrator; source says whether it is the default or configured.",
     ("orchestrator", "limit", "source"),
+    r.lasting(r.limits),
 )
-OVER_LIMIT = Family(
+OVER_LIMIT = gauge(
     f"{_HUB}instances_over_limit",
-    Kind.GAUGE,
     "Active instances over the limit pending, idle or age.",
     ("orchestrator", "limit"),
-    Sweep.ACTIVE,
+    r.ACTIVE(r.over_limit),
 )
-CREATED = Family(
+CREATED = counter(
     f"{_HUB}instances_created_total",
-    Kind.COUNTER,
     "Instances first seen and created since the exporter's first contact with the hub.",
     ("orchestrator",),
+    r.lasting(lambda hub: hub.counters.created.items()),
 )
-FINISHED = Family(
+FINISHED = counter(
     f"{_HUB}instances_finished_total",
-    Kind.COUNTER,
     "Instances that finished since the exporter's first contact with the hub, each counted once.",
     ("orchestrator", "runtime_status"),
+    r.lasting(lambda hub: hub.counters.finished.items()),
+    exemplars=r.latest_finished,
 )
-DURATION = Family(
+DURATION = histogram(
     f"{_HUB}instance_duration_seconds",
-    Kind.HISTOGRAM,
     "lastUpdatedTime less createdTime of the finishes counted; whole seconds, queueing included.",
     ("orchestrator", "runtime_status"),
+    r.lasting(lambda hub: r.spread(hub.counters.durations.items(), hub.duration_bounds)),
 )
-CONTINUED = Family(
+CONTINUED = counter(
     f"{_HUB}instances_continued_total",
-    Kind.COUNTER,
     "Instances seen with a newer createdTime than before: continued as new, not started.",
     ("orchestrator",),
+    r.lasting(lambda hub: hub.counters.continued.items()),
 )
-REOPENED = Family(
+REOPENED = counter(
     f"{_HUB}instances_reopened_total",
-    Kind.COUNTER,
     "Failed instances that were rewound: active again in the same life, not started.",
     ("orchestrator",),
+    r.lasting(lambda hub: hub.counters.reopened.items()),
 )
-VANISHED = Family(
+VANISHED = counter(
     f"{_HUB}instances_vanished_total",
-    Kind.COUNTER,
     "Instances that were active and are no longer stored, without having been seen to finish.",
     ("orchestrator",),
+    r.lasting(lambda hub: hub.counters.vanished.items()),
 )
-FAILURES = Family(
+FAILURES = counter(
     f"{_HUB}failures_total",
-    Kind.COUNTER,
     "Instances that finished as Failed, by what went wrong as their output shows.",
     ("orchestrator", "category"),
+    r.lasting(lambda hub: hub.counters.failures.items()),
 )
-FAILURE_REASONS = Family(
+FAILURE_REASONS = counter(
     f"{_HUB}failure_reasons_total",
-    Kind.COUNTER,
     "The same, by the function that failed and the type of its error; over reason_limit _other.",
     ("orchestrator", "category", "failed_function", "error_type"),
+    r.lasting(lambda hub: hub.counters.failure_reasons.items()),
     stability=Stability.EXPERIMENTAL,
 )
-UNRESOLVED = Family(
+UNRESOLVED = gauge(
     f"{_HUB}unresolved_failures",
-    Kind.GAUGE,
     "Instances that are Failed now and failed within the lookback: not rewound, restarted, purged.",
     ("orchestrator",),
-    Sweep.FAILED,
+    r.UNRESOLVED(lambda hub, view: r.by_name(view.failures, hub.known.orchestrators)),
 )
-OLDEST_UNRESOLVED = Family(
+OLDEST_UNRESOLVED = gauge(
     f"{_HUB}oldest_unresolved_failure_timestamp_seconds",
-    Kind.GAUGE,
     "When the oldest of the unresolved failures failed, by its lastUpdatedTime.",
     ("orchestrator",),
-    Sweep.FAILED,
+    r.UNRESOLVED(lambda _, view: r.by_name(view.oldest)),
 )
-RECENT = Family(
+RECENT = gauge(
     f"{_HUB}recent_finished_instances",
-    Kind.GAUGE,
     "Finishes within the window before the last sweep, by lastUpdatedTime.",
     ("orchestrator", "runtime_status", "window"),
-    Sweep.FINISHED,
+    r.FINISHED(r.recent_finishes),
 )
-FAILURE_RATIO = Family(
+FAILURE_RATIO = gauge(
     f"{_HUB}failure_ratio",
-    Kind.GAUGE,
     "Failed / (Completed + Failed) within the window; absent when nothing finished.",
     ("orchestrator", "window"),
-    Sweep.FINISHED,
+    r.FINISHED(lambda _, view: view.failure_ratio.items()),
 )
-LAST_CREATED = Family(
+LAST_CREATED = gauge(
     f"{_HUB}last_created_timestamp_seconds",
-    Kind.GAUGE,
     "Latest createdTime seen.",
     ("orchestrator",),
+    r.lasting(lambda hub: r.by_name(hub.known.latest.created)),
 )
-LAST_FINISHED = Family(
+LAST_FINISHED = gauge(
     f"{_HUB}last_finished_timestamp_seconds",
-    Kind.GAUGE,
     "Latest finish seen, by lastUpdatedTime.",
     ("orchestrator", "runtime_status"),
+    r.lasting(lambda hub: hub.known.latest.finished.items()),
 )
-LAST_PROGRESS = Family(
+LAST_PROGRESS = gauge(
     f"{_HUB}last_progress_timestamp_seconds",
-    Kind.GAUGE,
     "Latest lastUpdatedTime seen.",
     ("orchestrator",),
+    r.lasting(lambda hub: r.by_name(hub.known.latest.progress)),
 )
-OLDEST_RETAINED = Family(
+OLDEST_RETAINED = gauge(
     f"{_HUB}oldest_retained_timestamp_seconds",
-    Kind.GAUGE,
     "createdTime of the oldest finished instance that is still stored.",
     ("runtime_status",),
-    Sweep.CENSUS,
+    r.RETAINED(lambda _, view: r.by_name(view.oldest_created)),
 )
-STALLED = Family(
+STALLED = gauge(
     f"{_HUB}stalled_instances",
-    Kind.GAUGE,
     "Sampled: instances over a limit whose wait means trouble, by the end of their blocking chain;"
     " target names the activity, orchestrator or entity.",
     ("orchestrator", "waiting_on", "target"),
-    Sweep.ACTIVE,
+    r.DIAGNOSIS(lambda _, view: view.stalled.items()),
 )
-WAITING = Family(
+WAITING = gauge(
     f"{_HUB}waiting_instances",
-    Kind.GAUGE,
     "Sampled: instances over a limit that are waiting as expected, or on something unknown.",
     ("orchestrator", "waiting_on", "target"),
-    Sweep.ACTIVE,
+    r.DIAGNOSIS(lambda _, view: view.waiting.items()),
 )
-STALLED_SINCE = Family(
+STALLED_SINCE = gauge(
     f"{_HUB}stalled_since_timestamp_seconds",
-    Kind.GAUGE,
     "Since when the oldest of the stalled instances waits.",
     ("orchestrator", "waiting_on", "target"),
-    Sweep.ACTIVE,
+    r.DIAGNOSIS(lambda _, view: view.stalled_since.items()),
 )
-OVERDUE_TIMER = Family(
+OVERDUE_TIMER = gauge(
     f"{_HUB}oldest_overdue_timer_timestamp_seconds",
-    Kind.GAUGE,
     "When the oldest timer should have fired that an instance over a limit still waits for.",
     ("orchestrator",),
-    Sweep.ACTIVE,
+    r.DIAGNOSIS(lambda _, view: r.by_name(view.overdue_timers)),
 )
-ENTITIES = Family(
-    f"{_HUB}entities", Kind.GAUGE, "Entities that exist.", ("entity",), Sweep.ENTITIES
+ENTITIES = gauge(
+    f"{_HUB}entities",
+    "Entities that exist.",
+    ("entity",),
+    r.ENTITIES(lambda hub, view: r.by_name(view.entities, hub.known.entities)),
 )
-ENTITY_IDLE = Family(
+ENTITY_IDLE = distribution(
     f"{_HUB}entity_idle_seconds",
-    Kind.DISTRIBUTION,
     "Times since the last operation of the entities.",
     ("entity",),
-    Sweep.ENTITIES,
+    r.ENTITIES(r.entity_idles),
 )
-ENTITY_LAST_OPERATION = Family(
+ENTITY_LAST_OPERATION = gauge(
     f"{_HUB}entity_last_operation_timestamp_seconds",
-    Kind.GAUGE,
     "Latest operation of an entity.",
     ("entity",),
-    Sweep.ENTITIES,
+    r.ENTITIES(lambda _, view: r.by_name(view.last_operation)),
 )
-ENTITIES_LOCKED = Family(
-    f"{_HUB}entities_locked", Kind.GAUGE, "Entities that are locked.", ("entity",), Sweep.ACTIVE
+ENTITIES_LOCKED = gauge(
+    f"{_HUB}entities_locked",
+    "Entities that are locked.",
+    ("entity",),
+    *r.each_entity(lambda locks: locks.locked),
 )
-ENTITY_ORPHANED_LOCKS = Family(
+ENTITY_ORPHANED_LOCKS = gauge(
     f"{_HUB}entity_orphaned_locks",
-    Kind.GAUGE,
     "Entities locked by an instance that was not active in two sweeps in a row.",
     ("entity",),
-    Sweep.ACTIVE,
+    *r.each_entity(lambda locks: locks.orphaned),
     stability=Stability.EXPERIMENTAL,
 )
-ENTITY_BACKLOG = Family(
+ENTITY_BACKLOG = gauge(
     f"{_HUB}entity_backlog_operations",
-    Kind.GAUGE,
     "Operations queued at entities, all together.",
     ("entity",),
-    Sweep.ACTIVE,
+    *r.each_entity(lambda locks: locks.backlog),
 )
-ENTITY_BACKLOG_MAX = Family(
+ENTITY_BACKLOG_MAX = gauge(
     f"{_HUB}entity_backlog_max_operations",
-    Kind.GAUGE,
     "Operations queued at the entity with the longest queue.",
     ("entity",),
-    Sweep.ACTIVE,
+    *r.each_entity(lambda locks: locks.backlog_max),
 )
 
-LAST_SWEEP = Family(
+LAST_SWEEP = gauge(
     f"{_SELF}last_sweep_timestamp_seconds",
-    Kind.GAUGE,
     "End of the last complete sweep, by the exporter's clock.",
     ("sweep",),
+    r.each_sweep(lambda state: state.completed),
 )
-SWEEP_DURATION = Family(
+SWEEP_DURATION = gauge(
     f"{_SELF}sweep_duration_seconds",
-    Kind.GAUGE,
     "How long the last sweep took, complete or not.",
     ("sweep",),
+    r.each_sweep(lambda state: state.duration),
 )
-SWEEP_INTERVAL = Family(
+SWEEP_INTERVAL = gauge(
     f"{_SELF}sweep_interval_seconds",
-    Kind.GAUGE,
     "Effective interval of a sweep: stretched where it takes more than half of it.",
     ("sweep",),
+    r.each_sweep(lambda state: None if state.configured is None else state.interval),
 )
-SWEEP_CONFIGURED_INTERVAL = Family(
+SWEEP_CONFIGURED_INTERVAL = gauge(
     f"{_SELF}sweep_configured_interval_seconds",
-    Kind.GAUGE,
     "Configured interval of a sweep; absent where it is off.",
     ("sweep",),
+    r.each_sweep(lambda state: state.configured),
 )
-SWEEPS = Family(
-    f"{_SELF}sweeps_total", Kind.COUNTER, "Sweeps by how they ended.", ("sweep", "result")
+SWEEPS = counter(
+    f"{_SELF}sweeps_total",
+    "Sweeps by how they ended.",
+    ("sweep", "result"),
+    r.lasting(r.sweep_results),
 )
-PAGE_BUDGET_REMAINING = Family(
+PAGE_BUDGET_REMAINING = gauge(
     f"{_SELF}page_budget_remaining",
-    Kind.GAUGE,
     "Pages that may still be read today (UTC); absent where page_budget is not set.",
+    (),
+    r.lasting(lambda hub: r.single(hub.pages_remaining)),
 )
-PAGES = Family(f"{_SELF}pages_total", Kind.COUNTER, "Pages of lists that were read.", ("sweep",))
-ROWS = Family(f"{_SELF}rows_total", Kind.COUNTER, "Rows of lists that were read.", ("sweep",))
-ROWS_REFUSED = Family(
+PAGES = counter(
+    f"{_SELF}pages_total",
+    "Pages of lists that were read.",
+    ("sweep",),
+    r.each_sweep(lambda state: state.pages),
+)
+ROWS = counter(
+    f"{_SELF}rows_total",
+    "Rows of lists that were read.",
+    ("sweep",),
+    r.each_sweep(lambda state: state.rows),
+)
+ROWS_REFUSED = counter(
     f"{_SELF}rows_refused_total",
-    Kind.COUNTER,
     "Rows left out because their instance ids are longer than 1,024 characters; absent until one "
     "comes.",
     ("sweep",),
+    r.each_sweep(lambda state: state.refused or None),
 )
-API_REQUESTS = Family(
+API_REQUESTS = counter(
     f"{_SELF}api_requests_total",
-    Kind.COUNTER,
     "Requests to the API, every attempt; code is the HTTP status, none where no answer came.",
     ("operation", "code"),
+    r.lasting(lambda hub: hub.api.requests.items()),
 )
-API_REQUEST_DURATION = Family(
+API_REQUEST_DURATION = histogram(
     f"{_SELF}api_request_duration_seconds",
-    Kind.HISTOGRAM,
     "How long requests to the API took, every attempt.",
     ("operation",),
+    r.lasting(r.api_durations),
 )
-API_ERRORS = Family(
+API_ERRORS = counter(
     f"{_SELF}api_errors_total",
-    Kind.COUNTER,
     "Requests that failed, every attempt, by what an operator has to do about it.",
     ("operation", "kind"),
+    r.lasting(r.api_errors),
 )
-API_RETRIES = Family(
+API_RETRIES = counter(
     f"{_SELF}api_retries_total",
-    Kind.COUNTER,
     "Requests that were tried again.",
     ("operation",),
+    r.lasting(lambda hub: r.by_name(hub.api.retries, OPERATIONS)),
 )
-API_RESPONSE_BYTES = Family(
+API_RESPONSE_BYTES = counter(
     f"{_SELF}api_response_bytes_total",
-    Kind.COUNTER,
     "Bytes of the bodies that were read.",
     ("operation",),
+    r.lasting(lambda hub: r.by_name(hub.api.response_bytes)),
 )
-UNCONFIRMED = Family(
+UNCONFIRMED = gauge(
     f"{_SELF}unconfirmed_instances",
-    Kind.GAUGE,
     "Instances that left the active set and could not be read since.",
+    (),
+    r.lasting(lambda hub: r.single(hub.known.unconfirmed)),
 )
-LATE_FINISHES = Family(
+LATE_FINISHES = counter(
     f"{_SELF}late_finishes_total",
-    Kind.COUNTER,
     "Finishes found only by looking further back than the base overlap, or by the census.",
+    (),
+    r.lasting(lambda hub: hub.counters.late_finishes.items()),
 )
-ROW_DELAY = Family(
+ROW_DELAY = gauge(
     f"{_SELF}row_delay_seconds",
-    Kind.GAUGE,
     "Largest age at first sight of a finish that was never seen active, in the last sweep.",
-    sweep=Sweep.FINISHED,
+    (),
+    r.FINISHED(lambda _, view: r.single(view.row_delay)),
 )
-BASELINE = Family(
+BASELINE = gauge(
     f"{_SELF}baseline_timestamp_seconds",
-    Kind.GAUGE,
     "First contact with the hub: what finished before is history and not counted.",
+    (),
+    r.lasting(lambda hub: r.single(hub.known.baseline)),
 )
-BOOK_HORIZON = Family(
+BOOK_HORIZON = gauge(
     f"{_SELF}book_horizon_timestamp_seconds",
-    Kind.GAUGE,
     "The moment before which an unknown finish is history.",
+    (),
+    r.lasting(lambda hub: r.single(hub.known.horizon)),
 )
-STATE_ERRORS = Family(
+STATE_ERRORS = counter(
     f"{_SELF}state_errors_total",
-    Kind.COUNTER,
     "States that could not be used or written, by reason; absent where none is kept.",
     ("reason",),
+    r.lasting(lambda hub: r.by_name(hub.state.errors) if hub.state else ()),
 )
-STATE_LAST_WRITE = Family(
+STATE_LAST_WRITE = gauge(
     f"{_SELF}state_last_write_timestamp_seconds",
-    Kind.GAUGE,
     "When the state was last written, by the exporter's clock.",
+    (),
+    r.lasting(lambda hub: r.single(hub.state.last_write if hub.state else None)),
 )
-TRACKED = Family(
+TRACKED = gauge(
     f"{_SELF}tracked_instances",
-    Kind.GAUGE,
     "Active instances that are followed.",
-    sweep=Sweep.ACTIVE,
+    (),
+    r.ACTIVE(lambda _, view: r.single(view.tracked)),
 )
-UNDIAGNOSED = Family(
+UNDIAGNOSED = gauge(
     f"{_SELF}undiagnosed_instances",
-    Kind.GAUGE,
     "Instances over a limit of which it is not known yet what they wait on; absent where"
     " history_budget is 0.",
     ("orchestrator",),
-    Sweep.ACTIVE,
+    r.DIAGNOSIS(r.undiagnosed),
 )
-OUTSIDE_PREFIXES = Family(
+OUTSIDE_PREFIXES = gauge(
     f"{_SELF}instances_outside_prefixes",
-    Kind.GAUGE,
     "Active instances whose ids begin with none of id_prefixes: they are not followed. Must be 0.",
-    sweep=Sweep.ENTITIES,
+    (),
+    r.WHOLE(lambda _, view: r.single(view.outside)),
 )
-SERIES = Family(f"{_SELF}series", Kind.GAUGE, "Series that are shown of the hub.")
-LABEL_VALUES = Family(
+# The exposition tells it: how many of all others it has written, and itself.
+SERIES = gauge(f"{_SELF}series", "Series that are shown of the hub.")
+LABEL_VALUES = gauge(
     f"{_SELF}label_values",
-    Kind.GAUGE,
     "Distinct names seen for a label, folded ones included.",
     ("label",),
+    r.lasting(lambda hub: r.by_name(hub.known.label_values)),
 )
-LABEL_VALUES_FOLDED = Family(
+LABEL_VALUES_FOLDED = counter(
     f"{_SELF}label_values_folded_total",
-    Kind.COUNTER,
     "Names that share the label value _other: the limit was reached, or they are longer than 256 "
     "characters.",
     ("label",),
+    r.lasting(lambda hub: hub.counters.label_values_folded.items()),
 )
-CLOCK_SKEW = Family(
+CLOCK_SKEW = gauge(
     f"{_SELF}clock_skew_seconds",
-    Kind.GAUGE,
     "The server's clock less the exporter's, to the second; where it is over a day, or has just "
     "jumped by over two minutes, the exporter's is used.",
+    (),
+    r.lasting(lambda hub: r.single(hub.clock_skew)),
 )
 RELOAD_SUCCESSFUL = Family(
     f"{_SELF}config_last_reload_successful",
     Kind.GAUGE,
     "1 if the configuration could be used when it was last read, else 0: the previous one is kept.",
-    per_hub=False,
+    of_process=r.running(lambda view: r.single(view.reload_successful)),
 )
 RELOAD_TIMESTAMP = Family(
     f"{_SELF}config_last_reload_timestamp_seconds",
     Kind.GAUGE,
     "When the configuration in force was read, by the exporter's clock.",
-    per_hub=False,
+    of_process=r.running(lambda view: r.single(view.loaded)),
 )
 SHARD_INFO = Family(
     f"{_SELF}shard_info",
     Kind.INFO,
     "Which of how many exporters this is: each polls a part of the hubs.",
     ("shard", "shards"),
-    per_hub=False,
+    of_process=r.running(lambda view: [((str(view.shard), str(view.shards)), 1.0)]),
 )
 BUILD_INFO = Family(
     f"{_SELF}build_info",
     Kind.INFO,
     "Version of the exporter and of Python.",
     ("version", "python_version"),
-    per_hub=False,
+    of_process=lambda _: [((__version__, python_version()), 1.0)],
 )
 
-CATALOGUE: tuple[Family, ...] = (
-    UP, HUB_INFO, INSTANCES, OLDEST_CREATED, OLDEST_UPDATED, INSTANCE_AGE, INSTANCE_IDLE,
-    LIMIT, OVER_LIMIT, CREATED, FINISHED, DURATION, CONTINUED, REOPENED, VANISHED,
-    FAILURES, FAILURE_REASONS, UNRESOLVED, OLDEST_UNRESOLVED, RECENT, FAILURE_RATIO,
-    LAST_CREATED, LAST_FINISHED, LAST_PROGRESS, OLDEST_RETAINED,
-    STALLED, WAITING, STALLED_SINCE, OVERDUE_TIMER,
-    ENTITIES, ENTITY_IDLE, ENTITY_LAST_OPERATION, ENTITIES_LOCKED, ENTITY_ORPHANED_LOCKS,
-    ENTITY_BACKLOG, ENTITY_BACKLOG_MAX,
-    LAST_SWEEP, SWEEP_DURATION, SWEEP_INTERVAL, SWEEP_CONFIGURED_INTERVAL, SWEEPS,
-    PAGE_BUDGET_REMAINING, PAGES, ROWS, ROWS_REFUSED,
-    API_REQUESTS, API_REQUEST_DURATION, API_ERRORS, API_RETRIES, API_RESPONSE_BYTES,
-    UNCONFIRMED, LATE_FINISHES, ROW_DELAY, BASELINE, BOOK_HORIZON, STATE_ERRORS, STATE_LAST_WRITE,
-    TRACKED, UNDIAGNOSED, OUTSIDE_PREFIXES, SERIES, LABEL_VALUES, LABEL_VALUES_FOLDED, CLOCK_SKEW,
-    RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, SHARD_INFO, BUILD_INFO,
-)  # fmt: skip
+CATALOGUE = tuple(
+    declared for declared in tuple(globals().values()) if isinstance(declared, Family)
+)

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from exporter import __version__
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep
 from exporter.metrics.body import Body
-from exporter.metrics.catalogue import (
-    BUILD_INFO,
-    CATALOGUE,
-    RELOAD_SUCCESSFUL,
-    RELOAD_TIMESTAMP,
-    SERIES,
-    SHARD_INFO,
-)
-from exporter.metrics.family import Family, exposed_names
+from exporter.metrics.catalogue import CATALOGUE, SERIES
+from exporter.metrics.family import Family, Series, exposed_names
 from exporter.metrics.formats import Format, headers
-from exporter.metrics.hubs import parts_of
 from exporter.metrics.lines import Lines, LineWriter
 from exporter.metrics.process import process_metrics
-from exporter.metrics.samples import Samples
 
 # Of as many selections of hubs and formats the text is kept; each costs as much as its text.
 _MOST_BODIES = 8
@@ -41,14 +30,13 @@ class Choice:
     exclude: tuple[str, ...] = ()
     exemplars: bool = False
 
-    def names(self, families: Iterable[Family]) -> frozenset[str]:
-        """Return the exposed names of *families* that are not left out."""
+    def left_out(self, families: Iterable[Family]) -> frozenset[str]:
+        """Return the exposed names of *families* that are left out."""
         return frozenset(
             name
             for family in families
-            if self.wants(family.name)
             for name in exposed_names(family)
-            if self.wants(name)
+            if not (self.wants(family.name) and self.wants(name))
         )
 
     def wants(self, name: str) -> bool:
@@ -63,16 +51,16 @@ class _HubLines:
         self,
         snapshot: HubSnapshot,
         writer: LineWriter,
-        wanted: Collection[str],
+        left_out: Container[str],
         *,
         exemplars: bool,
     ) -> None:
         self.snapshot = snapshot
         self.writer = writer
-        self._wanted = wanted
+        self._left_out = left_out
         self._parts = [
-            (part.sweep, writer.write(part.samples, wanted))
-            for part in parts_of(snapshot, exemplars=exemplars)
+            (sweep, writer.write(some, left_out))
+            for sweep, some in read(snapshot, exemplars=exemplars).items()
         ]
         self._fresh: frozenset[Sweep] | None = None
         self._shown: tuple[Lines, ...] = ()
@@ -90,9 +78,8 @@ class _HubLines:
 
     def _series(self, lines: Iterable[Lines]) -> Lines:
         """Return the line that tells how many there are, itself included."""
-        samples = Samples()
-        samples.add(SERIES, (), sum(part.count for part in lines) + 1)
-        return self.writer.write(samples, self._wanted)
+        number = sum(part.count for part in lines) + 1
+        return self.writer.write([Series(SERIES, [((), number)])], self._left_out)
 
 
 class Exposition:
@@ -104,7 +91,7 @@ class Exposition:
 
     def __init__(self, choice: Choice | None = None) -> None:
         self._choice = choice or Choice()
-        self._wanted = self._choice.names(CATALOGUE)
+        self._left_out = self._choice.left_out(CATALOGUE)
         self._headers = {form: headers(CATALOGUE, form) for form in Format}
         self._hubs: dict[str, _HubLines] = {}
         self._bodies: dict[tuple[Format, tuple[str, ...]], Body] = {}
@@ -156,13 +143,8 @@ class Exposition:
         return process_metrics(form, self._choice.wants)
 
     def _write_process(self, view: ProcessView | None) -> tuple[Lines, ...]:
-        samples = Samples()
-        if view is not None:
-            samples.add(RELOAD_SUCCESSFUL, (), float(view.reload_successful))
-            samples.add(RELOAD_TIMESTAMP, (), view.loaded)
-            samples.add(SHARD_INFO, (str(view.shard), str(view.shards)), 1.0)
-        samples.add(BUILD_INFO, (__version__, platform.python_version()), 1.0)
-        return (LineWriter().write(samples, self._wanted),)
+        some = [Series(each, each.of_process(view)) for each in CATALOGUE if each.of_process]
+        return (LineWriter().write(some, self._left_out),)
 
     def _lines(self, snapshot: HubSnapshot) -> _HubLines:
         held = self._hubs.get(snapshot.identity.name)
@@ -174,9 +156,25 @@ class Exposition:
         name = snapshot.identity.name
         held = self._hubs.get(name)
         writer = held.writer if held else LineWriter((("task_hub", name),))
-        lines = _HubLines(snapshot, writer, self._wanted, exemplars=self._choice.exemplars)
+        lines = _HubLines(snapshot, writer, self._left_out, exemplars=self._choice.exemplars)
         self._hubs[name] = lines
         return lines
+
+
+def read(hub: HubSnapshot, *, exemplars: bool) -> Mapping[Sweep | None, Sequence[Series]]:
+    """Return the series of every family, by the sweep whose age withdraws them, None if none."""
+    parts: dict[Sweep | None, list[Series]] = {sweep: [] for sweep in (None, *Sweep)}
+    for family in CATALOGUE:
+        shown = family.exemplars(hub) if exemplars and family.exemplars else {}
+        free = hub.identity.labels if family.free_labels else ()
+        labelled = replace(family, labels=(*family.labels, *free)) if free else family
+        for reading in family.numbers:
+            if numbers := reading.read(hub):
+                parts[reading.sweep].append(Series(labelled, numbers, exemplars=shown))
+        for spread in family.spreads:
+            if spreads := spread.read(hub):
+                parts[spread.sweep].append(Series(family, spreads=spreads))
+    return parts
 
 
 def assemble(

@@ -1,12 +1,19 @@
-"""What a metric family is."""
+"""What a metric family is, and how its values are read from what is published."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Generic, TypeVar
 
-from exporter.collector.snapshot import Sweep
+from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep
+
+# The values of a family's labels, in the order of its labels.
+Values = tuple[str, ...]
+Value_co = TypeVar("Value_co", covariant=True)
+Samples = Collection[tuple[Values, Value_co]]
 
 
 class Kind(StrEnum):
@@ -41,23 +48,67 @@ class Stability(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """A histogram or distribution over *bounds*; `cumulative` ends with the number of all."""
+
+    bounds: Sequence[float]
+    cumulative: Sequence[int]
+    total: float
+
+    def buckets(self) -> Iterator[tuple[float, int]]:
+        """Yield upper bounds, the last one infinite, and how many values are not above them."""
+        return zip((*self.bounds, math.inf), self.cumulative, strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One event behind a value; `at` in seconds since the epoch."""
+
+    labels: Mapping[str, str]
+    value: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Value_co]):
+    """How values are read from a snapshot, and the sweep whose age withdraws them, None if none."""
+
+    sweep: Sweep | None
+    read: Callable[[HubSnapshot], Samples[Value_co]]
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """
-    One metric family.
+    One metric family, and where its values come from.
 
     `name` is as users query it, but for the suffixes that histograms and distributions add.
-    `labels` come besides `task_hub`, which every family of a hub has. `sweep` is the one whose
-    age withdraws it, None where it stays.
+    `labels` come besides `task_hub`, which every family of a hub has. Histograms and distributions
+    have `spreads`, all others `numbers`, or `of_process` where they are not of a hub. With
+    `free_labels`, the configured ones of the hub follow.
     """
 
     name: str
     kind: Kind
     help: str
     labels: tuple[str, ...] = ()
-    sweep: Sweep | None = None
-    per_hub: bool = True
+    numbers: tuple[Reading[float], ...] = ()
+    spreads: tuple[Reading[Spread], ...] = ()
+    exemplars: Callable[[HubSnapshot], Mapping[Values, Exemplar]] | None = None
+    of_process: Callable[[ProcessView | None], Samples[float]] | None = None
     stability: Stability = Stability.STABLE
     free_labels: bool = False
+
+    @property
+    def per_hub(self) -> bool:
+        """Whether every hub has it, rather than the process."""
+        return self.of_process is None
+
+    @property
+    def sweeps(self) -> tuple[Sweep, ...]:
+        """The sweeps whose age withdraws what they feed; none where it stays."""
+        readings = (*self.numbers, *self.spreads)
+        return tuple(reading.sweep for reading in readings if reading.sweep is not None)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -73,8 +124,54 @@ class Family:
         return word if underscore and word in _UNITS else ""
 
 
+@dataclass(slots=True)
+class Series:
+    """The series of one family, by the values of their labels, and exemplars of some."""
+
+    family: Family
+    numbers: Samples[float] = ()
+    spreads: Samples[Spread] = ()
+    exemplars: Mapping[Values, Exemplar] = field(default_factory=dict)
+
+
 def exposed_names(family: Family) -> tuple[str, ...]:
     """Return the names under which *family* is exposed: three for a distribution, else its own."""
     if family.kind is Kind.DISTRIBUTION:
         return tuple(f"{family.name}{suffix}" for suffix in SPREAD_SUFFIXES[family.kind])
     return (family.name,)
+
+
+def gauge(
+    name: str,
+    text: str,
+    labels: tuple[str, ...] = (),
+    *numbers: Reading[float],
+    stability: Stability = Stability.STABLE,
+) -> Family:
+    """Declare a gauge of each hub."""
+    return Family(name, Kind.GAUGE, text, labels, numbers, stability=stability)
+
+
+def counter(
+    name: str,
+    text: str,
+    labels: tuple[str, ...],
+    number: Reading[float],
+    *,
+    exemplars: Callable[[HubSnapshot], Mapping[Values, Exemplar]] | None = None,
+    stability: Stability = Stability.STABLE,
+) -> Family:
+    """Declare a counter of each hub."""
+    return Family(
+        name, Kind.COUNTER, text, labels, (number,), exemplars=exemplars, stability=stability
+    )
+
+
+def histogram(name: str, text: str, labels: tuple[str, ...], spread: Reading[Spread]) -> Family:
+    """Declare a histogram of each hub."""
+    return Family(name, Kind.HISTOGRAM, text, labels, spreads=(spread,))
+
+
+def distribution(name: str, text: str, labels: tuple[str, ...], spread: Reading[Spread]) -> Family:
+    """Declare a distribution of each hub."""
+    return Family(name, Kind.DISTRIBUTION, text, labels, spreads=(spread,))

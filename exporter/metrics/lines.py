@@ -9,8 +9,14 @@ from typing import TypeVar
 
 import msgspec
 
-from exporter.metrics.family import SPREAD_SUFFIXES, Kind, exposed_names
-from exporter.metrics.samples import Exemplar, Samples, Series, Values
+from exporter.metrics.family import (
+    SPREAD_SUFFIXES,
+    Exemplar,
+    Kind,
+    Series,
+    Values,
+    exposed_names,
+)
 
 _LEAST_WITH_EXPONENT = 1_000_000
 _DIGITS_BEFORE_EXPONENT = 6
@@ -47,14 +53,14 @@ class LineWriter:
         self._whole: dict[Values, dict[Values, str]] = {}
         self._split: dict[Values, dict[Values, tuple[str, str, str]]] = {}
 
-    def write(self, samples: Samples, wanted: Container[str]) -> Lines:
-        """Return the lines of *samples* that are exposed under names which are *wanted*."""
+    def write(self, some: Iterable[Series], left_out: Container[str] = ()) -> Lines:
+        """Return the lines of *some* series of different families, but for names *left_out*."""
         classic: dict[str, bytes] = {}
         marked: dict[str, bytes] = {}
         count = 0
-        for series in samples:
+        for series in some:
             for name, lines in self._by_exposed_name(series):
-                if lines and name in wanted:
+                if lines and name not in left_out:
                     count += len(lines)
                     classic[name] = _encoded(lines)
                     if series.exemplars and series.family.kind is Kind.COUNTER:

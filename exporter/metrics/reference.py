@@ -93,8 +93,8 @@ def _table(families: Iterable[Family]) -> Iterable[str]:
             labels.append("`le`")
         if family.free_labels:
             labels.append("configured ones")
-        sweep = f"`{family.sweep}`" if family.sweep else ""
+        sweeps = ", ".join(f"`{sweep}`" for sweep in family.sweeps)
         yield (
-            f"| `{family.name}` | {family.kind} | {', '.join(labels)} | {sweep} "
+            f"| `{family.name}` | {family.kind} | {', '.join(labels)} | {sweeps} "
             f"| {family.stability} | {family.help} |"
         )

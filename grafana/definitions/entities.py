@@ -1,6 +1,7 @@
 """Entities: what is locked, by whom no longer, and what queues."""
 
 from exporter.metrics import catalogue as c
+from exporter.metrics.promql import age, equal, highest, lowest, one_of, selector, total
 from grafana.board import Board, Line, Section, choice, datasource, exporter_url, replicas
 from grafana.panels import (
     ANY_IS_BAD,
@@ -15,12 +16,12 @@ from grafana.panels import (
     stat,
     timeseries,
 )
-from grafana.promql import Scope, age, highest, lowest, total
+from grafana.scope import Scope
 
-ENTITIES = Scope('task_hub="$task_hub"', 'entity=~"$entity"')
+ENTITIES = Scope(equal("task_hub", "$task_hub"), one_of("entity", "$entity"))
 NAME = ("entity",)
 QUEUE = ((None, GREEN), (10, ORANGE), (100, RED))
-_ON_ENTITIES = 'waiting_on=~"entity|entity_lock"'
+_ON_ENTITIES = one_of("waiting_on", "entity", "entity_lock")
 
 NOW = Line(
     4,
@@ -56,7 +57,7 @@ NOW = Line(
         stat(
             "Age of the entity numbers",
             "How old are counts and idle times? They come from a sweep of their own.",
-            Query(age(highest(ENTITIES.latest(c.LAST_SWEEP, 'sweep="entities"'))), "age"),
+            Query(age(highest(ENTITIES.latest(c.LAST_SWEEP, equal("sweep", "entities")))), "age"),
             unit="s",
             steps=((None, GREEN), (1800, ORANGE), (3600, RED)),
         ),
@@ -186,7 +187,7 @@ BOARD = Board(
         choice(
             "entity",
             "Entity",
-            f'label_values({c.ENTITIES.name}{{task_hub="$task_hub"}}, entity)',
+            f"label_values({selector(c.ENTITIES, equal('task_hub', '$task_hub'))}, entity)",
             "The entities to look at",
             many=True,
         ),

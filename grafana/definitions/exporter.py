@@ -2,6 +2,7 @@
 
 from exporter.metrics import catalogue as c
 from exporter.metrics.family import Family
+from exporter.metrics.promql import age, equal, highest, lowest, one_of, quantile, ratio, total
 from grafana.board import (
     Board,
     Line,
@@ -31,25 +32,16 @@ from grafana.panels import (
     stat,
     timeseries,
 )
-from grafana.promql import (
-    RATE_WINDOW,
-    Scope,
-    age,
-    highest,
-    lowest,
-    quantile,
-    ratio,
-    total,
-)
+from grafana.scope import RATE_WINDOW, Scope
 
-HUBS = Scope('task_hub=~"$task_hub"')
+HUBS = Scope(one_of("task_hub", "$task_hub"))
 HUB = ("task_hub",)
 PROCESS = ("job", "instance")
 DAY = 86_400
 PRICED_TRANSACTIONS = 10_000
 SWEEPS = ("active", "finished", "failed", "census", "entities")
 
-_ACTIVE = 'sweep="active"'
+_ACTIVE = equal("sweep", "active")
 _BAD_SWEEP = 'result!="complete"'
 
 
@@ -60,7 +52,7 @@ def of_process(family: str) -> str:
 
 def freshness(sweep: str) -> Column:
     """Show how old what a sweep feeds is."""
-    moment = highest(HUBS.latest(c.LAST_SWEEP, f'sweep="{sweep}"'), *HUB)
+    moment = highest(HUBS.latest(c.LAST_SWEEP, equal("sweep", sweep)), *HUB)
     return Column(sweep.capitalize(), age(moment), "s")
 
 

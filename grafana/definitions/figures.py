@@ -1,9 +1,10 @@
 """Figures that several dashboards show, each of its own scope."""
 
 from exporter.metrics import catalogue as c
-from grafana.promql import Scope, known_or_zero, ratio, total
+from exporter.metrics.promql import equal, known_or_zero, one_of, ratio, total
+from grafana.scope import Scope
 
-_HOUR = 'window="1h"'
+_HOUR = equal("window", "1h")
 
 
 def stalled(scope: Scope, *by: str) -> str:
@@ -15,10 +16,10 @@ def stalled(scope: Scope, *by: str) -> str:
 
 def failed(scope: Scope, *by: str) -> str:
     """Count what failed within the last hour."""
-    return total(scope.latest(c.RECENT, _HOUR, 'runtime_status="Failed"'), *by)
+    return total(scope.latest(c.RECENT, _HOUR, equal("runtime_status", "Failed")), *by)
 
 
 def failure_ratio(scope: Scope, *by: str) -> str:
     """Divide what failed within the last hour by what came to a result."""
-    ended = scope.latest(c.RECENT, _HOUR, 'runtime_status=~"Completed|Failed"')
+    ended = scope.latest(c.RECENT, _HOUR, one_of("runtime_status", "Completed", "Failed"))
     return ratio(failed(scope, *by), total(ended, *by))

@@ -1,6 +1,7 @@
 """Fleet: ten seconds for someone on call."""
 
 from exporter.metrics import catalogue as c
+from exporter.metrics.promql import age, equal, highest, lowest, one_of, total
 from grafana.board import (
     Board,
     Line,
@@ -26,16 +27,16 @@ from grafana.panels import (
     timeline,
     timeseries,
 )
-from grafana.promql import Scope, age, highest, lowest, total
+from grafana.scope import Scope
 
-FLEET = Scope('task_hub=~"$task_hub"')
+FLEET = Scope(one_of("task_hub", "$task_hub"))
 HUB = ("task_hub",)
 REACHED = {0: ("cannot be polled", RED), 1: ("polled", GREEN)}
 FRESH = ((None, GREEN), (300, ORANGE), (900, RED))
 SHARE = ((None, GREEN), (0.05, ORANGE), (0.2, RED))
 
-_PENDING, _RUNNING = 'runtime_status="Pending"', 'runtime_status="Running"'
-_ACTIVE = 'sweep="active"'
+_PENDING, _RUNNING = equal("runtime_status", "Pending"), equal("runtime_status", "Running")
+_ACTIVE = equal("sweep", "active")
 
 
 def oldest_data(*by: str) -> str:

@@ -1,6 +1,7 @@
 """Hub: what waits, what is stuck, what fails, how long things take, what stays stored."""
 
 from exporter.metrics import catalogue as c
+from exporter.metrics.promql import age, equal, highest, lowest, one_of, quantile, selector, total
 from grafana.board import (
     Board,
     Line,
@@ -32,23 +33,16 @@ from grafana.panels import (
     stat,
     timeseries,
 )
-from grafana.promql import (
-    Scope,
-    age,
-    highest,
-    lowest,
-    quantile,
-    total,
-)
+from grafana.scope import Scope
 
-HUB = Scope('task_hub="$task_hub"', 'orchestrator=~"$orchestrator"')
+HUB = Scope(equal("task_hub", "$task_hub"), one_of("orchestrator", "$orchestrator"))
 NAME = ("orchestrator",)
 WAITS = ("orchestrator", "waiting_on", "target")
 
-_PENDING, _RUNNING = 'runtime_status="Pending"', 'runtime_status="Running"'
-_ACTIVE = 'runtime_status=~"Pending|Running|Suspended|ContinuedAsNew"'
-_FAILED = 'runtime_status="Failed"'
-_HOUR, _DAY = 'window="1h"', 'window="24h"'
+_PENDING, _RUNNING = equal("runtime_status", "Pending"), equal("runtime_status", "Running")
+_ACTIVE = one_of("runtime_status", "Pending", "Running", "Suspended", "ContinuedAsNew")
+_FAILED = equal("runtime_status", "Failed")
+_HOUR, _DAY = equal("window", "1h"), equal("window", "24h")
 
 TO_ORCHESTRATOR = Key(
     "orchestrator",
@@ -74,7 +68,7 @@ NOW = Line(
         stat(
             "Numbers' age",
             "How old is what is shown of active instances?",
-            Query(age(highest(HUB.latest(c.LAST_SWEEP, 'sweep="active"'))), "age"),
+            Query(age(highest(HUB.latest(c.LAST_SWEEP, equal("sweep", "active")))), "age"),
             unit="s",
             steps=FRESH,
         ),
@@ -359,7 +353,7 @@ RETENTION = Line(
                 "{{runtime_status}}",
             ),
             Query(
-                highest(HUB.latest(c.LIMIT, 'limit="retention"')),
+                highest(HUB.latest(c.LIMIT, equal("limit", "retention"))),
                 "limit: longest retention",
             ),
             unit="s",
@@ -389,7 +383,7 @@ BOARD = Board(
         choice(
             "orchestrator",
             "Orchestrator",
-            f'label_values({c.LIMIT.name}{{task_hub="$task_hub"}}, orchestrator)',
+            f"label_values({selector(c.LIMIT, equal('task_hub', '$task_hub'))}, orchestrator)",
             "The orchestrators to look at",
             many=True,
         ),

@@ -1,6 +1,7 @@
 """Orchestrator: one of them against its limits, and against an earlier time."""
 
 from exporter.metrics import catalogue as c
+from exporter.metrics.promql import age, equal, highest, lowest, one_of, quantile, selector, total
 from grafana.board import (
     Board,
     Line,
@@ -32,27 +33,20 @@ from grafana.panels import (
     stat,
     timeseries,
 )
-from grafana.promql import (
-    Scope,
-    age,
-    highest,
-    lowest,
-    quantile,
-    total,
-)
+from grafana.scope import Scope
 
-ONE = Scope('task_hub="$task_hub"', 'orchestrator="$orchestrator"')
+ONE = Scope(equal("task_hub", "$task_hub"), equal("orchestrator", "$orchestrator"))
 WAITS = ("waiting_on", "target")
 EARLIER = "$earlier"
 
-_PENDING, _RUNNING = 'runtime_status="Pending"', 'runtime_status="Running"'
-_ACTIVE = 'runtime_status=~"Pending|Running|Suspended|ContinuedAsNew"'
-_COMPLETED = 'runtime_status="Completed"'
+_PENDING, _RUNNING = equal("runtime_status", "Pending"), equal("runtime_status", "Running")
+_ACTIVE = one_of("runtime_status", "Pending", "Running", "Suspended", "ContinuedAsNew")
+_COMPLETED = equal("runtime_status", "Completed")
 
 
 def limit(name: str) -> Query:
     """Draw a limit; no line where none is set."""
-    return Query(highest(ONE.latest(c.LIMIT, f'limit="{name}"')), f"limit: {name}")
+    return Query(highest(ONE.latest(c.LIMIT, equal("limit", name))), f"limit: {name}")
 
 
 NOW = Line(
@@ -309,7 +303,7 @@ BOARD = Board(
         choice(
             "orchestrator",
             "Orchestrator",
-            f'label_values({c.LIMIT.name}{{task_hub="$task_hub"}}, orchestrator)',
+            f"label_values({selector(c.LIMIT, equal('task_hub', '$task_hub'))}, orchestrator)",
             "The orchestrator",
         ),
         setting("earlier", "Compare with", "1w", "How much earlier the dashed lines are: 1d, 1w"),

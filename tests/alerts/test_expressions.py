@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 import promql_parser
 import pytest
 
-from exporter.alerts.expressions import everything
 from exporter.alerts.model import Alert, filled, places
 from exporter.alerts.prometheus import document, expression, recordings, rule
 from exporter.alerts.shared import RECORDINGS
@@ -22,6 +21,7 @@ from exporter.ledger.status import RuntimeStatus
 from exporter.ledger.windows import WINDOWS
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import SPREAD_SUFFIXES, Family, Kind
+from exporter.metrics.promql import selector
 
 EXPRESSIONS = {
     **{alert.name: str(rule(alert)["expr"]) for alert in ALERTS},
@@ -190,4 +190,4 @@ def test_the_chart_may_fill_the_places_with_its_own_expressions() -> None:
 
 
 def test_a_selector_of_everything_has_no_brackets() -> None:
-    assert everything(CATALOGUE[0]) == "durable_functions_up"
+    assert selector(CATALOGUE[0]) == "durable_functions_up"

@@ -91,9 +91,10 @@ _ENDPOINT = closed(
 
 
 def _monitor(name: str, endpoints: str) -> Schema:
+    limits = ("sampleLimit", "labelLimit", "labelNameLengthLimit", "labelValueLengthLimit")
     spec = {
         "jobLabel": TEXT,
-        "sampleLimit": {"type": "integer", "minimum": 1},
+        **{key: {"type": "integer", "minimum": 1} for key in limits},
         "selector": _SELECTOR,
         "namespaceSelector": closed({"matchNames": listed(DNS_NAME, minItems=1)}),
         endpoints: listed(_ENDPOINT, minItems=1),

@@ -131,7 +131,7 @@ class TestCheck:
         async with running(emulator) as url:
             outcome = await run("check", environ=pointing_at(url, tmp_path / "key"))
         assert outcome.code == 1
-        assert "orders: listing: 403 with an HTML page: the app is stopped" in outcome.out
+        assert "orders: listing: 403, the app is stopped or disabled" in outcome.out
         assert "start the app" in outcome.out
 
     async def test_a_port_without_tls_is_not_taken_for_a_wrong_certificate(

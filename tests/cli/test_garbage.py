@@ -18,14 +18,13 @@ from exporter.diagnosis.view import told_blame
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.active import Life, SpreadPairs, measure
 from exporter.ledger.book import Book
-from exporter.ledger.distributions import Distribution
 from exporter.ledger.lately import Windows
 from exporter.ledger.places import Places
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.status import RuntimeStatus
 from exporter.metrics import catalogue as c
+from exporter.metrics.family import Series, Spread
 from exporter.metrics.lines import LineWriter
-from exporter.metrics.samples import Samples
 from exporter.settings import Settings, load_settings
 from tests.cli.process import KEY, frozen_emulator
 
@@ -188,14 +187,12 @@ def book(count: int) -> object:
 
 
 def label_sets(count: int) -> object:
-    samples = Samples()
-    bounds = (1.0, 2.0)
-    for number in range(count):
-        samples.add(c.INSTANCES, (f"Order{number}", RuntimeStatus.RUNNING), 1.0)
-        spread = Distribution((1, 1, 1), 1.0)
-        samples.extend_spreads(c.DURATION, [((f"Order{number}", "Failed"), spread)], bounds)
+    names = [f"Order{number}" for number in range(count)]
+    numbers = [((name, RuntimeStatus.RUNNING), 1.0) for name in names]
+    spread = Spread((1.0, 2.0), (1, 1, 1), 1.0)
+    spreads = [((name, "Failed"), spread) for name in names]
     writer = LineWriter((("task_hub", "Orders"),))
-    return writer, writer.write(samples, {c.INSTANCES.name, c.DURATION.name})
+    return writer, writer.write([Series(c.INSTANCES, numbers), Series(c.DURATION, spreads=spreads)])
 
 
 def aggregates(count: int) -> object:

@@ -44,6 +44,11 @@ async def scrape(daemon: Daemon) -> str:
         return (await client.get(f"http://127.0.0.1:{daemon.port}/metrics")).text
 
 
+def baseline(text: str) -> float:
+    (found,) = set(BASELINE.findall(text))
+    return float(found)
+
+
 async def until_completed(daemon: Daemon, *counts: str) -> str:
     """Scrape until the counters of all orchestrators are these."""
 
@@ -82,7 +87,7 @@ async def test_a_downgrade_takes_a_baseline_and_says_so_and_the_way_back_goes_on
             await daemon.until("hub is up")
             clock.advance(300)
             hub.put(order(RuntimeStatus.COMPLETED, START + 200))
-            first = BASELINE.findall(await until_completed(daemon, "1"))
+            first = baseline(await until_completed(daemon, "1"))
         (state,) = tmp_path.glob("*.state")
         clock.advance(300)
 
@@ -94,14 +99,14 @@ async def test_a_downgrade_takes_a_baseline_and_says_so_and_the_way_back_goes_on
             text = await until_completed(daemon, "0")
             assert (said["reason"], said["level"]) == ("version", "warning")
             assert VERSION_ERRORS.search(text)
-            assert BASELINE.findall(text) > first
+            assert baseline(text) > first
 
         aside = state.with_suffix(".aside")
         set_version(aside, VERSION)
         aside.replace(state)
         async with served(url, tmp_path) as daemon:
             await daemon.until("state restored")
-            assert BASELINE.findall(await until_completed(daemon, "1")) == first
+            assert baseline(await until_completed(daemon, "1")) == first
 
 
 def of_version_1(name: str, status: RuntimeStatus, created: float, updated: float) -> Instance:
@@ -126,5 +131,5 @@ async def test_the_state_of_the_version_before_is_gone_on_with(tmp_path: Path) -
         async with served(url, tmp_path, "--name", "orders", "--task-hub", "OrdersHub") as daemon:
             text = await until_completed(daemon, "0", "2")
             await daemon.until("state restored")
-            assert {float(each) for each in BASELINE.findall(text)} == {NOW}
+            assert baseline(text) == NOW
         assert not list(tmp_path.glob("*.aside"))

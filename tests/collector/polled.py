@@ -16,7 +16,8 @@ from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.fair_share import ProcessLimits
-from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.hub import HubCollector
+from exporter.collector.plan import HubPlan
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
 from exporter.collector.state import HubState
 from exporter.ledger.rules import LedgerRules

@@ -15,7 +15,8 @@ import structlog
 
 from exporter.api.errors import ApiError
 from exporter.collector.events import HubEvents
-from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.hub import HubCollector
+from exporter.collector.plan import HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules

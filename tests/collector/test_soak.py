@@ -19,7 +19,8 @@ from exporter.api import times
 from exporter.api.query import EntityQuery, InstanceQuery, Query
 from exporter.api.times import format_shown_time
 from exporter.api.wire import EntityId, EntityRow, InstanceRow, InstanceStatus
-from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.hub import HubCollector
+from exporter.collector.plan import HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
 from exporter.ledger import unresolved
 from exporter.ledger.rules import LedgerRules

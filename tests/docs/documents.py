@@ -21,6 +21,8 @@ from emulator.scenarios.scenario import read_scenario
 from exporter.settings import load_settings
 from exporter.settings.schema import document
 from exporter.settings.web_config import read_web_config
+from tests.chart.custom_kinds import SCHEMAS
+from tests.compose.specification import SCHEMA as COMPOSE
 from tests.docs import schemas
 from tests.docs.pages import ROOT, Block
 from tests.docs.placed import place_files
@@ -110,7 +112,8 @@ def check_alertmanager(content: Any, folder: Path) -> None:  # noqa: ANN401
 
 def check_kubernetes(content: Any, folder: Path) -> None:  # noqa: ANN401
     """Check a resource; those of operators against schemas of what pages use of them."""
-    own = schemas.RESOURCES.get(content["kind"])
+    kind = content["kind"]
+    own = SCHEMAS.get((content["apiVersion"], kind)) or schemas.RESOURCES.get(kind)
     if content["apiVersion"].startswith("kustomize"):
         own = schemas.KUSTOMIZATION
     if own is None:
@@ -177,7 +180,7 @@ KINDS: tuple[tuple[Callable[[Block, object], bool], Callable[[Any, Path], None]]
     (_has_one("inhibit_rules", "route"), check_alertmanager),
     (_has_one("scrape_configs", "remote_write", "rule_files", "alerting"), check_prometheus),
     (_has("groups"), check_rules),
-    (_has("services"), _against(schemas.COMPOSE)),
+    (_has("services"), _against(COMPOSE)),
     (_has("events"), check_scenario),
     (_has_one("tls_server_config", "basic_auth_users", "rate_limit"), check_web_config),
     (_is_configuration, check_configuration),

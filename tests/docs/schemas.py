@@ -24,109 +24,13 @@ def _object(required: str = "", **properties: object) -> dict[str, Any]:
 
 _METADATA = _object("name", name=_TEXT, namespace=_TEXT, labels=_LABELS, annotations=_LABELS)
 _SELECTOR = _object("", matchLabels=_LABELS, matchExpressions={"type": "array"})
-_SECRET_KEY = _object("name key", name=_TEXT, key=_TEXT)
-_RELABELING = _object(
-    "",
-    sourceLabels=_TEXTS,
-    targetLabel=_TEXT,
-    regex=_TEXT,
-    replacement=_TEXT,
-    action={"enum": ["replace", "keep", "drop", "labelmap", "labeldrop", "labelkeep", "hashmod"]},
-    modulus={"type": "integer"},
-    separator=_TEXT,
-)
-_ENDPOINT = _object(
-    "",
-    port=_TEXT,
-    targetPort=_PORT,
-    path=_TEXT,
-    interval=_DURATION,
-    scrapeTimeout=_DURATION,
-    scheme={"enum": ["http", "https"]},
-    honorLabels={"type": "boolean"},
-    params={"type": "object", "additionalProperties": _TEXTS},
-    basicAuth=_object("username password", username=_SECRET_KEY, password=_SECRET_KEY),
-    tlsConfig={"type": "object"},
-    relabelings={"type": "array", "items": _RELABELING},
-    metricRelabelings={"type": "array", "items": _RELABELING},
-)
-_NAMESPACES = _object("", any={"type": "boolean"}, matchNames=_TEXTS)
-
-
-def _monitor(endpoints: str) -> dict[str, Any]:
-    return _object(
-        "apiVersion kind metadata spec",
-        apiVersion={"enum": ["monitoring.coreos.com/v1", "azmonitoring.coreos.com/v1"]},
-        kind=_TEXT,
-        metadata=_METADATA,
-        spec=_object(
-            f"selector {endpoints}",
-            selector=_SELECTOR,
-            namespaceSelector=_NAMESPACES,
-            jobLabel=_TEXT,
-            targetLabels=_TEXTS,
-            podTargetLabels=_TEXTS,
-            sampleLimit={"type": "integer"},
-            labelLimit={"type": "integer"},
-            labelNameLengthLimit={"type": "integer"},
-            labelValueLengthLimit={"type": "integer"},
-            **{endpoints: {"type": "array", "minItems": 1, "items": _ENDPOINT}},
-        ),
-    )
-
-
 RESOURCES: Mapping[str, Mapping[str, Any]] = {
-    "ServiceMonitor": _monitor("endpoints"),
-    "PodMonitor": _monitor("podMetricsEndpoints"),
-    "PrometheusRule": _object(
-        "apiVersion kind metadata spec",
-        apiVersion={"enum": ["monitoring.coreos.com/v1"]},
-        kind=_TEXT,
-        metadata=_METADATA,
-        spec=_object("groups", groups={"type": "array", "minItems": 1}),
-    ),
     "SecretProviderClass": _object(
         "apiVersion kind metadata spec",
         apiVersion={"enum": ["secrets-store.csi.x-k8s.io/v1"]},
         kind=_TEXT,
         metadata=_METADATA,
         spec=_object("provider parameters", provider={"enum": ["azure"]}, parameters=_LABELS),
-    ),
-    "ExternalSecret": _object(
-        "apiVersion kind metadata spec",
-        apiVersion={"enum": ["external-secrets.io/v1", "external-secrets.io/v1beta1"]},
-        kind=_TEXT,
-        metadata=_METADATA,
-        spec={"type": "object", "required": ["secretStoreRef", "target"]},
-    ),
-    "ScaledObject": _object(
-        "apiVersion kind metadata spec",
-        apiVersion={"enum": ["keda.sh/v1alpha1"]},
-        kind=_TEXT,
-        metadata=_METADATA,
-        spec=_object(
-            "scaleTargetRef triggers",
-            scaleTargetRef=_object("name", name=_TEXT, kind=_TEXT, apiVersion=_TEXT),
-            minReplicaCount={"type": "integer"},
-            maxReplicaCount={"type": "integer"},
-            cooldownPeriod={"type": "integer"},
-            pollingInterval={"type": "integer"},
-            fallback=_object(
-                "failureThreshold replicas",
-                failureThreshold={"type": "integer"},
-                replicas={"type": "integer"},
-                behavior=_TEXT,
-            ),
-            triggers={
-                "type": "array",
-                "items": _object(
-                    "type metadata",
-                    type={"const": "prometheus"},
-                    metricType={"enum": ["AverageValue", "Value"]},
-                    metadata=_LABELS,
-                ),
-            },
-        ),
     ),
     "Application": {"type": "object", "required": ["apiVersion", "kind", "metadata", "spec"]},
     "HelmRelease": {"type": "object", "required": ["apiVersion", "kind", "metadata", "spec"]},
@@ -197,28 +101,6 @@ COLLECTOR = _object(
             ),
         },
     ),
-)
-
-_SERVICE_SIDE = {
-    "enum": [
-        "image", "build", "command", "entrypoint", "environment", "env_file", "ports", "volumes",
-        "depends_on", "read_only", "user", "cap_drop", "security_opt", "restart", "healthcheck",
-        "tmpfs", "networks", "secrets", "configs", "init", "stop_grace_period", "mem_limit",
-        "deploy", "profiles", "expose",
-    ]
-}  # fmt: skip
-COMPOSE = _object(
-    "services",
-    name=_TEXT,
-    services={
-        "type": "object",
-        "minProperties": 1,
-        "additionalProperties": {"type": "object", "propertyNames": _SERVICE_SIDE},
-    },
-    volumes={"type": "object"},
-    networks={"type": "object"},
-    secrets={"type": "object"},
-    configs={"type": "object"},
 )
 
 _PROMETHEUS_SPEC = _object(

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
+from PIL import Image
+
 from grafana.preview.__main__ import preview
 from tests.grafana.committed import NAMES, Json
-from tests.grafana.indexed_png import indexed
 from tests.tools import node_package, tool
 
 SCRIPT = Path(__file__).with_name("looking.js")
@@ -56,6 +57,13 @@ def look(jobs: Iterable[Mapping[str, str]], home: Path) -> list[Json]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def shrink(path: Path) -> None:
+    """Write a picture anew with a palette, where a browser writes all colours."""
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+
+
 def main() -> None:
     """Take a picture of each dashboard."""
     parser = argparse.ArgumentParser(prog="python -m tests.grafana.pictures")
@@ -78,8 +86,7 @@ def main() -> None:
         ]
         look(jobs, Path(home))
     for name in NAMES:
-        path = PICTURES / f"{name}.png"
-        path.write_bytes(indexed(path.read_bytes()))
+        shrink(PICTURES / f"{name}.png")
 
 
 def _of(name: str) -> dict[str, str]:

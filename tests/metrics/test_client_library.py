@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -21,12 +21,19 @@ from prometheus_client.samples import Exemplar as LibraryExemplar
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
-from exporter.ledger.distributions import Distribution
 from exporter.metrics.exposition import assemble
-from exporter.metrics.family import SPREAD_SUFFIXES, Family, Kind, exposed_names
+from exporter.metrics.family import (
+    SPREAD_SUFFIXES,
+    Exemplar,
+    Family,
+    Kind,
+    Series,
+    Spread,
+    Values,
+    exposed_names,
+)
 from exporter.metrics.formats import Format, headers
 from exporter.metrics.lines import LineWriter, spell
-from exporter.metrics.samples import Exemplar, Samples, Series, Spread, Values
 
 both_formats = pytest.mark.parametrize("form", list(Format), ids=lambda form: form.name.lower())
 
@@ -49,7 +56,7 @@ SOUND_NUMBERS = st.floats(min_value=0.0, allow_nan=False, allow_infinity=False) 
 class Drawn:
     """Samples, and the labels that all of them have."""
 
-    samples: Samples
+    samples: Sequence[Series]
     fixed: tuple[tuple[str, str], ...]
 
     @property
@@ -59,7 +66,7 @@ class Drawn:
 
 @st.composite
 def drawn(draw: st.DrawFn, *, sound: bool = False) -> Drawn:
-    samples = Samples()
+    samples = []
     fixed = draw(st.sampled_from(((), (("task_hub", "hub"),), (("task_hub", 'o"r\\d\n'),))))
     for place, kind in enumerate(draw(st.lists(st.sampled_from(Kind), min_size=1, max_size=5))):
         unit = draw(st.sampled_from(("", "_seconds", "_bytes", "_ratio")))
@@ -69,13 +76,14 @@ def drawn(draw: st.DrawFn, *, sound: bool = False) -> Drawn:
         keys = draw(st.lists(st.tuples(*[TEXTS] * len(labels)), unique=True, max_size=4))
         if kind in SPREAD_SUFFIXES:
             bounds = draw(BOUNDS)
-            spreads = [(key, draw(distributions(len(bounds), sound=sound))) for key in keys]
-            samples.extend_spreads(family, spreads, bounds)
+            spread = [(key, draw(spreads(bounds, sound=sound))) for key in keys]
+            samples.append(Series(family, spreads=spread))
         else:
-            samples.extend(family, [(key, draw(numbers(kind, sound=sound))) for key in keys])
-            if kind is Kind.COUNTER:
-                exemplars = exemplars_of(READABLE if sound else st.text(max_size=20))
-                samples.exemplify(family, {key: draw(exemplars) for key in keys[::2]})
+            drawn_numbers = [(key, draw(numbers(kind, sound=sound))) for key in keys]
+            exemplars = exemplars_of(READABLE if sound else st.text(max_size=20))
+            some = keys[::2] if kind is Kind.COUNTER else []
+            shown = {key: draw(exemplars) for key in some}
+            samples.append(Series(family, drawn_numbers, exemplars=shown))
     return Drawn(samples, fixed)
 
 
@@ -104,15 +112,14 @@ def exemplars_of(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Exemplar]:
 
 
 @st.composite
-def distributions(draw: st.DrawFn, bounds: int, *, sound: bool) -> Distribution:
-    counts = draw(st.lists(COUNTS, min_size=bounds + 1, max_size=bounds + 1))
-    return Distribution(tuple(sorted(counts)), draw(SOUND_NUMBERS if sound else ANY_NUMBERS))
+def spreads(draw: st.DrawFn, bounds: Sequence[float], *, sound: bool) -> Spread:
+    counts = draw(st.lists(COUNTS, min_size=len(bounds) + 1, max_size=len(bounds) + 1))
+    return Spread(bounds, sorted(counts), draw(SOUND_NUMBERS if sound else ANY_NUMBERS))
 
 
 def written(shown: Drawn, form: Format, writer: LineWriter | None = None) -> bytes:
     """Return what the exporter writes."""
-    names = {name for family in shown.families for name in exposed_names(family)}
-    lines = (writer or LineWriter(shown.fixed)).write(shown.samples, names)
+    lines = (writer or LineWriter(shown.fixed)).write(shown.samples)
     text = assemble([[lines]], form, headers(shown.families, form))
     return text + (b"# EOF\n" if form is Format.OPENMETRICS else b"")
 
@@ -223,9 +230,9 @@ class TestWriting:
         assert found == told  # type: ignore[comparison-overlap] # approximately equal
 
     def test_a_label_that_is_no_text_takes_nothing_else_with_it(self, form: Format) -> None:
-        samples = Samples()
-        samples.extend(Family("f", Kind.GAUGE, "Help.", ("l",)), [(("\udcff",), 1), (("b",), 2)])
-        text = written(Drawn(samples, ()), form)
+        family = Family("f", Kind.GAUGE, "Help.", ("l",))
+        series = Series(family, [(("\udcff",), 1), (("b",), 2)])
+        text = written(Drawn([series], ()), form)
         assert b'f{l="?"} 1.0\nf{l="b"} 2.0\n' in text
 
 
@@ -258,11 +265,12 @@ class TestNumbers:
 COUNTER = Family("finished_total", Kind.COUNTER, "Finishes.", ("orchestrator",))
 
 
-def exemplified(labels: Mapping[str, str], family: Family = COUNTER) -> bytes:
-    samples = Samples()
-    samples.add(family, ("Order",), 3)
-    samples.exemplify(family, {("Order",): Exemplar(labels, 1.0, 1_795_428_000.5)})
-    return written(Drawn(samples, ()), Format.OPENMETRICS)
+def exemplified(
+    labels: Mapping[str, str], family: Family = COUNTER, form: Format = Format.OPENMETRICS
+) -> bytes:
+    exemplars: dict[Values, Exemplar] = {("Order",): Exemplar(labels, 1.0, 1_795_428_000.5)}
+    series = Series(family, [(("Order",), 3)], exemplars=exemplars)
+    return written(Drawn([series], ()), form)
 
 
 class TestExemplars:
@@ -284,8 +292,5 @@ class TestExemplars:
         assert b"# {" not in exemplified({"instance_id": "a"}, gauge)
 
     def test_the_classic_format_has_none(self) -> None:
-        samples = Samples()
-        samples.add(COUNTER, ("Order",), 3)
-        samples.exemplify(COUNTER, {("Order",): Exemplar({"instance_id": "a"}, 1.0, 1.0)})
-        text = written(Drawn(samples, ()), Format.CLASSIC)
+        text = exemplified({"instance_id": "a"}, form=Format.CLASSIC)
         assert text.endswith(b'finished_total{orchestrator="Order"} 3.0\n')

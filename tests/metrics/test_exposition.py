@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
+from msgspec import structs
 
 from exporter.collector.snapshot import ProcessView, Sweep, SweepState
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR
-from exporter.ledger.snapshot import CountersView
+from exporter.ledger.snapshot import CountersView, FinishedInstance
 from exporter.metrics import reference
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.exposition import Choice, Exposition
-from exporter.metrics.family import Family, Kind
+from exporter.metrics.family import Family, Kind, Values, exposed_names
 from exporter.metrics.formats import Format
 from tests.ledger.world import NOW
 from tests.metrics.shown import Shown
@@ -38,9 +39,10 @@ class TestGolden:
             golden.write_bytes(text)
         assert golden.read_bytes() == text
 
-    def test_every_family_of_the_catalogue_is_in_it(self) -> None:
-        shown = Shown(*HUBS, now=LATER, process=PROCESS)
-        assert all(shown.of(family) for family in CATALOGUE)
+    def test_it_shows_every_family_that_is_declared_and_nothing_else(self) -> None:
+        text = Exposition().body(HUBS, LATER, Format.CLASSIC, PROCESS).text.decode()
+        written = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")]
+        assert written == [name for family in CATALOGUE for name in exposed_names(family)]
 
 
 class TestZeroAndAbsent:
@@ -61,10 +63,9 @@ class TestZeroAndAbsent:
         snapshot = busy_snapshot(up=False)
         before = Shown(snapshot, now=NOW + 60.0 + 900.0)
         after = Shown(snapshot, now=NOW + 60.0 + 900.1)
-        fed = [family for family in CATALOGUE if family.sweep is not None]
+        fed = [family for family in CATALOGUE if family.sweeps]
         assert all(before.of(family) for family in fed)
         assert not any(after.of(family) for family in fed)
-        assert after.values("durable_functions_instances") == {}
         assert after.values("durable_functions_instances_finished_total")["Order", "Failed"] == 1
         assert after.values("durable_functions_up") == {(): 0.0}
 
@@ -79,7 +80,7 @@ class TestZeroAndAbsent:
         running = SweepState(30.0, 30.0, NOW, usual=30.0, running_since=NOW + 20.0, deadline=900.0)
         assert shows_ages(running, NOW + 5000.0)
         assert not shows_ages(running, NOW + 9000.1)
-        assert not shows_ages(replace(running, running_since=None), NOW + 5000.0)
+        assert not shows_ages(structs.replace(running, running_since=None), NOW + 5000.0)
 
     def test_the_failure_ratio_is_absent_where_nothing_finished(self) -> None:
         ratios = Shown(busy_snapshot(), now=LATER).values("durable_functions_failure_ratio")
@@ -142,6 +143,26 @@ class TestSelf:
 
 
 class TestCatalogue:
+    @pytest.mark.parametrize("counter", [each.name for each in fields(CountersView)])
+    def test_every_counter_of_the_ledger_is_shown(self, counter: str) -> None:
+        finished: dict[Values, FinishedInstance] = {
+            ("Order", "Failed"): FinishedInstance("f1", NOW)
+        }
+        counters = replace(busy_snapshot().counters, latest_finished=finished)
+        without = replace(counters, **{counter: {}})
+        with_it, other = (
+            Exposition(Choice(exemplars=True))
+            .body([busy_snapshot(counters=each)], LATER, Format.OPENMETRICS)
+            .text
+            for each in (counters, without)
+        )
+        assert with_it != other
+
+    def test_no_sweep_feeds_a_family_twice(self) -> None:
+        for family in CATALOGUE:
+            feeds = [reading.sweep for reading in (*family.numbers, *family.spreads)]
+            assert len(set(feeds)) == len(feeds), family.name
+
     def test_names_follow_the_conventions(self) -> None:
         for family in CATALOGUE:
             assert family.name.startswith("durable_functions_")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.collector.snapshot import HubSnapshot
+from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.ledger.snapshot import FinishedInstance
 from exporter.metrics.body import Body
-from exporter.metrics.exposition import Choice, Exposition
+from exporter.metrics.exposition import Choice, Exposition, read
+from exporter.metrics.family import Series
 from exporter.metrics.formats import Format
-from exporter.metrics.hubs import Part, parts_of
 from tests.ledger.world import NOW
 from tests.metrics.snapshots import busy_snapshot
 
@@ -35,11 +35,13 @@ class TestKeeping:
     def test_a_hub_is_written_once_per_publication(self, monkeypatch: pytest.MonkeyPatch) -> None:
         written: list[str] = []
 
-        def noted(snapshot: HubSnapshot, *, exemplars: bool) -> Iterator[Part]:
+        def noted(
+            snapshot: HubSnapshot, *, exemplars: bool
+        ) -> Mapping[Sweep | None, Sequence[Series]]:
             written.append(snapshot.identity.name)
-            return parts_of(snapshot, exemplars=exemplars)
+            return read(snapshot, exemplars=exemplars)
 
-        monkeypatch.setattr("exporter.metrics.exposition.parts_of", noted)
+        monkeypatch.setattr("exporter.metrics.exposition.read", noted)
         exposition = Exposition()
         hubs = list(HUBS)
         for snapshot in hubs:

@@ -22,7 +22,8 @@ from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections
-from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.hub import HubCollector
+from exporter.collector.plan import HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
 from exporter.collector.state_file import Owner, StateFile
 from exporter.ledger.rules import LedgerRules

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from exporter.api.errors import ApiError
-from exporter.collector.hub import HubCollector, HubPlan
+from exporter.collector.hub import HubCollector
+from exporter.collector.plan import HubPlan
 from exporter.collector.snapshot import HubIdentity, Sweep
 from exporter.ledger.rules import LedgerRules
 from tests.simulation import checks

@@ -8,9 +8,10 @@ from math import ceil
 
 import msgspec
 
-from exporter.cli.observing import Observed
+from exporter.api.telemetry import GET_INSTANCE, ApiTelemetry
 from exporter.collector.schedule import DUTY_SHARE
-from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.collector.snapshot import HubSnapshot, Sweep, SweepState
+from exporter.forecast.durations import Observed
 from exporter.ledger.absence import are_many, is_suspicious
 from exporter.ledger.ruler import look_backs
 
@@ -50,6 +51,40 @@ class Cost:
         """Return what so many of them take."""
         return Cost(
             factor * self.pages, factor * self.rows, factor * self.seconds, factor * self.bytes
+        )
+
+
+class Meter:
+    """Listens to a collector, and tells what each sweep took that it told of last."""
+
+    def __init__(self, telemetry: ApiTelemetry) -> None:
+        self.costs: dict[Sweep, Cost] = {}
+        self._telemetry = telemetry
+        self._before: dict[Sweep, SweepState] = {}
+        self._bytes = 0
+        self._reads = 0
+
+    def __call__(self, snapshot: HubSnapshot) -> None:
+        """Note what a sweep took that has completed since the last time."""
+        requests = self._telemetry.requests
+        reads = sum(count for (name, _), count in requests.items() if name == GET_INSTANCE)
+        for sweep, now in snapshot.sweeps.items():
+            was = self._before.setdefault(sweep, SweepState(0.0, None))
+            if now.results["complete"] > was.results.get("complete", 0):
+                self.costs[sweep] = self._cost(was, now, reads - self._reads)
+                self._before[sweep] = now
+        # Histories, which no sweep reads, are told of by themselves.
+        self._reads = reads
+
+    def _cost(self, was: SweepState, now: SweepState, reads: int) -> Cost:
+        size, sizes = self._bytes, self._telemetry.response_bytes
+        self._bytes = sizes.total() - sizes[GET_INSTANCE]
+        return Cost(
+            now.pages - was.pages,
+            now.rows - was.rows,
+            now.duration or 0.0,
+            self._bytes - size,
+            reads,
         )
 
 

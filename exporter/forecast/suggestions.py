@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exporter.cli.forecast import Pass
-from exporter.cli.observing import Durations
 from exporter.collector.schedule import DUTY_SHARE
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.waits import WaitingOn
+from exporter.forecast.day import Pass
+from exporter.forecast.durations import Durations
 from exporter.settings.durations import format_duration
 from exporter.settings.limits import Limits, OrchestratorLimits
 from exporter.web.words import span

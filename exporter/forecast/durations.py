@@ -1,4 +1,4 @@
-"""A ledger that learns how long instances take, and keeps none of what has finished."""
+"""How long instances take, learnt from rows of which none is kept."""
 
 from __future__ import annotations
 
@@ -10,20 +10,12 @@ from heapq import heappop, heappush
 
 from exporter.api.times import TIMES
 from exporter.api.wire import InstanceRow, entity_class
-from exporter.collector.state import NoState
-from exporter.ledger.book import Book
-from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.rules import LedgerRules
-from exporter.ledger.state import LedgerState
 from exporter.ledger.status import TERMINAL, RuntimeStatus
-from exporter.ledger.unresolved import Unresolved
 
 # Steps of a little over a tenth: enough for limits.
 _STEPS = 8
 _MOST_NAMES = 1000
 _LONGEST_KEPT = 3
-# Their ids and reasons are kept one by one; all are counted.
-_MOST_FAILURES = 1000
 _COMPLETED = frozenset((RuntimeStatus.COMPLETED.value,))
 _ENDED = frozenset(status.value for status in TERMINAL)
 
@@ -139,71 +131,3 @@ class Observed:
 
     completed: Durations = field(default_factory=Durations)
     lately: Durations = field(default_factory=lambda: Durations(_ENDED))
-
-
-class _ReadOnce(Book):
-    """
-    A book for one pass: it holds nothing, however many finishes there are.
-
-    What is listed while `is_news` is taken for unknown, as each row comes once in a list, and what
-    comes after it for known.
-    """
-
-    is_news = False
-
-    def has(self, second: int, digest: int) -> bool:  # noqa: ARG002 - as a book is asked
-        """Tell whether the list that is news has been read."""
-        return not self.is_news
-
-    def add(self, second: int, digest: int) -> None:
-        """Keep nothing."""
-
-
-class ObservingLedger(Ledger):
-    """
-    A ledger of one pass over a hub, which tells what it *observed*; for forecasts only.
-
-    It accounts for what has finished within the last day as if that came next: so its counters
-    have the series that such a day brings. It holds what is active, and nothing of the rest.
-    """
-
-    def __init__(self, rules: LedgerRules, observed: Observed) -> None:
-        super().__init__(rules, LedgerState())
-        self._observed = observed
-        self._book = self._once = _ReadOnce()
-        self.unresolved = Unresolved(rules.failed_lookback, most=_MOST_FAILURES)
-
-    def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
-        """Apply rows of finished instances; of those of the census only what was active."""
-        if source is Source.CENSUS:
-            rows = [row for row in rows if row.instance_id in self.lives]
-        elif source is Source.BASELINE:
-            rows = list(rows)
-            self._observed.lately.add(rows)
-        self._once.is_news = source is Source.BASELINE
-        super().see_all(rows, source, at)
-        self._once.is_news = False
-
-    def see_census(
-        self,
-        rows: Sequence[InstanceRow],
-        at: float,
-        ids: Sequence[str] = (),
-    ) -> None:
-        """Apply a page of the census."""
-        self._observed.completed.add(rows)
-        super().see_census(rows, at, ids)
-
-    def _is_after_history(self, second: int, source: Source) -> bool:  # noqa: ARG002 - as asked
-        return source is Source.BASELINE
-
-
-class Observing(NoState):
-    """Keeps nothing, and lets a collector's ledger tell what it *observed*."""
-
-    def __init__(self, observed: Observed) -> None:
-        self._observed = observed
-
-    async def open(self, rules: LedgerRules) -> Ledger:
-        """Return a new ledger."""
-        return ObservingLedger(rules, self._observed)

@@ -1,0 +1,202 @@
+"""How the catalogue reads a hub's snapshot: the parts that its declarations share; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, product
+from typing import Generic, TypeVar
+
+from exporter.api.errors import ErrorKind
+from exporter.api.telemetry import DURATION_BOUNDS, OPERATIONS
+from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep, SweepState
+from exporter.diagnosis.view import DiagnosisView
+from exporter.ledger.distributions import Distribution
+from exporter.ledger.snapshot import (
+    ActiveView,
+    EntityLocks,
+    EntityView,
+    FinishedView,
+    RetainedView,
+    UnresolvedView,
+    WholeView,
+)
+from exporter.ledger.status import TERMINAL, RuntimeStatus
+from exporter.ledger.windows import WINDOWS
+from exporter.metrics.family import Exemplar, Reading, Samples, Spread, Values
+
+ALWAYS_SHOWN_ACTIVE = (RuntimeStatus.PENDING, RuntimeStatus.RUNNING, RuntimeStatus.SUSPENDED)
+_ACTIVE_LIMITS = ("pending", "idle", "age")
+_NO_LOCKS = EntityLocks(0, 0, 0, 0)
+
+View = TypeVar("View")
+Value = TypeVar("Value")
+Key = TypeVar("Key", bound=Values)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed(Generic[View]):
+    """A view that *sweep* feeds: nothing is read where the hub has none yet."""
+
+    sweep: Sweep
+    view: Callable[[HubSnapshot], View | None]
+
+    def __call__(self, read: Callable[[HubSnapshot, View], Samples[Value]]) -> Reading[Value]:
+        """Return how values are read from the view, and the snapshot that it is of."""
+
+        def read_view(hub: HubSnapshot) -> Samples[Value]:
+            view = self.view(hub)
+            return () if view is None else read(hub, view)
+
+        return Reading(self.sweep, read_view)
+
+
+ACTIVE: Feed[ActiveView] = Feed(Sweep.ACTIVE, lambda hub: hub.active)
+DIAGNOSIS: Feed[DiagnosisView] = Feed(Sweep.ACTIVE, lambda hub: hub.diagnosis)
+FINISHED: Feed[FinishedView] = Feed(Sweep.FINISHED, lambda hub: hub.finished)
+UNRESOLVED: Feed[UnresolvedView] = Feed(Sweep.FAILED, lambda hub: hub.unresolved)
+RETAINED: Feed[RetainedView] = Feed(Sweep.CENSUS, lambda hub: hub.retained)
+ENTITIES: Feed[EntityView] = Feed(Sweep.ENTITIES, lambda hub: hub.entities)
+WHOLE: Feed[WholeView] = Feed(Sweep.ENTITIES, lambda hub: hub.whole)
+
+
+def lasting(read: Callable[[HubSnapshot], Samples[Value]]) -> Reading[Value]:
+    """Return how values are read that no sweep's age withdraws."""
+    return Reading(None, read)
+
+
+def each_sweep(read: Callable[[SweepState], float | None]) -> Reading[float]:
+    """Return how one number of each sweep is read, but where it is None."""
+    return lasting(
+        lambda hub: [
+            ((sweep,), number)
+            for sweep, state in hub.sweeps.items()
+            if (number := read(state)) is not None
+        ]
+    )
+
+
+def each_entity(read: Callable[[EntityLocks], int]) -> tuple[Reading[float], Reading[float]]:
+    """Return how one number of the locks of each entity is read, by whichever sweep sees them."""
+
+    def numbers(hub: HubSnapshot, locks: Mapping[str, EntityLocks] | None) -> Samples[float]:
+        if locks is None:
+            return ()
+        return [((name,), read(locks.get(name, _NO_LOCKS))) for name in hub.known.entities]
+
+    return (
+        ACTIVE(lambda hub, view: numbers(hub, view.locks)),
+        WHOLE(lambda hub, view: numbers(hub, view.locks)),
+    )
+
+
+def single(number: float | None) -> Samples[float]:
+    """Return the only number of a family; nothing where it is None."""
+    return () if number is None else [((), number)]
+
+
+def by_name(numbers: Mapping[str, float], known: Iterable[str] | None = None) -> Samples[float]:
+    """Return numbers of a family with one label, by its value; *known* ones have 0 at least."""
+    if known is None:
+        return [((name,), number) for name, number in numbers.items()]
+    return [((name,), numbers.get(name, 0)) for name in known]
+
+
+def by_key(numbers: Mapping[Key, float], known: Iterable[Key]) -> Samples[float]:
+    """Return numbers of *known* values of the labels, 0 where there is none."""
+    return [(key, numbers.get(key, 0)) for key in known]
+
+
+def spread(
+    distributions: Collection[tuple[Values, Distribution]], bounds: Sequence[float]
+) -> Samples[Spread]:
+    """Return histograms or distributions over *bounds*."""
+    return [(values, Spread(bounds, one.cumulative, one.total)) for values, one in distributions]
+
+
+def active_instances(hub: HubSnapshot, view: ActiveView) -> Samples[float]:
+    """Return instances by orchestrator and active status; those of known ones at 0 too."""
+    return [
+        *by_key(view.instances, product(hub.known.orchestrators, ALWAYS_SHOWN_ACTIVE)),
+        *(item for item in view.instances.items() if item[0][1] not in ALWAYS_SHOWN_ACTIVE),
+    ]
+
+
+def retained_instances(hub: HubSnapshot, view: RetainedView) -> Samples[float]:
+    """Return instances by orchestrator and terminal status."""
+    return by_key(view.instances, product(hub.known.orchestrators, TERMINAL))
+
+
+def over_limit(hub: HubSnapshot, view: ActiveView) -> Samples[float]:
+    """Return instances wherever a limit is in force, or a folded name is beyond its own."""
+    in_force = [key for key in hub.known.limits if key[1] in _ACTIVE_LIMITS]
+    return by_key(view.over_limit, dict.fromkeys((*in_force, *view.over_limit)))
+
+
+def recent_finishes(hub: HubSnapshot, view: FinishedView) -> Samples[float]:
+    """Return finishes by orchestrator, status and window."""
+    windows = [window.name for window in WINDOWS]
+    return by_key(view.recent, product(hub.known.orchestrators, TERMINAL, windows))
+
+
+def undiagnosed(hub: HubSnapshot, view: DiagnosisView) -> Samples[float]:
+    """Return instances by orchestrator, of those that are covered also where no longer known."""
+    names = dict.fromkeys((*hub.known.orchestrators, *view.coverage))
+    return [((name,), view.undiagnosed(name)) for name in names]
+
+
+def entity_idles(hub: HubSnapshot, view: EntityView) -> Samples[Spread]:
+    """Return times since the last operation by entity."""
+    return spread([((name,), one) for name, one in view.idles.items()], hub.age_bounds)
+
+
+def latest_finished(hub: HubSnapshot) -> Mapping[Values, Exemplar]:
+    """Return the instance that finished last behind each counter of finishes."""
+    return {
+        labels: Exemplar({"instance_id": finished.instance_id}, 1.0, finished.at)
+        for labels, finished in hub.counters.latest_finished.items()
+    }
+
+
+def hub_info(hub: HubSnapshot) -> Samples[float]:
+    """Return the facts of the configuration, and its labels."""
+    identity = hub.identity
+    facts = (identity.function_app, identity.hub_name, identity.connection)
+    return [((*facts, *identity.labels.values()), 1.0)]
+
+
+def limits(hub: HubSnapshot) -> Samples[float]:
+    """Return limits in seconds by orchestrator, limit and source."""
+    return [
+        ((name, limit, held.source), held.seconds)
+        for (name, limit), held in hub.known.limits.items()
+    ]
+
+
+def sweep_results(hub: HubSnapshot) -> Samples[float]:
+    """Return sweeps by how they ended."""
+    return [
+        ((sweep, result), number)
+        for sweep, state in hub.sweeps.items()
+        for result, number in state.results.items()
+    ]
+
+
+def api_errors(hub: HubSnapshot) -> Samples[float]:
+    """Return failed requests by operation and kind, all of them at 0 too."""
+    return by_key(hub.api.errors, product(OPERATIONS, ErrorKind))
+
+
+def api_durations(hub: HubSnapshot) -> Samples[Spread]:
+    """Return how long requests took by operation."""
+    return [
+        ((operation,), Spread(DURATION_BOUNDS, tuple(accumulate(one.counts)), one.total))
+        for operation, one in hub.api.durations.items()
+    ]
+
+
+def running(
+    read: Callable[[ProcessView], Samples[float]],
+) -> Callable[[ProcessView | None], Samples[float]]:
+    """Return how values of a process are read that runs on; nothing where it does not."""
+    return lambda view: () if view is None else read(view)
