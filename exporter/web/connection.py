@@ -21,6 +21,8 @@ HEAD_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 75
 # For a request from its head to the last byte of the answer; no scrape waits longer.
 ANSWER_SECONDS = 60.0
+# For a client whose request was refused before its end to read the answer.
+REFUSED_SECONDS = 2.0
 MAX_HEAD_BYTES = 16_384
 
 Admission = Callable[[asyncio.BaseTransport], bool]
@@ -84,6 +86,7 @@ class Connection(H11Protocol):
         self.is_made = False
         self._is_idle = False
         self._is_lost = False
+        self._is_refused = False
 
     @property
     def app(self) -> ASGIApp:
@@ -105,15 +108,30 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, but for what comes after all is over."""
-        if self.transport.is_closing():
+        if self._is_refused or self.transport.is_closing():
             return
         if self._is_idle:
             self._is_idle = False
             self._allow(HEAD_SECONDS)
         super().data_received(data)
-        if len(self.conn.trailing_data[0]) > MAX_HEAD_BYTES:
+        if not self._is_refused and len(self.conn.trailing_data[0]) > MAX_HEAD_BYTES:
             # Requests that nobody has asked for yet: pipelining is answered, not stored.
             self.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, and let the client read it."""
+        # Closing at once would reset a connection on which more is coming, and the answer is lost.
+        self._is_refused = True
+        self._allow(REFUSED_SECONDS)
+        body = msg.encode()
+        headers = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        answer = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+        for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
 
     def handle_events(self) -> None:
         """Take what came, and note when a request began."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from anyio.abc import ByteStream, SocketStream
@@ -352,11 +354,19 @@ class TestOversizedRequests:
     )
     async def test_they_are_refused_and_nobody_else_notices(self, request_head: bytes) -> None:
         async with running() as server, open_stream(server) as stream:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(send_all, stream, request_head)
-                assert (await until_closed(stream)).startswith(b"HTTP/1.1 4")
-                tasks.cancel_scope.cancel()
+            await stream.send(request_head)
+            assert (await stream.receive()).startswith(b"HTTP/1.1 4")
             assert await code(server) == 200
+
+    async def test_one_that_still_sends_when_it_is_refused_can_read_why(self) -> None:
+        async with running() as server:
+            with socket.create_connection((HOST, server.port)) as stream:
+                stream.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 50_000)
+                await anyio.wait_readable(stream)
+                for _ in range(3):
+                    stream.sendall(b"a" * 10_000)
+                    await anyio.lowlevel.checkpoint()
+                assert stream.recv(1000).startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
     async def test_no_line_of_the_log_is_theirs_to_make(
         self, caplog: pytest.LogCaptureFixture
@@ -395,7 +405,7 @@ async def send_all(stream: SocketStream, head: bytes, endless: bool = False) -> 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server lose its patience at once."""
-    for name in ("HEAD_SECONDS", "KEEP_ALIVE_SECONDS", "ANSWER_SECONDS"):
+    for name in ("HEAD_SECONDS", "REFUSED_SECONDS", "KEEP_ALIVE_SECONDS", "ANSWER_SECONDS"):
         monkeypatch.setattr(connection, name, 0.5)
 
 
@@ -540,7 +550,7 @@ class TestClientsThatAreGone:
     async def test_a_target_that_no_url_has_is_refused(self, target: bytes) -> None:
         async with running() as server, open_stream(server) as stream:
             await stream.send(REQUEST.replace(b"/metrics", target))
-            assert (await until_closed(stream)).startswith(b"HTTP/1.1 4")
+            assert (await stream.receive()).startswith(b"HTTP/1.1 4")
 
 
 def note(worked: list[str], path: str) -> bytes:
