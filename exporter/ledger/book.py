@@ -15,6 +15,8 @@ _DIGEST_BYTES = 8
 _FREEZE_AFTER_SECONDS = 120
 _MOST_UNPACKED = 65_536
 _FARTHEST_AHEAD = 86_400
+# Rows may carry times of a clock that is so much ahead of the one that answers show.
+_CLOCK_TOLERANCE = 300
 # The bucket of what lies further ahead, after all others.
 _AHEAD = 1 << 40
 # To copy a hash that is begun takes a third of what it takes to begin one.
@@ -105,18 +107,21 @@ class Book:
         packed = array("Q", self._packed.get(bucket, b""))
         return array("Q", sorted([*packed, *self._open[bucket]])).tobytes()
 
-    def forget_before(self, second: float, *, most: float) -> int:
+    def forget_before(self, second: float, *, most: float, now: float) -> int:
         """
         Drop whole buckets older than *second*, then the oldest until at most *most* are left.
 
-        Returns the second from which on the book is complete.
+        Returns the second from which on the book is complete, but for times that lie further ahead
+        of *now* than a clock may: those would end history where nothing has happened yet.
         """
         buckets = sorted({*self._packed, *self._open})
         floor = int(second) >> _BUCKET_BITS
+        last = int(now + _CLOCK_TOLERANCE) >> _BUCKET_BITS
         for bucket in buckets:
             if bucket >= floor and self._size <= most:
                 break
-            floor = max(floor, bucket + 1)
+            if bucket <= last:
+                floor = max(floor, bucket + 1)
             self._size -= len(self._packed.pop(bucket, b"")) // _DIGEST_BYTES
             unpacked = len(self._open.pop(bucket, ()))
             self._size -= unpacked

@@ -382,9 +382,7 @@ class Ledger:
         self.unresolved.expire(at)
         self._book.freeze(at)
         most = min(most, self.rules.most_finishes)
-        complete_from = self._book.forget_before(at - DAY, most=most)
-        # What lies ahead of the present may be dropped too, but it ends no history.
-        self._horizon.raise_to(min(complete_from, int(at)))
+        self._horizon.raise_to(self._book.forget_before(at - DAY, most=most, now=at))
         return self._recent.view(at, self._row_delay)
 
     # -- sweep `census` ------------------------------------------------------------------------

@@ -36,6 +36,14 @@ class TestFinishes:
         assert finishes(ledger) == counted_before | {("Order", "Failed"): 1}
         assert ledger.known().latest.progress["Order"] < NOW + 86_400
 
+    def test_what_a_full_book_drops_of_the_present_minute_is_not_counted_again(self) -> None:
+        ledger = in_contact(LedgerRules(most_finishes=6))
+        sweep(ledger, 30.0)
+        rows = [row(f"f{n}", "Completed", created=30.0, updated=30.0 + n) for n in range(7)]
+        recent(ledger, 30.0, *rows)
+        recent(ledger, 31.0, *rows)
+        assert finishes(ledger) == {("Order", "Completed"): 7}
+
     def test_one_that_left_the_active_set_is_counted_when_read_however_old_it_is(self) -> None:
         ledger = in_contact(None, row("a", created=-9e6))
         sweep(ledger, 30.0)

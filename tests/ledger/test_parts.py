@@ -72,16 +72,19 @@ class TestBook:
         book.advance(9_100_000_000.0)
         assert book.has(9_000_000_000, 0)
 
-    @given(st.sets(st.tuples(SECONDS, st.integers(0, 9))), SECONDS, st.integers(0, 30))
-    def test_what_it_forgets_lies_before_the_second_that_it_names(
-        self, entries: set[tuple[int, int]], before: int, most: int
+    @given(st.sets(st.tuples(SECONDS, st.integers(0, 9))), SECONDS, st.integers(0, 30), SECONDS)
+    def test_what_it_forgets_lies_before_the_second_that_it_names_or_far_ahead(
+        self, entries: set[tuple[int, int]], before: int, most: int, now: int
     ) -> None:
         book = Book()
         for second, digest in entries:
             book.add(second, digest)
-        floor = book.forget_before(before, most=most)
+        floor = book.forget_before(before, most=most, now=now)
         assert len(book) <= max(most, 0)
-        assert all(book.has(second, digest) for second, digest in entries if second >= floor)
+        assert floor <= max(before, now + 300 + 64)
+        assert all(
+            book.has(second, digest) for second, digest in entries if floor <= second < now + 300
+        )
 
     def test_the_digest_is_the_same_in_every_process(self) -> None:
         assert digest_of(row("a", "Failed")) == 7037976728901845314
