@@ -158,9 +158,9 @@ class HubClient:
                     cursor.page_size = size.rows
                     continue
                 size.came(len(rows), len(answer.body))
-                is_first = cursor.pages == 0 and not cursor.ends_with(answer.token)
-                if is_first and size.may_grow(cursor.page_size):
-                    cursor.page_size = 0
+                may_restart = cursor.may_restart and not cursor.ends_with(answer.token)
+                if may_restart and size.may_grow(cursor.page_size):
+                    cursor.restart()
                     continue
                 kept = cursor.query.bounded(rows)
                 fresh, ids = cursor.unseen(kept)

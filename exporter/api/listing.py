@@ -15,6 +15,8 @@ Row = TypeVar("Row")
 NULL_TOKEN = b"bnVsbA=="
 _PAGES_BEFORE_ORDER_IS_BELIEVED = 2
 _MOST_SEEN = 50_000
+# A list whose first pages are empty does not show at its begin how large its rows are.
+_EMPTY_PAGES_READ_AGAIN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Cursor(Generic[Row]):
     pages: int = 0
     finished: bool = False
     is_doubtful: bool = False
+    is_without_rows: bool = True
     _at: int = 0
     _tokens: set[int] = field(default_factory=set)
     _unseen: UnseenRows[Row] = field(default_factory=UnseenRows)
@@ -112,6 +115,17 @@ class Cursor(Generic[Row]):
         """Return the *rows* of the page that was read which did not come before, and their ids."""
         return self._unseen.of(rows, self.query.ids(rows))
 
+    @property
+    def may_restart(self) -> bool:
+        """Tell whether hardly anything was read, and no row."""
+        return self.is_without_rows and self.pages <= _EMPTY_PAGES_READ_AGAIN
+
+    def restart(self) -> None:
+        """Go back to the begin of the present query, with pages of another size."""
+        self.page_size = 0
+        self.token = b""
+        self._tokens.clear()
+
     def came_before(self, following: bytes) -> bool:
         """Tell whether the token *following* leads back to an earlier page of the same list."""
         return not self.ends_with(following) and hash(following) in self._tokens
@@ -119,6 +133,7 @@ class Cursor(Generic[Row]):
     def advance(self, following: bytes, *, is_empty: bool) -> None:
         """Go on to the page of the token *following*, which came with the present page."""
         self.pages += 1
+        self.is_without_rows = self.is_without_rows and is_empty
         if not self.ends_with(following):
             self._tokens.add(hash(following))
             self.token = following

@@ -57,6 +57,26 @@ async def test_a_list_of_small_rows_begins_again_with_large_pages() -> None:
     assert found == []
 
 
+async def test_a_list_whose_first_pages_are_empty_begins_again_with_large_pages() -> None:
+    empty, first = page_of(token="t"), page_of(*[70] * 50, token="u")
+    whole = page_of(*[70] * 60)
+    async with (
+        scripted(empty, first, empty, whole) as server,
+        client_of(server, page_size=1000) as client,
+    ):
+        found = await all_rows(client, client.list_instances(InstanceQuery(statuses=TERMINAL)))
+    assert asked_for(server) == [50, 50, 1000, 1000]
+    assert [each.instance_id for each in found] == [str(number) for number in range(60)]
+
+
+async def test_a_list_is_not_read_again_after_many_empty_pages() -> None:
+    empty = [page_of(token=f"t{number}") for number in range(11)]
+    answers = (*empty, page_of(*[70] * 50, token="u"), page_of(70))
+    async with scripted(*answers) as server, client_of(server, page_size=1000) as client:
+        await read(client, *TERMINAL)
+    assert asked_for(server) == [50] * 13
+
+
 async def test_a_list_that_fits_a_first_page_is_read_once() -> None:
     async with scripted(page_of(*[70] * 49)) as server, client_of(server) as client:
         await read(client, *TERMINAL)
