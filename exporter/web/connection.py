@@ -120,9 +120,13 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, and let the client read it."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()
+            return
         # Closing at once would reset a connection on which more is coming, and the answer is lost.
         self._is_refused = True
         self._allow(REFUSED_SECONDS)
+        self._drop_work()
         body = msg.encode()
         headers = [
             ("content-type", "text/plain; charset=utf-8"),
@@ -167,8 +171,7 @@ class Connection(H11Protocol):
         self._all.remove(self)
         if self._deadline is not None:
             self._deadline.cancel()
-        if self._answering is not None:
-            self._answering.cancel()
+        self._drop_work()
 
     def shutdown(self) -> None:
         """Close once what is under way has been answered."""
@@ -176,6 +179,13 @@ class Connection(H11Protocol):
             super().shutdown()
         else:
             self.abort()
+
+    def _drop_work(self) -> None:
+        """Let nobody work at an answer that is not sent any more."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        if self._answering is not None:
+            self._answering.cancel()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._is_lost:

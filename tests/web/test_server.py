@@ -372,7 +372,13 @@ class TestOversizedRequests:
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with running() as server:
-            for said in (b"junk\r\n\r\n", REQUEST.replace(b"\r\n", b"\r\nupgrade: x\r\n", 1)):
+            chunked = b"\r\ntransfer-encoding: chunked\r\n"
+            for said in (
+                b"junk\r\n\r\n",
+                REQUEST.replace(b"\r\n", b"\r\nupgrade: x\r\n", 1),
+                REQUEST.replace(b"\r\n", chunked, 1) + b"no chunk\r\n",
+                REQUEST.replace(b"GET", b"POST", 1).replace(b"\r\n", chunked, 1) + b"no chunk\r\n",
+            ):
                 async with open_stream(server) as stream:
                     await stream.send(said)
                     assert (await stream.receive()).startswith(b"HTTP/1.1 ")
