@@ -125,8 +125,9 @@ class Connection(H11Protocol):
             return
         # Closing at once would reset a connection on which more is coming, and the answer is lost.
         self._is_refused = True
-        self._allow(REFUSED_SECONDS)
         self._drop_work()
+        self._all.set_waiting(self)
+        self._allow(REFUSED_SECONDS)
         body = msg.encode()
         headers = [
             ("content-type", "text/plain; charset=utf-8"),
@@ -141,7 +142,7 @@ class Connection(H11Protocol):
         """Take what came, and note when a request began."""
         before = self.cycle
         super().handle_events()
-        if self.cycle is not before:
+        if self.cycle is not before and not self._is_refused:
             self._all.set_busy(self)
             self._is_idle = False
             self._allow(ANSWER_SECONDS)

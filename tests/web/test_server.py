@@ -368,6 +368,16 @@ class TestOversizedRequests:
                     await anyio.lowlevel.checkpoint()
                 assert stream.recv(1000).startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
+    async def test_one_with_a_wrong_body_is_held_no_longer(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection, "REFUSED_SECONDS", 0.5)
+        async with running() as server, open_stream(server) as stream:
+            head = REQUEST.replace(b"\r\n", b"\r\ntransfer-encoding: chunked\r\n", 1)
+            await stream.send(head + b"no chunk\r\n")
+            with anyio.fail_after(connection.ANSWER_SECONDS / 3):
+                assert (await until_closed(stream)).startswith(b"HTTP/1.1 400")
+
     async def test_no_line_of_the_log_is_theirs_to_make(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
