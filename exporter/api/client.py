@@ -162,8 +162,8 @@ class HubClient:
                 if may_restart and size.may_grow(cursor.page_size):
                     cursor.restart()
                     continue
-                kept = cursor.query.bounded(rows)
-                fresh, ids = cursor.unseen(kept)
+                kept, ids = cursor.query.bounded(rows)
+                fresh, ids = cursor.unseen(kept, ids)
                 cursor.advance(answer.token, is_empty=not rows)
                 is_wanted = not cursor.finished and goes_on()
                 if is_wanted and cursor.pages < self._limits.max_pages:

@@ -111,9 +111,11 @@ class Cursor(Generic[Row]):
         """What is asked for next."""
         return self.queries[self._at]
 
-    def unseen(self, rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+    def unseen(
+        self, rows: Sequence[Row], ids: Sequence[str]
+    ) -> tuple[Sequence[Row], Sequence[str]]:
         """Return the *rows* of the page that was read which did not come before, and their ids."""
-        return self._unseen.of(rows, self.query.ids(rows))
+        return self._unseen.of(rows, ids)
 
     @property
     def may_restart(self) -> bool:

@@ -76,11 +76,8 @@ class Query(Protocol[Row]):
     def violation(self, rows: Sequence[Row]) -> str | None:
         """Say which part of the filter the server dropped, or None where every row passes."""
 
-    def bounded(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Return the rows that can be kept, with names that can."""
-
-    def ids(self, rows: Sequence[Row]) -> list[str]:
-        """Return what identifies each row."""
+    def bounded(self, rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[str]]:
+        """Return the rows that can be kept, with names that can, and what identifies each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +135,9 @@ class InstanceQuery:
             return "instanceIdPrefix"
         return None
 
-    def bounded(self, rows: Sequence[InstanceRow]) -> Sequence[InstanceRow]:
-        """Return the rows whose ids can be kept, with names that can."""
+    def bounded(self, rows: Sequence[InstanceRow]) -> tuple[Sequence[InstanceRow], Sequence[str]]:
+        """Return the rows whose ids can be kept, with names that can, and the ids."""
         return bounded_rows(rows)
-
-    def ids(self, rows: Sequence[InstanceRow]) -> list[str]:
-        """Return the instance ids."""
-        return [row.instance_id for row in rows]
 
     def _prefix_is_literal(self) -> bool:
         """Tell whether every backend takes the prefix as it is; MSSQL does not (reference 6.2)."""
@@ -188,13 +181,9 @@ class EntityQuery:
             return "entityName"
         return None
 
-    def bounded(self, rows: Sequence[EntityRow]) -> Sequence[EntityRow]:
-        """Return the rows: no key is kept."""
-        return rows
-
-    def ids(self, rows: Sequence[EntityRow]) -> list[str]:
-        """Return the ids that the entities have as instances."""
-        return [f"@{row.entity_id.name}@{row.entity_id.key}" for row in rows]
+    def bounded(self, rows: Sequence[EntityRow]) -> tuple[Sequence[EntityRow], Sequence[str]]:
+        """Return the rows, of which no key is kept, and the ids that they have as instances."""
+        return rows, [f"@{row.entity_id.name}@{row.entity_id.key}" for row in rows]
 
 
 def encode_id(instance_id: str, *, twice: bool = False) -> str:

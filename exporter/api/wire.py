@@ -57,15 +57,14 @@ def bounded_row(row: Instance) -> Instance:
     return replace(row, name=bounded_name(row.name))
 
 
-def bounded_rows(rows: Sequence[InstanceRow]) -> Sequence[InstanceRow]:
-    """Return the rows of a page without those whose ids are too long, their names bounded."""
-    if not rows:
-        return rows
-    longest_name = max(len(name or "") for name in {row.name for row in rows})
-    longest_id = max([len(row.instance_id) for row in rows])
-    if longest_name <= LONGEST_NAME and longest_id <= LONGEST_TEXT:
-        return rows
-    return [bounded_row(row) for row in rows if len(row.instance_id) <= LONGEST_TEXT]
+def bounded_rows(rows: Sequence[InstanceRow]) -> tuple[Sequence[InstanceRow], Sequence[str]]:
+    """Return the rows of a page whose ids are short enough, with bounded names, and their ids."""
+    ids = [row.instance_id for row in rows]
+    longest_name = max((len(name or "") for name in {row.name for row in rows}), default=0)
+    if longest_name <= LONGEST_NAME and max(map(len, ids), default=0) <= LONGEST_TEXT:
+        return rows, ids
+    kept = [bounded_row(row) for row in rows if len(row.instance_id) <= LONGEST_TEXT]
+    return kept, [row.instance_id for row in kept]
 
 
 class HistoryEvent(msgspec.Struct, rename="pascal", frozen=True):

@@ -70,7 +70,10 @@ class Book:
 
     def has(self, second: int, digest: int) -> bool:
         """Tell whether the finish *digest* of *second* is known."""
-        return self._holds(second >> _BUCKET_BITS, digest) or self._holds(_AHEAD, digest)
+        if self._holds(second >> _BUCKET_BITS, digest):
+            return True
+        is_any_ahead = _AHEAD in self._open or _AHEAD in self._packed
+        return is_any_ahead and self._holds(_AHEAD, digest)
 
     def _holds(self, bucket: int, digest: int) -> bool:
         packed = self._packed.get(bucket)

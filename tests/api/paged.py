@@ -46,8 +46,8 @@ class ClientOfPages(HubClient):
                     "the list has more pages"
                 )
             made = await self.page_of(cursor.query, cursor.token)
-            kept = cursor.query.bounded(made.rows)
-            rows, ids = cursor.unseen(kept)
+            kept, ids = cursor.query.bounded(made.rows)
+            rows, ids = cursor.unseen(kept, ids)
             cursor.advance(made.token, is_empty=not made.rows)
             yield Page(rows, ids, made.date, made.seconds, len(made.rows) - len(kept))
             if not goes_on():
