@@ -101,7 +101,7 @@ class Cursor(Generic[Row]):
     pages: int = 0
     finished: bool = False
     is_doubtful: bool = False
-    is_without_rows: bool = True
+    _is_without_rows: bool = True
     _at: int = 0
     _tokens: set[int] = field(default_factory=set)
     _unseen: UnseenRows[Row] = field(default_factory=UnseenRows)
@@ -120,7 +120,7 @@ class Cursor(Generic[Row]):
     @property
     def may_restart(self) -> bool:
         """Tell whether hardly anything was read, and no row."""
-        return self.is_without_rows and self.pages <= _EMPTY_PAGES_READ_AGAIN
+        return self._is_without_rows and self.pages <= _EMPTY_PAGES_READ_AGAIN
 
     def restart(self) -> None:
         """Go back to the begin of the present query, with pages of another size."""
@@ -135,7 +135,7 @@ class Cursor(Generic[Row]):
     def advance(self, following: bytes, *, is_empty: bool) -> None:
         """Go on to the page of the token *following*, which came with the present page."""
         self.pages += 1
-        self.is_without_rows = self.is_without_rows and is_empty
+        self._is_without_rows = self._is_without_rows and is_empty
         if not self.ends_with(following):
             self._tokens.add(hash(following))
             self.token = following

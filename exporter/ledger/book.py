@@ -16,7 +16,7 @@ _FREEZE_AFTER_SECONDS = 120
 _MOST_UNPACKED = 65_536
 _FARTHEST_AHEAD = 86_400
 # Rows may carry times of a clock that is so much ahead of the one that answers show.
-_CLOCK_TOLERANCE = 300
+_ROWS_AHEAD_SECONDS = 300
 # The bucket of what lies further ahead, after all others.
 _AHEAD = 1 << 40
 # To copy a hash that is begun takes a third of what it takes to begin one.
@@ -119,7 +119,7 @@ class Book:
         """
         buckets = sorted({*self._packed, *self._open})
         floor = int(second) >> _BUCKET_BITS
-        last = int(now + _CLOCK_TOLERANCE) >> _BUCKET_BITS
+        last = int(now + _ROWS_AHEAD_SECONDS) >> _BUCKET_BITS
         for bucket in buckets:
             if bucket >= floor and self._size <= most:
                 break
