@@ -119,6 +119,10 @@ class Stack:
         (port,) = self._compose.services[name].ports
         return self._addresses.moved(f"http://localhost:{port.published}")
 
+    def secret(self, name: str, secret: str) -> str:
+        """Return a secret as a service that is laid out reads it."""
+        return Path(f"{self._folder / name}{_SECRETS}", secret).read_text(encoding="utf-8").strip()
+
     def _places(self, name: str, service: Service) -> Places:
         targets = [mount.target for mount in service.volumes]
         secrets = [_SECRETS] if service.secrets else []

@@ -105,7 +105,8 @@ async def test_an_alert_of_the_emulated_app_reaches_alertmanager(tmp_path: Path)
         await the_exporter_is_scraped(parts)
         await the_shipped_rules_are_loaded(parts)
         await the_inhibition_rules_are_loaded(parts)
-        told = await the_failures_of_the_scenario_arrive(parts)
+        await a_payment_fails(parts)
+        told = await its_alert_arrives(parts)
         await its_links_lead_somewhere(parts, told)
 
 
@@ -136,9 +137,19 @@ async def the_inhibition_rules_are_loaded(parts: Running) -> None:
     assert loaded["route"]["receiver"] == "working-hours"
 
 
-async def the_failures_of_the_scenario_arrive(parts: Running) -> Alert:
-    """A bank fails from second 5 on, says the scenario, and some orders do all the time."""
+async def a_payment_fails(parts: Running) -> None:
+    """Pay with a closed bank: which payments of the scenario fail, and when, chance decides."""
+    url = f"{parts.stack.url('emulator')}/runtime/webhooks/durabletask/orchestrators/PaymentSaga"
+    started = await parts.client.post(
+        url,
+        params={"taskHub": "OrdersHub"},
+        headers={"x-functions-key": parts.stack.secret("emulator", "emulator-key")},
+        json={"payment": 999_999, "item": "sku-1000", "bank": "closed"},
+    )
+    assert started.status_code == httpx.codes.ACCEPTED, started.text
 
+
+async def its_alert_arrives(parts: Running) -> Alert:
     def of_failures(alerts: list[Alert]) -> list[Alert]:
         return [
             each for each in alerts if each.labels["alertname"] == "DurableFunctionsNewFailures"
