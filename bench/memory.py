@@ -38,7 +38,7 @@ def active_instances() -> float:
     before = resident_bytes()
     for start in range(0, ROWS, PAGE):
         page = [row(number, "Running", AT - number) for number in range(start, start + PAGE)]
-        ledger.see_active(page, AT)
+        ledger.apply_active_page(page, AT)
     return (resident_bytes() - before) / ROWS
 
 

@@ -100,7 +100,7 @@ async def active(client: HubClient) -> None:
     for _ in range(PAGES):
         page = await one_page(client, InstanceQuery(statuses=ACTIVE))
         ledger.begin_active(AT)
-        ledger.see_active(page.rows, AT)
+        ledger.apply_active_page(page.rows, AT)
         ledger.complete_active(AT)
 
 

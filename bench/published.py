@@ -50,7 +50,7 @@ def _snapshot(orchestrators: int) -> HubSnapshot:
     ledger = Ledger(LedgerRules())
     for at in (AT - 3600.0, AT):
         ledger.begin_active(at)
-        ledger.see_active(_rows(tuple(map(str, ACTIVE[:2])), orchestrators, at), at)
+        ledger.apply_active_page(_rows(tuple(map(str, ACTIVE[:2])), orchestrators, at), at)
         active = ledger.complete_active(at)
         source = ledger.begin_finished(at).source
         ledger.see_all(_rows(tuple(map(str, TERMINAL[:2])), orchestrators, at), source, at)
@@ -59,7 +59,7 @@ def _snapshot(orchestrators: int) -> HubSnapshot:
     ledger.see_all(_rows(("Failed",), orchestrators, AT), Source.FAILED, AT)
     ledger.unresolved.complete_listing(AT)
     ledger.entities.begin(AT)
-    ledger.entities.see([EntityRow(EntityId("cart", "x"), format_shown_time(AT))])
+    ledger.entities.add_page([EntityRow(EntityId("cart", "x"), format_shown_time(AT))])
     results = {result.value: 100 for result in SweepResult}
     state = SweepState(30.0, 30.0, AT, 0.25, results, pages=300, rows=30_000)
     return HubSnapshot(

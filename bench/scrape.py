@@ -30,7 +30,7 @@ from prometheus_client.registry import Collector as LibraryCollector
 from bench.published import AT, published
 from bench.report import Ratio, machine, write_section
 from bench.rounds import Rounds
-from exporter.cli.garbage import full_rounds_at_rest, make_full_rounds
+from exporter.cli.garbage import make_full_rounds, tuned_garbage_collection
 from exporter.collector.service import Collector, open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
@@ -215,7 +215,7 @@ async def serve(hubs_port: int) -> None:
         file.write_text(json.dumps(configuration(hubs_port)), encoding="utf-8")
         settings = load_settings({}, {"config_file": str(file)})
     # As the daemon does.
-    with full_rounds_at_rest():
+    with tuned_garbage_collection():
         await serve_hubs(settings)
 
 

@@ -64,7 +64,7 @@ async def test_the_ledger_counts_what_the_pages_hold(version: str) -> None:
     census = CensusFold(0.0, 0.0, lambda _: (None, None))
     at = max(parse_time(row.last_updated_time) or 0.0 for row in found)
     ledger.begin_active(at)
-    ledger.see_active([row for row in found if row.runtime_status in ACTIVE], at)
+    ledger.apply_active_page([row for row in found if row.runtime_status in ACTIVE], at)
     view = ledger.complete_active(at)
     finished = [row for row in found if row.runtime_status not in ACTIVE]
     census.add(finished, [row.instance_id for row in finished], set())
@@ -124,7 +124,7 @@ def ledger_counts(found: object) -> Counter[tuple[str, str]]:
     assert isinstance(found, list)
     ledger = Ledger(LedgerRules())
     ledger.begin_active(0.0)
-    ledger.see_active(found, 0.0)
+    ledger.apply_active_page(found, 0.0)
     view = ledger.complete_active(0.0)
     return Counter(view.instances)
 
@@ -171,7 +171,7 @@ async def test_every_read_of_one_instance_gives_its_status_or_the_right_error(
     )
     ledger = Ledger(LedgerRules())
     ledger.begin_active(0.0)
-    ledger.see(status, Source.READ, 0.0)
+    ledger.apply_row(status, Source.READ, 0.0)
     known_pair = (body["name"], body["runtimeStatus"])
     is_entity = body["name"] == body["instanceId"]
     in_terminal = body["runtimeStatus"] not in ACTIVE

@@ -22,7 +22,7 @@ from exporter.cli.terminal import say
 from exporter.collector.clock import ServerClock
 from exporter.settings import HubSettings, Problem, SettingsError
 from exporter.settings.durations import parse_duration
-from exporter.web.words import plural
+from exporter.web.formatting import plural
 
 Found = TypeVar("Found")
 

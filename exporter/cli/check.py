@@ -26,7 +26,7 @@ from exporter.cli.terminal import console, markup, say
 from exporter.ledger.status import ACTIVE, TERMINAL
 from exporter.settings import HubSettings, Settings, suits_azure_storage
 from exporter.settings.addresses import is_loopback
-from exporter.web.words import span
+from exporter.web.formatting import span
 
 NAME, CONNECTION, TLS, KEY, LISTING = "host name", "connection", "TLS", "key", "listing"
 STEPS = (NAME, CONNECTION, TLS, KEY, LISTING)

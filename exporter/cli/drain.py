@@ -34,7 +34,7 @@ from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import markup, printable, say, write_json
 from exporter.ledger.status import ACTIVE
 from exporter.settings import Settings
-from exporter.web.words import plural, span
+from exporter.web.formatting import plural, span
 
 # A list can end early without saying so, so that nothing is believed only when it is said twice.
 _TIMES_NOTHING = 2

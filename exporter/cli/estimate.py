@@ -29,7 +29,7 @@ from exporter.forecast.suggestions import worth_reading
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.settings import Settings
-from exporter.web.words import plural, size, span
+from exporter.web.formatting import plural, size, span
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

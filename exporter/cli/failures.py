@@ -29,7 +29,7 @@ from exporter.cli.terminal import console, markup, span_since, table, write_json
 from exporter.ledger.reasons import FailureReason, reason_of
 from exporter.ledger.status import RuntimeStatus
 from exporter.settings import Settings
-from exporter.web.words import plural, rfc3339
+from exporter.web.formatting import plural, rfc3339
 
 _MOST_REASONS = 1000
 

@@ -30,7 +30,7 @@ _MOST_LOOKS = 300
 
 
 @contextmanager
-def full_rounds_at_rest() -> Generator[None, None, None]:
+def tuned_garbage_collection() -> Generator[None, None, None]:
     """Let full rounds be few while the block runs, and go only through what is new in it."""
     before = gc.get_threshold()
     gc.set_threshold(*_THRESHOLDS)

@@ -54,7 +54,7 @@ class Reloading:
         self._loaded = wall()
         self._seen: bytes | None = None
 
-    def stand_behind(self, guard: Guard, server: Server) -> None:
+    def attach(self, guard: Guard, server: Server) -> None:
         """Say who is to follow the web configuration."""
         self._front = (guard, server)
 

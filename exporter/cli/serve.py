@@ -15,7 +15,7 @@ from exporter import __version__
 from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.exposed_secrets import warn_about_files, warn_about_options
-from exporter.cli.garbage import full_rounds_at_rest, make_full_rounds
+from exporter.cli.garbage import make_full_rounds, tuned_garbage_collection
 from exporter.cli.reloading import Load, Reloading
 from exporter.cli.stopping import wait_for_stop
 from exporter.collector.service import open_collector
@@ -69,7 +69,7 @@ async def serve(
     What *load* returns is followed when files change, on SIGHUP, and on request.
     """
     _allow_many_files()
-    with full_rounds_at_rest():
+    with tuned_garbage_collection():
         await _serve_hubs(settings, load or (lambda: settings), listening)
 
 
@@ -101,7 +101,7 @@ async def _serve_hubs(
             ) as server,
             anyio.create_task_group() as tasks,
         ):
-            reloading.stand_behind(guard, server)
+            reloading.attach(guard, server)
             await tasks.start(_reload_on_signal, reloading)
             listening(settings, server.port)
             warn_about_files(settings)

@@ -18,7 +18,7 @@ from exporter.diagnosis.timeline import (
     TIMER_CREATED,
     TIMER_FIRED,
 )
-from exporter.web.words import rfc3339
+from exporter.web.formatting import rfc3339
 
 _WORDS = {
     "ExecutionStarted": "started",

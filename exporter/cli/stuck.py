@@ -22,7 +22,7 @@ from exporter.cli.asking import (
 )
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, markup, say, span_since, table, write_json
-from exporter.collector.diagnosis import DiagnosisReader, ReadLimits
+from exporter.collector.history_reads import HistoryReader, ReadLimits
 from exporter.collector.service import rules_of
 from exporter.collector.sweeps import HubSweeps
 from exporter.diagnosis.blame import Blame, End
@@ -32,12 +32,12 @@ from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.scan import is_beyond, told_wait
 from exporter.diagnosis.view import told_blame
 from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.settings import Settings
+from exporter.web.formatting import plural, rfc3339
 from exporter.web.waits import END_WORDS, wait_in_words
-from exporter.web.words import plural, rfc3339
 
 NOTHING_ACTIVE = (
     "nothing is active there; a wrong task_hub reads like that, too: compare it with host.json"
@@ -150,11 +150,11 @@ async def survey(hub: Hub, *, settings: Settings, reads: int) -> Survey:
     active = await HubSweeps(hub.client, ledger, hub.clock).active()
     at = hub.clock.now()
     sampler = Sampler(rules, SamplingRules(reads=reads, most_samples=max(reads, 5000)))
-    reader = DiagnosisReader(
+    reader = HistoryReader(
         hub.client, ReadLimits(timeout=hub.settings.timeouts.sweep / 2, bytes=_MOST_BYTES)
     )
-    made = await reader.sample(sampler, ledger.lives, active.sweep, at)
-    findings = [*_sampled(sampler, at), *_told(ledger.lives, rules, at)]
+    made = await reader.sample(sampler, ledger.tracked, active.sweep, at)
+    findings = [*_sampled(sampler, at), *_told(ledger.tracked, rules, at)]
     findings.sort(key=lambda each: (_since(each), each.blame.chain[0]))
     over = sum(sampler.scanned.over.values())
     return Survey(at, active.tracked, over, findings, made.error)
@@ -167,15 +167,21 @@ def _sampled(sampler: Sampler, at: float) -> Iterator[Finding]:
             yield Finding(sample.orchestrator, sample.stamp, blame)
 
 
-def _told(lives: Mapping[str, Life], rules: LedgerRules, at: float) -> Iterator[Finding]:
+def _told(
+    tracked: Mapping[str, TrackedInstance], rules: LedgerRules, at: float
+) -> Iterator[Finding]:
     """Yield those whose row alone tells what they wait on."""
-    for instance_id, life in lives.items():
-        wait = told_wait(life)
-        limits = rules.limits_of(life.name)
-        if wait is None or not is_beyond(life.status, life.created, life.updated, limits, at):
+    for instance_id, instance in tracked.items():
+        wait = told_wait(instance)
+        limits = rules.limits_of(instance.name)
+        if wait is None or not is_beyond(
+            instance.status, instance.created, instance.updated, limits, at
+        ):
             continue
-        blame = told_blame(instance_id, life.name, wait)
-        yield Finding(life.name, Stamp(life.created, life.updated, life.status), blame)
+        blame = told_blame(instance_id, instance.name, wait)
+        yield Finding(
+            instance.name, Stamp(instance.created, instance.updated, instance.status), blame
+        )
 
 
 def _since(finding: Finding) -> float:

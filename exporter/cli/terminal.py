@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from exporter.web.words import span
+from exporter.web.formatting import span
 
 _WIDTH_OF_FILES = 200
 _UNPRINTABLE = re.compile(r"[^ -~]")

@@ -30,15 +30,15 @@ from exporter.cli.terminal import (
     table,
     write_json,
 )
-from exporter.collector.diagnosis import DiagnosisReader, ReadLimits
+from exporter.collector.history_reads import HistoryReader, ReadLimits
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.nodes import Absence, Entity
 from exporter.diagnosis.timeline import MOST_EVENTS
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
 from exporter.settings import Settings
+from exporter.web.formatting import plural, rfc3339, span
 from exporter.web.waits import END_WORDS, state_in_words
-from exporter.web.words import plural, rfc3339, span
 
 _NESTED = 3
 _WITH_REASON = (RuntimeStatus.FAILED, RuntimeStatus.TERMINATED, RuntimeStatus.CANCELED)
@@ -132,7 +132,7 @@ async def look(hub: Hub, *, instance_id: str) -> Found | None:
     """
     # A host that starts answers 404 for any id, and some ids are not to be read at all.
     listed = await hub.client.find_instance(instance_id, hub.clock.note)
-    reads = await DiagnosisReader(hub.client, ReadLimits(hub.settings.timeouts.sweep)).why(
+    reads = await HistoryReader(hub.client, ReadLimits(hub.settings.timeouts.sweep)).why(
         instance_id
     )
     if reads.error is not None:

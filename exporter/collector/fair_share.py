@@ -40,7 +40,7 @@ class FairShare:
 
 
 def _tracked() -> FairShare:
-    return FairShare(64 << 20, lambda ledger: ledger.lives.bytes)
+    return FairShare(64 << 20, lambda ledger: ledger.tracked.bytes)
 
 
 def _finishes() -> FairShare:

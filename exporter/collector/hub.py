@@ -16,7 +16,6 @@ from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
 from exporter.collector.budget import PageBudget
 from exporter.collector.clock import ServerClock
-from exporter.collector.diagnosing import HubDiagnosis
 from exporter.collector.events import (
     DIAGNOSIS_CRASHED,
     STATE_CRASHED,
@@ -24,6 +23,7 @@ from exporter.collector.events import (
     HubEvents,
 )
 from exporter.collector.fair_share import ProcessLimits
+from exporter.collector.hub_diagnosis import HubDiagnosis
 from exporter.collector.plan import HubPlan
 from exporter.collector.records import SweepRecord, result_of, trouble_of, use_of
 from exporter.collector.schedule import (
@@ -43,7 +43,13 @@ from exporter.collector.state import HubState, NoState, StateNotWritten
 from exporter.collector.sweeps import HubSweeps, TooManyActive
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, FinishedView, WholeView
+from exporter.ledger.snapshot import (
+    ActiveView,
+    CountersView,
+    EntityView,
+    FinishedView,
+    UnfilteredView,
+)
 from exporter.ledger.state import LedgerState
 
 _PAUSE_WITHOUT_BUDGET = 60.0
@@ -146,7 +152,7 @@ class HubCollector:
             record.cadence.start(begin + self._already_known_for(sweep))
         while True:
             sweep, due = self._next()
-            release = self._ledger.release
+            release = self._ledger.next_release_time
             await anyio.sleep(max(0.0, min(due, release) - self._monotonic()))
             started = self._monotonic()
             self._step_ends = max(started, self._records[Sweep.ACTIVE].cadence.due)
@@ -332,7 +338,7 @@ class HubCollector:
         self._publish()
         return failed
 
-    async def _list_beside(self) -> tuple[EntityView, WholeView | None] | None:
+    async def _list_beside(self) -> tuple[EntityView, UnfilteredView | None] | None:
         """List the entities and, where the active sweep leaves any out, all active instances."""
         if self._entities_listed is None:
             self._entities_listed = await self._sweeps.entities(self._goes_on)
@@ -436,7 +442,7 @@ class HubCollector:
             self._events.came_up()
             # What it missed would else be stale for an interval of its own, an hour for a census.
             for record in self._records.values():
-                record.make_up(self._monotonic())
+                record.retry_if_failed(self._monotonic())
         active = active or self.snapshot.active
         self.snapshot = replace(self.snapshot, up=True, trouble=None, active=active)
         self._publish()

@@ -16,7 +16,7 @@ from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub import HubCollector
 from exporter.collector.plan import HubPlan
 from exporter.collector.snapshot import HubSnapshot, Sweep
-from exporter.collector.state import HubState, TakenOver
+from exporter.collector.state import HandoverState, HubState
 from exporter.collector.state_file import Owner
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.state import LedgerState
@@ -26,7 +26,7 @@ _CLOSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class PollingInputs:
     """Everything in the configuration that a hub's polling rests on: another one, another task."""
 
     hub: HubSettings
@@ -35,9 +35,9 @@ class Basis:
     buckets: Buckets
 
 
-def basis_of(hub: HubSettings, buckets: Buckets) -> Basis:
+def polling_inputs_of(hub: HubSettings, buckets: Buckets) -> PollingInputs:
     """Return what the polling of *hub* rests on; reads its files."""
-    return Basis(hub, hub.key_path, fingerprint(tls_files(hub)), buckets)
+    return PollingInputs(hub, hub.key_path, fingerprint(tls_files(hub)), buckets)
 
 
 def owner_of(hub: HubSettings) -> Owner:
@@ -47,14 +47,14 @@ def owner_of(hub: HubSettings) -> Owner:
 
 class HubTask:
     """
-    Polls one hub, as *basis* says.
+    Polls one hub, as *inputs* says.
 
     *state* keeps what it knows; it belongs to this task until another one takes it over.
     """
 
     def __init__(
         self,
-        basis: Basis,
+        inputs: PollingInputs,
         connection: tuple[HubClient, HubConnections],
         plan: HubPlan,
         rules: LedgerRules,
@@ -63,7 +63,7 @@ class HubTask:
         wall: Callable[[], float],
         limits: ProcessLimits,
     ) -> None:
-        self.basis = basis
+        self.inputs = inputs
         self._client, self._http = connection
         self._plan = plan
         self._rules = rules
@@ -122,7 +122,9 @@ class HubTask:
         self._known = known
         self._state = other._state
         self._before = other.snapshot
-        self.collector = self._collector(TakenOver(self._state, known) if known else self._state)
+        self.collector = self._collector(
+            HandoverState(self._state, known) if known else self._state
+        )
 
     def reread_key(self) -> bool:
         """Read the key anew; True if it changed."""
@@ -133,6 +135,6 @@ class HubTask:
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
             await self._http.aclose()
 
-    def let_go(self) -> None:
+    def release_state(self) -> None:
         """Let go of what is kept."""
         self._state.close()

@@ -111,10 +111,10 @@ class SweepRecord:
             self._completed = at
             self._usual = interval_for(self._seconds, self.cadence.configured)
 
-    def make_up(self, now: float) -> None:
+    def retry_if_failed(self, now: float) -> None:
         """Let a sweep that failed be due again at *now*, by the clock of the schedule."""
         if self._trouble is not None:
-            self.cadence.hasten(now)
+            self.cadence.due_by(now)
 
     def state(self) -> SweepState:
         """Return the record as it is now."""

@@ -38,7 +38,7 @@ class Cadence:
         self.interval = interval_for(now - started, self.configured)
         self.due = max(started + self.interval, now + not_before)
 
-    def hasten(self, now: float) -> None:
+    def due_by(self, now: float) -> None:
         """Let the next sweep be due at *now* at the latest."""
         if self.is_on:
             self.due = min(self.due, now)

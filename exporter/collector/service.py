@@ -19,7 +19,7 @@ from exporter.api.connection import SharedLimits, connect, open_connections
 from exporter.api.transport import HubConnections
 from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub import HubCollector
-from exporter.collector.hub_task import HubTask, basis_of, owner_of
+from exporter.collector.hub_task import HubTask, owner_of, polling_inputs_of
 from exporter.collector.plan import HubPlan
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
 from exporter.collector.state import HubState, NoState
@@ -129,9 +129,9 @@ class Collector:
 
     async def _task_for(self, hub: HubSettings, settings: Settings, place: int) -> HubTask:
         """Return the task that polls *hub* as it is to be polled, or a new one."""
-        basis = await anyio.to_thread.run_sync(basis_of, hub, settings.buckets)
+        inputs = await anyio.to_thread.run_sync(polling_inputs_of, hub, settings.buckets)
         present = self._hubs.get(hub.name)
-        if present is not None and present.basis == basis:
+        if present is not None and present.inputs == inputs:
             return present
         if hub.task_hub and not suits_azure_storage(hub.task_hub):
             log.warning(TASK_HUB_UNUSUAL, hub=hub.name, task_hub=hub.task_hub)
@@ -140,7 +140,7 @@ class Collector:
             open_connections, hub, self._shared.names
         )
         return HubTask(
-            basis,
+            inputs,
             connect(hub, self._shared, http),
             plan_of(hub, first_sweep_after=begin, holds=self._as_daemon),
             rules_of(hub, settings),
@@ -163,10 +163,10 @@ class Collector:
                 stopping.start_soon(hub.stop)
         for name, hub in leaving.items():
             heir = coming.get(name)
-            if heir is not None and owner_of(heir.basis.hub) == owner_of(hub.basis.hub):
+            if heir is not None and owner_of(heir.inputs.hub) == owner_of(hub.inputs.hub):
                 await heir.take_over(hub)
             else:
-                hub.let_go()
+                hub.release_state()
         self._hubs = after
         self._shared.hosts.arrange(
             (hub.base_url, hub.host_requests) for hub in change.settings.own_hubs
@@ -193,7 +193,7 @@ class Collector:
         """Close all connections, and let go of what is kept."""
         for hub in self._hubs.values():
             await hub.disconnect()
-            hub.let_go()
+            hub.release_state()
         await self._shared.names.aclose()
 
     async def _tidy(self) -> None:

@@ -17,8 +17,8 @@ from exporter.ledger.snapshot import (
     FinishedView,
     KnownView,
     RetainedView,
+    UnfilteredView,
     UnresolvedView,
-    WholeView,
 )
 
 _INTERVALS_BEFORE_STALE = 5
@@ -155,7 +155,7 @@ class HubSnapshot:
     retained: RetainedView | None = None
     unresolved: UnresolvedView | None = None
     entities: EntityView | None = None
-    whole: WholeView | None = None
+    whole: UnfilteredView | None = None
     state: StateUse | None = None
     pages_remaining: int | None = None
     diagnosis: DiagnosisView | None = None

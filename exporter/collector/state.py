@@ -68,7 +68,7 @@ class NoState:
         """Do nothing."""
 
 
-class TakenOver:
+class HandoverState:
     """What a collector knew that is replaced in the same process, kept as *state* keeps it."""
 
     def __init__(self, state: HubState, known: LedgerState) -> None:

@@ -19,10 +19,10 @@ from exporter.api.wire import EntityRow, InstanceRow
 from exporter.collector.clock import ServerClock
 from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.stepped_listing import SteppedListing, always
-from exporter.ledger.absence import are_many, is_suspicious
-from exporter.ledger.entities import WholeFold
+from exporter.ledger.entities import UnfilteredFold
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, WholeView
+from exporter.ledger.missing_rows import are_many, is_suspicious
+from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, UnfilteredView
 from exporter.ledger.sources import Search
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 
@@ -91,7 +91,7 @@ class HubSweeps:
         self._unfiltered = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
         self._census = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
         self._search: Search | None = None
-        self._whole_fold: WholeFold | None = None
+        self._whole_fold: UnfilteredFold | None = None
         self._entities_before = 0
         self._contact_began: float | None = None
         self._list_ended = True
@@ -114,7 +114,7 @@ class HubSweeps:
         active: a list can end early without saying so. Where very many left at once, `finished`
         looks for them in its list first.
         """
-        self.ledger.lives.limit(self._limits.tracked.of(self.ledger))
+        self.ledger.tracked.limit(self._limits.tracked.of(self.ledger))
         at, doubtful = await self._list_active(goes_on)
         if self.ledger.too_many_absent(doubtful=doubtful):
             at, _ = await self._list_active(goes_on)
@@ -123,12 +123,12 @@ class HubSweeps:
             await self._read_all(absent)
         if self.ledger.untracked:
             raise self._too_many_active()
-        if len(self.ledger.lives) <= _MOST_MEASURED_AT_ONCE:
+        if len(self.ledger.tracked) <= _MOST_MEASURED_AT_ONCE:
             return self.ledger.complete_active(at)
         return await anyio.to_thread.run_sync(self.ledger.complete_active, at)
 
     def _too_many_active(self) -> TooManyActive:
-        tracked, left_out = len(self.ledger.lives), self.ledger.untracked
+        tracked, left_out = len(self.ledger.tracked), self.ledger.untracked
         error = TooManyActive(
             f"{tracked + left_out:,} instances are active, of which {tracked:,} can be tracked",
             hub=self.client.hub,
@@ -153,7 +153,7 @@ class HubSweeps:
                     agreed = page.date is not None and not self.clock.is_ignored
                     self.ledger.begin_active(at - page.seconds, is_agreed=agreed)
                     begun = True
-                self.ledger.see_active(page.rows, at)
+                self.ledger.apply_active_page(page.rows, at)
         if not cursor.finished:
             raise Failures(self.client.hub, LIST_INSTANCES).over_budget()
         return at, cursor.is_doubtful
@@ -194,7 +194,7 @@ class HubSweeps:
     def _settle_contact(self) -> None:
         """Say again when first contact was: by now more answers have told the server's time."""
         if self._contact_began is not None:
-            self.ledger.settle_contact(self.clock.at(self._contact_began))
+            self.ledger.set_first_contact(self.clock.at(self._contact_began))
 
     async def _read_all(self, instance_ids: Iterable[str]) -> None:
         """
@@ -230,9 +230,9 @@ class HubSweeps:
         if row is None:
             row = await self._second_opinion(instance_id)
         if row is None:
-            self.ledger.gone(instance_id)
+            self.ledger.mark_vanished(instance_id)
         else:
-            self.ledger.see(row, Source.READ, self.clock.now())
+            self.ledger.apply_row(row, Source.READ, self.clock.now())
 
     async def _second_opinion(self, instance_id: str) -> InstanceRow | None:
         """List what begins with the id: a 404 alone is also what a restarting host answers."""
@@ -273,7 +273,7 @@ class HubSweeps:
         if listing.cursor is None:
             accounts.begin(self.clock.now())
             listing.begin(self.client.list_entities(*self._entity_names))
-        if not await listing.read_on(goes_on, lambda page, _: accounts.see(page.rows)):
+        if not await listing.read_on(goes_on, lambda page, _: accounts.add_page(page.rows)):
             return None
         view = accounts.complete()
         number = sum(view.entities.values())
@@ -285,14 +285,14 @@ class HubSweeps:
         self._entities_before = number
         return view
 
-    async def whole(self, goes_on: Callable[[], bool] = always) -> WholeView | None:
+    async def whole(self, goes_on: Callable[[], bool] = always) -> UnfilteredView | None:
         """List all active instances, to count those outside the prefixes; entities come along."""
         listing = self._unfiltered
         if listing.cursor is None or self._whole_fold is None:
-            self._whole_fold = self.ledger.begin_whole()
+            self._whole_fold = self.ledger.begin_unfiltered()
             listing.begin(self.client.list_instances(InstanceQuery(statuses=ACTIVE)))
         fold = self._whole_fold
-        if not await listing.read_on(goes_on, lambda page, _: fold.see(page.rows)):
+        if not await listing.read_on(goes_on, lambda page, _: fold.add_page(page.rows)):
             return None
         listing.drop()
         return fold.complete()

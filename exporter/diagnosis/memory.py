@@ -8,7 +8,7 @@ import msgspec
 
 from exporter.diagnosis.nodes import Absence, Entity, Node, Orchestration, Stamp, text_of
 from exporter.diagnosis.waits import Wait
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 
 # What the active sweep does not show may have changed after so long.
 UNSEEN_SECONDS = 300.0
@@ -37,13 +37,13 @@ class Memory:
         self._most = most
         self._entries: dict[str, _Entry] = {}
         self._queued: dict[str, tuple[str, _Entry, Wait]] = {}
-        self._lives: Mapping[str, Life] = {}
+        self._tracked: Mapping[str, TrackedInstance] = {}
         self._at = 0.0
         self._cycle = 0
 
-    def begin(self, lives: Mapping[str, Life], at: float) -> None:
-        """Begin a cycle: *lives* are those seen active, *at* is the moment."""
-        self._lives, self._at = lives, at
+    def begin(self, tracked: Mapping[str, TrackedInstance], at: float) -> None:
+        """Begin a cycle at *at* over the *tracked* instances."""
+        self._tracked, self._at = tracked, at
         self._cycle += 1
         self._forget_queues()
         text = sum(entry.text for entry in self._entries.values())
@@ -73,7 +73,7 @@ class Memory:
 
     def end(self) -> None:
         """End a cycle: nothing that belongs to others is kept."""
-        self._lives = {}
+        self._tracked = {}
 
     def get(self, instance_id: str, /) -> Node | None:
         """Return what an instance or entity is, None if that is to be read."""
@@ -107,9 +107,9 @@ class Memory:
     def _is_current(self, instance_id: str, entry: _Entry) -> bool:
         if entry.cycle == self._cycle:
             return True
-        node, life = entry.node, self._lives.get(instance_id)
-        if isinstance(node, Orchestration) and life is not None:
-            return is_of(node.stamp, life) and _is_settled(node.stamp, entry.read_at)
+        node, instance = entry.node, self._tracked.get(instance_id)
+        if isinstance(node, Orchestration) and instance is not None:
+            return is_of(node.stamp, instance) and _is_settled(node.stamp, entry.read_at)
         if self._at - entry.read_at >= UNSEEN_SECONDS:
             return False
         return not isinstance(node, Entity) or not self._has_moved(node.locked_by)
@@ -118,16 +118,16 @@ class Memory:
         entry = self._entries.get(holder_id or "")
         if entry is None or not isinstance(entry.node, Orchestration):
             return False
-        life = self._lives.get(holder_id or "")
-        return life is None or not is_of(entry.node.stamp, life)
+        instance = self._tracked.get(holder_id or "")
+        return instance is None or not is_of(entry.node.stamp, instance)
 
 
-def is_of(stamp: Stamp, life: Life) -> bool:
-    """Tell whether a life has not moved since its row had a stamp."""
+def is_of(stamp: Stamp, instance: TrackedInstance) -> bool:
+    """Tell whether an instance has not moved since its row had a stamp."""
     return (
-        stamp.updated == life.updated
-        and stamp.created == life.created
-        and stamp.status is life.status
+        stamp.updated == instance.updated
+        and stamp.created == instance.created
+        and stamp.status is instance.status
     )
 
 

@@ -14,7 +14,7 @@ from exporter.diagnosis.classify import Reading
 from exporter.diagnosis.memory import Memory, is_fruitless, is_of
 from exporter.diagnosis.nodes import Answer, Node, Orchestration, Read, Stamp
 from exporter.diagnosis.scan import Scanner, is_beyond, oldest_first, touched
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 from exporter.ledger.rules import LedgerRules
 
 Result = TypeVar("Result")
@@ -50,7 +50,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(slots=True)
-class _Purse:
+class _ReadBudget:
     left: int
 
 
@@ -79,39 +79,45 @@ class Sampler:
         """The samples by instance id."""
         return self._samples
 
-    def look(self, lives: Mapping[str, Life], sweep: int, at: float) -> Iterator[None]:
+    def look(self, tracked: Mapping[str, TrackedInstance], sweep: int, at: float) -> Iterator[None]:
         """
-        Find the *lives* that were seen in a sweep and are beyond a limit at *at*, for `cycle`.
+        Find the *tracked* instances over a limit at *at* that a sweep saw, for `cycle`.
 
-        Comes back every few milliseconds, so that others get their turn. Until its end `lives` must
+        Yields every few milliseconds, so that others get their turn; until its end `tracked` must
         not change.
         """
-        scanner = Scanner(lives, sweep, at, self._limits_of)
+        scanner = Scanner(tracked, sweep, at, self._limits_of)
         yield from scanner.slices()
-        self._memory.begin(lives, at)
-        yield from self._drop_moved(scanner, lives)
+        self._memory.begin(tracked, at)
+        yield from self._drop_moved(scanner, tracked)
         self._scanner, self.scanned = scanner, scanner.found
 
-    def cycle(self, lives: Mapping[str, Life], at: float) -> Generator[Read, Answer, None]:
+    def cycle(
+        self, tracked: Mapping[str, TrackedInstance], at: float
+    ) -> Generator[Read, Answer, None]:
         """
-        Sample what `look` has found among the same *lives*, within the budget.
+        Sample what `look` has found among the same *tracked* instances, within the budget.
 
-        Lives that have ended meanwhile are left out. Whoever runs out of time may stop asking: what
+        Those that have ended meanwhile are left out. Whoever runs out of time may stop asking: what
         was read is kept.
         """
-        purse = _Purse(self.rules.reads)
+        budget = _ReadBudget(self.rules.reads)
         try:
-            yield from self._follow_changes(lives, purse, at)
-            yield from self._look_at_new_ones(lives, purse, at)
-            self._infer_from_queues(lives, at)
+            yield from self._follow_changes(tracked, budget, at)
+            yield from self._look_at_new_ones(tracked, budget, at)
+            self._infer_from_queues(tracked, at)
         finally:
             self._memory.end()
 
-    def _drop_moved(self, scanner: Scanner, lives: Mapping[str, Life]) -> Iterator[None]:
+    def _drop_moved(
+        self, scanner: Scanner, tracked: Mapping[str, TrackedInstance]
+    ) -> Iterator[None]:
         """Drop the samples that have moved, and note those in whose chain somebody has."""
         self._changed = []
         for number, (instance_id, sample) in enumerate(tuple(self._samples.items()), 1):
-            if not scanner.is_candidate(instance_id) or not is_of(sample.stamp, lives[instance_id]):
+            if not scanner.is_candidate(instance_id) or not is_of(
+                sample.stamp, tracked[instance_id]
+            ):
                 del self._samples[instance_id]
             elif any(self._memory.get(hop) is None for hop in sample.blame.chain):
                 self._changed.append(instance_id)
@@ -121,58 +127,60 @@ class Sampler:
         self._text = sum(map(_text_of, self._samples.values()))
 
     def _follow_changes(
-        self, lives: Mapping[str, Life], purse: _Purse, at: float
+        self, tracked: Mapping[str, TrackedInstance], budget: _ReadBudget, at: float
     ) -> Generator[Read, Answer, None]:
         """Follow the chains anew in which somebody has moved, those that waited longest first."""
-        share = _Purse(purse.left // 3)
-        purse.left -= share.left
+        share = _ReadBudget(budget.left // 3)
+        budget.left -= share.left
         for instance_id in self._changed:
-            life = lives.get(instance_id)
+            instance = tracked.get(instance_id)
             found = yield from _within(share, trace(instance_id, self._memory))
-            if found is not None and life is not None:
-                self._judge(instance_id, life, found, at)
-        purse.left += share.left
+            if found is not None and instance is not None:
+                self._judge(instance_id, instance, found, at)
+        budget.left += share.left
 
     def _look_at_new_ones(
-        self, lives: Mapping[str, Life], purse: _Purse, at: float
+        self, tracked: Mapping[str, TrackedInstance], budget: _ReadBudget, at: float
     ) -> Generator[Read, Answer, None]:
         ranked = oldest_first(
             self.scanned.candidates, self._counts, self.rules.reads, is_wanted=self._is_wanted
         )
         for name, instance_id in ranked:
-            life = lives.get(instance_id)
-            if life is None or not self._has_room(name):
+            instance = tracked.get(instance_id)
+            if instance is None or not self._has_room(name):
                 continue
-            self._infer(instance_id, life)
-            found = yield from _within(purse, trace(instance_id, self._memory))
+            self._infer(instance_id, instance)
+            found = yield from _within(budget, trace(instance_id, self._memory))
             if found is None:
                 return
-            self._judge(instance_id, life, found, at)
+            self._judge(instance_id, instance, found, at)
 
     def _is_wanted(self, instance_id: str) -> bool:
         return instance_id not in self._samples and not is_fruitless(self._memory.get(instance_id))
 
-    def _judge(self, instance_id: str, life: Life, found: tuple[Blame, Node], at: float) -> None:
+    def _judge(
+        self, instance_id: str, instance: TrackedInstance, found: tuple[Blame, Node], at: float
+    ) -> None:
         """Keep what was found of an instance as a sample, unless it has moved meanwhile."""
         blame, node = found
         before = self._samples.pop(instance_id, None)
         if before is not None:
-            self._counts[life.name] -= 1
+            self._counts[instance.name] -= 1
             self._text -= _text_of(before)
-        stamp = _stamp(life)
+        stamp = _stamp(instance)
         if isinstance(node, Orchestration):
             stamp = node.stamp
         elif before is not None:
             # It could be read before, and has not moved since.
             blame = before.blame
-        limits = self._limits_of(life.name)
+        limits = self._limits_of(instance.name)
         is_over = is_beyond(stamp.status, stamp.created, stamp.updated, limits, at)
         if is_over and not is_fruitless(node):
             self._make_room()
             since = touched(stamp.created, stamp.updated) or 0.0
-            sample = Sample(instance_id, life.name, stamp, since, blame)
+            sample = Sample(instance_id, instance.name, stamp, since, blame)
             self._samples[instance_id] = sample
-            self._counts[life.name] += 1
+            self._counts[instance.name] += 1
             self._text += _text_of(sample)
 
     @property
@@ -196,19 +204,19 @@ class Sampler:
         self._counts[largest] -= 1
         self._text -= _text_of(youngest)
 
-    def _infer_from_queues(self, lives: Mapping[str, Life], at: float) -> None:
+    def _infer_from_queues(self, tracked: Mapping[str, TrackedInstance], at: float) -> None:
         """Sample those of whom the queue of an entity that was read tells what they wait on."""
         for sender in self._memory.senders():
             if self._is_full:
                 return
             if sender in self._samples or not self._scanner.is_candidate(sender):
                 continue
-            self._infer(sender, lives[sender])
+            self._infer(sender, tracked[sender])
             found = _at_once(trace(sender, self._memory))
             if found is not None:
-                self._judge(sender, lives[sender], found, at)
+                self._judge(sender, tracked[sender], found, at)
 
-    def _infer(self, instance_id: str, life: Life) -> None:
+    def _infer(self, instance_id: str, instance: TrackedInstance) -> None:
         """
         Take from the queue of an entity what an instance waits on, where its row agrees.
 
@@ -217,13 +225,13 @@ class Sampler:
         wait = self._memory.wait_in_queue(instance_id)
         if wait is None or self._memory.get(instance_id) is not None:
             return
-        if wait.since is None or life.updated is None:
+        if wait.since is None or instance.updated is None:
             return
         earliest, latest = _SAME_TURN
-        if earliest <= life.updated - wait.since <= latest:
-            stamp = _stamp(life)
+        if earliest <= instance.updated - wait.since <= latest:
+            stamp = _stamp(instance)
             self._memory[instance_id] = Orchestration(
-                instance_id, life.name, stamp, Reading((wait,))
+                instance_id, instance.name, stamp, Reading((wait,))
             )
 
 
@@ -232,8 +240,8 @@ def _text_of(sample: Sample) -> int:
     return sum(map(len, sample.blame.chain))
 
 
-def _stamp(life: Life) -> Stamp:
-    return Stamp(life.created, life.updated, life.status)
+def _stamp(instance: TrackedInstance) -> Stamp:
+    return Stamp(instance.created, instance.updated, instance.status)
 
 
 def _at_once(inner: Generator[Read, Answer, Result]) -> Result | None:
@@ -248,13 +256,13 @@ def _at_once(inner: Generator[Read, Answer, Result]) -> Result | None:
 
 
 def _within(
-    purse: _Purse, inner: Generator[Read, Answer, Result]
+    budget: _ReadBudget, inner: Generator[Read, Answer, Result]
 ) -> Generator[Read, Answer, Result | None]:
-    """Let *inner* ask as long as the purse lasts; None if that was too short."""
+    """Let *inner* ask as long as the budget lasts; None if that was too short."""
     try:
         read = next(inner)
-        while purse.left > 0:
-            purse.left -= 1
+        while budget.left > 0:
+            budget.left -= 1
             answer = yield read
             read = inner.send(answer)
     except StopIteration as done:

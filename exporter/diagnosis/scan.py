@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.diagnosis.classify import told_by_status
 from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.status import RuntimeStatus
 
@@ -51,16 +51,16 @@ class Scan:
 
 
 class Scanner:
-    """Finds the *lives* that were seen in a sweep and are beyond a limit at *at*."""
+    """Finds the *tracked* instances over a limit at *at* that a sweep saw."""
 
     def __init__(
         self,
-        lives: Mapping[str, Life],
+        tracked: Mapping[str, TrackedInstance],
         sweep: int,
         at: float,
         limits_of: Callable[[str], Limits],
     ) -> None:
-        self._lives = lives
+        self._tracked = tracked
         self._sweep = sweep
         self._at = at
         self._limits_of = limits_of
@@ -69,9 +69,9 @@ class Scanner:
         self.found = Scan()
 
     def slices(self) -> Iterator[None]:
-        """Find them, a few thousand lives at a time; `found` is complete at the end."""
-        lives = iter(tuple(self._lives.items()))
-        while members := tuple(islice(lives, _SLICE)):
+        """Find them, a few thousand instances at a time; `found` is complete at the end."""
+        tracked = iter(tuple(self._tracked.items()))
+        while members := tuple(islice(tracked, _SLICE)):
             self._add(members)
             yield
         self.found.told = {
@@ -84,38 +84,38 @@ class Scanner:
 
     def is_candidate(self, instance_id: str) -> bool:
         """Tell whether an instance is one whose history is to be read."""
-        life = self._lives.get(instance_id)
-        if life is None or life.sweep != self._sweep:
+        instance = self._tracked.get(instance_id)
+        if instance is None or instance.sweep != self._sweep:
             return False
-        limits = self._limits_of(life.name)
-        if not is_beyond(life.status, life.created, life.updated, limits, self._at):
+        limits = self._limits_of(instance.name)
+        if not is_beyond(instance.status, instance.created, instance.updated, limits, self._at):
             return False
-        return told_by_status(life.status, life.created, life.updated) is None
+        return told_by_status(instance.status, instance.created, instance.updated) is None
 
-    def _add(self, members: Iterable[tuple[str, Life]]) -> None:
+    def _add(self, members: Iterable[tuple[str, TrackedInstance]]) -> None:
         sweep, bounds_of, candidates = self._sweep, self._bounds, self.found.candidates
-        for instance_id, life in members:
-            if life.sweep != sweep:
+        for instance_id, instance in members:
+            if instance.sweep != sweep:
                 continue
-            name, created, since = life.name, life.created, life.updated
+            name, created, since = instance.name, instance.created, instance.updated
             if since is None or (created is not None and created > since):
                 since = created
             age, pending, idle = bounds_of.get(name) or self._know(name)
-            status = life.status
+            status = instance.status
             bound = idle if status is _RUNNING else pending if status is _PENDING else _NEVER
             if since is None or (since >= bound and (created is None or created >= age)):
                 continue
             if status is _RUNNING:
                 candidates[name].append((since, instance_id))
             else:
-                self._add_rarer(instance_id, life, since)
+                self._add_rarer(instance_id, instance, since)
 
-    def _add_rarer(self, instance_id: str, life: Life, since: float) -> None:
-        kind = told_by_status(life.status, life.created, life.updated)
+    def _add_rarer(self, instance_id: str, instance: TrackedInstance, since: float) -> None:
+        kind = told_by_status(instance.status, instance.created, instance.updated)
         if kind is None:
-            self.found.candidates[life.name].append((since, instance_id))
+            self.found.candidates[instance.name].append((since, instance_id))
         else:
-            self._told[life.name, kind].append(since)
+            self._told[instance.name, kind].append(since)
 
     def _know(self, name: str) -> _Bounds:
         limits = self._limits_of(name)
@@ -174,10 +174,10 @@ def oldest_first(
         yield name, instance_id
 
 
-def told_wait(life: Life) -> Wait | None:
+def told_wait(instance: TrackedInstance) -> Wait | None:
     """Return what the row of an instance tells that it waits on, None where its history has to."""
-    kind = told_by_status(life.status, life.created, life.updated)
-    return None if kind is None else _wait(kind, touched(life.created, life.updated))
+    kind = told_by_status(instance.status, instance.created, instance.updated)
+    return None if kind is None else _wait(kind, touched(instance.created, instance.updated))
 
 
 def _wait(kind: WaitingOn, since: float | None) -> Wait:

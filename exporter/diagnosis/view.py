@@ -12,8 +12,8 @@ from exporter.diagnosis.causes import Cause, causes_of
 from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.scan import told_wait
 from exporter.diagnosis.waits import Wait
-from exporter.ledger.active import Life
-from exporter.ledger.places import OTHER, Places
+from exporter.ledger.active import TrackedInstance
+from exporter.ledger.label_values import OTHER, LabelValues
 
 Label = str
 Labels = tuple[Label, Label, Label]
@@ -51,14 +51,14 @@ class DiagnosisView(msgspec.Struct, frozen=True, gc=False):
 
 class Views:
     """
-    Makes views; a target's label value is for life, as an orchestrator's is.
+    Makes views; a target's label value is for instance, as an orchestrator's is.
 
     At most *target_limit* targets have one of their own, and *most_labels* combinations of labels;
     further targets are `_other`.
     """
 
     def __init__(self, target_limit: int, most_labels: int = 1000) -> None:
-        self._targets = Places(target_limit)
+        self._targets = LabelValues(target_limit)
         self._most_labels = most_labels
         self._known: set[Labels] = set()
 
@@ -67,7 +67,7 @@ class Views:
         sampler: Sampler,
         at: float,
         label_of: Callable[[str], Label],
-        named: Mapping[str, Life] | None = None,
+        named: Mapping[str, TrackedInstance] | None = None,
     ) -> DiagnosisView:
         """
         Add up the samples as of *at*; *label_of* gives the label value of an orchestrator.
@@ -113,13 +113,13 @@ class Views:
         return labels
 
 
-def _named(sampler: Sampler, at: float, named: Mapping[str, Life]) -> dict[str, Blame]:
+def _named(sampler: Sampler, at: float, named: Mapping[str, TrackedInstance]) -> dict[str, Blame]:
     found: dict[str, Blame] = {}
-    for instance_id, life in named.items():
+    for instance_id, instance in named.items():
         sample = sampler.samples.get(instance_id)
-        wait = told_wait(life)
+        wait = told_wait(instance)
         if wait is not None:
-            found[instance_id] = told_blame(instance_id, life.name, wait)
+            found[instance_id] = told_blame(instance_id, instance.name, wait)
         elif sample is not None:
             found[instance_id] = sample.blame.as_of(at)
     return found

@@ -12,7 +12,7 @@ from exporter.api.telemetry import GET_INSTANCE, ApiTelemetry
 from exporter.collector.schedule import DUTY_SHARE
 from exporter.collector.snapshot import HubSnapshot, Sweep, SweepState
 from exporter.forecast.durations import Observed
-from exporter.ledger.absence import are_many, is_suspicious
+from exporter.ledger.missing_rows import are_many, is_suspicious
 from exporter.ledger.ruler import look_backs
 
 DAY = 86_400.0

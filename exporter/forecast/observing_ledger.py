@@ -60,7 +60,7 @@ class ObservingLedger(Ledger):
     def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
         """Apply rows of finished instances; of those of the census only what was active."""
         if source is Source.CENSUS:
-            rows = [row for row in rows if row.instance_id in self.lives]
+            rows = [row for row in rows if row.instance_id in self.tracked]
         elif source is Source.BASELINE:
             rows = list(rows)
             self._observed.lately.add(rows)

@@ -14,7 +14,7 @@ from exporter.forecast.day import Pass
 from exporter.forecast.durations import Durations
 from exporter.settings.durations import format_duration
 from exporter.settings.limits import Limits, OrchestratorLimits
-from exporter.web.words import span
+from exporter.web.formatting import span
 
 _NONE = "none"
 _ENOUGH_TO_JUDGE = 20

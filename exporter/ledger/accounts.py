@@ -9,14 +9,14 @@ from typing import TypeVar
 import msgspec
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.changes import Failed, Noted
+from exporter.ledger.changes import ChangeBuffer, Failed
 from exporter.ledger.counters import (
     CounterFamily,
     HistogramFamily,
     SavedCounter,
     SavedHistograms,
 )
-from exporter.ledger.places import OTHER, Places
+from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.reasons import Category, FailureReason, reason_of
 from exporter.ledger.snapshot import (
     CountersView,
@@ -24,8 +24,7 @@ from exporter.ledger.snapshot import (
     LatestView,
     LimitInForce,
 )
-from exporter.ledger.status import TERMINAL, RuntimeStatus
-from exporter.ledger.windows import Pair
+from exporter.ledger.status import TERMINAL, Pair, RuntimeStatus
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -64,7 +63,7 @@ class Accounts:
         self._counters["late_finishes"].ensure(_HUB)
         self._durations = HistogramFamily(duration_bounds, saved.durations)
         self._reason_limit = reason_limit
-        self.failed: Noted[Failed] = Noted()
+        self.failed: ChangeBuffer[Failed] = ChangeBuffer()
         self._last_created = dict(saved.last_created)
         self._last_progress = dict(saved.last_progress)
         self._last_finished: dict[Pair, float] = {
@@ -89,11 +88,11 @@ class Accounts:
             self._counters[name].ensure((label,))
 
     def start(self, label: str) -> None:
-        """Count a life that began."""
+        """Count a start."""
         self._counters["created"].add((label,))
 
     def continue_as_new(self, label: str) -> None:
-        """Count a life that began its next generation."""
+        """Count a continuation as new."""
         self._counters["continued"].add((label,))
 
     def reopen(self, label: str) -> None:
@@ -101,7 +100,7 @@ class Accounts:
         self._counters["reopened"].add((label,))
 
     def vanish(self, label: str) -> None:
-        """Count a life that is no longer stored, and was not seen to end."""
+        """Count an instance that is gone, and was not seen to finish."""
         self._counters["vanished"].add((label,))
 
     def find_late(self) -> None:
@@ -166,9 +165,9 @@ class Accounts:
             for limit, in_force in limits.items()
         }
 
-    def latest_of(self, places: Places, name: str) -> tuple[float | None, float | None]:
+    def latest_of(self, label_values: LabelValues, name: str) -> tuple[float | None, float | None]:
         """Return when the latest known instances of *name* were created, and completed."""
-        label = places.peek(name)
+        label = label_values.peek(name)
         completed = self._last_finished.get((label, RuntimeStatus.COMPLETED))
         return self._last_created.get(label), completed
 
@@ -207,10 +206,10 @@ class Accounts:
         self._durations.withdraw(published.durations)
 
     @property
-    def release(self) -> float:
+    def next_release_time(self) -> float:
         """When the first increment that is held back may be shown; infinite where none is."""
-        counters = min(family.release for family in self._counters.values())
-        return min(counters, self._durations.release)
+        counters = min(family.next_release_time for family in self._counters.values())
+        return min(counters, self._durations.next_release_time)
 
     def saved(self) -> SavedAccounts:
         """Return all of it, to be restored."""

@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 import msgspec
 
 from exporter.ledger.distributions import Distribution, ages_at, merge
-from exporter.ledger.places import OTHER, Places
+from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
 from exporter.ledger.snapshot import ActiveView, EntityLocks
-from exporter.ledger.status import RuntimeStatus
-from exporter.ledger.windows import Pair
+from exporter.ledger.status import Pair, RuntimeStatus
 
 
-class Life(msgspec.Struct, gc=False):
+class TrackedInstance(msgspec.Struct, gc=False):
     """
-    One life of an instance id that was last seen active, in the sweep with the number `sweep`.
+    An instance last seen active, in the sweep with the number `sweep`.
 
     Times are seconds since the epoch, None where unknown. There may be hundreds of thousands: no
     dataclass, since the garbage collector would look through each, for nothing.
@@ -67,26 +66,26 @@ class SpreadPairs:
 
 
 def measure(
-    lives: Iterable[Life],
+    tracked: Iterable[TrackedInstance],
     *,
     at: float,
     rules: LedgerRules,
-    places: Places,
+    label_values: LabelValues,
     spreads: SpreadPairs,
     locks: Mapping[str, EntityLocks] | None,
 ) -> ActiveView:
-    """Aggregate the *lives* of a complete active sweep as of the moment *at*."""
-    groups = _grouped(lives)
+    """Aggregate the *tracked* instances of a complete active sweep as of *at*."""
+    groups = _grouped(tracked)
     by_pair: dict[Pair, list[_Measured]] = defaultdict(list)
     over_limit: dict[tuple[str, str], int] = defaultdict(int)
     for (name, status), group in groups.items():
-        label = places.label(name)
+        label = label_values.label(name)
         measured = _measure_group(group, at, rules)
         by_pair[label, status.value].append(measured)
         for limit, count in _beyond_limits(name, status, group, at, rules):
             over_limit[label, limit] += count
     spread_over: dict[Pair, list[_Measured]] = defaultdict(list)
-    spreads.add(by_pair, _room_for_spreads(rules, places))
+    spreads.add(by_pair, _room_for_spreads(rules, label_values))
     for pair, parts in by_pair.items():
         spread_over[spreads.of(pair)].extend(parts)
     return ActiveView(
@@ -118,15 +117,15 @@ class _Measured:
     idles: Distribution
 
 
-def _grouped(lives: Iterable[Life]) -> dict[tuple[str, RuntimeStatus], _Group]:
+def _grouped(tracked: Iterable[TrackedInstance]) -> dict[tuple[str, RuntimeStatus], _Group]:
     groups: dict[tuple[str, RuntimeStatus], _Group] = {}
-    for life in lives:
-        key = (life.name, life.status)
+    for instance in tracked:
+        key = (instance.name, instance.status)
         group = groups.get(key)
         if group is None:
             group = groups[key] = _Group()
         group.count += 1
-        created, updated = life.created, life.updated
+        created, updated = instance.created, instance.updated
         if created is not None:
             group.created.append(created)
         if updated is not None:
@@ -178,8 +177,8 @@ def _smallest(by_pair: Mapping[Pair, list[_Measured]], attribute: str) -> dict[P
     return smallest
 
 
-def _room_for_spreads(rules: LedgerRules, places: Places) -> int:
+def _room_for_spreads(rules: LedgerRules, label_values: LabelValues) -> int:
     """Return how many pairs may have distributions of their own."""
-    left = rules.max_series - len(places.labels) * SERIES_PER_ORCHESTRATOR
+    left = rules.max_series - len(label_values.labels) * SERIES_PER_ORCHESTRATOR
     series_of_a_pair = 2 * (len(rules.age_bounds) + 3)
     return max(0, left) // series_of_a_pair

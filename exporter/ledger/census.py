@@ -10,10 +10,9 @@ import msgspec
 
 from exporter.api.times import TIMES, format_shown_time, parse_time
 from exporter.api.wire import InstanceRow, entity_class
-from exporter.ledger.places import OTHER, Places
+from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.snapshot import RetainedView
-from exporter.ledger.status import RuntimeStatus, known_status
-from exporter.ledger.windows import Pair
+from exporter.ledger.status import Pair, RuntimeStatus, known_status
 
 _AFTER_ALL_TIMES = "~"
 # Labels are far fewer; of further names it is not known how many there are.
@@ -224,11 +223,11 @@ class Retained:
         if self._uncovered is not None:
             self._uncovered.pop(digest, None)
 
-    def complete(self, fold: CensusFold, places: Places, at: float) -> None:
+    def complete(self, fold: CensusFold, label_values: LabelValues, at: float) -> None:
         """Replace the counts by those of a census that was complete at *at*."""
         self.base = Counter()
         for name, status, tally in fold.tallies():
-            self.base[places.label(name), status.value] += tally.count
+            self.base[label_values.label(name), status.value] += tally.count
         self.oldest = {
             status.value: moment
             for status, text in fold.oldest().items()

@@ -1,4 +1,4 @@
-"""What changed since it was last asked for: a few by name, and how many beside them."""
+"""Changes since the last look: the first few by name, the number of the others."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Few(Generic[Change]):
-    """The first few changes of a kind; `left_out` is how many there were beside them."""
+class ChangeBatch(Generic[Change]):
+    """The first few changes of a kind; `left_out` is how many more there were."""
 
     named: tuple[Change, ...] = ()
     left_out: int = 0
 
 
-class Noted(Generic[Change]):
+class ChangeBuffer(Generic[Change]):
     """Notes the first *most* changes of a kind, and counts the others."""
 
     def __init__(self, most: int = MOST_NAMED) -> None:
@@ -36,11 +36,11 @@ class Noted(Generic[Change]):
         else:
             self._left_out += 1
 
-    def take(self) -> Few[Change]:
+    def take(self) -> ChangeBatch[Change]:
         """Return what was noted, and begin anew."""
-        few = Few(self._named, self._left_out)
+        batch = ChangeBatch(self._named, self._left_out)
         self._named, self._left_out = (), 0
-        return few
+        return batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class LedgerChanges:
     `pulled_back` is by how many seconds the horizon or the mark lay ahead of the server's clock.
     """
 
-    over_limit: Few[OverLimit]
-    recovered: Few[Recovered]
-    failed: Few[Failed]
-    resolved: Few[Resolved]
+    over_limit: ChangeBatch[OverLimit]
+    recovered: ChangeBatch[Recovered]
+    failed: ChangeBatch[Failed]
+    resolved: ChangeBatch[Resolved]
     pulled_back: float = 0.0

@@ -52,19 +52,19 @@ class _Shown(msgspec.Struct, Generic[Value], gc=False):
     base: Value
     values: dict[Labels, Value] = {}
     born: dict[Labels, float] = {}
-    release: float = math.inf
+    next_release_time: float = math.inf
 
     def update(
         self, current: Mapping[Labels, Value], now: float, hold: float
     ) -> dict[Labels, Value]:
         """Show at *now* what was born *hold* seconds ago; the rest stays as it was shown."""
-        self.release = math.inf
+        self.next_release_time = math.inf
         for labels, value in current.items():
             release = self.born.setdefault(labels, now) + hold
             if now >= release:
                 self.values[labels] = value
             elif self.values.setdefault(labels, self.base) != value:
-                self.release = min(self.release, release)
+                self.next_release_time = min(self.next_release_time, release)
         return dict(self.values)
 
     def withdraw(self, published: Container[Labels]) -> None:
@@ -84,9 +84,9 @@ class _Family(Generic[Value]):
         self._shown.withdraw(published)
 
     @property
-    def release(self) -> float:
+    def next_release_time(self) -> float:
         """When the first increment that is held back may be shown; infinite where none is."""
-        return self._shown.release
+        return self._shown.next_release_time
 
 
 class CounterFamily(_Family[int]):

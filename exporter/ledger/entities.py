@@ -12,8 +12,8 @@ import msgspec
 from exporter.api.times import parse_time
 from exporter.api.wire import NOTHING, EntityRow, InstanceRow, bounded_text, entity_class
 from exporter.ledger.distributions import Histogram
-from exporter.ledger.places import Places
-from exporter.ledger.snapshot import EntityLocks, EntityView, WholeView
+from exporter.ledger.label_values import LabelValues
+from exporter.ledger.snapshot import EntityLocks, EntityView, UnfilteredView
 
 # A larger one is no number of messages, and is none for a sample either.
 _LARGEST_NUMBER = 1 << 53
@@ -63,8 +63,8 @@ class LockFold:
     started after its page was read looks the same, once.
     """
 
-    def __init__(self, places: Places, suspected: frozenset[tuple[str, str]]) -> None:
-        self._places = places
+    def __init__(self, label_values: LabelValues, suspected: frozenset[tuple[str, str]]) -> None:
+        self._places = label_values
         self._tallies: dict[str, _Tally] = {}
         self._locks: dict[tuple[str, str], str] = {}
         self._suspected = suspected
@@ -103,15 +103,15 @@ class EntityAccounts:
     `listEntities`.
     """
 
-    def __init__(self, places: Places, bounds: Sequence[float]) -> None:
-        self.places = places
+    def __init__(self, label_values: LabelValues, bounds: Sequence[float]) -> None:
+        self.label_values = label_values
         self._bounds = bounds
         self._leaked: frozenset[tuple[str, str]] = frozenset()
         self._fold: EntityFold | None = None
 
     def fold_locks(self) -> LockFold:
         """Return what the entities of a listing of instances are added to."""
-        return LockFold(self.places, self._leaked)
+        return LockFold(self.label_values, self._leaked)
 
     def complete_locks(
         self, fold: LockFold, active_ids: Container[str]
@@ -122,9 +122,9 @@ class EntityAccounts:
 
     def begin(self, at: float) -> None:
         """Start to list the entities; their idle times are measured at *at*."""
-        self._fold = EntityFold(self.places, at, self._bounds)
+        self._fold = EntityFold(self.label_values, at, self._bounds)
 
-    def see(self, rows: Sequence[EntityRow]) -> None:
+    def add_page(self, rows: Sequence[EntityRow]) -> None:
         """Apply a page of entities."""
         if self._fold is None:
             raise RuntimeError("no listing of entities was begun")
@@ -138,7 +138,7 @@ class EntityAccounts:
         return view
 
 
-class WholeFold:
+class UnfilteredFold:
     """
     A listing of all active instances, where the active sweep lists those of *prefixes*.
 
@@ -154,7 +154,7 @@ class WholeFold:
         self._outside = 0
         self._locks = entities.fold_locks()
 
-    def see(self, rows: Sequence[InstanceRow]) -> None:
+    def add_page(self, rows: Sequence[InstanceRow]) -> None:
         """Apply a page."""
         for row in rows:
             entity = entity_class(row)
@@ -163,9 +163,9 @@ class WholeFold:
             elif not row.instance_id.startswith(self._prefixes):
                 self._outside += 1
 
-    def complete(self) -> WholeView:
+    def complete(self) -> UnfilteredView:
         """End that listing, which was read to its end."""
-        return WholeView(
+        return UnfilteredView(
             self._outside, self._entities.complete_locks(self._locks, self._active_ids)
         )
 
@@ -173,8 +173,8 @@ class WholeFold:
 class EntityFold:
     """The entities of one sweep of `listEntities`, as of the moment *at*, in constant memory."""
 
-    def __init__(self, places: Places, at: float, bounds: Sequence[float]) -> None:
-        self._places = places
+    def __init__(self, label_values: LabelValues, at: float, bounds: Sequence[float]) -> None:
+        self._places = label_values
         self._at = at
         self._bounds = bounds
         self._counts: Counter[str] = Counter()

@@ -9,17 +9,17 @@ from functools import partial
 
 from exporter.api.times import TIMES, parse_time
 from exporter.api.wire import InstanceRow, entity_class
-from exporter.ledger.absence import are_many, fell_suspiciously, is_suspicious
 from exporter.ledger.accounts import Accounts
-from exporter.ledger.active import Life, SpreadPairs, measure
+from exporter.ledger.active import SpreadPairs, TrackedInstance, measure
 from exporter.ledger.book import Book, digest_of, second_of
 from exporter.ledger.census import CensusFold, Retained
 from exporter.ledger.changes import LedgerChanges
-from exporter.ledger.entities import EntityAccounts, WholeFold
+from exporter.ledger.entities import EntityAccounts, UnfilteredFold
+from exporter.ledger.finish_windows import FinishWindows
 from exporter.ledger.horizon import DAY, Horizon
-from exporter.ledger.lately import Windows
-from exporter.ledger.over import OverLimits
-from exporter.ledger.places import Places
+from exporter.ledger.label_values import LabelValues
+from exporter.ledger.missing_rows import are_many, fell_suspiciously, is_suspicious
+from exporter.ledger.over_limit import OverLimits
 from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
 from exporter.ledger.snapshot import (
@@ -30,9 +30,9 @@ from exporter.ledger.snapshot import (
     RetainedView,
 )
 from exporter.ledger.sources import Search, Source
-from exporter.ledger.state import LedgerState, restore_lives, save_lives
+from exporter.ledger.state import LedgerState, restore_open, save_open
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
-from exporter.ledger.tracked import TrackedInstances
+from exporter.ledger.tracked import OpenInstances
 from exporter.ledger.unresolved import Unresolved
 
 __all__ = ["Ledger", "Search", "Source"]
@@ -45,7 +45,7 @@ class Ledger:
     """
     Accounts for the instances of one hub (design 4.2).
 
-    `open` holds the lives last seen active; `book` the finishes known; `horizon` is the second
+    `open` holds the instances last seen active; `book` the finishes known; `horizon` is the second
     before which an unknown finish is history; `mark` the start, by the server's clock, of the last
     active sweep after which recent finishes were listed to the end.
     """
@@ -70,21 +70,21 @@ class Ledger:
         self._horizon = horizon or Horizon(
             saved.contact, saved.contact_sweep, saved.horizon, saved.floor
         )
-        self._open = TrackedInstances(restore_lives(saved.open))
-        self.lives = self._open
+        self._open = OpenInstances(restore_open(saved.open))
+        self.tracked = self._open
         self.untracked = 0
         self._book = Book.restored(saved.book) if book is None else book
         self._sweep = saved.sweep
         self._sweep_began = saved.sweep_began
         self._searched_after = saved.sweep_began
         room = max(1, rules.max_series // SERIES_PER_ORCHESTRATOR)
-        self._orchestrators = Places(
+        self._orchestrators = LabelValues(
             min(rules.label_limit, room), rules.orchestrators, saved.orchestrators
         )
         self.label_of = self._orchestrators.label
         entities = (name.lower() for name in rules.entities)
         self.entities = EntityAccounts(
-            Places(rules.label_limit, entities, saved.entities), rules.age_bounds
+            LabelValues(rules.label_limit, entities, saved.entities), rules.age_bounds
         )
         self._locks = self.entities.fold_locks()
         self._spreads = SpreadPairs()
@@ -92,7 +92,7 @@ class Ledger:
         self._retained = Retained.restored(saved.retained)
         self._census: CensusFold | None = None
         self.unresolved = Unresolved(rules.failed_lookback, saved.unresolved)
-        self._recent = Windows(saved.recent)
+        self._recent = FinishWindows(saved.recent)
         self._over = OverLimits(rules, self._orchestrators)
         self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved.accounts)
         self._row_delay = 0.0
@@ -110,10 +110,10 @@ class Ledger:
             sweep=self._sweep,
             sweep_began=self._sweep_began,
             cycle=self.ruler.cycle,
-            open=save_lives(self._open),
+            open=save_open(self._open),
             book=self._book.saved(),
             orchestrators=self._orchestrators.saved(),
-            entities=self.entities.places.saved(),
+            entities=self.entities.label_values.saved(),
             recent=self._recent.saved(),
             unresolved=self.unresolved.saved(),
             accounts=self._accounts.saved(),
@@ -122,56 +122,58 @@ class Ledger:
 
     # -- the one rule --------------------------------------------------------------------------
 
-    def see(self, row: InstanceRow, source: Source, at: float) -> None:
+    def apply_row(self, row: InstanceRow, source: Source, at: float) -> None:
         """Apply one row, read at *at*; entities are none of this ledger's instances."""
         if row.instance_id[:1] == "@" and entity_class(row) is not None:
             return
         # By the spelling: to look up a member of an enum takes a call.
         if (status := _TERMINAL.get(row.runtime_status)) is not None:
-            self._see_terminal(row, status, source, at)
+            self._apply_terminal(row, status, source, at)
         elif (status := _ACTIVE.get(row.runtime_status)) is not None:
-            self._see_active(row, status, at)
+            self._apply_active(row, status, at)
         else:
-            life = self._open.get(row.instance_id)
-            if life is not None:
-                life.sweep = self._sweep
+            instance = self._open.get(row.instance_id)
+            if instance is not None:
+                instance.sweep = self._sweep
 
-    def _see_active(self, row: InstanceRow, status: RuntimeStatus, at: float) -> None:
+    def _apply_active(self, row: InstanceRow, status: RuntimeStatus, at: float) -> None:
         created = parse_time(row.created_time)
         updated = parse_time(row.last_updated_time)
-        life = self._open.get(row.instance_id)
-        if life is not None and life.created == created:
-            life.status, life.updated, life.sweep = status, updated, self._sweep
+        instance = self._open.get(row.instance_id)
+        if instance is not None and instance.created == created:
+            instance.status, instance.updated, instance.sweep = status, updated, self._sweep
             return
-        if life is None and not self._open.has_room:
+        if instance is None and not self._open.has_room:
             self.untracked += 1
             return
         name = row.name or ""
         label = self._know(name)
-        had_failed = self.unresolved.is_life(row.instance_id, created)
+        had_failed = self.unresolved.is_same_run(row.instance_id, created)
         self.unresolved.resolved(row.instance_id)
         if had_failed:
             self._accounts.reopen(label)
-        elif life is not None and life.name == name:
+        elif instance is not None and instance.name == name:
             self._accounts.continue_as_new(label)
         else:
             self._count_start(label, created, at)
         self._accounts.note_times(label, created, updated, at=at)
-        self._open.track(row.instance_id, Life(name, status, created, updated, self._sweep))
+        self._open.track(
+            row.instance_id, TrackedInstance(name, status, created, updated, self._sweep)
+        )
 
-    def _see_terminal(
+    def _apply_terminal(
         self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
     ) -> None:
-        life = self._open.untrack(row.instance_id)
+        instance = self._open.untrack(row.instance_id)
         created, updated = TIMES[row.created_time], TIMES[row.last_updated_time]
         second = second_of(created, updated)
         failed = (updated or created) if status is RuntimeStatus.FAILED else None
-        had_failed = self.unresolved.is_life(row.instance_id, created)
+        had_failed = self.unresolved.is_same_run(row.instance_id, created)
         if failed is None:
             self.unresolved.resolved(row.instance_id)
         else:
             self._follow_failure(row, created, failed, source, at)
-        if life is None and second < self._horizon.floor:
+        if instance is None and second < self._horizon.floor:
             return
         digest = digest_of(row)
         known = self._book.has(second, digest)
@@ -179,17 +181,17 @@ class Ledger:
             self._book.add(second, digest)
         if source is Source.CENSUS:
             self._retained.covered(digest)
-        if known and life is None:
+        if known and instance is None:
             return
         is_news = not known and self._horizon.is_after(second, source, self._sweep)
         pair = (self._know(row.name or ""), status.value)
         self._recent.add(pair, second)
         self._accounts.note_times(pair[0], created, updated, at=at, finished=pair)
-        if life is None and not is_news:
+        if instance is None and not is_news:
             return
         self._accounts.finish(pair, row, created, updated)
         self._retained.finished(pair, digest, by_census=source is Source.CENSUS)
-        if life is None:
+        if instance is None:
             self._note_delay(created, second, source, at)
             if had_failed:
                 self._accounts.reopen(pair[0])
@@ -220,7 +222,7 @@ class Ledger:
 
     def _count_start(self, label: str, created: float | None, at: float) -> None:
         """
-        Count a life as started, unless it began before first contact.
+        Count an instance as started, unless it began before first contact.
 
         One that began before failures are forgotten was counted then: it has failed, was forgotten,
         and is rewound.
@@ -264,7 +266,7 @@ class Ledger:
         self.untracked = 0
         if self._horizon.contact is None:
             self._horizon.contact_sweep = self._sweep
-            self.settle_contact(server_time)
+            self.set_first_contact(server_time)
             self._introduce_all()
         if self._horizon.pull_back(server_time, self.mark, is_agreed=is_agreed):
             self._recent.go_back(server_time)
@@ -280,7 +282,7 @@ class Ledger:
         """Tell whether a page of the hub was ever seen."""
         return self._horizon.contact is not None
 
-    def settle_contact(self, server_time: float) -> None:
+    def set_first_contact(self, server_time: float) -> None:
         """
         Say when first contact was, as is known better now: history ends there.
 
@@ -290,23 +292,23 @@ class Ledger:
             self._horizon.settle(server_time)
             self._sweep_began = server_time
 
-    def see_active(self, rows: Sequence[InstanceRow], at: float) -> None:
+    def apply_active_page(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the listing."""
-        lives, sweep, times = self._open, self._sweep, TIMES
+        tracked, sweep, times = self._open, self._sweep, TIMES
         for row in rows:
-            # Most rows are the next sight of a life that goes on: nothing of theirs is news.
-            life = lives.get(row.instance_id)
+            # Most rows show a tracked instance again: nothing of theirs is news.
+            instance = tracked.get(row.instance_id)
             if (
-                life is not None
-                and life.created == times[row.created_time]
+                instance is not None
+                and instance.created == times[row.created_time]
                 and (status := _ACTIVE.get(row.runtime_status)) is not None
             ):
-                life.status, life.sweep = status, sweep
-                life.updated = times[row.last_updated_time]
+                instance.status, instance.sweep = status, sweep
+                instance.updated = times[row.last_updated_time]
             elif row.instance_id[:1] == "@" and (entity := entity_class(row)) is not None:
                 self._locks.add(entity, row)
             else:
-                self.see(row, Source.ACTIVE, at)
+                self.apply_row(row, Source.ACTIVE, at)
 
     def absent(self) -> dict[str, float | None]:
         """Return the ids in `open` that the listing did not show, with their createdTime."""
@@ -320,10 +322,10 @@ class Ledger:
         """End a listing that was read to its end; *at* is the server's clock then."""
         self.end_reads()
         view = measure(
-            (life for life in self._open.values() if life.sweep == self._sweep),
+            (instance for instance in self._open.values() if instance.sweep == self._sweep),
             at=at,
             rules=self.rules,
-            places=self._orchestrators,
+            label_values=self._orchestrators,
             spreads=self._spreads,
             locks=None
             if self.rules.id_prefixes
@@ -334,12 +336,12 @@ class Ledger:
 
     # -- sweep `finished` ----------------------------------------------------------------------
 
-    def gone(self, instance_id: str) -> None:
+    def mark_vanished(self, instance_id: str) -> None:
         """Strike an instance that is certainly no longer stored; it vanished if it was active."""
         self.unresolved.resolved(instance_id)
-        life = self._open.untrack(instance_id)
-        if life is not None:
-            self._accounts.vanish(self._know(life.name))
+        instance = self._open.untrack(instance_id)
+        if instance is not None:
+            self._accounts.vanish(self._know(instance.name))
 
     def end_reads(self) -> None:
         """Note which absent ids could not be read: they stay for the next cycle."""
@@ -370,7 +372,7 @@ class Ledger:
     def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
         """Apply rows of finished instances."""
         for row in rows:
-            self.see(row, source, at)
+            self.apply_row(row, source, at)
 
     def complete_finished(self, at: float, most: float = math.inf) -> FinishedView:
         """
@@ -439,9 +441,9 @@ class Ledger:
         """Return the finished instances still stored, None before the first census."""
         return self._retained.view()
 
-    def begin_whole(self) -> WholeFold:
+    def begin_unfiltered(self) -> UnfilteredFold:
         """Start to list all active instances, where the active sweep lists those of prefixes."""
-        return WholeFold(self.entities, self.rules.id_prefixes, self._open)
+        return UnfilteredFold(self.entities, self.rules.id_prefixes, self._open)
 
     # -- what is published ---------------------------------------------------------------------
 
@@ -449,7 +451,7 @@ class Ledger:
         """Return what is known whatever fails."""
         return KnownView(
             orchestrators=self._orchestrators.labels,
-            entities=self.entities.places.labels,
+            entities=self.entities.label_values.labels,
             limits=self._accounts.limits,
             latest=self._accounts.latest(),
             unconfirmed=self._unconfirmed,
@@ -457,7 +459,7 @@ class Ledger:
             horizon=None if self._horizon.contact is None else float(self._horizon.second),
             label_values={
                 "orchestrator": self._orchestrators.distinct,
-                "entity": self.entities.places.distinct,
+                "entity": self.entities.label_values.distinct,
             },
         )
 
@@ -469,7 +471,7 @@ class Ledger:
         """
         folded = {
             "orchestrator": self._orchestrators.folded,
-            "entity": self.entities.places.folded,
+            "entity": self.entities.label_values.folded,
         }
         return self._accounts.counters(now, hold, folded)
 
@@ -488,6 +490,6 @@ class Ledger:
         self._accounts.withdraw(published)
 
     @property
-    def release(self) -> float:
+    def next_release_time(self) -> float:
         """When, by that clock, the next increment that is held back may be shown."""
-        return self._accounts.release
+        return self._accounts.next_release_time

@@ -14,8 +14,7 @@ import msgspec
 from exporter.ledger.counters import Labels
 from exporter.ledger.distributions import Distribution
 from exporter.ledger.reasons import FailureReason
-from exporter.ledger.status import RuntimeStatus
-from exporter.ledger.windows import Pair
+from exporter.ledger.status import Pair, RuntimeStatus
 
 Name = str
 
@@ -43,8 +42,8 @@ class ActiveView:
 
     `locks` is None where the sweep lists by prefixes, among which no entity is. `waiting_since` is
     since when the longest waiting one waits: the later of its two times. `over_limit_samples` are
-    the oldest beyond each limit, a few of each orchestrator. `sweep` is the number that the lives
-    carry which it saw.
+    the oldest beyond each limit, a few of each orchestrator. `sweep` is the sweep that saw
+    these instances.
     """
 
     instances: Mapping[Pair, int]
@@ -70,7 +69,7 @@ class EntityLocks:
     backlog_max: int
 
 
-class WholeView(msgspec.Struct, frozen=True, gc=False):
+class UnfilteredView(msgspec.Struct, frozen=True, gc=False):
     """Fed by `entities` where `active` lists by prefixes: active instances outside, and locks."""
 
     outside: int

@@ -10,20 +10,20 @@ from msgspec.structs import replace
 
 from exporter.api.times import known_time
 from exporter.ledger.accounts import SavedAccounts
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 from exporter.ledger.census import SavedRetained
-from exporter.ledger.places import SavedPlaces
+from exporter.ledger.finish_windows import SavedFinishes
+from exporter.ledger.label_values import SavedPlaces
 from exporter.ledger.status import RuntimeStatus
 from exporter.ledger.unresolved import SavedFailure
-from exporter.ledger.windows import SavedFinishes
 
 _LIVES_AT_ONCE = 10_000
 # So far two right clocks may differ; a time further ahead is one of a clock that was wrong.
 _FARTHEST_AHEAD = 86_400.0
 
 
-class SavedLife(msgspec.Struct, frozen=True, array_like=True):
-    """One life last seen active."""
+class SavedInstance(msgspec.Struct, frozen=True, array_like=True):
+    """An instance last seen active."""
 
     instance_id: str
     name: str
@@ -38,7 +38,7 @@ class LedgerState(msgspec.Struct, frozen=True):
     Everything that a ledger must not forget.
 
     A field that was added later has a default: that is how a file of the version before is read.
-    `open` holds lives in parts, each encoded by itself, so that none takes long.
+    `open` holds tracked in parts, each encoded by itself, so that none takes long.
     """
 
     contact: float | None = None
@@ -92,14 +92,21 @@ def healed(state: LedgerState, now: float) -> LedgerState:
     )
 
 
-_LIVES = msgspec.msgpack.Decoder(list[SavedLife])
+_SAVED_OPEN = msgspec.msgpack.Decoder(list[SavedInstance])
 
 
-def save_lives(lives: dict[str, Life]) -> list[bytes]:
-    """Return the lives by id, encoded in parts."""
+def save_open(tracked: dict[str, TrackedInstance]) -> list[bytes]:
+    """Return the tracked instances by id, encoded in parts."""
     saved = (
-        SavedLife(instance_id, life.name, life.status, life.created, life.updated, life.sweep)
-        for instance_id, life in lives.items()
+        SavedInstance(
+            instance_id,
+            instance.name,
+            instance.status,
+            instance.created,
+            instance.updated,
+            instance.sweep,
+        )
+        for instance_id, instance in tracked.items()
     )
     parts = []
     while part := list(islice(saved, _LIVES_AT_ONCE)):
@@ -107,16 +114,16 @@ def save_lives(lives: dict[str, Life]) -> list[bytes]:
     return parts
 
 
-def restore_lives(parts: list[bytes]) -> dict[str, Life]:
-    """Return the lives of all *parts* by id; raises `msgspec.DecodeError` on anything else."""
+def restore_open(parts: list[bytes]) -> dict[str, TrackedInstance]:
+    """Return the instances of all *parts* by id; raises `msgspec.DecodeError` on anything else."""
     return {
-        life.instance_id: Life(
-            life.name,
-            RuntimeStatus(life.status),
-            known_time(life.created),
-            known_time(life.updated),
-            life.sweep,
+        instance.instance_id: TrackedInstance(
+            instance.name,
+            RuntimeStatus(instance.status),
+            known_time(instance.created),
+            known_time(instance.updated),
+            instance.sweep,
         )
         for part in parts
-        for life in _LIVES.decode(part)
+        for instance in _SAVED_OPEN.decode(part)
     }

@@ -19,6 +19,12 @@ class RuntimeStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
+Pair = tuple[str, str]
+"""
+Label and status, this as it is spelled: pairs of plain texts, and dictionaries by them, are no work
+for the garbage collector, those of members of enums are.
+"""
+
 ACTIVE = (
     RuntimeStatus.PENDING,
     RuntimeStatus.RUNNING,

@@ -6,24 +6,24 @@ import math
 from collections.abc import Mapping
 from sys import getsizeof
 
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 from exporter.ledger.followed import FollowedIds
 
-# A life, its two times, its place in a dict, and what is kept of it while it is over a limit.
-_BYTES_OF_A_LIFE = 300
+# An instance, its two times, its entry in a dict, and what is kept of it while it is over a limit.
+_BYTES_OF_AN_INSTANCE = 300
 _ALWAYS_TRACKED = 2000
 
 
-class TrackedInstances(dict[str, Life]):
+class OpenInstances(dict[str, TrackedInstance]):
     """
-    The lives last seen active, by id; changed by `track` and `untrack` alone.
+    The tracked last seen active, by id; changed by `track` and `untrack` alone.
 
     `bytes` is the memory that they take, `ids` finds them in a page.
     """
 
-    def __init__(self, lives: Mapping[str, Life]) -> None:
-        super().__init__(lives)
-        self.bytes = sum(_bytes_of(*each) for each in lives.items())
+    def __init__(self, tracked: Mapping[str, TrackedInstance]) -> None:
+        super().__init__(tracked)
+        self.bytes = sum(_bytes_of(*each) for each in tracked.items())
         self.ids = FollowedIds(self.keys())
         self._most_bytes: float = math.inf
         self._absent: tuple[int, dict[str, float | None]] = (-1, {})
@@ -44,31 +44,33 @@ class TrackedInstances(dict[str, Life]):
         while self.bytes > most_bytes and len(self) > _ALWAYS_TRACKED:
             self.bytes -= _bytes_of(*self.popitem())
 
-    def track(self, instance_id: str, life: Life) -> None:
-        """Track a life, in place of the one before under the same id."""
+    def track(self, instance_id: str, instance: TrackedInstance) -> None:
+        """Track an instance; it replaces one of the same id."""
         self.untrack(instance_id)
-        self[instance_id] = life
-        self.bytes += _bytes_of(instance_id, life)
+        self[instance_id] = instance
+        self.bytes += _bytes_of(instance_id, instance)
         self.ids.added(instance_id)
 
-    def untrack(self, instance_id: str) -> Life | None:
-        """Return a life that is tracked no longer, None if it was not."""
-        life = self.pop(instance_id, None)
-        if life is not None:
-            self.bytes -= _bytes_of(instance_id, life)
-        return life
+    def untrack(self, instance_id: str) -> TrackedInstance | None:
+        """Stop tracking an instance and return it, None if it was not tracked."""
+        instance = self.pop(instance_id, None)
+        if instance is not None:
+            self.bytes -= _bytes_of(instance_id, instance)
+        return instance
 
     def absent(self, sweep: int) -> dict[str, float | None]:
         """Return the ids that were not seen in a *sweep*, with their createdTime."""
-        lives: Mapping[str, Life] = self
+        tracked: Mapping[str, TrackedInstance] = self
         looked_in, before = self._absent
-        # In a sweep they only become fewer: only the first look has to be at all lives.
+        # In a sweep they only become fewer: only the first look has to be at all instances.
         if looked_in == sweep:
-            lives = {each: self[each] for each in before if each in self}
-        absent = {each: life.created for each, life in lives.items() if life.sweep < sweep}
+            tracked = {each: self[each] for each in before if each in self}
+        absent = {
+            each: instance.created for each, instance in tracked.items() if instance.sweep < sweep
+        }
         self._absent = (sweep, absent)
         return absent
 
 
-def _bytes_of(instance_id: str, life: Life) -> int:
-    return _BYTES_OF_A_LIFE + getsizeof(instance_id) + getsizeof(life.name)
+def _bytes_of(instance_id: str, instance: TrackedInstance) -> int:
+    return _BYTES_OF_AN_INSTANCE + getsizeof(instance_id) + getsizeof(instance.name)

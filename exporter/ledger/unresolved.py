@@ -9,10 +9,10 @@ from heapq import heapify, heappop, heappush, nsmallest
 import msgspec
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.changes import Noted, Resolved
+from exporter.ledger.changes import ChangeBuffer, Resolved
 from exporter.ledger.followed import FollowedIds
+from exporter.ledger.label_values import OTHER
 from exporter.ledger.newest import Newest
-from exporter.ledger.places import OTHER
 from exporter.ledger.reasons import FailureReason, reason_of
 from exporter.ledger.snapshot import FailedInstance, UnresolvedView
 
@@ -86,7 +86,7 @@ class Unresolved:
         self._newest: dict[str, Newest] = {}
         self._reasons: dict[FailureReason, FailureReason] = {}
         self._by_reason: Counter[tuple[str, FailureReason | None]] = Counter()
-        self.resolutions: Noted[Resolved] = Noted()
+        self.resolutions: ChangeBuffer[Resolved] = ChangeBuffer()
         self._no_room: Counter[str] = Counter()
         self._no_room_now: Counter[str] = Counter()
         self._is_complete = False
@@ -164,8 +164,8 @@ class Unresolved:
             reason = FailureReason(reason.category, OTHER, OTHER)
         return self._reasons.setdefault(reason, reason)
 
-    def is_life(self, instance_id: str, created: float | None) -> bool:
-        """Tell whether a failure is followed of this very life."""
+    def is_same_run(self, instance_id: str, created: float | None) -> bool:
+        """Return whether this very instance is followed as failed."""
         failure = self._failures.get(instance_id)
         return failure is not None and failure.created == created
 

@@ -12,17 +12,17 @@ from exporter.api.telemetry import DURATION_BOUNDS, OPERATIONS
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep, SweepState
 from exporter.diagnosis.view import DiagnosisView
 from exporter.ledger.distributions import Distribution
+from exporter.ledger.finish_windows import WINDOWS
 from exporter.ledger.snapshot import (
     ActiveView,
     EntityLocks,
     EntityView,
     FinishedView,
     RetainedView,
+    UnfilteredView,
     UnresolvedView,
-    WholeView,
 )
 from exporter.ledger.status import TERMINAL, RuntimeStatus
-from exporter.ledger.windows import WINDOWS
 from exporter.metrics.family import Exemplar, Reading, Samples, Spread, Values
 
 ALWAYS_SHOWN_ACTIVE = (RuntimeStatus.PENDING, RuntimeStatus.RUNNING, RuntimeStatus.SUSPENDED)
@@ -57,7 +57,7 @@ FINISHED: Feed[FinishedView] = Feed(Sweep.FINISHED, lambda hub: hub.finished)
 UNRESOLVED: Feed[UnresolvedView] = Feed(Sweep.FAILED, lambda hub: hub.unresolved)
 RETAINED: Feed[RetainedView] = Feed(Sweep.CENSUS, lambda hub: hub.retained)
 ENTITIES: Feed[EntityView] = Feed(Sweep.ENTITIES, lambda hub: hub.entities)
-WHOLE: Feed[WholeView] = Feed(Sweep.ENTITIES, lambda hub: hub.whole)
+WHOLE: Feed[UnfilteredView] = Feed(Sweep.ENTITIES, lambda hub: hub.whole)
 
 
 def lasting(read: Callable[[HubSnapshot], Samples[Value]]) -> Reading[Value]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from exporter.web.formatting import plural, span
 from exporter.web.report import FinishesReport
-from exporter.web.words import plural, span
 
 _PITCH = 10
 _BAR = 8

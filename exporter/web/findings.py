@@ -9,10 +9,10 @@ from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import RuntimeStatus
+from exporter.web.formatting import percent, plural, span
 from exporter.web.report import Finding, HubStatus, Severity
 from exporter.web.runbooks import RUNBOOKS, runbook_of_stalled, runbook_of_trouble
 from exporter.web.waits import cause_in_words, others_in_words
-from exporter.web.words import percent, plural, span
 
 FEEDS = {
     Sweep.ACTIVE: "active instances, ages, limits, locks",

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from exporter import __version__
 from exporter.collector.snapshot import HubSnapshot
-from exporter.web import words
+from exporter.web import formatting
 from exporter.web.charts import chart_of
 from exporter.web.report import HubStatus, OrchestratorReport
 from exporter.web.reporting import Reporter, badness
@@ -115,7 +115,9 @@ def template_of(name: str) -> Template:
 
 def _ago(moment: str | None, now: float) -> str:
     """Write how long ago a moment was, empty if it is not known."""
-    return "" if moment is None else words.span(now - datetime.fromisoformat(moment).timestamp())
+    return (
+        "" if moment is None else formatting.span(now - datetime.fromisoformat(moment).timestamp())
+    )
 
 
 def _in_trouble_first(line: OrchestratorReport) -> tuple[int, int, str]:
@@ -129,7 +131,7 @@ def _breakable(name: str) -> Markup:
 
 def _headline(numbers: Mapping[HubStatus, int], hubs: int) -> str:
     """Say in a few words how all hubs are."""
-    all_hubs = words.plural(hubs, "task hub")
+    all_hubs = formatting.plural(hubs, "task hub")
     in_need = numbers[HubStatus.DOWN] + numbers[HubStatus.ERROR]
     warned, starting = numbers[HubStatus.WARNING], numbers[HubStatus.STARTING]
     if not hubs:
@@ -150,11 +152,11 @@ _pages.globals.update(
     end_words={end.value: f"; {text}" if text else "" for end, text in END_WORDS.items()},
     most_causes=_MOST_CAUSES,
     most_lines=_MOST_LINES,
-    percent=words.percent,
-    plural=words.plural,
+    percent=formatting.percent,
+    plural=formatting.plural,
     refresh_seconds=REFRESH_SECONDS,
-    size=words.size,
-    span=words.span,
+    size=formatting.size,
+    span=formatting.span,
     status_words=_STATUS_WORDS,
     version=__version__,
 )

@@ -8,10 +8,10 @@ from typing import TypedDict, TypeVar
 
 from exporter import __version__
 from exporter.collector.snapshot import HubSnapshot, Sweep, SweepResult, SweepState
+from exporter.ledger.finish_windows import CHART, WINDOWS
 from exporter.ledger.reasons import FailureReason
 from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
-from exporter.ledger.windows import CHART, WINDOWS
 from exporter.web.findings import (
     FEEDS,
     findings_of,
@@ -20,6 +20,7 @@ from exporter.web.findings import (
     status_of,
     trust_in,
 )
+from exporter.web.formatting import rfc3339
 from exporter.web.links import links_to
 from exporter.web.report import (
     AccountsReport,
@@ -39,7 +40,6 @@ from exporter.web.report import (
     TroubleReport,
 )
 from exporter.web.waits import causes_of, undiagnosed, wait_of
-from exporter.web.words import rfc3339
 
 View = TypeVar("View")
 
@@ -63,7 +63,7 @@ def badness(hub: HubSummary) -> tuple[int, int, int, str]:
     return _RANKS[hub.status], -(hub.over_limit or 0), -(hub.unresolved_failures or 0), hub.name
 
 
-class _Glance(TypedDict):
+class _SummaryFields(TypedDict):
     """The fields of `HubSummary`, which are those of a report too."""
 
     name: str
@@ -125,11 +125,11 @@ class Reporter:
     def _if_fresh(self, sweep: Sweep, view: View | None) -> View | None:
         return view if self._snapshot.is_fresh(sweep, self._now) else None
 
-    def _at_a_glance(self) -> _Glance:
+    def _at_a_glance(self) -> _SummaryFields:
         snapshot = self._snapshot
         findings = findings_of(snapshot, self._now)
         unresolved = self._unresolved
-        return _Glance(
+        return _SummaryFields(
             name=snapshot.identity.name,
             function_app=snapshot.identity.function_app,
             hub_name=snapshot.identity.hub_name,

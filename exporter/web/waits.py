@@ -10,9 +10,9 @@ from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause
 from exporter.diagnosis.view import DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
+from exporter.web.formatting import plural, rfc3339, span
 from exporter.web.links import links_to
 from exporter.web.report import CauseReport
-from exporter.web.words import plural, rfc3339, span
 
 # What is to be said of the end of a chain beside what it waits on.
 END_WORDS = {

@@ -16,9 +16,9 @@ from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import Sweep, SweepResult
 from exporter.collector.state import StateProblem
 from exporter.diagnosis.waits import WaitingOn
+from exporter.ledger.finish_windows import WINDOWS
 from exporter.ledger.reasons import Category
 from exporter.ledger.status import RuntimeStatus
-from exporter.ledger.windows import WINDOWS
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import SPREAD_SUFFIXES, Family, Kind
 from exporter.metrics.promql import selector

@@ -11,15 +11,15 @@ import anyio.lowlevel
 import pytest
 
 from emulator import running
-from exporter.cli.garbage import full_rounds_at_rest, make_full_rounds
+from exporter.cli.garbage import make_full_rounds, tuned_garbage_collection
 from exporter.cli.serve import serve
 from exporter.collector.service import Collector, open_collector
 from exporter.diagnosis.view import told_blame
 from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.ledger.active import Life, SpreadPairs, measure
+from exporter.ledger.active import SpreadPairs, TrackedInstance, measure
 from exporter.ledger.book import Book
-from exporter.ledger.lately import Windows
-from exporter.ledger.places import Places
+from exporter.ledger.finish_windows import FinishWindows
+from exporter.ledger.label_values import LabelValues
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.status import RuntimeStatus
 from exporter.metrics import catalogue as c
@@ -64,7 +64,7 @@ def test_what_was_there_before_is_left_aside_and_all_else_is_looked_through() ->
     aside = gc.get_freeze_count()
     before = Circle()
     old = weakref.ref(before)
-    with full_rounds_at_rest():
+    with tuned_garbage_collection():
         during = Circle()
         new = weakref.ref(during)
         count = gc.get_freeze_count()
@@ -121,7 +121,7 @@ async def test_a_full_round_comes_in_the_end_where_somebody_is_answered_all_the_
 @pytest.mark.usefixtures("by_hand")
 async def test_a_full_round_frees_what_was_known_of_a_removed_hub() -> None:
     async with running(frozen_emulator(hub_names=HUBS)) as url:
-        with full_rounds_at_rest():
+        with tuned_garbage_collection():
             async with (
                 open_collector(settings_of(url, *HUBS), jitter=lambda: 0.0) as collector,
                 anyio.create_task_group() as tasks,
@@ -164,15 +164,15 @@ def steps_of_a_round() -> int:
     return sum(1 + len(gc.get_referents(each)) for each in gc.get_objects())
 
 
-def lives(count: int) -> object:
+def tracked(count: int) -> object:
     return {
-        f"order-{number}": Life("Order", RuntimeStatus.RUNNING, 1.0, 2.0, number)
+        f"order-{number}": TrackedInstance("Order", RuntimeStatus.RUNNING, 1.0, 2.0, number)
         for number in range(count)
     }
 
 
 def finishes(count: int) -> object:
-    windows = Windows({})
+    windows = FinishWindows({})
     for second in range(count):
         windows.add(("Order", RuntimeStatus.COMPLETED.value), 10_000 + second)
     return windows, windows.view(10_000.0 + count, 0.0)
@@ -197,9 +197,14 @@ def label_sets(count: int) -> object:
 
 def aggregates(count: int) -> object:
     rules = LedgerRules(label_limit=2000)
-    over = [Life(f"Order{n}", RuntimeStatus.PENDING, 1.0, 2.0, 1) for n in range(count)]
+    over = [TrackedInstance(f"Order{n}", RuntimeStatus.PENDING, 1.0, 2.0, 1) for n in range(count)]
     return measure(
-        over, at=10.0, rules=rules, places=Places(2000), spreads=SpreadPairs(), locks=None
+        over,
+        at=10.0,
+        rules=rules,
+        label_values=LabelValues(2000),
+        spreads=SpreadPairs(),
+        locks=None,
     )
 
 
@@ -211,9 +216,9 @@ def blames(count: int) -> object:
 
 
 @pytest.mark.usefixtures("by_hand")
-@pytest.mark.parametrize("work", [lives, finishes, book, label_sets, aggregates, blames])
+@pytest.mark.parametrize("work", [tracked, finishes, book, label_sets, aggregates, blames])
 def test_what_there_is_most_of_is_no_work_for_the_collector(work: Callable[[int], object]) -> None:
-    with full_rounds_at_rest():
+    with tuned_garbage_collection():
         kept = [work(1)]
         before = steps_of_a_round()
         kept.append(work(1000))

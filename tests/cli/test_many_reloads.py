@@ -126,7 +126,7 @@ async def exporter(configuration: Configuration) -> AsyncIterator[Running]:
             ) as client,
             anyio.create_task_group() as tasks,
         ):
-            reloading.stand_behind(guard, server)
+            reloading.attach(guard, server)
             tasks.start_soon(collector.run)
             tasks.start_soon(scrapes.keep_written)
             yield Running(reloading, collector, client)

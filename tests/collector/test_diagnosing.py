@@ -20,7 +20,7 @@ from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.nodes import Answer, Read
 from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.view import Coverage, DiagnosisView
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 from exporter.ledger.rules import LedgerRules
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
@@ -238,7 +238,9 @@ async def test_ten_thousand_stalled_instances_cost_no_more_than_the_budget() -> 
 async def test_a_defect_costs_what_was_learned_and_nothing_else(
     hub: TaskHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: Sampler, _lives: Mapping[str, Life], _at: float) -> Generator[Read, Answer, None]:
+    def broken(
+        _: Sampler, _tracked: Mapping[str, TrackedInstance], _at: float
+    ) -> Generator[Read, Answer, None]:
         yield from ()
         raise RuntimeError("a defect")
 

@@ -12,7 +12,14 @@ from emulator import Fault, FaultKind, ManualClock, running, sample_emulator, tr
 from exporter.api.errors import ErrorKind
 from exporter.collector import events
 from exporter.collector.snapshot import Sweep
-from exporter.ledger.changes import MOST_NAMED, Failed, Few, LedgerChanges, Recovered, Resolved
+from exporter.ledger.changes import (
+    MOST_NAMED,
+    ChangeBatch,
+    Failed,
+    LedgerChanges,
+    Recovered,
+    Resolved,
+)
 from exporter.ledger.reasons import Category, FailureReason
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce, OverLimit
@@ -114,10 +121,10 @@ class TestInstances:
         over = OverLimit("o", "Order", RuntimeStatus.RUNNING, "idle", START - 90.4, None, None)
         reason = FailureReason(Category.ACTIVITY, "Charge", "TimeoutException")
         changes = LedgerChanges(
-            over_limit=Few((over,) * MOST_NAMED, 5),
-            recovered=Few((Recovered("r", "Order", "age"),)),
-            failed=Few((Failed("f", "Order", reason, None),), 1),
-            resolved=Few((Resolved("s", "Order"),)),
+            over_limit=ChangeBatch((over,) * MOST_NAMED, 5),
+            recovered=ChangeBatch((Recovered("r", "Order", "age"),)),
+            failed=ChangeBatch((Failed("f", "Order", reason, None),), 1),
+            resolved=ChangeBatch((Resolved("s", "Order"),)),
         )
         with capture_logs() as log:
             events.HubEvents("orders").changed(changes, START)
@@ -146,7 +153,7 @@ class TestInstances:
         ]
 
     def test_where_nothing_changed_nothing_is_logged(self) -> None:
-        none = LedgerChanges(Few(), Few(), Few(), Few())
+        none = LedgerChanges(ChangeBatch(), ChangeBatch(), ChangeBatch(), ChangeBatch())
         with capture_logs() as log:
             events.HubEvents("orders").changed(none, START)
         assert log == []

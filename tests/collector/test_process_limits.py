@@ -29,17 +29,17 @@ def ledger_of(size: int) -> Ledger:
 
 class TestFairShare:
     def test_who_holds_little_leaves_the_rest_to_the_others(self) -> None:
-        share = FairShare(100, lambda ledger: len(ledger.lives))
+        share = FairShare(100, lambda ledger: len(ledger.tracked))
         small, middle, large = ledger_of(10), ledger_of(30), ledger_of(90)
         for ledger in (small, middle, large):
             share.of(ledger)
         assert (share.of(small), share.of(middle), share.of(large)) == (35, 45, 60)
 
     def test_alone_it_is_all(self) -> None:
-        assert FairShare(100, lambda ledger: len(ledger.lives)).of(ledger_of(3)) == 100
+        assert FairShare(100, lambda ledger: len(ledger.tracked)).of(ledger_of(3)) == 100
 
     def test_a_hub_that_is_gone_holds_nothing(self) -> None:
-        share = FairShare(100, lambda ledger: len(ledger.lives))
+        share = FairShare(100, lambda ledger: len(ledger.tracked))
         ledger = ledger_of(90)
         share.of(ledger)
         del ledger
@@ -49,27 +49,27 @@ class TestFairShare:
 class TestLedger:
     def test_no_more_is_tracked_than_there_is_room_for_but_2_000_always(self) -> None:
         ledger = ledger_of(2500)
-        ledger.lives.limit(0)
-        assert len(ledger.lives) == 2000
+        ledger.tracked.limit(0)
+        assert len(ledger.tracked) == 2000
         sweep(ledger, 30.0, *(row(f"i{number:05}") for number in range(2500)))
-        assert len(ledger.lives) == 2000
+        assert len(ledger.tracked) == 2000
         assert ledger.untracked == 500
 
     def test_bytes_come_back_to_nothing_when_all_has_ended(self) -> None:
         ledger = ledger_of(50)
         sweep(ledger, 30.0, *(row(f"i{number:05}", created=9.0) for number in range(50)))
         for number in range(49):
-            ledger.see(row(f"i{number:05}", "Completed"), Source.READ, 0.0)
-        ledger.gone("i00049")
-        assert ledger.lives.bytes == 0
+            ledger.apply_row(row(f"i{number:05}", "Completed"), Source.READ, 0.0)
+        ledger.mark_vanished("i00049")
+        assert ledger.tracked.bytes == 0
 
     def test_a_long_id_counts_by_its_length(self) -> None:
         short, long = in_contact(None, row("a")), in_contact(None, row("a" * 1000))
-        assert long.lives.bytes == short.lives.bytes + 999
+        assert long.tracked.bytes == short.tracked.bytes + 999
 
     def test_what_was_not_tracked_is_counted_once_when_it_is_found_finished(self) -> None:
         ledger = ledger_of(2000)
-        ledger.lives.limit(0)
+        ledger.tracked.limit(0)
         sweep(ledger, 30.0, *(row(f"i{n:05}") for n in range(2000)), row("more", created=9.0))
         ended = row("more", "Completed", created=9.0, updated=40.0)
         recent(ledger, 60.0, ended)
@@ -92,7 +92,7 @@ async def polled(active: int, room: int) -> AsyncGenerator[tuple[HubCollector, T
     hub = TaskHub("OrdersHub", clock)
     for number in range(active):
         hub.put(instance(f"i{number:05}", RuntimeStatus.RUNNING))
-    limits = ProcessLimits(tracked=FairShare(room, lambda ledger: ledger.lives.bytes))
+    limits = ProcessLimits(tracked=FairShare(room, lambda ledger: ledger.tracked.bytes))
     async with (
         running(Emulator(hub, clock=clock)) as url,
         collector_of(

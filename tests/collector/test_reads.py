@@ -60,7 +60,7 @@ def sweeps_over(client: HubClient, ids: Sequence[str]) -> HubSweeps:
     """Return the sweeps of a hub in which *ids* were active before."""
     ledger = Ledger(LedgerRules())
     ledger.begin_active(NOW)
-    ledger.see_active([row(instance_id, created=-9e5) for instance_id in ids], NOW)
+    ledger.apply_active_page([row(instance_id, created=-9e5) for instance_id in ids], NOW)
     ledger.complete_active(NOW)
     ledger.begin_finished(NOW)
     ledger.complete_finished(NOW)

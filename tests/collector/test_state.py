@@ -61,7 +61,7 @@ class Scene:
 
     @asynccontextmanager
     async def exporter(self, *, hold: float = 0.0) -> AsyncGenerator[HubCollector, None]:
-        """Run one life of an exporter, which ends without a word."""
+        """Run one instance of an exporter, which ends without a word."""
         async with collector_of(
             self.url,
             wall=self.clock.now,
@@ -188,7 +188,7 @@ async def test_increments_show_when_the_hold_ends_though_the_hub_is_down(scene: 
         await scene.sweep_after(60.0, collector)
         happened = scene.happened_since(begin)
         scene.hub.faults.set(Fault(kind=FaultKind.UNAVAILABLE))
-        assert collector._ledger.release == START + HOLD
+        assert collector._ledger.next_release_time == START + HOLD
         scene.clock.advance(HOLD)
         await collector.publish_accounts()
         assert shown(collector) == happened

@@ -9,12 +9,12 @@ from exporter.api.client import HubClient
 from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
 from exporter.api.wire import entity_class
-from exporter.collector.diagnosis import DiagnosisReader, ReadLimits, Reads
+from exporter.collector.history_reads import HistoryReader, ReadLimits, Reads
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.nodes import Answer, Read
 from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.view import Views
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.status import ACTIVE, known_status
@@ -36,20 +36,20 @@ def limits(
     return LedgerRules(limits_of=lambda _: in_force)
 
 
-async def lives_of(client: HubClient) -> dict[str, Life]:
+async def tracked_of(client: HubClient) -> dict[str, TrackedInstance]:
     """List the active orchestrations of a hub."""
-    lives: dict[str, Life] = {}
+    tracked: dict[str, TrackedInstance] = {}
     listing = client.list_instances(InstanceQuery(statuses=tuple(ACTIVE)))
     for row in await all_rows(client, listing):
         if entity_class(row) is None:
-            lives[row.instance_id] = Life(
+            tracked[row.instance_id] = TrackedInstance(
                 row.name or "",
                 known_status(row.runtime_status),
                 parse_time(row.created_time),
                 parse_time(row.last_updated_time),
                 SWEEP,
             )
-    return lives
+    return tracked
 
 
 @dataclass(slots=True)
@@ -59,15 +59,15 @@ class Survey:
     client: HubClient
     sampler: Sampler
     limits: ReadLimits | None = None
-    lives: dict[str, Life] = field(default_factory=dict)
+    tracked: dict[str, TrackedInstance] = field(default_factory=dict)
 
     async def cycle(self, at: float) -> Reads[None]:
-        lives = self.lives = await lives_of(self.client)
-        reader = DiagnosisReader(self.client, self.limits)
-        return await reader.sample(self.sampler, lives, SWEEP, at)
+        tracked = self.tracked = await tracked_of(self.client)
+        reader = HistoryReader(self.client, self.limits)
+        return await reader.sample(self.sampler, tracked, SWEEP, at)
 
     def blames(self, at: float) -> Mapping[str, Blame]:
-        return Views(50).of(self.sampler, at, str, self.lives).blames
+        return Views(50).of(self.sampler, at, str, self.tracked).blames
 
 
 def survey(client: HubClient, reads: int = 1000, most_samples: int = 5000) -> Survey:

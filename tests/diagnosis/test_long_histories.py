@@ -12,7 +12,7 @@ import pytest
 from exporter.api.client import HubClient
 from exporter.api.telemetry import GET_INSTANCE, ApiTelemetry
 from exporter.api.wire import HistoryEvent, InstanceStatus
-from exporter.collector.diagnosis import DiagnosisReader
+from exporter.collector.history_reads import HistoryReader
 from exporter.diagnosis.blame import End, trace
 from exporter.diagnosis.classify import classify
 from exporter.diagnosis.nodes import Node
@@ -142,7 +142,7 @@ async def test_others_get_their_turn_while_a_long_history_is_read() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(others)
-        found = await DiagnosisReader(cast("HubClient", Client())).why("a")
+        found = await HistoryReader(cast("HubClient", Client())).why("a")
         tasks.cancel_scope.cancel()
     assert found.is_complete
     assert turns > 1

@@ -10,7 +10,7 @@ from emulator import ManualClock, TaskHub
 from emulator.json_text import JsonValue, compact
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
-from exporter.ledger.over import MOST_PER_ORCHESTRATOR
+from exporter.ledger.over_limit import MOST_PER_ORCHESTRATOR
 from tests.diagnosis.shown_hub import polled
 from tests.diagnosis.stuck_app import BACKENDS, END, START, VERSIONS, functions
 from tests.metrics.shown import Shown

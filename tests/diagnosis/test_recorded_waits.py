@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from exporter.collector.diagnosis import DiagnosisReader
+from exporter.collector.history_reads import HistoryReader
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.nodes import Absence, Entity, Orchestration
 from exporter.diagnosis.waits import Wait, WaitingOn
@@ -58,7 +58,7 @@ def moments(version: str) -> dict[str, float]:
 
 async def why(server: RecordedServer, instance_id: str) -> tuple[Blame, object]:
     async with client_of(server.url) as client:
-        reads = await DiagnosisReader(client).why(instance_id)
+        reads = await HistoryReader(client).why(instance_id)
     assert reads.is_complete
     assert reads.result is not None
     return reads.result

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.view import Coverage, DiagnosisView, Views
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 from tests.diagnosis.surveying import limits
 from tests.diagnosis.waiting import (
     SWEEP,
@@ -33,21 +33,21 @@ def sampler(reads: int = 30, most_samples: int = 5000) -> Sampler:
 def cycle(world: World, sampling: Sampler, at: float = 0.0) -> int:
     """Let the hub be sampled once; return how many reads that took."""
     before = len(world.order)
-    sample(world, sampling, world.lives(), at)
+    sample(world, sampling, world.tracked(), at)
     return len(world.order) - before
 
 
 def sample(
     world: World,
     sampling: Sampler,
-    lives: dict[str, Life],
+    tracked: dict[str, TrackedInstance],
     at: float = 0.0,
     most: float = float("inf"),
 ) -> None:
-    """Let *lives* be sampled; at most so many reads are made, then nobody answers."""
-    for _ in sampling.look(lives, SWEEP, NOW + at):
+    """Let *tracked* be sampled; at most so many reads are made, then nobody answers."""
+    for _ in sampling.look(tracked, SWEEP, NOW + at):
         pass
-    world.run(sampling.cycle(lives, NOW + at), until=lambda made: made >= most)
+    world.run(sampling.cycle(tracked, NOW + at), until=lambda made: made >= most)
 
 
 def view(sampling: Sampler, at: float = 0.0, targets: int = 50) -> DiagnosisView:
@@ -110,7 +110,7 @@ class TestBudget:
 
     def test_whoever_stops_asking_keeps_what_was_read(self) -> None:
         world, sampling = stalled_world(100), sampler(reads=50)
-        sample(world, sampling, world.lives(), most=10)
+        sample(world, sampling, world.tracked(), most=10)
         assert len(sampling.samples) >= 9
         assert cycle(world, sampling) == 50
         assert max(world.reads.values()) <= 2
@@ -229,37 +229,37 @@ class TestTrouble:
 
     def test_one_that_is_gone_is_not_counted_nor_asked_for_again_at_once(self) -> None:
         world, sampling = stalled_world(2), sampler()
-        lives = world.lives()
+        tracked = world.tracked()
         del world.rows["i00000"]
         for _ in range(3):
-            sample(world, sampling, lives)
+            sample(world, sampling, tracked)
         assert set(sampling.samples) == {"i00001"}
         assert world.reads["i00000"] == 1
 
     def test_one_that_has_moved_since_it_was_listed_is_not_counted(self) -> None:
         world, sampling = stalled_world(2), sampler()
-        lives = world.lives()
+        tracked = world.tracked()
         world.put(on_activity("i00000", -1.0), instance("i00001", at=-1.0, status="Completed"))
-        sample(world, sampling, lives)
+        sample(world, sampling, tracked)
         assert not sampling.samples
 
     def test_one_that_ends_while_others_are_read_is_left_out(self) -> None:
         world, sampling = stalled_world(3), sampler()
-        lives = world.lives()
-        for _ in sampling.look(lives, SWEEP, NOW):
+        tracked = world.tracked()
+        for _ in sampling.look(tracked, SWEEP, NOW):
             pass
-        wanted = sampling.cycle(lives, NOW)
+        wanted = sampling.cycle(tracked, NOW)
         read = next(wanted)
-        del lives["i00001"]
+        del tracked["i00001"]
         assert read.instance_id == "i00002"
         next_read = wanted.send(world.answer(read))
         assert next_read.instance_id == "i00000"
 
     def test_those_that_the_last_sweep_did_not_show_are_left_out(self) -> None:
         world, sampling = stalled_world(2), sampler()
-        lives = world.lives()
-        lives["i00000"].sweep = SWEEP - 1
-        sample(world, sampling, lives)
+        tracked = world.tracked()
+        tracked["i00000"].sweep = SWEEP - 1
+        sample(world, sampling, tracked)
         assert set(sampling.samples) == {"i00001"}
 
 
@@ -336,7 +336,7 @@ class TestView:
         for number in range(3):
             world.put(instance(f"i{number}", at=HOUR - number, status="Pending"))
         cycle(world, sampling)
-        seen = Views(50).of(sampling, NOW, str, world.lives()).blames
+        seen = Views(50).of(sampling, NOW, str, world.tracked()).blames
         times = {each: blame.wait.since for each, blame in seen.items() if blame.wait is not None}
         assert times == {f"i{n}": NOW + HOUR - n for n in range(3)}
 

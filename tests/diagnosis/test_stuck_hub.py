@@ -11,7 +11,7 @@ import pytest
 
 from emulator import Emulator, ManualClock, TaskHub, running
 from exporter.api.client import HubClient
-from exporter.collector.diagnosis import DiagnosisReader
+from exporter.collector.history_reads import HistoryReader
 from exporter.diagnosis.blame import End
 from exporter.diagnosis.view import Coverage, Views
 from tests.api.scripted import client_of
@@ -59,7 +59,7 @@ async def test_the_history_of_a_suspended_instance_tells_since_when_it_is() -> N
     hub = stuck_hub(VERSIONS["v3"], BACKENDS["azure-storage"]())
     async with served(hub) as client:
         for instance_id in ("suspended", "nightly-report-suspended"):
-            reads = await DiagnosisReader(client).why(instance_id)
+            reads = await HistoryReader(client).why(instance_id)
             assert reads.result is not None
             wait = reads.result[0].wait
             assert wait is not None

@@ -20,9 +20,9 @@ import pytest
 from emulator import ManualClock, TaskHub
 from emulator.samples import leaks, recorded, shop
 from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.ledger.over import MOST_PER_ORCHESTRATOR
+from exporter.ledger.over_limit import MOST_PER_ORCHESTRATOR
+from exporter.web.formatting import span
 from exporter.web.waits import state_in_words
-from exporter.web.words import span
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.diagnosis.shown_hub import (
     ALL,

@@ -12,7 +12,7 @@ import msgspec
 from exporter.api.times import parse_time
 from exporter.api.wire import HistoryEvent, InstanceStatus
 from exporter.diagnosis.nodes import Absence, Answer, Read
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 from exporter.ledger.status import ACTIVE, known_status
 from tests.ledger.world import shown
 
@@ -141,10 +141,10 @@ class World:
     def put(self, *rows: InstanceStatus) -> None:
         self.rows.update((row.instance_id, row) for row in rows)
 
-    def lives(self) -> dict[str, Life]:
+    def tracked(self) -> dict[str, TrackedInstance]:
         """Return those that a sweep would show as active."""
         return {
-            row.instance_id: Life(
+            row.instance_id: TrackedInstance(
                 row.name or "",
                 known_status(row.runtime_status),
                 parse_time(row.created_time),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import promql_parser as promql
 
 from exporter.diagnosis.waits import WaitingOn
+from exporter.ledger.finish_windows import WINDOWS
 from exporter.ledger.status import RuntimeStatus
-from exporter.ledger.windows import WINDOWS
 from exporter.metrics import catalogue as c
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import SPREAD_SUFFIXES, Family, Kind

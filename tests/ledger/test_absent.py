@@ -35,10 +35,12 @@ def apply(ledger: Ledger, step: tuple[str, ...]) -> None:
     match step:
         case ("list", ids):
             ledger.begin_active(NOW)
-            ledger.see_active([row(instance_id, created=-9e5) for instance_id in sorted(ids)], NOW)
+            ledger.apply_active_page(
+                [row(instance_id, created=-9e5) for instance_id in sorted(ids)], NOW
+            )
         case ("read", instance_id, status):
-            ledger.see(row(instance_id, status, created=-9e5), Source.READ, NOW)
+            ledger.apply_row(row(instance_id, status, created=-9e5), Source.READ, NOW)
         case ("restart", instance_id):
-            ledger.see(row(instance_id, created=-5.0), Source.READ, NOW)
+            ledger.apply_row(row(instance_id, created=-5.0), Source.READ, NOW)
         case ("gone", instance_id):
-            ledger.gone(instance_id)
+            ledger.mark_vanished(instance_id)

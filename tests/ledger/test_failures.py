@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from exporter.api.wire import InstanceRow
 from exporter.ledger import unresolved
 from exporter.ledger.changes import MOST_NAMED, Failed, Resolved
+from exporter.ledger.label_values import OTHER
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.places import OTHER
 from exporter.ledger.reasons import Category, FailureReason
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import UnresolvedView
@@ -188,7 +188,7 @@ class TestUnresolved:
         listed(ledger, 1.0, *rows)
         assert listed(ledger, 300.0).failures == {"Order": 3}
         assert sorted(ledger.unresolved.to_read(9)) == ["moved", "purged", "unread"]
-        ledger.gone("purged")
+        ledger.mark_vanished("purged")
         read(ledger, 301.0, rows[1])
         assert numbers(ledger.unresolved.view()) == ({"Order": 2}, {"Order": NOW - 9.0})
         assert listed(ledger, 600.0, rows[1]).failures == {"Order": 1}
@@ -203,7 +203,7 @@ class TestUnresolved:
         assert listed(ledger, 1.0, old, young).oldest == {"Order": NOW - 9.0}
         listed(ledger, 300.0, young)
         assert listed(ledger, 600.0, young).oldest == {"Order": NOW - 3.0}
-        ledger.gone("y")
+        ledger.mark_vanished("y")
         assert numbers(ledger.unresolved.view()) == ({}, {})
 
     def test_ids_that_cannot_be_read_give_way_to_others(self) -> None:
@@ -319,7 +319,7 @@ class TestSamples:
         rows = [failed(f"f{i:02}", created=-90.0, updated=-80.0 + i) for i in range(40)]
         listed(ledger, 1.0, *rows)
         for each in rows[2:39]:
-            ledger.gone(each.instance_id)
+            ledger.mark_vanished(each.instance_id)
         view = ledger.unresolved.view()
         assert view is not None
         assert [sample.instance_id for sample in view.samples] == ["f00", "f39", "f01"]
@@ -385,7 +385,7 @@ class TestChanges:
         ledger.take_changes()
         sweep(ledger, 30.0, row("rewound", created=-50.0, updated=20.0))
         read(ledger, 30.0, row("restarted", "Completed", created=10.0, updated=20.0))
-        ledger.gone("purged")
+        ledger.mark_vanished("purged")
         read(ledger, 31.0, failed("again", created=-50.0, updated=25.0))
         ledger.unresolved.expire(NOW + ledger.rules.failed_lookback)
         assert ledger.take_changes().resolved.named == tuple(

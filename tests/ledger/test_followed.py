@@ -87,9 +87,9 @@ def test_a_ledger_tells_of_every_id_that_it_follows(changes: list[tuple[str, str
     ledger.begin_active(NOW)
     for number, (instance_id, status) in enumerate(changes):
         if status == "gone":
-            ledger.gone(instance_id)
+            ledger.mark_vanished(instance_id)
         elif status == "Running":
-            ledger.see_active([row(instance_id, status, created=float(number))], NOW)
+            ledger.apply_active_page([row(instance_id, status, created=float(number))], NOW)
         else:
             found = row(instance_id, status, created=float(number))
             ledger.begin_census()

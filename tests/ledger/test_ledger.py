@@ -83,7 +83,7 @@ class TestFinishes:
         ledger = in_contact()
         fresh = type(ledger)(ledger.rules)
         fresh.begin_active(NOW)
-        fresh.see_active([row("a", created=-50.0)], NOW)
+        fresh.apply_active_page([row("a", created=-50.0)], NOW)
         fresh.complete_active(NOW)
         recent(fresh, 1.0, row("a", "Completed", created=-50.0, updated=1.0))
         assert finishes(fresh) == {("Order", "Completed"): 1}
@@ -105,9 +105,9 @@ class TestFinishes:
     def test_first_contact_is_settled_while_nothing_depends_on_it(self) -> None:
         fresh = Ledger(LedgerRules())
         sweep(fresh, 172_800.0)
-        fresh.settle_contact(NOW)
+        fresh.set_first_contact(NOW)
         recent(fresh, 1.0)
-        fresh.settle_contact(NOW + 9.0)
+        fresh.set_first_contact(NOW + 9.0)
         assert fresh.known().baseline == NOW
         sweep(fresh, 30.0)
         recent(fresh, 30.0, row("a", "Completed", created=5.0, updated=9.0))
@@ -207,7 +207,7 @@ class TestOtherTransitions:
     def test_one_that_is_gone_for_certain_has_vanished(self) -> None:
         ledger = in_contact(None, row("a"))
         sweep(ledger, 30.0)
-        ledger.gone("a")
+        ledger.mark_vanished("a")
         assert counted(ledger, "vanished") == {("Order",): 1}
         assert ledger.absent() == {}
         assert finishes(ledger) == {}
@@ -231,7 +231,7 @@ class TestActive:
     def test_entities_are_no_instances(self) -> None:
         ledger = in_contact()
         ledger.begin_active(NOW)
-        ledger.see_active(
+        ledger.apply_active_page(
             [
                 row("@counter@a", name="@counter@a"),
                 row("@counter@b", name="Counter"),
@@ -245,7 +245,7 @@ class TestActive:
     def test_counts_oldest_times_and_distributions(self) -> None:
         ledger = in_contact()
         ledger.begin_active(NOW + 100.0)
-        ledger.see_active(
+        ledger.apply_active_page(
             [row("a", created=-4000.0, updated=-30.0), row("b", created=0.0, updated=90.0)],
             NOW + 100.0,
         )
@@ -269,7 +269,7 @@ class TestActive:
         limit = {"pending": LimitInForce(600.0, "default")}
         ledger = in_contact(LedgerRules(limits_of=lambda _: limit))
         ledger.begin_active(NOW + 1000.0)
-        ledger.see_active(
+        ledger.apply_active_page(
             [
                 row("rewound", "Pending", created=-9000.0, updated=990.0),
                 row("stuck", "Pending", created=300.0),
@@ -282,13 +282,13 @@ class TestActive:
         limits = {name: LimitInForce(60.0, "default") for name in ("pending", "idle", "age")}
         ledger = in_contact(LedgerRules(limits_of=lambda _: limits))
         ledger.begin_active(NOW + 1000.0)
-        ledger.see_active([row("held", "Suspended")], NOW + 1000.0)
+        ledger.apply_active_page([row("held", "Suspended")], NOW + 1000.0)
         assert ledger.complete_active(NOW + 1000.0).over_limit == {("Order", "age"): 1}
 
     def test_an_unknown_created_time_enters_no_timestamp_and_no_bucket(self) -> None:
         ledger = in_contact()
         ledger.begin_active(NOW)
-        ledger.see_active([row("a", created=None)], NOW)
+        ledger.apply_active_page([row("a", created=None)], NOW)
         view = ledger.complete_active(NOW)
         assert view.instances == {("Order", RUNNING): 1}
         assert view.oldest_created == {}
@@ -297,7 +297,7 @@ class TestActive:
     def test_what_was_not_listed_is_not_shown_as_active(self) -> None:
         ledger = in_contact(None, row("a"), row("b"))
         ledger.begin_active(NOW + 30.0)
-        ledger.see_active([row("a")], NOW + 30.0)
+        ledger.apply_active_page([row("a")], NOW + 30.0)
         view = ledger.complete_active(NOW + 30.0)
         assert view.instances == {("Order", RUNNING): 1}
         assert view.tracked == 1
@@ -308,7 +308,7 @@ class TestActive:
 
         ledger = in_contact(LedgerRules(limits_of=limits_of, label_limit=1), row("a"))
         ledger.begin_active(NOW + 100.0)
-        ledger.see_active([row("b", name="Strict"), row("c", name="Loose")], NOW + 100.0)
+        ledger.apply_active_page([row("b", name="Strict"), row("c", name="Loose")], NOW + 100.0)
         view = ledger.complete_active(NOW + 100.0)
         assert view.instances == {("_other", RUNNING): 2}
         assert view.over_limit["_other", "age"] == 1
@@ -320,7 +320,7 @@ class TestEntityLocks:
     def test_locks_and_queues_ride_along_also_as_text_within_json(self) -> None:
         ledger = in_contact()
         ledger.begin_active(NOW)
-        ledger.see_active(
+        ledger.apply_active_page(
             [
                 entity("@counter@a", b'{"entityExists":true,"queueSize":2,"lockedBy":"holder"}'),
                 entity("@counter@b", b'"{\\"queueSize\\":5}"'),
@@ -342,7 +342,7 @@ class TestEntityLocks:
         orphaned = []
         for at in (0.0, 30.0):
             ledger.begin_active(NOW + at)
-            ledger.see_active([held], NOW + at)
+            ledger.apply_active_page([held], NOW + at)
             orphaned.append((ledger.complete_active(NOW + at).locks or {})["counter"].orphaned)
         assert orphaned == [0, 1]
 
@@ -416,7 +416,7 @@ class TestRetained:
 
     def test_a_census_before_the_first_complete_baseline_counts_no_history(self) -> None:
         ledger = in_contact()
-        ledger.see(row("x", "Failed", created=-10.0), Source.CENSUS, NOW)
+        ledger.apply_row(row("x", "Failed", created=-10.0), Source.CENSUS, NOW)
         assert finishes(ledger) == {}
 
 
@@ -488,18 +488,18 @@ class TestSeriesBudget:
         ledger = in_contact(LedgerRules(max_series=3000))
         many = [row(f"i{n:03}", name=f"Name{n:03}") for n in range(30)]
         ledger.begin_active(NOW)
-        ledger.see_active(many, NOW)
+        ledger.apply_active_page(many, NOW)
         view = ledger.complete_active(NOW)
         assert set(view.ages) == {("_other", RUNNING)}
         assert view.ages["_other", RUNNING].count == 30
         ledger.begin_active(NOW + 30.0)
-        ledger.see_active(many[:2], NOW + 30.0)
+        ledger.apply_active_page(many[:2], NOW + 30.0)
         assert set(ledger.complete_active(NOW + 30.0).ages) == {("_other", RUNNING)}
 
     def test_then_new_names_fold(self) -> None:
         ledger = in_contact(LedgerRules(max_series=900))
         ledger.begin_active(NOW)
-        ledger.see_active([row(f"i{n:03}", name=f"Name{n:03}") for n in range(30)], NOW)
+        ledger.apply_active_page([row(f"i{n:03}", name=f"Name{n:03}") for n in range(30)], NOW)
         view = ledger.complete_active(NOW)
         assert len({label for label, _ in view.instances}) == 9
         assert view.instances["_other", RUNNING] == 22

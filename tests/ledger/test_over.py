@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exporter.api.wire import InstanceRow
 from exporter.ledger.changes import MOST_NAMED, Recovered
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.over import MOST_PER_HUB, MOST_PER_ORCHESTRATOR
+from exporter.ledger.over_limit import MOST_PER_HUB, MOST_PER_ORCHESTRATOR
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, LimitInForce, OverLimit
 from exporter.ledger.status import RuntimeStatus
@@ -32,7 +32,7 @@ def limited(**limits: float) -> Ledger:
 
 def swept(ledger: Ledger, at: float, *active: InstanceRow) -> ActiveView:
     ledger.begin_active(NOW + at)
-    ledger.see_active(active, NOW + at)
+    ledger.apply_active_page(active, NOW + at)
     return ledger.complete_active(NOW + at)
 
 
@@ -90,7 +90,7 @@ def test_going_over_a_limit_and_coming_back_is_told_once() -> None:
     moved = row("a", created=-200.0, updated=102.0)
     swept(ledger, 103.0, moved, both[1])
     assert ledger.take_changes().recovered.named == (Recovered("a", "Order", "idle"),)
-    ledger.gone("b")
+    ledger.mark_vanished("b")
     swept(ledger, 104.0, moved)
     assert ledger.take_changes().recovered.named == (Recovered("b", "Order", "idle"),)
 
@@ -135,7 +135,7 @@ def test_who_is_followed_is_exactly_who_is_counted(sweeps: list[list[InstanceRow
     for at, rows in enumerate(sweeps):
         gone = {each for each, _ in over} - {each.instance_id for each in rows}
         for instance_id in gone:
-            ledger.gone(instance_id)
+            ledger.mark_vanished(instance_id)
         view = swept(ledger, 1.0 * at, *rows)
         counted = Counter((each.orchestrator, each.limit) for each in view.over_limit_samples)
         # Eight instances at most: no orchestrator has more than the cap in both limits here.

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from exporter.ledger.book import Book, digest_of
 from exporter.ledger.counters import CounterFamily, HistogramFamily
 from exporter.ledger.distributions import Histogram, ages_at, merge
-from exporter.ledger.places import OTHER, UNNAMED, Places
+from exporter.ledger.finish_windows import RecentFinishes, Window, failure_ratios
+from exporter.ledger.label_values import OTHER, UNNAMED, LabelValues
 from exporter.ledger.ruler import Ruler, look_backs
-from exporter.ledger.status import RuntimeStatus, known_status
-from exporter.ledger.windows import Pair, RecentFinishes, Window, failure_ratios
+from exporter.ledger.status import Pair, RuntimeStatus, known_status
 from tests.ledger.world import row
 
 COMPLETED = RuntimeStatus.COMPLETED
@@ -192,35 +192,35 @@ class TestRecentFinishes:
 
 class TestPlaces:
     def test_configured_names_come_first_and_nothing_ever_moves(self) -> None:
-        places = Places(3, ["Configured"])
-        assert [places.label(name) for name in ("A", "B", "C", "A", "Configured", "C")] == [
+        label_values = LabelValues(3, ["Configured"])
+        assert [label_values.label(name) for name in ("A", "B", "C", "A", "Configured", "C")] == [
             "A", "B", OTHER, "A", "Configured", OTHER,
         ]  # fmt: skip
-        assert places.labels == ("Configured", "A", "B", OTHER)
-        assert (places.distinct, places.folded) == (4, 1)
+        assert label_values.labels == ("Configured", "A", "B", OTHER)
+        assert (label_values.distinct, label_values.folded) == (4, 1)
 
     def test_nobody_moves_over_a_restart_either_way(self) -> None:
-        places = Places(1, ["A"])
-        places.label("B")
-        raised = Places(5, ["A", "B", "C"], places.saved())
+        label_values = LabelValues(1, ["A"])
+        label_values.label("B")
+        raised = LabelValues(5, ["A", "B", "C"], label_values.saved())
         assert [raised.label(name) for name in "ABC"] == ["A", OTHER, "C"]
-        lowered = Places(1, [], raised.saved())
+        lowered = LabelValues(1, [], raised.saved())
         assert [lowered.label(name) for name in "ABCD"] == ["A", OTHER, "C", OTHER]
 
     def test_a_name_that_is_other_is_among_the_others(self) -> None:
-        places = Places(5)
-        assert places.label(OTHER) == OTHER
-        assert places.labels == (OTHER,)
+        label_values = LabelValues(5)
+        assert label_values.label(OTHER) == OTHER
+        assert label_values.labels == (OTHER,)
 
     @pytest.mark.parametrize("name", [None, ""])
     def test_what_has_no_name_is_unnamed(self, name: str | None) -> None:
-        assert Places(5).label(name) == UNNAMED
+        assert LabelValues(5).label(name) == UNNAMED
 
     def test_the_names_that_are_folded_do_not_fill_the_memory(self) -> None:
-        places = Places(1, ["A"])
+        label_values = LabelValues(1, ["A"])
         for number in range(10_100):
-            places.label(f"n{number}")
-        assert places.folded == 10_000
+            label_values.label(f"n{number}")
+        assert label_values.folded == 10_000
 
 
 class TestCounters:
@@ -229,10 +229,10 @@ class TestCounters:
         for _ in range(50):
             family.add(("a",))
         assert family.show(100.0, 120.0) == {("a",): 0}
-        assert family.release == 220.0
+        assert family.next_release_time == 220.0
         assert family.show(219.9, 120.0) == {("a",): 0}
         assert family.show(220.0, 120.0) == {("a",): 50}
-        assert family.release == inf
+        assert family.next_release_time == inf
 
     def test_a_series_is_born_once(self) -> None:
         family = CounterFamily()

@@ -53,7 +53,7 @@ def in_contact(rules: LedgerRules | None = None, *active: InstanceRow) -> Ledger
 def sweep(ledger: Ledger, at: float, *active: InstanceRow) -> None:
     """List the active instances, completely."""
     ledger.begin_active(NOW + at)
-    ledger.see_active(active, NOW + at)
+    ledger.apply_active_page(active, NOW + at)
     ledger.complete_active(NOW + at)
 
 
@@ -66,7 +66,7 @@ def recent(ledger: Ledger, at: float, *finished: InstanceRow) -> None:
 
 def read(ledger: Ledger, at: float, found: InstanceRow) -> None:
     """Read one instance by its id."""
-    ledger.see(found, Source.READ, NOW + at)
+    ledger.apply_row(found, Source.READ, NOW + at)
 
 
 def census(ledger: Ledger, at: float, *finished: InstanceRow) -> None:

@@ -15,7 +15,7 @@ from exporter.collector.snapshot import (
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.snapshot import LimitInForce, WholeView
+from exporter.ledger.snapshot import LimitInForce, UnfilteredView
 from tests.ledger.world import NOW, census, recent, row, shown, sweep
 
 DECLINED = (
@@ -29,7 +29,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
     """Return the snapshot of a hub in which everything happened, published at `NOW` + 60."""
     ledger = busy_ledger()
     ledger.begin_active(NOW + 60.0)
-    ledger.see_active(
+    ledger.apply_active_page(
         [
             row("r1", created=-30.0, updated=10.0),
             row("p1", "Pending", created=-900.0),
@@ -60,7 +60,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
     )
     ledger.unresolved.complete_listing(NOW + 60.0)
     ledger.entities.begin(NOW + 60.0)
-    ledger.entities.see([EntityRow(EntityId("cart", "x"), shown(0.0))])
+    ledger.entities.add_page([EntityRow(EntityId("cart", "x"), shown(0.0))])
     state = SweepState(
         interval=30.0,
         configured=30.0,
@@ -94,7 +94,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0),
         "entities": ledger.entities.complete(),
         "pages_remaining": 4321,
-        "whole": WholeView(2, {}),
+        "whole": UnfilteredView(2, {}),
         "diagnosis": DiagnosisView(
             stalled={("Order", "activity", "Charge"): 7, ("Configured", "not_started", ""): 1},
             waiting={("Order", "external_event", ""): 2},

@@ -57,7 +57,7 @@ def that_takes_a_finish_for_its_id_and_times(patch: pytest.MonkeyPatch) -> None:
 
 
 def that_trusts_the_book_more_than_what_was_active(patch: pytest.MonkeyPatch) -> None:
-    original = Ledger._see_terminal
+    original = Ledger._apply_terminal
 
     def see(
         self: Ledger, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
@@ -70,7 +70,7 @@ def that_trusts_the_book_more_than_what_was_active(patch: pytest.MonkeyPatch) ->
             self._open.pop(row.instance_id, None)
         original(self, row, status, source, at)
 
-    patch.setattr(Ledger, "_see_terminal", see)
+    patch.setattr(Ledger, "_apply_terminal", see)
 
 
 def that_applies_a_census_at_its_end(patch: pytest.MonkeyPatch) -> None:

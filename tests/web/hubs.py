@@ -73,7 +73,7 @@ def hub_of(
     ledger.see_all((), ledger.begin_finished(NOW - 90_000.0).source, NOW - 90_000.0)
     ledger.complete_finished(NOW - 90_000.0)
     ledger.begin_active(NOW)
-    ledger.see_active(contents.active, NOW)
+    ledger.apply_active_page(contents.active, NOW)
     active = ledger.complete_active(NOW)
     ledger.see_all(contents.finished, ledger.begin_finished(NOW).source, NOW)
     finished = ledger.complete_finished(NOW)
@@ -82,7 +82,7 @@ def hub_of(
     ledger.see_all(contents.failed, Source.FAILED, NOW)
     ledger.unresolved.complete_listing(NOW)
     ledger.entities.begin(NOW)
-    ledger.entities.see(contents.entities)
+    ledger.entities.add_page(contents.entities)
     return HubSnapshot(
         identity=HubIdentity(
             name,

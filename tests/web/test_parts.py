@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, StateUse, Sweep, Trouble
-from exporter.ledger.snapshot import CountersView, EntityLocks, WholeView
+from exporter.ledger.snapshot import CountersView, EntityLocks, UnfilteredView
 from exporter.web.charts import chart_of
 from exporter.web.findings import findings_of, status_of, trust_in
+from exporter.web.formatting import percent, plural, rfc3339, size, span
 from exporter.web.links import links_to
 from exporter.web.report import FinishesReport, HubStatus, Severity
-from exporter.web.words import percent, plural, rfc3339, size, span
 from tests.ledger.world import NOW
 from tests.web.hubs import empty_hub, healthy_hub, incident_hub, starting_hub, unreachable_hub
 
@@ -94,7 +94,7 @@ class TestFindings:
 
     def test_what_settings_leave_out_is_said(self) -> None:
         hub = healthy_hub()
-        assert kinds(replace(hub, whole=WholeView(5, {}))) == ["outside_prefixes"]
+        assert kinds(replace(hub, whole=UnfilteredView(5, {}))) == ["outside_prefixes"]
         assert kinds(replace(hub, pages_remaining=0)) == ["page_budget"]
         assert kinds(replace(hub, pages_remaining=1)) == []
         folded = CountersView(label_values_folded={("orchestrator",): 3, ("entity",): 0})
@@ -109,7 +109,7 @@ class TestFindings:
         assert finding.summary == f"The app's clock is 1 min {word} this machine's."
 
     def test_locks_come_from_the_listing_of_all_where_there_is_one(self) -> None:
-        hub = replace(healthy_hub(), whole=WholeView(0, {"cart": EntityLocks(3, 2, 0, 0)}))
+        hub = replace(healthy_hub(), whole=UnfilteredView(0, {"cart": EntityLocks(3, 2, 0, 0)}))
         assert kinds(hub) == ["orphaned_locks"]
 
     def test_an_instance_and_instances_are_told_apart(self) -> None:

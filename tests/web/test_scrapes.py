@@ -268,7 +268,10 @@ class TestManyAtOnce:
         assert len(got) == 2
 
     async def test_beyond_the_limit_a_scrape_is_told_to_come_back(self) -> None:
-        async with served([HUGE], most_scrapes=1) as client, slow_reader(client) as reader:
+        async with (
+            served([HUGE], most_scrapes=1) as client,
+            slow_reader(client) as reader,
+        ):
             refused = await client.get("/metrics")
             assert refused.status_code == 503
             assert int(refused.headers["retry-after"]) > 0

@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from exporter.api.client import HubClient
 from exporter.api.errors import ApiError
-from exporter.collector.diagnosis import DiagnosisReader, ReadLimits, Reads
+from exporter.collector.history_reads import HistoryReader, ReadLimits, Reads
 from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.view import DiagnosisView, Views
 from exporter.ledger.ledger import Ledger
@@ -41,19 +41,19 @@ class HubDiagnosis:
         self, ledger: Ledger, active: ActiveView, at: float, seconds: float, reads: int
     ) -> Reads[None]:
         """
-        Look at the lives that an active sweep saw; read for at most so many *seconds*.
+        Look at the tracked instances of an active sweep; read for at most so many *seconds*.
 
         Without *reads* it only lets go of those that have moved.
         """
         self._sampler.rules = replace(self._sampler.rules, reads=reads)
-        reader = DiagnosisReader(self._client, ReadLimits(timeout=seconds))
-        made = await reader.sample(self._sampler, ledger.lives, active.sweep, at)
+        reader = HistoryReader(self._client, ReadLimits(timeout=seconds))
+        made = await reader.sample(self._sampler, ledger.tracked, active.sweep, at)
         self.trouble = made.error
         return made
 
     async def view(self, ledger: Ledger, active: ActiveView, at: float) -> DiagnosisView:
         """Add up what is known as of *at*, off the event loop: of thousands it takes a while."""
         ids = (each.instance_id for each in active.over_limit_samples)
-        named = {each: copy(ledger.lives[each]) for each in ids if each in ledger.lives}
+        named = {each: copy(ledger.tracked[each]) for each in ids if each in ledger.tracked}
         work = partial(self._views.of, self._sampler, at, ledger.label_of, named)
         return await anyio.to_thread.run_sync(work)

@@ -1,4 +1,4 @@
-"""Label values of a hub, bounded, and for life."""
+"""Label values of a hub: bounded, and permanent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SavedPlaces(msgspec.Struct, frozen=True):
     folded: list[str] = []
 
 
-class Places:
+class LabelValues:
     """
     Gives names their label value: their own while there is room, then `_other`.
 
@@ -39,7 +39,7 @@ class Places:
             self.label(name)
 
     def label(self, name: str | None) -> str:
-        """Return the label value of *name*, and keep it for life."""
+        """Return the label value of *name*, which never changes."""
         name = name or UNNAMED
         if name in self._own:
             return name

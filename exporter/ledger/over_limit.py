@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from heapq import nsmallest
 
-from exporter.ledger.active import Life
-from exporter.ledger.changes import Noted, Recovered
-from exporter.ledger.places import Places
+from exporter.ledger.active import TrackedInstance
+from exporter.ledger.changes import ChangeBuffer, Recovered
+from exporter.ledger.label_values import LabelValues
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import OverLimit
 from exporter.ledger.status import RuntimeStatus
@@ -27,16 +27,16 @@ class OverLimits:
     each that is beyond a limit; nothing where none is.
     """
 
-    def __init__(self, rules: LedgerRules, places: Places) -> None:
+    def __init__(self, rules: LedgerRules, label_values: LabelValues) -> None:
         self._rules = rules
-        self._places = places
-        self.began: Noted[OverLimit] = Noted()
-        self.ended: Noted[Recovered] = Noted()
+        self._places = label_values
+        self.began: ChangeBuffer[OverLimit] = ChangeBuffer()
+        self.ended: ChangeBuffer[Recovered] = ChangeBuffer()
         self._over: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     def follow(
         self,
-        lives: Mapping[str, Life],
+        tracked: Mapping[str, TrackedInstance],
         counts: Mapping[tuple[str, str], int],
         at: float,
         sweep: int,
@@ -44,47 +44,47 @@ class OverLimits:
         """
         Note who is beyond a limit at *at*; returns the oldest of each orchestrator and limit.
 
-        *lives* not seen in *sweep* stay as they were; *counts* tells how many there are.
+        *tracked* instances not seen in *sweep* stay as they were; *counts* is their number.
         """
         if not self._over and not any(counts.values()):
             return ()
         found: dict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
         over: dict[str, tuple[str, tuple[str, ...]]] = {}
         shared: dict[tuple[str, tuple[str, ...]], tuple[str, tuple[str, ...]]] = {}
-        for instance_id, label, beyond in self._beyond(lives, counts, at, sweep):
+        for instance_id, label, beyond in self._beyond(tracked, counts, at, sweep):
             known = (label, tuple(limit for limit, _ in beyond))
             over[instance_id] = shared.setdefault(known, known)
             for limit, since in beyond:
                 found[label, limit].append((since, instance_id))
-        self._compare(over, lives, found, sweep)
+        self._compare(over, tracked, found, sweep)
         self._over = over
-        return _samples(lives, found)
+        return _samples(tracked, found)
 
     def _beyond(
         self,
-        lives: Mapping[str, Life],
+        tracked: Mapping[str, TrackedInstance],
         counts: Mapping[tuple[str, str], int],
         at: float,
         sweep: int,
     ) -> Iterator[tuple[str, str, list[tuple[str, float]]]]:
         """Yield the id and label of who is beyond any limit, with those limits and their clocks."""
         floors: dict[tuple[str, RuntimeStatus], tuple[str, float, float]] = {}
-        for instance_id, life in lives.items():
-            key = (life.name, life.status)
+        for instance_id, instance in tracked.items():
+            key = (instance.name, instance.status)
             known = floors.get(key)
             if known is None:
-                known = floors[key] = self._floors(life.name, life.status, counts, at)
+                known = floors[key] = self._floors(instance.name, instance.status, counts, at)
             label, created_floor, since_floor = known
-            created, updated = life.created, life.updated
+            created, updated = instance.created, instance.updated
             since = updated if created is None or (updated or 0.0) > created else created
             is_old = created is not None and created < created_floor
             is_waiting = since is not None and since < since_floor
-            if (is_old or is_waiting) and life.sweep == sweep:
+            if (is_old or is_waiting) and instance.sweep == sweep:
                 beyond = []
                 if is_old and created is not None:
                     beyond.append(("age", created))
                 if is_waiting and since is not None:
-                    beyond.append((_WAITS[life.status], since))
+                    beyond.append((_WAITS[instance.status], since))
                 yield instance_id, label, beyond
 
     def _floors(
@@ -104,7 +104,7 @@ class OverLimits:
     def _compare(
         self,
         over: dict[str, tuple[str, tuple[str, ...]]],
-        lives: Mapping[str, Life],
+        tracked: Mapping[str, TrackedInstance],
         found: Mapping[tuple[str, str], list[tuple[float, str]]],
         sweep: int,
     ) -> None:
@@ -112,10 +112,10 @@ class OverLimits:
         for (label, limit), members in found.items():
             news = [each for each in members if limit not in self._over.get(each[1], ("", ()))[1]]
             for since, instance_id in news:
-                self.began.add(_named(instance_id, lives[instance_id], label, limit, since))
+                self.began.add(_named(instance_id, tracked[instance_id], label, limit, since))
         for instance_id, (label, limits) in self._over.items():
-            life = lives.get(instance_id)
-            if life is not None and life.sweep < sweep:
+            instance = tracked.get(instance_id)
+            if instance is not None and instance.sweep < sweep:
                 over[instance_id] = (label, limits)
                 continue
             still = over.get(instance_id, ("", ()))[1]
@@ -125,7 +125,7 @@ class OverLimits:
 
 
 def _samples(
-    lives: Mapping[str, Life], found: Mapping[tuple[str, str], list[tuple[float, str]]]
+    tracked: Mapping[str, TrackedInstance], found: Mapping[tuple[str, str], list[tuple[float, str]]]
 ) -> tuple[OverLimit, ...]:
     """Return the oldest: first the oldest of every orchestrator and limit, then their seconds."""
     ranked = [
@@ -134,18 +134,20 @@ def _samples(
         for rank, (since, instance_id) in enumerate(nsmallest(MOST_PER_ORCHESTRATOR, members))
     ]
     return tuple(
-        _named(instance_id, lives[instance_id], label, limit, since)
+        _named(instance_id, tracked[instance_id], label, limit, since)
         for _, since, instance_id, label, limit in nsmallest(MOST_PER_HUB, ranked)
     )
 
 
-def _named(instance_id: str, life: Life, label: str, limit: str, since: float) -> OverLimit:
+def _named(
+    instance_id: str, instance: TrackedInstance, label: str, limit: str, since: float
+) -> OverLimit:
     return OverLimit(
         instance_id=instance_id,
         orchestrator=label,
-        status=life.status,
+        status=instance.status,
         limit=limit,
         since=since,
-        created=life.created,
-        updated=life.updated,
+        created=instance.created,
+        updated=instance.updated,
     )

@@ -16,7 +16,7 @@ from exporter.api.telemetry import GET_INSTANCE
 from exporter.diagnosis.blame import Blame, trace
 from exporter.diagnosis.nodes import Absence, Answer, Node, Read
 from exporter.diagnosis.sampling import Sampler
-from exporter.ledger.active import Life
+from exporter.ledger.active import TrackedInstance
 
 Result = TypeVar("Result")
 
@@ -61,7 +61,7 @@ def _send(wanted: Generator[Read, Answer, Result], answer: Answer) -> Read | _Do
         return _Done(done.value)
 
 
-class DiagnosisReader:
+class HistoryReader:
     """Makes the reads of one hub, one at a time."""
 
     def __init__(self, client: HubClient, limits: ReadLimits | None = None) -> None:
@@ -69,16 +69,16 @@ class DiagnosisReader:
         self._limits = limits or ReadLimits()
 
     async def sample(
-        self, sampler: Sampler, lives: Mapping[str, Life], sweep: int, at: float
+        self, sampler: Sampler, tracked: Mapping[str, TrackedInstance], sweep: int, at: float
     ) -> Reads[None]:
         """
-        Let a sampler look at the *lives* that were seen in an active sweep.
+        Let a sampler look at the *tracked* instances seen in an active sweep.
 
         However it ends, the sampler keeps what was read.
         """
-        for _ in sampler.look(lives, sweep, at):
+        for _ in sampler.look(tracked, sweep, at):
             await anyio.lowlevel.checkpoint()
-        return await self.make(sampler.cycle(lives, at))
+        return await self.make(sampler.cycle(tracked, at))
 
     async def why(self, instance_id: str) -> Reads[tuple[Blame, Node]]:
         """Follow the blame from one instance."""
