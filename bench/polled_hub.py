@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from types import MappingProxyType
 
 from bench.counted_hub import HubProcess
 from bench.served_hub import HUB
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
-from exporter.collector.service import plan_of, rules_of
+from exporter.collector.polling_inputs import PollingInputs
+from exporter.collector.service import rules_of
 from exporter.collector.snapshot import Sweep
 from exporter.settings import load_settings
 
@@ -38,14 +39,15 @@ async def polled(
         **settings,
     }
     loaded = load_settings({f"{_PREFIX}{name}": value for name, value in given.items()}, {})
-    client, http = connect(loaded.hubs[0], SharedLimits())
-    async with http:
+    client = connect(loaded.hubs[0], SharedLimits())
+    async with aclosing(client):
         yield HubCollector(
-            plan_of(loaded.hubs[0], first_sweep_after=0.0, holds=False),
+            PollingInputs(loaded.hubs[0], loaded.buckets),
             client,
             rules_of(loaded.hubs[0], loaded),
             wall=lambda: hub.now,
             monotonic=lambda: hub.now + time.perf_counter() * durations,
+            holds=False,
         )
 
 

@@ -223,6 +223,7 @@ async def serve_hubs(settings: Settings) -> None:
     """Print the port once all hubs have been swept, and the findings at the end."""
     async with open_collector(settings) as collector:
         scrapes = Scrapes(collector.snapshots, lambda: settings.metrics, wall=time.time)
+        collector.listen(scrapes.note_publication)
         app = create_app(collector.snapshots, scrapes, wall=time.time)
         async with (
             listening(app, "127.0.0.1", 0, grace_seconds=1.0) as server,

@@ -106,6 +106,10 @@ class HubClient:
         self._kinds: dict[Hashable, _Kind[Any]] = {}
         self._url: tuple[object, httpx.URL] = (None, httpx.URL())
 
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
     def reread_key(self) -> bool:
         """Read the key anew; True if it changed."""
         return self._key.reread()

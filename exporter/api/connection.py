@@ -35,15 +35,17 @@ class SharedLimits:
     names: NameResolver = field(default_factory=NameResolver)
 
 
-def connect(
-    hub: HubSettings, shared: SharedLimits, http: HubConnections | None = None
-) -> tuple[HubClient, HubConnections]:
-    """Return the client of *hub* and the connections under it, which the caller closes."""
-    http = http or open_connections(hub, shared.names)
-    client = HubClient(
+def connect(hub: HubSettings, shared: SharedLimits) -> HubClient:
+    """
+    Return the client of *hub*, which the caller closes.
+
+    Raises:
+        OSError: a file of the hub's TLS cannot be used.
+    """
+    return HubClient(
         hub.name,
         HubAddress(hub.base_url, hub.task_hub, hub.connection),
-        http=http,
+        http=open_connections(hub, shared.names),
         key=key_source(hub),
         retry=RetryPolicy(hub.retries.attempts, hub.retries.backoff, hub.retries.backoff_max),
         limits=RequestLimits(
@@ -59,7 +61,6 @@ def connect(
         bodies=shared.bodies,
         telemetry=ApiTelemetry(),
     )
-    return client, http
 
 
 def open_connections(hub: HubSettings, names: NameResolver) -> HubConnections:

@@ -153,12 +153,15 @@ def gave_up(hub: str, seconds: float) -> ApiError:
 async def connected(hubs: Sequence[HubSettings]) -> AsyncGenerator[Sequence[Hub], None]:
     """Return the hubs with their clients; connections close at the end."""
     shared = SharedLimits()
-    pairs = [(hub, *connect(hub, shared)) for hub in hubs]
+    clients = [connect(hub, shared) for hub in hubs]
     try:
-        yield [Hub(hub, client, ServerClock(time, anyio.current_time)) for hub, client, _ in pairs]
+        yield [
+            Hub(hub, client, ServerClock(time, anyio.current_time))
+            for hub, client in zip(hubs, clients, strict=True)
+        ]
     finally:
-        for _, _, http in pairs:
-            await http.aclose()
+        for client in clients:
+            await client.aclose()
         await shared.names.aclose()
 
 

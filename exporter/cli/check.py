@@ -129,8 +129,8 @@ async def check_hub(hub: HubSettings) -> HubCheck:
     steps = [step for step in STEPS if step != TLS or hub.base_url.startswith("https")]
     is_direct = hub.proxy is None and proxy_of_environment(hub.base_url) is None
     shared = SharedLimits()
-    client, http = connect(hub, shared)
-    async with aclosing(shared.names), http:
+    client = connect(hub, shared)
+    async with aclosing(shared.names), aclosing(client):
         survey = _Survey(hub, client)
         try:
             await survey.make()

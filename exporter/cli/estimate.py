@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from time import time
 
@@ -16,12 +15,13 @@ from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, markup, write_json
 from exporter.collector.hub import HubCollector
-from exporter.collector.service import plan_of, rules_of
+from exporter.collector.polling_inputs import PollingInputs
+from exporter.collector.service import rules_of
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.collector.state import NoState
 from exporter.diagnosis.past import longest_waits
 from exporter.diagnosis.waits import WaitingOn
-from exporter.forecast.day import Meter, Pass, SweepForecast
+from exporter.forecast.day import Pass, SweepForecast
 from exporter.forecast.durations import Observed
 from exporter.forecast.forecast import Forecast, forecast_of
 from exporter.forecast.observing_ledger import ObservingLedger
@@ -67,19 +67,25 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
     Raises:
         ApiError: a sweep failed.
     """
-    observed, meter = Observed(), Meter(hub.client.telemetry)
-    plan = replace(plan_of(hub.settings, first_sweep_after=0.0, holds=False), page_budget=None)
+    observed = Observed()
     rules = rules_of(hub.settings, settings)
+    unlimited = hub.settings.model_copy(update={"page_budget": None})
     collector = HubCollector(
-        plan, hub.client, rules, wall=time, listener=meter, state=_Observing(observed)
+        PollingInputs(unlimited, settings.buckets),
+        hub.client,
+        rules,
+        wall=time,
+        state=_Observing(observed),
+        holds=False,
     )
     await collector.open()
     await _make(collector, Sweep.ACTIVE)
-    day = meter.costs[Sweep.FINISHED]
+    day = collector.cost_of(Sweep.FINISHED)
     for sweep in (Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS, Sweep.ACTIVE):
-        if plan.intervals[sweep] > 0:
+        if collector.snapshot.sweeps[sweep].configured is not None:
             await _make(collector, sweep)
-    costs = {sweep: meter.costs[sweep] for sweep in Sweep if sweep in meter.costs}
+    swept = [sweep for sweep in Sweep if _completed(collector.snapshot, sweep)]
+    costs = {sweep: collector.cost_of(sweep) for sweep in swept}
     made = Pass(collector.snapshot, costs, day, observed, rules.overlap, rules.lookback, time())
     waits = await _past_waits(hub, observed) if hub.settings.history_budget else {}
     return forecast_of(hub.settings, settings, made, waits)

@@ -85,6 +85,7 @@ async def _serve_hubs(
             wall=time.time,
             process=reloading.view,
         )
+        collector.listen(scrapes.note_publication)
         app = create_app(collector.snapshots, scrapes, wall=time.time)
         guard = Guard(
             with_reload(app, reloading.reload, lambda: reloading.settings.allow_reload),

@@ -54,9 +54,9 @@ class HubEvents:
         """Log that the active instances can no longer be listed."""
         self._log.warning(HUB_DOWN, kind=error.kind.value, error=error.reason, hint=error.hint)
 
-    def swept(self, sweep: Sweep, error: ApiError | None, seconds: float, cost: SweepCost) -> None:
+    def swept(self, sweep: Sweep, error: ApiError | None, cost: SweepCost) -> None:
         """Log how a sweep ended."""
-        taken = round(seconds, 3)
+        taken = round(cost.seconds, 3)
         if error is None:
             self._log.info(
                 SWEEP_COMPLETE, sweep=sweep.value, seconds=taken, pages=cost.pages, rows=cost.rows

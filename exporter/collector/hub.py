@@ -1,4 +1,4 @@
-"""The task of one hub: sweeps when they are due, publishes what they found, survives failures."""
+"""The collector of one hub: something is due, a sweep runs, it is made durable, then published."""
 
 from __future__ import annotations
 
@@ -9,53 +9,35 @@ from functools import partial
 from typing import TypeVar
 
 import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
 
 from exporter.api.classify import Failures
 from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
+from exporter.collector.agenda import Agenda
 from exporter.collector.budget import PageBudget
 from exporter.collector.clock import ServerClock
-from exporter.collector.events import (
-    DIAGNOSIS_CRASHED,
-    STATE_CRASHED,
-    SWEEP_CRASHED,
-    HubEvents,
-)
+from exporter.collector.events import DIAGNOSIS_CRASHED, STATE_CRASHED, SWEEP_CRASHED, HubEvents
 from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub_diagnosis import HubDiagnosis
-from exporter.collector.plan import HubPlan
-from exporter.collector.records import SweepRecord, result_of, trouble_of, use_of
-from exporter.collector.schedule import (
-    DUTY_SHARE,
-    Cadence,
-    pause_after,
-    spare_seconds,
-    step_end,
-)
-from exporter.collector.snapshot import (
-    HubSnapshot,
-    Sweep,
-    SweepResult,
-    SweepState,
-)
+from exporter.collector.polling_inputs import PollingInputs, identity_of
+from exporter.collector.publication import Publication
+from exporter.collector.records import SweepCost, result_of, trouble_of, use_of
+from exporter.collector.schedule import DUTY_SHARE, spare_seconds, step_end
+from exporter.collector.snapshot import HubSnapshot, Sweep, SweepResult
 from exporter.collector.state import HubState, NoState, StateNotWritten
 from exporter.collector.sweeps import HubSweeps, TooManyActive
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.snapshot import (
-    ActiveView,
-    CountersView,
-    EntityView,
-    FinishedView,
-    UnfilteredView,
-)
+from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, FinishedView
 from exporter.ledger.state import LedgerState
 
-_PAUSE_WITHOUT_BUDGET = 60.0
-_REST_OF_CENSUS = 60.0
-# How often it shows while a sweep is under way what was read.
-_SHOW_SECONDS = 1.0
+# A sweep of minutes shows as often what it has read so far.
+_PROGRESS_SECONDS = 10.0
+_CENSUS_STEP_SECONDS = 1.0
+_CLOSE_SECONDS = 5.0
 
 Found = TypeVar("Found")
 
@@ -64,15 +46,20 @@ class HubCollector:
     """
     Polls one hub.
 
-    `snapshot` is what is published: it is replaced by one assignment, never changed, and
-    *listener* is told. *wall* tells the time that is shown; the schedule follows *monotonic*,
-    which never jumps. *state* keeps the ledger over restarts; without it each start begins anew.
-    *limits* are those that it shares with other hubs.
+    Each event - a sweep or a step of it ended, a counter's hold ended - is made durable first and
+    published after that: `snapshot` is replaced by one assignment, never changed, and *listener* is
+    called. Until the first active sweep has ended, a collector that took over from another shows
+    what that one did.
+
+    *wall* tells the time that is shown; the schedule follows *monotonic*, which never jumps.
+    *state* keeps the ledger over restarts; without it each start is a new baseline. *limits* are
+    shared with other hubs. Only where it *holds* does a new counter series show its base first. A
+    census is read for *census_step* seconds between two pauses, a page at least.
     """
 
     def __init__(
         self,
-        plan: HubPlan,
+        inputs: PollingInputs,
         client: HubClient,
         rules: LedgerRules,
         *,
@@ -81,87 +68,159 @@ class HubCollector:
         listener: Callable[[HubSnapshot], None] = lambda _: None,
         state: HubState | None = None,
         limits: ProcessLimits | None = None,
+        first_sweep_after: float = 0.0,
+        holds: bool = True,
+        census_step: float = _CENSUS_STEP_SECONDS,
     ) -> None:
-        self._plan = plan
+        self.inputs = inputs
+        self._hub = inputs.hub
         self._client = client
-        self._telemetry = client.telemetry
+        self._rules = rules
         self._wall = wall
         self._monotonic = monotonic
-        self._listener = listener
-        self._clock = ServerClock(wall, monotonic)
         self._state = state or NoState()
-        self._rules = rules
         self._limits = limits or ProcessLimits()
+        self._first_sweep_after = first_sweep_after
+        self._census_step = census_step
+        self._scope: anyio.CancelScope | None = None
+        self._ended: anyio.Event | None = None
+        self._handed_over: LedgerState | None = None
         self._is_open = False
-        self._go_on_from(Ledger(rules))
-        self._records = {sweep: SweepRecord(Cadence(plan.intervals[sweep])) for sweep in Sweep}
-        self._census_due = math.inf
-        self._step_ends = math.inf
-        self._entities_listed: EntityView | None = None
+        self._clock = ServerClock(wall, monotonic)
+        self._use_ledger(Ledger(rules))
+        self._agenda = Agenda(self._hub.intervals)
+        self._budget = PageBudget(self._hub.page_budget)
+        self._diagnosis = HubDiagnosis(client, rules, self._hub.history_budget)
+        self._events = HubEvents(self._hub.name)
         self._sweep = Sweep.ACTIVE
-        self._shown = -math.inf
-        self._budget = PageBudget(plan.page_budget)
-        self._skipped: set[Sweep] = set()
-        self._diagnosis = HubDiagnosis(client, rules, plan.history_budget)
-        self._events = HubEvents(plan.identity.name)
-        self.snapshot = HubSnapshot(
-            identity=plan.identity,
+        self._step_ends = math.inf
+        self._progress_due = math.inf
+        self._entities_listed: EntityView | None = None
+        self._out_of_budget: set[Sweep] = set()
+        first = HubSnapshot(
+            identity=identity_of(self._hub),
             up=False,
-            stale_after=plan.stale_after,
+            stale_after=self._hub.stale_after,
             age_bounds=rules.age_bounds,
             duration_bounds=rules.duration_bounds,
-            sweeps=self._states(),
+            sweeps=self._agenda.states(),
             counters=CountersView(),
             known=self._ledger.known(),
-            api=use_of(self._telemetry),
+            api=use_of(client.telemetry),
             state=self._state.use,
         )
+        self._publication = Publication(
+            first,
+            progress=self._progress,
+            listener=listener,
+            events=self._events,
+            monotonic=monotonic,
+            hold=self._hub.counter_hold if holds else 0.0,
+        )
 
-    def _go_on_from(self, ledger: Ledger) -> None:
+    @property
+    def snapshot(self) -> HubSnapshot:
+        """What is published."""
+        return self._publication.snapshot
+
+    def _use_ledger(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._sweeps = HubSweeps(
             self._client,
             ledger,
             self._clock,
-            entity_names=self._plan.entity_names,
+            entity_names=self._hub.entities,
             limits=self._limits,
             came=self._page_came,
         )
 
-    async def open(self) -> None:
-        """Take up the ledger where it was left, and publish what it holds."""
-        self._go_on_from(await self._state.open(self._rules))
-        self._is_open = True
-        census = self._ledger.census_completed
-        if census is not None:
-            self._records[Sweep.CENSUS].resume(census)
-        counters = self._ledger.counters(self._monotonic(), self._plan.counter_hold)
-        self.snapshot = replace(self.snapshot, counters=counters)
-        self._publish()
+    # -- the task ------------------------------------------------------------------------------
 
-    def hand_over(self) -> LedgerState | None:
-        """Return all that it knows, once it is stopped; None if it never took up its ledger."""
-        return self._ledger.saved() if self._is_open else None
+    def start(self, tasks: TaskGroup) -> None:
+        """Poll until stopped."""
+        self._ended = anyio.Event()
+        tasks.start_soon(self._run_until_stopped, self._ended)
+
+    async def _run_until_stopped(self, ended: anyio.Event) -> None:
+        try:
+            with anyio.CancelScope() as self._scope:
+                await self.run()
+        finally:
+            ended.set()
+
+    async def stop(self) -> None:
+        """End the task, and return when it has ended."""
+        if self._scope is not None:
+            self._scope.cancel()
+        if self._ended is not None:
+            await self._ended.wait()
+
+    async def take_over(self, other: HubCollector) -> None:
+        """Continue with the state, and all that *other* knew of the same hub, which is stopped."""
+        self._handed_over = await anyio.to_thread.run_sync(other._hand_over)
+        self._state = other._state
+        self._publication.show_until_a_sweep_has_ended(other.snapshot)
+
+    def _hand_over(self) -> LedgerState | None:
+        return self._ledger.saved() if self._is_open else self._handed_over
+
+    def reread_key(self) -> bool:
+        """Read the key anew; True if it changed."""
+        return self._client.reread_key()
+
+    async def disconnect(self) -> None:
+        """Close the connections; those that do not end in time are left behind."""
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+            await self._client.aclose()
+
+    def release_state(self) -> None:
+        """Release what is kept: another process may use it."""
+        self._state.close()
+
+    # -- the events ----------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Poll until cancelled; a defect of this program costs one sweep, not the hub."""
         if not await self._survive(self.open, STATE_CRASHED):
             self._state = NoState()
-        begin = self._monotonic() + self._plan.first_sweep_after
-        for sweep, record in self._records.items():
-            record.cadence.start(begin + self._already_known_for(sweep))
+        self._agenda.start(self._monotonic() + self._first_sweep_after, self._census_known_for())
         while True:
-            sweep, due = self._next()
+            sweep, due = self._agenda.next(
+                self._monotonic(),
+                has_contact=self._publication.draft.up,
+                census_runs=self._sweeps.census_is_running,
+            )
             release = self._ledger.next_release_time
             await anyio.sleep(max(0.0, min(due, release) - self._monotonic()))
             started = self._monotonic()
-            self._step_ends = max(started, self._records[Sweep.ACTIVE].cadence.due)
+            self._step_ends = max(started, self._agenda.records[Sweep.ACTIVE].cadence.due)
             if release < due:
-                await self._survive(self.publish_accounts, SWEEP_CRASHED)
+                await self._survive(self.publish, SWEEP_CRASHED)
             elif not self._budget.allows(sweep, self._wall()):
                 self._skip(sweep)
             elif not await self._survive(partial(self.make, sweep), SWEEP_CRASHED):
                 self._crashed(sweep, started)
+
+    async def open(self) -> None:
+        """Continue with the ledger that was kept or handed over, and publish what it holds."""
+        ledger = await self._take_over_ledger()
+        self._use_ledger(ledger or await self._state.open(self._rules))
+        self._is_open, self._handed_over = True, None
+        census = self._ledger.census_completed
+        if census is not None:
+            self._agenda.records[Sweep.CENSUS].resume(census)
+        self._publication.show_restored(self._ledger, self._state, self._clock.now())
+
+    async def _take_over_ledger(self) -> Ledger | None:
+        """Return a ledger that continues what was handed over, None where it cannot be kept."""
+        if self._handed_over is None:
+            return None
+        ledger = await anyio.to_thread.run_sync(Ledger, self._rules, self._handed_over)
+        try:
+            await self._state.commit(ledger)
+        except StateNotWritten:
+            return None
+        return ledger
 
     async def _survive(self, work: Callable[[], Awaitable[object]], event: str) -> bool:
         """Do some work; False where a defect of this program ended it, which is logged."""
@@ -172,18 +231,42 @@ class HubCollector:
             return False
         return True
 
-    def _already_known_for(self, sweep: Sweep) -> float:
-        """Return how long the census before the restart will do."""
-        completed = self._ledger.census_completed
-        if sweep is not Sweep.CENSUS or completed is None:
+    def _census_known_for(self) -> float:
+        """Return for how many more seconds the last census before the start will do."""
+        completed, interval = self._ledger.census_completed, self._hub.intervals.census
+        if completed is None:
             return 0.0
-        interval = self._records[sweep].cadence.interval
         return max(0.0, min(interval, completed + interval - self._wall()))
+
+    def _skip(self, sweep: Sweep) -> None:
+        """Leave out a sweep that the budget does not allow; a census only waits."""
+        runs = self._sweeps.census_is_running
+        if not self._agenda.no_budget(sweep, self._monotonic(), census_runs=runs):
+            return
+        if sweep not in self._out_of_budget:
+            self._events.skipped(sweep, self._hub.page_budget)
+        self._out_of_budget.add(sweep)
+        self._publication.show_progress()
+
+    def _crashed(self, sweep: Sweep, started: float) -> None:
+        """Record a sweep that a defect ended; nothing is done here that could fail in its turn."""
+        now = self._monotonic()
+        self._agenda.records[sweep].ended(
+            SweepResult.FAILED, self._wall(), now - started, self._client.telemetry
+        )
+        self._agenda.swept(sweep, started, now, 0.0)
+        if sweep is Sweep.CENSUS:
+            self._sweeps.abandon_census()
+        up = self._publication.draft.up and sweep is not Sweep.ACTIVE
+        self._publication.draft = replace(
+            self._publication.draft, up=up, sweeps=self._agenda.states()
+        )
+        self._publication.assign()
 
     async def collect_once(self) -> ApiError | None:
         """Make every sweep that is on once, the census to its end; returns the first failure."""
         for sweep in (Sweep.ACTIVE, Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS):
-            if not self._records[sweep].cadence.is_on:
+            if not self._agenda.records[sweep].cadence.is_on:
                 continue
             error = await self.make(sweep)
             while error is None and self._sweeps.census_is_running:
@@ -192,187 +275,134 @@ class HubCollector:
                 return error
         return None
 
-    def _next(self) -> tuple[Sweep, float]:
-        """Return the sweep that is due first; of several that are due, the most urgent."""
-        dues = {
-            Sweep.ACTIVE: self._records[Sweep.ACTIVE].cadence.due,
-            Sweep.FAILED: self._due_after_contact(Sweep.FAILED),
-            Sweep.ENTITIES: self._records[Sweep.ENTITIES].cadence.due,
-            Sweep.CENSUS: self._next_of_census(),
-        }
-        now = self._monotonic()
-        for sweep, due in dues.items():
-            if due <= now:
-                return sweep, due
-        return min(dues.items(), key=lambda item: item[1])
+    def cost_of(self, sweep: Sweep) -> SweepCost:
+        """Return what the last sweep of a kind took."""
+        return self._agenda.records[sweep].cost
 
-    def _skip(self, sweep: Sweep) -> None:
-        """Leave out a sweep that the budget does not allow; a census only waits."""
-        now = self._monotonic()
-        if sweep is Sweep.CENSUS and self._sweeps.census_is_running:
-            self._census_due = now + _PAUSE_WITHOUT_BUDGET
-            return
-        if sweep not in self._skipped:
-            self._events.skipped(sweep, self._plan.page_budget)
-        self._skipped.add(sweep)
-        self._records[sweep].skipped()
-        self._records[sweep].cadence.ended(now, now)
-        self._show()
-
-    def _due_after_contact(self, sweep: Sweep) -> float:
-        """Return when a sweep is due that needs to know where history ends."""
-        has_contact = self.snapshot.up or self._records[Sweep.ACTIVE].has_completed
-        return self._records[sweep].cadence.due if has_contact else math.inf
-
-    def _next_of_census(self) -> float:
-        """Return when the next step of the census is due."""
-        if self._sweeps.census_is_running:
-            return self._census_due
-        return self._due_after_contact(Sweep.CENSUS)
+    # -- the sweeps ----------------------------------------------------------------------------
 
     async def make(self, sweep: Sweep) -> ApiError | None:
         """Make one sweep, of the census one step, and publish what came of it."""
-        if sweep is Sweep.ACTIVE:
-            return await self._active_and_finished()
-        if sweep is Sweep.FAILED:
-            return await self._failed()
-        if sweep is Sweep.ENTITIES:
-            return await self._entities()
-        return await self._census()
+        match sweep:
+            case Sweep.FAILED:
+                return await self._make_listing(
+                    sweep, lambda: self._sweeps.failed(self._may_continue)
+                )
+            case Sweep.ENTITIES:
+                return await self._make_listing(sweep, self._list_entities)
+            case Sweep.CENSUS:
+                return await self._make_census()
+            case _:
+                return await self._make_cycle()
 
-    def _may_read(self) -> bool:
-        """Return whether the budget has a page beside that which came and is not counted yet."""
-        return self._budget.allows(self._sweep, self._wall(), uncounted=1)
-
-    def _goes_on(self) -> bool:
-        """Tell whether a sweep of many steps may read on, before the active one is due again."""
-        return self._monotonic() < self._step_ends and self._may_read()
-
-    def _page_came(self, rows: int, refused: int) -> None:
-        self._records[self._sweep].read(rows, refused)
-        self._budget.spend(1, self._wall())
-        if self._monotonic() >= self._shown + _SHOW_SECONDS:
-            self._show()
-
-    async def _active_and_finished(self) -> ApiError | None:
+    async def _make_cycle(self) -> ApiError | None:
+        """List what is active and what has finished lately: one event; then read histories."""
         started = self._monotonic()
         active = await self._attempt(Sweep.ACTIVE, lambda: self._sweeps.active(self._may_read))
         if active is None:
             raise RuntimeError("an active sweep has no steps")
         if isinstance(active, ApiError) and not isinstance(active, TooManyActive):
-            self._went_down(active)
-            self._wait_for_next(Sweep.ACTIVE, started, active)
-            await self.publish_accounts()
+            self._hub_is_down(active)
+            self._agenda.swept(Sweep.ACTIVE, started, self._monotonic(), _pause(active))
+            await self.publish()
             return active
         failed: ApiError | None = active if isinstance(active, ApiError) else None
-        view = None if isinstance(active, ApiError) else active
-        self._came_up(view)
-        interval = self._plan.intervals[Sweep.ACTIVE]
+        interval = self._hub.intervals.active
         if self._step_ends < math.inf:
             self._step_ends = step_end(started, self._monotonic(), interval)
         finished = await self._attempt(
-            Sweep.FINISHED, lambda: self._sweeps.finished(DUTY_SHARE * interval, self._goes_on)
+            Sweep.FINISHED,
+            lambda: self._sweeps.finished(DUTY_SHARE * interval, self._may_continue),
         )
         if isinstance(finished, ApiError):
             failed = finished
-        self._end_cycle(started, failed)
+        self._hub_is_up()
+        if isinstance(active, ActiveView):
+            self._publication.draft = replace(self._publication.draft, active=active)
         if isinstance(finished, FinishedView):
-            self.snapshot = replace(self.snapshot, finished=finished)
-        await self.publish_accounts()
-        if self._diagnosis.is_on and view is not None:
-            await self._diagnose(view, started, failed)
+            self._publication.draft = replace(self._publication.draft, finished=finished)
+        self._agenda.cycle_ended(started, self._monotonic(), _pause(failed))
+        await self.publish()
+        if self._diagnosis.is_on and isinstance(active, ActiveView):
+            await self._diagnose(active, started, failed)
         return failed
 
     async def _diagnose(self, active: ActiveView, started: float, failed: ApiError | None) -> None:
-        """Learn what instances beyond a limit wait on; no trouble here is the sweep's."""
+        """Learn what instances over a limit wait on; no trouble here is the sweep's."""
         if not await self._survive(partial(self._sample, active, started), DIAGNOSIS_CRASHED):
             # What it knows may be wrong.
-            self._diagnosis = HubDiagnosis(self._client, self._rules, self._plan.history_budget)
-            self.snapshot = replace(self.snapshot, diagnosis=None)
-        self._end_cycle(started, failed or self._diagnosis.trouble)
-        self._show()
+            self._diagnosis = HubDiagnosis(self._client, self._rules, self._hub.history_budget)
+            self._publication.draft = replace(self._publication.draft, diagnosis=None)
+        pause = _pause(failed or self._diagnosis.trouble)
+        self._agenda.cycle_ended(started, self._monotonic(), pause)
+        self._publication.show_progress()
 
     async def _sample(self, active: ActiveView, started: float) -> None:
         taken = self._monotonic() - started
-        configured = self._records[Sweep.ACTIVE].cadence.configured
-        seconds = min(spare_seconds(taken, configured), self._plan.sweep_timeout)
-        reads = self._budget.reads(self._plan.history_budget, self._wall())
+        seconds = min(spare_seconds(taken, self._hub.intervals.active), self._hub.timeouts.sweep)
+        reads = self._budget.reads(self._hub.history_budget, self._wall())
         made = await self._diagnosis.sample(self._ledger, active, self._clock.now(), seconds, reads)
         self._budget.spend(made.made, self._wall())
         diagnosis = await self._diagnosis.view(self._ledger, active, self._clock.now())
         self._events.diagnosed(made.error, diagnosis)
-        self.snapshot = replace(self.snapshot, diagnosis=diagnosis)
+        self._publication.draft = replace(self._publication.draft, diagnosis=diagnosis)
 
-    async def _failed(self) -> ApiError | None:
-        found = await self._attempt(Sweep.FAILED, lambda: self._sweeps.failed(self._goes_on))
-        failed = found if isinstance(found, ApiError) else None
-        if found is not None:
-            self._wait_after(Sweep.FAILED, failed)
-        await self.publish_accounts()
-        return failed
+    async def _make_listing(
+        self, sweep: Sweep, work: Callable[[], Awaitable[object]]
+    ) -> ApiError | None:
+        """Make a sweep that stands for itself; where it is not done, it stays due."""
+        found = await self._attempt(sweep, work)
+        if found is None:
+            self._publication.show_progress()
+            return None
+        error = found if isinstance(found, ApiError) else None
+        self._listing_ended(sweep, error)
+        await self.publish()
+        return error
 
-    def _end_cycle(self, started: float, error: ApiError | None) -> None:
-        """Set when the next cycle is due: both of its sweeps come as seldom as all of it allows."""
-        self._wait_for_next(Sweep.ACTIVE, started, error)
-        interval = self._records[Sweep.ACTIVE].cadence.interval
-        for sweep in (Sweep.ACTIVE, Sweep.FINISHED):
-            self._records[sweep].comes_every(interval)
-
-    def _wait_for_next(self, sweep: Sweep, started: float, error: ApiError | None) -> None:
-        """Set when a sweep is due again: not before a server that failed asked to be left alone."""
-        pause = error.retry_after if error else None
-        self._records[sweep].cadence.ended(started, self._monotonic(), not_before=pause or 0.0)
-
-    def _wait_after(self, sweep: Sweep, error: ApiError | None) -> None:
-        """Set when a sweep that ended just now is due again."""
-        self._wait_for_next(sweep, self._monotonic() - self._records[sweep].seconds, error)
-
-    async def _entities(self) -> ApiError | None:
-        found = await self._attempt(Sweep.ENTITIES, self._list_beside)
-        failed = found if isinstance(found, ApiError) else None
-        if found is not None:
-            self._wait_after(Sweep.ENTITIES, failed)
-        if isinstance(found, tuple):
-            entities, whole = found
-            self.snapshot = replace(self.snapshot, entities=entities, whole=whole)
-        self._publish()
-        return failed
-
-    async def _list_beside(self) -> tuple[EntityView, UnfilteredView | None] | None:
+    async def _list_entities(self) -> bool:
         """List the entities and, where the active sweep leaves any out, all active instances."""
         if self._entities_listed is None:
-            self._entities_listed = await self._sweeps.entities(self._goes_on)
-        entities = self._entities_listed
-        if entities is None or not self._rules.id_prefixes:
-            self._entities_listed = None
-            return None if entities is None else (entities, None)
-        whole = await self._sweeps.whole(self._goes_on)
-        if whole is None:
-            return None
+            self._entities_listed = await self._sweeps.entities(self._may_continue)
+        entities, unfiltered = self._entities_listed, None
+        if entities is None:
+            return False
+        if self._rules.id_prefixes:
+            unfiltered = await self._sweeps.unfiltered(self._may_continue)
+            if unfiltered is None:
+                return False
+            if unfiltered.outside:
+                self._events.outside_prefixes(unfiltered.outside)
         self._entities_listed = None
-        if whole.outside:
-            self._events.outside_prefixes(whole.outside)
-        return entities, whole
+        self._publication.draft = replace(
+            self._publication.draft, entities=entities, unfiltered=unfiltered
+        )
+        return True
 
-    async def _census(self) -> ApiError | None:
-        """Read on with the census for a step; returns the error that ended it, or None."""
+    async def _make_census(self) -> ApiError | None:
+        """Continue the census for a step; returns the error that ended it, or None."""
         started = self._monotonic()
 
         def goes_on() -> bool:
-            return self._monotonic() < started + self._plan.census_step and self._goes_on()
+            return self._monotonic() < started + self._census_step and self._may_continue()
 
         ended = await self._attempt(Sweep.CENSUS, lambda: self._sweeps.census(goes_on))
         now = self._monotonic()
-        self._census_due = now + pause_after(now - started)
+        self._agenda.census_stepped(now - started, now)
         if ended is None:
-            self._show()
+            self._publication.show_progress()
             return None
         error = ended if isinstance(ended, ApiError) else None
-        self._wait_after(Sweep.CENSUS, error)
+        self._listing_ended(Sweep.CENSUS, error)
         if error is not None:
-            self._census_due = now + max(_REST_OF_CENSUS, error.retry_after or 0.0)
-        await self.publish_accounts()
+            self._agenda.census_failed(now, _pause(error))
+        await self.publish()
         return error
+
+    def _listing_ended(self, sweep: Sweep, error: ApiError | None) -> None:
+        """Schedule a sweep that ended just now, as long after its begin as it took in its steps."""
+        now = self._monotonic()
+        self._agenda.swept(sweep, now - self._agenda.records[sweep].seconds, now, _pause(error))
 
     async def _attempt(
         self, sweep: Sweep, work: Callable[[], Awaitable[Found]]
@@ -380,110 +410,86 @@ class HubCollector:
         """
         Make a sweep, or a step of it, within its deadline, and record how it ended.
 
-        *work* returns None or False where the sweep goes on later; so does this then.
+        *work* returns None or False where the sweep is not done; so does this then.
         """
         started = self._monotonic()
-        self._begin(sweep)
+        record = self._agenda.records[sweep]
+        self._sweep = sweep
+        # A cycle is one event: between its two lists the records are ahead of what is published.
+        is_second = sweep is Sweep.FINISHED
+        self._progress_due = math.inf if is_second else started + _PROGRESS_SECONDS
+        self._out_of_budget.discard(sweep)
+        record.began(self._wall(), self._hub.timeouts.sweep, self._client.telemetry)
         error: ApiError | None = None
         found: Found | None = None
         try:
-            with anyio.fail_after(self._plan.sweep_timeout):
+            with anyio.fail_after(self._hub.timeouts.sweep):
                 found = await work() or None
         except TimeoutError:
             error = self._too_slow(sweep)
         except ApiError as failure:
             error = failure
         seconds = self._monotonic() - started
-        record = self._records[sweep]
         if error is None and found is None:
             record.paused(self._wall(), seconds)
             return None
-        record.ended(result_of(error), self._wall(), seconds, trouble_of(error))
-        self._events.swept(sweep, error, record.seconds, record.cost)
+        record.ended(
+            result_of(error), self._wall(), seconds, self._client.telemetry, trouble_of(error)
+        )
+        self._events.swept(sweep, error, record.cost)
         return error or found
-
-    def _begin(self, sweep: Sweep) -> None:
-        """Let everybody see that a sweep is under way."""
-        self._sweep = sweep
-        self._records[sweep].began(self._wall(), self._plan.sweep_timeout)
-        self._skipped.discard(sweep)
-        self.snapshot = replace(self.snapshot, sweeps=self._states())
-
-    def _states(self) -> dict[Sweep, SweepState]:
-        return {sweep: record.state() for sweep, record in self._records.items()}
 
     def _too_slow(self, sweep: Sweep) -> ListingTruncated:
         operation = LIST_ENTITIES if sweep is Sweep.ENTITIES else LIST_INSTANCES
-        error = Failures(self._plan.identity.name, operation).too_slow(
-            f"the sweep {sweep.value} was not done within {self._plan.sweep_timeout:g} s"
+        error = Failures(self._hub.name, operation).too_slow(
+            f"the sweep {sweep.value} was not done within {self._hub.timeouts.sweep:g} s"
         )
-        self._telemetry.errors[operation, error.kind] += 1
+        self._client.telemetry.errors[operation, error.kind] += 1
         return error
 
-    def _crashed(self, sweep: Sweep, started: float) -> None:
-        """Record a sweep that a defect ended; nothing is done here that could fail in its turn."""
-        now = self._monotonic()
-        self._records[sweep].ended(SweepResult.FAILED, self._wall(), now - started)
-        self._records[sweep].cadence.ended(started, now)
-        if sweep is Sweep.CENSUS:
-            self._sweeps.abandon_census()
-        up = self.snapshot.up and sweep is not Sweep.ACTIVE
-        self.snapshot = replace(self.snapshot, up=up, sweeps=self._states())
-        self._listener(self.snapshot)
+    def _may_read(self) -> bool:
+        """Return whether the budget has a page beside that which came and is not counted yet."""
+        return self._budget.allows(self._sweep, self._wall(), uncounted=1)
 
-    def _went_down(self, error: ApiError) -> None:
-        if self.snapshot.up or self.snapshot.trouble is None:
+    def _may_continue(self) -> bool:
+        """Return whether a sweep of many steps may read on, before the active one is due again."""
+        return self._monotonic() < self._step_ends and self._may_read()
+
+    def _page_came(self, rows: int, refused: int) -> None:
+        self._agenda.records[self._sweep].read(rows, refused)
+        self._budget.spend(1, self._wall())
+        if (now := self._monotonic()) >= self._progress_due:
+            self._progress_due = now + _PROGRESS_SECONDS
+            self._publication.show_progress()
+
+    def _hub_is_down(self, error: ApiError) -> None:
+        if self._publication.draft.up or self._publication.draft.trouble is None:
             self._events.went_down(error)
-        self.snapshot = replace(self.snapshot, up=False, trouble=trouble_of(error))
-
-    def _came_up(self, active: ActiveView | None) -> None:
-        """Show that the hub answers, and what is *active* where that is known."""
-        if not self.snapshot.up:
-            self._events.came_up()
-            # What it missed would else be stale for an interval of its own, an hour for a census.
-            for record in self._records.values():
-                record.retry_if_failed(self._monotonic())
-        active = active or self.snapshot.active
-        self.snapshot = replace(self.snapshot, up=True, trouble=None, active=active)
-        self._publish()
-
-    def _publish(self) -> None:
-        """Publish what is new, but for what must be durable first."""
-        self._events.changed(self._ledger.take_changes(), self._clock.now())
-        self.snapshot = replace(
-            self.snapshot,
-            known=self._ledger.known(),
-            retained=self._ledger.retained(),
-            unresolved=self._ledger.unresolved.view(),
-            state=self._state.use,
+        self._publication.draft = replace(
+            self._publication.draft, up=False, trouble=trouble_of(error)
         )
-        self._show()
 
-    def _show(self) -> None:
-        """Publish how polling goes; what the ledger tells is as it was."""
-        self._shown = self._monotonic()
+    def _hub_is_up(self) -> None:
+        if not self._publication.draft.up:
+            self._events.came_up()
+            self._agenda.retry_failed(self._monotonic())
+        self._publication.draft = replace(self._publication.draft, up=True, trouble=None)
+
+    async def publish(self) -> None:
+        """Make the accounts durable, then publish everything."""
+        await self._publication.commit(self._ledger, self._state, self._clock.now())
+
+    def _progress(self, draft: HubSnapshot) -> HubSnapshot:
         self._events.clock(self._clock.skew, is_ignored=self._clock.is_ignored)
-        self.snapshot = replace(
-            self.snapshot,
-            sweeps=self._states(),
-            api=use_of(self._telemetry),
+        return replace(
+            draft,
+            sweeps=self._agenda.states(),
+            api=use_of(self._client.telemetry),
             pages_remaining=self._budget.remaining(self._wall()),
             clock_skew=self._clock.skew,
         )
-        self._listener(self.snapshot)
 
-    async def publish_accounts(self) -> None:
-        """
-        Make the accounts durable, then publish everything.
 
-        A counter that a restart takes back below what was served looks like a reset, and is added
-        once more. Where the accounts cannot be kept, their counters stay as they were served.
-        """
-        counters = self._ledger.counters(self._monotonic(), self._plan.counter_hold)
-        try:
-            await self._state.commit(self._ledger)
-        except StateNotWritten:
-            self._ledger.withdraw(self.snapshot.counters)
-        else:
-            self.snapshot = replace(self.snapshot, counters=counters)
-        self._publish()
+def _pause(error: ApiError | None) -> float:
+    """Return for how many seconds a server that failed asked to be left alone."""
+    return (error.retry_after if error else None) or 0.0

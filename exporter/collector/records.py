@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.api.errors import ApiError, ListingTruncated
-from exporter.api.telemetry import ApiTelemetry
+from exporter.api.telemetry import GET_INSTANCE, ApiTelemetry
 from exporter.collector.schedule import Cadence, interval_for
 from exporter.collector.snapshot import (
     ApiUse,
@@ -18,10 +18,23 @@ from exporter.collector.snapshot import (
 
 @dataclass(frozen=True, slots=True)
 class SweepCost:
-    """Pages and rows of one sweep."""
+    """What a sweep took: pages, rows, seconds, bytes of pages, reads of single instances."""
 
-    pages: int
-    rows: int
+    pages: float = 0
+    rows: float = 0
+    seconds: float = 0.0
+    bytes: float = 0
+    reads: float = 0
+
+    def times(self, factor: float) -> SweepCost:
+        """Return what so many of them take."""
+        return SweepCost(
+            factor * self.pages,
+            factor * self.rows,
+            factor * self.seconds,
+            factor * self.bytes,
+            factor * self.reads,
+        )
 
 
 class SweepRecord:
@@ -35,7 +48,7 @@ class SweepRecord:
         self._running_since: float | None = None
         self._deadline = 0.0
         self._began: float | None = None
-        self._before = (0, 0)
+        self._at_begin = self._at_end = SweepCost()
         self._seconds = 0.0
         self._results = {result.value: 0 for result in SweepResult}
         self._pages = 0
@@ -58,13 +71,17 @@ class SweepRecord:
         self._rows += rows
         self._refused += refused
 
-    def began(self, at: float, deadline: float) -> None:
-        """Note that a sweep, or its next step, began at *at*, which ends within *deadline* s."""
+    def began(self, at: float, deadline: float, telemetry: ApiTelemetry) -> None:
+        """
+        Note that a sweep, or its next step, began at *at*, which ends within *deadline* s.
+
+        *telemetry* is what the client has counted so far.
+        """
         self._running_since, self._deadline = at, deadline
         if self._began is None:
             self._began = at
-            self._before = (self._pages, self._rows)
             self._seconds = 0.0
+            self._at_begin = self._so_far(telemetry)
 
     def paused(self, at: float, seconds: float) -> None:
         """Note that a step of *seconds* ended at *at*, and the sweep goes on later."""
@@ -80,9 +97,21 @@ class SweepRecord:
 
     @property
     def cost(self) -> SweepCost:
-        """Pages and rows of the last sweep, or of the one that is under way."""
-        pages, rows = self._before
-        return SweepCost(self._pages - pages, self._rows - rows)
+        """What the last sweep took that has ended, from its begin; pauses between steps too."""
+        begin, end = self._at_begin, self._at_end
+        return SweepCost(
+            end.pages - begin.pages,
+            end.rows - begin.rows,
+            self._seconds,
+            end.bytes - begin.bytes,
+            end.reads - begin.reads,
+        )
+
+    def _so_far(self, telemetry: ApiTelemetry) -> SweepCost:
+        sizes = telemetry.response_bytes
+        reads = sum(n for (name, _), n in telemetry.requests.items() if name == GET_INSTANCE)
+        size = sizes.total() - sizes[GET_INSTANCE]
+        return SweepCost(self._pages, self._rows, bytes=size, reads=reads)
 
     def comes_every(self, interval: float) -> None:
         """
@@ -99,9 +128,15 @@ class SweepRecord:
         self._results[SweepResult.SKIPPED_BUDGET.value] += 1
 
     def ended(
-        self, result: SweepResult, at: float, seconds: float, trouble: Trouble | None = None
+        self,
+        result: SweepResult,
+        at: float,
+        seconds: float,
+        telemetry: ApiTelemetry,
+        trouble: Trouble | None = None,
     ) -> None:
         """Count a sweep whose last step took *seconds*, ended at *at* and had *trouble* if any."""
+        self._at_end = self._so_far(telemetry)
         self._trouble = trouble
         self._results[result.value] += 1
         self._seconds += seconds

@@ -8,25 +8,26 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
-from exporter.api.connection import SharedLimits, connect, open_connections
-from exporter.api.transport import HubConnections
+from exporter.api.connection import SharedLimits, connect
 from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub import HubCollector
-from exporter.collector.hub_task import HubTask, owner_of, polling_inputs_of
-from exporter.collector.plan import HubPlan
-from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
+from exporter.collector.polling_inputs import polling_inputs_of
+from exporter.collector.snapshot import HubSnapshot
 from exporter.collector.state import HubState, NoState
-from exporter.collector.state_file import StateFile, set_aside_others
+from exporter.collector.state_file import Owner, StateFile, set_aside_others
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
-from exporter.settings import HubSettings, Settings, suits_azure_storage
+from exporter.settings import (
+    HubSettings,
+    Settings,
+    suits_azure_storage,
+)
 
 TASK_HUB_UNUSUAL = "task hub has a name that Azure Storage refuses"
 
@@ -41,13 +42,13 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Change:
     """
-    Other hubs to poll, by name in the order of the configuration: old tasks that stay, and new.
+    The hubs to poll, by name in the order of the configuration: collectors that stay, and new.
 
     Until it is applied, the new ones hold nothing but connections that were not made yet.
     """
 
     settings: Settings
-    hubs: Mapping[str, HubTask]
+    hubs: Mapping[str, HubCollector]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +81,20 @@ class Collector:
         self._as_daemon = as_daemon
         self._shared = SharedLimits()
         self._limits = ProcessLimits()
-        self._hubs: Mapping[str, HubTask] = {}
+        self._hubs: Mapping[str, HubCollector] = {}
         self._tasks: TaskGroup | None = None
         self._folder: Path | None = None
         self._is_tidy = True
+        self._listener: Callable[[], None] = lambda: None
 
     @property
     def hubs(self) -> Sequence[HubCollector]:
         """The collectors by themselves."""
-        return [hub.collector for hub in self._hubs.values()]
+        return list(self._hubs.values())
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call *listener* whenever `snapshots` has changed."""
+        self._listener = listener
 
     def snapshots(self) -> list[HubSnapshot]:
         """Return what is published of each hub."""
@@ -112,10 +118,10 @@ class Collector:
         Raises:
             OSError: a file of a hub's TLS cannot be used, as when it has just been replaced.
         """
-        hubs: dict[str, HubTask] = {}
+        hubs: dict[str, HubCollector] = {}
         try:
             for hub in settings.own_hubs:
-                hubs[hub.name] = await self._task_for(hub, settings, len(hubs))
+                hubs[hub.name] = await self._collector_of(hub, settings, len(hubs))
         except OSError:
             await self.discard(Change(settings, hubs))
             raise
@@ -127,8 +133,8 @@ class Collector:
             if self._hubs.get(name) is not hub:
                 await hub.disconnect()
 
-    async def _task_for(self, hub: HubSettings, settings: Settings, place: int) -> HubTask:
-        """Return the task that polls *hub* as it is to be polled, or a new one."""
+    async def _collector_of(self, hub: HubSettings, settings: Settings, place: int) -> HubCollector:
+        """Return the collector that polls *hub* as it is to be polled, or a new one."""
         inputs = await anyio.to_thread.run_sync(polling_inputs_of, hub, settings.buckets)
         present = self._hubs.get(hub.name)
         if present is not None and present.inputs == inputs:
@@ -136,17 +142,16 @@ class Collector:
         if hub.task_hub and not suits_azure_storage(hub.task_hub):
             log.warning(TASK_HUB_UNUSUAL, hub=hub.name, task_hub=hub.task_hub)
         begin = (place + self._jitter()) * _SPREAD_SECONDS
-        http: HubConnections = await anyio.to_thread.run_sync(
-            open_connections, hub, self._shared.names
-        )
-        return HubTask(
+        return HubCollector(
             inputs,
-            connect(hub, self._shared, http),
-            plan_of(hub, first_sweep_after=begin, holds=self._as_daemon),
+            await anyio.to_thread.run_sync(connect, hub, self._shared),
             rules_of(hub, settings),
-            state=self._state_of(hub, settings),
             wall=self._wall,
+            listener=lambda _: self._listener(),
+            state=self._state_of(hub, settings),
             limits=self._limits,
+            first_sweep_after=begin,
+            holds=self._as_daemon,
         )
 
     async def apply(self, change: Change) -> Changed:
@@ -168,6 +173,7 @@ class Collector:
             else:
                 hub.release_state()
         self._hubs = after
+        self._listener()
         self._shared.hosts.arrange(
             (hub.base_url, hub.host_requests) for hub in change.settings.own_hubs
         )
@@ -231,32 +237,9 @@ async def open_collector(
         await collector.close()
 
 
-def plan_of(hub: HubSettings, *, first_sweep_after: float, holds: bool) -> HubPlan:
-    """Return how *hub* is polled."""
-    return HubPlan(
-        identity=HubIdentity(
-            name=hub.name,
-            function_app=urlsplit(hub.base_url).netloc,
-            hub_name=hub.task_hub or "",
-            connection=hub.connection or "",
-            labels=dict(hub.labels),
-            links=dict(hub.links),
-        ),
-        intervals={
-            Sweep.ACTIVE: hub.intervals.active,
-            Sweep.FINISHED: hub.intervals.active,
-            Sweep.FAILED: hub.intervals.failed,
-            Sweep.CENSUS: hub.intervals.census,
-            Sweep.ENTITIES: hub.intervals.entities,
-        },
-        sweep_timeout=hub.timeouts.sweep,
-        stale_after=hub.stale_after,
-        counter_hold=hub.counter_hold if holds else 0.0,
-        entity_names=hub.entities,
-        page_budget=hub.page_budget,
-        first_sweep_after=first_sweep_after,
-        history_budget=hub.history_budget,
-    )
+def owner_of(hub: HubSettings) -> Owner:
+    """Return who a state belongs to: hubs with the same owner are the same hub."""
+    return Owner(hub.name, hub.base_url, (hub.task_hub or "").lower(), hub.connection or "")
 
 
 def rules_of(hub: HubSettings, settings: Settings) -> LedgerRules:

@@ -155,7 +155,7 @@ class HubSnapshot:
     retained: RetainedView | None = None
     unresolved: UnresolvedView | None = None
     entities: EntityView | None = None
-    whole: UnfilteredView | None = None
+    unfiltered: UnfilteredView | None = None
     state: StateUse | None = None
     pages_remaining: int | None = None
     diagnosis: DiagnosisView | None = None

@@ -5,12 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
-import anyio.to_thread
-
 from exporter.collector.snapshot import StateUse
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.state import LedgerState
 
 
 class StateProblem(StrEnum):
@@ -66,35 +63,3 @@ class NoState:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-class HandoverState:
-    """What a collector knew that is replaced in the same process, kept as *state* keeps it."""
-
-    def __init__(self, state: HubState, known: LedgerState) -> None:
-        self._state = state
-        self._known: LedgerState | None = known
-
-    async def open(self, rules: LedgerRules) -> Ledger:
-        """Return a ledger that goes on from what was known, once that is durable."""
-        known, self._known = self._known, None
-        ledger = await anyio.to_thread.run_sync(Ledger, rules, known)
-        try:
-            await self._state.commit(ledger)
-        except StateNotWritten:
-            # What may be published must have been kept before.
-            return await self._state.open(rules)
-        return ledger
-
-    async def commit(self, ledger: Ledger) -> None:
-        """Make the ledger durable; raises `StateNotWritten`."""
-        await self._state.commit(ledger)
-
-    @property
-    def use(self) -> StateUse | None:
-        """How keeping went so far."""
-        return self._state.use
-
-    def close(self) -> None:
-        """Let go of what is kept."""
-        self._state.close()

@@ -91,7 +91,7 @@ class HubSweeps:
         self._unfiltered = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
         self._census = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
         self._search: Search | None = None
-        self._whole_fold: UnfilteredFold | None = None
+        self._unfiltered_fold: UnfilteredFold | None = None
         self._entities_before = 0
         self._contact_began: float | None = None
         self._list_ended = True
@@ -285,13 +285,13 @@ class HubSweeps:
         self._entities_before = number
         return view
 
-    async def whole(self, goes_on: Callable[[], bool] = always) -> UnfilteredView | None:
+    async def unfiltered(self, goes_on: Callable[[], bool] = always) -> UnfilteredView | None:
         """List all active instances, to count those outside the prefixes; entities come along."""
         listing = self._unfiltered
-        if listing.cursor is None or self._whole_fold is None:
-            self._whole_fold = self.ledger.begin_unfiltered()
+        if listing.cursor is None or self._unfiltered_fold is None:
+            self._unfiltered_fold = self.ledger.begin_unfiltered()
             listing.begin(self.client.list_instances(InstanceQuery(statuses=ACTIVE)))
-        fold = self._whole_fold
+        fold = self._unfiltered_fold
         if not await listing.read_on(goes_on, lambda page, _: fold.add_page(page.rows)):
             return None
         listing.drop()

@@ -8,9 +8,9 @@ from math import ceil
 
 import msgspec
 
-from exporter.api.telemetry import GET_INSTANCE, ApiTelemetry
+from exporter.collector.records import SweepCost
 from exporter.collector.schedule import DUTY_SHARE
-from exporter.collector.snapshot import HubSnapshot, Sweep, SweepState
+from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.forecast.durations import Observed
 from exporter.ledger.missing_rows import are_many, is_suspicious
 from exporter.ledger.ruler import look_backs
@@ -38,57 +38,6 @@ class SweepForecast(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """What a sweep took: pages, rows, reads of single instances, seconds and bytes of pages."""
-
-    pages: float
-    rows: float
-    seconds: float
-    bytes: float
-    reads: int = 0
-
-    def times(self, factor: float) -> Cost:
-        """Return what so many of them take."""
-        return Cost(
-            factor * self.pages, factor * self.rows, factor * self.seconds, factor * self.bytes
-        )
-
-
-class Meter:
-    """Listens to a collector, and tells what each sweep took that it told of last."""
-
-    def __init__(self, telemetry: ApiTelemetry) -> None:
-        self.costs: dict[Sweep, Cost] = {}
-        self._telemetry = telemetry
-        self._before: dict[Sweep, SweepState] = {}
-        self._bytes = 0
-        self._reads = 0
-
-    def __call__(self, snapshot: HubSnapshot) -> None:
-        """Note what a sweep took that has completed since the last time."""
-        requests = self._telemetry.requests
-        reads = sum(count for (name, _), count in requests.items() if name == GET_INSTANCE)
-        for sweep, now in snapshot.sweeps.items():
-            was = self._before.setdefault(sweep, SweepState(0.0, None))
-            if now.results["complete"] > was.results.get("complete", 0):
-                self.costs[sweep] = self._cost(was, now, reads - self._reads)
-                self._before[sweep] = now
-        # Histories, which no sweep reads, are told of by themselves.
-        self._reads = reads
-
-    def _cost(self, was: SweepState, now: SweepState, reads: int) -> Cost:
-        size, sizes = self._bytes, self._telemetry.response_bytes
-        self._bytes = sizes.total() - sizes[GET_INSTANCE]
-        return Cost(
-            now.pages - was.pages,
-            now.rows - was.rows,
-            now.duration or 0.0,
-            self._bytes - size,
-            reads,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     """
     What a list of finished instances takes that shows so many rows.
@@ -103,7 +52,7 @@ class Listing:
     bytes_per_row: float
 
     @classmethod
-    def of(cls, short: Cost, long: Cost) -> Listing:
+    def of(cls, short: SweepCost, long: SweepCost) -> Listing:
         """Learn from a *short* list and a *long* one, which may be as short."""
         more = long.rows - short.rows
         slope = (long.pages - short.pages) / more if more > 0 else 0.0
@@ -122,12 +71,12 @@ class Listing:
             (short.bytes + long.bytes) / rows,
         )
 
-    def cost(self, rows: float) -> Cost:
+    def cost(self, rows: float) -> SweepCost:
         """Return what a list of so many rows takes."""
         pages = self.idle_pages + self.pages_per_row * rows
         if not self.idle_pages:
             pages = max(1, ceil(pages))
-        return Cost(pages, rows, pages * self.seconds_per_page, rows * self.bytes_per_row)
+        return SweepCost(pages, rows, pages * self.seconds_per_page, rows * self.bytes_per_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +89,8 @@ class Cycles:
     """
 
     interval: float
-    active: Cost
-    finished: Cost
+    active: SweepCost
+    finished: SweepCost
     reads: float
 
     @property
@@ -160,8 +109,8 @@ class Pass:
     """
 
     snapshot: HubSnapshot
-    costs: Mapping[Sweep, Cost]
-    day: Cost
+    costs: Mapping[Sweep, SweepCost]
+    day: SweepCost
     observed: Observed
     overlap: float
     lookback: float
@@ -195,13 +144,13 @@ class Pass:
             interval, active, self._finished(interval, least), 0.0 if are_listed else departed
         )
 
-    def _finished(self, interval: float, least: float) -> Cost:
+    def _finished(self, interval: float, least: float) -> SweepCost:
         """Return what a list of finished instances takes that goes back for *least* seconds."""
         listing = Listing.of(self.costs[Sweep.FINISHED], self.day)
         configured = self.snapshot.sweeps[Sweep.ACTIVE].configured or interval
         since_mark = interval + self.costs[Sweep.ACTIVE].seconds
         rate = self.day.rows / DAY
-        costs: list[tuple[Cost, float]] = []
+        costs: list[tuple[SweepCost, float]] = []
         for seconds, share in look_backs(self.overlap, self.lookback):
             span = max(seconds + since_mark, least)
             # What was created within it and is still active is not listed.
@@ -211,7 +160,7 @@ class Pass:
                 is_barred = cost.seconds > max(DUTY_SHARE * configured, _DEARER_THAN_BASE * base)
                 cost = before if is_barred else cost
             costs.append((cost, share))
-        return Cost(
+        return SweepCost(
             sum(cost.pages * share for cost, share in costs),
             sum(cost.rows * share for cost, share in costs),
             sum(cost.seconds * share for cost, share in costs),
@@ -238,7 +187,7 @@ class Pass:
         return cycles.reads * cycles.per_day + sum(others)
 
 
-def _in_a_day(sweep: Sweep, cost: Cost, interval: float) -> SweepForecast:
+def _in_a_day(sweep: Sweep, cost: SweepCost, interval: float) -> SweepForecast:
     times = DAY / interval
     return SweepForecast(
         sweep.value,

@@ -393,7 +393,7 @@ OUTSIDE_PREFIXES = gauge(
     f"{_SELF}instances_outside_prefixes",
     "Active instances whose ids begin with none of id_prefixes: they are not followed. Must be 0.",
     (),
-    r.WHOLE(lambda _, view: r.single(view.outside)),
+    r.UNFILTERED(lambda _, view: r.single(view.outside)),
 )
 # The exposition tells it: how many of all others it has written, and itself.
 SERIES = gauge(f"{_SELF}series", "Series that are shown of the hub.")

@@ -57,7 +57,7 @@ FINISHED: Feed[FinishedView] = Feed(Sweep.FINISHED, lambda hub: hub.finished)
 UNRESOLVED: Feed[UnresolvedView] = Feed(Sweep.FAILED, lambda hub: hub.unresolved)
 RETAINED: Feed[RetainedView] = Feed(Sweep.CENSUS, lambda hub: hub.retained)
 ENTITIES: Feed[EntityView] = Feed(Sweep.ENTITIES, lambda hub: hub.entities)
-WHOLE: Feed[UnfilteredView] = Feed(Sweep.ENTITIES, lambda hub: hub.whole)
+UNFILTERED: Feed[UnfilteredView] = Feed(Sweep.ENTITIES, lambda hub: hub.unfiltered)
 
 
 def lasting(read: Callable[[HubSnapshot], Samples[Value]]) -> Reading[Value]:
@@ -86,7 +86,7 @@ def each_entity(read: Callable[[EntityLocks], int]) -> tuple[Reading[float], Rea
 
     return (
         ACTIVE(lambda hub, view: numbers(hub, view.locks)),
-        WHOLE(lambda hub, view: numbers(hub, view.locks)),
+        UNFILTERED(lambda hub, view: numbers(hub, view.locks)),
     )
 
 

@@ -9,7 +9,7 @@ Errors:
 from exporter.settings.addresses import ListenAddress
 from exporter.settings.credentials import read_key
 from exporter.settings.exposition import MetricsSettings
-from exporter.settings.groups import Buckets
+from exporter.settings.groups import Buckets, Intervals
 from exporter.settings.hub import HubSettings, suits_azure_storage
 from exporter.settings.limits import LimitInForce, OrchestratorLimits
 from exporter.settings.loading import load_listen_address, load_settings
@@ -24,6 +24,7 @@ from exporter.settings.web_config import WebConfig
 __all__ = [
     "Buckets",
     "HubSettings",
+    "Intervals",
     "LimitInForce",
     "ListenAddress",
     "MetricsSettings",

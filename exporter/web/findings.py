@@ -94,8 +94,8 @@ def _missing(snapshot: HubSnapshot, now: float) -> list[Sweep]:
 
 def locks_of(snapshot: HubSnapshot, now: float) -> dict[str, EntityLocks] | None:
     """Return locks and queues by entity, None where they are not known at *now*."""
-    if snapshot.whole is not None and snapshot.is_fresh(Sweep.ENTITIES, now):
-        return dict(snapshot.whole.locks)
+    if snapshot.unfiltered is not None and snapshot.is_fresh(Sweep.ENTITIES, now):
+        return dict(snapshot.unfiltered.locks)
     active = snapshot.active if snapshot.is_fresh(Sweep.ACTIVE, now) else None
     return None if active is None or active.locks is None else dict(active.locks)
 
@@ -268,8 +268,8 @@ def _accounts(snapshot: HubSnapshot) -> Iterator[Finding]:
 
 def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     outside = 0
-    if snapshot.whole is not None and snapshot.is_fresh(Sweep.ENTITIES, now):
-        outside = snapshot.whole.outside
+    if snapshot.unfiltered is not None and snapshot.is_fresh(Sweep.ENTITIES, now):
+        outside = snapshot.unfiltered.outside
     if outside:
         yield Finding(
             Severity.WARNING,

@@ -23,9 +23,6 @@ from exporter.web.sliced_response import SlicedResponse
 
 SCRAPE_CUT_OFF = "scrape cut off: the client did not read in time"
 
-# Hubs publish twice in a row after a sweep: a look a second later writes both at once.
-_PAUSE_BETWEEN_LOOKS = 1.0
-
 log = structlog.get_logger()
 
 
@@ -62,6 +59,11 @@ class Scrapes:
         self._exposition = Exposition(self._choice)
         self._limited = ConcurrencyLimit(self._scrape, lambda: settings().most_scrapes, "scrapes")
         self._texts: WorkQueue[Sequence[bytes]] = WorkQueue()
+        self._published = anyio.Event()
+
+    def note_publication(self) -> None:
+        """Note that other snapshots are published than before."""
+        self._published.set()
 
     @property
     def is_idle(self) -> bool:
@@ -69,8 +71,9 @@ class Scrapes:
         return self._limited.is_idle
 
     async def keep_written(self) -> None:
-        """Write what hubs publish soon after they did, so that scrapes find it done."""
+        """Write what hubs publish as soon as they did, so that scrapes find it done."""
         while True:
+            self._published = anyio.Event()
             published = self._snapshots()
             names = frozenset(snapshot.identity.name for snapshot in published)
             async with self._texts.turn:
@@ -80,7 +83,7 @@ class Scrapes:
                 if not self._exposition.is_current(snapshot):
                     async with self._texts.turn:
                         await anyio.to_thread.run_sync(self._exposition.write, snapshot)
-            await anyio.sleep(_PAUSE_BETWEEN_LOOKS)
+            await self._published.wait()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one scrape; a client that does not read it in time is cut off."""

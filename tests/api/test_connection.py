@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,8 +111,7 @@ async def test_every_request_goes_through_the_proxy_over_kept_connections(
             settings["PROXY"] = through.url
         else:
             monkeypatch.setenv(f"{hub_scheme.upper()}_PROXY", through.url)
-        client, http = connect(load_hub(settings), SharedLimits())
-        async with http:
+        async with aclosing(connect(load_hub(settings), SharedLimits())) as client:
             for _ in range(3):
                 await all_rows(client, client.list_instances(InstanceQuery()))
     assert len(server.requests) >= 4
@@ -129,17 +128,17 @@ async def test_what_no_proxy_names_is_reached_straight(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", exempt)
-    async with scripted(answer()) as server:
-        client, http = connect(load_hub({"URL": server.url}), SharedLimits())
-        async with http:
-            assert await all_rows(client, client.list_instances(InstanceQuery())) == []
+    async with (
+        scripted(answer()) as server,
+        aclosing(connect(load_hub({"URL": server.url}), SharedLimits())) as client,
+    ):
+        assert await all_rows(client, client.list_instances(InstanceQuery())) == []
 
 
 async def test_requests_have_the_headers_of_the_settings_and_no_others_of_the_library() -> None:
     async with scripted(answer(x_ms_continuation_token="t"), answer()) as server:
         hub = load_hub({"URL": server.url, "KEY": "the-key", "HEADERS": '{"x-team": "orders"}'})
-        client, http = connect(hub, SharedLimits())
-        async with http:
+        async with aclosing(connect(hub, SharedLimits())) as client:
             await all_rows(client, client.list_instances(InstanceQuery()))
     assert len(server.requests) == 2
     for request, token in zip(server.requests, (None, "t"), strict=True):

@@ -12,7 +12,6 @@ from emulator import Emulator, Fault, FaultKind, ManualClock, TaskHub, running
 from emulator.backends.mssql import MSSQL
 from exporter.api.client import HubClient
 from exporter.api.connection import SharedLimits, connect
-from exporter.api.transport import HubConnections
 from exporter.cli import check as check_module
 from exporter.cli.main import parse
 from exporter.settings import HubSettings, load_settings
@@ -61,7 +60,7 @@ async def test_a_name_that_azure_storage_would_refuse_is_noted() -> None:
 async def test_a_defect_of_one_hub_hides_no_other(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(hub: HubSettings, shared: SharedLimits) -> tuple[HubClient, HubConnections]:
+    def broken(hub: HubSettings, shared: SharedLimits) -> HubClient:
         if hub.name == "bad":
             raise ZeroDivisionError("by nought")
         return connect(hub, shared)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 
 import pytest
 
@@ -11,7 +12,8 @@ from emulator.synthetic.hub import SyntheticHub
 from emulator.synthetic.mix import EntityClass
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
-from exporter.collector.service import plan_of, rules_of
+from exporter.collector.polling_inputs import PollingInputs
+from exporter.collector.service import rules_of
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
@@ -48,10 +50,11 @@ def settings_of(url: str, **more: str) -> Settings:
 async def daemon_after(settings: Settings, cycles: int, now: float) -> HubSnapshot:
     """Return what a daemon's collector shows after each sweep and some more active ones."""
     (hub,) = settings.own_hubs
-    client, http = connect(hub, SharedLimits())
-    async with http:
-        plan = plan_of(hub, first_sweep_after=0.0, holds=False)
-        collector = HubCollector(plan, client, rules_of(hub, settings), wall=lambda: now)
+    client = connect(hub, SharedLimits())
+    async with aclosing(client):
+        inputs = PollingInputs(hub, settings.buckets)
+        rules = rules_of(hub, settings)
+        collector = HubCollector(inputs, client, rules, wall=lambda: now, holds=False)
         assert await collector.collect_once() is None
         for _ in range(cycles):
             assert await collector.make(Sweep.ACTIVE) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from time import time
 
 import pytest
@@ -17,7 +17,8 @@ from emulator.synthetic.mix import EntityClass, Orchestrator
 from emulator.synthetic.traffic import Traffic
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
-from exporter.collector.service import plan_of, rules_of
+from exporter.collector.polling_inputs import PollingInputs
+from exporter.collector.service import rules_of
 from exporter.collector.snapshot import Sweep
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
@@ -74,11 +75,15 @@ async def serving(clock: ManualClock, scan_rows: int | None) -> AsyncGenerator[s
 async def daemon_of(settings: Settings, clock: ManualClock, interval: float) -> list[Polled]:
     """Let a daemon's collector make every sweep, then a few cycles; return both counters."""
     (hub,) = settings.own_hubs
-    client, http = connect(hub, SharedLimits())
-    async with http:
-        plan = plan_of(hub, first_sweep_after=0.0, holds=False)
+    client = connect(hub, SharedLimits())
+    async with aclosing(client):
         collector = HubCollector(
-            plan, client, rules_of(hub, settings), wall=clock.now, monotonic=clock.now
+            PollingInputs(hub, settings.buckets),
+            client,
+            rules_of(hub, settings),
+            wall=clock.now,
+            monotonic=clock.now,
+            holds=False,
         )
         assert await collector.collect_once() is None
         begin = shown(collector, clock)

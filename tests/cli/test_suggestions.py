@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from functools import partial
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from emulator import ManualClock, TaskHub
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
-from exporter.collector.service import plan_of, rules_of
+from exporter.collector.polling_inputs import PollingInputs
+from exporter.collector.service import rules_of
 from exporter.collector.snapshot import Sweep
 from exporter.settings import Settings, load_settings
 from tests.cli.asked import ask, serving_hub
@@ -47,14 +49,15 @@ def settings_of(url: str, **more: str) -> Settings:
 async def over_limits(settings: Settings, hub: TaskHub) -> dict[tuple[str, str], int]:
     """Return what a daemon finds beyond limits during the next hours."""
     (configured,) = settings.own_hubs
-    client, http = connect(configured, SharedLimits())
+    client = connect(configured, SharedLimits())
     found: dict[tuple[str, str], int] = {}
-    async with http:
+    async with aclosing(client):
         collector = HubCollector(
-            plan_of(configured, first_sweep_after=0.0, holds=False),
+            PollingInputs(configured, settings.buckets),
             client,
             rules_of(configured, settings),
             wall=hub.clock.now,
+            holds=False,
         )
         for _ in range(12):
             assert isinstance(hub.clock, ManualClock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -17,21 +17,17 @@ from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub import HubCollector
-from exporter.collector.plan import HubPlan
-from exporter.collector.snapshot import HubIdentity, HubSnapshot, Sweep
+from exporter.collector.polling_inputs import PollingInputs
+from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.collector.state import HubState
 from exporter.ledger.rules import LedgerRules
+from exporter.settings import HubSettings
 from tests.api.scripted import connections
 
 KEY = "k3y-of-the-emulator"
 STALE_AFTER = 900.0
-INTERVALS = {
-    Sweep.ACTIVE: 0.01,
-    Sweep.FINISHED: 0.01,
-    Sweep.FAILED: 0.01,
-    Sweep.CENSUS: 0.01,
-    Sweep.ENTITIES: 0.01,
-}
+# Shorter than anybody may set them.
+INTERVALS = dict.fromkeys(("active", "failed", "census", "entities"), 0.01)
 
 
 @dataclass(slots=True)
@@ -40,10 +36,12 @@ class Publications:
 
     _condition: anyio.Condition = field(default_factory=anyio.Condition)
     latest: HubSnapshot | None = None
+    number: int = 0
     _changed: anyio.Event = field(default_factory=anyio.Event)
 
     def tell(self, snapshot: HubSnapshot) -> None:
         self.latest = snapshot
+        self.number += 1
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -66,6 +64,15 @@ def completed(snapshot: HubSnapshot | None, sweep: Sweep) -> int:
     return 0 if snapshot is None else snapshot.sweeps[sweep].results["complete"]
 
 
+def polled_hub(
+    name: str, intervals: Mapping[str, float] = INTERVALS, **settings: object
+) -> PollingInputs:
+    """Return what the polling of a hub follows; *intervals* may be as short as tests want them."""
+    hub = HubSettings(name=name, url="https://app.example", **settings)  # type: ignore[arg-type] # checked there
+    often = hub.intervals.model_copy(update=dict(intervals))
+    return PollingInputs(hub.model_copy(update={"intervals": often}))
+
+
 @asynccontextmanager
 async def collector_of(
     url: str,
@@ -76,7 +83,7 @@ async def collector_of(
     request_seconds: float = 20.0,
     max_pages: int = 200,
     page_size: int = 100,
-    intervals: dict[Sweep, float] = INTERVALS,
+    intervals: Mapping[str, float] = INTERVALS,
     sweep_timeout: float = 60.0,
     rules: LedgerRules | None = None,
     max_bytes: int = 1 << 22,
@@ -109,19 +116,19 @@ async def collector_of(
             bodies=BodyBudget(),
             telemetry=ApiTelemetry(),
         )
-        plan = HubPlan(
-            identity=HubIdentity(hub.lower(), "app.example", hub, ""),
-            intervals=intervals,
-            sweep_timeout=sweep_timeout,
+        inputs = polled_hub(
+            hub.lower(),
+            intervals,
+            task_hub=hub,
+            timeouts={"sweep": sweep_timeout},
             stale_after=STALE_AFTER,
             counter_hold=counter_hold,
             history_budget=history_budget,
             page_budget=page_budget,
-            census_step=census_step,
         )
         yield (
             HubCollector(
-                plan,
+                inputs,
                 client,
                 rules or LedgerRules(),
                 wall=wall,
@@ -129,6 +136,7 @@ async def collector_of(
                 listener=publications.tell,
                 state=state,
                 limits=limits,
+                census_step=census_step,
             ),
             publications,
         )

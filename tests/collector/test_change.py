@@ -71,6 +71,12 @@ def sweeps(collector: Collector, hub: str) -> int:
     return shown(collector)[hub].sweeps[Sweep.ACTIVE].results["complete"]
 
 
+def errors_of_state(collector: Collector, hub: str) -> Mapping[str, int]:
+    use = shown(collector)[hub].state
+    assert use is not None
+    return use.errors
+
+
 def of_hub(collector: Collector, name: str) -> HubCollector:
     (found,) = [hub for hub in collector.hubs if hub.snapshot.identity.name == name]
     return found
@@ -209,20 +215,15 @@ class TestChangedHubs:
             before = shown(collector)["ordershub"].counters
             with patch.object(state_file, "_replace_durably", side_effect=OSError(28, "full")):
                 await change(collector, settings_of(url, "OrdersHub", PAGE_SIZE="50", **state))
-                collected = collector.hubs[0]
-                await until(lambda: collected.snapshot.up)
+                await until(lambda: errors_of_state(collector, "ordershub")["write"] > 0)
                 assert shown(collector)["ordershub"].counters.finished == before.finished
-                use = shown(collector)["ordershub"].state
-                assert use is not None
-                assert use.errors["write"] > 0
 
     async def test_buckets_are_those_of_the_new_settings(self, url: str) -> None:
         async with polling(settings_of(url, "OrdersHub")) as collector:
             await until(lambda: sweeps(collector, "ordershub") > 0)
             await change(collector, settings_of(url, "OrdersHub", BUCKETS__AGE="1s,5s"))
-            collected = collector.hubs[0]
-            await until(lambda: collected.snapshot.up)
-            assert shown(collector)["ordershub"].age_bounds == (1.0, 5.0)
+            await until(lambda: shown(collector)["ordershub"].age_bounds == (1.0, 5.0))
+            assert shown(collector)["ordershub"].up
 
 
 class TestRemovedHubs:
@@ -283,7 +284,7 @@ class TestShards:
                 assert moving not in shown(collector)
                 await until(lambda: not path.exists())
             async with polling(settings_of(url, SHARD=f"{index}/3", **state), clock) as collector:
-                await until(path.exists)
+                await until(lambda: sweeps(collector, moving) > 0)
                 assert (shown(collector)[moving].known.baseline or 0.0) > START + 590.0
                 counts = sum(counted(collector, moving).values())
             truth = emulator.hubs["ordershub"]

@@ -207,7 +207,7 @@ async def test_a_hub_that_asks_to_be_left_alone_while_histories_are_read_is(
         await collector.make(Sweep.ACTIVE)
         assert collector.snapshot.up
         assert reads_of(collector) == 1
-        due = collector._records[Sweep.ACTIVE].cadence.due
+        due = collector._agenda.records[Sweep.ACTIVE].cadence.due
         assert due - anyio.current_time() == pytest.approx(3600.0, abs=60.0)
 
 

@@ -125,7 +125,7 @@ async def test_a_server_that_asks_for_a_pause_gets_it() -> None:
     ):
         tasks.start_soon(collector.run)
         await published.until(lambda shown: errors(shown, "throttled") == 1)
-        assert collector._records[Sweep.ACTIVE].cadence.due > anyio.current_time() + 3000.0
+        assert collector._agenda.records[Sweep.ACTIVE].cadence.due > anyio.current_time() + 3000.0
         tasks.cancel_scope.cancel()
 
 
@@ -148,7 +148,7 @@ async def test_a_census_that_is_asked_to_wait_keeps_no_other_sweep_waiting() -> 
         tasks.start_soon(read_a_page)
         with anyio.fail_after(60):
             await made.wait()
-        assert collector._census_due > anyio.current_time() + 2900.0
+        assert collector._agenda._census_step_due > anyio.current_time() + 2900.0
         assert await collector.make(Sweep.ACTIVE) is None
 
 

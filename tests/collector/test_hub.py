@@ -344,7 +344,7 @@ class TestSchedule:
             for step in (1, 2):
                 await collector.make(Sweep.CENSUS)
                 assert collector.snapshot.sweeps[Sweep.CENSUS].pages == 5 * step
-                assert collector._next_of_census() == pytest.approx(now[0] + 1.5)
+                assert collector._agenda._census_step_due == pytest.approx(now[0] + 1.5)
             while collector._sweeps.census_is_running:
                 await collector.make(Sweep.CENSUS)
         assert collector.snapshot.retained is not None
@@ -388,7 +388,7 @@ async def cycles_of_half_a_minute(now: list[float]) -> AsyncIterator[HubCollecto
             url,
             wall=lambda: now[0],
             monotonic=lambda: now[0],
-            intervals={**INTERVALS, Sweep.ACTIVE: 30.0, Sweep.FINISHED: 30.0},
+            intervals={**INTERVALS, Sweep.ACTIVE: 30.0},
         ) as (collector, _),
     ):
         yield collector

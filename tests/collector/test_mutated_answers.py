@@ -16,14 +16,13 @@ import structlog
 from exporter.api.errors import ApiError
 from exporter.collector.events import HubEvents
 from exporter.collector.hub import HubCollector
-from exporter.collector.plan import HubPlan
-from exporter.collector.snapshot import HubIdentity, Sweep
+from exporter.collector.snapshot import Sweep
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.state import LedgerState, healed
 from tests.collector.mutating import MutatedHub, Mutator
-from tests.collector.polled import INTERVALS
+from tests.collector.polled import polled_hub
 from tests.metrics.snapshots import busy_snapshot
 from tests.web.shown_app import app_of
 
@@ -59,11 +58,8 @@ def resident() -> int:
 
 
 def collector_of(client: MutatedHub, clock: Clock) -> HubCollector:
-    plan = HubPlan(
-        HubIdentity("mutated", "app", "Mutated", ""),
-        INTERVALS, 60.0, 900.0, 0.0, history_budget=3,
-    )  # fmt: skip
-    return HubCollector(plan, client, RULES, wall=clock.now, monotonic=clock.now)
+    inputs = polled_hub("mutated", counter_hold=0.0, history_budget=3)
+    return HubCollector(inputs, client, RULES, wall=clock.now, monotonic=clock.now)
 
 
 async def check_shown(collector: HubCollector, clock: Clock) -> None:

@@ -60,12 +60,12 @@ async def test_entities_and_what_is_outside_come_from_a_listing_of_all() -> None
         snapshot = collector.snapshot
     assert snapshot.active is not None
     assert snapshot.active.locks is None
-    assert snapshot.whole is not None
-    assert snapshot.whole.outside == sum(
+    assert snapshot.unfiltered is not None
+    assert snapshot.unfiltered.outside == sum(
         row.instance_id.startswith("n") and row.status not in TERMINAL for row in hub.instances()
     )
-    assert snapshot.whole.outside > 0
-    assert sum(lock.locked for lock in snapshot.whole.locks.values()) == 1
+    assert snapshot.unfiltered.outside > 0
+    assert sum(lock.locked for lock in snapshot.unfiltered.locks.values()) == 1
     assert snapshot.entities is not None
     assert snapshot.entities.entities == truth(hub).entities
 

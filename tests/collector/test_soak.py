@@ -20,14 +20,13 @@ from exporter.api.query import EntityQuery, InstanceQuery, Query
 from exporter.api.times import format_shown_time
 from exporter.api.wire import EntityId, EntityRow, InstanceRow, InstanceStatus
 from exporter.collector.hub import HubCollector
-from exporter.collector.plan import HubPlan
-from exporter.collector.snapshot import HubIdentity, Sweep
+from exporter.collector.snapshot import Sweep
 from exporter.ledger import unresolved
 from exporter.ledger.rules import LedgerRules
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from tests.api.paged import ClientOfPages, MadePage
-from tests.collector.polled import INTERVALS
+from tests.collector.polled import polled_hub
 
 pytestmark = [pytest.mark.anyio, pytest.mark.nightly]
 
@@ -118,14 +117,14 @@ async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were(
     monkeypatch.setattr(times, "_MOST_MINUTES", TIMES_KEPT)
     client = Churn()
     wall: Callable[[], float] = lambda: client.now  # noqa: E731 - a clock
-    plan = HubPlan(HubIdentity("churn", "app", "Churn", ""), INTERVALS, 60.0, 900.0, 0.0)
+    inputs = polled_hub("churn", counter_hold=0.0, history_budget=0)
     rules = LedgerRules(
         label_limit=LABELS,
         reason_limit=LABELS,
         failed_lookback=FAILED_LOOKBACK,
         most_finishes=FINISHES_KEPT,
     )
-    collector = HubCollector(plan, client, rules, wall=wall, monotonic=wall)
+    collector = HubCollector(inputs, client, rules, wall=wall, monotonic=wall)
     exposition = Exposition()
     bytes_held: list[list[int]] = [[], [], [], []]
     objects_held: list[list[int]] = [[], [], [], []]

@@ -190,7 +190,7 @@ async def test_increments_show_when_the_hold_ends_though_the_hub_is_down(scene: 
         scene.hub.faults.set(Fault(kind=FaultKind.UNAVAILABLE))
         assert collector._ledger.next_release_time == START + HOLD
         scene.clock.advance(HOLD)
-        await collector.publish_accounts()
+        await collector.publish()
         assert shown(collector) == happened
 
 

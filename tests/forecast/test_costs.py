@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.forecast.day import Cost, Listing
+from exporter.collector.records import SweepCost
+from exporter.forecast.day import Listing
 from exporter.forecast.durations import Durations
 from tests.ledger.world import row
 
@@ -58,8 +59,8 @@ class TestDurations:
         assert Durations().mean_within(100.0) == 0.0
 
 
-def cost(rows: float, pages: float) -> Cost:
-    return Cost(pages, rows, pages * 0.5, rows * 100.0)
+def cost(rows: float, pages: float) -> SweepCost:
+    return SweepCost(pages, rows, pages * 0.5, rows * 100.0)
 
 
 class TestListing:
@@ -74,4 +75,4 @@ class TestListing:
 
     def test_of_short_lists_alone_nothing_is_known_but_that_they_are_short(self) -> None:
         listing = Listing.of(cost(0, 1), cost(0, 1))
-        assert listing.cost(10) == Cost(1, 10, 0.5, 0.0)
+        assert listing.cost(10) == SweepCost(1, 10, 0.5, 0.0)

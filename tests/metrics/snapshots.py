@@ -94,7 +94,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0),
         "entities": ledger.entities.complete(),
         "pages_remaining": 4321,
-        "whole": UnfilteredView(2, {}),
+        "unfiltered": UnfilteredView(2, {}),
         "diagnosis": DiagnosisView(
             stalled={("Order", "activity", "Charge"): 7, ("Configured", "not_started", ""): 1},
             waiting={("Order", "external_event", ""): 2},

@@ -23,11 +23,10 @@ from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections
 from exporter.collector.hub import HubCollector
-from exporter.collector.plan import HubPlan
-from exporter.collector.snapshot import HubIdentity, Sweep
+from exporter.collector.snapshot import Sweep
 from exporter.collector.state_file import Owner, StateFile
 from exporter.ledger.rules import LedgerRules
-from tests.collector.polled import INTERVALS
+from tests.collector.polled import polled_hub
 from tests.real.chaos import FAILING_SHARE, HUB, Scene, chaos
 from tests.real.counted import ACCOUNTS, FINISHED, nonzero
 from tests.real.daemon import kill_at_request
@@ -133,15 +132,8 @@ class Observatory:
                 bodies=BodyBudget(),
                 telemetry=ApiTelemetry(),
             )
-            plan = HubPlan(
-                identity=HubIdentity(HUB, "app.example", HUB, ""),
-                intervals=INTERVALS,
-                sweep_timeout=60.0,
-                stale_after=900.0,
-                counter_hold=0.0,
-            )
             collector = HubCollector(
-                plan,
+                polled_hub(HUB.lower(), task_hub=HUB, counter_hold=0.0, history_budget=0),
                 client,
                 LedgerRules(),
                 wall=self.clock.now,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -105,13 +104,11 @@ def that_believes_the_first_404(patch: pytest.MonkeyPatch) -> None:
 
 def that_publishes_before_it_keeps(patch: pytest.MonkeyPatch) -> None:
     async def publish(self: HubCollector) -> None:
-        counters = self._ledger.counters(self._monotonic(), self._plan.counter_hold)
-        self.snapshot = replace(self.snapshot, counters=counters)
-        self._publish()
+        self._publication.show_restored(self._ledger, self._state, self._clock.now())
         with suppress(StateNotWritten):
             await self._state.commit(self._ledger)
 
-    patch.setattr(HubCollector, "publish_accounts", publish)
+    patch.setattr(HubCollector, "publish", publish)
 
 
 def that_forgets_at_a_restart_where_history_ends(patch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,9 @@ from typing import ClassVar, TypeVar
 
 from exporter.api.errors import ApiError
 from exporter.collector.hub import HubCollector
-from exporter.collector.plan import HubPlan
-from exporter.collector.snapshot import HubIdentity, Sweep
+from exporter.collector.snapshot import Sweep
 from exporter.ledger.rules import LedgerRules
+from tests.collector.polled import INTERVALS, polled_hub
 from tests.simulation import checks
 from tests.simulation.checks import Labels, Miscounted
 from tests.simulation.keeping import MemoryState
@@ -27,7 +27,7 @@ MANY = 2_000_000
 # The ruler covers an hour within 32 cycles, two hours within 64.
 _CYCLES_UNTIL_SETTLED = 64
 _OVERLAPS_IN_REACH = 30
-_INTERVALS = dict.fromkeys(Sweep, 600.0)
+_INTERVALS = dict.fromkeys(INTERVALS, 600.0)
 
 Answer = TypeVar("Answer")
 
@@ -149,22 +149,15 @@ class Simulation:
             latency=self._latency,
             pauses=lambda: self._chance.random() < self._pause_rate,
         )
-        plan = HubPlan(
-            identity=HubIdentity("simulated", "app.example", "Simulated", ""),
-            intervals=_INTERVALS,
-            sweep_timeout=600.0,
-            stale_after=900.0,
-            counter_hold=setup.hold,
-            # After a page of a census anything may happen.
-            census_step=0.0,
-        )
         self.collector = self._subject(
-            plan,
+            polled_hub("simulated", _INTERVALS, counter_hold=setup.hold, history_budget=0),
             self.client,
             self.rules,
             wall=lambda: self.world.now - setup.skew,
             monotonic=lambda: self.world.now - BEGIN,
             state=self._state,
+            # After a page of a census anything may happen.
+            census_step=0.0,
         )
         try:
             self._run(self.collector.open())

@@ -94,7 +94,7 @@ class TestFindings:
 
     def test_what_settings_leave_out_is_said(self) -> None:
         hub = healthy_hub()
-        assert kinds(replace(hub, whole=UnfilteredView(5, {}))) == ["outside_prefixes"]
+        assert kinds(replace(hub, unfiltered=UnfilteredView(5, {}))) == ["outside_prefixes"]
         assert kinds(replace(hub, pages_remaining=0)) == ["page_budget"]
         assert kinds(replace(hub, pages_remaining=1)) == []
         folded = CountersView(label_values_folded={("orchestrator",): 3, ("entity",): 0})
@@ -109,7 +109,9 @@ class TestFindings:
         assert finding.summary == f"The app's clock is 1 min {word} this machine's."
 
     def test_locks_come_from_the_listing_of_all_where_there_is_one(self) -> None:
-        hub = replace(healthy_hub(), whole=UnfilteredView(0, {"cart": EntityLocks(3, 2, 0, 0)}))
+        hub = replace(
+            healthy_hub(), unfiltered=UnfilteredView(0, {"cart": EntityLocks(3, 2, 0, 0)})
+        )
         assert kinds(hub) == ["orphaned_locks"]
 
     def test_an_instance_and_instances_are_told_apart(self) -> None:

@@ -175,8 +175,10 @@ class TestPublishing:
             await poll(all_written, bool, within=30.0)
             old = published[0]
             published[:] = [replace(old), busy_snapshot("billing")]
+            scrapes.note_publication()
             await poll(all_written, bool, within=30.0)
             published[:] = published[1:]
+            scrapes.note_publication()
             await poll(lambda: is_current(scrapes, "orders"), lambda found: not found, within=30.0)
             tasks.cancel_scope.cancel()
 

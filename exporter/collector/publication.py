@@ -1,0 +1,90 @@
+"""What is published of a hub: made durable first, then replaced by one assignment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from exporter.collector.events import HubEvents
+from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.collector.state import HubState, StateNotWritten
+from exporter.ledger.ledger import Ledger
+
+
+class Publication:
+    """
+    The published `snapshot` of a hub, and the `draft` of the next one.
+
+    *progress* adds to a draft how polling goes; *listener* is called with each snapshot. A new
+    counter series shows its base for *hold* seconds. What is published at an event is the draft
+    then: until that it may be changed piece by piece.
+    """
+
+    def __init__(
+        self,
+        first: HubSnapshot,
+        *,
+        progress: Callable[[HubSnapshot], HubSnapshot],
+        listener: Callable[[HubSnapshot], None],
+        events: HubEvents,
+        monotonic: Callable[[], float],
+        hold: float,
+    ) -> None:
+        self.draft = self.snapshot = first
+        self._progress = progress
+        self._listener = listener
+        self._events = events
+        self._monotonic = monotonic
+        self._hold = hold
+        self._is_successor = False
+
+    def show_until_a_sweep_has_ended(self, snapshot: HubSnapshot) -> None:
+        """Show what another collector did of the same hub, until the first active sweep ended."""
+        self.snapshot = snapshot
+        self._is_successor = True
+
+    def show_restored(self, ledger: Ledger, state: HubState, now: float) -> None:
+        """Publish what a ledger holds that was kept; *now* is the server's time."""
+        counters = ledger.counters(self._monotonic(), self._hold)
+        self.draft = replace(self.draft, counters=counters)
+        self._publish(ledger, state, now)
+
+    async def commit(self, ledger: Ledger, state: HubState, now: float) -> None:
+        """
+        Make the accounts durable, then publish everything.
+
+        A counter that a restart takes back below what was served looks like a reset, and is added
+        once more. Where the accounts cannot be kept, their counters stay as they were served.
+        """
+        counters = ledger.counters(self._monotonic(), self._hold)
+        try:
+            await state.commit(ledger)
+        except StateNotWritten:
+            ledger.withdraw(self.draft.counters)
+        else:
+            self.draft = replace(self.draft, counters=counters)
+        self._publish(ledger, state, now)
+
+    def _publish(self, ledger: Ledger, state: HubState, now: float) -> None:
+        self._events.changed(ledger.take_changes(), now)
+        self.draft = replace(
+            self.draft,
+            known=ledger.known(),
+            retained=ledger.retained(),
+            unresolved=ledger.unresolved.view(),
+            state=state.use,
+        )
+        self.show_progress()
+
+    def show_progress(self) -> None:
+        """Publish how polling goes; what the ledger tells is as it was."""
+        self.draft = self._progress(self.draft)
+        self.assign()
+
+    def assign(self) -> None:
+        """Publish the draft as it is; nothing here can fail."""
+        if self._is_successor:
+            self._is_successor = not any(self.draft.sweeps[Sweep.ACTIVE].results.values())
+        if not self._is_successor:
+            self.snapshot = self.draft
+            self._listener(self.snapshot)
