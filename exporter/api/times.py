@@ -41,6 +41,13 @@ def parse_time(text: str | None) -> float | None:
     return TIMES[text]
 
 
+def later(one: float | None, other: float | None) -> float | None:
+    """Return the later of two times, None where neither is known."""
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)
+
+
 def known_time(seconds: float | None) -> float | None:
     """Return *seconds* since the epoch, None if they lie outside the years 1900 to 9998."""
     if seconds is None or not _UNKNOWN_BEFORE <= seconds < _UNKNOWN_FROM:

@@ -29,12 +29,10 @@ from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause, causes_of
 from exporter.diagnosis.nodes import Stamp
 from exporter.diagnosis.sampling import Sampler, SamplingRules
-from exporter.diagnosis.scan import is_beyond, told_wait
+from exporter.diagnosis.scan import told_wait
 from exporter.diagnosis.view import told_blame
 from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.ledger.active import TrackedInstance
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.rules import LedgerRules
 from exporter.settings import Settings
 from exporter.web.formatting import plural, rfc3339
 from exporter.web.waits import END_WORDS, wait_in_words
@@ -153,8 +151,8 @@ async def survey(hub: Hub, *, settings: Settings, reads: int) -> Survey:
     reader = HistoryReader(
         hub.client, ReadLimits(timeout=hub.settings.timeouts.sweep / 2, bytes=_MOST_BYTES)
     )
-    made = await reader.sample(sampler, ledger.tracked, active.sweep, at)
-    findings = [*_sampled(sampler, at), *_told(ledger.tracked, rules, at)]
+    made = await reader.sample(sampler, ledger.tracked, ledger.over_limits.found, at)
+    findings = [*_sampled(sampler, at), *_told(ledger)]
     findings.sort(key=lambda each: (_since(each), each.blame.chain[0]))
     over = sum(sampler.scanned.over.values())
     return Survey(at, active.tracked, over, findings, made.error)
@@ -167,21 +165,15 @@ def _sampled(sampler: Sampler, at: float) -> Iterator[Finding]:
             yield Finding(sample.orchestrator, sample.stamp, blame)
 
 
-def _told(
-    tracked: Mapping[str, TrackedInstance], rules: LedgerRules, at: float
-) -> Iterator[Finding]:
-    """Yield those whose row alone tells what they wait on."""
-    for instance_id, instance in tracked.items():
+def _told(ledger: Ledger) -> Iterator[Finding]:
+    """Yield those over a limit whose row alone tells what they wait on."""
+    for member in ledger.over_limits.found:
+        instance = ledger.tracked[member.instance_id]
         wait = told_wait(instance)
-        limits = rules.limits_of(instance.name)
-        if wait is None or not is_beyond(
-            instance.status, instance.created, instance.updated, limits, at
-        ):
-            continue
-        blame = told_blame(instance_id, instance.name, wait)
-        yield Finding(
-            instance.name, Stamp(instance.created, instance.updated, instance.status), blame
-        )
+        if wait is not None:
+            stamp = Stamp(instance.created, instance.updated, instance.status)
+            blame = told_blame(member.instance_id, instance.name, wait)
+            yield Finding(instance.name, stamp, blame)
 
 
 def _since(finding: Finding) -> float:

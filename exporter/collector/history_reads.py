@@ -16,7 +16,8 @@ from exporter.api.telemetry import GET_INSTANCE
 from exporter.diagnosis.blame import Blame, trace
 from exporter.diagnosis.nodes import Absence, Answer, Node, Read
 from exporter.diagnosis.sampling import Sampler
-from exporter.ledger.active import TrackedInstance
+from exporter.ledger.over_limit import OverLimitInstances
+from exporter.ledger.tracked import TrackedInstance
 
 Result = TypeVar("Result")
 
@@ -69,14 +70,18 @@ class HistoryReader:
         self._limits = limits or ReadLimits()
 
     async def sample(
-        self, sampler: Sampler, tracked: Mapping[str, TrackedInstance], sweep: int, at: float
+        self,
+        sampler: Sampler,
+        tracked: Mapping[str, TrackedInstance],
+        found: OverLimitInstances,
+        at: float,
     ) -> Reads[None]:
         """
-        Let a sampler look at the *tracked* instances seen in an active sweep.
+        Let a sampler look at what was *found* over a limit among the *tracked* instances.
 
         However it ends, the sampler keeps what was read.
         """
-        for _ in sampler.look(tracked, sweep, at):
+        for _ in sampler.look(tracked, found):
             await anyio.lowlevel.checkpoint()
         return await self.make(sampler.cycle(tracked, at))
 

@@ -37,17 +37,15 @@ class HubDiagnosis:
         self._sampler = Sampler(rules, SamplingRules(reads=reads))
         self._views = Views(rules.label_limit, rules.max_series // _SHARE_OF_SERIES)
 
-    async def sample(
-        self, ledger: Ledger, active: ActiveView, at: float, seconds: float, reads: int
-    ) -> Reads[None]:
+    async def sample(self, ledger: Ledger, at: float, seconds: float, reads: int) -> Reads[None]:
         """
-        Look at the tracked instances of an active sweep; read for at most so many *seconds*.
+        Look at the instances over a limit; read for at most so many *seconds*.
 
         Without *reads* it only lets go of those that have moved.
         """
         self._sampler.rules = replace(self._sampler.rules, reads=reads)
         reader = HistoryReader(self._client, ReadLimits(timeout=seconds))
-        made = await reader.sample(self._sampler, ledger.tracked, active.sweep, at)
+        made = await reader.sample(self._sampler, ledger.tracked, ledger.over_limits.found, at)
         self.trouble = made.error
         return made
 

@@ -7,7 +7,7 @@ from heapq import nsmallest
 
 import msgspec
 
-from exporter.api.times import parse_time
+from exporter.api.times import later, parse_time
 from exporter.api.wire import InstanceStatus
 from exporter.diagnosis.messages import Messages
 from exporter.diagnosis.timeline import (
@@ -94,8 +94,7 @@ def told_by_status(
 
 def last_touched(status: InstanceStatus) -> float | None:
     """Return the later of createdTime and lastUpdatedTime: a rewound row keeps the former."""
-    times = (parse_time(status.created_time), parse_time(status.last_updated_time))
-    return max((time for time in times if time is not None), default=None)
+    return later(parse_time(status.created_time), parse_time(status.last_updated_time))
 
 
 def _without_history(known: RuntimeStatus, updated: float | None) -> Wait:

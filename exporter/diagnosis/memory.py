@@ -8,7 +8,7 @@ import msgspec
 
 from exporter.diagnosis.nodes import Absence, Entity, Node, Orchestration, Stamp, text_of
 from exporter.diagnosis.waits import Wait
-from exporter.ledger.active import TrackedInstance
+from exporter.ledger.tracked import TrackedInstance
 
 # What the active sweep does not show may have changed after so long.
 UNSEEN_SECONDS = 300.0

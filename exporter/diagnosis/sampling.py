@@ -9,13 +9,15 @@ from typing import TypeVar
 
 import msgspec
 
+from exporter.api.times import later
 from exporter.diagnosis.blame import Blame, trace
 from exporter.diagnosis.classify import Reading
 from exporter.diagnosis.memory import Memory, is_fruitless, is_of
 from exporter.diagnosis.nodes import Answer, Node, Orchestration, Read, Stamp
-from exporter.diagnosis.scan import Scanner, is_beyond, oldest_first, touched
-from exporter.ledger.active import TrackedInstance
+from exporter.diagnosis.scan import Scan, oldest_first
+from exporter.ledger.over_limit import Clocks, OverLimitInstances
 from exporter.ledger.rules import LedgerRules
+from exporter.ledger.tracked import TrackedInstance
 
 Result = TypeVar("Result")
 
@@ -65,32 +67,33 @@ class Sampler:
 
     def __init__(self, ledger_rules: LedgerRules, rules: SamplingRules | None = None) -> None:
         self.rules = rules or SamplingRules()
-        self._limits_of = ledger_rules.limits_of
+        self.limits_of = ledger_rules.limits_of
         self._memory = Memory(2 * self.rules.most_samples)
         self._samples: dict[str, Sample] = {}
         self._counts: Counter[str] = Counter()
         self._text = 0
         self._changed: list[str] = []
-        self._scanner = Scanner({}, 0, 0.0, self._limits_of)
-        self.scanned = self._scanner.found
+        self.scanned = Scan()
 
     @property
     def samples(self) -> Mapping[str, Sample]:
         """The samples by instance id."""
         return self._samples
 
-    def look(self, tracked: Mapping[str, TrackedInstance], sweep: int, at: float) -> Iterator[None]:
+    def look(
+        self, tracked: Mapping[str, TrackedInstance], found: OverLimitInstances
+    ) -> Iterator[None]:
         """
-        Find the *tracked* instances over a limit at *at* that a sweep saw, for `cycle`.
+        Look at what was *found* over a limit among the *tracked* instances, for `cycle`.
 
         Yields every few milliseconds, so that others get their turn; until its end `tracked` must
         not change.
         """
-        scanner = Scanner(tracked, sweep, at, self._limits_of)
-        yield from scanner.slices()
-        self._memory.begin(tracked, at)
-        yield from self._drop_moved(scanner, tracked)
-        self._scanner, self.scanned = scanner, scanner.found
+        scan = Scan()
+        yield from scan.add_all(found, tracked)
+        self._memory.begin(tracked, found.at)
+        yield from self._drop_moved(scan, tracked)
+        self.scanned = scan
 
     def cycle(
         self, tracked: Mapping[str, TrackedInstance], at: float
@@ -109,13 +112,11 @@ class Sampler:
         finally:
             self._memory.end()
 
-    def _drop_moved(
-        self, scanner: Scanner, tracked: Mapping[str, TrackedInstance]
-    ) -> Iterator[None]:
+    def _drop_moved(self, scan: Scan, tracked: Mapping[str, TrackedInstance]) -> Iterator[None]:
         """Drop the samples that have moved, and note those in whose chain somebody has."""
         self._changed = []
         for number, (instance_id, sample) in enumerate(tuple(self._samples.items()), 1):
-            if not scanner.is_candidate(instance_id) or not is_of(
+            if instance_id not in scan.candidate_ids or not is_of(
                 sample.stamp, tracked[instance_id]
             ):
                 del self._samples[instance_id]
@@ -173,11 +174,10 @@ class Sampler:
         elif before is not None:
             # It could be read before, and has not moved since.
             blame = before.blame
-        limits = self._limits_of(instance.name)
-        is_over = is_beyond(stamp.status, stamp.created, stamp.updated, limits, at)
-        if is_over and not is_fruitless(node):
+        clocks = Clocks(stamp.status, self.limits_of(instance.name), at)
+        if clocks.exceeded(stamp.created, stamp.updated) and not is_fruitless(node):
             self._make_room()
-            since = touched(stamp.created, stamp.updated) or 0.0
+            since = later(stamp.created, stamp.updated) or 0.0
             sample = Sample(instance_id, instance.name, stamp, since, blame)
             self._samples[instance_id] = sample
             self._counts[instance.name] += 1
@@ -209,12 +209,14 @@ class Sampler:
         for sender in self._memory.senders():
             if self._is_full:
                 return
-            if sender in self._samples or not self._scanner.is_candidate(sender):
+            instance = tracked.get(sender)
+            is_candidate = sender in self.scanned.candidate_ids
+            if instance is None or sender in self._samples or not is_candidate:
                 continue
-            self._infer(sender, tracked[sender])
+            self._infer(sender, instance)
             found = _at_once(trace(sender, self._memory))
             if found is not None:
-                self._judge(sender, tracked[sender], found, at)
+                self._judge(sender, instance, found, at)
 
     def _infer(self, instance_id: str, instance: TrackedInstance) -> None:
         """

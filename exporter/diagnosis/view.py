@@ -12,8 +12,8 @@ from exporter.diagnosis.causes import Cause, causes_of
 from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.scan import told_wait
 from exporter.diagnosis.waits import Wait
-from exporter.ledger.active import TrackedInstance
 from exporter.ledger.label_values import OTHER, LabelValues
+from exporter.ledger.tracked import TrackedInstance
 
 Label = str
 Labels = tuple[Label, Label, Label]
@@ -51,7 +51,7 @@ class DiagnosisView(msgspec.Struct, frozen=True, gc=False):
 
 class Views:
     """
-    Makes views; a target's label value is for instance, as an orchestrator's is.
+    Makes views; a target's label value is permanent, as an orchestrator's is.
 
     At most *target_limit* targets have one of their own, and *most_labels* combinations of labels;
     further targets are `_other`.

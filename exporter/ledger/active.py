@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
+from exporter.api.times import later
 from exporter.ledger.distributions import Distribution, ages_at, merge
 from exporter.ledger.label_values import OTHER, LabelValues
+from exporter.ledger.over_limit import Clocks, Group
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
 from exporter.ledger.snapshot import ActiveView, EntityLocks
 from exporter.ledger.status import Pair, RuntimeStatus
-
-
-class TrackedInstance(msgspec.Struct, gc=False):
-    """
-    An instance last seen active, in the sweep with the number `sweep`.
-
-    Times are seconds since the epoch, None where unknown. There may be hundreds of thousands: no
-    dataclass, since the garbage collector would look through each, for nothing.
-    """
-
-    name: str
-    status: RuntimeStatus
-    created: float | None
-    updated: float | None
-    sweep: int
+from exporter.ledger.tracked import TrackedInstance
 
 
 @dataclass(slots=True)
@@ -73,22 +58,29 @@ def measure(
     label_values: LabelValues,
     spreads: SpreadPairs,
     locks: Mapping[str, EntityLocks] | None,
-) -> ActiveView:
-    """Aggregate the *tracked* instances of a complete active sweep as of *at*."""
+) -> tuple[ActiveView, dict[Group, Clocks]]:
+    """
+    Aggregate the *tracked* instances of a complete active sweep as of *at*.
+
+    Returns the view, and the groups in which at least one is over a limit.
+    """
     groups = _grouped(tracked)
     by_pair: dict[Pair, list[_Measured]] = defaultdict(list)
-    over_limit: dict[tuple[str, str], int] = defaultdict(int)
+    over_limit: dict[Group, Clocks] = {}
     for (name, status), group in groups.items():
         label = label_values.label(name)
         measured = _measure_group(group, at, rules)
         by_pair[label, status.value].append(measured)
-        for limit, count in _beyond_limits(name, status, group, at, rules):
-            over_limit[label, limit] += count
+        clocks = Clocks(status, rules.limits_of(name), at)
+        if clocks.exceeded(measured.oldest_created, None) or clocks.exceeded(
+            None, measured.waiting_since
+        ):
+            over_limit[name, status] = clocks
     spread_over: dict[Pair, list[_Measured]] = defaultdict(list)
     spreads.add(by_pair, _room_for_spreads(rules, label_values))
     for pair, parts in by_pair.items():
         spread_over[spreads.of(pair)].extend(parts)
-    return ActiveView(
+    view = ActiveView(
         instances={pair: sum(part.count for part in parts) for pair, parts in by_pair.items()},
         oldest_created=_smallest(by_pair, "oldest_created"),
         oldest_updated=_smallest(by_pair, "oldest_updated"),
@@ -100,11 +92,11 @@ def measure(
             pair: merge((part.idles for part in spread_over.get(pair, ())), rules.age_bounds)
             for pair in spreads.known
         },
-        over_limit=dict(over_limit),
         tracked=sum(group.count for group in groups.values()),
         locks=locks,
         waiting_since=_smallest(by_pair, "waiting_since"),
     )
+    return view, over_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +122,9 @@ def _grouped(tracked: Iterable[TrackedInstance]) -> dict[tuple[str, RuntimeStatu
             group.created.append(created)
         if updated is not None:
             group.updated.append(updated)
-        # A rewound row is Pending with its old createdTime, one that never ran may have no
-        # lastUpdatedTime: the wait counts from the later of the two (design 5, Clocks).
-        if updated is None or (created is not None and created > updated):
-            updated = created
-        if updated is not None:
-            group.since.append(updated)
+        changed = later(created, updated)
+        if changed is not None:
+            group.since.append(changed)
     return groups
 
 
@@ -150,22 +139,6 @@ def _measure_group(group: _Group, at: float, rules: LedgerRules) -> _Measured:
         ages=ages_at(group.created, at, rules.age_bounds),
         idles=ages_at(group.since, at, rules.age_bounds),
     )
-
-
-def _beyond_limits(
-    name: str, status: RuntimeStatus, group: _Group, at: float, rules: LedgerRules
-) -> Iterable[tuple[str, int]]:
-    """Yield how many of a measured group are beyond each limit that is in force for them."""
-    limits = rules.limits_of(name)
-    clocks = {"age": group.created}
-    if status is RuntimeStatus.PENDING:
-        clocks["pending"] = group.since
-    elif status is RuntimeStatus.RUNNING:
-        clocks["idle"] = group.since
-    for limit, ascending in clocks.items():
-        in_force = limits.get(limit)
-        if in_force is not None:
-            yield limit, bisect_left(ascending, at - in_force.seconds)
 
 
 def _smallest(by_pair: Mapping[Pair, list[_Measured]], attribute: str) -> dict[Pair, float]:

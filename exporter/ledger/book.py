@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
+from exporter.api.times import later
 from exporter.api.wire import InstanceRow
 
 _BUCKET_BITS = 6
@@ -41,7 +42,7 @@ def digest_of(row: InstanceRow) -> int:
 
 def second_of(created: float | None, updated: float | None) -> int:
     """Return the second of a finish: the later of its times, 0 where none is known."""
-    return int(max(created or 0.0, updated or 0.0))
+    return int(later(created, updated) or 0.0)
 
 
 class Book:

@@ -10,7 +10,7 @@ from functools import partial
 from exporter.api.times import TIMES, parse_time
 from exporter.api.wire import InstanceRow, entity_class
 from exporter.ledger.accounts import Accounts
-from exporter.ledger.active import SpreadPairs, TrackedInstance, measure
+from exporter.ledger.active import SpreadPairs, measure
 from exporter.ledger.book import Book, digest_of, second_of
 from exporter.ledger.census import CensusFold, Retained
 from exporter.ledger.changes import LedgerChanges
@@ -32,7 +32,7 @@ from exporter.ledger.snapshot import (
 from exporter.ledger.sources import Search, Source
 from exporter.ledger.state import LedgerState, restore_open, save_open
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
-from exporter.ledger.tracked import OpenInstances
+from exporter.ledger.tracked import OpenInstances, TrackedInstance
 from exporter.ledger.unresolved import Unresolved
 
 __all__ = ["Ledger", "Search", "Source"]
@@ -93,7 +93,7 @@ class Ledger:
         self._census: CensusFold | None = None
         self.unresolved = Unresolved(rules.failed_lookback, saved.unresolved)
         self._recent = FinishWindows(saved.recent)
-        self._over = OverLimits(rules, self._orchestrators)
+        self.over_limits = OverLimits(rules.limits_of, self._orchestrators.label)
         self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved.accounts)
         self._row_delay = 0.0
         if self._horizon.contact is not None:
@@ -321,7 +321,7 @@ class Ledger:
     def complete_active(self, at: float) -> ActiveView:
         """End a listing that was read to its end; *at* is the server's clock then."""
         self.end_reads()
-        view = measure(
+        view, groups = measure(
             (instance for instance in self._open.values() if instance.sweep == self._sweep),
             at=at,
             rules=self.rules,
@@ -331,8 +331,8 @@ class Ledger:
             if self.rules.id_prefixes
             else self.entities.complete_locks(self._locks, self._open),
         )
-        over = self._over.follow(self._open, view.over_limit, at, self._sweep)
-        return replace(view, over_limit_samples=over, sweep=self._sweep)
+        counts, samples = self.over_limits.find(self._open, self._sweep, at, groups)
+        return replace(view, over_limit=counts, over_limit_samples=samples)
 
     # -- sweep `finished` ----------------------------------------------------------------------
 
@@ -478,8 +478,8 @@ class Ledger:
     def take_changes(self) -> LedgerChanges:
         """Return what changed for single instances since the last call."""
         return LedgerChanges(
-            over_limit=self._over.began.take(),
-            recovered=self._over.ended.take(),
+            over_limit=self.over_limits.began.take(),
+            recovered=self.over_limits.ended.take(),
             failed=self._accounts.failed.take(),
             resolved=self.unresolved.resolutions.take(),
             pulled_back=self._horizon.take_pulled_back(),

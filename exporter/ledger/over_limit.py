@@ -1,153 +1,203 @@
-"""Instances beyond a limit, by their ids: followed from sweep to sweep, the oldest as samples."""
+"""Active instances over a limit: found by one pass after each active sweep."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from heapq import nsmallest
+from itertools import chain
+from typing import NamedTuple
 
-from exporter.ledger.active import TrackedInstance
+from exporter.api.times import later
 from exporter.ledger.changes import ChangeBuffer, Recovered
-from exporter.ledger.label_values import LabelValues
-from exporter.ledger.rules import LedgerRules
-from exporter.ledger.snapshot import OverLimit
+from exporter.ledger.snapshot import LimitInForce, OverLimit
 from exporter.ledger.status import RuntimeStatus
+from exporter.ledger.tracked import TrackedInstance
 
-MOST_PER_ORCHESTRATOR = 5
-MOST_PER_HUB = 100
+MAX_SAMPLES_PER_ORCHESTRATOR = 5
+MAX_SAMPLES = 100
 
+AGE = "age"
+# The limit on the time since the last change, by status (design 5, Clocks).
 _WAITS = {RuntimeStatus.PENDING: "pending", RuntimeStatus.RUNNING: "idle"}
+_NEVER = float("-inf")
+
+Limits = Mapping[str, LimitInForce]
+Group = tuple[str, RuntimeStatus]
+"""An orchestrator, by its own name, and a status: what limits apply to."""
+
+
+class Clocks:
+    """
+    Decides which limits an instance is over at the moment *at*, by its status and *limits*.
+
+    Age counts since createdTime; a wait since the later of createdTime and lastUpdatedTime, since a
+    rewound row keeps its createdTime.
+    """
+
+    __slots__ = ("_age", "_by_age", "_by_both", "_by_wait", "_wait")
+
+    def __init__(self, status: RuntimeStatus, limits: Limits, at: float) -> None:
+        wait = _WAITS.get(status, "")
+        self._age = at - limits[AGE].seconds if AGE in limits else _NEVER
+        self._wait = at - limits[wait].seconds if wait in limits else _NEVER
+        self._by_age, self._by_wait, self._by_both = (AGE,), (wait,), (AGE, wait)
+
+    def exceeded(self, created: float | None, updated: float | None) -> tuple[str, ...]:
+        """Return the names of the limits that are exceeded."""
+        changed = later(created, updated)
+        waits = changed is not None and changed < self._wait
+        if created is not None and created < self._age:
+            return self._by_both if waits else self._by_age
+        return self._by_wait if waits else ()
+
+
+class Member(NamedTuple):
+    """An instance over *limits*, which last changed at *changed*."""
+
+    changed: float
+    instance_id: str
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OverLimitInstances:
+    """All active instances that are over a limit at the moment `at`, by orchestrator name."""
+
+    at: float = 0.0
+    members: Mapping[str, Sequence[Member]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Member]:
+        return chain.from_iterable(self.members.values())
+
+
+def find_over_limit(
+    tracked: Mapping[str, TrackedInstance],
+    sweep: int,
+    at: float,
+    limits_of: Callable[[str], Limits],
+    groups: Mapping[Group, Clocks] | None = None,
+) -> OverLimitInstances:
+    """
+    Find the *tracked* instances over a limit at *at* among those that *sweep* saw.
+
+    *groups* are the only ones in which there may be any, all where it is None.
+    """
+    members: dict[str, list[Member]] = defaultdict(list)
+    clocks: dict[Group, Clocks | None] = dict(groups or {})
+    if groups is not None and not groups:
+        return OverLimitInstances(at)
+    for instance_id, instance in tracked.items():
+        if instance.sweep != sweep:
+            continue
+        group = (instance.name, instance.status)
+        if group not in clocks:
+            unknown = groups is None
+            clocks[group] = Clocks(group[1], limits_of(group[0]), at) if unknown else None
+        clock = clocks[group]
+        if clock is None:
+            continue
+        limits = clock.exceeded(instance.created, instance.updated)
+        if limits:
+            changed = later(instance.created, instance.updated) or 0.0
+            members[instance.name].append(Member(changed, instance_id, limits))
+    return OverLimitInstances(at, dict(members))
 
 
 class OverLimits:
     """
-    Knows which instances were beyond which limit in the last active sweep.
+    Follows from sweep to sweep which instances are over which limit.
 
-    It costs a pass over the instances of those orchestrators that have any, and about 100 bytes for
-    each that is beyond a limit; nothing where none is.
+    `found` are those of the last sweep, `began` and `ended` note what changed. It costs about 100
+    bytes for each instance over a limit.
     """
 
-    def __init__(self, rules: LedgerRules, label_values: LabelValues) -> None:
-        self._rules = rules
-        self._places = label_values
+    def __init__(self, limits_of: Callable[[str], Limits], label_of: Callable[[str], str]) -> None:
+        self._limits_of = limits_of
+        self._label_of = label_of
+        self.found = OverLimitInstances()
         self.began: ChangeBuffer[OverLimit] = ChangeBuffer()
         self.ended: ChangeBuffer[Recovered] = ChangeBuffer()
         self._over: dict[str, tuple[str, tuple[str, ...]]] = {}
 
-    def follow(
+    def find(
         self,
         tracked: Mapping[str, TrackedInstance],
-        counts: Mapping[tuple[str, str], int],
-        at: float,
         sweep: int,
-    ) -> tuple[OverLimit, ...]:
-        """
-        Note who is beyond a limit at *at*; returns the oldest of each orchestrator and limit.
-
-        *tracked* instances not seen in *sweep* stay as they were; *counts* is their number.
-        """
-        if not self._over and not any(counts.values()):
-            return ()
-        found: dict[tuple[str, str], list[tuple[float, str]]] = defaultdict(list)
-        over: dict[str, tuple[str, tuple[str, ...]]] = {}
-        shared: dict[tuple[str, tuple[str, ...]], tuple[str, tuple[str, ...]]] = {}
-        for instance_id, label, beyond in self._beyond(tracked, counts, at, sweep):
-            known = (label, tuple(limit for limit, _ in beyond))
-            over[instance_id] = shared.setdefault(known, known)
-            for limit, since in beyond:
-                found[label, limit].append((since, instance_id))
-        self._compare(over, tracked, found, sweep)
-        self._over = over
-        return _samples(tracked, found)
-
-    def _beyond(
-        self,
-        tracked: Mapping[str, TrackedInstance],
-        counts: Mapping[tuple[str, str], int],
         at: float,
-        sweep: int,
-    ) -> Iterator[tuple[str, str, list[tuple[str, float]]]]:
-        """Yield the id and label of who is beyond any limit, with those limits and their clocks."""
-        floors: dict[tuple[str, RuntimeStatus], tuple[str, float, float]] = {}
-        for instance_id, instance in tracked.items():
-            key = (instance.name, instance.status)
-            known = floors.get(key)
-            if known is None:
-                known = floors[key] = self._floors(instance.name, instance.status, counts, at)
-            label, created_floor, since_floor = known
-            created, updated = instance.created, instance.updated
-            since = updated if created is None or (updated or 0.0) > created else created
-            is_old = created is not None and created < created_floor
-            is_waiting = since is not None and since < since_floor
-            if (is_old or is_waiting) and instance.sweep == sweep:
-                beyond = []
-                if is_old and created is not None:
-                    beyond.append(("age", created))
-                if is_waiting and since is not None:
-                    beyond.append((_WAITS[instance.status], since))
-                yield instance_id, label, beyond
+        groups: Mapping[Group, Clocks],
+    ) -> tuple[dict[tuple[str, str], int], tuple[OverLimit, ...]]:
+        """
+        Find those that *sweep* saw over a limit at *at*, in no other *groups* than these.
 
-    def _floors(
-        self, name: str, status: RuntimeStatus, counts: Mapping[tuple[str, str], int], at: float
-    ) -> tuple[str, float, float]:
-        """Return the label of a group, and before when its ages and waits are beyond a limit."""
-        label = self._places.label(name)
-        limits = self._rules.limits_of(name)
+        Returns how many are over each limit, by label and limit, and the oldest of them: first the
+        oldest of every orchestrator and limit, then the second ones. What *sweep* did not see stays
+        as it was.
+        """
+        self.found = find_over_limit(tracked, sweep, at, self._limits_of, groups)
+        by_limit: dict[tuple[str, str], list[tuple[float, Member]]] = defaultdict(list)
+        before, self._over = self._over, {}
+        for name, members in self.found.members.items():
+            label = self._label_of(name)
+            for member in members:
+                known = before.get(member.instance_id, ("", ()))[1]
+                self._over[member.instance_id] = (label, member.limits)
+                for limit in member.limits:
+                    since = _since(member, tracked[member.instance_id], limit)
+                    by_limit[label, limit].append((since, member))
+                    if limit not in known:
+                        self.began.add(_sample(member, tracked, label, limit))
+        self._note_ended(before, tracked, sweep)
+        counts = {key: len(members) for key, members in by_limit.items()}
+        return counts, _samples(by_limit, tracked)
 
-        def floor(limit: str | None) -> float:
-            if limit is None or limit not in limits or not counts.get((label, limit)):
-                return float("-inf")
-            return at - limits[limit].seconds
-
-        return label, floor("age"), floor(_WAITS.get(status))
-
-    def _compare(
+    def _note_ended(
         self,
-        over: dict[str, tuple[str, tuple[str, ...]]],
+        before: Mapping[str, tuple[str, tuple[str, ...]]],
         tracked: Mapping[str, TrackedInstance],
-        found: Mapping[tuple[str, str], list[tuple[float, str]]],
         sweep: int,
     ) -> None:
-        """Note what differs from the sweep before, and keep what this one could not tell of."""
-        for (label, limit), members in found.items():
-            news = [each for each in members if limit not in self._over.get(each[1], ("", ()))[1]]
-            for since, instance_id in news:
-                self.began.add(_named(instance_id, tracked[instance_id], label, limit, since))
-        for instance_id, (label, limits) in self._over.items():
+        for instance_id, (label, limits) in before.items():
             instance = tracked.get(instance_id)
             if instance is not None and instance.sweep < sweep:
-                over[instance_id] = (label, limits)
+                self._over[instance_id] = (label, limits)
                 continue
-            still = over.get(instance_id, ("", ()))[1]
+            still = self._over.get(instance_id, ("", ()))[1]
             for limit in limits:
                 if limit not in still:
                     self.ended.add(Recovered(instance_id, label, limit))
 
 
 def _samples(
-    tracked: Mapping[str, TrackedInstance], found: Mapping[tuple[str, str], list[tuple[float, str]]]
+    by_limit: Mapping[tuple[str, str], Sequence[tuple[float, Member]]],
+    tracked: Mapping[str, TrackedInstance],
 ) -> tuple[OverLimit, ...]:
-    """Return the oldest: first the oldest of every orchestrator and limit, then their seconds."""
     ranked = [
-        (rank, since, instance_id, label, limit)
-        for (label, limit), members in found.items()
-        for rank, (since, instance_id) in enumerate(nsmallest(MOST_PER_ORCHESTRATOR, members))
+        (rank, since, member, label, limit)
+        for (label, limit), members in by_limit.items()
+        for rank, (since, member) in enumerate(nsmallest(MAX_SAMPLES_PER_ORCHESTRATOR, members))
     ]
     return tuple(
-        _named(instance_id, tracked[instance_id], label, limit, since)
-        for _, since, instance_id, label, limit in nsmallest(MOST_PER_HUB, ranked)
+        _sample(member, tracked, label, limit)
+        for _, _, member, label, limit in nsmallest(MAX_SAMPLES, ranked)
     )
 
 
-def _named(
-    instance_id: str, instance: TrackedInstance, label: str, limit: str, since: float
+def _since(member: Member, instance: TrackedInstance, limit: str) -> float:
+    return instance.created or 0.0 if limit == AGE else member.changed
+
+
+def _sample(
+    member: Member, tracked: Mapping[str, TrackedInstance], label: str, limit: str
 ) -> OverLimit:
+    instance = tracked[member.instance_id]
     return OverLimit(
-        instance_id=instance_id,
+        instance_id=member.instance_id,
         orchestrator=label,
         status=instance.status,
         limit=limit,
-        since=since,
+        since=_since(member, instance, limit),
         created=instance.created,
         updated=instance.updated,
     )

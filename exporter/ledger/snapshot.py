@@ -42,8 +42,7 @@ class ActiveView:
 
     `locks` is None where the sweep lists by prefixes, among which no entity is. `waiting_since` is
     since when the longest waiting one waits: the later of its two times. `over_limit_samples` are
-    the oldest beyond each limit, a few of each orchestrator. `sweep` is the sweep that saw
-    these instances.
+    the oldest over each limit, a few of each orchestrator.
     """
 
     instances: Mapping[Pair, int]
@@ -51,12 +50,11 @@ class ActiveView:
     oldest_updated: Mapping[Pair, float]
     ages: Mapping[Pair, Distribution]
     idles: Mapping[Pair, Distribution]
-    over_limit: Mapping[tuple[Name, str], int]
     tracked: int
     locks: Mapping[Name, EntityLocks] | None
     waiting_since: Mapping[Pair, float] = field(default_factory=dict)
+    over_limit: Mapping[tuple[Name, str], int] = field(default_factory=dict)
     over_limit_samples: tuple[OverLimit, ...] = ()
-    sweep: int = 0
 
 
 @dataclass(frozen=True, slots=True)

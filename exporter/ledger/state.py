@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from exporter.api.times import known_time
 from exporter.ledger.accounts import SavedAccounts
-from exporter.ledger.active import TrackedInstance
 from exporter.ledger.census import SavedRetained
 from exporter.ledger.finish_windows import SavedFinishes
 from exporter.ledger.label_values import SavedPlaces
 from exporter.ledger.status import RuntimeStatus
+from exporter.ledger.tracked import TrackedInstance
 from exporter.ledger.unresolved import SavedFailure
 
 _LIVES_AT_ONCE = 10_000

@@ -6,17 +6,34 @@ import math
 from collections.abc import Mapping
 from sys import getsizeof
 
-from exporter.ledger.active import TrackedInstance
+import msgspec
+
 from exporter.ledger.followed import FollowedIds
+from exporter.ledger.status import RuntimeStatus
 
 # An instance, its two times, its entry in a dict, and what is kept of it while it is over a limit.
 _BYTES_OF_AN_INSTANCE = 300
 _ALWAYS_TRACKED = 2000
 
 
+class TrackedInstance(msgspec.Struct, gc=False):
+    """
+    An instance last seen active, in the sweep with the number `sweep`.
+
+    Times are seconds since the epoch, None where unknown. There may be hundreds of thousands: no
+    dataclass, since the garbage collector would look through each, for nothing.
+    """
+
+    name: str
+    status: RuntimeStatus
+    created: float | None
+    updated: float | None
+    sweep: int
+
+
 class OpenInstances(dict[str, TrackedInstance]):
     """
-    The tracked last seen active, by id; changed by `track` and `untrack` alone.
+    The instances last seen active, by id; changed by `track` and `untrack` alone.
 
     `bytes` is the memory that they take, `ids` finds them in a page.
     """

@@ -16,12 +16,13 @@ from exporter.cli.serve import serve
 from exporter.collector.service import Collector, open_collector
 from exporter.diagnosis.view import told_blame
 from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.ledger.active import SpreadPairs, TrackedInstance, measure
+from exporter.ledger.active import SpreadPairs, measure
 from exporter.ledger.book import Book
 from exporter.ledger.finish_windows import FinishWindows
 from exporter.ledger.label_values import LabelValues
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.status import RuntimeStatus
+from exporter.ledger.tracked import TrackedInstance
 from exporter.metrics import catalogue as c
 from exporter.metrics.family import Series, Spread
 from exporter.metrics.lines import LineWriter

@@ -20,8 +20,8 @@ from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.nodes import Answer, Read
 from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.view import Coverage, DiagnosisView
-from exporter.ledger.active import TrackedInstance
 from exporter.ledger.rules import LedgerRules
+from exporter.ledger.tracked import TrackedInstance
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from tests.collector.polled import INTERVALS, STALE_AFTER, collector_of

@@ -14,10 +14,11 @@ from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.nodes import Answer, Read
 from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.view import Views
-from exporter.ledger.active import TrackedInstance
+from exporter.ledger.over_limit import find_over_limit
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.status import ACTIVE, known_status
+from exporter.ledger.tracked import TrackedInstance
 from tests.api.paged import all_rows
 
 SWEEP = 1
@@ -64,7 +65,8 @@ class Survey:
     async def cycle(self, at: float) -> Reads[None]:
         tracked = self.tracked = await tracked_of(self.client)
         reader = HistoryReader(self.client, self.limits)
-        return await reader.sample(self.sampler, tracked, SWEEP, at)
+        found = find_over_limit(tracked, SWEEP, at, self.sampler.limits_of)
+        return await reader.sample(self.sampler, tracked, found, at)
 
     def blames(self, at: float) -> Mapping[str, Blame]:
         return Views(50).of(self.sampler, at, str, self.tracked).blames

@@ -10,7 +10,7 @@ from emulator import ManualClock, TaskHub
 from emulator.json_text import JsonValue, compact
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
-from exporter.ledger.over_limit import MOST_PER_ORCHESTRATOR
+from exporter.ledger.over_limit import MAX_SAMPLES_PER_ORCHESTRATOR
 from tests.diagnosis.shown_hub import polled
 from tests.diagnosis.stuck_app import BACKENDS, END, START, VERSIONS, functions
 from tests.metrics.shown import Shown
@@ -81,7 +81,7 @@ async def test_all_callers_are_victims_of_the_holder_for_a_handful_of_reads(
     assert (cause["waiting_on"], cause["target"], cause["end"]) == ("external_event", "", "leaf")
     assert report["undiagnosed"] == 0
     callers = [s for s in report["over_limit_samples"] if s["orchestrator"] == "CallsEntity"]
-    assert len(callers) >= MOST_PER_ORCHESTRATOR
+    assert len(callers) >= MAX_SAMPLES_PER_ORCHESTRATOR
     assert {each["held_by"] for each in callers} == {"holder"}
     assert {tuple(each["chain"][1:]) for each in callers} == {("@counter@locked", "holder")}
     assert shown.values("durable_functions_waiting_instances") == {

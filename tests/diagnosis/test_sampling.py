@@ -8,7 +8,8 @@ import pytest
 
 from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.view import Coverage, DiagnosisView, Views
-from exporter.ledger.active import TrackedInstance
+from exporter.ledger.over_limit import find_over_limit
+from exporter.ledger.tracked import TrackedInstance
 from tests.diagnosis.surveying import limits
 from tests.diagnosis.waiting import (
     SWEEP,
@@ -37,6 +38,12 @@ def cycle(world: World, sampling: Sampler, at: float = 0.0) -> int:
     return len(world.order) - before
 
 
+def look(sampling: Sampler, tracked: dict[str, TrackedInstance], at: float = 0.0) -> None:
+    found = find_over_limit(tracked, SWEEP, NOW + at, sampling.limits_of)
+    for _ in sampling.look(tracked, found):
+        pass
+
+
 def sample(
     world: World,
     sampling: Sampler,
@@ -45,8 +52,7 @@ def sample(
     most: float = float("inf"),
 ) -> None:
     """Let *tracked* be sampled; at most so many reads are made, then nobody answers."""
-    for _ in sampling.look(tracked, SWEEP, NOW + at):
-        pass
+    look(sampling, tracked, at)
     world.run(sampling.cycle(tracked, NOW + at), until=lambda made: made >= most)
 
 
@@ -246,8 +252,7 @@ class TestTrouble:
     def test_one_that_ends_while_others_are_read_is_left_out(self) -> None:
         world, sampling = stalled_world(3), sampler()
         tracked = world.tracked()
-        for _ in sampling.look(tracked, SWEEP, NOW):
-            pass
+        look(sampling, tracked)
         wanted = sampling.cycle(tracked, NOW)
         read = next(wanted)
         del tracked["i00001"]

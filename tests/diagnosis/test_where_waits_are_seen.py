@@ -20,7 +20,7 @@ import pytest
 from emulator import ManualClock, TaskHub
 from emulator.samples import leaks, recorded, shop
 from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.ledger.over_limit import MOST_PER_ORCHESTRATOR
+from exporter.ledger.over_limit import MAX_SAMPLES_PER_ORCHESTRATOR
 from exporter.web.formatting import span
 from exporter.web.waits import state_in_words
 from tests.cli.asked import ask, serving_hub, settings_for
@@ -137,7 +137,7 @@ async def test_the_page_and_the_api_name_the_step_and_the_time_of_all_that_they_
     names = Counter(row.name for row in hub.instances() if not row.status.terminal)
     seen = Counter(each["orchestrator"] for each in samples.values())
     assert seen.keys() == names.keys()
-    assert all(seen[name] >= min(names[name], MOST_PER_ORCHESTRATOR) for name in names)
+    assert all(seen[name] >= min(names[name], MAX_SAMPLES_PER_ORCHESTRATOR) for name in names)
     for instance_id, sample in samples.items():
         assert_told(sample, expected[instance_id], instance_id)
         assert_on_page(rows[instance_id], sample, expected[instance_id])
@@ -283,4 +283,4 @@ async def test_each_sample_that_its_row_explains_is_explained_however_many_there
     async with polled(hub) as collector, serving_hubs(collector.snapshot, at=END) as client:
         report = (await client.get("/api/v1/hubs/ordershub")).json()
     samples = {each["instance_id"]: each["waiting_on"] for each in report["over_limit_samples"]}
-    assert samples == {f"slow-{n:02}": "suspended" for n in range(MOST_PER_ORCHESTRATOR)}
+    assert samples == {f"slow-{n:02}": "suspended" for n in range(MAX_SAMPLES_PER_ORCHESTRATOR)}

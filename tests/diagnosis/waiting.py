@@ -12,8 +12,8 @@ import msgspec
 from exporter.api.times import parse_time
 from exporter.api.wire import HistoryEvent, InstanceStatus
 from exporter.diagnosis.nodes import Absence, Answer, Read
-from exporter.ledger.active import TrackedInstance
 from exporter.ledger.status import ACTIVE, known_status
+from exporter.ledger.tracked import TrackedInstance
 from tests.ledger.world import shown
 
 Result = TypeVar("Result")

@@ -6,15 +6,16 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from exporter.api.wire import InstanceRow
 from exporter.ledger.changes import MOST_NAMED, Recovered
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.over_limit import MOST_PER_HUB, MOST_PER_ORCHESTRATOR
+from exporter.ledger.over_limit import MAX_SAMPLES, MAX_SAMPLES_PER_ORCHESTRATOR
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, LimitInForce, OverLimit
 from exporter.ledger.status import RuntimeStatus
-from tests.ledger.world import NOW, row
+from tests.ledger.world import NOW, row, shown
 
 LIMITS = {
     "pending": LimitInForce(60.0, "default"),
@@ -69,13 +70,13 @@ def test_the_oldest_of_every_orchestrator_come_first_and_none_crowds_out_another
     lone = row("lone", created=-301.0, name="Lone")
     view = swept(limited(idle=300.0), 0.0, *many, lone)
     assert ids(view.over_limit_samples) == ["m000", "lone", "m001", "m002", "m003", "m004"]
-    assert len(view.over_limit_samples) == MOST_PER_ORCHESTRATOR + 1
+    assert len(view.over_limit_samples) == MAX_SAMPLES_PER_ORCHESTRATOR + 1
 
 
 def test_a_hub_shows_no_more_than_a_hundred_of_them() -> None:
     rows = [row(f"i{i:03}", created=-900.0, name=f"Order{i % 150}") for i in range(300)]
     samples = swept(limited(idle=300.0), 0.0, *rows).over_limit_samples
-    assert len({each.orchestrator for each in samples}) == len(samples) == MOST_PER_HUB
+    assert len({each.orchestrator for each in samples}) == len(samples) == MAX_SAMPLES
 
 
 def test_going_over_a_limit_and_coming_back_is_told_once() -> None:
@@ -140,8 +141,32 @@ def test_who_is_followed_is_exactly_who_is_counted(sweeps: list[list[InstanceRow
         counted = Counter((each.orchestrator, each.limit) for each in view.over_limit_samples)
         # Eight instances at most: no orchestrator has more than the cap in both limits here.
         for key, count in view.over_limit.items():
-            assert counted[key] == min(count, MOST_PER_ORCHESTRATOR)
+            assert counted[key] == min(count, MAX_SAMPLES_PER_ORCHESTRATOR)
         changes = ledger.take_changes()
         over |= {(each.instance_id, each.limit) for each in changes.over_limit.named}
         over -= {(each.instance_id, each.limit) for each in changes.recovered.named}
         assert len(over) == sum(view.over_limit.values())
+
+
+TIMES = st.none() | st.floats(-5000.0, 0.0).map(round)
+
+
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from(STATUSES), TIMES, TIMES)))
+def test_each_instance_is_judged_by_its_own_times_unknown_ones_too(
+    instances: list[tuple[str, str, int | None, int | None]],
+) -> None:
+    expected: Counter[tuple[str, str]] = Counter()
+    ledger = limited()
+    ledger.begin_active(NOW)
+    for number, (name, status, created, updated) in enumerate(instances):
+        shown_row = row(str(number), status, name=name, created=created, updated=updated)
+        if updated is None:
+            shown_row = structs.replace(shown_row, last_updated_time=shown(None))
+        ledger.apply_active_page([shown_row], NOW)
+        known = [moment for moment in (created, updated) if moment is not None]
+        if created is not None and created < -3600:
+            expected[name, "age"] += 1
+        limit = {"Pending": ("pending", -60), "Running": ("idle", -300)}.get(status)
+        if limit and known and max(known) < limit[1]:
+            expected[name, limit[0]] += 1
+    assert ledger.complete_active(NOW).over_limit == expected
