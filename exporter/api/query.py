@@ -14,7 +14,7 @@ import msgspec
 from exporter.api.shared import InstanceDecoder
 from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
 from exporter.api.times import format_filter_time, format_shown_time, parse_time
-from exporter.api.wire import EntityRow, InstanceRow, bounded_rows
+from exporter.api.wire import EntityRow, InstanceRow, are_checked, bounded_rows
 
 Row = TypeVar("Row")
 
@@ -125,8 +125,10 @@ class InstanceQuery:
         cut createdTime to the second while the filter compares the full value, so a row may look
         up to a second older than the bound.
         """
-        if self.statuses and not {row.runtime_status for row in rows}.issubset(self.statuses):
-            return "runtimeStatus"
+        if self.statuses and not are_checked(rows):
+            shown = {row.runtime_status for row in rows}
+            if not shown.issubset(self.statuses):
+                return "runtimeStatus"
         if self.created_from > EVER and self._has_too_old(rows):
             return "createdTimeFrom"
         if self._prefix_is_literal() and not all(

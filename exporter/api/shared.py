@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import LONGEST_NAME, LONGEST_TEXT, CheckedRow, InstanceRow
 
 _MOST_NAMES = 256
-# What is longer is no name of a function, and would be kept for each of the hubs.
-_LONGEST_NAME = 256
 # To make a type takes as long as a hundred rows are faster with it, of every page that has them.
 _FEWEST_ROWS = 100
 
@@ -22,9 +20,10 @@ class InstanceDecoder:
     Decodes the pages of lists of instances with certain *statuses*.
 
     A decoder that knows all texts that may come looks them up instead of making a new one for
-    every row, and whoever counts by them need not compute their hashes: an eighth of a sweep. It
-    knows the names that came before; a page with another one is decoded once more without it, and
-    teaches it. Where names are many, as those of entities are, it is given up.
+    every row, and whoever counts by them need not compute their hashes: an eighth of a sweep. What
+    it decodes is checked with that. It knows the names that came before; a page with another one,
+    or with an id that is too long, is decoded once more without it, and teaches it. Where names are
+    many, as those of entities are, it is given up.
     """
 
     def __init__(self, statuses: tuple[str, ...]) -> None:
@@ -48,7 +47,7 @@ class InstanceDecoder:
     def _learn(self, rows: list[InstanceRow]) -> None:
         known = len(self._names)
         self._names.update(
-            dict.fromkeys(row.name for row in rows if len(row.name or "") <= _LONGEST_NAME)
+            dict.fromkeys(row.name for row in rows if len(row.name or "") <= LONGEST_NAME)
         )
         if len(self._names) > _MOST_NAMES:
             self._shared = None
@@ -56,10 +55,11 @@ class InstanceDecoder:
             row = msgspec.defstruct(
                 "SharedRow",
                 [
+                    ("instance_id", Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)]),
                     ("name", Literal[tuple(self._names)]),
                     ("runtime_status", Literal[self._statuses]),
                 ],
-                bases=(InstanceRow,),
+                bases=(CheckedRow,),
                 rename="camel",
                 frozen=True,
                 gc=False,

@@ -59,9 +59,9 @@ class HubConnections:
 
         The answer has to be closed. Raises `httpx.HTTPError` or `aiohttp.ClientError`.
         """
-        request = httpx.Request(
-            "GET", url, headers=[*self._fields, *fields], extensions=self._extensions
-        )
+        # Where the encoding is given, httpx does not look for it in each field, of each request.
+        headers = httpx.Headers([*self._fields, *fields], encoding="utf-8")
+        request = httpx.Request("GET", url, headers=headers, extensions=self._extensions)
         response = await self._transport.handle_async_request(request)
         if isinstance(response.stream, AiohttpResponseStream):
             # By 16 KiB a page costs a tenth more.

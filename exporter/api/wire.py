@@ -37,7 +37,16 @@ class InstanceRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
     output: msgspec.Raw = NOTHING
 
 
+class CheckedRow(InstanceRow, frozen=True, gc=False):
+    """A row whose decoder has checked its status, and how long its id and its name are."""
+
+
 Instance = TypeVar("Instance", bound=InstanceRow)
+
+
+def are_checked(rows: Sequence[InstanceRow]) -> bool:
+    """Return whether the rows of a page, which one decoder made, are checked."""
+    return bool(rows) and isinstance(rows[0], CheckedRow)
 
 
 def bounded_text(text: str) -> str:
@@ -60,6 +69,8 @@ def bounded_row(row: Instance) -> Instance:
 def bounded_rows(rows: Sequence[InstanceRow]) -> tuple[Sequence[InstanceRow], Sequence[str]]:
     """Return the rows of a page whose ids are short enough, with bounded names, and their ids."""
     ids = [row.instance_id for row in rows]
+    if are_checked(rows):
+        return rows, ids
     longest_name = max((len(name or "") for name in {row.name for row in rows}), default=0)
     if longest_name <= LONGEST_NAME and max(map(len, ids), default=0) <= LONGEST_TEXT:
         return rows, ids

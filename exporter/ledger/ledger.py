@@ -404,9 +404,9 @@ class Ledger:
         if self._census is None:
             raise RuntimeError("no census was begun")
         ids = ids or [row.instance_id for row in rows]
-        ascending = ids == sorted(ids)
-        followed = self._open.ids.among(ids, ascending=ascending)
-        followed |= self.unresolved.ids.among(ids, ascending=ascending)
+        followed = self.unresolved.among(ids)
+        if self._open:
+            followed |= self._open.keys() & ids
         self.see_all(self._census.add(rows, ids, followed), Source.CENSUS, at)
 
     def abandon_census(self) -> None:

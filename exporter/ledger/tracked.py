@@ -8,7 +8,6 @@ from sys import getsizeof
 
 import msgspec
 
-from exporter.ledger.followed import FollowedIds
 from exporter.ledger.status import RuntimeStatus
 
 # An instance, its two times, its entry in a dict, and what is kept of it while it is over a limit.
@@ -35,13 +34,12 @@ class OpenInstances(dict[str, TrackedInstance]):
     """
     The instances last seen active, by id; changed by `track` and `untrack` alone.
 
-    `bytes` is the memory that they take, `ids` finds them in a page.
+    `bytes` is the memory that they take.
     """
 
     def __init__(self, tracked: Mapping[str, TrackedInstance]) -> None:
         super().__init__(tracked)
         self.bytes = sum(_bytes_of(*each) for each in tracked.items())
-        self.ids = FollowedIds(self.keys())
         self._most_bytes: float = math.inf
         self._absent: tuple[int, dict[str, float | None]] = (-1, {})
 
@@ -66,7 +64,6 @@ class OpenInstances(dict[str, TrackedInstance]):
         self.untrack(instance_id)
         self[instance_id] = instance
         self.bytes += _bytes_of(instance_id, instance)
-        self.ids.added(instance_id)
 
     def untrack(self, instance_id: str) -> TrackedInstance | None:
         """Stop tracking an instance and return it, None if it was not tracked."""

@@ -10,7 +10,6 @@ import msgspec
 
 from exporter.api.wire import InstanceRow
 from exporter.ledger.changes import ChangeBuffer, Resolved
-from exporter.ledger.followed import FollowedIds
 from exporter.ledger.label_values import OTHER
 from exporter.ledger.newest import Newest
 from exporter.ledger.reasons import FailureReason, reason_of
@@ -90,7 +89,6 @@ class Unresolved:
         self._no_room: Counter[str] = Counter()
         self._no_room_now: Counter[str] = Counter()
         self._is_complete = False
-        self.ids = FollowedIds(self._failures.keys())
         for each in saved:
             failure = _Failure(
                 each.label, each.created, each.failed, each.checked, int(each.misses)
@@ -163,6 +161,10 @@ class Unresolved:
         if reason not in self._reasons and len(self._reasons) >= _MOST_REASONS:
             reason = FailureReason(reason.category, OTHER, OTHER)
         return self._reasons.setdefault(reason, reason)
+
+    def among(self, ids: Iterable[str]) -> set[str]:
+        """Return those of some *ids* that are followed as failed."""
+        return self._failures.keys() & ids if self._failures else set()
 
     def is_same_run(self, instance_id: str, created: float | None) -> bool:
         """Return whether this very instance is followed as failed."""
@@ -273,7 +275,6 @@ class Unresolved:
 
     def _put(self, instance_id: str, failure: _Failure) -> None:
         self._failures[instance_id] = failure
-        self.ids.added(instance_id)
         self._count(failure, failure.is_shown)
         self._newest.setdefault(failure.label, Newest()).add((failure.failed, instance_id))
         by_age = self._by_age.setdefault(failure.label, [])

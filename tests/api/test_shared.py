@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exporter.api.query import InstanceQuery
 from exporter.api.shared import InstanceDecoder
 from exporter.api.wire import InstanceRow
+from exporter.ledger.status import RuntimeStatus
 
 STATUSES = ("Completed", "Failed")
 ANY = msgspec.json.Decoder(list[InstanceRow])
@@ -123,3 +124,15 @@ def test_what_is_no_page_is_none_with_known_names_either(body: bytes) -> None:
     decoder.decode(written(page("Order")))
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         decoder.decode(body)
+
+
+def test_an_id_that_is_too_long_is_refused_on_any_page() -> None:
+    query = InstanceQuery(statuses=(RuntimeStatus.COMPLETED,))
+    decoder = query.decoder()
+    usual = page("a")
+    decoder.decode(written(usual))
+    for length, kept in ((1024, 121), (1025, 120)):
+        odd = {"instanceId": "x" * length, "name": "a", "runtimeStatus": "Completed"}
+        rows = decoder.decode(written([*usual, odd]))
+        assert query.violation(rows) is None
+        assert len(query.bounded(rows)[0]) == kept

@@ -107,7 +107,7 @@ class TestReasons:
         ledger.begin_census()
         ledger.see_census(page, NOW + 31.0, ["a", "old", "older"])
         assert len(counted(ledger, "failure_reasons")) == 1
-        assert ledger.unresolved.ids.among(["a", "old", "older"], ascending=True) == {"a", "older"}
+        assert ledger.unresolved.among(["a", "old", "older"]) == {"a", "older"}
 
     def test_reasons_beyond_the_limit_share_other_within_their_category(self) -> None:
         ledger = in_contact(LedgerRules(reason_limit=1))
