@@ -18,7 +18,7 @@ from exporter.web.security import Guard
 from exporter.web.server import Server
 
 RELOADED = "configuration reloaded"
-RELOAD_REFUSED = "configuration refused, the one before stays in force"
+RELOAD_REFUSED = "configuration refused, keeping the previous one"
 
 # What a running process cannot change.
 _FIXED = ("listen_address", "state_dir", "grace_period")

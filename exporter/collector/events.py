@@ -14,25 +14,25 @@ from exporter.ledger.changes import MOST_NAMED, LedgerChanges
 
 SWEEP_COMPLETE = "sweep complete"
 SWEEP_FAILED = "sweep failed"
-SWEEP_SKIPPED = "sweep skipped: the page budget of today is spent"
+SWEEP_SKIPPED = "sweep skipped: daily page budget spent"
 SWEEP_CRASHED = "sweep crashed"
 STATE_CRASHED = "state crashed"
-OUTSIDE_PREFIXES = "active instances are outside id_prefixes and not followed"
-HORIZON_PULLED_BACK = "accounts lay ahead of the server's clock and are pulled back"
-CLOCK_IGNORED = "server's clock is not followed"
-CLOCK_FOLLOWED = "server's clock is followed again"
+OUTSIDE_PREFIXES = "active instances outside id_prefixes are not tracked"
+HORIZON_PULLED_BACK = "accounts were ahead of the server clock and are reset to it"
+CLOCK_IGNORED = "server clock ignored"
+CLOCK_FOLLOWED = "server clock trusted again"
 HUB_UP = "hub is up"
 HUB_DOWN = "hub is down"
 OVER_LIMIT = "instance is over a limit"
-WITHIN_LIMIT = "instance is over its limit no longer"
+WITHIN_LIMIT = "instance is back within its limit"
 INSTANCE_FAILED = "instance failed"
 FAILURE_RESOLVED = "failure is resolved"
 DIAGNOSIS_CRASHED = "diagnosis crashed"
 HISTORIES_UNREAD = "histories cannot be read"
-HISTORIES_READ = "histories are read again"
-STUCK = "instances are stuck"
-STUCK_NO_LONGER = "instances are stuck on it no longer"
-LEFT_OUT = "more of the same are not logged one by one"
+HISTORIES_READ = "histories can be read again"
+STALLED = "instances are stalled"
+RESUMED = "stalled instances resumed"
+SUPPRESSED = "further events suppressed"
 
 log = structlog.get_logger()
 
@@ -139,7 +139,7 @@ class HubEvents:
         )
 
     def diagnosed(self, error: ApiError | None, view: DiagnosisView) -> None:
-        """Log what instances are stuck on since now, and what no longer; *error* stopped reads."""
+        """Log new and ended causes of stalled instances; *error* stopped the reads."""
         if error is not None and not self._histories_fail:
             self._log.warning(
                 HISTORIES_UNREAD, kind=error.kind.value, error=error.reason, hint=error.hint
@@ -151,25 +151,25 @@ class HubEvents:
         news = [each for cause, each in causes.items() if cause not in self._causes]
         gone = [each for cause, each in self._causes.items() if cause not in causes]
         for cause in news[:MOST_NAMED]:
-            self._stuck(cause)
+            self._stalled(cause)
         for cause in gone[:MOST_NAMED]:
-            self._log.info(STUCK_NO_LONGER, cause=cause.cause, orchestrator=cause.orchestrator)
+            self._log.info(RESUMED, cause=cause.cause, orchestrator=cause.orchestrator)
         self._causes = causes
-        self._left_out((STUCK, len(news[MOST_NAMED:])), (STUCK_NO_LONGER, len(gone[MOST_NAMED:])))
+        self._left_out((STALLED, len(news[MOST_NAMED:])), (RESUMED, len(gone[MOST_NAMED:])))
 
-    def _stuck(self, cause: Cause) -> None:
+    def _stalled(self, cause: Cause) -> None:
         self._log.warning(
-            STUCK,
+            STALLED,
             cause=cause.cause,
             orchestrator=cause.orchestrator,
             waiting_on=cause.wait.waiting_on.value,
             target=cause.wait.target,
             since=None if cause.wait.since is None else format_shown_time(cause.wait.since),
             end=cause.end.value,
-            victims=cause.victims,
+            blocked=cause.victims,
         )
 
     def _left_out(self, *events: tuple[str, int]) -> None:
         for event, count in events:
             if count:
-                self._log.info(LEFT_OUT, of=event, instances=count)
+                self._log.info(SUPPRESSED, of=event, instances=count)

@@ -21,7 +21,7 @@ from exporter.web.negotiation import accepts_gzip, choose_format
 from exporter.web.overload import ConcurrencyLimit, WorkQueue
 from exporter.web.sliced_response import SlicedResponse
 
-SCRAPE_CUT_OFF = "scrape cut off: the client did not read in time"
+SCRAPE_CUT_OFF = "scrape closed: the client did not read in time"
 
 log = structlog.get_logger()
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 HOST = "127.0.0.1"
 RELOADED = "configuration reloaded"
-REFUSED = "configuration refused, the one before stays in force"
+REFUSED = "configuration refused, keeping the previous one"
 SUCCESSFUL = "durable_functions_exporter_config_last_reload_successful"
 TIMESTAMP = "durable_functions_exporter_config_last_reload_timestamp_seconds"
 

@@ -195,7 +195,7 @@ async def test_histories_that_cannot_be_read_leave_the_sweep_as_it_was(hub: Task
             await collector.make(Sweep.ACTIVE)
     said = [line["event"] for line in logs]
     assert said.count("histories cannot be read") == 1
-    assert "histories are read again" in [line["event"] for line in later]
+    assert "histories can be read again" in [line["event"] for line in later]
 
 
 async def test_a_hub_that_asks_to_be_left_alone_while_histories_are_read_is(
@@ -271,17 +271,17 @@ async def test_each_cause_is_logged_once_and_when_it_is_gone(hub: TaskHub) -> No
         with capture_logs() as logs:
             await collector.make(Sweep.ACTIVE)
             await collector.make(Sweep.ACTIVE)
-        stuck = [line for line in logs if line["event"] == "instances are stuck"]
+        stuck = [line for line in logs if line["event"] == "instances are stalled"]
         end(hub, "slow")
         with capture_logs() as later:
             await collector.make(Sweep.ACTIVE)
     assert len({line["cause"] for line in stuck}) == len(stuck)
     (saga,) = (line for line in stuck if line["cause"] == "payment-stalled")
     assert (saga["orchestrator"], saga["waiting_on"]) == ("PaymentSaga", "activity")
-    assert (saga["target"], saga["victims"]) == ("CreditAccount", 6)
+    assert (saga["target"], saga["blocked"]) == ("CreditAccount", 6)
     # Those that wait as designed are none.
     assert not {"approval", "event", "holder"} & {line["cause"] for line in stuck}
-    gone = [line for line in later if line["event"] == "instances are stuck on it no longer"]
+    gone = [line for line in later if line["event"] == "stalled instances resumed"]
     assert [line["cause"] for line in gone] == ["slow"]
 
 

@@ -107,7 +107,7 @@ class TestInstances:
         assert len({(each["instance_id"], each["limit"]) for each in over}) == len(over)
         left_out = sum(
             each["instances"]
-            for each in called(log, events.LEFT_OUT)
+            for each in called(log, events.SUPPRESSED)
             if each["of"] == events.INSTANCE_FAILED
         )
         counted = sum(
@@ -147,7 +147,7 @@ class TestInstances:
         )
         assert [e["instance_id"] for e in called(log, events.WITHIN_LIMIT)] == ["r"]
         assert [e["instance_id"] for e in called(log, events.FAILURE_RESOLVED)] == ["s"]
-        assert [(e["of"], e["instances"]) for e in called(log, events.LEFT_OUT)] == [
+        assert [(e["of"], e["instances"]) for e in called(log, events.SUPPRESSED)] == [
             (events.OVER_LIMIT, 5),
             (events.INSTANCE_FAILED, 1),
         ]

@@ -9,7 +9,7 @@ from tests.docs.wording import WORDS, Hit, hits_of, texts
 TEXTS = texts()
 # Names of the contract, by which others filter: they keep their words until a major version.
 ALLOWED = {
-    "configuration refused, the one before stays in force": "exporter/cli/reloading.py",
+    "configuration refused, keeping the previous one": "exporter/cli/reloading.py",
     # Renamed together with the other messages of errors, which tests quote.
     "goes on after ": "exporter/settings/addresses.py",
     "copy it anew, as one line": "exporter/settings/credentials.py",

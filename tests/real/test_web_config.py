@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("prometheus_at_hand")]
 HOST = "127.0.0.1"
 ALICE = {"username": "alice", "password": "wonderland"}
 RELOADED = "configuration reloaded"
-REFUSED = "configuration refused, the one before stays in force"
+REFUSED = "configuration refused, keeping the previous one"
 
 
 @dataclass
