@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -46,8 +47,9 @@ class BodyBudget:
         finally:
             self._release(body)
 
-    def make_room(self, size: int, body: Body) -> bool:
-        """Take *size* bytes for *body*, unless it is the one to give up."""
+    def add(self, piece: bytes, body: Body) -> bool:
+        """Append *piece* to *body*; False if that is the one to give up."""
+        size = len(piece)
         while body in self._bodies and self.taken + size > self.limit:
             largest = max(self._bodies, key=lambda each: each.size)
             self._release(largest)
@@ -55,6 +57,8 @@ class BodyBudget:
         if body not in self._bodies:
             return False
         self.taken += size
+        body.pieces.append(piece)
+        body.size += size
         return True
 
     def _release(self, body: Body) -> None:
@@ -63,23 +67,13 @@ class BodyBudget:
             self.taken -= body.size
 
 
+@dataclass(slots=True, eq=False)
 class Body:
     """The bytes of one answer so far: `size` of them, in `pieces`."""
 
-    __slots__ = ("_budget", "pieces", "size")
-
-    def __init__(self, budget: BodyBudget) -> None:
-        self.pieces: list[bytes] = []
-        self.size = 0
-        self._budget = budget
-
-    def add(self, piece: bytes) -> bool:
-        """Append *piece*; False if this body has to give up."""
-        if not self._budget.make_room(len(piece), self):
-            return False
-        self.pieces.append(piece)
-        self.size += len(piece)
-        return True
+    budget: BodyBudget
+    pieces: list[bytes] = field(default_factory=list)
+    size: int = 0
 
 
 async def read_body(response: httpx.Response, limit: int, body: Body, failures: Failures) -> bytes:
@@ -95,13 +89,15 @@ async def read_body(response: httpx.Response, limit: int, body: Body, failures: 
     if announced.isdecimal() and int(announced) > limit:
         raise failures.too_large(limit)
     coding = response.headers.get("content-encoding", "").strip().lower()
-    pieces = _received(response)
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise TypeError("the transport is not asynchronous")
+    pieces = aiter(response.stream)
     if coding not in ("", "identity"):
         pieces = _inflated(pieces, coding, failures)
     async for piece in pieces:
         if body.size + len(piece) > limit:
             raise failures.too_large(limit)
-        if not body.add(piece):
+        if not body.budget.add(piece, body):
             raise failures.too_large_together()
     return b"".join(body.pieces)
 
@@ -111,13 +107,6 @@ async def read_explanation(response: httpx.Response, body: Body, failures: Failu
     with suppress(ProtocolError, *TRANSPORT_ERRORS):
         await read_body(response, EXPLANATION_BYTES, body, failures)
     return b"".join(body.pieces)
-
-
-def _received(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Return the body as it comes, in whatever content coding."""
-    if not isinstance(response.stream, httpx.AsyncByteStream):
-        raise TypeError("the transport is not asynchronous")
-    return aiter(response.stream)
 
 
 async def _inflated(

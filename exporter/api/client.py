@@ -27,7 +27,6 @@ from exporter.api.query import (
     EntityQuery,
     HubAddress,
     InstanceQuery,
-    Query,
     encode_id,
 )
 from exporter.api.request_rate import RequestRate
@@ -167,7 +166,7 @@ class HubClient:
                     cursor.restart()
                     continue
                 kept, ids = cursor.query.bounded(rows)
-                fresh, ids = cursor.unseen(kept, ids)
+                fresh, ids = cursor.unseen.of(kept, ids)
                 cursor.advance(answer.token, is_empty=not rows)
                 is_wanted = not cursor.finished and goes_on()
                 if is_wanted and cursor.pages < self._limits.max_pages:
@@ -301,17 +300,14 @@ class HubClient:
             self.telemetry.retries[operation] += 1
             await anyio.sleep(delay)
 
-    def _url_of(self, query: Query[Row], page_size: int) -> httpx.URL:
-        """Return the URL of a list, the same object for all of its pages: to make one is dear."""
+    def _list_once(self, failures: Failures, cursor: Cursor[Row]) -> Coroutine[None, None, Answer]:
+        """Ask once for the page at *cursor*."""
+        # The same object for all pages of a list: to make one is dear.
         known, url = self._url
+        query, page_size = cursor.query, cursor.page_size
         if known != (query, page_size):
             url = self._address.url(query.path, query.parameters(page_size))
             self._url = ((query, page_size), url)
-        return url
-
-    def _list_once(self, failures: Failures, cursor: Cursor[Row]) -> Coroutine[None, None, Answer]:
-        """Ask once for the page at *cursor*."""
-        url = self._url_of(cursor.query, cursor.page_size)
         limit = self._limits.list_bytes
         return self._attempt(failures, url, cursor.token, limit, (HTTPStatus.OK,))
 

@@ -91,8 +91,9 @@ class Cursor(Generic[Row]):
     The list is that of several *queries*, one after the other, of which no two share a row. Each
     ends where the token is absent, empty, the one just sent, or that of `null`; an empty page with
     a token is nothing special (reference 2.5). `page_size` stays the same to the end of the list,
-    unless a page is too large. `is_doubtful` tells that a query ended with an empty page in answer
-    to a token: that is also how a server ends a list whose token it does not understand (recorded).
+    unless a page is too large; `query` is what is asked for next. `is_doubtful` tells that a query
+    ended with an empty page in answer to a token: that is also how a server ends a list whose token
+    it does not understand (recorded).
     """
 
     queries: Sequence[Query[Row]]
@@ -104,18 +105,11 @@ class Cursor(Generic[Row]):
     _is_without_rows: bool = True
     _at: int = 0
     _tokens: set[int] = field(default_factory=set)
-    _unseen: UnseenRows[Row] = field(default_factory=UnseenRows)
+    unseen: UnseenRows[Row] = field(default_factory=UnseenRows)
+    query: Query[Row] = field(init=False)
 
-    @property
-    def query(self) -> Query[Row]:
-        """What is asked for next."""
-        return self.queries[self._at]
-
-    def unseen(
-        self, rows: Sequence[Row], ids: Sequence[str]
-    ) -> tuple[Sequence[Row], Sequence[str]]:
-        """Return the *rows* of the page that was read which did not come before, and their ids."""
-        return self._unseen.of(rows, ids)
+    def __post_init__(self) -> None:
+        self.query = self.queries[0]
 
     @property
     def may_restart(self) -> bool:
@@ -143,9 +137,11 @@ class Cursor(Generic[Row]):
         self.is_doubtful = self.is_doubtful or (self.token != b"" and is_empty)
         self.token = b""
         self._tokens.clear()
-        self._unseen = UnseenRows()
+        self.unseen = UnseenRows()
         self._at += 1
         self.finished = self._at == len(self.queries)
+        if not self.finished:
+            self.query = self.queries[self._at]
 
     def ends_with(self, following: bytes) -> bool:
         """Tell whether the present page is the last of its query, as its token *following* says."""

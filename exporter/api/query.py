@@ -131,8 +131,10 @@ class InstanceQuery:
                 return "runtimeStatus"
         if self.created_from > EVER and self._has_too_old(rows):
             return "createdTimeFrom"
-        if self._prefix_is_literal() and not all(
-            row.instance_id.startswith(self.id_prefix) for row in rows
+        if (
+            self.id_prefix
+            and self._prefix_is_literal()
+            and not all(row.instance_id.startswith(self.id_prefix) for row in rows)
         ):
             return "instanceIdPrefix"
         return None

@@ -56,7 +56,8 @@ class HubSlots:
     def give_back(self) -> None:
         """Let somebody else have the slot."""
         self._host.taken -= 1
-        self._host.hand_out()
+        if self._host.waiting:
+            self._host.hand_out()
 
     def _leave(self, turn: anyio.Event) -> None:
         """Wait no longer; a slot that came at that very moment goes to the next."""

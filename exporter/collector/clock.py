@@ -68,12 +68,15 @@ class ServerClock:
         """Learn from a page, and return the server's time when it came."""
         if page.date is not None:
             offset = page.date - self.monotonic()
-            if self._stood_still(offset):
+            moved = self._by_wall() - self._wall_offset
+            self._wall_offset += moved
+            # The machine slept: the server's clock has moved as the exporter's has.
+            if moved > _LEAST_STANDSTILL and abs(offset - self._offset() - moved) < _ALIKE:
                 self._offsets.clear()
                 self._is_settled = False
             self._offsets.append(offset)
             self._judge()
-        return self.now()
+        return self.at(self.monotonic())
 
     def _judge(self) -> None:
         """Believe the answers, or not."""
@@ -96,12 +99,6 @@ class ServerClock:
             return median_low(self._offsets)
         by_wall = self._by_wall()
         return min(self._offsets, key=lambda offset: abs(offset - by_wall))
-
-    def _stood_still(self, offset: float) -> bool:
-        """Tell whether the exporter's clock has moved since the last answer as the server's has."""
-        moved = self._by_wall() - self._wall_offset
-        self._wall_offset += moved
-        return moved > _LEAST_STANDSTILL and abs(offset - self._offset() - moved) < _ALIKE
 
     def _by_wall(self) -> float:
         return self.wall() - self.monotonic()

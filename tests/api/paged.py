@@ -47,7 +47,7 @@ class ClientOfPages(HubClient):
                 )
             made = await self.page_of(cursor.query, cursor.token)
             kept, ids = cursor.query.bounded(made.rows)
-            rows, ids = cursor.unseen(kept, ids)
+            rows, ids = cursor.unseen.of(kept, ids)
             cursor.advance(made.token, is_empty=not made.rows)
             yield Page(rows, ids, made.date, made.seconds, len(made.rows) - len(kept))
             if not goes_on():
