@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Literal, get_args, get_origin
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
-from exporter.settings.shown import Shown
+from exporter.settings.schema import is_group, metadata_of, values_of
 from helm.documented import Schema
 
 # What the chart sets itself, each from a value of its own.
@@ -106,13 +105,13 @@ def _described(name: str, field: FieldInfo) -> Schema:
 
 def _of_field(name: str, field: FieldInfo) -> Schema:
     annotation = field.annotation
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if is_group(annotation):
         return _group(annotation.model_fields)
     if get_origin(annotation) is dict:
         return {"type": "object", "additionalProperties": _below(get_args(annotation)[1])}
     if get_origin(annotation) is Literal:
         return {"enum": list(get_args(annotation))}
-    return _of_value(name, field, _words(field))
+    return _of_value(name, field, values_of(field) or "")
 
 
 def _of_value(name: str, field: FieldInfo, words: str) -> Schema:
@@ -129,26 +128,15 @@ def _of_value(name: str, field: FieldInfo, words: str) -> Schema:
 
 
 def _below(annotation: object) -> Schema:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if is_group(annotation):
         return _group(annotation.model_fields)
     return {"type": "string"}
-
-
-def _words(field: FieldInfo) -> str:
-    shown = [part.values for part in _metadata(field) if isinstance(part, Shown)]
-    return shown[-1] if shown else ""
-
-
-def _metadata(field: FieldInfo) -> list[object]:
-    """Return the metadata of a field's type, also that of a type which may be None."""
-    inner = [getattr(part, "__metadata__", ()) for part in get_args(field.annotation)]
-    return [*field.metadata, *(part for parts in inner for part in parts)]
 
 
 def _bounds(field: FieldInfo) -> Schema:
     """Return the least and the most that a number may be; pydantic keeps them in a field, too."""
     bounds: Schema = {}
-    for part in _metadata(field):
+    for part in metadata_of(field):
         for bound in part.metadata if isinstance(part, FieldInfo) else [part]:
             if isinstance(bound, Ge):
                 bounds["minimum"] = bound.ge

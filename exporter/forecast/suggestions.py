@@ -13,7 +13,7 @@ from exporter.diagnosis.waits import WaitingOn
 from exporter.forecast.day import Pass
 from exporter.forecast.durations import Durations
 from exporter.settings.durations import format_duration
-from exporter.settings.limits import Limits, OrchestratorLimits
+from exporter.settings.groups import Limits, OrchestratorLimits
 from exporter.web.formatting import span
 
 _NONE = "none"

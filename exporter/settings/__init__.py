@@ -8,18 +8,15 @@ Errors:
 
 from exporter.settings.addresses import ListenAddress
 from exporter.settings.credentials import read_key
-from exporter.settings.exposition import MetricsSettings
-from exporter.settings.groups import Buckets, Intervals
+from exporter.settings.error_messages import Problem, SettingsError
+from exporter.settings.groups import Buckets, Intervals, LimitInForce, MetricsSettings, OrchestratorLimits
 from exporter.settings.hub import HubSettings, suits_azure_storage
-from exporter.settings.limits import LimitInForce, OrchestratorLimits
 from exporter.settings.loading import load_listen_address, load_settings
 from exporter.settings.model import Settings
-from exporter.settings.problems import Problem, SettingsError
 from exporter.settings.shard import Shard
-from exporter.settings.tls_policy import TlsPolicy, server_context
 from exporter.settings.watched import exposed_files, fingerprint, tls_files, watched_files
-from exporter.settings.web_access import RateLimit
-from exporter.settings.web_config import WebConfig
+from exporter.settings.web_config import RateLimit, WebConfig
+from exporter.settings.web_tls import TlsPolicy, server_context
 
 __all__ = [
     "Buckets",

@@ -1,4 +1,4 @@
-"""Keys and headers: checked without ever being shown."""
+"""Keys, the folder of keys, and headers: checked without ever being shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from exporter.settings.shown import Shown
+from exporter.settings.values import A_FILE, Shown
 
 _LARGEST_KEY_FILE = 65_536
 # Those that a host makes are longer.
@@ -86,6 +86,37 @@ def _looked_for(path: Path) -> str:
     return f"in {path.parent.absolute()}" if may_be_key else f"at {path}"
 
 
+def check_key_in(folder: Path, name: str) -> None:
+    """Raise `ValueError` if *folder* has a file for the hub *name* that holds no key."""
+    try:
+        path = key_in(folder, name)
+        if path is not None:
+            check_key_file(path)
+            return
+        other = next((each.name for each in folder.iterdir() if _is_near(each, name)), None)
+    except OSError as error:
+        raise ValueError(
+            f"cannot be searched for {name!r} ({error.strerror}): check its permissions"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"is searched for {name!r}, and {error}") from None
+    if other is not None:
+        raise ValueError(
+            f"has no file {name!r} but one called {other!r}: rename the file or the hub"
+        )
+
+
+def _is_near(path: Path, name: str) -> bool:
+    """Tell whether a file is called as a hub is, but for the letters' case."""
+    return path.name.lower() == name.lower() and path.is_file()
+
+
+def key_in(folder: Path, name: str) -> Path | None:
+    """Return the key file of the hub *name*, if there is one; it never lies outside *folder*."""
+    path = folder / name
+    return path if path.parent == folder and path.is_file() else None
+
+
 def _bare(text: str) -> str:
     """Return a key without white space and one pair of quotes around it."""
     text = text.strip()
@@ -128,7 +159,7 @@ def _can_be_sent(text: str) -> bool:
 
 
 Key = Annotated[SecretStr, AfterValidator(_strip_key), Shown("text")]
-KeyFile = Annotated[Path, AfterValidator(check_key_file), Shown("path of a file")]
+KeyFile = Annotated[Path, AfterValidator(check_key_file), A_FILE]
 Headers = Annotated[
     dict[
         Annotated[str, AfterValidator(_check_header_name)],

@@ -1,15 +1,9 @@
-"""Lengths of time: how settings spell them, and the types of the fields that hold them."""
+"""Lengths of time, as settings spell them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated
-
-from pydantic import AfterValidator, BeforeValidator
-
-from exporter.settings.shown import Shown
 
 # The longest first: a compound duration names each unit at most once, in this order.
 _UNITS = {
@@ -93,59 +87,3 @@ def _seconds(value: object) -> Decimal | None:
 def _shown(value: object) -> str:
     """Quote what was mistyped, not a secret that came here by mistake."""
     return f"{value!r} " if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
-
-
-def _at_least(minimum: float) -> Callable[[float], float]:
-    def check(seconds: float) -> float:
-        if seconds < minimum:
-            raise ValueError(f"is too short: give at least {format_duration(minimum)}")
-        return seconds
-
-    return check
-
-
-def _at_most(maximum: float) -> Callable[[float], float]:
-    def check(seconds: float) -> float:
-        if seconds > maximum:
-            raise ValueError(f"is too long: give at most {format_duration(maximum)}")
-        return seconds
-
-    return check
-
-
-def _positive(seconds: float) -> float:
-    if seconds == 0:
-        raise ValueError("is 0: give a duration above 0")
-    return seconds
-
-
-def _off_or_at_least(minimum: float) -> Callable[[float], float]:
-    def check(seconds: float) -> float:
-        if 0 < seconds < minimum:
-            raise ValueError(
-                f"is too short: give at least {format_duration(minimum)}, or 0 for off"
-            )
-        return seconds
-
-    return check
-
-
-_SHORTEST_INTERVAL = 0.1
-_LONGEST_RELOAD_INTERVAL = 30.0
-
-Duration = Annotated[float, BeforeValidator(parse_duration), Shown("duration")]
-PositiveDuration = Annotated[Duration, AfterValidator(_positive), Shown("duration above 0")]
-Interval = Annotated[
-    Duration, AfterValidator(_at_least(_SHORTEST_INTERVAL)), Shown("duration, at least `0.1s`")
-]
-ReloadInterval = Annotated[
-    Interval,
-    AfterValidator(_at_most(_LONGEST_RELOAD_INTERVAL)),
-    Shown("duration, `0.1s` to `30s`"),
-]
-IntervalOrOff = Annotated[
-    Duration,
-    AfterValidator(_off_or_at_least(_SHORTEST_INTERVAL)),
-    Shown("duration, at least `0.1s`, or `0` for off"),
-]
-Limit = Annotated[float | None, BeforeValidator(parse_limit), Shown("duration or `none`")]

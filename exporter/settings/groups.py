@@ -1,14 +1,37 @@
-"""Groups of settings: intervals, timeouts, retries, TLS, buckets."""
+"""Groups of settings: intervals, limits, timeouts, retries, TLS; metrics, buckets; profiles."""
 
 from __future__ import annotations
 
 import ssl
-from typing import Annotated, Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from exporter.settings.durations import DAY, HOUR, MINUTE, Interval, IntervalOrOff, PositiveDuration
-from exporter.settings.values import FROZEN, Bounds, Count, ReadableFile
+from exporter.settings.durations import DAY, HOUR, MINUTE
+from exporter.settings.values import (
+    FROZEN,
+    AnyCase,
+    Bounds,
+    Count,
+    Interval,
+    IntervalOrOff,
+    Limit,
+    Names,
+    PositiveDuration,
+    ReadableFile,
+    Shown,
+)
 
 
 class Intervals(BaseModel):
@@ -138,3 +161,141 @@ class Buckets(BaseModel):
         ),
         description="Bounds for how long finished instances took.",
     )  # fmt: skip
+
+
+class LimitInForce(NamedTuple):
+    """A limit in seconds, None for no limit, and where it comes from."""
+
+    seconds: float | None
+    source: Literal["default", "configured"]
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorLimits:
+    """The limits of one orchestrator."""
+
+    pending: LimitInForce
+    idle: LimitInForce
+    age: LimitInForce
+    success: LimitInForce
+    retention: LimitInForce
+
+    def items(self) -> Iterator[tuple[str, LimitInForce]]:
+        """Yield each limit by its name."""
+        for field in fields(self):
+            yield field.name, getattr(self, field.name)
+
+
+def _check_pattern(pattern: str) -> str:
+    if not pattern.strip():
+        raise ValueError("has an empty name: give an orchestrator or a pattern")
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_check_pattern)]
+
+
+class LimitOverrides(BaseModel):
+    """Limits of the orchestrators of one name or pattern; what is not set is as for the others."""
+
+    model_config = FROZEN
+
+    pending: Limit = Field(default=None, description="Overrides `limits.pending`.")
+    idle: Limit = Field(default=None, description="Overrides `limits.idle`.")
+    age: Limit = Field(default=None, description="Overrides `limits.age`.")
+    success: Limit = Field(default=None, description="Overrides `limits.success`.")
+    retention: Limit = Field(default=None, description="Overrides `limits.retention`.")
+
+
+class Limits(BaseModel):
+    """How long instances may take before they count as over the limit."""
+
+    model_config = FROZEN
+
+    pending: Limit = Field(default=10 * MINUTE, description="How long an instance may be Pending.")
+    idle: Limit = Field(
+        default=HOUR, description="How long a running instance may go without progress."
+    )
+    age: Limit = Field(default=None, description="How long an instance may be active in all.")
+    success: Limit = Field(
+        default=None, description="How long ago the latest success of an orchestrator may be."
+    )
+    retention: Limit = Field(
+        default=None, description="How long finished instances may stay in storage."
+    )
+    orchestrators: Annotated[dict[Pattern, LimitOverrides], Shown("groups by name or pattern")] = (
+        Field(
+            default={},
+            description="Limits by orchestrator: its name in any case, or a pattern as `Order*`.",
+        )
+    )
+
+    def for_orchestrator(self, name: str) -> OrchestratorLimits:
+        """
+        Return the limits of the orchestrator *name*.
+
+        Each limit comes from the first that sets it: the exact name, the name in another case,
+        the patterns (`*`, `?`, `[...]`, whose case counts) in the order written, the default.
+        """
+        ranked: list[LimitOverrides | Limits] = [*self._matching(name), self]
+        in_force = {
+            field.name: _first_set(field.name, ranked) for field in fields(OrchestratorLimits)
+        }
+        return OrchestratorLimits(**in_force)
+
+    def _matching(self, name: str) -> Iterator[LimitOverrides]:
+        if name in self.orchestrators:
+            yield self.orchestrators[name]
+        yield from _same_but_for_case(name, self.orchestrators)
+        for pattern, overrides in self.orchestrators.items():
+            if fnmatchcase(name, pattern):
+                yield overrides
+
+
+def _same_but_for_case(
+    name: str, overrides: Mapping[str, LimitOverrides]
+) -> Iterator[LimitOverrides]:
+    for other, limits in overrides.items():
+        if other.casefold() == name.casefold():
+            yield limits
+
+
+def _first_set(limit: str, ranked: list[LimitOverrides | Limits]) -> LimitInForce:
+    for limits in ranked:
+        if limit in limits.model_fields_set:
+            return LimitInForce(getattr(limits, limit), "configured")
+    return LimitInForce(getattr(ranked[-1], limit), "default")
+
+
+class MetricsSettings(BaseModel):
+    """Which families a scrape shows, and scrape limits."""
+
+    model_config = FROZEN
+
+    exclude: Names = Field(
+        default=(), description="Families left out, by name or pattern (`*`, `?`, `[abc]`)."
+    )
+    exemplars: bool = Field(
+        default=False,
+        description="Whether OpenMetrics names the id of an instance that finished last.",
+    )
+    most_scrapes: Annotated[Count, Field(ge=1, le=10_000)] = Field(
+        default=100, description="Scrapes answered at once; further ones get 503."
+    )
+    scrape_timeout: PositiveDuration = Field(
+        default=MINUTE, description="How long one scrape may take, until its client has read it."
+    )
+
+
+Profile = Annotated[Literal["steady", "scale-to-zero"], AnyCase]
+
+# What a profile sets stands below whatever the configuration says.
+PROFILES: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "steady": {},
+        # Each request wakes the app: few, all at once, and none for what is merely nice to know.
+        "scale-to-zero": {
+            "intervals": {"active": "15m", "failed": "1h", "entities": "0", "census": "0"}
+        },
+    }
+)

@@ -14,16 +14,20 @@ from pydantic import (
     field_validator,
 )
 
-from exporter.settings.addresses import Proxy, base_of, check_hub_url
-from exporter.settings.credentials import Headers, Key, KeyFile, check_key_file
-from exporter.settings.durations import DAY, HOUR, MINUTE, Duration, PositiveDuration
-from exporter.settings.groups import Intervals, Retries, Timeouts, Tls
-from exporter.settings.limits import Limits
-from exporter.settings.links import Links
-from exporter.settings.prefixes import IdPrefixes
-from exporter.settings.profiles import Profile
-from exporter.settings.shown import Shown
-from exporter.settings.values import FROZEN, Count, Folder, Names
+from exporter.settings.addresses import Links, Proxy, base_of, check_hub_url
+from exporter.settings.credentials import Headers, Key, KeyFile, check_key_in, key_in
+from exporter.settings.durations import DAY, HOUR, MINUTE
+from exporter.settings.groups import Intervals, Limits, Profile, Retries, Timeouts, Tls
+from exporter.settings.values import (
+    FROZEN,
+    Count,
+    Duration,
+    Folder,
+    IdPrefixes,
+    Names,
+    PositiveDuration,
+    Shown,
+)
 
 # What says which hub it is: at the top level these belong to one hub, all others are defaults.
 PLACE = ("name", "url", "task_hub", "connection")
@@ -236,7 +240,7 @@ class HubSettings(BaseModel):
     def _key_in_folder_is_one(cls, folder: Path | None, others: ValidationInfo) -> Path | None:
         has_own_key = others.data.get("key") or others.data.get("key_file")
         if folder is not None and not has_own_key and "name" in others.data:
-            _check_key_in(folder, others.data["name"])
+            check_key_in(folder, others.data["name"])
         return folder
 
     @field_validator("lookback")
@@ -256,34 +260,4 @@ class HubSettings(BaseModel):
         """The file to read the key from, None where there is none: `key` may hold it then."""
         if self.key_file is not None or self.key is not None or self.keys_dir is None:
             return self.key_file
-        return _key_in(self.keys_dir, self.name)
-
-
-def _check_key_in(folder: Path, name: str) -> None:
-    try:
-        path = _key_in(folder, name)
-        if path is not None:
-            check_key_file(path)
-            return
-        other = next((each.name for each in folder.iterdir() if _is_near(each, name)), None)
-    except OSError as error:
-        raise ValueError(
-            f"cannot be searched for {name!r} ({error.strerror}): check its permissions"
-        ) from None
-    except ValueError as error:
-        raise ValueError(f"is searched for {name!r}, and {error}") from None
-    if other is not None:
-        raise ValueError(
-            f"has no file {name!r} but one called {other!r}: rename the file or the hub"
-        )
-
-
-def _is_near(path: Path, name: str) -> bool:
-    """Tell whether a file is called as a hub is, but for the letters' case."""
-    return path.name.lower() == name.lower() and path.is_file()
-
-
-def _key_in(folder: Path, name: str) -> Path | None:
-    """Return the key file of the hub *name*, if there is one; it never lies outside *folder*."""
-    path = folder / name
-    return path if path.parent == folder and path.is_file() else None
+        return key_in(self.keys_dir, self.name)

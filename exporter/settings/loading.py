@@ -1,18 +1,28 @@
-"""Reading the settings from where they are said."""
+"""Reading the settings from where they are said, and what is wrong with them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from types import MappingProxyType
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from exporter.settings.addresses import ListenAddress, parse_listen_address
-from exporter.settings.explaining import explain
-from exporter.settings.file import ConfigFile
+from exporter.settings.error_messages import Problem, SettingsError, in_words
+from exporter.settings.hub import PLACE
+from exporter.settings.hub_defaults import FLAT
 from exporter.settings.model import Settings
-from exporter.settings.problems import SettingsError
-from exporter.settings.sources import CommandLine, Environment, Source, option_for, variable_for
+from exporter.settings.schema import SettingPath
+from exporter.settings.sources import (
+    CommandLine,
+    ConfigFile,
+    Environment,
+    Source,
+    option_for,
+    variable_for,
+)
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -68,3 +78,68 @@ def _validate(sources: Sequence[Source]) -> Settings | ValidationError:
         return Settings(*sources)
     except ValidationError as error:
         return error
+
+
+def explain(error: ValidationError, sources: Sequence[Source]) -> Iterator[Problem]:
+    """Yield the problems of *error*; *sources* are those of the settings, the strongest first."""
+    complete = all(source.complete for source in sources)
+    # What was given is left out here, so that no secret can come into a message.
+    for line in error.errors(include_url=False, include_input=False):
+        if line["type"] != "missing":
+            yield _explain_line(line, sources)
+        elif complete:
+            yield _explain_missing(_places(line["loc"])[0], sources)
+
+
+def _explain_line(line: ErrorDetails, sources: Sequence[Source]) -> Problem:
+    places = _places(line["loc"])
+    source, path = _find(places, sources)
+    location = source.origin(path) if source else variable_for(places[0])
+    if source and line["type"] == "extra_forbidden":
+        return Problem(location, source.unknown(path))
+    return Problem(location, in_words(line))
+
+
+def _explain_missing(path: SettingPath, sources: Sequence[Source]) -> Problem:
+    """Explain that a hub has no URL, which is the only setting without a default."""
+    variable = variable_for(path)
+    *hub, _ = path
+    source, _ = _find([tuple(hub)], sources)
+    if not hub or source is None:
+        return _explain_no_hub(variable, sources)
+    location = source.spell(path)
+    other = "" if location == variable else f", or {variable},"
+    return Problem(location, f"is missing: set it{other} to the address of the function app")
+
+
+def _explain_no_hub(variable: str, sources: Sequence[Source]) -> Problem:
+    named = variable_for(("hubs", "<name>", "url"))
+    makers = (s.origin((name,)) for name in PLACE for s in sources if s.has((name,)))
+    maker = next(makers, None)
+    reason = f", though {maker} makes a hub of its own" if maker else ", so there is no hub"
+    return Problem(
+        variable, f"is missing{reason}: set it to the address of the function app, or set {named}"
+    )
+
+
+def _places(location: tuple[int | str, ...]) -> list[SettingPath]:
+    """Return where the value of an error may stand: in the hub itself, or as a default of all."""
+    names = takewhile(lambda part: isinstance(part, str) and part != "[key]", location)
+    path = tuple(map(str, names))
+    if path[:1] != ("hubs",) or len(path) == 1:
+        return [path]
+    _, hub, *setting = path
+    shared = tuple(setting)
+    return [shared] if hub == FLAT else [path, shared]
+
+
+def _find(
+    places: Sequence[SettingPath], sources: Sequence[Source]
+) -> tuple[Source | None, SettingPath]:
+    """Return the strongest source that says something at the first of *places*, or above it."""
+    own = places[0]
+    for path in (*places, *(own[:length] for length in range(len(own) - 1, 0, -1))):
+        for source in sources:
+            if source.has(path):
+                return source, path
+    return None, own

@@ -9,14 +9,19 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.settings.addresses import HostPatterns, ListenAddress, ListenOn
-from exporter.settings.durations import DAY, Duration, PositiveDuration, ReloadInterval
-from exporter.settings.exposition import MetricsSettings
-from exporter.settings.fleet import arrange, check_hubs
-from exporter.settings.groups import Buckets
+from exporter.settings.durations import DAY
+from exporter.settings.groups import Buckets, MetricsSettings
 from exporter.settings.hub import HubSettings
+from exporter.settings.hub_defaults import arrange, check_hubs
 from exporter.settings.shard import Shard, ShardOf
-from exporter.settings.shown import Shown
-from exporter.settings.values import AnyCase, WritableFolder
+from exporter.settings.values import (
+    A_FILE,
+    AnyCase,
+    Duration,
+    PositiveDuration,
+    ReloadInterval,
+    WritableFolder,
+)
 from exporter.settings.web_config import WebConfig, WebConfigFile
 
 
@@ -32,7 +37,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    config_file: Annotated[Path, Shown("path of a file")] | None = Field(
+    config_file: Annotated[Path, A_FILE] | None = Field(
         default=None, description="YAML file with further settings."
     )
     listen_address: ListenOn = Field(

@@ -1,20 +1,30 @@
-"""What may stand where in a document, as the models say."""
+"""What may be set where, as the models say."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import get_args, get_origin
+from typing import Any, TypeGuard, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr, create_model
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
+from exporter.settings.values import A_FILE, A_FOLDER, Shown
 
 SettingPath = tuple[str, ...]
+
+_FIELDS: dict[str, Any] = {
+    name: (field.annotation, field)
+    for name, field in {**HubSettings.model_fields, **Settings.model_fields}.items()
+} | {"hubs": (dict[str, HubSettings], ...)}
+# What sources speak: the settings of the exporter, beside them the defaults of all hubs, and below
+# `hubs` each hub by its name. It is a plan of names and types and is never filled in.
+Document = create_model("Document", __base__=BaseSettings, **_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,8 @@ class Place:
 
     members: Mapping[str, Place] | None = None
     each: Place | None = None
+    is_path: bool = False
+    is_secret: bool = False
 
     @property
     def is_value(self) -> bool:
@@ -50,7 +62,7 @@ def place_at(path: SettingPath) -> Place | None:
 @cache
 def document() -> Place:
     """Return the whole: global settings, and beside them those of a hub."""
-    return _group({**HubSettings.model_fields, **Settings.model_fields})
+    return _group(Document)
 
 
 def is_identity(path: SettingPath) -> bool:
@@ -89,15 +101,41 @@ def _known(place: Place | None, path: SettingPath, rest: SettingPath) -> Setting
     return rest if place else ()
 
 
-def _group(fields: Mapping[str, FieldInfo]) -> Place:
-    return Place(members={name: _place(field.annotation) for name, field in fields.items()})
+def metadata_of(field: FieldInfo) -> Iterator[object]:
+    """Yield the metadata of a field's type, also that of a type which may be None."""
+    yield from field.metadata
+    for part in get_args(field.annotation):
+        yield from getattr(part, "__metadata__", ())
 
 
-def _place(annotation: object) -> Place:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return _group(annotation.model_fields)
+def values_of(field: FieldInfo) -> str | None:
+    """Return the values of a field in words, None where its type says enough."""
+    shown = [part.values for part in metadata_of(field) if isinstance(part, Shown)]
+    return shown[-1] if shown else None
+
+
+def _group(model: type[BaseModel]) -> Place:
+    return Place(members={name: _place(field) for name, field in model.model_fields.items()})
+
+
+def _place(field: FieldInfo) -> Place:
+    annotation = field.annotation
+    if is_group(annotation):
+        return _group(annotation)
     if get_origin(annotation) is dict:
-        return Place(each=_place(get_args(annotation)[1]))
-    if get_origin(annotation) is tuple and get_args(annotation)[0] is HubSettings:
-        return Place(each=_group(HubSettings.model_fields))
-    return Place()
+        each = get_args(annotation)[1]
+        return Place(each=_group(each) if is_group(each) else Place(is_secret=_is_secret(each)))
+    return Place(
+        is_path=values_of(field) in (A_FILE.values, A_FOLDER.values),
+        is_secret=_is_secret(annotation),
+    )
+
+
+def is_group(annotation: object) -> TypeGuard[type[BaseModel]]:
+    """Tell whether a type is a group of settings."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _is_secret(annotation: object) -> bool:
+    parts = (annotation, *get_args(annotation))
+    return SecretStr in parts or any(SecretStr in get_args(part) for part in parts)

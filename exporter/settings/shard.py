@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from exporter.settings.shown import Shown
+from exporter.settings.values import Shown
 
 AUTO = "auto"
 

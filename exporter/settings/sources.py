@@ -1,20 +1,37 @@
-"""Where settings come from: the command line, the environment, a file."""
+"""
+Where settings come from: the command line, the environment, a file.
+
+What pydantic-settings does: nesting the texts of variables and options, and putting the sources on
+top of one another. What it lacks is here: where each value was set, all that is wrong at once,
+names that are not known or are former ones, and a file that is read strictly.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
-from pydantic_settings import PydanticBaseSettingsSource
+from pydantic_settings import EnvSettingsSource, InitSettingsSource
 
-from exporter.settings.fleet import overlay
+from exporter.settings.error_messages import Problem, shown_name
+from exporter.settings.hub_defaults import overlay
 from exporter.settings.model import Settings
-from exporter.settings.problems import Problem, shown_name
-from exporter.settings.schema import Place, SettingPath, closest, document, is_identity, place_at
+from exporter.settings.renamed import todays
+from exporter.settings.schema import (
+    Document,
+    Place,
+    SettingPath,
+    closest,
+    document,
+    is_identity,
+    place_at,
+)
+from exporter.settings.strict_yaml import NotYaml, read_yaml
 
 PREFIX = "DURABLE_EXPORTER_"
 # The most used, which have options of their own beside `--set`.
@@ -33,50 +50,46 @@ _SERVICE_PORT = re.compile(r"(?:\w+_)?PORT")
 _SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://.+")
 
 
-class Source(PydanticBaseSettingsSource):
+class Source(InitSettingsSource):
     """
-    Values as a document, `tree`, and in `origins` where each of them was said.
+    Values as a document, `tree`, in today's names.
 
-    What cannot be used is in `problems`; where a whole part could not be read, the source is not
-    `complete`.
+    What cannot be used is in `problems`, former names in `former_names`; where a whole part could
+    not be read, the source is not `complete`.
     """
 
     def __init__(self) -> None:
-        super().__init__(Settings)
+        super().__init__(Document, {})
         self.tree: dict[str, object] = {}
-        self.origins: dict[SettingPath, str] = {}
         self.problems: list[Problem] = []
+        self.former_names: list[Problem] = []
         self.complete = True
+        self._written: dict[SettingPath, SettingPath] = {}
 
     @abstractmethod
     def spell(self, path: SettingPath) -> str:
         """Return what the user writes in this source to set *path*."""
 
+    @abstractmethod
+    def origin(self, path: SettingPath) -> str:
+        """Return where *path* was set, which the source `has`."""
+
     def propose(self, path: SettingPath) -> str:
-        """Return the same for a message that has already said which source it is."""
+        """Return the same as `spell` for a message that has already said which source it is."""
         return self.spell(path)
 
     def __call__(self) -> dict[str, Any]:
         """Return the values of this source, below those of the stronger ones."""
         return overlay(self.current_state, self.tree)
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Fail: this source answers as a whole."""
-        raise NotImplementedError
-
-    def put(self, path: SettingPath, value: object, origin: str, separator: str = ": ") -> None:
-        """Take *value* with all that is in it; nothing, as YAML's `null`, is not set or empty."""
-        if value is None:
-            value = _nothing_at(path)
-        if value is None:
-            return
-        self._remember(path, origin)
-        if not isinstance(value, dict):
-            _graft(self.tree, path, value)
-            return
-        _graft(self.tree, path, {})
-        for name, below in value.items():
-            self.put((*path, name), below, f"{origin}{separator}{shown_name(name)}", ".")
+    def has(self, path: SettingPath) -> bool:
+        """Tell whether something is set at *path* or below it."""
+        place: object = self.tree
+        for name in path:
+            if not isinstance(place, dict) or name not in place:
+                return False
+            place = place[name]
+        return True
 
     def complain(self, origin: str, message: str) -> None:
         """Note what cannot be used."""
@@ -93,26 +106,92 @@ class Source(PydanticBaseSettingsSource):
             else "is not a setting: remove it, or look up its name in the reference of settings"
         )
 
-    def _remember(self, path: SettingPath, origin: str) -> None:
-        self.origins[path] = origin
-        for length in range(1, len(path)):
-            self.origins.setdefault(path[:length], origin)
+    def _read(self, path: SettingPath, value: object) -> object:
+        """Return *value* in today's names; None, as for YAML's `null`, where it is not set."""
+        if value is None:
+            return _nothing_at(path)
+        return self._read_group(path, value) if isinstance(value, dict) else value
+
+    def _read_group(self, path: SettingPath, members: Mapping[str, object]) -> dict[str, object]:
+        group: dict[str, object] = {}
+        for name, below in members.items():
+            written = (*path, name)
+            here = todays(written)
+            if here != written:
+                if here[-1] in members:
+                    self._complain_of_two(self.origin(written), self.propose(here))
+                    continue
+                self._note_former_name(here, written, self.origin(written))
+            content = self._read(here, below)
+            if content is not None:
+                group[here[-1]] = content
+        return group
+
+    def _note_former_name(self, path: SettingPath, written: SettingPath, origin: str) -> None:
+        self._written[path] = written
+        self.former_names.append(Problem(origin, f"was renamed: use {self.propose(path)}"))
+
+    def _complain_of_two(self, origin: str, other: str) -> None:
+        self.complain(origin, f"says the same as {other}: remove one of the two")
+
+
+class _Nested(EnvSettingsSource):
+    """What pydantic-settings makes of values by name, *delimiter* between the levels of a name."""
+
+    def __init__(self, values: Mapping[str, Any], delimiter: str) -> None:
+        self._values = values
+        super().__init__(
+            Document, case_sensitive=True, env_prefix="", env_nested_delimiter=delimiter
+        )
+
+    def _load_env_vars(self) -> Mapping[str, Any]:
+        return self._values
+
+    def decode_complex_value(self, _name: str, _field: FieldInfo, value: object) -> object:
+        """Return *value*: JSON was decoded, where it is wrong it was complained of."""
+        return value
 
 
 class TextSource(Source):
-    """A source whose values are texts: groups and mappings are written as JSON."""
+    """
+    Texts by path, with their origins: groups and mappings are JSON.
 
-    def put_text(self, path: SettingPath, text: str, origin: str) -> None:
-        """Take one variable or option."""
+    What is set below a group by itself wins over its JSON, which has to come first.
+    """
+
+    def __init__(self, texts: Iterable[tuple[SettingPath, str, str]], delimiter: str) -> None:
+        super().__init__()
+        self._origins: dict[SettingPath, str] = {}
+        values: dict[str, object] = {}
+        for written, text, origin in texts:
+            path = todays(written)
+            if path in self._origins:
+                self._complain_of_two(origin, self._origins[path])
+                continue
+            self._origins[path] = origin
+            if path != written:
+                self._note_former_name(path, written, origin)
+            value = self._value(path, text, origin)
+            if value is not None:
+                values[delimiter.join(path)] = value
+        self.tree = _Nested(values, delimiter)()
+
+    def origin(self, path: SettingPath) -> str:
+        """Return the variable or option that set *path*, with the place in its JSON."""
+        for length in range(len(path), 0, -1):
+            if (origin := self._origins.get(path[:length])) is not None:
+                within = self._written.get(path, path)[length:]
+                return f"{origin}: {'.'.join(map(shown_name, within))}" if within else origin
+        return next(self._origins[each] for each in self._origins if each[: len(path)] == path)
+
+    def _value(self, path: SettingPath, text: str, origin: str) -> object:
+        """Return what *text* says of *path*, None where that cannot be used."""
         place = place_at(path)
         if place is None:
             self.complain(origin, self.unknown(path))
-        elif place.is_value:
-            self.put(path, text, origin)
-        else:
-            self._put_json(path, text, origin)
-
-    def _put_json(self, path: SettingPath, text: str, origin: str) -> None:
+            return None
+        if place.is_value:
+            return text
         example = self.spell((*path, *_first_below(path)))
         try:
             value = json.loads(text)
@@ -123,11 +202,11 @@ class TextSource(Source):
                 f"is not JSON ({error.msg} at character {error.pos + 1}): "
                 f"correct it, or set each by itself, as {example}",
             )
-            return
+            return None
         if isinstance(value, dict):
-            self.put(path, value, origin)
-        else:
-            self.complain(origin, f"is not a JSON object: write one, or set {example}")
+            return self._read(path, value)
+        self.complain(origin, f"is not a JSON object: write one, or set {example}")
+        return None
 
 
 class Environment(TextSource):
@@ -140,19 +219,7 @@ class Environment(TextSource):
     """
 
     def __init__(self, environ: Mapping[str, str], spelled: Mapping[str, object]) -> None:
-        super().__init__()
-        said: dict[SettingPath, str] = {}
-        # In this order a group's JSON comes before the variables of its members, which overrule it.
-        for variable in sorted(name for name in environ if name.startswith(PREFIX)):
-            text = environ[variable]
-            path = _path_of(variable, spelled)
-            if _is_service_link(variable, text) or _is_unset(path, text):
-                continue
-            first = said.setdefault(path, variable)
-            if first == variable:
-                self.put_text(path, text, variable)
-            else:
-                self.complain(variable, f"says the same as {first}: remove one of the two")
+        super().__init__(_variables(environ, spelled), "__")
 
     def spell(self, path: SettingPath) -> str:
         """Return the variable for *path*."""
@@ -163,14 +230,74 @@ class CommandLine(TextSource):
     """Dotted names, as `intervals.active`, with their values."""
 
     def __init__(self, overrides: Mapping[str, str]) -> None:
-        super().__init__()
-        for name, text in overrides.items():
-            path = tuple(name.split("."))
-            self.put_text(path, text, option_for(path))
+        paths = {tuple(name.split(".")): text for name, text in overrides.items()}
+        super().__init__(((path, text, option_for(path)) for path, text in paths.items()), ".")
 
     def spell(self, path: SettingPath) -> str:
         """Return the option for *path*."""
         return option_for(path)
+
+
+class ConfigFile(Source):
+    """
+    A YAML file; *said_by* is where its name stands. Without one it is empty.
+
+    Paths in it are relative to its own folder. The YAML source of pydantic-settings passes over a
+    file that is missing, takes keys that come twice, and quotes what it cannot read.
+    """
+
+    def __init__(self, path: str | None, said_by: str) -> None:
+        super().__init__()
+        self._path = path or ""
+        if path is not None:
+            self.complete = self._load(Path(path), said_by)
+
+    def spell(self, path: SettingPath) -> str:
+        """Return where *path* stands in the file."""
+        return f"{self._path}: {'.'.join(map(shown_name, path))}"
+
+    def origin(self, path: SettingPath) -> str:
+        """Return where *path* stands in the file, as it is written there."""
+        return self.spell(self._written.get(path, path))
+
+    def propose(self, path: SettingPath) -> str:
+        """Return where *path* stands in it, without the name of the file."""
+        return ".".join(path)
+
+    def _load(self, path: Path, said_by: str) -> bool:
+        """Take what the file says; False if it cannot be read as a whole."""
+        try:
+            content, problems = read_yaml(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            reason = error.strerror or "no reason given"
+            self.complain(
+                said_by, f"names {self._path!r}, which cannot be read ({reason}): correct the path"
+            )
+            return False
+        except UnicodeDecodeError:
+            self.complain(self._path, "is not UTF-8 text: save it as UTF-8")
+            return False
+        except NotYaml as error:
+            self.complain(self._path, str(error))
+            return False
+        for line, message in problems:
+            self.complain(f"{self._path}: line {line}", message)
+        if content is not None and not isinstance(content, dict):
+            self.complain(self._path, "is not a mapping: write settings as name: value")
+            return False
+        self._take(content or {})
+        return True
+
+    def _take(self, content: dict[str, object]) -> None:
+        if content.pop("config_file", None) is not None:
+            self.complain(self.spell(("config_file",)), "is this file itself: remove it")
+        self.tree = self._read_group((), content)
+
+    def _read(self, path: SettingPath, value: object) -> object:
+        place = place_at(path)
+        if place is not None and place.is_path and isinstance(value, str) and value.strip():
+            return str(Path(self._path).parent / value)
+        return super()._read(path, value)
 
 
 def option_for(path: SettingPath) -> str:
@@ -182,6 +309,16 @@ def option_for(path: SettingPath) -> str:
 def variable_for(path: SettingPath) -> str:
     """Return the environment variable that sets *path*."""
     return PREFIX + "__".join(path).upper()
+
+
+def _variables(
+    environ: Mapping[str, str], spelled: Mapping[str, object]
+) -> Iterator[tuple[SettingPath, str, str]]:
+    """Yield what each variable sets: a group before its members."""
+    for variable in sorted(name for name in environ if name.startswith(PREFIX)):
+        path, text = _path_of(variable, spelled), environ[variable]
+        if not _is_service_link(variable, text) and not _is_unset(todays(path), text):
+            yield path, text, variable
 
 
 def _path_of(variable: str, spelled: Mapping[str, object]) -> SettingPath:
@@ -229,16 +366,3 @@ def _first_below(path: SettingPath) -> SettingPath:
         return ()
     name = next(iter(place.members)) if place.members else "<name>"
     return (name, *_first_below((*path, name)))
-
-
-def _graft(tree: dict[str, object], path: SettingPath, value: object) -> None:
-    """Set *path* in *tree*; a value in its way gives way, an empty group changes nothing."""
-    if not path:
-        return
-    for name in path[:-1]:
-        below = tree.get(name)
-        if not isinstance(below, dict):
-            below = tree[name] = {}
-        tree = below
-    if value != {} or not isinstance(tree.get(path[-1]), dict):
-        tree[path[-1]] = value

@@ -1,17 +1,30 @@
-"""Types of fields that several groups share: numbers, texts, lists, files."""
+"""Types of the fields of settings: durations, numbers, texts, lists, files."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
-from exporter.settings.durations import parse_duration
-from exporter.settings.shown import Shown
+from exporter.settings.durations import format_duration, parse_duration, parse_limit
+from exporter.settings.error_messages import shown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Metadata of a field's type: its values in words. Of several the last one holds."""
+
+    values: str
+
+
+A_FILE = Shown("path of a file")
+A_FOLDER = Shown("path of a folder")
 
 # Settings never change once they are read, and no error of pydantic shows what was read.
 FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
@@ -102,7 +115,96 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_parse_names), Shown("list of
 Bounds = Annotated[
     tuple[float, ...], BeforeValidator(_parse_bounds), Shown("ascending list of durations")
 ]
-ReadableFile = Annotated[Path, AfterValidator(_readable), Shown("path of a file")]
-Folder = Annotated[Path, AfterValidator(_folder), Shown("path of a folder")]
-WritableFolder = Annotated[Path, AfterValidator(_writable_folder), Shown("path of a folder")]
+ReadableFile = Annotated[Path, AfterValidator(_readable), A_FILE]
+Folder = Annotated[Path, AfterValidator(_folder), A_FOLDER]
+WritableFolder = Annotated[Path, AfterValidator(_writable_folder), A_FOLDER]
 AnyCase = BeforeValidator(_lower)
+
+
+GUID = "guid"
+_HEX_DIGITS = tuple("0123456789abcdef")
+_WILDCARDS = frozenset("%_[")
+_LONGEST = 100
+
+
+def _check(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    expanded = [
+        prefix
+        for given in prefixes
+        for prefix in (_HEX_DIGITS if given.lower() == GUID else (given,))
+    ]
+    for prefix in expanded:
+        # What MSSQL takes for wildcards, or cuts, would list other ids (reference 6.2).
+        if _WILDCARDS & set(prefix) or len(prefix) > _LONGEST:
+            raise ValueError(
+                f"has {shown_name(prefix)!r}: give prefixes of at most {_LONGEST} characters "
+                "without %, _ and ["
+            )
+        if prefix.startswith("@"):
+            raise ValueError(f"has {shown_name(prefix)!r}, which entities begin with: leave it out")
+    for shorter, longer in pairwise(sorted(expanded)):
+        if longer.startswith(shorter):
+            raise ValueError(
+                f"has {shown_name(longer)!r}, which begins with {shown_name(shorter)!r}: "
+                "keep the shorter one alone"
+            )
+    return tuple(expanded)
+
+
+IdPrefixes = Annotated[Names, AfterValidator(_check), Shown("list of prefixes, or `guid`")]
+
+
+def _at_least(minimum: float) -> Callable[[float], float]:
+    def check(seconds: float) -> float:
+        if seconds < minimum:
+            raise ValueError(f"is too short: give at least {format_duration(minimum)}")
+        return seconds
+
+    return check
+
+
+def _at_most(maximum: float) -> Callable[[float], float]:
+    def check(seconds: float) -> float:
+        if seconds > maximum:
+            raise ValueError(f"is too long: give at most {format_duration(maximum)}")
+        return seconds
+
+    return check
+
+
+def _positive(seconds: float) -> float:
+    if seconds == 0:
+        raise ValueError("is 0: give a duration above 0")
+    return seconds
+
+
+def _off_or_at_least(minimum: float) -> Callable[[float], float]:
+    def check(seconds: float) -> float:
+        if 0 < seconds < minimum:
+            raise ValueError(
+                f"is too short: give at least {format_duration(minimum)}, or 0 for off"
+            )
+        return seconds
+
+    return check
+
+
+_SHORTEST_INTERVAL = 0.1
+_LONGEST_RELOAD_INTERVAL = 30.0
+
+Duration = Annotated[float, BeforeValidator(parse_duration), Shown("duration")]
+PositiveDuration = Annotated[Duration, AfterValidator(_positive), Shown("duration above 0")]
+Interval = Annotated[
+    Duration, AfterValidator(_at_least(_SHORTEST_INTERVAL)), Shown("duration, at least `0.1s`")
+]
+ReloadInterval = Annotated[
+    Interval,
+    AfterValidator(_at_most(_LONGEST_RELOAD_INTERVAL)),
+    Shown("duration, `0.1s` to `30s`"),
+]
+IntervalOrOff = Annotated[
+    Duration,
+    AfterValidator(_off_or_at_least(_SHORTEST_INTERVAL)),
+    Shown("duration, at least `0.1s`, or `0` for off"),
+]
+Limit = Annotated[float | None, BeforeValidator(parse_limit), Shown("duration or `none`")]

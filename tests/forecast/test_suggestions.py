@@ -6,7 +6,7 @@ from exporter.api.wire import HistoryEvent
 from exporter.diagnosis.past import longest_waits
 from exporter.diagnosis.waits import WaitingOn
 from exporter.forecast.suggestions import Evidence, fitting
-from exporter.settings.limits import Limits
+from exporter.settings.groups import Limits
 from tests.diagnosis.waiting import guid
 from tests.ledger.world import shown
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.settings.limits import LimitInForce, Limits
+from exporter.settings.groups import LimitInForce, Limits
 
 
 def limits(orchestrators: dict[str, dict[str, str]], **default: str) -> Limits:

@@ -11,8 +11,9 @@ import trustme
 from pydantic import SecretStr, ValidationError
 
 from exporter.settings import ListenAddress, load_settings, read_key, suits_azure_storage
-from exporter.settings.file import PATHS
+from exporter.settings.groups import Tls
 from exporter.settings.reference import page as reference_page
+from exporter.settings.schema import Document, place_at
 from tests.settings.configured import PREFIX, SECRET, URL, load, load_hub, problems, write
 
 
@@ -107,8 +108,18 @@ class TestHubs:
 
     def test_every_setting_that_is_a_path_is_known_as_one(self) -> None:
         page = reference_page()
-        paths = set(re.findall(r"^\| `([\w.]+)` \| `[^`]+` \| path of", page, re.MULTILINE))
-        assert {".".join(path) for path in PATHS} == paths - {"config_file"}
+        listed = re.findall(r"^\| `([\w.]+)` \| `[^`]+` \| path of", page, re.MULTILINE)
+        typed = {
+            f"{group}{name}"
+            for group, model in (("", Document), ("tls.", Tls))
+            for name, field in model.model_fields.items()
+            if re.search(r"\b(Path|WebConfig)\b", repr(field.annotation))
+        }
+        assert set(listed) == typed
+        for name in typed:
+            place = place_at(tuple(name.split(".")))
+            assert place is not None
+            assert place.is_path
 
     def test_one_flat_hub_is_called_by_name_or_task_hub_or_default(self) -> None:
         assert load_hub({}).name == "default"

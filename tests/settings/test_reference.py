@@ -10,8 +10,15 @@ import pytest
 from pydantic import BaseModel
 
 from exporter.settings import HubSettings, Settings, load_settings
-from exporter.settings.groups import Buckets, Intervals, Retries, Timeouts, Tls
-from exporter.settings.limits import LimitOverrides, Limits
+from exporter.settings.groups import (
+    Buckets,
+    Intervals,
+    LimitOverrides,
+    Limits,
+    Retries,
+    Timeouts,
+    Tls,
+)
 from exporter.settings.reference import page
 from tests.settings.configured import load, write
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from exporter.settings.groups import PROFILES
 from exporter.settings.hub import PLACE, HubSettings, is_task_hub
-from exporter.settings.profiles import PROFILES
 
 _KEYS = ("key", "key_file")
 _KEY_SOURCES = (*_KEYS, "keys_dir")
