@@ -201,7 +201,7 @@ def configuration(hubs_port: int) -> dict[str, object]:
     """Return the settings of all hubs."""
     url = f"http://127.0.0.1:{hubs_port}"
     hubs = {f"hub{n:03}": {"url": url, "task_hub": f"Hub{n:03}"} for n in range(HUBS)}
-    return {"hubs": hubs, "intervals": {"active": INTERVAL}, "host_requests": 4}
+    return {"hubs": hubs, "intervals": {"active": INTERVAL}, "max_requests_per_host": 4}
 
 
 async def serve(hubs_port: int) -> None:

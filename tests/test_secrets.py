@@ -58,7 +58,7 @@ def environ_of(url: str, key_file: Path, hubs: Iterable[str]) -> dict[str, str]:
         settings[f"{prefix}{'KEY_FILE' if by_file else 'KEY'}"] = str(key_file) if by_file else KEY
     return {
         "DURABLE_EXPORTER_LOG_LEVEL": "debug",
-        "DURABLE_EXPORTER_RETRIES__ATTEMPTS": "0",
+        "DURABLE_EXPORTER_RETRIES__MAX_RETRIES": "0",
         "DURABLE_EXPORTER_INTERVALS__ACTIVE": "0.1s",
         "DURABLE_EXPORTER_HEADERS": f'{{"x-team": "{HEADER_SECRET}"}}',
         **settings,

@@ -109,8 +109,8 @@ or
 ORCHESTRATION_STALLED = Alert(
     "OrchestrationStalled",
     "instances",
-    "instances over a limit wait on a step that does not end; without `history_budget`, running"
-    " instances are idle for longer than their limit",
+    "instances over a limit wait on a step that does not end; without `max_histories_per_sweep`,"
+    " running instances are idle for longer than their limit",
     with_source(_STALLED, "idle", c.STALLED, c.OVER_LIMIT),
     duration(
         "orchestration_stalled_for",

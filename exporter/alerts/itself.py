@@ -95,7 +95,7 @@ _SKIPPED = folded(
 BUDGET_SPENT = Alert(
     "BudgetSpent",
     "exporter",
-    "sweeps are left out since the day's `page_budget` is spent",
+    "sweeps are left out since the day's `max_pages_per_day` is spent",
     f"""\
 {_SKIPPED} > 0
 or
@@ -103,7 +103,9 @@ or
     duration("budget_spent_for", "5m", "Midnight (UTC) ends it by itself."),
     Severity.WARNING,
     "The page budget of " + _HUB + " is spent",
-    "The exporter has read as many pages of " + _HUB + " today as `page_budget` allows, and leaves"
+    "The exporter has read as many pages of "
+    + _HUB
+    + " today as `max_pages_per_day` allows, and leaves"
     ' sweeps out ({{ $value | printf "%.0f" }} within the last hour). First see with'
     " `durable-exporter estimate` what a day takes; then raise the budget or the intervals.",
     Board.EXPORTER,
@@ -141,9 +143,11 @@ LABELS_FOLDED = Alert(
     duration("labels_folded_for", "10m", "It does not pass by itself; this only bridges a start."),
     Severity.WARNING,
     "{{ $value }} names of " + _HUB + " share a label",
-    "{{ $value }} values of the label {{ $labels.label }} of " + _HUB + " are beyond `label_limit`"
+    "{{ $value }} values of the label {{ $labels.label }} of "
+    + _HUB
+    + " are beyond `max_label_values`"
     " and share `_other`, which no alert looks at. First see whether names hold ids; if they are"
-    " real, raise `label_limit` or list the important ones in the configuration.",
+    " real, raise `max_label_values` or list the important ones in the configuration.",
     Board.EXPORTER,
 )
 

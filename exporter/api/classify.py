@@ -140,7 +140,7 @@ class Failures:
 
     def over_budget(self) -> ListingTruncated:
         """Return the error for a list whose end the pages of the day do not reach."""
-        hint = "raise page_budget, or the intervals of the sweeps"
+        hint = "raise max_pages_per_day, or the intervals of the sweeps"
         message = "the page budget of today was spent before the end of the list"
         return self._error(ListingTruncated, ErrorKind.TOO_LARGE, message, hint)
 

@@ -222,7 +222,7 @@ def _too_slow(way: Way, seconds: float) -> Cause:
         return Cause(
             ErrorKind.TIMEOUT,
             f"the answer did not end within {seconds:g} s",
-            "lower page_size or page_bytes, or raise timeouts.request",
+            "lower max_page_size or page_bytes, or raise timeouts.request",
         )
     return Cause(
         ErrorKind.TIMEOUT,

@@ -16,14 +16,14 @@ class RetryPolicy:
     """
     Exponential back-off with full jitter.
 
-    *attempts* counts the retries after the first try; *backoff* and *backoff_max* are seconds.
+    *attempts* counts the retries after the first try; *backoff* and *max_backoff* are seconds.
     Whoever asks to be left alone for much longer is: the caller learns of it, and does something
     else meanwhile.
     """
 
     attempts: int
     backoff: float
-    backoff_max: float
+    max_backoff: float
 
     def delay(
         self, error: ApiError, retries_so_far: int, jitter: Callable[[], float]
@@ -36,7 +36,7 @@ class RetryPolicy:
         asked_for = error.retry_after or 0.0
         if not error.retryable or retries_so_far >= self.attempts:
             return None
-        if asked_for > max(_LONGEST_PAUSE, self.backoff_max):
+        if asked_for > max(_LONGEST_PAUSE, self.max_backoff):
             return None
-        ceiling = min(self.backoff_max, self.backoff * 2.0**retries_so_far)
+        ceiling = min(self.max_backoff, self.backoff * 2.0**retries_so_far)
         return max(asked_for, ceiling * (0.5 + jitter() / 2))

@@ -22,7 +22,7 @@ from exporter.api.transport import proxy_of_environment
 from exporter.api.wire import InstanceRow
 from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console, markup, say
+from exporter.cli.terminal import console, markup, printable, say
 from exporter.ledger.status import ACTIVE, TERMINAL
 from exporter.settings import HubSettings, Settings, suits_azure_storage
 from exporter.settings.addresses import is_loopback
@@ -86,6 +86,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--offline", action="store_true", help="read the configuration only, and ask no hub"
     )
     command.add_argument(
+        "--print",
+        action="store_true",
+        help="print what is set as a file in today's names, with where it is set, and ask no hub",
+    )
+    command.add_argument(
         "--strict", action="store_true", help="fail where a task hub that is named is empty"
     )
 
@@ -97,6 +102,12 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Check every hub, all at once, and print a table and the remedies; offline, show them only."""
+    for renamed in options.configuration.former_names:
+        say(f"warning: {renamed}")
+    if options.print:
+        for line in options.configuration.lines():
+            print(printable(line))
+        return ExitCode.OK
     if options.offline:
         _show(settings)
         return ExitCode.OK

@@ -11,7 +11,7 @@ import anyio
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.logs import set_up_logging
 from exporter.cli.outcome import outcome_of
-from exporter.settings import Settings, load_settings
+from exporter.settings import Settings, load_configuration
 
 Work = Callable[[Settings, argparse.Namespace], Awaitable[ExitCode]]
 
@@ -59,7 +59,8 @@ def run(
     """
     Load the settings, set up the log and do *work*.
 
-    It finds in `options.load` how the same settings are loaded anew.
+    It finds in `options.configuration` where the settings came from, and in `options.load` how they
+    are loaded anew.
     """
     return outcome_of(partial(_run, work, options, environ, is_daemon=is_daemon))
 
@@ -69,8 +70,9 @@ def _run(
 ) -> ExitCode:
     shortcuts = {setting: getattr(options, setting) for setting in _SHORTCUTS}
     overrides = {setting: value for setting, value in shortcuts.items() if value is not None}
-    options.load = partial(load_settings, dict(environ), {**overrides, **dict(options.set)})
-    settings = options.load()
+    options.load = partial(load_configuration, dict(environ), {**overrides, **dict(options.set)})
+    options.configuration = options.load()
+    settings: Settings = options.configuration.settings
     asked_for = "log_level" in settings.model_fields_set
     # What the other commands print says what went wrong; their log would say it twice.
     level = settings.log_level if is_daemon or asked_for else "error"

@@ -27,7 +27,7 @@ _OPTIONS = {
     "intervals.entities": "10s",
     "intervals.census": "30s",
     "counter_hold": "15s",
-    "page_budget": "1000000",
+    "max_pages_per_day": "1000000",
     "limits.orchestrators.ApprovalWorkflow.age": "3d",
     "limits.orchestrators.CleanupMonitor.idle": "30m",
     "limits.orchestrators.NightlyReport.age": "2h",

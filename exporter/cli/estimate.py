@@ -87,7 +87,7 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
     swept = [sweep for sweep in Sweep if _completed(collector.snapshot, sweep)]
     costs = {sweep: collector.cost_of(sweep) for sweep in swept}
     made = Pass(collector.snapshot, costs, day, observed, rules.overlap, rules.lookback, time())
-    waits = await _past_waits(hub, observed) if hub.settings.history_budget else {}
+    waits = await _past_waits(hub, observed) if hub.settings.max_histories_per_sweep else {}
     return forecast_of(hub.settings, settings, made, waits)
 
 

@@ -19,7 +19,7 @@ from exporter.cli.garbage import make_full_rounds, tuned_garbage_collection
 from exporter.cli.reloading import Load, Reloading
 from exporter.cli.stopping import wait_for_stop
 from exporter.collector.service import open_collector
-from exporter.settings import Settings
+from exporter.settings import Configuration, Problem, Settings
 from exporter.web.app import create_app
 from exporter.web.reload import with_reload
 from exporter.web.scrapes import Scrapes
@@ -28,6 +28,7 @@ from exporter.web.server import listening as listening_on
 
 LISTENING = "listening"
 STOPPING = "stopping"
+FORMER_NAME = "setting has a former name"
 
 _ENOUGH_FILES = 65_536
 
@@ -41,10 +42,24 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     return configured.run(_serve, options, environ, is_daemon=True)
 
 
-async def _serve(settings: Settings, options: argparse.Namespace) -> ExitCode:
+async def _serve(_settings: Settings, options: argparse.Namespace) -> ExitCode:
+    warned: set[Problem] = set()
+
+    def load() -> Settings:
+        return _warned(options.load(), warned)
+
     warn_about_options(name for name, _ in options.set)
-    await serve(settings, options.load)
+    await serve(_warned(options.configuration, warned), load)
     return ExitCode.OK
+
+
+def _warned(configuration: Configuration, warned: set[Problem]) -> Settings:
+    """Return the settings; warn about each former name once, however often they are read."""
+    for renamed in configuration.former_names:
+        if renamed not in warned:
+            warned.add(renamed)
+            log.warning(FORMER_NAME, setting=renamed.location, hint=renamed.message)
+    return configuration.settings
 
 
 def _say_where(settings: Settings, port: int) -> None:

@@ -175,7 +175,7 @@ class Collector:
         self._hubs = after
         self._listener()
         self._shared.hosts.arrange(
-            (hub.base_url, hub.host_requests) for hub in change.settings.own_hubs
+            (hub.base_url, hub.max_requests_per_host) for hub in change.settings.own_hubs
         )
         await self._tidy()
         for hub in coming.values():
@@ -258,13 +258,13 @@ def rules_of(hub: HubSettings, settings: Settings) -> LedgerRules:
         orchestrators=hub.orchestrators,
         entities=hub.entities,
         id_prefixes=hub.id_prefixes,
-        label_limit=hub.label_limit,
+        label_limit=hub.max_label_values,
         max_series=hub.max_series,
         age_bounds=settings.buckets.age,
         duration_bounds=settings.buckets.duration,
         overlap=hub.overlap,
         lookback=hub.lookback,
         failed_lookback=hub.failed_lookback,
-        most_finishes=hub.ledger_max_finishes,
-        reason_limit=hub.reason_limit,
+        most_finishes=hub.max_ledger_finishes,
+        reason_limit=hub.max_failure_reasons,
     )

@@ -127,7 +127,8 @@ FAILURES = counter(
 )
 FAILURE_REASONS = counter(
     f"{_HUB}failure_reasons_total",
-    "The same, by the function that failed and the type of its error; over reason_limit _other.",
+    "The same, by the function that failed and the type of its error; over max_failure_reasons"
+    " _other.",
     ("orchestrator", "category", "failed_function", "error_type"),
     r.lasting(lambda hub: hub.counters.failure_reasons.items()),
     stability=Stability.EXPERIMENTAL,
@@ -281,7 +282,7 @@ SWEEPS = counter(
 )
 PAGE_BUDGET_REMAINING = gauge(
     f"{_SELF}page_budget_remaining",
-    "Pages that may still be read today (UTC); absent where page_budget is not set.",
+    "Pages that may still be read today (UTC); absent where max_pages_per_day is not set.",
     (),
     r.lasting(lambda hub: r.single(hub.pages_remaining)),
 )
@@ -385,7 +386,7 @@ TRACKED = gauge(
 UNDIAGNOSED = gauge(
     f"{_SELF}undiagnosed_instances",
     "Instances over a limit of which it is not known yet what they wait on; absent where"
-    " history_budget is 0.",
+    " max_histories_per_sweep is 0.",
     ("orchestrator",),
     r.DIAGNOSIS(r.undiagnosed),
 )

@@ -26,18 +26,18 @@ A **distribution** is of values now, not of events. It is three untyped families
 histogram_quantile(0.9, sum by (le) (durable_functions_instance_age_seconds_bucket))
 ```
 
-A hub shows no more names per label than `label_limit`; the rest share `_other`. An instance without
-a name is `_unnamed`. Ids, inputs, outputs and messages are never labels.
+A hub shows no more names per label than `max_label_values`; the rest share `_other`. An instance
+without a name is `_unnamed`. Ids, inputs, outputs and messages are never labels.
 
 With `metrics.exemplars`, OpenMetrics names behind each `durable_functions_instances_finished_total`
 the id of the instance that finished last (`instance_id`), unless it is longer than exemplars may be
 (128 characters with its name). Prometheus keeps them with `--enable-feature=exemplar-storage`.
 
-What instances over a limit wait on is *sampled*: `history_budget` histories are read after each
-active sweep, those of the oldest first, and a sample stays counted until its instance moves. How
-many are not diagnosed yet is `durable_functions_exporter_undiagnosed_instances`; where that is 0,
-stalled and waiting instances are all of them. [What an instance waits on](diagnosis.md) explains
-`waiting_on`.
+What instances over a limit wait on is *sampled*: `max_histories_per_sweep` histories are read
+after each active sweep, those of the oldest first, and a sample stays counted until its instance
+moves. How many are not diagnosed yet is `durable_functions_exporter_undiagnosed_instances`; where
+that is 0, stalled and waiting instances are all of them. [What an instance waits on](diagnosis.md)
+explains `waiting_on`.
 
 Not observable through the API, and so not counted: an instance whose row comes and goes between two
 sweeps, what finished before or during first contact, and a restart of an id against continue-as-new
@@ -54,8 +54,8 @@ shows is written when the hub publishes, so a scrape costs little, however many 
 - `?task_hub=orders&task_hub=billing` shows these hubs alone, and the exporter's own families. A
   name that is not served here fails the whole scrape with 404: without it, a hub that was renamed
   or moved would look like one that has nothing to show.
-- More than `metrics.most_scrapes` scrapes at once get 503 with `Retry-After`. One that its client
-  has not read within `metrics.scrape_timeout` is cut off.
+- More than `metrics.max_concurrent_scrapes` scrapes at once get 503 with `Retry-After`. One that
+  its client has not read within `metrics.scrape_timeout` is cut off.
 - `metrics.exclude` leaves families out, by name or pattern: `python_*`, or
   `durable_functions_entity_*`. The name is the one in the first column below, or the one that is
   exposed: of a distribution, `..._bucket` alone leaves `..._gcount` and `..._gsum`.

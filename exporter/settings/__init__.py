@@ -11,7 +11,12 @@ from exporter.settings.credentials import read_key
 from exporter.settings.error_messages import Problem, SettingsError
 from exporter.settings.groups import Buckets, Intervals, LimitInForce, MetricsSettings, OrchestratorLimits
 from exporter.settings.hub import HubSettings, suits_azure_storage
-from exporter.settings.loading import load_listen_address, load_settings
+from exporter.settings.loading import (
+    Configuration,
+    load_configuration,
+    load_listen_address,
+    load_settings,
+)
 from exporter.settings.model import Settings
 from exporter.settings.shard import Shard
 from exporter.settings.watched import exposed_files, fingerprint, tls_files, watched_files
@@ -20,6 +25,7 @@ from exporter.settings.web_tls import TlsPolicy, server_context
 
 __all__ = [
     "Buckets",
+    "Configuration",
     "HubSettings",
     "Intervals",
     "LimitInForce",
@@ -35,6 +41,7 @@ __all__ = [
     "WebConfig",
     "exposed_files",
     "fingerprint",
+    "load_configuration",
     "load_listen_address",
     "load_settings",
     "read_key",

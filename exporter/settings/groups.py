@@ -70,20 +70,20 @@ class Retries(BaseModel):
 
     model_config = FROZEN
 
-    attempts: Annotated[Count, Field(ge=0, le=10)] = Field(
+    max_retries: Annotated[Count, Field(ge=0, le=10)] = Field(
         default=3, description="How often one request is repeated at most."
     )
     backoff: PositiveDuration = Field(
         default=0.5,
         description="Wait before the first repetition, doubled before each further one.",
     )
-    backoff_max: PositiveDuration = Field(
+    max_backoff: PositiveDuration = Field(
         default=30.0,
         description="Longest wait between two attempts, or a minute where `Retry-After` asks for "
         "it; where it asks for more, the sweep ends, and comes again after that, an hour at most.",
     )
 
-    @field_validator("backoff_max")
+    @field_validator("max_backoff")
     @classmethod
     def _not_below_backoff(cls, longest: float, others: ValidationInfo) -> float:
         if longest < others.data.get("backoff", 0.0):
@@ -279,7 +279,7 @@ class MetricsSettings(BaseModel):
         default=False,
         description="Whether OpenMetrics names the id of an instance that finished last.",
     )
-    most_scrapes: Annotated[Count, Field(ge=1, le=10_000)] = Field(
+    max_concurrent_scrapes: Annotated[Count, Field(ge=1, le=10_000)] = Field(
         default=100, description="Scrapes answered at once; further ones get 503."
     )
     scrape_timeout: PositiveDuration = Field(

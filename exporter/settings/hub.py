@@ -161,19 +161,19 @@ class HubSettings(BaseModel):
         default="steady",
         description="Defaults for a kind of app: `scale-to-zero` polls so rarely that it sleeps.",
     )
-    page_budget: Annotated[Count, Field(ge=1), Shown("whole number from 1")] | None = Field(
+    max_pages_per_day: Annotated[Count, Field(ge=1), Shown("whole number from 1")] | None = Field(
         default=None,
         description="Pages to read in a day (UTC) at most; the last tenth is for active instances.",
     )
-    history_budget: Annotated[Count, Field(ge=0, le=10_000)] = Field(
+    max_histories_per_sweep: Annotated[Count, Field(ge=0, le=10_000)] = Field(
         default=30,
         description="Histories to read after an active sweep, to find what instances over a limit "
-        "wait on; `0` for none, each is a page of `page_budget`.",
+        "wait on; `0` for none, each is a page of `max_pages_per_day`.",
     )
-    host_requests: Annotated[Count, Field(ge=1)] = Field(
+    max_requests_per_host: Annotated[Count, Field(ge=1)] = Field(
         default=4, description="Requests under way at once to one host, one of each hub in turn."
     )
-    page_size: Annotated[Count, Field(ge=1, le=1000)] = Field(
+    max_page_size: Annotated[Count, Field(ge=1, le=1000)] = Field(
         default=1000, description="Instances to ask for at once at most."
     )
     page_bytes: Annotated[Count, Field(ge=16_384)] = Field(
@@ -190,7 +190,7 @@ class HubSettings(BaseModel):
     max_requests_per_second: Annotated[Count, Field(ge=1, le=10_000)] = Field(
         default=100, description="Requests in a second at most."
     )
-    label_limit: Annotated[Count, Field(ge=1)] = Field(
+    max_label_values: Annotated[Count, Field(ge=1)] = Field(
         default=200,
         description="Orchestrators, and entities, with a label of their own; the rest is `_other`.",
     )
@@ -215,11 +215,11 @@ class HubSettings(BaseModel):
     failed_lookback: PositiveDuration = Field(
         default=7 * DAY, description="How long a failure that nobody resolves is shown as such."
     )
-    ledger_max_finishes: Annotated[Count, Field(ge=1000)] = Field(
+    max_ledger_finishes: Annotated[Count, Field(ge=1000)] = Field(
         default=2_000_000,
         description="Finishes remembered so that none is counted twice; 8 to 12 bytes each.",
     )
-    reason_limit: Annotated[Count, Field(ge=1)] = Field(
+    max_failure_reasons: Annotated[Count, Field(ge=1)] = Field(
         default=200, description="Failure reasons with their own labels; the rest is `_other`."
     )
 

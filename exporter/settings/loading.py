@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 from types import MappingProxyType
 
@@ -14,6 +15,7 @@ from exporter.settings.error_messages import Problem, SettingsError, in_words
 from exporter.settings.hub import PLACE
 from exporter.settings.hub_defaults import FLAT
 from exporter.settings.model import Settings
+from exporter.settings.printed import printed
 from exporter.settings.schema import SettingPath
 from exporter.settings.sources import (
     CommandLine,
@@ -27,9 +29,28 @@ from exporter.settings.sources import (
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def load_settings(environ: Mapping[str, str], overrides: Mapping[str, str] = _NOTHING) -> Settings:
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Settings, and the sources that they came from, the strongest first."""
+
+    settings: Settings
+    sources: Sequence[Source]
+
+    @property
+    def former_names(self) -> Sequence[Problem]:
+        """Where a setting goes by a former name, and what it is called today."""
+        return [renamed for source in self.sources for renamed in source.former_names]
+
+    def lines(self) -> Iterator[str]:
+        """Yield what is set, as a YAML file in today's names; secrets are hidden."""
+        return printed(self.sources)
+
+
+def load_configuration(
+    environ: Mapping[str, str], overrides: Mapping[str, str] = _NOTHING
+) -> Configuration:
     """
-    Return the settings of the command line, the environment and the configuration file.
+    Return what the command line, the environment and the configuration file say.
 
     *overrides* are what the command line sets, by dotted name (`intervals.active`). They win over
     *environ*, which wins over the file that either of them names (`config_file`).
@@ -37,16 +58,20 @@ def load_settings(environ: Mapping[str, str], overrides: Mapping[str, str] = _NO
     Raises:
         SettingsError: with everything that is wrong, in any source and any hub.
     """
-    file = _config_file(environ, overrides)
-    sources = (CommandLine(overrides), Environment(environ, file.tree), file)
+    sources = _sources(environ, overrides)
     problems = [problem for source in sources for problem in source.problems]
     settings = _validate(sources)
     if isinstance(settings, Settings) and not problems:
-        return settings
+        return Configuration(settings, sources)
     if isinstance(settings, ValidationError):
         problems += explain(settings, sources)
     # A default that is wrong is wrong in every hub; it is said once.
     raise SettingsError(list(dict.fromkeys(problems)))
+
+
+def load_settings(environ: Mapping[str, str], overrides: Mapping[str, str] = _NOTHING) -> Settings:
+    """Return the settings of `load_configuration`; raises `SettingsError` as it does."""
+    return load_configuration(environ, overrides).settings
 
 
 def load_listen_address(
@@ -58,18 +83,21 @@ def load_listen_address(
     Raises:
         ValueError: no such address can be; the message goes on after the setting's name.
     """
-    file = _config_file(environ, overrides)
-    for source in (CommandLine(overrides), Environment(environ, file.tree), file):
+    for source in _sources(environ, overrides):
         if (said := source.tree.get("listen_address")) is not None:
             return parse_listen_address(said)
     return parse_listen_address(Settings.model_fields["listen_address"].get_default())
 
 
-def _config_file(environ: Mapping[str, str], overrides: Mapping[str, str]) -> ConfigFile:
-    variable = variable_for(("config_file",))
-    if "config_file" in overrides:
-        return ConfigFile(overrides["config_file"], option_for(("config_file",)))
-    return ConfigFile(environ.get(variable, "").strip() or None, variable)
+def _sources(environ: Mapping[str, str], overrides: Mapping[str, str]) -> Sequence[Source]:
+    """Return the sources, the strongest first."""
+    setting = ("config_file",)
+    if setting[0] in overrides:
+        file = ConfigFile(overrides[setting[0]], option_for(setting))
+    else:
+        variable = variable_for(setting)
+        file = ConfigFile(environ.get(variable, "").strip() or None, variable)
+    return CommandLine(overrides), Environment(environ, file.tree), file
 
 
 def _validate(sources: Sequence[Source]) -> Settings | ValidationError:

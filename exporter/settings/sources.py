@@ -129,7 +129,8 @@ class Source(InitSettingsSource):
 
     def _note_former_name(self, path: SettingPath, written: SettingPath, origin: str) -> None:
         self._written[path] = written
-        self.former_names.append(Problem(origin, f"was renamed: use {self.propose(path)}"))
+        use = f"was renamed: use {self.propose(path)}, as the next minor version refuses this name"
+        self.former_names.append(Problem(origin, use))
 
     def _complain_of_two(self, origin: str, other: str) -> None:
         self.complain(origin, f"says the same as {other}: remove one of the two")

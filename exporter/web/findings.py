@@ -282,7 +282,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             Severity.WARNING,
             "page_budget",
             "The page budget of today is spent: no sweep is made before midnight UTC.",
-            "Raise page_budget, or lengthen the intervals.",
+            "Raise max_pages_per_day, or lengthen the intervals.",
             RUNBOOKS["page_budget"],
         )
     skew = snapshot.clock_skew
@@ -300,7 +300,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
                 Severity.NOTE,
                 "names_folded",
                 f"{plural(count, 'name')} of the label {labels[0]} share _other.",
-                "Raise label_limit to give each a label of its own.",
+                "Raise max_label_values to give each a label of its own.",
                 RUNBOOKS["names_folded"],
             )
 

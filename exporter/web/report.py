@@ -95,7 +95,7 @@ class FinishesReport(Struct, frozen=True):
 
 
 class OrchestratorReport(Struct, frozen=True):
-    """One orchestrator; `_other` stands for those beyond `label_limit`."""
+    """One orchestrator; `_other` stands for those beyond `max_label_values`."""
 
     name: str
     instances: Annotated[
@@ -233,7 +233,7 @@ class CostReport(Struct, frozen=True):
         Meta(description="Pages that a day takes at the intervals and sizes of now."),
     ]
     pages_remaining: Annotated[
-        int | None, Meta(description="Left of today's `page_budget`; null without one.")
+        int | None, Meta(description="Left of today's `max_pages_per_day`; null without one.")
     ]
 
 

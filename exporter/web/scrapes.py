@@ -57,7 +57,9 @@ class Scrapes:
         self._process = process
         self._choice = _choice_of(settings())
         self._exposition = Exposition(self._choice)
-        self._limited = ConcurrencyLimit(self._scrape, lambda: settings().most_scrapes, "scrapes")
+        self._limited = ConcurrencyLimit(
+            self._scrape, lambda: settings().max_concurrent_scrapes, "scrapes"
+        )
         self._texts: WorkQueue[Sequence[bytes]] = WorkQueue()
         self._published = anyio.Event()
 

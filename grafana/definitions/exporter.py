@@ -272,7 +272,7 @@ COSTS = (
             ),
             timeseries(
                 "Pages left of the budget",
-                "Does the daily budget last? No line where no page_budget is set.",
+                "Does the daily budget last? No line where no max_pages_per_day is set.",
                 Query(lowest(HUBS.latest(c.PAGE_BUDGET_REMAINING), *HUB), "{{task_hub}}"),
             ),
         ),
@@ -348,7 +348,7 @@ SIZE = (
         (
             timeseries(
                 "Names, by label",
-                "How near to label_limit are the hubs? The most names that one hub has of a label.",
+                "How near to max_label_values are the hubs? The most names one hub has of a label.",
                 Query(highest(HUBS.latest(c.LABEL_VALUES), "label"), "{{label}}"),
                 Query(total(HUBS.latest(c.LABEL_VALUES_FOLDED), "label"), "{{label}} folded"),
                 styles=(Style("/folded/", dashed=True),),

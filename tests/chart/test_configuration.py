@@ -137,11 +137,11 @@ def test_every_setting_that_values_say_arrives(tmp_path: Path) -> None:
 def test_numbers_arrive_as_they_are_written(tmp_path: Path) -> None:
     settings = settings_of("every-setting", tmp_path)
     by_name = {hub.name: hub for hub in settings.hubs}
-    assert by_name["billing"].ledger_max_finishes == 12_000_000
+    assert by_name["billing"].max_ledger_finishes == 12_000_000
     assert by_name["billing"].max_response_bytes == 134_217_728
     assert by_name["billing"].retries.backoff == 0.25
     assert by_name["Orders (EU)"].counter_hold == 0
-    assert by_name["Orders (EU)"].ledger_max_finishes == 1000
+    assert by_name["Orders (EU)"].max_ledger_finishes == 1000
 
 
 def test_of_patterns_that_match_the_same_orchestrator_the_longer_one_holds(tmp_path: Path) -> None:

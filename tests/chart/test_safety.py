@@ -230,8 +230,8 @@ def test_a_changed_configuration_replaces_pods_only_where_asked_to() -> None:
         found: dict[str, str] = pod.get("annotations", {})
         return found
 
-    assert annotations("reload") == annotations("reload", page_size=10) == {}
-    assert annotations("restart") != annotations("restart", page_size=10)
+    assert annotations("reload") == annotations("reload", max_page_size=10) == {}
+    assert annotations("restart") != annotations("restart", max_page_size=10)
     one, other = ({"x-team": value} for value in ("payments", "platform"))
     assert annotations("reload", headers=one) != annotations("reload", headers=other)
 

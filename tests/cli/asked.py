@@ -34,7 +34,7 @@ def settings_for(*, shard: str = "0/1", **urls: str) -> Settings:
             "limits.pending": "10m",
             "limits.idle": "10m",
             "limits.age": "50m",
-            "retries.attempts": "0",
+            "retries.max_retries": "0",
             "shard": shard,
         },
     )

@@ -98,7 +98,7 @@ async def test_a_proxy_that_drops_what_is_asked_proves_nothing(scheme: str) -> N
                 "url": f"{scheme}://app.example",
                 "allow_insecure": "true",
                 "proxy": f"http://127.0.0.1:{port}",
-                "retries.attempts": "0",
+                "retries.max_retries": "0",
             },
         ).own_hubs
         checked = await check_module.check_hub(hub)

@@ -40,7 +40,7 @@ def pointing_at(url: str, key_file: Path, name: str = "orders") -> dict[str, str
         "DURABLE_EXPORTER_TASK_HUB": "OrdersHub",
         "DURABLE_EXPORTER_KEY_FILE": str(key_file),
         "DURABLE_EXPORTER_NAME": name,
-        "DURABLE_EXPORTER_RETRIES__ATTEMPTS": "0",
+        "DURABLE_EXPORTER_RETRIES__MAX_RETRIES": "0",
     }
 
 
@@ -105,7 +105,7 @@ class TestCheck:
                 "DURABLE_EXPORTER_HUBS__GOOD__URL": url,
                 "DURABLE_EXPORTER_HUBS__GOOD__TASK_HUB": "OrdersHub",
                 "DURABLE_EXPORTER_HUBS__GOOD__KEY": KEY,
-                "DURABLE_EXPORTER_RETRIES__ATTEMPTS": "0",
+                "DURABLE_EXPORTER_RETRIES__MAX_RETRIES": "0",
                 "DURABLE_EXPORTER_HUBS__NOKEY__URL": url,
                 "DURABLE_EXPORTER_HUBS__NOBODY__URL": f"http://127.0.0.1:{nobody}",
                 "DURABLE_EXPORTER_HUBS__NONAME__URL": "https://no-such-host.invalid",

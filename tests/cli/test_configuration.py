@@ -41,7 +41,7 @@ CASES: list[tuple[str, dict[str, str], list[str]]] = [
         [f"{P}INTERVALS__ACTIVE"],
     ),
     ("no duration", {**GOOD, f"{P}STALE_AFTER": "soon"}, [f"{P}STALE_AFTER"]),
-    ("too large a page", {**GOOD, f"{P}PAGE_SIZE": "5000"}, [f"{P}PAGE_SIZE"]),
+    ("too large a page", {**GOOD, f"{P}MAX_PAGE_SIZE": "5000"}, [f"{P}MAX_PAGE_SIZE"]),
     ("no port", {**GOOD, f"{P}LISTEN_ADDRESS": "localhost"}, [f"{P}LISTEN_ADDRESS"]),
     ("an unknown level", {**GOOD, f"{P}LOG_LEVEL": "chatty"}, [f"{P}LOG_LEVEL"]),
     ("a missing file", {f"{P}CONFIG_FILE": "/no/such.yaml"}, [f"{P}CONFIG_FILE"]),
@@ -56,8 +56,8 @@ CASES: list[tuple[str, dict[str, str], list[str]]] = [
     ),
     (
         "everything at once",
-        {f"{P}URL": "ftp://x", f"{P}PAGE_SIZE": "0", f"{P}NOPE": "1", f"{P}LOG_FORMAT": "xml"},
-        [f"{P}URL", f"{P}PAGE_SIZE", f"{P}NOPE", f"{P}LOG_FORMAT"],
+        {f"{P}URL": "ftp://x", f"{P}MAX_PAGE_SIZE": "0", f"{P}NOPE": "1", f"{P}LOG_FORMAT": "xml"},
+        [f"{P}URL", f"{P}MAX_PAGE_SIZE", f"{P}NOPE", f"{P}LOG_FORMAT"],
     ),
 ]
 
@@ -92,10 +92,12 @@ async def test_the_lines_of_a_file_name_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_the_command_line_wins_over_the_environment() -> None:
-    outcome = await run("check", "--set", "page_size=0", environ={**GOOD, f"{P}PAGE_SIZE": "10"})
+    outcome = await run(
+        "check", "--set", "max_page_size=0", environ={**GOOD, f"{P}MAX_PAGE_SIZE": "10"}
+    )
     (line,) = outcome.err.splitlines()
     assert outcome.code == 2
-    assert "page_size" in line
+    assert "max_page_size" in line
 
 
 @pytest.mark.anyio
@@ -117,5 +119,5 @@ async def test_offline_shows_the_hubs_and_asks_none(tmp_path: Path) -> None:
 
 
 def test_offline_refuses_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["check", "--offline"], {**GOOD, f"{P}PAGE_SIZE": "0"}) == 2
-    assert f"{P}PAGE_SIZE" in capsys.readouterr().err
+    assert main.run(["check", "--offline"], {**GOOD, f"{P}MAX_PAGE_SIZE": "0"}) == 2
+    assert f"{P}MAX_PAGE_SIZE" in capsys.readouterr().err

@@ -50,8 +50,8 @@ class Configuration:
         environ = {
             "INTERVALS__ACTIVE": "0.5s",
             "STATE_DIR": str(self.folder),
-            "RETRIES__ATTEMPTS": "0",
-            f"HUBS__{BASE[1].upper()}__PAGE_SIZE": str(self.page_size),
+            "RETRIES__MAX_RETRIES": "0",
+            f"HUBS__{BASE[1].upper()}__MAX_PAGE_SIZE": str(self.page_size),
         }
         for hub in self.hubs:
             prefix = f"HUBS__{hub.upper()}__"

@@ -155,7 +155,7 @@ def test_a_mistake_in_settings_is_told_where_it_stands(
 
 async def verdict(environ: Mapping[str, str]) -> str:
     """Return what `check` says of the hub."""
-    settings = load_settings({**environ, f"{PREFIX}RETRIES__ATTEMPTS": "0"})
+    settings = load_settings({**environ, f"{PREFIX}RETRIES__MAX_RETRIES": "0"})
     checked = await check_hub(settings.hubs[0])
     if checked.failed is None:
         return checked.doubt

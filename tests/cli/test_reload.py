@@ -57,7 +57,7 @@ class Configured:
                 "CONFIG_FILE": str(self.path),
                 "RELOAD_INTERVAL": "0.1s",
                 "INTERVALS__ACTIVE": "0.2s",
-                "RETRIES__ATTEMPTS": "0",
+                "RETRIES__MAX_RETRIES": "0",
                 **more,
             }.items()
         }
@@ -138,11 +138,11 @@ class TestTheFile:
         configured.say("OrdersHub")
         async with serving(environ=configured.environ()) as daemon:
             loaded = value(await metrics(daemon), TIMESTAMP)
-            configured.say("OrdersHub", "Another", more="log_level: chatty\npage_size: 0")
+            configured.say("OrdersHub", "Another", more="log_level: chatty\nmax_page_size: 0")
             event = await daemon.until(REFUSED)
             problems = str(event["problems"])
             assert f"{configured.path}: log_level: is not known" in problems
-            assert f"{configured.path}: page_size: is too small" in problems
+            assert f"{configured.path}: max_page_size: is too small" in problems
             text = await metrics(daemon)
             assert hubs_in(text) == {"OrdersHub"}
             assert (value(text, SUCCESSFUL), value(text, TIMESTAMP)) == (0.0, loaded)

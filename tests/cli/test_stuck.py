@@ -317,7 +317,7 @@ class TestAsItIsRun:
         assert "Traceback" not in refused.err + missing.err
 
     async def test_a_hub_that_is_not_there_and_one_that_is_unknown(self) -> None:
-        gone = await run("why", "x", "--url", NOBODY, "--set", "retries.attempts=0")
+        gone = await run("why", "x", "--url", NOBODY, "--set", "retries.max_retries=0")
         unknown = await run("stuck", "--url", NOBODY, "--hub", "other")
         assert (gone.code, unknown.code) == (1, 2)
         assert len(gone.err.splitlines()) == 1

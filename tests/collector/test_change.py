@@ -140,8 +140,8 @@ class TestChangedHubs:
             clock.advance(600.0)
             with monkeypatch.context() as slow:
                 slow.setattr(HubCollector, "open", lambda _: anyio.sleep_forever())
-                await change(collector, settings_of(url, "OrdersHub", PAGE_SIZE="50"))
-            await change(collector, settings_of(url, "OrdersHub", PAGE_SIZE="60"))
+                await change(collector, settings_of(url, "OrdersHub", MAX_PAGE_SIZE="50"))
+            await change(collector, settings_of(url, "OrdersHub", MAX_PAGE_SIZE="60"))
             after = collector.hubs[0]
             await until(lambda: after.snapshot.up)
             assert after.snapshot.known.baseline == baseline
@@ -154,7 +154,7 @@ class TestChangedHubs:
         async with polling(settings_of(url, "OrdersHub", **state)) as collector:
             await until(lambda: sweeps(collector, "ordershub") > 1)
             before = shown(collector)["ordershub"]
-            await change(collector, settings_of(url, "OrdersHub", PAGE_SIZE="50", **state))
+            await change(collector, settings_of(url, "OrdersHub", MAX_PAGE_SIZE="50", **state))
             assert shown(collector)["ordershub"].up
             assert finishes(collector, "ordershub") == before.counters.finished
             after = collector.hubs[0]
@@ -179,7 +179,7 @@ class TestChangedHubs:
             for turn in range(60):
                 clock.advance(10.0)
                 size = str(20 + turn % 7)
-                await change(collector, settings_of(url, "OrdersHub", PAGE_SIZE=size, **state))
+                await change(collector, settings_of(url, "OrdersHub", MAX_PAGE_SIZE=size, **state))
                 now = finishes(collector, "ordershub")
                 assert all(now[pair] >= count for pair, count in highest.items())
                 highest = dict(now)
@@ -214,7 +214,7 @@ class TestChangedHubs:
             await until(lambda: sweeps(collector, "ordershub") > 0)
             before = shown(collector)["ordershub"].counters
             with patch.object(state_file, "_replace_durably", side_effect=OSError(28, "full")):
-                await change(collector, settings_of(url, "OrdersHub", PAGE_SIZE="50", **state))
+                await change(collector, settings_of(url, "OrdersHub", MAX_PAGE_SIZE="50", **state))
                 await until(lambda: errors_of_state(collector, "ordershub")["write"] > 0)
                 assert shown(collector)["ordershub"].counters.finished == before.finished
 

@@ -134,7 +134,7 @@ async def polled(folder: Path, answers: Mapping[str, Answer]) -> AsyncIterator[W
     environ = {
         "DURABLE_EXPORTER_INTERVALS__ACTIVE": f"{INTERVAL:g}s",
         "DURABLE_EXPORTER_TIMEOUTS__REQUEST": "1s",
-        "DURABLE_EXPORTER_RETRIES__ATTEMPTS": "1",
+        "DURABLE_EXPORTER_RETRIES__MAX_RETRIES": "1",
         "DURABLE_EXPORTER_TIMEOUTS__SWEEP": "30s",
         "DURABLE_EXPORTER_MAX_PAGES": "400",
     }

@@ -39,7 +39,7 @@ HASTY = {
     "COUNTER_HOLD": "1s",  # five scrapes
     "TIMEOUTS__REQUEST": "0.5s",
     "RETRIES__BACKOFF": "20ms",
-    "RETRIES__BACKOFF_MAX": "100ms",
+    "RETRIES__MAX_BACKOFF": "100ms",
     "MAX_RESPONSE_BYTES": "2000000",
     "MAX_PAGES": "100",
 }

@@ -271,7 +271,7 @@ class TestManyAtOnce:
 
     async def test_beyond_the_limit_a_scrape_is_told_to_come_back(self) -> None:
         async with (
-            served([HUGE], most_scrapes=1) as client,
+            served([HUGE], max_concurrent_scrapes=1) as client,
             slow_reader(client) as reader,
         ):
             refused = await client.get("/metrics")
@@ -282,7 +282,7 @@ class TestManyAtOnce:
             await poll(lambda: status(client), lambda code: code == 200, within=30.0)
 
     async def test_a_client_that_goes_away_leaves_its_place(self) -> None:
-        async with served([HUGE], most_scrapes=1) as client:
+        async with served([HUGE], max_concurrent_scrapes=1) as client:
             async with slow_reader(client):
                 assert await status(client) == 503
             await poll(lambda: status(client), lambda code: code == 200, within=30.0)
@@ -290,7 +290,7 @@ class TestManyAtOnce:
     async def test_a_client_that_does_not_read_is_cut_off(self) -> None:
         with capture_logs() as logs:
             async with (
-                served([HUGE], most_scrapes=1, scrape_timeout="500ms") as client,
+                served([HUGE], max_concurrent_scrapes=1, scrape_timeout="500ms") as client,
                 slow_reader(client) as reader,
             ):
                 await poll(lambda: status(client), lambda code: code == 200, within=30.0)

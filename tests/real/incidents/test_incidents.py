@@ -76,11 +76,11 @@ QUICK = {
     # One that an outage interrupts rests for a while before it goes on.
     "INTERVALS__CENSUS": "20s",
     # All hubs are at one address, and one of them is slow.
-    "HOST_REQUESTS": "40",
+    "MAX_REQUESTS_PER_HOST": "40",
     "STALE_AFTER": "5s",
     "COUNTER_HOLD": "1s",
     "RETRIES__BACKOFF": "0.05s",
-    "RETRIES__BACKOFF_MAX": "0.1s",
+    "RETRIES__MAX_BACKOFF": "0.1s",
     "LABELS": json.dumps({"team": TEAM}),
 }
 
@@ -152,7 +152,7 @@ def own_settings(url: str) -> dict[str, str]:
         **hub_settings(url, *w.HUBS),
         f"HUBS__{w.WORK.upper()}__LIMITS__ORCHESTRATORS": json.dumps(limits),
         f"HUBS__{w.WORK.upper()}__LIMITS__RETENTION": "1d",
-        f"HUBS__{w.THROTTLED.upper()}__RETRIES__ATTEMPTS": "10",
+        f"HUBS__{w.THROTTLED.upper()}__RETRIES__MAX_RETRIES": "10",
         f"HUBS__{w.HALFWAY.upper()}__INTERVALS__ENTITIES": "1s",
         # Sweeps that are so rare are not stale when these hubs are well again.
         **{
@@ -172,14 +172,16 @@ def shard_settings(url: str, shard: str, folder: Path) -> dict[str, str]:
         "STATE_DIR": str(folder / f"state-{shard[0]}"),
         "CONFIG_FILE": str(budget_file(folder, 60)),
         "RELOAD_INTERVAL": "1s",
-        "HUBS__FOLDED__LABEL_LIMIT": "1",
+        "HUBS__FOLDED__MAX_LABEL_VALUES": "1",
     }
 
 
 def budget_file(folder: Path, pages: int) -> Path:
     """Write the configuration file of the shards; it is followed."""
     path = folder / "shards.yaml"
-    path.write_text(json.dumps({"hubs": {"frugal": {"page_budget": pages}}}))  # YAML reads JSON
+    path.write_text(
+        json.dumps({"hubs": {"frugal": {"max_pages_per_day": pages}}})
+    )  # YAML reads JSON
     return path
 
 
@@ -333,7 +335,7 @@ async def an_exporter_is_missed(scene_: Scene) -> None:
     rmtree(scene_.folder / "state-0")
     (scene_.folder / "state-0").mkdir()
     for shard in scene_.shards:
-        shard.change({"HUBS__FOLDED__LABEL_LIMIT": "10"})
+        shard.change({"HUBS__FOLDED__MAX_LABEL_VALUES": "10"})
 
 
 async def its_accounts_are_lost(scene_: Scene) -> None:
