@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import yaml
+
+from exporter.settings.renamed import FORMER_NAMES
 from helm.documented import chart_values
 from helm.readme import readme_of
 from helm.rules import FILE, rules_file
 from helm.schema import schema_of
+
+_HEADING = "# Former names of settings and their names of today, written by `make docs`.\n"
+
+
+def former_names_file() -> str:
+    """Return the file by which the chart finds settings that go by a former name."""
+    return _HEADING + yaml.safe_dump(dict(FORMER_NAMES))
 
 
 def generated() -> Mapping[str, str]:
@@ -17,4 +27,5 @@ def generated() -> Mapping[str, str]:
         "README.md": readme_of(values),
         "values.schema.json": schema_of(values),
         FILE: rules_file(),
+        "files/former-names.yaml": former_names_file(),
     }

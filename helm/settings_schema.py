@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
+from exporter.settings.renamed import FORMER_NAMES
 from exporter.settings.schema import is_group, metadata_of, values_of
 from helm.documented import Schema
 
@@ -94,8 +95,14 @@ def _closed(properties: Schema, required: list[str]) -> Schema:
     }
 
 
-def _group(fields: Mapping[str, FieldInfo]) -> Schema:
+def _group(fields: Mapping[str, FieldInfo], place: str = "") -> Schema:
     properties = {name: _described(name, field) for name, field in fields.items()}
+    for former, name in FORMER_NAMES.items():
+        group, _, last = name.rpartition(".")
+        if group == place and last in fields:
+            description = f"Former name of `{last}`, until the next minor version."
+            former_name = former.rpartition(".")[2]
+            properties[former_name] = {**properties[last], "description": description}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
@@ -106,7 +113,7 @@ def _described(name: str, field: FieldInfo) -> Schema:
 def _of_field(name: str, field: FieldInfo) -> Schema:
     annotation = field.annotation
     if is_group(annotation):
-        return _group(annotation.model_fields)
+        return _group(annotation.model_fields, name)
     if get_origin(annotation) is dict:
         return {"type": "object", "additionalProperties": _below(get_args(annotation)[1])}
     if get_origin(annotation) is Literal:

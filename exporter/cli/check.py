@@ -24,7 +24,7 @@ from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, markup, printable, say
 from exporter.ledger.status import ACTIVE, TERMINAL
-from exporter.settings import HubSettings, Settings, suits_azure_storage
+from exporter.settings import Configuration, HubSettings, Settings, suits_azure_storage
 from exporter.settings.addresses import is_loopback
 from exporter.web.formatting import span
 
@@ -97,17 +97,22 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Run the command."""
-    return configured.run(check, options, environ)
+    return configured.run(_check, options, environ)
+
+
+async def _check(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    configuration: Configuration = options.configuration
+    for renamed in configuration.former_names:
+        say(f"warning: {renamed}")
+    if not options.print:
+        return await check(settings, options)
+    for line in configuration.lines():
+        print(printable(line))
+    return ExitCode.OK
 
 
 async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Check every hub, all at once, and print a table and the remedies; offline, show them only."""
-    for renamed in options.configuration.former_names:
-        say(f"warning: {renamed}")
-    if options.print:
-        for line in options.configuration.lines():
-            print(printable(line))
-        return ExitCode.OK
     if options.offline:
         _show(settings)
         return ExitCode.OK

@@ -22,6 +22,7 @@ from exporter.settings.groups import (
 )
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
+from exporter.settings.renamed import FORMER_NAMES
 from exporter.settings.schema import SettingPath, is_group, values_of
 from exporter.settings.sources import variable_for
 
@@ -150,6 +151,13 @@ those of a weaker one.
 """
 
 
+_FORMER_NAMES = """\
+## Former names
+
+They are taken until the next minor version, each with a warning of `serve` and `check`. Both names
+in one place are an error. `check --print` prints what is set as a file in today's names.
+"""
+
 _GROUPS: tuple[tuple[SettingPath, type[BaseModel]], ...] = (
     (("intervals",), Intervals),
     (("limits",), Limits),
@@ -163,7 +171,7 @@ _WORDS: Mapping[object, str] = {bool: "`true` or `false`", int: "whole number", 
 
 def page() -> str:
     """Return the page as Markdown."""
-    sections = [INTRODUCTION, EXAMPLES, *_of_the_exporter(), *_of_a_hub()]
+    sections = [INTRODUCTION, EXAMPLES, *_of_the_exporter(), *_of_a_hub(), _former_names()]
     return "\n".join(sections)
 
 
@@ -185,6 +193,11 @@ def _of_a_hub() -> Iterator[str]:
         yield _section(path, model)
         if model is LimitOverrides:
             yield ORCHESTRATORS
+
+
+def _former_names() -> str:
+    names = [f"- `{former}` is `{name}`" for former, name in FORMER_NAMES.items()]
+    return "\n".join([_FORMER_NAMES, *names, ""])
 
 
 def _section(path: SettingPath, model: type[BaseModel]) -> str:

@@ -53,3 +53,13 @@ def test_a_hub_without_its_name_is_pointed_out() -> None:
     assert hint in notes(hubs={"orders": {"url": url}})
     assert hint not in notes(hubs={"orders": {"url": url, "task_hub": "OrdersHub"}})
     assert hint not in notes(hubs={"orders": {"url": url, "connection": "Storage"}})
+
+
+def test_a_former_name_of_a_setting_is_pointed_out_with_the_new_one() -> None:
+    hubs = {"orders": {"url": "https://orders.example", "page_size": 10}}
+    told = notes(hubs=hubs, settings={"retries": {"attempts": 1}, "max_label_values": 10})
+    until = ", as the next minor version refuses the former name."
+    assert [line.removesuffix(until) for line in told.splitlines() if line.endswith(until)] == [
+        "hubs.orders.page_size was renamed: use hubs.orders.max_page_size",
+        "settings.retries.attempts was renamed: use settings.retries.max_retries",
+    ]

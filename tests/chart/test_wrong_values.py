@@ -71,6 +71,16 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("parameters", "grafana_url"),
     ),
     (
+        "a setting under both its names",
+        {"settings": {"retries": {"attempts": 1, "max_retries": 1}}},
+        ("settings.retries.attempts is the former name of settings.retries.max_retries",),
+    ),
+    (
+        "a hub's setting under both its names",
+        hub(page_size=10, max_page_size=10),
+        ("hubs.orders.page_size is the former name of hubs.orders.max_page_size",),
+    ),
+    (
         "two ways to a key",
         hub(key="secret", keySecret={"name": "a"}),
         ("hubs.orders has key and keySecret: keep one of them",),

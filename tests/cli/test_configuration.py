@@ -121,3 +121,35 @@ async def test_offline_shows_the_hubs_and_asks_none(tmp_path: Path) -> None:
 def test_offline_refuses_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["check", "--offline"], {**GOOD, f"{P}MAX_PAGE_SIZE": "0"}) == 2
     assert f"{P}MAX_PAGE_SIZE" in capsys.readouterr().err
+
+
+@pytest.mark.anyio
+async def test_what_is_set_is_printed_in_todays_names_and_no_hub_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "exporter.yaml"
+    path.write_text(
+        f"page_budget: 500\nhubs: {{orders: {{url: https://a.invalid, key: {SECRET}}}}}\n"
+    )
+    outcome = await run("check", "--print", "--config-file", str(path), "--set", "page_size=9")
+    assert outcome.code == 0
+    assert outcome.out.splitlines() == [
+        "max_page_size: '9'  # --set page_size",
+        f"max_pages_per_day: 500  # {path}: page_budget",
+        "hubs:",
+        "  orders:",
+        f"    url: https://a.invalid  # {path}: hubs.orders.url",
+        f"    key: '********'  # {path}: hubs.orders.key",
+    ]
+    until = ", as the next minor version refuses this name"
+    assert outcome.err.splitlines() == [
+        f"warning: --set page_size: was renamed: use --set max_page_size{until}",
+        f"warning: {path}: page_budget: was renamed: use max_pages_per_day{until}",
+    ]
+
+
+def test_nothing_is_printed_of_a_configuration_that_is_wrong(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.run(["check", "--print"], {**GOOD, f"{P}PAGE_SIZE": "0"}) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"{P}PAGE_SIZE: is too small: give at least 1\n"

@@ -23,6 +23,7 @@ from tests.web.test_passwords import hashed
 pytestmark = pytest.mark.anyio
 
 HOST = "127.0.0.1"
+FORMER = "setting has a former name"
 RELOADED = "configuration reloaded"
 REFUSED = "configuration refused, keeping the previous one"
 SUCCESSFUL = "durable_functions_exporter_config_last_reload_successful"
@@ -131,6 +132,21 @@ class TestTheFile:
             configured.say("OrdersHub", "Another")
             assert (await daemon.until(RELOADED))["added"] == ["Another"]
             assert "q7Jw" not in daemon.log
+
+    async def test_a_former_name_is_a_warning_once_also_where_a_reload_brings_it(
+        self, configured: Configured
+    ) -> None:
+        configured.say("OrdersHub")
+        async with serving(environ=configured.environ(PAGE_SIZE="100")) as daemon:
+            configured.say("OrdersHub", "Another", more="label_limit: 100")
+            await daemon.until(RELOADED)
+            configured.say("OrdersHub", more="label_limit: 100")
+            await daemon.until(RELOADED)
+        warnings = [each for each in daemon.events if each["event"] == FORMER]
+        assert [(each["level"], each["setting"]) for each in warnings] == [
+            ("warning", "DURABLE_EXPORTER_PAGE_SIZE"),
+            ("warning", f"{configured.path}: label_limit"),
+        ]
 
     async def test_one_that_cannot_be_used_changes_nothing_and_is_said_once(
         self, configured: Configured

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from exporter.alerts.table import ALERTS
+from exporter.settings.renamed import todays
 from exporter.settings.schema import document, place_at
 from exporter.settings.sources import PREFIX, _is_service_link, _path_of
 from tests.docs.called import OURS
@@ -22,6 +23,7 @@ METRIC = re.compile(r"\bdurable_functions_[a-z0-9_]*[a-z0-9]")
 VARIABLE = re.compile(rf"\b{PREFIX}[A-Z0-9_]*(?:<[A-Z]+>[A-Z0-9_]*)*")
 ALERT = re.compile(r"\bDurableFunctions[A-Z]\w+")
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+TELL_FORMER_NAMES = ("settings.md", "upgrading.md")
 SETTING = re.compile(r"[a-z_]+(?:\.[\w<>*-]+)+")
 OPTION = re.compile(r"--[a-z][a-z-]+")
 # Named by others: their tool, and the start of names of a kind.
@@ -85,6 +87,8 @@ def test_settings_in_code_exist(page: Path) -> None:
         setting = code.partition("=")[0].partition(":")[0].strip()
         if SETTING.fullmatch(setting) and setting.split(".")[0] in groups - {"links"}:
             path = tuple(part.strip("<>") for part in setting.split("."))
+            if page.name in TELL_FORMER_NAMES:
+                path = todays(path)
             assert place_at(path) is not None or is_value(path), f"{code} is no setting"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from exporter.settings.renamed import FORMER_NAMES, todays
 from exporter.settings.schema import place_at
 from tests.settings.configured import PREFIX, SECRET, URL, load, problems, write
 
+DOCS = Path(__file__).parents[2] / "docs"
 # What each renamed setting takes, as all of them are numbers or durations.
 VALUE = "7000"
 SMALL = "3"
@@ -52,6 +54,13 @@ def test_a_setting_goes_by_its_new_name_in_the_same_group(former: str, name: str
     assert place_at(tuple(former.split("."))) is None
     assert former.rpartition(".")[0] == name.rpartition(".")[0]
     assert todays(("hubs", "orders", *former.split("."))) == ("hubs", "orders", *name.split("."))
+
+
+def test_the_guide_to_upgrades_lists_each_of_them() -> None:
+    guide = (DOCS / "upgrading.md").read_text(encoding="utf-8")
+    assert (
+        dict(re.findall(r"^  \| `([^`]+)` \| `([^`]+)` \|$", guide, re.MULTILINE)) == FORMER_NAMES
+    )
 
 
 @pytest.mark.parametrize(("former", "name", "value"), RENAMED)

@@ -2,6 +2,7 @@
 {{- define "exporter.checks" -}}
 {{- $problems := concat
   (include "exporter.hubProblems" . | fromJsonArray)
+  (include "exporter.renamingProblems" . | fromJsonArray)
   (include "exporter.stateProblems" . | fromJsonArray)
   (include "exporter.accessProblems" . | fromJsonArray)
   (include "exporter.alertProblems" . | fromJsonArray)
@@ -53,6 +54,16 @@
 {{- end -}}
 {{- if and (include "exporter.keySources" .) .Values.settings.keys_dir -}}
 {{- $problems = append $problems "settings.keys_dir cannot be combined with keys from Secrets, which are mounted elsewhere: set keys_dir or key_file of those hubs that need it" -}}
+{{- end -}}
+{{- toJson $problems -}}
+{{- end -}}
+
+{{- define "exporter.renamingProblems" -}}
+{{- $problems := list -}}
+{{- range include "exporter.formerNames" . | fromJsonArray -}}
+{{- if .both -}}
+{{- $problems = append $problems (printf "%s is the former name of %s, which is set too: keep the latter" .former .today) -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $problems -}}
 {{- end -}}

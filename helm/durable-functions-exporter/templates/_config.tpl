@@ -21,6 +21,30 @@ The configuration file. It holds no secret: keys are files, `proxy` and `headers
 {{- include "exporter.yaml" (dict "value" $config "patterns" false) | trim -}}
 {{- end -}}
 
+{{/* Where a setting goes by its former name: `former`, `today`, and whether `both` are set. */}}
+{{- define "exporter.formerNames" -}}
+{{- $found := list -}}
+{{- $places := dict "settings" .Values.settings -}}
+{{- range $key, $hub := .Values.hubs -}}
+{{- $_ := set $places (printf "hubs.%s" $key) $hub -}}
+{{- end -}}
+{{- $names := .Files.Get "files/former-names.yaml" | fromYaml -}}
+{{- range $place, $settings := $places -}}
+{{- range $former, $today := $names -}}
+{{- $path := splitList "." $former -}}
+{{- $group := $settings -}}
+{{- range initial $path -}}
+{{- $group = default (dict) (get $group .) -}}
+{{- end -}}
+{{- if hasKey $group (last $path) -}}
+{{- $both := hasKey $group (splitList "." $today | last) -}}
+{{- $found = append $found (dict "former" (printf "%s.%s" $place $former) "today" (printf "%s.%s" $place $today) "both" $both) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end -}}
+
 {{/*
 A mapping as YAML. Values come without their order, and of two patterns of orchestrators the first holds: so
 the longer pattern comes first.
