@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from bench.report import Ratio, machine, write_section
+from bench.sweeping import DEFAULT_RULES
 from exporter.api.times import format_shown_time
 from exporter.api.wire import InstanceRow
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.rules import LedgerRules
 
 AT = 1_795_428_000.0
 ROWS = 500_000
@@ -33,7 +33,7 @@ def row(number: int, status: str, at: float) -> InstanceRow:
 
 def active_instances() -> float:
     """Follow active instances; returns bytes for each."""
-    ledger = Ledger(LedgerRules())
+    ledger = Ledger(DEFAULT_RULES)
     ledger.begin_active(AT)
     before = resident_bytes()
     for start in range(0, ROWS, PAGE):
@@ -44,7 +44,7 @@ def active_instances() -> float:
 
 def counted_finishes() -> float:
     """Count finishes as they come in; returns bytes for each."""
-    ledger = Ledger(LedgerRules())
+    ledger = Ledger(DEFAULT_RULES)
     ledger.begin_active(AT)
     ledger.complete_finished(AT)
     before = resident_bytes()

@@ -14,13 +14,12 @@ from statistics import median
 import anyio
 import msgspec
 
-from bench.sweeping import client_of, connections
+from bench.sweeping import DEFAULT_RULES, client_of, connections
 from exporter.api.client import HubClient
 from exporter.api.listing import Page
 from exporter.api.query import InstanceQuery
 from exporter.api.wire import InstanceRow
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.status import ACTIVE, TERMINAL
 
 PAGES = 200
@@ -85,7 +84,7 @@ async def one_page(client: HubClient, query: InstanceQuery) -> Page[InstanceRow]
 
 async def census(client: HubClient) -> None:
     """Fetch, decode, check and fold pages of finished instances."""
-    ledger = Ledger(LedgerRules())
+    ledger = Ledger(DEFAULT_RULES)
     ledger.begin_active(AT)
     ledger.begin_census()
     for _ in range(PAGES):
@@ -96,7 +95,7 @@ async def census(client: HubClient) -> None:
 
 async def active(client: HubClient) -> None:
     """Fetch, decode, check, fold and measure pages of active instances, one page a sweep."""
-    ledger = Ledger(LedgerRules())
+    ledger = Ledger(DEFAULT_RULES)
     for _ in range(PAGES):
         page = await one_page(client, InstanceQuery(statuses=ACTIVE))
         ledger.begin_active(AT)

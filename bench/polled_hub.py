@@ -44,7 +44,7 @@ async def polled(
         yield HubCollector(
             PollingInputs(loaded.hubs[0], loaded.buckets),
             client,
-            rules_of(loaded.hubs[0], loaded),
+            rules_of(loaded.hubs[0], loaded.buckets),
             wall=lambda: hub.now,
             monotonic=lambda: hub.now + time.perf_counter() * durations,
             holds=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bench.sweeping import DEFAULT_RULES
 from exporter.api.errors import ErrorKind
 from exporter.api.times import format_shown_time
 from exporter.api.wire import EntityId, EntityRow, InstanceRow
@@ -17,7 +18,6 @@ from exporter.collector.snapshot import (
     SweepState,
 )
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.status import ACTIVE, TERMINAL
 
 AT = 1_795_428_000.0
@@ -47,7 +47,7 @@ def _rows(statuses: tuple[str, ...], orchestrators: int, at: float) -> list[Inst
 
 
 def _snapshot(orchestrators: int) -> HubSnapshot:
-    ledger = Ledger(LedgerRules())
+    ledger = Ledger(DEFAULT_RULES)
     for at in (AT - 3600.0, AT):
         ledger.begin_active(at)
         ledger.apply_active_page(_rows(tuple(map(str, ACTIVE[:2])), orchestrators, at), at)

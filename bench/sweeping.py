@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import anyio
 import httpx
@@ -25,10 +26,14 @@ from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections, connections_to
 from exporter.api.wire import InstanceRow
 from exporter.collector.clock import ServerClock
+from exporter.collector.service import rules_of
 from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, RetainedView
+from exporter.settings import HUB_DEFAULTS, Buckets
+
+# At the defaults, without limits.
+DEFAULT_RULES = replace(rules_of(HUB_DEFAULTS, Buckets()), limits_of=lambda _: {})
 
 _LARGEST_PAGE = 1 << 22
 _END_OF_HEAD = b"\r\n\r\n"
@@ -70,7 +75,7 @@ async def sweep(port: int, hub: str) -> tuple[float, int]:
 
     Returns the processor seconds, and the instances that were counted.
     """
-    ledger, clock = Ledger(LedgerRules()), ServerClock(lambda: AT, time.monotonic)
+    ledger, clock = Ledger(DEFAULT_RULES), ServerClock(lambda: AT, time.monotonic)
     async with connections() as http:
         sweeps = HubSweeps(client_of(port, hub, http), ledger, clock)
         await sweeps.active()

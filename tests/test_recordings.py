@@ -22,9 +22,9 @@ from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow, entity_class
 from exporter.ledger.census import CensusFold
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.status import ACTIVE
 from tests.api.paged import all_rows, next_page
+from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import finishes
 from tests.recorded import VERSIONS, Exchange, exchange, exchanges, replaying, rows
 
@@ -60,7 +60,7 @@ async def test_a_listing_over_four_pages_loses_no_row_and_takes_none_for_an_enti
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_the_ledger_counts_what_the_pages_hold(version: str) -> None:
     found = await paged(version)
-    ledger = Ledger(LedgerRules())
+    ledger = Ledger(DEFAULT_RULES)
     census = CensusFold(0.0, 0.0, lambda _: (None, None))
     at = max(parse_time(row.last_updated_time) or 0.0 for row in found)
     ledger.begin_active(at)
@@ -122,7 +122,7 @@ def orchestrations_by_hand(entry: Exchange) -> Counter[tuple[str, str]]:
 
 def ledger_counts(found: object) -> Counter[tuple[str, str]]:
     assert isinstance(found, list)
-    ledger = Ledger(LedgerRules())
+    ledger = Ledger(DEFAULT_RULES)
     ledger.begin_active(0.0)
     ledger.apply_active_page(found, 0.0)
     view = ledger.complete_active(0.0)
@@ -169,7 +169,7 @@ async def test_every_read_of_one_instance_gives_its_status_or_the_right_error(
         if status.history_events is None
         else [event.event_type for event in status.history_events]
     )
-    ledger = Ledger(LedgerRules())
+    ledger = Ledger(DEFAULT_RULES)
     ledger.begin_active(0.0)
     ledger.apply_row(status, Source.READ, 0.0)
     known_pair = (body["name"], body["runtimeStatus"])

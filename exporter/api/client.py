@@ -35,12 +35,17 @@ from exporter.api.slots import HubSlots
 from exporter.api.telemetry import GET_INSTANCE, NO_ANSWER, ApiTelemetry
 from exporter.api.transport import HubConnections
 from exporter.api.wire import EntityRow, InstanceRow, InstanceStatus, bounded_row
+from exporter.settings import HUB_DEFAULTS
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
 
 # The status of one instance comes with 202 while it is active, and can come with 500.
 _WITH_INSTANCE = (HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+# Bytes of a page of a list, however much an instance may have.
+LARGEST_LIST = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,10 @@ class RequestLimits:
     timeout: float
     page_size: int
     max_pages: int
-    page_bytes: int = 2 << 20
-    list_bytes: int = 8 << 20
-    instance_bytes: int = 32 << 20
-    requests_per_second: float = 100.0
+    page_bytes: int = HUB_DEFAULTS.page_bytes
+    list_bytes: int = LARGEST_LIST
+    instance_bytes: int = HUB_DEFAULTS.max_response_bytes
+    requests_per_second: float = HUB_DEFAULTS.max_requests_per_second
 
 
 @dataclass(frozen=True, slots=True)

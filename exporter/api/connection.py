@@ -11,7 +11,7 @@ import httpx
 
 from exporter import __version__
 from exporter.api.bodies import BodyBudget
-from exporter.api.client import HubClient, RequestLimits
+from exporter.api.client import LARGEST_LIST, HubClient, RequestLimits
 from exporter.api.connecting import ObservedTls
 from exporter.api.keys import FixedKey, KeyFile, KeySource
 from exporter.api.names import NameResolver
@@ -22,7 +22,6 @@ from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections, connections_to, proxy_of_environment
 from exporter.settings import HubSettings, fingerprint, tls_files
 
-_LARGEST_LIST = 8 << 20
 _CONTEXTS_KEPT = 16
 
 
@@ -53,7 +52,7 @@ def connect(hub: HubSettings, shared: SharedLimits) -> HubClient:
             page_size=hub.max_page_size,
             max_pages=hub.max_pages,
             page_bytes=hub.page_bytes,
-            list_bytes=min(_LARGEST_LIST, hub.max_response_bytes),
+            list_bytes=min(LARGEST_LIST, hub.max_response_bytes),
             instance_bytes=hub.max_response_bytes,
             requests_per_second=hub.max_requests_per_second,
         ),

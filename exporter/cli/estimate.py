@@ -68,8 +68,8 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
         ApiError: a sweep failed.
     """
     observed = Observed()
-    rules = rules_of(hub.settings, settings)
-    unlimited = hub.settings.model_copy(update={"page_budget": None})
+    rules = rules_of(hub.settings, settings.buckets)
+    unlimited = hub.settings.model_copy(update={"max_pages_per_day": None})
     collector = HubCollector(
         PollingInputs(unlimited, settings.buckets),
         hub.client,

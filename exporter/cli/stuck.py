@@ -143,7 +143,7 @@ async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 async def survey(hub: Hub, *, settings: Settings, reads: int) -> Survey:
     """List the active instances of a hub, and read the histories of those beyond a limit."""
-    rules = rules_of(hub.settings, settings)
+    rules = rules_of(hub.settings, settings.buckets)
     ledger = Ledger(rules)
     active = await HubSweeps(hub.client, ledger, hub.clock).active()
     at = hub.clock.now()

@@ -18,6 +18,7 @@ from exporter.diagnosis.nodes import Absence, Answer, Node, Read
 from exporter.diagnosis.sampling import Sampler
 from exporter.ledger.over_limit import OverLimitInstances
 from exporter.ledger.tracked import TrackedInstance
+from exporter.settings import HUB_DEFAULTS
 
 Result = TypeVar("Result")
 
@@ -31,7 +32,7 @@ _MOST_BYTES_AT_ONCE = 1 << 18
 class ReadLimits:
     """Seconds that all reads of a cycle may take, and bytes after which no more is asked for."""
 
-    timeout: float = 60.0
+    timeout: float = HUB_DEFAULTS.timeouts.sweep
     bytes: int = 16 << 20
 
 

@@ -89,8 +89,8 @@ class HubCollector:
         self._clock = ServerClock(wall, monotonic)
         self._use_ledger(Ledger(rules))
         self._agenda = Agenda(self._hub.intervals)
-        self._budget = PageBudget(self._hub.page_budget)
-        self._diagnosis = HubDiagnosis(client, rules, self._hub.history_budget)
+        self._budget = PageBudget(self._hub.max_pages_per_day)
+        self._diagnosis = HubDiagnosis(client, rules, self._hub.max_histories_per_sweep)
         self._events = HubEvents(self._hub.name)
         self._sweep = Sweep.ACTIVE
         self._step_ends = math.inf
@@ -244,7 +244,7 @@ class HubCollector:
         if not self._agenda.no_budget(sweep, self._monotonic(), census_runs=runs):
             return
         if sweep not in self._out_of_budget:
-            self._events.skipped(sweep, self._hub.page_budget)
+            self._events.skipped(sweep, self._hub.max_pages_per_day)
         self._out_of_budget.add(sweep)
         self._publication.show_progress()
 
@@ -331,7 +331,9 @@ class HubCollector:
         """Learn what instances over a limit wait on; no trouble here is the sweep's."""
         if not await self._survive(partial(self._sample, active, started), DIAGNOSIS_CRASHED):
             # What it knows may be wrong.
-            self._diagnosis = HubDiagnosis(self._client, self._rules, self._hub.history_budget)
+            self._diagnosis = HubDiagnosis(
+                self._client, self._rules, self._hub.max_histories_per_sweep
+            )
             self._publication.draft = replace(self._publication.draft, diagnosis=None)
         pause = _pause(failed or self._diagnosis.trouble)
         self._agenda.cycle_ended(started, self._monotonic(), pause)
@@ -340,7 +342,7 @@ class HubCollector:
     async def _sample(self, active: ActiveView, started: float) -> None:
         taken = self._monotonic() - started
         seconds = min(spare_seconds(taken, self._hub.intervals.active), self._hub.timeouts.sweep)
-        reads = self._budget.reads(self._hub.history_budget, self._wall())
+        reads = self._budget.reads(self._hub.max_histories_per_sweep, self._wall())
         made = await self._diagnosis.sample(self._ledger, self._clock.now(), seconds, reads)
         self._budget.spend(made.made, self._wall())
         diagnosis = await self._diagnosis.view(self._ledger, active, self._clock.now())

@@ -24,6 +24,7 @@ from exporter.collector.state_file import Owner, StateFile, set_aside_others
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.settings import (
+    Buckets,
     HubSettings,
     Settings,
     suits_azure_storage,
@@ -145,7 +146,7 @@ class Collector:
         return HubCollector(
             inputs,
             await anyio.to_thread.run_sync(connect, hub, self._shared),
-            rules_of(hub, settings),
+            rules_of(hub, settings.buckets),
             wall=self._wall,
             listener=lambda _: self._listener(),
             state=self._state_of(hub, settings),
@@ -242,7 +243,7 @@ def owner_of(hub: HubSettings) -> Owner:
     return Owner(hub.name, hub.base_url, (hub.task_hub or "").lower(), hub.connection or "")
 
 
-def rules_of(hub: HubSettings, settings: Settings) -> LedgerRules:
+def rules_of(hub: HubSettings, buckets: Buckets) -> LedgerRules:
     """Return what the ledger of *hub* is told."""
 
     def limits_of(name: str) -> Mapping[str, LimitInForce]:
@@ -260,8 +261,8 @@ def rules_of(hub: HubSettings, settings: Settings) -> LedgerRules:
         id_prefixes=hub.id_prefixes,
         label_limit=hub.max_label_values,
         max_series=hub.max_series,
-        age_bounds=settings.buckets.age,
-        duration_bounds=settings.buckets.duration,
+        age_bounds=buckets.age,
+        duration_bounds=buckets.duration,
         overlap=hub.overlap,
         lookback=hub.lookback,
         failed_lookback=hub.failed_lookback,

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from exporter.ledger.snapshot import LimitInForce
-
-AGE_BOUNDS = (
-    60.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0,
-    43_200.0, 86_400.0, 259_200.0, 604_800.0, 2_592_000.0,
-)  # fmt: skip
-DURATION_BOUNDS = (
-    1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, 604_800.0,
-)  # fmt: skip
 
 # What one orchestrator shows, without its distributions: gauges and counters, and the durations
 # of two statuses.
@@ -24,10 +16,10 @@ def _no_limits(_name: str) -> Mapping[str, LimitInForce]:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRules:
     """
-    Settings of a ledger.
+    Settings of a ledger, which has no defaults of its own.
 
     `limits_of` gives the limits of an orchestrator by name (`pending`, `idle`, `age`, `success`,
     `retention`); those that are `none` are left out. `overlap` and `lookback` are the shortest and
@@ -41,12 +33,12 @@ class LedgerRules:
     orchestrators: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
     id_prefixes: tuple[str, ...] = ()
-    label_limit: int = 200
-    max_series: int = 20_000
-    age_bounds: tuple[float, ...] = field(default=AGE_BOUNDS)
-    duration_bounds: tuple[float, ...] = field(default=DURATION_BOUNDS)
-    overlap: float = 120.0
-    lookback: float = 7200.0
-    failed_lookback: float = 604_800.0
-    most_finishes: int = 2_000_000
-    reason_limit: int = 200
+    label_limit: int
+    max_series: int
+    age_bounds: tuple[float, ...]
+    duration_bounds: tuple[float, ...]
+    overlap: float
+    lookback: float
+    failed_lookback: float
+    most_finishes: int
+    reason_limit: int

@@ -9,8 +9,14 @@ Errors:
 from exporter.settings.addresses import ListenAddress
 from exporter.settings.credentials import read_key
 from exporter.settings.error_messages import Problem, SettingsError
-from exporter.settings.groups import Buckets, Intervals, LimitInForce, MetricsSettings, OrchestratorLimits
-from exporter.settings.hub import HubSettings, suits_azure_storage
+from exporter.settings.groups import (
+    Buckets,
+    Intervals,
+    LimitInForce,
+    MetricsSettings,
+    OrchestratorLimits,
+)
+from exporter.settings.hub import HUB_DEFAULTS, HubSettings, suits_azure_storage
 from exporter.settings.loading import (
     Configuration,
     load_configuration,
@@ -24,6 +30,7 @@ from exporter.settings.web_config import RateLimit, WebConfig
 from exporter.settings.web_tls import TlsPolicy, server_context
 
 __all__ = [
+    "HUB_DEFAULTS",
     "Buckets",
     "Configuration",
     "HubSettings",

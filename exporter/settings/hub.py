@@ -261,3 +261,7 @@ class HubSettings(BaseModel):
         if self.key_file is not None or self.key is not None or self.keys_dir is None:
             return self.key_file
         return key_in(self.keys_dir, self.name)
+
+
+# The defaults of a hub's settings, for what is made without a configuration; it has no name or URL.
+HUB_DEFAULTS = HubSettings.model_construct()

@@ -53,7 +53,7 @@ async def daemon_after(settings: Settings, cycles: int, now: float) -> HubSnapsh
     client = connect(hub, SharedLimits())
     async with aclosing(client):
         inputs = PollingInputs(hub, settings.buckets)
-        rules = rules_of(hub, settings)
+        rules = rules_of(hub, settings.buckets)
         collector = HubCollector(inputs, client, rules, wall=lambda: now, holds=False)
         assert await collector.collect_once() is None
         for _ in range(cycles):

@@ -80,7 +80,7 @@ async def daemon_of(settings: Settings, clock: ManualClock, interval: float) -> 
         collector = HubCollector(
             PollingInputs(hub, settings.buckets),
             client,
-            rules_of(hub, settings),
+            rules_of(hub, settings.buckets),
             wall=clock.now,
             monotonic=clock.now,
             holds=False,

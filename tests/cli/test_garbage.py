@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -20,7 +21,6 @@ from exporter.ledger.active import SpreadPairs, measure
 from exporter.ledger.book import Book
 from exporter.ledger.finish_windows import FinishWindows
 from exporter.ledger.label_values import LabelValues
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.status import RuntimeStatus
 from exporter.ledger.tracked import TrackedInstance
 from exporter.metrics import catalogue as c
@@ -28,6 +28,7 @@ from exporter.metrics.family import Series, Spread
 from exporter.metrics.lines import LineWriter
 from exporter.settings import Settings, load_settings
 from tests.cli.process import KEY, frozen_emulator
+from tests.ledger.rules import DEFAULT_RULES
 
 HUBS = ("OrdersHub", "BillingHub")
 
@@ -197,7 +198,7 @@ def label_sets(count: int) -> object:
 
 
 def aggregates(count: int) -> object:
-    rules = LedgerRules(label_limit=2000)
+    rules = replace(DEFAULT_RULES, label_limit=2000)
     over = [TrackedInstance(f"Order{n}", RuntimeStatus.PENDING, 1.0, 2.0, 1) for n in range(count)]
     return measure(
         over,

@@ -55,7 +55,7 @@ async def over_limits(settings: Settings, hub: TaskHub) -> dict[tuple[str, str],
         collector = HubCollector(
             PollingInputs(configured, settings.buckets),
             client,
-            rules_of(configured, settings),
+            rules_of(configured, settings.buckets),
             wall=hub.clock.now,
             holds=False,
         )

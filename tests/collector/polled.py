@@ -23,6 +23,7 @@ from exporter.collector.state import HubState
 from exporter.ledger.rules import LedgerRules
 from exporter.settings import HubSettings
 from tests.api.scripted import connections
+from tests.ledger.rules import DEFAULT_RULES
 
 KEY = "k3y-of-the-emulator"
 STALE_AFTER = 900.0
@@ -90,8 +91,8 @@ async def collector_of(
     state: HubState | None = None,
     monotonic: Callable[[], float] = anyio.current_time,
     counter_hold: float = 0.0,
-    history_budget: int = 0,
-    page_budget: int | None = None,
+    max_histories_per_sweep: int = 0,
+    max_pages_per_day: int | None = None,
     retries: int = 0,
     limits: ProcessLimits | None = None,
     census_step: float = 1.0,
@@ -123,14 +124,14 @@ async def collector_of(
             timeouts={"sweep": sweep_timeout},
             stale_after=STALE_AFTER,
             counter_hold=counter_hold,
-            history_budget=history_budget,
-            page_budget=page_budget,
+            max_histories_per_sweep=max_histories_per_sweep,
+            max_pages_per_day=max_pages_per_day,
         )
         yield (
             HubCollector(
                 inputs,
                 client,
-                rules or LedgerRules(),
+                rules or DEFAULT_RULES,
                 wall=wall,
                 monotonic=monotonic,
                 listener=publications.tell,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -27,6 +28,7 @@ from exporter.metrics.formats import Format
 from tests.collector.polled import INTERVALS, STALE_AFTER, collector_of
 from tests.diagnosis.stuck_app import END, START, VERSIONS, functions, stuck_hub
 from tests.diagnosis.surveying import limits
+from tests.ledger.rules import DEFAULT_RULES
 
 pytestmark = pytest.mark.anyio
 
@@ -40,8 +42,8 @@ def hub() -> TaskHub:
 async def polled(
     hub: TaskHub,
     *,
-    history_budget: int = 500,
-    page_budget: int | None = None,
+    max_histories_per_sweep: int = 500,
+    max_pages_per_day: int | None = None,
     rules: LedgerRules | None = None,
 ) -> AsyncGenerator[HubCollector, None]:
     async with (
@@ -53,8 +55,8 @@ async def polled(
             rules=rules or limits(),
             # Half of it is for reading histories: enough on a busy machine, too.
             intervals={**INTERVALS, Sweep.ACTIVE: 120.0},
-            history_budget=history_budget,
-            page_budget=page_budget,
+            max_histories_per_sweep=max_histories_per_sweep,
+            max_pages_per_day=max_pages_per_day,
         ) as (collector, _),
     ):
         yield collector
@@ -112,7 +114,7 @@ async def test_what_stuck_instances_wait_on_is_shown_after_the_sweep(hub: TaskHu
 
 
 async def test_a_small_budget_is_kept_and_what_is_not_looked_at_is_said(hub: TaskHub) -> None:
-    async with polled(hub, history_budget=3) as collector:
+    async with polled(hub, max_histories_per_sweep=3) as collector:
         await collector.make(Sweep.ACTIVE)
         first, reads = shown(collector), reads_of(collector)
         text = lines(collector, hub.clock.now())
@@ -128,7 +130,7 @@ async def test_a_small_budget_is_kept_and_what_is_not_looked_at_is_said(hub: Tas
 
 
 async def test_no_history_is_read_where_that_is_off(hub: TaskHub) -> None:
-    async with polled(hub, history_budget=0) as collector:
+    async with polled(hub, max_histories_per_sweep=0) as collector:
         await collector.make(Sweep.ACTIVE)
         assert reads_of(collector) == 0
         assert collector.snapshot.diagnosis is None
@@ -162,7 +164,7 @@ async def test_no_history_is_read_once_the_pages_of_the_day_are_spent(hub: TaskH
 
 
 async def test_reads_count_as_pages_of_the_day(hub: TaskHub) -> None:
-    async with polled(hub, page_budget=1000) as collector:
+    async with polled(hub, max_pages_per_day=1000) as collector:
         await collector.make(Sweep.ACTIVE)
         remaining, pages = collector.snapshot.pages_remaining, pages_of(collector)
         assert remaining == 1000 - pages - reads_of(collector)
@@ -220,7 +222,7 @@ async def test_ten_thousand_stalled_instances_cost_no_more_than_the_budget() -> 
         crowded.engine.start(name, name, None, START + 600.0)
     clock.set(END)
     crowded.advance()
-    async with polled(crowded, history_budget=12) as collector:
+    async with polled(crowded, max_histories_per_sweep=12) as collector:
         cycles = 3
         for cycle in range(1, cycles + 1):
             await collector.make(Sweep.ACTIVE)
@@ -287,7 +289,7 @@ async def test_each_cause_is_logged_once_and_when_it_is_gone(hub: TaskHub) -> No
 
 async def test_targets_beyond_the_limit_share_one_label(hub: TaskHub) -> None:
     rules = limits()
-    few = LedgerRules(limits_of=rules.limits_of, label_limit=3)
+    few = replace(DEFAULT_RULES, limits_of=rules.limits_of, label_limit=3)
     async with polled(hub, rules=few) as collector:
         await collector.make(Sweep.ACTIVE)
         view = shown(collector)
@@ -298,7 +300,7 @@ async def test_targets_beyond_the_limit_share_one_label(hub: TaskHub) -> None:
 
 async def test_combinations_of_labels_are_bounded_too(hub: TaskHub) -> None:
     rules = limits()
-    few = LedgerRules(limits_of=rules.limits_of, max_series=60)
+    few = replace(DEFAULT_RULES, limits_of=rules.limits_of, max_series=60)
     async with polled(hub, rules=few) as collector:
         await collector.make(Sweep.ACTIVE)
         view = shown(collector)

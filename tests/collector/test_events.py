@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,10 +22,10 @@ from exporter.ledger.changes import (
     Resolved,
 )
 from exporter.ledger.reasons import Category, FailureReason
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce, OverLimit
 from exporter.ledger.status import RuntimeStatus
 from tests.collector.polled import KEY, collector_of
+from tests.ledger.rules import DEFAULT_RULES
 
 pytestmark = pytest.mark.anyio
 
@@ -84,7 +85,7 @@ class TestInstances:
         clock = ManualClock(START)
         emulator = sample_emulator(clock=clock, seed=11, system_key=KEY, history=7200.0)
         limits = {"idle": LimitInForce(600.0, "default"), "pending": LimitInForce(60.0, "default")}
-        rules = LedgerRules(limits_of=lambda _: limits)
+        rules = replace(DEFAULT_RULES, limits_of=lambda _: limits)
         with capture_logs() as log:
             async with (
                 running(emulator) as url,

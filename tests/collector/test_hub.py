@@ -355,7 +355,9 @@ class TestSchedule:
         emulator, _ = sample(clock)
         async with (
             running(emulator) as url,
-            collector_of(url, wall=clock.now, max_pages=1000, page_size=20, page_budget=30) as (
+            collector_of(
+                url, wall=clock.now, max_pages=1000, page_size=20, max_pages_per_day=30
+            ) as (
                 collector,
                 _,
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -18,11 +19,11 @@ from exporter.collector.events import HubEvents
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.state import LedgerState, healed
 from tests.collector.mutating import MutatedHub, Mutator
 from tests.collector.polled import polled_hub
+from tests.ledger.rules import DEFAULT_RULES
 from tests.metrics.snapshots import busy_snapshot
 from tests.web.shown_app import app_of
 
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.anyio
 
 START = 1_795_428_000.0
 LIMITS = {limit: LimitInForce(600.0, "default") for limit in ("pending", "idle", "age")}
-RULES = LedgerRules(limits_of=lambda _: LIMITS, label_limit=50, reason_limit=50)
+RULES = replace(DEFAULT_RULES, limits_of=lambda _: LIMITS, label_limit=50, reason_limit=50)
 MOST_GROWTH = 96 << 20
 
 
@@ -58,7 +59,7 @@ def resident() -> int:
 
 
 def collector_of(client: MutatedHub, clock: Clock) -> HubCollector:
-    inputs = polled_hub("mutated", counter_hold=0.0, history_budget=3)
+    inputs = polled_hub("mutated", counter_hold=0.0, max_histories_per_sweep=3)
     return HubCollector(inputs, client, RULES, wall=clock.now, monotonic=clock.now)
 
 

@@ -10,9 +10,9 @@ from emulator import Emulator, ManualClock, TaskHub, running, sample_emulator, t
 from emulator.backends.azure_storage import AzureStorage
 from emulator.http.keys import Keys
 from exporter.collector.snapshot import Sweep
-from exporter.ledger.rules import LedgerRules
 from tests.collector.polled import INTERVALS, KEY, collector_of
 from tests.collector.test_hub import TERMINAL, by_status, plain
+from tests.ledger.rules import DEFAULT_RULES
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,10 @@ async def test_it_shows_the_truth_of_all_prefixes_together() -> None:
     async with (
         running(emulator) as url,
         collector_of(
-            url, wall=clock.now, rules=LedgerRules(id_prefixes=EVERYTHING), max_pages=1000
+            url,
+            wall=clock.now,
+            rules=replace(DEFAULT_RULES, id_prefixes=EVERYTHING),
+            max_pages=1000,
         ) as (collector, _),
     ):
         assert await collector.collect_once() is None
@@ -53,7 +56,7 @@ async def test_entities_and_what_is_outside_come_from_a_listing_of_all() -> None
     async with (
         running(emulator) as url,
         collector_of(
-            url, wall=clock.now, rules=LedgerRules(id_prefixes=inside), max_pages=1000
+            url, wall=clock.now, rules=replace(DEFAULT_RULES, id_prefixes=inside), max_pages=1000
         ) as (collector, _),
     ):
         assert await collector.collect_once() is None
@@ -80,7 +83,7 @@ async def test_no_entity_row_is_read_and_requests_do_not_grow_with_them() -> Non
             collector_of(
                 url,
                 wall=clock.now,
-                rules=LedgerRules(id_prefixes=tuple("0123456789abcdef")),
+                rules=replace(DEFAULT_RULES, id_prefixes=tuple("0123456789abcdef")),
                 intervals={**INTERVALS, Sweep.ENTITIES: 0.0, Sweep.CENSUS: 0.0},
             ) as (collector, _),
         ):

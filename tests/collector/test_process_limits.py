@@ -13,8 +13,8 @@ from exporter.collector.fair_share import FairShare, ProcessLimits
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.rules import LedgerRules
 from tests.collector.polled import INTERVALS, collector_of
+from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import finishes, in_contact, recent, row, sweep
 
 pytestmark = pytest.mark.anyio
@@ -96,7 +96,7 @@ async def polled(active: int, room: int) -> AsyncGenerator[tuple[HubCollector, T
     async with (
         running(Emulator(hub, clock=clock)) as url,
         collector_of(
-            url, wall=clock.now, key=None, intervals=INTERVALS, rules=LedgerRules(), limits=limits
+            url, wall=clock.now, key=None, intervals=INTERVALS, rules=DEFAULT_RULES, limits=limits
         ) as (collector, _),
     ):
         yield collector, hub

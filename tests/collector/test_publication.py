@@ -22,7 +22,11 @@ ACTIVE = ("Pending", "Running", "Suspended", "ContinuedAsNew")
 
 @asynccontextmanager
 async def polled(
-    emulator: Emulator, clock: ManualClock, *, page_size: int = 100, history_budget: int = 0
+    emulator: Emulator,
+    clock: ManualClock,
+    *,
+    page_size: int = 100,
+    max_histories_per_sweep: int = 0,
 ) -> AsyncIterator[tuple[HubCollector, Publications]]:
     async with (
         running(emulator) as url,
@@ -32,7 +36,7 @@ async def polled(
             monotonic=clock.now,
             key=KEY,
             page_size=page_size,
-            history_budget=history_budget,
+            max_histories_per_sweep=max_histories_per_sweep,
         ) as (collector, published),
     ):
         yield collector, published
@@ -81,7 +85,7 @@ class TestOneEvent:
     async def test_histories_are_an_event_of_their_own(self) -> None:
         clock = ManualClock(START)
         emulator, _ = sample(clock)
-        async with polled(emulator, clock, history_budget=5) as (collector, published):
+        async with polled(emulator, clock, max_histories_per_sweep=5) as (collector, published):
             await collector.make(Sweep.ACTIVE)
             assert published.number == 2
             assert collector.snapshot.diagnosis is not None

@@ -18,8 +18,8 @@ from exporter.api.wire import InstanceStatus
 from exporter.collector.clock import ServerClock
 from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.rules import LedgerRules
 from tests.api.paged import ClientOfPages, MadePage
+from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, finishes, row
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +58,7 @@ class Departed(ClientOfPages):
 
 def sweeps_over(client: HubClient, ids: Sequence[str]) -> HubSweeps:
     """Return the sweeps of a hub in which *ids* were active before."""
-    ledger = Ledger(LedgerRules())
+    ledger = Ledger(DEFAULT_RULES)
     ledger.begin_active(NOW)
     ledger.apply_active_page([row(instance_id, created=-9e5) for instance_id in ids], NOW)
     ledger.complete_active(NOW)

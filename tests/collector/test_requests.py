@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -19,8 +19,8 @@ from emulator.synthetic.mix import EntityClass, Orchestrator
 from emulator.synthetic.paging import SyntheticPage
 from emulator.synthetic.traffic import Traffic
 from exporter.collector.snapshot import Sweep
-from exporter.ledger.rules import LedgerRules
 from tests.collector.polled import KEY, collector_of
+from tests.ledger.rules import DEFAULT_RULES
 
 pytestmark = pytest.mark.anyio
 
@@ -111,7 +111,7 @@ async def cycles_of(hub: Watched, *, count: int = 2, prefixes: Sequence[str] = (
             monotonic=clock.now,
             page_size=1000,
             max_pages=1000,
-            rules=LedgerRules(id_prefixes=tuple(prefixes)),
+            rules=replace(DEFAULT_RULES, id_prefixes=tuple(prefixes)),
         ) as (collector, _),
     ):
         assert await collector.make(Sweep.ACTIVE) is None

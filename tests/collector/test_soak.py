@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,11 +23,11 @@ from exporter.api.wire import EntityId, EntityRow, InstanceRow, InstanceStatus
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.ledger import unresolved
-from exporter.ledger.rules import LedgerRules
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from tests.api.paged import ClientOfPages, MadePage
 from tests.collector.polled import polled_hub
+from tests.ledger.rules import DEFAULT_RULES
 
 pytestmark = [pytest.mark.anyio, pytest.mark.nightly]
 
@@ -117,8 +118,9 @@ async def test_two_thousand_cycles_leave_memory_labels_and_tasks_as_they_were(
     monkeypatch.setattr(times, "_MOST_MINUTES", TIMES_KEPT)
     client = Churn()
     wall: Callable[[], float] = lambda: client.now  # noqa: E731 - a clock
-    inputs = polled_hub("churn", counter_hold=0.0, history_budget=0)
-    rules = LedgerRules(
+    inputs = polled_hub("churn", counter_hold=0.0, max_histories_per_sweep=0)
+    rules = replace(
+        DEFAULT_RULES,
         label_limit=LABELS,
         reason_limit=LABELS,
         failed_lookback=FAILED_LOOKBACK,

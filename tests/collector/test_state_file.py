@@ -27,7 +27,7 @@ from exporter.collector import state_file
 from exporter.collector.state import StateNotWritten
 from exporter.collector.state_file import Owner, StateFile, set_aside_others, stem_of
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.rules import LedgerRules
+from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, finishes
 from tests.metrics.snapshots import busy_ledger
 
@@ -436,4 +436,4 @@ def test_names_configured_meanwhile_get_places_if_there_is_room() -> None:
 
 
 def test_a_ledger_of_other_rules_takes_up_the_state() -> None:
-    assert Ledger(LedgerRules(), busy_ledger().saved()).saved().book == busy_ledger().saved().book
+    assert Ledger(DEFAULT_RULES, busy_ledger().saved()).saved().book == busy_ledger().saved().book

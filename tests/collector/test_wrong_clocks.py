@@ -15,9 +15,9 @@ from exporter.collector.snapshot import Sweep
 from exporter.collector.state import HubState
 from exporter.collector.state_file import Owner, StateFile
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.state import LedgerState
 from tests.collector.polled import INTERVALS, KEY, collector_of
+from tests.ledger.rules import DEFAULT_RULES
 
 pytestmark = pytest.mark.anyio
 
@@ -174,10 +174,10 @@ async def test_a_state_with_times_of_years_to_come_heals_when_it_is_read(tmp_pat
         sweep_began=future,
     )  # fmt: skip
     with closing(StateFile(tmp_path, OWNER, max_age=HOUR, wall=lambda: START)) as state:
-        await state.open(LedgerRules())
-        await state.commit(Ledger(LedgerRules(), kept))
+        await state.open(DEFAULT_RULES)
+        await state.commit(Ledger(DEFAULT_RULES, kept))
     with closing(StateFile(tmp_path, OWNER, max_age=HOUR, wall=lambda: START + 60.0)) as state:
-        ledger = await state.open(LedgerRules())
+        ledger = await state.open(DEFAULT_RULES)
     assert ledger.mark == START + 60.0
     assert ledger.known().horizon == START + 60.0
     assert ledger.known().baseline == START + 60.0

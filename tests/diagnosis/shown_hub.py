@@ -46,7 +46,7 @@ Labels = tuple[str, str, str]
 
 @asynccontextmanager
 async def polled(
-    hub: TaskHub, now: float = END, history_budget: int = 500
+    hub: TaskHub, now: float = END, max_histories_per_sweep: int = 500
 ) -> AsyncGenerator[HubCollector, None]:
     """Return a collector that has made one active sweep of a hub, over a socket."""
     async with (
@@ -58,7 +58,7 @@ async def polled(
             rules=limits(),
             # Half of it is for reading histories: enough on a busy machine, too.
             intervals={**INTERVALS, Sweep.ACTIVE: 120.0},
-            history_budget=history_budget,
+            max_histories_per_sweep=max_histories_per_sweep,
         ) as (collector, _),
     ):
         assert await collector.make(Sweep.ACTIVE) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.api.client import HubClient
 from exporter.api.query import InstanceQuery
@@ -20,6 +20,7 @@ from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.status import ACTIVE, known_status
 from exporter.ledger.tracked import TrackedInstance
 from tests.api.paged import all_rows
+from tests.ledger.rules import DEFAULT_RULES
 
 SWEEP = 1
 
@@ -34,7 +35,7 @@ def limits(
         for name, value in seconds.items()
         if value is not None
     }
-    return LedgerRules(limits_of=lambda _: in_force)
+    return replace(DEFAULT_RULES, limits_of=lambda _: in_force)
 
 
 async def tracked_of(client: HubClient) -> dict[str, TrackedInstance]:

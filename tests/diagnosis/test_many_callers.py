@@ -65,7 +65,7 @@ async def test_all_callers_are_victims_of_the_holder_for_a_handful_of_reads(
 ) -> None:
     hub = hub_of_callers(version, backend)
     async with (
-        polled(hub, history_budget=30) as collector,
+        polled(hub, max_histories_per_sweep=30) as collector,
         serving_hubs(collector.snapshot, at=END) as client,
     ):
         first = reads_of(collector)
@@ -94,7 +94,7 @@ async def test_all_callers_are_victims_of_the_holder_for_a_handful_of_reads(
 async def test_who_waits_for_one_that_hangs_is_stuck_with_it_however_small_the_budget() -> None:
     hub = hub_of_payments("v3", "netherite")
     cycles, budget = 4, 2
-    async with polled(hub, history_budget=budget) as collector:
+    async with polled(hub, max_histories_per_sweep=budget) as collector:
         for cycle in range(1, cycles + 1):
             assert 0 < reads_of(collector) <= budget * cycle
             await collector.make(Sweep.ACTIVE)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.rules import LedgerRules
+from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, row
 
 IDS = st.sampled_from("abcdef")
@@ -22,7 +22,7 @@ STEPS = st.lists(
 
 @given(steps=STEPS)
 def test_asking_in_between_changes_no_answer(steps: list[tuple[str, ...]]) -> None:
-    asked, unasked = Ledger(LedgerRules()), Ledger(LedgerRules())
+    asked, unasked = Ledger(DEFAULT_RULES), Ledger(DEFAULT_RULES)
     for step in steps:
         for ledger in (asked, unasked):
             apply(ledger, step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,8 @@ from exporter.ledger.changes import MOST_NAMED, Failed, Resolved
 from exporter.ledger.label_values import OTHER
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.reasons import Category, FailureReason
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import UnresolvedView
+from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, census, counted, finishes, in_contact, read, recent, row, sweep
 
 DECLINED = (
@@ -110,7 +111,7 @@ class TestReasons:
         assert ledger.unresolved.among(["a", "old", "older"]) == {"a", "older"}
 
     def test_reasons_beyond_the_limit_share_other_within_their_category(self) -> None:
-        ledger = in_contact(LedgerRules(reason_limit=1))
+        ledger = in_contact(replace(DEFAULT_RULES, reason_limit=1))
         sweep(ledger, 30.0)
         outputs = [DECLINED.replace(b"Charge", b"Step%c" % letter) for letter in b"abc"]
         recent(
@@ -339,7 +340,7 @@ class TestSamples:
         ledger = in_contact()
         lost = failed("a", created=-90.0, updated=-80.0)
         listed(ledger, 1.0, lost)
-        after = Ledger(LedgerRules(), ledger.saved())
+        after = Ledger(DEFAULT_RULES, ledger.saved())
         assert listed(after, 2.0).samples[0].reason is None
         view = listed(after, 3.0, lost)
         assert view.samples[0].reason == CHARGE

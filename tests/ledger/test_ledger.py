@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from exporter.api.wire import InstanceRow
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.status import RuntimeStatus
+from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import (
     NOW,
     census,
@@ -26,7 +28,7 @@ COMPLETED = RuntimeStatus.COMPLETED
 
 class TestFinishes:
     def test_times_that_lie_years_ahead_stop_no_counter(self) -> None:
-        ledger = in_contact(LedgerRules(most_finishes=1000))
+        ledger = in_contact(replace(DEFAULT_RULES, most_finishes=1000))
         sweep(ledger, 30.0)
         ahead = (row(f"f{n}", "Completed", created=9e7 + n, updated=9e7 + n) for n in range(2000))
         recent(ledger, 30.0, *ahead)
@@ -37,7 +39,7 @@ class TestFinishes:
         assert ledger.known().latest.progress["Order"] < NOW + 86_400
 
     def test_what_a_full_book_drops_of_the_present_minute_is_not_counted_again(self) -> None:
-        ledger = in_contact(LedgerRules(most_finishes=6))
+        ledger = in_contact(replace(DEFAULT_RULES, most_finishes=6))
         sweep(ledger, 30.0)
         rows = [row(f"f{n}", "Completed", created=30.0, updated=30.0 + n) for n in range(7)]
         recent(ledger, 30.0, *rows)
@@ -91,7 +93,7 @@ class TestFinishes:
     def test_what_finished_since_counts_though_no_listing_of_finishes_came_to_its_end(
         self,
     ) -> None:
-        fresh = Ledger(LedgerRules())
+        fresh = Ledger(DEFAULT_RULES)
         sweep(fresh, 0.0)
         during = row("during", "Completed", created=-5.0, updated=1.0)
         search = fresh.begin_finished(NOW + 1.0)
@@ -103,7 +105,7 @@ class TestFinishes:
         assert finishes(fresh) == {("Order", "Failed"): 1}
 
     def test_first_contact_is_settled_while_nothing_depends_on_it(self) -> None:
-        fresh = Ledger(LedgerRules())
+        fresh = Ledger(DEFAULT_RULES)
         sweep(fresh, 172_800.0)
         fresh.set_first_contact(NOW)
         recent(fresh, 1.0)
@@ -267,7 +269,7 @@ class TestActive:
 
     def test_a_rewound_row_waits_since_its_rewind_not_since_its_creation(self) -> None:
         limit = {"pending": LimitInForce(600.0, "default")}
-        ledger = in_contact(LedgerRules(limits_of=lambda _: limit))
+        ledger = in_contact(replace(DEFAULT_RULES, limits_of=lambda _: limit))
         ledger.begin_active(NOW + 1000.0)
         ledger.apply_active_page(
             [
@@ -280,7 +282,7 @@ class TestActive:
 
     def test_suspended_counts_only_for_its_age(self) -> None:
         limits = {name: LimitInForce(60.0, "default") for name in ("pending", "idle", "age")}
-        ledger = in_contact(LedgerRules(limits_of=lambda _: limits))
+        ledger = in_contact(replace(DEFAULT_RULES, limits_of=lambda _: limits))
         ledger.begin_active(NOW + 1000.0)
         ledger.apply_active_page([row("held", "Suspended")], NOW + 1000.0)
         assert ledger.complete_active(NOW + 1000.0).over_limit == {("Order", "age"): 1}
@@ -306,7 +308,7 @@ class TestActive:
         def limits_of(name: str) -> dict[str, LimitInForce]:
             return {"age": LimitInForce(10.0 if name == "Strict" else 1e9, "configured")}
 
-        ledger = in_contact(LedgerRules(limits_of=limits_of, label_limit=1), row("a"))
+        ledger = in_contact(replace(DEFAULT_RULES, limits_of=limits_of, label_limit=1), row("a"))
         ledger.begin_active(NOW + 100.0)
         ledger.apply_active_page([row("b", name="Strict"), row("c", name="Loose")], NOW + 100.0)
         view = ledger.complete_active(NOW + 100.0)
@@ -422,7 +424,7 @@ class TestRetained:
 
 class TestRecent:
     def test_the_day_that_is_listed_first_enters_no_window_that_it_has_left(self) -> None:
-        ledger = Ledger(LedgerRules())
+        ledger = Ledger(DEFAULT_RULES)
         sweep(ledger, 0.0)
         source = ledger.begin_finished(NOW).source
         rows = [row(f"i{ago}", "Completed", created=-float(ago)) for ago in (10, 600, 7200)]
@@ -470,7 +472,7 @@ class TestRecent:
         assert finishes(ledger) == {}
 
     def test_the_horizon_rises_only_to_keep_the_book_small(self) -> None:
-        ledger = in_contact(LedgerRules(most_finishes=10))
+        ledger = in_contact(replace(DEFAULT_RULES, most_finishes=10))
         sweep(ledger, 1000.0)
         recent(
             ledger,
@@ -485,7 +487,7 @@ class TestRecent:
 
 class TestSeriesBudget:
     def test_distributions_fold_first_and_for_good(self) -> None:
-        ledger = in_contact(LedgerRules(max_series=3000))
+        ledger = in_contact(replace(DEFAULT_RULES, max_series=3000))
         many = [row(f"i{n:03}", name=f"Name{n:03}") for n in range(30)]
         ledger.begin_active(NOW)
         ledger.apply_active_page(many, NOW)
@@ -497,7 +499,7 @@ class TestSeriesBudget:
         assert set(ledger.complete_active(NOW + 30.0).ages) == {("_other", RUNNING)}
 
     def test_then_new_names_fold(self) -> None:
-        ledger = in_contact(LedgerRules(max_series=900))
+        ledger = in_contact(replace(DEFAULT_RULES, max_series=900))
         ledger.begin_active(NOW)
         ledger.apply_active_page([row(f"i{n:03}", name=f"Name{n:03}") for n in range(30)], NOW)
         view = ledger.complete_active(NOW)

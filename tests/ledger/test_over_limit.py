@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,9 @@ from exporter.api.wire import InstanceRow
 from exporter.ledger.changes import MOST_NAMED, Recovered
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.over_limit import MAX_SAMPLES, MAX_SAMPLES_PER_ORCHESTRATOR
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, LimitInForce, OverLimit
 from exporter.ledger.status import RuntimeStatus
+from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, row, shown
 
 LIMITS = {
@@ -28,7 +29,7 @@ STATUSES = ("Pending", "Running", "Suspended", "ContinuedAsNew")
 def limited(**limits: float) -> Ledger:
     """Return a ledger with the limits above, or with these alone."""
     chosen = {name: LimitInForce(seconds, "default") for name, seconds in limits.items()}
-    return Ledger(LedgerRules(limits_of=lambda _: chosen or LIMITS))
+    return Ledger(replace(DEFAULT_RULES, limits_of=lambda _: chosen or LIMITS))
 
 
 def swept(ledger: Ledger, at: float, *active: InstanceRow) -> ActiveView:

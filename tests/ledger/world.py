@@ -10,6 +10,7 @@ from exporter.api.times import format_shown_time
 from exporter.api.wire import NOTHING, InstanceRow
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.rules import LedgerRules
+from tests.ledger.rules import DEFAULT_RULES
 
 NOW = 1_790_000_000.0
 
@@ -44,7 +45,7 @@ def shown(offset: float | None) -> str:
 
 def in_contact(rules: LedgerRules | None = None, *active: InstanceRow) -> Ledger:
     """Return a ledger whose first contact, at `NOW`, found *active* and nothing finished."""
-    ledger = Ledger(rules or LedgerRules())
+    ledger = Ledger(rules or DEFAULT_RULES)
     sweep(ledger, 0.0, *active)
     recent(ledger, 0.0)
     return ledger

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from exporter.api.wire import EntityId, EntityRow
 from exporter.collector.snapshot import (
     ApiUse,
@@ -14,8 +16,8 @@ from exporter.collector.snapshot import (
 )
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import LimitInForce, UnfilteredView
+from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, census, recent, row, shown, sweep
 
 DECLINED = (
@@ -110,7 +112,9 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
 
 def busy_ledger() -> Ledger:
     """Return a ledger in contact since `NOW`, whose counters are born then."""
-    ledger = Ledger(LedgerRules(limits_of=lambda _: LIMITS, orchestrators=("Configured",)))
+    ledger = Ledger(
+        replace(DEFAULT_RULES, limits_of=lambda _: LIMITS, orchestrators=("Configured",))
+    )
     sweep(ledger, 0.0, row("r1", created=-30.0), row("r2", created=-30.0))
     recent(ledger, 0.0)
     census(ledger, 10.0, row("old", "Terminated", created=-9e5, updated=-9e5))

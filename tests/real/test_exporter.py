@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -22,8 +23,8 @@ from emulator import (
     truth,
 )
 from emulator.backends.azure_storage import AzureStorage
-from exporter.ledger.rules import AGE_BOUNDS
 from exporter.metrics.formats import Format
+from exporter.settings import Buckets
 from exporter.web.server import listening
 from tests.collector.polled import KEY, collector_of
 from tests.real.classic_format import classic_format
@@ -198,10 +199,8 @@ class TestTruth:
             if row.status not in TERMINAL
         )
         true = ages[math.ceil(quantile * len(ages)) - 1]
-        bounds = (0.0, *AGE_BOUNDS)
-        lower, upper = next(
-            pair for pair in zip(bounds, AGE_BOUNDS, strict=False) if pair[0] < true <= pair[1]
-        )
+        bounds = (0.0, *Buckets().age)
+        lower, upper = next(pair for pair in pairwise(bounds) if pair[0] < true <= pair[1])
         assert lower < shown[()] <= upper
 
     async def test_sum_and_count_of_ages(self, scene: Scene, job: str, label: str) -> None:

@@ -25,8 +25,8 @@ from exporter.api.transport import HubConnections
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.collector.state_file import Owner, StateFile
-from exporter.ledger.rules import LedgerRules
 from tests.collector.polled import polled_hub
+from tests.ledger.rules import DEFAULT_RULES
 from tests.real.chaos import FAILING_SHARE, HUB, Scene, chaos
 from tests.real.counted import ACCOUNTS, FINISHED, nonzero
 from tests.real.daemon import kill_at_request
@@ -133,9 +133,9 @@ class Observatory:
                 telemetry=ApiTelemetry(),
             )
             collector = HubCollector(
-                polled_hub(HUB.lower(), task_hub=HUB, counter_hold=0.0, history_budget=0),
+                polled_hub(HUB.lower(), task_hub=HUB, counter_hold=0.0, max_histories_per_sweep=0),
                 client,
-                LedgerRules(),
+                DEFAULT_RULES,
                 wall=self.clock.now,
                 monotonic=self.clock.now,
                 state=state,

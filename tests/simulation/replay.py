@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from emulator.timelines import Change, Timeline
 from exporter.collector.snapshot import Sweep
-from exporter.ledger.rules import LedgerRules
+from tests.ledger.rules import DEFAULT_RULES
 from tests.simulation.simulation import Setup, Simulation
 from tests.simulation.troubles import FAILURES, CommitFault, Fault
 from tests.simulation.world import World
@@ -38,7 +38,7 @@ def replayed(loop: asyncio.AbstractEventLoop, timeline: Timeline, watch: Watch) 
         latency=0.01,
         fault_seed=watch.seed,
     )
-    rules = LedgerRules(overlap=watch.overlap, lookback=60 * watch.overlap)
+    rules = replace(DEFAULT_RULES, overlap=watch.overlap, lookback=60 * watch.overlap)
     simulation = Simulation(loop, setup, rules=rules, world=world)
     # What finishes later than this first contact, which nothing disturbs, is to be counted.
     simulation.make(Sweep.ACTIVE)

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 from exporter.api.errors import ApiError
@@ -14,6 +14,7 @@ from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.ledger.rules import LedgerRules
 from tests.collector.polled import INTERVALS, polled_hub
+from tests.ledger.rules import DEFAULT_RULES
 from tests.simulation import checks
 from tests.simulation.checks import Labels, Miscounted
 from tests.simulation.keeping import MemoryState
@@ -76,7 +77,9 @@ class Simulation:
     ) -> None:
         self.setup = setup
         self.world = world or World(setup.order)
-        self.rules = rules or LedgerRules(overlap=OVERLAP, most_finishes=setup.most_finishes)
+        self.rules = rules or replace(
+            DEFAULT_RULES, overlap=OVERLAP, most_finishes=setup.most_finishes
+        )
         chance = random.Random(setup.fault_seed)
         self.troubles = Troubles(setup.fault_rate, random=chance)
         self._loop = loop
@@ -150,7 +153,7 @@ class Simulation:
             pauses=lambda: self._chance.random() < self._pause_rate,
         )
         self.collector = self._subject(
-            polled_hub("simulated", _INTERVALS, counter_hold=setup.hold, history_budget=0),
+            polled_hub("simulated", _INTERVALS, counter_hold=setup.hold, max_histories_per_sweep=0),
             self.client,
             self.rules,
             wall=lambda: self.world.now - setup.skew,

@@ -25,8 +25,8 @@ from exporter.diagnosis.causes import causes_of
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, CountersView, LimitInForce
+from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, census, row, shown, sweep
 
 LINKS = {
@@ -68,7 +68,9 @@ def hub_of(
     contents: Contents, name: str = "orders", orchestrators: Sequence[str] = ()
 ) -> HubSnapshot:
     """Return the snapshot of a hub with these contents, whose sweeps were all complete at `NOW`."""
-    ledger = Ledger(LedgerRules(limits_of=lambda _: LIMITS, orchestrators=tuple(orchestrators)))
+    ledger = Ledger(
+        replace(DEFAULT_RULES, limits_of=lambda _: LIMITS, orchestrators=tuple(orchestrators))
+    )
     sweep(ledger, -90_000.0)
     ledger.see_all((), ledger.begin_finished(NOW - 90_000.0).source, NOW - 90_000.0)
     ledger.complete_finished(NOW - 90_000.0)
@@ -265,7 +267,7 @@ def starting_hub(name: str = "invoices") -> HubSnapshot:
         up=False,
         sweeps=sweeps,
         counters=CountersView(),
-        known=Ledger(LedgerRules()).known(),
+        known=Ledger(DEFAULT_RULES).known(),
         api=ApiUse({}, {}, {}, {}, {}),
         active=None,
         finished=None,

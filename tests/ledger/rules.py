@@ -1,0 +1,10 @@
+"""The rules of a ledger at the defaults of the settings, without limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.collector.service import rules_of
+from exporter.settings import HUB_DEFAULTS, Buckets
+
+DEFAULT_RULES = replace(rules_of(HUB_DEFAULTS, Buckets()), limits_of=lambda _: {})
