@@ -13,7 +13,7 @@ from exporter.diagnosis.waits import WaitingOn
 from exporter.forecast.day import Pass
 from exporter.forecast.durations import Durations
 from exporter.settings.durations import format_duration
-from exporter.settings.groups import Limits, OrchestratorLimits
+from exporter.settings.groups import LimitInForce, Limits
 from exporter.web.formatting import span
 
 _NONE = "none"
@@ -91,7 +91,7 @@ def worth_reading(limits: Limits, durations: Durations) -> Iterator[str]:
 
 def _is_beyond(limits: Limits, name: str, longest: Sequence[tuple[float, str]]) -> bool:
     in_force = limits.for_orchestrator(name)
-    least = [each.seconds for each in (in_force.pending, in_force.idle, in_force.age)]
+    least = [in_force[limit].seconds for limit in ("pending", "idle", "age")]
     seconds = max((seconds for seconds, _ in longest), default=0.0)
     return any(each is not None and seconds > each for each in least)
 
@@ -148,15 +148,18 @@ def _length(blame: Blame, at: float) -> float:
     return max(at, leaf.fire_at or at) - leaf.since
 
 
-def fitting(limits: OrchestratorLimits, evidence: Evidence) -> Iterator[tuple[str, str, str]]:
+def fitting(
+    limits: Mapping[str, LimitInForce], evidence: Evidence
+) -> Iterator[tuple[str, str, str]]:
     """Yield limits of an orchestrator that fit, where those in force do not, each with a reason."""
     scheduled = evidence.longest(WaitingOn.NOT_STARTED) if evidence.waits else 0.0
-    if limits.pending.seconds is not None and scheduled > limits.pending.seconds:
+    pending, idle, age = (limits[limit].seconds for limit in ("pending", "idle", "age"))
+    if pending is not None and scheduled > pending:
         yield "pending", _NONE, f"starts as scheduled, up to {span(scheduled)} later"
-    if limits.idle.seconds is not None:
-        yield from _fitting_idle(limits.idle.seconds, evidence)
-    if limits.age.seconds is not None:
-        yield from _fitting_age(limits.age.seconds, evidence)
+    if idle is not None:
+        yield from _fitting_idle(idle, evidence)
+    if age is not None:
+        yield from _fitting_age(age, evidence)
 
 
 def _fitting_idle(limit: float, evidence: Evidence) -> Iterator[tuple[str, str, str]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Annotated, Literal, NamedTuple, Self
@@ -170,22 +169,6 @@ class LimitInForce(NamedTuple):
     source: Literal["default", "configured"]
 
 
-@dataclass(frozen=True, slots=True)
-class OrchestratorLimits:
-    """The limits of one orchestrator."""
-
-    pending: LimitInForce
-    idle: LimitInForce
-    age: LimitInForce
-    success: LimitInForce
-    retention: LimitInForce
-
-    def items(self) -> Iterator[tuple[str, LimitInForce]]:
-        """Yield each limit by its name."""
-        for field in fields(self):
-            yield field.name, getattr(self, field.name)
-
-
 def _check_pattern(pattern: str) -> str:
     if not pattern.strip():
         raise ValueError("has an empty name: give an orchestrator or a pattern")
@@ -195,20 +178,8 @@ def _check_pattern(pattern: str) -> str:
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
 
 
-class LimitOverrides(BaseModel):
+class OrchestratorLimits(BaseModel):
     """Limits of the orchestrators of one name or pattern; what is not set is as for the others."""
-
-    model_config = FROZEN
-
-    pending: Limit = Field(default=None, description="Overrides `limits.pending`.")
-    idle: Limit = Field(default=None, description="Overrides `limits.idle`.")
-    age: Limit = Field(default=None, description="Overrides `limits.age`.")
-    success: Limit = Field(default=None, description="Overrides `limits.success`.")
-    retention: Limit = Field(default=None, description="Overrides `limits.retention`.")
-
-
-class Limits(BaseModel):
-    """How long instances may take before they count as over the limit."""
 
     model_config = FROZEN
 
@@ -223,44 +194,36 @@ class Limits(BaseModel):
     retention: Limit = Field(
         default=None, description="How long finished instances may stay in storage."
     )
-    orchestrators: Annotated[dict[Pattern, LimitOverrides], Shown("groups by name or pattern")] = (
-        Field(
-            default={},
-            description="Limits by orchestrator: its name in any case, or a pattern as `Order*`.",
-        )
+
+
+class Limits(OrchestratorLimits):
+    """How long instances may take before they count as over the limit."""
+
+    orchestrators: Annotated[
+        dict[Pattern, OrchestratorLimits], Shown("groups by name or pattern")
+    ] = Field(
+        default={},
+        description="Limits by orchestrator: its name in any case, or a pattern as `Order*`.",
     )
 
-    def for_orchestrator(self, name: str) -> OrchestratorLimits:
+    def for_orchestrator(self, name: str) -> Mapping[str, LimitInForce]:
         """
-        Return the limits of the orchestrator *name*.
+        Return the limits of the orchestrator *name*, by what they limit.
 
         Each limit comes from the first that sets it: the exact name, the name in another case,
         the patterns (`*`, `?`, `[...]`, whose case counts) in the order written, the default.
         """
-        ranked: list[LimitOverrides | Limits] = [*self._matching(name), self]
-        in_force = {
-            field.name: _first_set(field.name, ranked) for field in fields(OrchestratorLimits)
-        }
-        return OrchestratorLimits(**in_force)
+        ranked = [*self._matching(name), self]
+        return {limit: _first_set(limit, ranked) for limit in OrchestratorLimits.model_fields}
 
-    def _matching(self, name: str) -> Iterator[LimitOverrides]:
-        if name in self.orchestrators:
-            yield self.orchestrators[name]
-        yield from _same_but_for_case(name, self.orchestrators)
-        for pattern, overrides in self.orchestrators.items():
-            if fnmatchcase(name, pattern):
-                yield overrides
+    def _matching(self, name: str) -> Iterator[OrchestratorLimits]:
+        own = self.orchestrators
+        yield from (own[other] for other in own if other == name)
+        yield from (own[other] for other in own if other.casefold() == name.casefold())
+        yield from (own[pattern] for pattern in own if fnmatchcase(name, pattern))
 
 
-def _same_but_for_case(
-    name: str, overrides: Mapping[str, LimitOverrides]
-) -> Iterator[LimitOverrides]:
-    for other, limits in overrides.items():
-        if other.casefold() == name.casefold():
-            yield limits
-
-
-def _first_set(limit: str, ranked: list[LimitOverrides | Limits]) -> LimitInForce:
+def _first_set(limit: str, ranked: Sequence[OrchestratorLimits]) -> LimitInForce:
     for limits in ranked:
         if limit in limits.model_fields_set:
             return LimitInForce(getattr(limits, limit), "configured")

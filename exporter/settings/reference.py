@@ -11,14 +11,8 @@ from pydantic.fields import FieldInfo
 
 from exporter.settings.durations import format_duration
 from exporter.settings.groups import (
-    Buckets,
-    Intervals,
-    LimitOverrides,
     Limits,
-    MetricsSettings,
-    Retries,
-    Timeouts,
-    Tls,
+    OrchestratorLimits,
 )
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
@@ -158,14 +152,6 @@ They are taken until the next minor version, each with a warning of `serve` and 
 in one place are an error. `check --print` prints what is set as a file in today's names.
 """
 
-_GROUPS: tuple[tuple[SettingPath, type[BaseModel]], ...] = (
-    (("intervals",), Intervals),
-    (("limits",), Limits),
-    (("limits", "orchestrators", "<name>"), LimitOverrides),
-    (("timeouts",), Timeouts),
-    (("retries",), Retries),
-    (("tls",), Tls),
-)
 _WORDS: Mapping[object, str] = {bool: "`true` or `false`", int: "whole number", str: "text"}
 
 
@@ -179,8 +165,7 @@ def _of_the_exporter() -> Iterator[str]:
     own = {name: field for name, field in Settings.model_fields.items() if name != "hubs"}
     yield "## The exporter\n\nThese are allowed at the top level only.\n"
     yield _table((), own)
-    yield _section(("metrics",), MetricsSettings)
-    yield _section(("buckets",), Buckets)
+    yield from _groups(own)
 
 
 def _of_a_hub() -> Iterator[str]:
@@ -189,15 +174,21 @@ def _of_a_hub() -> Iterator[str]:
     yield _table((), {name: fields[name] for name in IDENTITY})
     yield "## How it is polled and shown\n\nAt the top level these are the defaults of all hubs.\n"
     yield _table((), {name: field for name, field in fields.items() if name not in IDENTITY})
-    for path, model in _GROUPS:
-        yield _section(path, model)
-        if model is LimitOverrides:
-            yield ORCHESTRATORS
+    yield from _groups(fields)
 
 
 def _former_names() -> str:
     names = [f"- `{former}` is `{name}`" for former, name in FORMER_NAMES.items()]
     return "\n".join([_FORMER_NAMES, *names, ""])
+
+
+def _groups(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
+    for name, field in fields.items():
+        if is_group(field.annotation):
+            yield _section((name,), field.annotation)
+        if field.annotation is Limits:
+            yield _section((name, "orchestrators", "<name>"), OrchestratorLimits)
+            yield ORCHESTRATORS
 
 
 def _section(path: SettingPath, model: type[BaseModel]) -> str:

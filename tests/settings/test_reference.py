@@ -10,20 +10,21 @@ import pytest
 from pydantic import BaseModel
 
 from exporter.settings import HubSettings, Settings, load_settings
-from exporter.settings.groups import (
-    Buckets,
-    Intervals,
-    LimitOverrides,
-    Limits,
-    Retries,
-    Timeouts,
-    Tls,
-)
+from exporter.settings.groups import OrchestratorLimits
 from exporter.settings.reference import page
+from exporter.settings.schema import is_group
 from tests.settings.configured import load, write
 
 DOCS = Path(__file__).parents[2] / "docs"
-MODELS = (Settings, HubSettings, Buckets, Intervals, Limits, LimitOverrides, Retries, Timeouts, Tls)
+MODELS = [
+    Settings, HubSettings, OrchestratorLimits,
+    *(
+        field.annotation
+        for model in (Settings, HubSettings)
+        for field in model.model_fields.values()
+        if is_group(field.annotation)
+    ),
+]  # fmt: skip
 
 
 def examples(language: str) -> list[str]:
