@@ -34,7 +34,7 @@ def is_setting(node: ast.AST) -> bool:
         isinstance(each, ast.Attribute)
         and each.attr in SETTINGS
         and {getattr(each.value, "id", ""), getattr(each.value, "attr", "")}
-        & {"hub", "settings", "retries", "timeouts", "intervals", "buckets", "metrics"}
+        & {"hub", "_hub", "settings", "retries", "timeouts", "intervals", "buckets", "metrics"}
         for each in ast.walk(node)
     )
 
