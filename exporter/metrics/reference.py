@@ -31,7 +31,7 @@ without a name is `_unnamed`. Ids, inputs, outputs and messages are never labels
 
 With `metrics.exemplars`, OpenMetrics names behind each `durable_functions_instances_finished_total`
 the id of the instance that finished last (`instance_id`), unless it is longer than exemplars may be
-(128 characters with its name). Prometheus keeps them with `--enable-feature=exemplar-storage`.
+(128 characters with its name). `prometheus --enable-feature=exemplar-storage` keeps them.
 
 What instances over a limit wait on is *sampled*: `max_histories_per_sweep` histories are read
 after each active sweep, those of the oldest first, and a sample stays counted until its instance

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TOP_LEVEL = ("README.md", "SECURITY.md", "CONTRIBUTING.md")
+SHELLS = ("sh", "bash", "shell", "console")
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<info>[^`\n]*)$")
 _TITLE = re.compile(r'title="([^"]*)"')
@@ -76,6 +77,14 @@ def blocks(*languages: str) -> list[Block]:
     """Return the blocks of all pages, of some languages if any are named."""
     found = [block for page in pages() for block in blocks_of(page)]
     return [block for block in found if not languages or block.language in languages]
+
+
+def typed(block: Block) -> str:
+    """Return what a reader types: of a session, what stands at its prompts."""
+    if block.language != "console":
+        return block.text
+    prompted = (line for line in block.text.splitlines() if line.startswith(("$ ", "> ")))
+    return "".join(f"{line[2:]}\n" for line in prompted)
 
 
 def prose_of(page: Path) -> str:

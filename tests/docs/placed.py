@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import MutableMapping
 from functools import cache
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import trustme
 
+_VARIABLE = re.compile(r"\b(DURABLE_EXPORTER_\w+)=('[^']*'|[^\s`]*)")
 KEY = "q7Jw-the-system-key-9zX"
 
 
@@ -54,6 +57,11 @@ def _content_of(setting: str) -> bytes:
     if setting in ("cert_file", "client_cert_file", "ca_file", "client_ca_file"):
         return certificate
     return private if setting in ("client_key_file", "tls_key_file") else KEY.encode()
+
+
+def variables_of(script: str) -> dict[str, str]:
+    """Return the exporter's own variables that a script sets, or hands to a container."""
+    return {name: "".join(shlex.split(value)) for name, value in _VARIABLE.findall(script)}
 
 
 def place_variables(environ: MutableMapping[str, Any], folder: Path) -> None:

@@ -2,16 +2,14 @@
 What a block of shell finds where a test runs it: an app, an exporter, and stand-ins.
 
 The text runs in a real bash as it stands, but for addresses and absolute paths. Programs that need
-a cluster or Azure are stood in for; `durable-exporter` is the real one, and where it would run for
-good it is asked to end once it listens.
+a cluster or Azure are stood in for by `stand_in.sh`; `durable-exporter` is the real one, and where
+it would run for good it is asked to end once it listens.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,10 +18,9 @@ from pathlib import Path
 
 import yaml
 
-from tests.docs.pages import ROOT, Block, blocks_of
-from tests.docs.placed import KEY, place_files, place_variables
-from tests.docs.programs import PROGRAMS
-from tests.docs.shell import SHELLS, commands_of, typed
+from tests.docs.pages import ROOT, SHELLS, Block, blocks_of, typed
+from tests.docs.placed import KEY, place_files, place_variables, variables_of
+from tests.tools import tool
 
 _APP = re.compile(
     r"https://[\w<>-]+\.azurewebsites\.net|http://(?:127\.0\.0\.1|localhost|\[::1\]):7071"
@@ -32,6 +29,11 @@ _EXPORTER = re.compile(r"http://(?:127\.0\.0\.1|localhost):10771")
 _ABSOLUTE = re.compile(r"(?<![\w.:/$}])/(?=(?:run|etc|var|srv|opt)/)")
 _PORT = re.compile(r"\b(?:0\.0\.0\.0|127\.0\.0\.1|localhost)?:10771\b")
 _KEY_OPTION = re.compile(r"--key-file[ =](\S+)")
+_NOWHERE = "http://127.0.0.1:9"
+_VENV = re.compile(r"(?<![\w/.])\.?venv/bin/")
+_ASSIGNMENT = re.compile(r"(export )?\w+=(\$\(.*\)|'.*'|\S*)(\s+#.*)?|\s*|#.*")
+# Programs that blocks use as they are; everything else is for `stand_in.sh`.
+_SYSTEM = ("cat", "chmod", "cut", "df", "mkdir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +60,43 @@ class Surroundings:
         return _APP.sub(lambda app: self.apps[places.get(app[0], 0)], text)
 
 
+def calls_of(block: Block, folder: Path) -> list[str]:
+    """Return the command lines with which a block calls the exporter, which does not run."""
+    calls = folder / "calls"
+    calls.touch()
+    nothing = Surroundings([_NOWHERE], _NOWHERE, "", folder)
+    done = _run(block, nothing, folder, STAND_IN_CALLS=str(calls))
+    assert done.returncode == 0, f"{block}: {done.stderr}"
+    return calls.read_text(encoding="utf-8").splitlines()
+
+
 def run_block(block: Block, around: Surroundings, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a block in *folder* and return how it ended."""
-    programs = folder / "programs"
-    programs.mkdir()
-    _stand_in(programs)
+    own = folder / "programs"
+    own.mkdir()
+    for name in ("curl", "jq"):
+        if re.search(rf"\b{name}\b", block.text):
+            (own / name).symlink_to(tool(name))
+    command = f"'{sys.executable}' -m tests.docs.stand_in"
+    (own / "durable-exporter").write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+    (own / "durable-exporter").chmod(0o755)
     (folder / "exporter.log").write_text(around.log, encoding="utf-8")
-    script = _script(block, around, folder)
     _write_titled(block, around, folder)
-    # Relative, so that pages which make a virtual environment find what they install into it.
-    for command in commands_of(script):
-        if command.words and "/" in command.words[0] and not command.words[0].startswith("/"):
-            _link(folder / command.words[0], programs)
+    return _run(block, around, folder)
+
+
+def _run(
+    block: Block, around: Surroundings, folder: Path, **stand_in: str
+) -> subprocess.CompletedProcess[str]:
+    programs = folder / "programs"
+    programs.mkdir(exist_ok=True)
+    for name in _SYSTEM:
+        (programs / name).symlink_to(str(shutil.which(name)))
+    script = _script(block, around, folder)
+    environ = _environ(script, around, folder) | {"PATH": str(programs)} | stand_in
     return subprocess.run(
         [shutil.which("bash") or "bash", "-e", "-u", "-o", "pipefail", "-c", script],
-        cwd=folder, env=_environ(script, around, programs, folder), stdin=subprocess.DEVNULL,
+        cwd=folder, env=environ, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
@@ -81,11 +105,10 @@ def _script(block: Block, around: Surroundings, folder: Path) -> str:
     text = _assignments_before(block) + typed(block)
     text = _EXPORTER.sub(around.exporter, around.serve_apps(text, block.page))
     text = _PORT.sub("127.0.0.1:0", text)
-    text = _ABSOLUTE.sub(f"{folder}/", text)
+    place_variables(variables_of(text), folder)
+    text = _VENV.sub("", _ABSOLUTE.sub(f"{folder}/", text))
     for name in _KEY_OPTION.findall(text):
         _write_key(folder / name.strip("\"'"))
-    for command in commands_of(text):
-        place_variables({**command.assigned}, folder)
     for found in re.findall(rf"{re.escape(str(folder))}(/[\w./-]*)/", text):
         Path(f"{folder}{found}").mkdir(parents=True, exist_ok=True)
     return text
@@ -104,9 +127,8 @@ def _assignments_before(block: Block) -> str:
 
 
 def _only_assigns(block: Block) -> bool:
-    if block.language not in SHELLS:
-        return False
-    return not any(command.words for command in commands_of(block.text, inner=False))
+    lines = block.text.replace("\\\n", " ").splitlines()
+    return block.language in SHELLS and all(map(_ASSIGNMENT.fullmatch, lines))
 
 
 def _write_key(path: Path) -> None:
@@ -127,7 +149,7 @@ def _write_titled(block: Block, around: Surroundings, folder: Path) -> None:
             path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def _environ(script: str, around: Surroundings, programs: Path, folder: Path) -> dict[str, str]:
+def _environ(script: str, around: Surroundings, folder: Path) -> dict[str, str]:
     """Return an environment in which a command that names no hub asks the emulated app."""
     own = re.search(r"DURABLE_EXPORTER_(\w+__)?URL|CONFIG_FILE|--config-file|--url", script)
     keyed = re.search(r"_KEY|key-file|config-file|CONFIG_FILE", script)
@@ -136,31 +158,12 @@ def _environ(script: str, around: Surroundings, programs: Path, folder: Path) ->
     return {
         **({} if own else asked),
         **({} if own and keyed else key),
-        "PATH": f"{programs}:{os.environ['PATH']}",
+        "BASH_ENV": str(ROOT / "tests" / "docs" / "stand_in.sh"),
         "HOME": str(folder),
         "PYTHONPATH": str(ROOT),
         "STAND_IN_KEY": KEY,
         "STAND_IN_ANSWERS": str(around.folder),
+        "STAND_IN_CALLS": "",
+        "STAND_IN_MAKEFILE": str(ROOT / "Makefile"),
         "COLUMNS": "120",
     }
-
-
-def _stand_in(programs: Path) -> None:
-    for name, program in PROGRAMS.items():
-        if program.stood_in:
-            _executable(programs / name, ("tests/docs/stand_in.sh", name))
-    _executable(programs / "durable-exporter", (sys.executable, "-m", "tests.docs.stand_in"))
-
-
-def _executable(path: Path, command: Sequence[str]) -> None:
-    if command[0].endswith(".sh"):
-        command = ("sh", str(ROOT / command[0]), *command[1:])
-    words = " ".join(f"'{word}'" for word in command)
-    path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-
-def _link(path: Path, programs: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() and (programs / path.name).exists():
-        path.symlink_to(programs / path.name)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.called import problems_of
-from tests.docs.languages import CHECKS
+from tests.docs.languages import CHECKS, check_text
 from tests.docs.links import problem_of as problem_of_link
-from tests.docs.pages import ROOT, Block, blocks_of
+from tests.docs.own_commands import problem_of_command
+from tests.docs.pages import ROOT, SHELLS, Block, blocks_of
 from tests.docs.queries import problem_of, unknown_names
-from tests.docs.shell import commands_of
 from tests.docs.test_names import METRIC
 
 WRONG = {
@@ -19,16 +18,16 @@ WRONG = {
     "an option that does not exist": ("sh", "durable-exporter stuck --hubs orders"),
     "a value that cannot be": ("sh", "durable-exporter failures --since soon"),
     "a setting that does not exist": ("sh", "durable-exporter check --set intervals.actives=1m"),
-    "a variable that sets nothing": ("sh", "DURABLE_EXPORTER_INTERVALS_ACTIVE=1m"),
-    "a variable with a wrong value": ("sh", "export DURABLE_EXPORTER_LIMITS__IDLE=soon"),
     "a target that does not exist": ("sh", "make coffee"),
     "a program that nobody knows": ("sh", "kubeclt get pods"),
-    "a subcommand that does not exist": ("sh", "az functionapp key list"),
-    "an option of az that does not exist": ("sh", "az functionapp show --nam orders"),
     "a wrong command in a pod": ("sh", "kubectl exec x -- durable-exporter stick"),
+    "a wrong command in a container": ("sh", "podman run --rm IMAGE stick"),
     "a wrong command in a substitution": ("sh", 'echo "$(durable-exporter stick)"'),
-    "a wrong command behind a pipe": ("sh", "cat x | durable-exporter stick | jq ."),
+    "a wrong command behind a pipe": ("sh", "true | durable-exporter stick | jq ."),
     "a wrong command of a session": ("console", "$ durable-exporter stick\nno output"),
+    "a script that ends too early": ("sh", "durable-exporter check &&"),
+    "a variable that sets nothing": ("sh", "DURABLE_EXPORTER_INTERVALS_ACTIVE=1m"),
+    "a variable with a wrong value": ("sh", "export DURABLE_EXPORTER_LIMITS__IDLE=soon"),
     "a query that does not parse": ("promql", "sum by (task_hub (durable_functions_up)"),
     "a metric that does not exist": ("promql", "durable_functions_upp"),
     "a recorded name that does not exist": ("promql", "durable_functions:nothing:max"),
@@ -64,21 +63,15 @@ WRONG = {
     "JSON that breaks off": ("json", '{"a": '),
     "Python that does not compile": ("python", "def f(:"),
     "an import that does not exist": ("python", "from emulator import Emulators"),
-    "an instruction that does not exist": ("dockerfile", "FROM a\nRUNN b"),
     "a unit with an unknown section": ("ini", "[Servce]\nExecStart=true"),
     "a unit with a wrong command": ("ini", "[Service]\nExecStart=durable-exporter srve"),
     "a directive that does not exist": ("nginx", "server { lisen 80; }"),
-    "a component that does not exist": ("alloy", 'prometheus.scrap "a" {\n}'),
-    "a block that is left open": ("alloy", 'prometheus.scrape "a" {'),
-    "a table that does not exist": ("kusto", "trace\n| take 1"),
-    "an operator that does not exist": ("kusto", "traces\n| wher a == 1"),
-    "a bracket that is left open": ("kusto", "traces\n| where isempty(a"),
     "nothing at all": ("text", ""),
 }
 
 
 def a_block(language: str, text: str) -> Block:
-    return Block("docs/a.md", 1, language, "", f"{text}\n" if text else "")
+    return Block("docs/commands.md", 1, language, "", f"{text}\n" if text else "")
 
 
 @pytest.mark.parametrize(("language", "text"), WRONG.values(), ids=WRONG)
@@ -88,13 +81,15 @@ def test_a_wrong_block_is_found(language: str, text: str, tmp_path: Path) -> Non
 
 
 def test_every_language_has_a_wrong_block_here() -> None:
-    assert {language for language, _ in WRONG.values()} >= set(CHECKS) - {"bash", "shell"}
+    checked = {language for language, check in CHECKS.items() if check is not check_text}
+    assert {language for language, _ in WRONG.values()} >= checked - {*SHELLS[1:]}
 
 
 def test_right_blocks_are_not_found(tmp_path: Path) -> None:
     right = [
         ("sh", "durable-exporter drain A --wait --timeout 20m || exit 1  # a gate"),
         ("sh", "A=$(az account show)\nfor x in 1 2; do durable-exporter why $x; done > all.txt"),
+        ("sh", "DURABLE_EXPORTER_LIMITS__IDLE=1h durable-exporter check"),
         ("promql", "# a comment\nup == 0\n\nsum by (task_hub) (\n  durable_functions_instances\n)"),
         ("yaml", "limits: {idle: 1h}"),
     ]
@@ -102,17 +97,6 @@ def test_right_blocks_are_not_found(tmp_path: Path) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
         CHECKS[language](a_block(language, text), folder)
-
-
-def test_commands_are_told_apart_as_a_shell_does() -> None:
-    script = "a 'b # c' | d --e=\"f; g\" && h <<EOF\nnot a command\nEOF\nX=1 i \\\n  j 2>&1 >k"
-    assert [command.words for command in commands_of(script)] == [
-        ["a", "b # c"],
-        ["d", "--e=f; g"],
-        ["h"],
-        ["i", "j"],
-    ]
-    assert commands_of("X=1 i")[0].assigned == {"X": "1"}
 
 
 def test_blocks_are_found_in_lists_and_with_titles_and_reasons(tmp_path: Path) -> None:
@@ -137,4 +121,5 @@ def test_a_wrong_name_in_a_query_or_a_text_is_found() -> None:
     assert problem_of("sum(") != ""
     assert list(unknown_names('durable_functions_up{tsk_hub="a"}')) == ["tsk_hub"]
     assert METRIC.findall("`durable_functions_upp`") == ["durable_functions_upp"]
-    assert list(problems_of(commands_of("durable-exporter stick")[0]))
+    assert "invalid choice: 'stick'" in problem_of_command("durable-exporter stick")
+    assert "--hubs" in problem_of_command("/usr/bin/durable-exporter stuck --hubs orders")

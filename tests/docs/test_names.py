@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from exporter.alerts.table import ALERTS
+from exporter.cli.main import COMMANDS
 from exporter.settings.renamed import todays
 from exporter.settings.schema import document, place_at
 from exporter.settings.sources import PREFIX, _is_service_link, _path_of
-from tests.docs.called import OURS
 from tests.docs.documents import VALUES_SCHEMA
-from tests.docs.options import known_options, subcommands
+from tests.docs.own_commands import OURS, known_options
 from tests.docs.pages import ROOT, name_of, pages, prose_of
 from tests.docs.queries import RECORDED, metric_names, recorded_names
 
@@ -95,11 +95,11 @@ def test_settings_in_code_exist(page: Path) -> None:
 @PAGES
 def test_commands_and_options_in_code_exist(page: Path) -> None:
     for code in code_of(page):
-        words = code.split()
-        if words[:1] == [OURS] and len(words) > 1 and re.fullmatch(r"[a-z]+", words[1]):
-            assert words[1] in subcommands(), f"{code}: no such command"
-        for option in OPTION.findall(code) if words[0].startswith("--") else ():
-            assert option in known_options(), f"{option} is an option of nothing known"
+        program, *words = code.split()
+        if program == OURS and words and re.fullmatch(r"[a-z]+", words[0]):
+            assert words[0] in COMMANDS, f"{code}: no such command"
+        for option in OPTION.findall(code) if program.startswith(("--", OURS)) else ():
+            assert option in known_options(), f"{code}: name the program whose option it is"
 
 
 @PAGES
@@ -110,4 +110,4 @@ def test_alerts_exist(page: Path) -> None:
 
 def test_every_command_is_documented() -> None:
     table = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert all(f"`{name}" in table for name in subcommands())
+    assert all(f"`{name}" in table for name in COMMANDS)
