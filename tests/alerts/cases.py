@@ -138,4 +138,7 @@ def tried(
     values: Mapping[str, str] = DEFAULTS,
 ) -> Tried:
     """Return *alert* as it is shipped, but for the *values* of its parameters."""
-    return Tried({"": rule(alert, values)}, list(recordings(values)), cases, step)
+    shipped = rule(alert, values)
+    expression = cast("str", shipped["expr"])
+    used = [one for one in recordings(values) if cast("str", one["record"]) in expression]
+    return Tried({"": shipped}, used, cases, step)

@@ -50,7 +50,8 @@ def printed(
     """Return what `promtool` prints of the alerts of *cases* at *moments*."""
     written = {}
     for name, case in cases.items():
-        path = replace(TRIES[name], cases=[replace(case, values={})]).write(folder, name)
+        until = replace(case, firing={moments[name]: []}, values={})
+        path = replace(TRIES[name], cases=[until]).write(folder, name)
         tests = json.loads(path.read_text())
         tests["tests"][0]["alert_rule_test"] = [
             {
