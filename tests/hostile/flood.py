@@ -78,7 +78,7 @@ def slow(connect: Connect, count: int) -> Iterator[socket.socket]:
                 connection.sendall(bytes([letter]))
         if time.monotonic() > end:
             break
-        time.sleep(0.1)
+        time.sleep(0.03)
     yield from connections
 
 

@@ -40,7 +40,7 @@ class Waits:
 
 HUBS = ("Orders", "Billing", "Shipping", "Returns")
 UP = re.compile(r"^durable_functions_up\{.*\} 1\.0$", re.MULTILINE)
-NEW_LOGINS, LOGINS_A_FLOOD = 400, 200
+NEW_LOGINS, LOGINS_A_HEAVY_FLOOD, LOGINS_A_FLOOD = 400, 200, 30
 PATIENCE_SECONDS = 300.0
 TARGETS = Waits(scrape=1.0, login=3.0, health=1.0)
 # Where other tests keep the cores busy, only what does not end by itself is found.
@@ -93,7 +93,7 @@ class Target:
             HOST, port, ssl_context=self.context, tls_standard_compatible=False
         )
 
-    async def flood(self, kind: str, count: int, source: str) -> Waits:
+    async def flood(self, kind: str, count: int, source: str, logins: int) -> Waits:
         """Send *count* clients of a kind from the address *source*, and be others all the while."""
         command = [sys.executable, "-m", "tests.hostile.flood", kind]
         waits, done = Waits(), anyio.Event()
@@ -111,7 +111,7 @@ class Target:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(keep_asking, "scrape", "/metrics", repeat("prometheus"))
                 tasks.start_soon(keep_asking, "health", "/-/healthy", repeat(None))
-                newcomers = islice(self.newcomers, LOGINS_A_FLOOD)
+                newcomers = islice(self.newcomers, logins)
                 tasks.start_soon(keep_asking, "login", "/metrics", newcomers)
                 assert (await process.stdout.receive()).strip() == b"done"
                 done.set()
@@ -154,12 +154,12 @@ async def target(folder: Path, *, tls: bool) -> AsyncIterator[Target]:
 KINDS = [
     # kind, encrypted, how many in the quick form, and in the heavy one
     ("silent", False, 2_500, 5_000),
-    ("silent", True, 500, 5_000),
-    ("encrypted", True, 400, 5_000),
-    ("logins", False, 500, 20_000),
-    ("pages", False, 200, 3_000),
-    ("pipelined", False, 100, 1_000),
-    ("slow", False, 300, 1_000),
+    ("silent", True, 300, 5_000),
+    ("encrypted", True, 250, 5_000),
+    ("logins", False, 200, 20_000),
+    ("pages", False, 100, 3_000),
+    ("pipelined", False, 50, 1_000),
+    ("slow", False, 60, 1_000),
 ]
 IDS = [f"{kind} over TLS" if tls else kind for kind, tls, _, _ in KINDS]
 
@@ -175,7 +175,7 @@ async def test_a_flood_keeps_nobody_else_out(
     tmp_path: Path, kind: str, tls: bool, count: int, _heavy: int
 ) -> None:
     async with target(tmp_path, tls=tls) as attacked:
-        check(await attacked.flood(kind, count, "127.0.0.2"), PATIENT)
+        check(await attacked.flood(kind, count, "127.0.0.2", LOGINS_A_FLOOD), PATIENT)
 
 
 @pytest.mark.nightly
@@ -186,7 +186,7 @@ async def test_a_heavy_flood_keeps_nobody_out_and_a_second_one_takes_no_more_mem
     async with target(tmp_path, tls=tls) as attacked:
         peaks = []
         for source in ("127.0.0.2", "127.0.0.3"):
-            waits = await attacked.flood(kind, count, source)
+            waits = await attacked.flood(kind, count, source, LOGINS_A_HEAVY_FLOOD)
             peaks.append(attacked.exporter.peak_memory)
             sys.stderr.write(f"\n{kind}: {waits}, {peaks[-1] >> 20} MiB at the peak\n")
             check(waits, TARGETS)

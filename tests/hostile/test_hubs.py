@@ -116,6 +116,7 @@ class Watched:
         passed = anyio.current_time() - begin
         sweeps = (await self.values(SWEEPS, result="complete", sweep="active"))["good"] - swept
         assert sweeps >= 0.8 * passed / INTERVAL - 1
+        passed = anyio.current_time() - begin
         for name, hub in self.hubs.items():
             case = CASES.get(name.rstrip("0123456789"))
             most = case.most_requests_a_second if case else 12.0
