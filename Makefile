@@ -2,8 +2,9 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# How many tests run at once; 0 is one after another in one process, as a debugger needs it.
-WORKERS ?= auto
+# How many tests run at once: three for two cores, since many wait for a program that they started. 0 is one after
+# another in one process, as a debugger needs it.
+WORKERS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed

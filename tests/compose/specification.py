@@ -28,6 +28,9 @@ SCHEMA: Mapping[str, Any] = json.loads(
 )
 
 
+VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
+
+
 class Part(BaseModel):
     """A part of a valid file: as much of it as tests look at."""
 
@@ -129,5 +132,5 @@ def read_compose(path: Path = FILE, environ: Mapping[str, str] = os.environ) -> 
         path.read_text(encoding="utf-8"),
     )
     content = yaml.safe_load(text)
-    jsonschema.validate(content, SCHEMA)
+    VALIDATOR.validate(content)
     return Compose.model_validate(content)

@@ -7,6 +7,7 @@ What a document is follows from its keys, or from the title of its block where t
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from exporter.settings import load_settings
 from exporter.settings.schema import document
 from exporter.settings.web_config import read_web_config
 from tests.chart.custom_kinds import SCHEMAS
-from tests.compose.specification import SCHEMA as COMPOSE
+from tests.compose.specification import VALIDATOR as COMPOSE
 from tests.docs import schemas
 from tests.docs.pages import ROOT, Block
 from tests.docs.placed import place_files
@@ -141,7 +142,7 @@ def check_collector(content: Any, folder: Path) -> None:  # noqa: ANN401
 
 def check_values(content: Any, _folder: Path) -> None:  # noqa: ANN401
     """Check values of the chart against its own schema."""
-    schema = yaml.safe_load(VALUES_SCHEMA.read_text(encoding="utf-8"))
+    schema = json.loads(VALUES_SCHEMA.read_text(encoding="utf-8"))
     jsonschema.validate(content, schema)
 
 
@@ -180,7 +181,7 @@ KINDS: tuple[tuple[Callable[[Block, object], bool], Callable[[Any, Path], None]]
     (_has_one("inhibit_rules", "route"), check_alertmanager),
     (_has_one("scrape_configs", "remote_write", "rule_files", "alerting"), check_prometheus),
     (_has("groups"), check_rules),
-    (_has("services"), _against(COMPOSE)),
+    (_has("services"), lambda content, _folder: COMPOSE.validate(content)),
     (_has("events"), check_scenario),
     (_has_one("tls_server_config", "basic_auth_users", "rate_limit"), check_web_config),
     (_is_configuration, check_configuration),

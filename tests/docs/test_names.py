@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from exporter.alerts.table import ALERTS
 from exporter.cli.main import COMMANDS
@@ -43,7 +43,7 @@ def code_of(page: Path) -> Iterator[str]:
 
 def is_value(path: tuple[str, ...]) -> bool:
     """Tell whether the chart has such a value; some are called as groups of settings are."""
-    schema = yaml.safe_load(VALUES_SCHEMA.read_text(encoding="utf-8"))
+    schema = json.loads(VALUES_SCHEMA.read_text(encoding="utf-8"))
     for name in path:
         schema = schema.get("properties", {}).get(name, schema.get("additionalProperties"))
         if not schema:

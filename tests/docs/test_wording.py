@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.docs.wording import WORDS, Hit, hits_of, texts
+from tests.docs.wording import WORDS, Hit, files, hits_of, texts_of
 
-TEXTS = texts()
 # Names of the contract, by which others filter: they keep their words until a major version.
 ALLOWED = {
     "configuration refused, keeping the previous one": "exporter/cli/reloading.py",
@@ -22,9 +21,9 @@ def is_allowed(hit: Hit) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", files())
 def test_a_text_says_it_in_the_words_of_the_project(name: str) -> None:
-    hits = [hit for line, text in TEXTS[name] for hit in hits_of(text, name, line)]
+    hits = [hit for line, text in texts_of(name) for hit in hits_of(text, name, line)]
     assert not [str(hit) for hit in hits if not is_allowed(hit)]
 
 
@@ -46,13 +45,13 @@ def test_code_addresses_and_other_meanings_are_not_found() -> None:
 def test_pages_comments_and_strings_of_the_code_are_looked_through() -> None:
     chart = "helm/durable-functions-exporter"
     read = {"README.md", "CHANGELOG.md", f"{chart}/values.yaml", "exporter/cli/main.py"}
-    assert read <= set(TEXTS)
-    assert any("instances" in text for _, text in TEXTS["exporter/metrics/catalogue.py"])
+    assert read <= set(files())
+    assert any("instances" in text for _, text in texts_of("exporter/metrics/catalogue.py"))
 
 
 @pytest.mark.parametrize(("text", "file"), ALLOWED.items(), ids=ALLOWED)
 def test_what_is_allowed_is_still_there(text: str, file: str) -> None:
-    assert any(text in each for _, each in TEXTS[file])
+    assert any(text in each for _, each in texts_of(file))
 
 
 def test_words_that_only_contain_a_phrase_are_not_found() -> None:

@@ -139,11 +139,16 @@ _PLAIN = (
 _MODULES = ("exporter", "grafana", "helm")
 
 
-def texts() -> dict[str, list[tuple[int, str]]]:
-    """Return what users read, as lines and texts by file: pages, comments, strings of the code."""
-    found = {name_of(path): [(1, path.read_text(encoding="utf-8"))] for path in (*pages(), *_PLAIN)}
-    found[CHANGELOG.name] = [(1, CHANGELOG.read_text(encoding="utf-8").partition("\n## [")[0])]
-    for folder in _MODULES:
-        for module in (ROOT / folder).rglob("*.py"):
-            found[name_of(module)] = [*strings_of(module)]
-    return dict(sorted(found.items()))
+def files() -> list[str]:
+    """Return the names of all files with texts that users read: pages, comments, messages."""
+    modules = (module for folder in _MODULES for module in (ROOT / folder).rglob("*.py"))
+    return sorted(map(name_of, (*pages(), *_PLAIN, CHANGELOG, *modules)))
+
+
+def texts_of(name: str) -> list[tuple[int, str]]:
+    """Return the lines and texts of a file that users read: of a module, its strings."""
+    path = ROOT / name
+    if path.suffix == ".py":
+        return [*strings_of(path)]
+    text = path.read_text(encoding="utf-8")
+    return [(1, text.partition("\n## [")[0] if path == CHANGELOG else text)]

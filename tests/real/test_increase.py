@@ -112,15 +112,6 @@ async def grown_over_both(end: Counted, family: str) -> dict[Labels, float]:
     return nonzero({key_of(each): each.value for each in await end.prometheus.query(query)})
 
 
-async def test_many_failures_of_a_new_kind_found_in_one_sweep_all_count(tmp_path: Path) -> None:
-    async with pods(tmp_path) as scene, scene.first.alive():
-        await scene.contact(scene.first)
-        scene.fail("Refund")
-        end = await scene.until(scene.first, MANY)
-        for family in FAMILIES:
-            assert nonzero(await end.increase(family)) == {labels_of(family, "Refund"): MANY}
-
-
 async def test_failures_during_a_restart_all_count_though_the_pod_is_another(
     tmp_path: Path,
 ) -> None:

@@ -310,12 +310,3 @@ def test_a_read_answers_unknown_then_active_again(watch: Watch) -> None:
     sweep(simulation)
     assert finishes(simulation) == {"Completed": 1}
     assert shown(simulation, "vanished") == {}
-
-
-def test_one_purged_before_any_answer_showed_its_end_has_vanished(watch: Watch) -> None:
-    simulation = watch("a")
-    simulation.world.finish("a")
-    simulation.world.purge("a")
-    sweep(simulation)
-    assert shown(simulation, "vanished") == {"Order": 1}
-    assert finishes(simulation) == {}
