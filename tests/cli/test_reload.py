@@ -115,22 +115,22 @@ class TestTheFile:
             assert "BillingHub" not in after
             assert value(after, TIMESTAMP) > value(before, TIMESTAMP)
 
-    @pytest.mark.parametrize(
-        "text",
-        ["hubs: !!map q7Jw", "hubs: *q7Jw", "? [q7Jw]\n: b", "\0q7Jw", "hubs: !q7Jw {}"],
-        ids=["tag", "alias", "key that is a list", "no text", "unknown tag"],
-    )
     async def test_whatever_stands_in_it_polling_goes_on_and_the_log_does_not_show_it(
-        self, configured: Configured, text: str
+        self, configured: Configured
     ) -> None:
+        tag, alias, list_as_key = "hubs: !!map q7Jw", "hubs: *q7Jw", "? [q7Jw]\n: b"
+        no_text, unknown_tag = "\0q7Jw", "hubs: !q7Jw {}"
         configured.say("OrdersHub")
         async with serving(environ=configured.environ()) as daemon:
             await daemon.until("hub is up")
-            configured.path.write_text(text)
-            await daemon.until(REFUSED)
-            assert hubs_in(await metrics(daemon)) == {"OrdersHub"}
-            configured.say("OrdersHub", "Another")
-            assert (await daemon.until(RELOADED))["added"] == ["Another"]
+            for text in (tag, alias, list_as_key, no_text, unknown_tag):
+                configured.path.write_text(text)
+                await daemon.until(REFUSED)
+                assert hubs_in(await metrics(daemon)) == {"OrdersHub"}
+                configured.say("OrdersHub", "Another")
+                await daemon.until(RELOADED)
+                configured.say("OrdersHub")
+                await daemon.until(RELOADED)
             assert "q7Jw" not in daemon.log
 
     async def test_a_former_name_is_a_warning_once_also_where_a_reload_brings_it(
