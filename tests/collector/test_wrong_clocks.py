@@ -80,7 +80,7 @@ def recent(collector: HubCollector, window: str) -> int:
     return sum(count for (_, _, name), count in found.items() if name == window)
 
 
-@pytest.mark.parametrize("ahead", [HOUR, -YEARS])
+@pytest.mark.parametrize("ahead", [HOUR, YEARS, -HOUR, -YEARS])
 async def test_counters_run_on_after_a_wrong_clock_during_first_contact(
     app: App, ahead: float
 ) -> None:

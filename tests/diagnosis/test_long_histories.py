@@ -56,29 +56,29 @@ def lost(place: int) -> list[HistoryEvent]:
 
 
 @pytest.mark.parametrize("turn", [scheduled, polled, failed, lost])
-def test_a_history_of_20_000_turns_takes_no_longer_than_its_length(
+def test_a_history_of_60_000_turns_takes_no_longer_than_its_length(
     turn: Callable[[int], list[HistoryEvent]],
 ) -> None:
-    events = [event for place in range(20_000) for event in turn(place)]
+    events = [event for place in range(60_000) for event in turn(place)]
     row = instance("a", *events, at=0.0)
     began = thread_time()
     classify(row)
     classify(row, inputs=True)
     longest_waits(events)
-    # About a third of a second of a core that is free; the quadratic form took three and a half.
-    assert thread_time() - began < 2.5
+    # About a second of a core that is free; the quadratic form took half a minute.
+    assert thread_time() - began < 10.0
 
 
 def test_of_a_history_beyond_100_000_events_the_last_ones_tell() -> None:
-    events = [event for place in range(40_000) for event in polled(place)]
-    events.append(HistoryEvent("TaskScheduled", timestamp=shown(40_000), name="Ship"))
+    events = [event for place in range(60_000) for event in polled(place)]
+    events.append(HistoryEvent("TaskScheduled", timestamp=shown(60_000), name="Ship"))
     (wait,) = classify(instance("a", *events, at=0.0)).waits
     assert (wait.waiting_on, wait.target) == (WaitingOn.ACTIVITY, "Ship")
 
 
 def test_what_such_a_history_may_wait_on_since_longer_ago_is_unknown() -> None:
     events = [HistoryEvent("TaskScheduled", timestamp=shown(0), name="Ship")]
-    events += [event for place in range(40_000) for event in polled(place)]
+    events += [event for place in range(60_000) for event in polled(place)]
     (wait,) = classify(instance("a", *events, at=0.0)).waits
     assert wait.waiting_on is WaitingOn.UNKNOWN
 
