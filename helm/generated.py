@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import yaml
 
@@ -12,6 +13,8 @@ from helm.readme import readme_of
 from helm.rules import FILE, rules_file
 from helm.schema import schema_of
 
+# Copies: a link is a file with a path in it wherever a checkout or a controller knows no links.
+_DASHBOARDS = Path(__file__).parents[1] / "grafana" / "dashboards"
 _HEADING = "# Former names of settings and their names of today, written by `make docs`.\n"
 
 
@@ -28,4 +31,8 @@ def generated() -> Mapping[str, str]:
         "values.schema.json": schema_of(values),
         FILE: rules_file(),
         "files/former-names.yaml": former_names_file(),
+        **{
+            f"dashboards/{path.name}": path.read_text(encoding="utf-8")
+            for path in sorted(_DASHBOARDS.glob("*.json"))
+        },
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from helm.documented import Value
+from helm.schema import type_of
 
 _INTRODUCTION = Path(__file__).with_name("introduction.md")
 
@@ -26,10 +27,13 @@ def _sections(values: Sequence[Value]) -> Iterator[str]:
 
 def _table(leaves: Sequence[Value]) -> str:
     rows = [
-        f"| `{'.'.join(value.path)}` | {_default(value.default)} | {value.description} |"
+        f"| `{'.'.join(value.path)}` | {type_of(value)} | {_default(value.default)} "
+        f"| {value.description} |"
         for value in leaves
     ]
-    return "\n".join(["| value | default | what it is for |", "|---|---|---|", *rows, ""])
+    return "\n".join(
+        ["| value | type | default | what it is for |", "|---|---|---|---|", *rows, ""]
+    )
 
 
 def _default(default: object) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from tests.tools import node_package, python_module
 
 CHART = Path(__file__).parents[2] / "helm" / "durable-functions-exporter"
 VALUES = sorted((Path(__file__).parent / "values").glob("*.yaml"))
+# What tools that try charts install, one after another, in an empty cluster.
+INSTALLED = sorted((CHART / "ci").glob("*-values.yaml"))
 RELEASE = "durable"
 NAMESPACE = "monitoring"
 # Without a cluster this Helm takes Kubernetes for one that is older than the chart's oldest.
@@ -93,14 +97,14 @@ def values_of(path: Path) -> dict[str, Any]:
 
 
 @cache
-def helm4_chart() -> Any:  # noqa: ANN401 - its types are installed in some places only
-    """Return the chart as Helm 4's engine has loaded it."""
-    return python_module("helm_python", "requirements-chart.lock").Chart.load(str(CHART))
+def helm4_chart(chart: Path = CHART) -> Any:  # noqa: ANN401 - its types are installed in some places only
+    """Return a chart, a folder or a package, as Helm 4's engine has loaded it."""
+    return python_module("helm_python", "requirements-chart.lock").Chart.load(str(chart))
 
 
 @cache
-def _render(values: str, release: str, namespace: str) -> Rendered:
-    texts = helm4_chart().render(json.loads(values), name=release, namespace=namespace)
+def _render(values: str, release: str, namespace: str, chart: Path) -> Rendered:
+    texts = helm4_chart(chart).render(json.loads(values), name=release, namespace=namespace)
     notes = "".join(text for path, text in texts.items() if path.endswith("NOTES.txt"))
     written = {path: text for path, text in sorted(texts.items()) if path.endswith(".yaml")}
     manifests = tuple(manifest for text in written.values() for manifest in read_all(text))
@@ -108,10 +112,24 @@ def _render(values: str, release: str, namespace: str) -> Rendered:
 
 
 def render(
-    values: Mapping[str, Any], *, release: str = RELEASE, namespace: str = NAMESPACE
+    values: Mapping[str, Any],
+    *,
+    release: str = RELEASE,
+    namespace: str = NAMESPACE,
+    chart: Path = CHART,
 ) -> Rendered:
     """Render by Helm 4's engine; what it refuses it raises."""
-    return _render(json.dumps(values), release, namespace)
+    return _render(json.dumps(values), release, namespace, chart)
+
+
+def copy_of_version(version: str, folder: Path) -> Path:
+    """Return a copy of the chart that is of another version, and its application as well."""
+    copy = folder / f"chart-{version}"
+    shutil.copytree(CHART, copy)
+    about = copy / "Chart.yaml"
+    text = re.sub(r"(?m)^(version|appVersion): .*$", rf"\1: {version}", about.read_text())
+    about.write_text(text, encoding="utf-8")
+    return copy
 
 
 def helm3(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -127,14 +145,16 @@ def helm3(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def render_by_helm3(values: Path, home: Path) -> Rendered:
+def render_by_helm3(
+    values: Path, home: Path, *, chart: Path = CHART, release: str = RELEASE
+) -> Rendered:
     """Render by the command of Helm 3."""
-    return Rendered(tuple(read_all(helm3_template(CHART, values, home))))
+    return Rendered(tuple(read_all(helm3_template(chart, values, home, release=release))))
 
 
-def helm3_template(chart: Path, values: Path, home: Path) -> str:
+def helm3_template(chart: Path, values: Path, home: Path, *, release: str = RELEASE) -> str:
     """Return what the command of Helm 3 makes of a folder or a package."""
     place = ("--namespace", NAMESPACE, "--values", str(values))
-    done = helm3("template", RELEASE, str(chart), *place, *KUBE_VERSION, home=home)
+    done = helm3("template", release, str(chart), *place, *KUBE_VERSION, home=home)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -74,6 +74,7 @@ _TLS = {
     "serverName": TEXT,
     "insecureSkipVerify": {"type": "boolean"},
 }
+_AUTHORIZATION = closed({"type": TEXT, "credentials": _SELECTED})
 _ENDPOINT = closed(
     {
         "port": TEXT,
@@ -85,15 +86,22 @@ _ENDPOINT = closed(
         "basicAuth": closed({"username": _SELECTED, "password": _SELECTED}),
         "relabelings": listed(_RELABELING),
         "metricRelabelings": listed(_RELABELING),
+        "honorLabels": {"type": "boolean"},
+        "authorization": _AUTHORIZATION,
     },
     "port",
 )
 
 
 def _monitor(name: str, endpoints: str) -> Schema:
+    of_kind = {"targetLabels": listed(TEXT)} if name == "ServiceMonitor" else {}
     limits = ("sampleLimit", "labelLimit", "labelNameLengthLimit", "labelValueLengthLimit")
     spec = {
         "jobLabel": TEXT,
+        **of_kind,
+        "podTargetLabels": listed(TEXT),
+        "attachMetadata": closed({"node": {"type": "boolean"}}),
+        "scrapeClass": TEXT,
         **{key: {"type": "integer", "minimum": 1} for key in limits},
         "selector": _SELECTOR,
         "namespaceSelector": closed({"matchNames": listed(DNS_NAME, minItems=1)}),
@@ -139,14 +147,28 @@ _EXTERNAL_SECRET = closed(
             "kind",
         ),
         "target": closed(
-            {"name": DNS_NAME, "creationPolicy": {"enum": ["Owner", "Orphan", "Merge", "None"]}},
+            {
+                "name": DNS_NAME,
+                "creationPolicy": {"enum": ["Owner", "Orphan", "Merge", "None"]},
+                "deletionPolicy": {"enum": ["Delete", "Merge", "Retain"]},
+            },
             "name",
         ),
         "data": listed(
             closed(
                 {
                     "secretKey": ENTRY,
-                    "remoteRef": closed({"key": TEXT, "property": TEXT, "version": TEXT}, "key"),
+                    "remoteRef": closed(
+                        {
+                            "key": TEXT,
+                            "property": TEXT,
+                            "version": TEXT,
+                            "conversionStrategy": {"enum": ["Default", "Unicode"]},
+                            "decodingStrategy": {"enum": ["Auto", "Base64", "Base64URL", "None"]},
+                            "metadataPolicy": {"enum": ["Fetch", "None"]},
+                        },
+                        "key",
+                    ),
                 },
                 "secretKey",
                 "remoteRef",
@@ -158,6 +180,7 @@ _EXTERNAL_SECRET = closed(
     "target",
     "data",
 )
+_CONDITIONS = listed(closed({"name": TEXT, "value": TEXT, "type": TEXT}, "name", "value"))
 _MATCH = closed(
     {
         "path": closed(
@@ -166,13 +189,23 @@ _MATCH = closed(
                 "value": {"type": "string", "pattern": "^/"},
             }
         ),
-        "headers": listed(closed({"name": TEXT, "value": TEXT, "type": TEXT}, "name", "value")),
+        "headers": _CONDITIONS,
+        "queryParams": _CONDITIONS,
     }
 )
 _HTTP_ROUTE = closed(
     {
         "parentRefs": listed(
-            closed({"name": DNS_NAME, "namespace": DNS_NAME, "sectionName": DNS_NAME}, "name"),
+            closed(
+                {
+                    "group": {"type": "string"},
+                    "kind": TEXT,
+                    "name": DNS_NAME,
+                    "namespace": DNS_NAME,
+                    "sectionName": DNS_NAME,
+                },
+                "name",
+            ),
             minItems=1,
         ),
         "hostnames": listed(DNS_NAME, minItems=1),
@@ -182,7 +215,17 @@ _HTTP_ROUTE = closed(
                     "matches": listed(_MATCH, minItems=1, maxItems=64),
                     "filters": listed({"type": "object", "required": ["type"]}, maxItems=16),
                     "backendRefs": listed(
-                        closed({"name": DNS_NAME, "port": {"type": "integer"}}, "name", "port")
+                        closed(
+                            {
+                                "group": {"type": "string"},
+                                "kind": TEXT,
+                                "name": DNS_NAME,
+                                "port": {"type": "integer"},
+                                "weight": {"type": "integer", "minimum": 0},
+                            },
+                            "name",
+                            "port",
+                        )
                     ),
                 }
             ),

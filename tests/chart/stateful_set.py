@@ -133,7 +133,7 @@ class StatefulSet:
         volume.mkdir(exist_ok=True)
         environ = {**pod.environ, "DURABLE_EXPORTER_STATE_DIR": str(volume)}
         del environ["DURABLE_EXPORTER_LISTEN_ADDRESS"]
-        async with serving(environ=environ, by=_on_host(name)) as daemon:
+        async with serving(environ=environ, by=on_host(name)) as daemon:
             yield daemon
 
     def _fresh(self, name: str) -> Path:
@@ -145,7 +145,7 @@ class StatefulSet:
         return self.folder / f"volume-{ordinal}"
 
 
-def _on_host(name: str) -> Sequence[str]:
+def on_host(name: str) -> Sequence[str]:
     """Return the command that runs another on a host called so: this one, but for its name."""
     as_root = () if os.geteuid() == 0 else ("--map-root-user",)
     unshare = (str(tool("unshare")), *as_root, "--uts")

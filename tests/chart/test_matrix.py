@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from exporter.settings.renamed import FORMER_NAMES
+from helm.schema import CALLED_ELSEWHERE
 from tests.chart.chart import (
     CHART,
+    INSTALLED,
     NAMESPACE,
     VALUES,
     helm3,
@@ -22,6 +24,7 @@ from tests.chart.chart import (
     render_by_helm3,
     values_of,
 )
+from tests.chart.custom_kinds import SCHEMAS
 from tests.chart.kubernetes import Refused, check
 from tests.tools import python_module
 
@@ -60,9 +63,11 @@ def is_former_name(place: Place) -> bool:
 def test_the_matrix_covers_every_value() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     covered = {place for path in VALUES for place in said(values_of(path), schema)}
-    # Each parameter of the rules is set in a test of them.
-    parameters = ("prometheusRule", "parameters")
-    every = {place for place in leaves(schema) if place[:2] != parameters} | {parameters}
+    # Each parameter of the rules is set in a test of them; the three probes have the same fields.
+    wholes = {("prometheusRule", "parameters"), ("livenessProbe",), ("readinessProbe",)}
+    wholes |= {("startupProbe",)}
+    every = wholes | {place for place in leaves(schema) if not {place[:1], place[:2]} & wholes}
+    every -= set(CALLED_ELSEWHERE)
     # Values of a release that had them are rendered as an upgrade.
     every -= {place for place in every if is_former_name(place)}
     assert len(VALUES) >= 25
@@ -78,6 +83,24 @@ def test_kubernetes_takes_every_manifest(path: Path) -> None:
         check(manifest)
     names = [(each["kind"], each["metadata"]["name"]) for each in rendered.manifests]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("path", INSTALLED, ids=lambda path: path.stem)
+def test_an_empty_cluster_takes_what_is_installed_to_try_the_chart(
+    path: Path, tmp_path: Path
+) -> None:
+    rendered = render(values_of(path))
+    assert render_by_helm3(path, tmp_path).ordered() == rendered.ordered()
+    for manifest in rendered.manifests:
+        # No kind that only somebody's operator brings.
+        assert (manifest["apiVersion"], manifest["kind"]) not in SCHEMAS
+        check(manifest)
+    # Whatever a pod waits for is there; `helm test` is left where it can succeed.
+    names = {each["metadata"]["name"] for each in rendered.of_kind("Secret")}
+    for volume in rendered.workload["spec"]["template"]["spec"]["volumes"]:
+        for source in volume.get("projected", {}).get("sources", ()):
+            assert source["secret"]["name"] in names
+    assert bool(rendered.of_kind("Pod")) == (values_of(path) == {})
 
 
 def test_what_kubernetes_does_not_know_is_refused() -> None:
@@ -118,7 +141,6 @@ def test_a_package_renders_as_its_folder_does(tmp_path: Path) -> None:
             folder, package = (helm3_template(each, path, tmp_path) for each in (CHART, archive))
             assert package == folder
     with tarfile.open(archive) as packed_files:
-        # Dashboards are a link in the repository, and files in a package.
         boards = [each for each in packed_files.getmembers() if "/dashboards/" in each.name]
         assert len(boards) == 5
         assert all(each.isfile() for each in boards)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,18 @@ import httpx
 import pytest
 
 from emulator import running
-from tests.chart.chart import VALUES, Rendered, render, values_of
+from tests.chart.chart import INSTALLED, VALUES, Rendered, render, values_of
 from tests.chart.pods import laid_out
-from tests.cli.process import KEY, Daemon, frozen_emulator, run, serving
+from tests.chart.stateful_set import on_host
+from tests.cli.process import (
+    COMMAND,
+    KEY,
+    PATIENCE_SECONDS,
+    Daemon,
+    frozen_emulator,
+    run,
+    serving,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -35,8 +45,30 @@ async def started(release: Rendered, folder: Path) -> AsyncIterator[Daemon]:
     pod = laid_out(release, release.workload["spec"]["template"]["spec"], folder)
     environ = dict(pod.environ)
     del environ["DURABLE_EXPORTER_LISTEN_ADDRESS"]
-    async with serving(*pod.arguments[1:], environ=environ) as daemon:
+    workload = release.workload
+    # A pod of a StatefulSet knows its shard by its name.
+    name = workload["metadata"]["name"]
+    by = on_host(f"{name}-0") if workload["kind"] == "StatefulSet" else ()
+    async with serving(*pod.arguments[1:], environ=environ, by=by) as daemon:
         yield daemon
+
+
+@asynccontextmanager
+async def demo(environ: Mapping[str, str]) -> AsyncIterator[str]:
+    """Run the demo on a free port of loopback; yields where its page is."""
+    command = [*COMMAND, "demo", "--listen-address", "127.0.0.1:0"]
+    process = await anyio.open_process(command, env=dict(environ))
+    try:
+        said = ""
+        assert process.stdout is not None
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while not (found := re.search(r"status page +(http://\S+)/\n", said)):
+                said += (await process.stdout.receive()).decode()
+        yield found[1]
+    finally:
+        process.terminate()
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
 
 
 async def ask(daemon: Daemon, scheme: str, path: str) -> int:
@@ -58,7 +90,7 @@ async def test_a_kubelet_without_a_certificate_looks_at_the_port_alone(tmp_path:
     release = release_of("client-certificates")
     async with started(release, tmp_path) as daemon:
         for probe in PROBES:
-            assert release.exporter[probe]["tcpSocket"] == {"port": "http"}
+            assert release.exporter[probe]["tcpSocket"] == {"port": "https"}
         async with await anyio.connect_tcp("127.0.0.1", daemon.port):
             pass
         with pytest.raises(httpx.TransportError):
@@ -92,6 +124,40 @@ async def test_the_pod_of_helm_test_says_whether_every_hub_answers(
         outcome = await run(*pod.arguments, environ=pod.environ)
     assert outcome.code == code, outcome.out + outcome.err
     assert words in outcome.out
+
+
+@pytest.mark.parametrize("path", INSTALLED, ids=lambda path: path.stem)
+async def test_a_pod_that_is_installed_to_try_the_chart_is_ready(
+    path: Path, tmp_path: Path
+) -> None:
+    release = render(values_of(path))
+    probe = release.exporter["readinessProbe"]["httpGet"]
+    if values_of(path) == {}:
+        async with demo({}) as url, httpx.AsyncClient(timeout=60) as http:
+            assert (await http.get(f"{url}{probe['path']}")).status_code == 200
+        return
+    async with started(release, tmp_path) as daemon:
+        assert await ask(daemon, probe["scheme"].lower(), probe["path"]) == 200
+
+
+async def test_without_values_the_demo_runs_and_its_service_answers(tmp_path: Path) -> None:
+    release = render({})
+    pod = laid_out(release, release.workload["spec"]["template"]["spec"], tmp_path)
+    command, option, address = pod.arguments
+    assert (command, option, address) == ("demo", "--listen-address", ":10771")
+    # It writes where it may: the rest of the file system is read-only.
+    assert Path(pod.environ["TMPDIR"]).is_relative_to(tmp_path)
+    (check,) = release.of_kind("Pod")
+    asked = check["spec"]["containers"][0]["args"]
+    service = release.one("Service")["metadata"]
+    port = release.one("Service")["spec"]["ports"][0]["port"]
+    host = f"{service['name']}.{service['namespace']}.svc"
+    assert asked == ["healthy", "--listen-address", f"{host}:{port}"]
+    async with demo(pod.environ) as url, httpx.AsyncClient(timeout=60) as http:
+        assert "durable_functions_up" in (await http.get(f"{url}/metrics")).text
+        place = url.removeprefix("http://").replace("127.0.0.1", "localhost")
+        outcome = await run(*asked[:-1], place, environ={})
+        assert outcome.code == 0, outcome.out + outcome.err
 
 
 async def test_a_hub_more_is_polled_by_the_pod_that_runs(tmp_path: Path) -> None:

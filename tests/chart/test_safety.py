@@ -84,7 +84,8 @@ def test_a_service_monitor_selects_one_service(path: Path) -> None:
             if wanted <= service["metadata"]["labels"].items()
         ]
         (service,) = selected
-        assert {port["name"] for port in service["spec"]["ports"]} == {"http"}
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert {port["name"] for port in service["spec"]["ports"]} == {endpoint["port"]}
         assert monitor["spec"]["namespaceSelector"]["matchNames"] == [
             service["metadata"]["namespace"]
         ]
@@ -218,8 +219,8 @@ def test_probes_follow_what_the_server_speaks() -> None:
     assert probe("one-hub")["httpGet"] == {"path": "/-/healthy", "port": "http", "scheme": "HTTP"}
     assert probe("tls-and-passwords")["httpGet"]["scheme"] == "HTTPS"
     assert "httpGet" not in probe("client-certificates")
-    assert probe("client-certificates")["tcpSocket"] == {"port": "http"}
-    assert probe("existing-web-config")["tcpSocket"] == {"port": "http"}
+    assert probe("client-certificates")["tcpSocket"] == {"port": "https"}
+    assert probe("existing-web-config")["tcpSocket"] == {"port": "https"}
 
 
 def test_a_changed_configuration_replaces_pods_only_where_asked_to() -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.alerts.prometheus import rules
 from tests.chart.chart import CHART, KUBE_VERSION, helm3, render
 from tests.tools import python_module
 
 URL = "https://orders.azurewebsites.net"
+GROUP = yaml.safe_load(rules())["groups"][-1]["name"]
 STORE = {"externalSecret": {"secretStoreRef": {"name": "vault"}}}
 
 
@@ -22,7 +24,7 @@ def hub(**settings: object) -> dict[str, Any]:
 
 # What is wrong, the values, and words of the message.
 CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
-    ("a value that is none", {"replicaCount": 2}, ("replicaCount",)),
+    ("a value that is none", {"replicas": 2}, ("replicas",)),
     ("a typo in a group", {"serviceMonitor": {"enable": True}}, ("serviceMonitor", "enable")),
     ("a typo in a hub", hub(task_hubb="OrdersHub"), ("orders", "task_hubb")),
     ("a typo in a setting", {"settings": {"log_levl": "info"}}, ("settings", "log_levl")),
@@ -231,6 +233,132 @@ CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"prometheusRule": {"parameters": {"hub_labels": "team, job"}}},
         ("prometheusRule.parameters.hub_labels has job, which target_labels has, too",),
     ),
+    (
+        "capitals in the names of objects",
+        {"fullnameOverride": "DurableExporter"},
+        ("fullnameOverride",),
+    ),
+    (
+        "capitals that come into the names of objects",
+        {"nameOverride": "Exporter"},
+        ("Exporter, which Kubernetes refuses: set fullnameOverride",),
+    ),
+    ("a namespace in capitals", {"namespaceOverride": "Monitoring"}, ("namespaceOverride",)),
+    ("a label with spaces", {"podLabels": {"team": "of payments"}}, ("podLabels", "team")),
+    ("a label without a name", {"commonLabels": {"example.com/": "a"}}, ("example.com/",)),
+    ("a host in capitals", {"ingress": {"hosts": ["A.example"]}}, ("ingress", "hosts")),
+    (
+        "a probe that cannot succeed twice",
+        {"livenessProbe": {"successThreshold": 2}},
+        ("livenessProbe", "successThreshold"),
+    ),
+    ("a probe without a port", {"readinessProbe": {"httpGet": {"path": "/"}}}, ("port",)),
+    ("a typo in a probe", {"livenessProbe": {"period": 5}}, ("livenessProbe", "period")),
+    (
+        "a probe with two handlers",
+        {"startupProbe": {"tcpSocket": {"port": 10771}, "exec": {"command": ["true"]}}},
+        ("startupProbe has exec and tcpSocket: keep one of them",),
+    ),
+    ("an unknown strategy", {"deploymentStrategy": {"type": "BlueGreen"}}, ("type",)),
+    (
+        "an update that may neither add a pod nor remove one",
+        {
+            "deploymentStrategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"},
+            }
+        },
+        ("deploymentStrategy.rollingUpdate allows no pod to be replaced",),
+    ),
+    (
+        "an update of shards that may remove none",
+        {"shards": 2, "statefulSetStrategy": {"rollingUpdate": {"maxUnavailable": 0}}},
+        ("statefulSetStrategy.rollingUpdate allows no pod to be replaced",),
+    ),
+    (
+        "a rolling update of what is recreated",
+        {"deploymentStrategy": {"rollingUpdate": {"maxSurge": 1}}},
+        ("deploymentStrategy.rollingUpdate is not used with type Recreate",),
+    ),
+    (
+        "a volume that is called as one of the chart's",
+        {"extraVolumes": [{"name": "config", "emptyDir": {}}]},
+        ("extraVolumes: there is another volume called config: rename it",),
+    ),
+    (
+        "a volume that is called as that of a claim's template",
+        {
+            "shards": 2,
+            "state": {"type": "claim"},
+            "extraVolumes": [{"name": "state", "emptyDir": {}}],
+        },
+        ("extraVolumes: there is another volume called state: rename it",),
+    ),
+    (
+        "a mount of nothing",
+        {"extraVolumeMounts": [{"name": "authorities", "mountPath": "/etc/authorities"}]},
+        ("extraVolumeMounts: there is no volume called authorities: add it to extraVolumes",),
+    ),
+    (
+        "two mounts in one place",
+        {
+            "extraVolumeMounts": [
+                {"name": "config", "mountPath": "/etc/durable-functions-exporter/config"}
+            ]
+        },
+        ("something else is mounted at /etc/durable-functions-exporter/config",),
+    ),
+    (
+        "a container that is called as the exporter's",
+        {"extraContainers": [{"name": "exporter", "image": "a"}]},
+        ("there is another container called exporter: rename it",),
+    ),
+    (
+        "a container that is called as one before it",
+        {
+            "initContainers": [{"name": "wait", "image": "a"}],
+            "extraContainers": [{"name": "wait", "image": "a"}],
+        },
+        ("there is another container called wait: rename it",),
+    ),
+    (
+        "a variable twice",
+        {"extraEnv": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+        ("extraEnv has A twice: keep one of them",),
+    ),
+    (
+        "a port of the nodes that nobody opens",
+        {"service": {"nodePort": 30771}},
+        ("service.nodePort is not used with service.type ClusterIP",),
+    ),
+    (
+        "a port of the nodes without an address",
+        {"service": {"type": "NodePort", "clusterIP": "None"}},
+        ("service.clusterIP None cannot be combined with service.type NodePort",),
+    ),
+    ("names that nobody resolves", {"dnsPolicy": "None"}, ("dnsPolicy None needs a name server",)),
+    ("a budget of words", {"podDisruptionBudget": {"maxUnavailable": "one"}}, ("maxUnavailable",)),
+    (
+        "a group of rules that is called as a shipped one",
+        {"prometheusRule": {"extraGroups": [{"name": GROUP, "rules": []}]}},
+        (f"prometheusRule.extraGroups: there is another group called {GROUP}: rename it",),
+    ),
+    (
+        "a release of its own that is switched off",
+        {"enabled": False},
+        ("enabled is false, but no condition of a parent chart asks for it",),
+    ),
+    (
+        "labels of a monitor as other charts call them",
+        {"serviceMonitor": {"additionalLabels": {"release": "prometheus"}}},
+        ("serviceMonitor", "set serviceMonitor.labels instead"),
+    ),
+    (
+        "labels of rules as other charts call them",
+        {"prometheusRule": {"additionalLabels": {"release": "prometheus"}}},
+        ("prometheusRule", "set prometheusRule.labels instead"),
+    ),
+    ("a value of other charts", {"replicaCount": 2}, ("replicaCount", "set shards instead")),
     (
         "several at once",
         {**hub(url="http://orders.example"), "ingress": {"enabled": True}},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import pytest
 
 from exporter.cli import main
 from exporter.cli.exit_codes import ExitCode
-from tests.chart.chart import CHART, Rendered, read_all, render, values_of
+from tests.chart.chart import copy_of_version, render, values_of
 from tests.chart.pods import laid_out
 from tests.releases.fixed import fixed_of
 from tests.releases.release import Release, releases
-from tests.tools import python_module
 
 REUSED = [(release, path) for release in releases() for path in release.values]
 IDS = [f"{release}-{path.stem}" for release, path in REUSED]
@@ -43,23 +41,11 @@ def test_an_upgrade_changes_nothing_that_cannot_be_changed(release: Release, pat
 
 def test_what_is_fixed_does_not_name_the_version(tmp_path: Path) -> None:
     """The usual mistake: a label with the version where it can never change again."""
-    copy = tmp_path / "chart"
-    shutil.copytree(CHART, copy)
-    about = copy / "Chart.yaml"
-    text = about.read_text(encoding="utf-8")
-    version = next(line for line in text.splitlines() if line.startswith("version: "))
-    about.write_text(text.replace(version, "version: 98.7.6"), encoding="utf-8")
-    chart = python_module("helm_python", "requirements-chart.lock").Chart.load(str(copy))
+    chart = copy_of_version("98.7.6", tmp_path)
     for path in releases()[-1].values:
-        texts = chart.render(values_of(path), name="durable", namespace="monitoring")
-        manifests = tuple(
-            manifest
-            for file, text in texts.items()
-            if file.endswith(".yaml")
-            for manifest in read_all(text)
-        )
-        assert "98.7.6" in str(manifests)
-        assert fixed_of(Rendered(manifests)) == fixed_of(render(values_of(path)))
+        rendered = render(values_of(path), chart=chart)
+        assert "98.7.6" in str(rendered.manifests)
+        assert fixed_of(rendered) == fixed_of(render(values_of(path)))
 
 
 def test_a_changed_selector_would_be_found() -> None:

@@ -1,15 +1,15 @@
 {{/* Where things are in the pod. */}}
-{{- define "exporter.folder" -}}/etc/durable-functions-exporter{{- end -}}
-{{- define "exporter.stateDir" -}}/var/lib/durable-functions-exporter{{- end -}}
+{{- define "durable-functions-exporter.folder" -}}/etc/durable-functions-exporter{{- end -}}
+{{- define "durable-functions-exporter.stateDir" -}}/var/lib/durable-functions-exporter{{- end -}}
 
 {{/*
 The configuration file. It holds no secret: keys are files, `proxy` and `headers` variables from a Secret.
 `grace_period` is a variable, too: it needs a restart.
 */}}
-{{- define "exporter.config" -}}
+{{- define "durable-functions-exporter.config" -}}
 {{- $config := omit .Values.settings "proxy" "headers" "grace_period" -}}
-{{- if include "exporter.keySources" . -}}
-{{- $_ := set $config "keys_dir" (printf "%s/keys" (include "exporter.folder" .)) -}}
+{{- if include "durable-functions-exporter.keySources" . -}}
+{{- $_ := set $config "keys_dir" (printf "%s/keys" (include "durable-functions-exporter.folder" .)) -}}
 {{- end -}}
 {{- $hubs := dict -}}
 {{- range $key, $hub := .Values.hubs -}}
@@ -18,11 +18,11 @@ The configuration file. It holds no secret: keys are files, `proxy` and `headers
 {{- if $hubs -}}
 {{- $_ := set $config "hubs" $hubs -}}
 {{- end -}}
-{{- include "exporter.yaml" (dict "value" $config "patterns" false) | trim -}}
+{{- include "durable-functions-exporter.yaml" (dict "value" $config "patterns" false) | trim -}}
 {{- end -}}
 
 {{/* Where a setting goes by its former name: `former`, `today`, and whether `both` are set. */}}
-{{- define "exporter.formerNames" -}}
+{{- define "durable-functions-exporter.formerNames" -}}
 {{- $found := list -}}
 {{- $places := dict "settings" .Values.settings -}}
 {{- range $key, $hub := .Values.hubs -}}
@@ -49,7 +49,7 @@ The configuration file. It holds no secret: keys are files, `proxy` and `headers
 A mapping as YAML. Values come without their order, and of two patterns of orchestrators the first holds: so
 the longer pattern comes first.
 */}}
-{{- define "exporter.yaml" -}}
+{{- define "durable-functions-exporter.yaml" -}}
 {{- $value := .value -}}
 {{- $patterns := .patterns -}}
 {{- $ranked := list -}}
@@ -63,15 +63,23 @@ the longer pattern comes first.
 {{- $name := ternary $key (quote $key) $isPlain -}}
 {{- if and (kindIs "map" $below) $below }}
 {{ $name }}:
-  {{- include "exporter.yaml" (dict "value" $below "patterns" (eq $key "orchestrators")) | trim | nindent 2 }}
+  {{- include "durable-functions-exporter.yaml" (dict "value" $below "patterns" (eq $key "orchestrators")) | trim | nindent 2 }}
 {{- else }}
 {{ $name }}: {{ toRawJson $below }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
+{{/* Whether nothing says what to poll or how: then an emulated app is polled, to see it work. */}}
+{{- define "durable-functions-exporter.isDemo" -}}
+{{- $values := .Values -}}
+{{- if not (or $values.hubs $values.settings $values.extraEnv $values.envFrom $values.extraArgs $values.web.config $values.web.existingSecret (gt (int $values.shards) 1)) -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{/* What a hub is called in metrics: (list key hub). Its key file is called so, too. */}}
-{{- define "exporter.hubName" -}}
+{{- define "durable-functions-exporter.hubName" -}}
 {{- default (index . 0) (index . 1).name -}}
 {{- end -}}
 
@@ -81,14 +89,14 @@ Secrets with the keys of hubs, as sources of a projected volume; empty without a
 Where all hubs share one, and its entries are called as they are, it is mounted as a whole: then a hub more is
 no change of the pod. Beside another it might hide that one's entries.
 */}}
-{{- define "exporter.keySources" -}}
+{{- define "durable-functions-exporter.keySources" -}}
 {{- $context := . -}}
 {{- $optional := not .Values.keys.required -}}
-{{- $fullname := include "exporter.fullname" . -}}
+{{- $fullname := include "durable-functions-exporter.fullname" . -}}
 {{- $sources := list -}}
 {{- $shared := dict -}}
 {{- range $key, $hub := .Values.hubs -}}
-{{- $path := include "exporter.hubName" (list $key $hub) -}}
+{{- $path := include "durable-functions-exporter.hubName" (list $key $hub) -}}
 {{- if $hub.keySecret -}}
 {{- $item := dict "key" (default "key" $hub.keySecret.key) "path" $path -}}
 {{- $secret := dict "name" $hub.keySecret.name "items" (list $item) "optional" $optional -}}
@@ -126,7 +134,7 @@ no change of the pod. Beside another it might hide that one's entries.
 {{- end -}}
 
 {{/* Keys given as values, by hub. */}}
-{{- define "exporter.givenKeys" -}}
+{{- define "durable-functions-exporter.givenKeys" -}}
 {{- $given := dict -}}
 {{- range $key, $hub := .Values.hubs -}}
 {{- if $hub.key -}}
@@ -137,7 +145,7 @@ no change of the pod. Beside another it might hide that one's entries.
 {{- end -}}
 
 {{/* Settings that may hold credentials, by variable. */}}
-{{- define "exporter.secretEnvironment" -}}
+{{- define "durable-functions-exporter.secretEnvironment" -}}
 {{- $variables := dict -}}
 {{- $places := dict "DURABLE_EXPORTER_" .Values.settings -}}
 {{- range $key, $hub := .Values.hubs -}}
@@ -155,9 +163,9 @@ no change of the pod. Beside another it might hide that one's entries.
 {{- end -}}
 
 {{/* "https" or "http": how the exporter is spoken to. */}}
-{{- define "exporter.scheme" -}}
+{{- define "durable-functions-exporter.scheme" -}}
 {{- $web := .Values.web -}}
-{{- if ne $web.scheme "auto" -}}
+{{- if has $web.scheme (list "http" "https") -}}
 {{- $web.scheme -}}
 {{- else -}}
 {{- ternary "https" "http" (not (not (or $web.tlsSecret $web.config.tls_server_config))) -}}
@@ -165,7 +173,7 @@ no change of the pod. Beside another it might hide that one's entries.
 {{- end -}}
 
 {{/* Whether a client without a certificate is turned away. */}}
-{{- define "exporter.asksForCertificates" -}}
+{{- define "durable-functions-exporter.asksForCertificates" -}}
 {{- $tls := default (dict) .Values.web.config.tls_server_config -}}
 {{- if or .Values.web.clientCertificates (eq (toString $tls.client_auth_type) "RequireAndVerifyClientCert") -}}
 true
@@ -173,9 +181,9 @@ true
 {{- end -}}
 
 {{/* Secret with the web configuration; empty without one. */}}
-{{- define "exporter.webSecret" -}}
+{{- define "durable-functions-exporter.webSecret" -}}
 {{- if .Values.web.config -}}
-{{ include "exporter.fullname" . }}-web
+{{ include "durable-functions-exporter.fullname" . }}-web
 {{- else -}}
 {{ .Values.web.existingSecret }}
 {{- end -}}

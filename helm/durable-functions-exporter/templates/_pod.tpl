@@ -1,9 +1,9 @@
 {{/* Variables of every container that runs the command. */}}
-{{- define "exporter.environment" -}}
+{{- define "durable-functions-exporter.environment" -}}
 - name: DURABLE_EXPORTER_CONFIG_FILE
-  value: {{ include "exporter.folder" . }}/config/config.yaml
-{{- $secret := printf "%s-environment" (include "exporter.fullname" .) }}
-{{- range $name, $_ := include "exporter.secretEnvironment" . | fromYaml }}
+  value: {{ include "durable-functions-exporter.folder" . }}/config/config.yaml
+{{- $secret := printf "%s-environment" (include "durable-functions-exporter.fullname" .) }}
+{{- range $name, $_ := include "durable-functions-exporter.secretEnvironment" . | fromYaml }}
 - name: {{ $name }}
   valueFrom:
     secretKeyRef:
@@ -16,20 +16,24 @@
 {{- end -}}
 
 {{/* Variables of the exporter alone. */}}
-{{- define "exporter.ownEnvironment" -}}
+{{- define "durable-functions-exporter.ownEnvironment" -}}
 - name: DURABLE_EXPORTER_LISTEN_ADDRESS
   value: {{ .Values.listenAddress | quote }}
 {{- if gt (int .Values.shards) 1 }}
 - name: DURABLE_EXPORTER_SHARD
   value: auto/{{ int .Values.shards }}
 {{- end }}
-{{- if ne .Values.state.type "none" }}
+{{- if include "durable-functions-exporter.isDemo" . }}
+# The demo keeps its accounts in a folder of its own.
+- name: TMPDIR
+  value: {{ include "durable-functions-exporter.stateDir" . }}
+{{- else if ne .Values.state.type "none" }}
 - name: DURABLE_EXPORTER_STATE_DIR
-  value: {{ include "exporter.stateDir" . }}
+  value: {{ include "durable-functions-exporter.stateDir" . }}
 {{- end }}
-{{- if include "exporter.webSecret" . }}
+{{- if include "durable-functions-exporter.webSecret" . }}
 - name: DURABLE_EXPORTER_WEB_CONFIG_FILE
-  value: {{ include "exporter.folder" . }}/web/{{ .Values.web.secretKey }}
+  value: {{ printf "%s/web/%s" (include "durable-functions-exporter.folder" .) .Values.web.secretKey | quote }}
 {{- end }}
 {{- if hasKey .Values.settings "grace_period" }}
 - name: DURABLE_EXPORTER_GRACE_PERIOD
@@ -38,11 +42,11 @@
 {{- end -}}
 
 {{/* Volumes of every container that runs the command. */}}
-{{- define "exporter.volumes" -}}
+{{- define "durable-functions-exporter.volumes" -}}
 - name: config
   configMap:
-    name: {{ include "exporter.fullname" . }}
-{{- with include "exporter.keySources" . }}
+    name: {{ include "durable-functions-exporter.fullname" . | quote }}
+{{- with include "durable-functions-exporter.keySources" . }}
 - name: keys
   projected:
     defaultMode: 0440
@@ -54,82 +58,134 @@
 {{- end }}
 {{- end -}}
 
-{{- define "exporter.volumeMounts" -}}
+{{- define "durable-functions-exporter.volumeMounts" -}}
 - name: config
-  mountPath: {{ include "exporter.folder" . }}/config
+  mountPath: {{ include "durable-functions-exporter.folder" . }}/config
   readOnly: true
-{{- if include "exporter.keySources" . }}
+{{- if include "durable-functions-exporter.keySources" . }}
 - name: keys
-  mountPath: {{ include "exporter.folder" . }}/keys
+  mountPath: {{ include "durable-functions-exporter.folder" . }}/keys
   readOnly: true
 {{- end }}
-{{- with .Values.extraVolumeMounts }}
-{{ toYaml . }}
-{{- end }}
+{{- include "durable-functions-exporter.extraMounts" (list . true) }}
 {{- end -}}
 
 {{/* Volumes of the exporter alone. A claim of a shard comes from the StatefulSet. */}}
-{{- define "exporter.ownVolumes" -}}
-{{- with include "exporter.webSecret" . }}
+{{- define "durable-functions-exporter.ownVolumes" -}}
+{{- with include "durable-functions-exporter.webSecret" . }}
 - name: web
   projected:
     defaultMode: 0440
     sources:
       - secret:
-          name: {{ . }}
+          name: {{ . | quote }}
           items:
-            - key: {{ $.Values.web.secretKey }}
-              path: {{ $.Values.web.secretKey }}
+            - key: {{ $.Values.web.secretKey | quote }}
+              path: {{ $.Values.web.secretKey | quote }}
       {{- with $.Values.web.tlsSecret }}
       - secret:
-          name: {{ . }}
+          name: {{ . | quote }}
       {{- end }}
 {{- end }}
-{{- if eq .Values.state.type "emptyDir" }}
+{{- if or (eq .Values.state.type "emptyDir") (include "durable-functions-exporter.isDemo" .) }}
 - name: state
   emptyDir:
-    sizeLimit: {{ .Values.state.sizeLimit }}
+    {{- with .Values.state.sizeLimit }}
+    sizeLimit: {{ . | quote }}
+    {{- else }} {}
+    {{- end }}
 {{- else if and (eq .Values.state.type "claim") (le (int .Values.shards) 1) }}
 - name: state
   persistentVolumeClaim:
-    claimName: {{ default (printf "%s-state" (include "exporter.fullname" .)) .Values.state.existingClaim }}
+    claimName: {{ default (printf "%s-state" (include "durable-functions-exporter.fullname" .)) .Values.state.existingClaim | quote }}
 {{- end }}
 {{- end -}}
 
-{{- define "exporter.ownVolumeMounts" -}}
-{{- if include "exporter.webSecret" . }}
+{{- define "durable-functions-exporter.ownVolumeMounts" -}}
+{{- if include "durable-functions-exporter.webSecret" . }}
 - name: web
-  mountPath: {{ include "exporter.folder" . }}/web
+  mountPath: {{ include "durable-functions-exporter.folder" . }}/web
   readOnly: true
 {{- end }}
-{{- if ne .Values.state.type "none" }}
+{{- if or (ne .Values.state.type "none") (include "durable-functions-exporter.isDemo" .) }}
 - name: state
-  mountPath: {{ include "exporter.stateDir" . }}
+  mountPath: {{ include "durable-functions-exporter.stateDir" . }}
 {{- end }}
+{{- include "durable-functions-exporter.extraMounts" (list . false) }}
 {{- end -}}
 
-{{/* A probe: (list $ path timing). */}}
-{{- define "exporter.probe" -}}
+{{/*
+Mounts of the values: (list $ of-all). Those of volumes that every container has, or of those that the exporter has
+alone: the pod of `helm test` has no other.
+*/}}
+{{- define "durable-functions-exporter.extraMounts" -}}
 {{- $context := index . 0 -}}
-{{- if include "exporter.asksForCertificates" $context -}}
-tcpSocket:
-  port: http
-{{- else -}}
-httpGet:
-  path: {{ index . 1 }}
-  port: http
-  scheme: {{ include "exporter.scheme" $context | upper }}
+{{- $ofAll := index . 1 -}}
+{{- $shared := list -}}
+{{- range include "durable-functions-exporter.volumes" $context | fromYamlArray -}}
+{{- $shared = append $shared .name -}}
+{{- end -}}
+{{- range $context.Values.extraVolumeMounts -}}
+{{- if eq (has .name $shared) $ofAll }}
+{{ list . | toYaml }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A probe, if it is on: (list $ field path). One with a handler of its own does not get the chart's. */}}
+{{- define "durable-functions-exporter.probe" -}}
+{{- $context := index . 0 -}}
+{{- $probe := index $context.Values (index . 1) -}}
+{{- if and $probe $probe.enabled -}}
+{{- $own := omit $probe "enabled" -}}
+{{ index . 1 }}:
+  {{- if include "durable-functions-exporter.handlers" $probe | fromJsonArray }}
+  {{- else if include "durable-functions-exporter.asksForCertificates" $context }}
+  tcpSocket:
+    port: {{ include "durable-functions-exporter.scheme" $context }}
+  {{- else }}
+  httpGet:
+    path: {{ index . 2 }}
+    port: {{ include "durable-functions-exporter.scheme" $context }}
+    scheme: {{ include "durable-functions-exporter.scheme" $context | upper }}
+  {{- end }}
+  {{- with $own }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The handlers that a probe has itself. */}}
+{{- define "durable-functions-exporter.handlers" -}}
+{{- $found := list -}}
+{{- range $handler := list "exec" "grpc" "httpGet" "tcpSocket" -}}
+{{- if hasKey (default dict $) $handler -}}
+{{- $found = append $found $handler -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end -}}
+
+{{/*
+How a workload is updated. Without the `null`, what Kubernetes filled in for a rolling update would stay where it is
+refused, and there would be no way back from one.
+*/}}
+{{- define "durable-functions-exporter.strategy" -}}
+{{- toYaml . }}
+{{- if and .type (ne .type "RollingUpdate") }}
+rollingUpdate: null
 {{- end }}
-{{ toYaml (index . 2) }}
 {{- end -}}
 
 {{/* What decides where a pod runs, and with which rights. */}}
-{{- define "exporter.scheduling" -}}
-serviceAccountName: {{ include "exporter.serviceAccountName" . }}
+{{- define "durable-functions-exporter.scheduling" -}}
+serviceAccountName: {{ include "durable-functions-exporter.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
+{{- with .Values.podSecurityContext }}
 securityContext:
-  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- range $field := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" "hostAliases" "dnsConfig" }}
 {{- with index $.Values $field }}
 {{ $field }}:
@@ -138,13 +194,13 @@ securityContext:
 {{- end }}
 {{- range $field := list "priorityClassName" "runtimeClassName" "schedulerName" "dnsPolicy" }}
 {{- with index $.Values $field }}
-{{ $field }}: {{ . }}
+{{ $field }}: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
 
-{{- define "exporter.spreading" -}}
-{{- $selector := include "exporter.selectorLabels" . | fromYaml -}}
+{{- define "durable-functions-exporter.spreading" -}}
+{{- $selector := include "durable-functions-exporter.selectorLabels" . | fromYaml -}}
 {{- $constraints := list -}}
 {{- range .Values.topologySpreadConstraints -}}
 {{- $constraints = append $constraints (merge (dict) . (dict "labelSelector" (dict "matchLabels" $selector))) -}}
@@ -156,12 +212,12 @@ topologySpreadConstraints:
 {{- end -}}
 
 {{/* What changes pods without changing their specification. */}}
-{{- define "exporter.podAnnotations" -}}
+{{- define "durable-functions-exporter.podAnnotations" -}}
 {{- $checksums := dict -}}
 {{- if eq .Values.onConfigChange "restart" -}}
-{{- $_ := set $checksums "checksum/config" (include "exporter.config" . | sha256sum) -}}
+{{- $_ := set $checksums "checksum/config" (include "durable-functions-exporter.config" . | sha256sum) -}}
 {{- end -}}
-{{- $environment := include "exporter.secretEnvironment" . | fromYaml -}}
+{{- $environment := include "durable-functions-exporter.secretEnvironment" . | fromYaml -}}
 {{- if $environment -}}
 {{- $_ := set $checksums "checksum/environment" (toYaml $environment | sha256sum) -}}
 {{- end -}}
@@ -171,51 +227,56 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{- define "exporter.container" -}}
+{{- define "durable-functions-exporter.container" -}}
 name: exporter
-image: {{ include "exporter.image" . }}
+image: {{ include "durable-functions-exporter.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args:
+  {{- if include "durable-functions-exporter.isDemo" . }}
+  {{- toYaml (list "demo" "--listen-address" .Values.listenAddress) | nindent 2 }}
+  {{- else }}
   {{- toYaml (concat (list "serve") .Values.extraArgs) | nindent 2 }}
+  {{- end }}
 env:
-  {{- include "exporter.ownEnvironment" . | nindent 2 }}
-  {{- include "exporter.environment" . | nindent 2 }}
+  {{- include "durable-functions-exporter.ownEnvironment" . | nindent 2 }}
+  {{- include "durable-functions-exporter.environment" . | nindent 2 }}
 {{- with .Values.envFrom }}
 envFrom:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 ports:
-  - name: http
-    containerPort: {{ include "exporter.port" . }}
+  - name: {{ include "durable-functions-exporter.scheme" . }}
+    containerPort: {{ include "durable-functions-exporter.port" . }}
     protocol: TCP
-startupProbe:
-  {{- include "exporter.probe" (list . "/-/healthy" .Values.startupProbe) | nindent 2 }}
-livenessProbe:
-  {{- include "exporter.probe" (list . "/-/healthy" .Values.livenessProbe) | nindent 2 }}
-readinessProbe:
-  {{- include "exporter.probe" (list . "/-/ready" .Values.readinessProbe) | nindent 2 }}
-resources:
-  {{- toYaml .Values.resources | nindent 2 }}
-securityContext:
-  {{- toYaml .Values.securityContext | nindent 2 }}
+{{- range $field, $path := dict "startupProbe" "/-/healthy" "livenessProbe" "/-/healthy" "readinessProbe" "/-/ready" }}
+{{- with include "durable-functions-exporter.probe" (list $ $field $path) }}
+{{ . }}
+{{- end }}
+{{- end }}
+{{- range $field := list "lifecycle" "resources" "securityContext" }}
+{{- with index $.Values $field }}
+{{ $field }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
 volumeMounts:
-  {{- include "exporter.volumeMounts" . | nindent 2 }}
-  {{- with include "exporter.ownVolumeMounts" . | trim }}
+  {{- include "durable-functions-exporter.volumeMounts" . | nindent 2 }}
+  {{- with include "durable-functions-exporter.ownVolumeMounts" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
 {{- end -}}
 
 {{/* The template of the pods. */}}
-{{- define "exporter.pod" -}}
+{{- define "durable-functions-exporter.pod" -}}
 metadata:
   labels:
-    {{- include "exporter.labels" (list . "exporter" .Values.podLabels) | nindent 4 }}
-  {{- with include "exporter.podAnnotations" . }}
+    {{- include "durable-functions-exporter.podLabels" . | nindent 4 }}
+  {{- with include "durable-functions-exporter.podAnnotations" . }}
   {{- . | nindent 2 }}
   {{- end }}
 spec:
-  {{- include "exporter.scheduling" . | nindent 2 }}
-  {{- with include "exporter.spreading" . }}
+  {{- include "durable-functions-exporter.scheduling" . | nindent 2 }}
+  {{- with include "durable-functions-exporter.spreading" . }}
   {{- . | nindent 2 }}
   {{- end }}
   terminationGracePeriodSeconds: {{ int .Values.terminationGracePeriodSeconds }}
@@ -224,13 +285,13 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   containers:
-    - {{ include "exporter.container" . | nindent 6 | trim }}
+    - {{ include "durable-functions-exporter.container" . | nindent 6 | trim }}
     {{- with .Values.extraContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   volumes:
-    {{- include "exporter.volumes" . | nindent 4 }}
-    {{- with include "exporter.ownVolumes" . | trim }}
+    {{- include "durable-functions-exporter.volumes" . | nindent 4 }}
+    {{- with include "durable-functions-exporter.ownVolumes" . | trim }}
     {{- . | nindent 4 }}
     {{- end }}
 {{- end -}}
