@@ -10,6 +10,7 @@ from typing import Self
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import anyio
 import httpx
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import AiohttpResponseStream
@@ -69,8 +70,10 @@ class HubConnections:
         return response
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        await self._transport.aclose()
+        """Close all connections, also when cancelled: aiohttp aborts them and waits for nobody."""
+        # Cancelled meanwhile, it would raise the cancellation of one of its own look-ups.
+        with anyio.CancelScope(shield=True):
+            await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self

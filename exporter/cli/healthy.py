@@ -77,7 +77,7 @@ def _problem_of_encrypted(host: str, port: int) -> str | None:
     connection = http.client.HTTPSConnection(host, port, timeout=_PATIENCE_SECONDS, context=context)
     try:
         return _answer(connection)
-    except (ssl.SSLEOFError, ConnectionResetError):
+    except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError):
         # Who has no certificate that is wanted is turned away like this; who does that is there.
         return None
     except (OSError, http.client.HTTPException) as error:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from exporter.settings.values import A_FILE, Shown
+from exporter.settings.values import A_FILE, Shown, is_file, is_folder
 
 _LARGEST_KEY_FILE = 65_536
 # Those that a host makes are longer.
@@ -78,7 +78,7 @@ def _looked_for(path: Path) -> str:
     """Return the path, or only its folder where the rest may be a key in the wrong place."""
     may_be_key = path.parent == Path() or (not path.suffix and len(path.name) >= _SHORTEST_KEY)
     try:
-        is_path = path.parent.is_dir()
+        is_path = is_folder(path.parent)
     except OSError:
         is_path = False
     if not is_path:
@@ -108,13 +108,13 @@ def check_key_in(folder: Path, name: str) -> None:
 
 def _is_near(path: Path, name: str) -> bool:
     """Tell whether a file is called as a hub is, but for the letters' case."""
-    return path.name.lower() == name.lower() and path.is_file()
+    return path.name.lower() == name.lower() and is_file(path)
 
 
 def key_in(folder: Path, name: str) -> Path | None:
     """Return the key file of the hub *name*, if there is one; it never lies outside *folder*."""
     path = folder / name
-    return path if path.parent == folder and path.is_file() else None
+    return path if path.parent == folder and is_file(path) else None
 
 
 def _bare(text: str) -> str:

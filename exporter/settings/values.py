@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict
@@ -90,12 +91,34 @@ def _readable(path: Path) -> Path:
         ) from None
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether *path* is a folder; raises `OSError` if it cannot be reached."""
+    return S_ISDIR(_mode(path))
+
+
+def is_file(path: Path) -> bool:
+    """Return whether *path* is a file; raises `OSError` if it cannot be reached."""
+    return S_ISREG(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    """
+    Return the mode of what lies at *path*, 0 if nothing does.
+
+    From Python 3.14 on, `Path.is_dir` and `Path.is_file` do not say that a path cannot be reached.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
 def _folder(path: Path) -> Path:
     try:
-        is_folder = path.is_dir()
+        found = is_folder(path)
     except OSError as error:
         raise ValueError(f"cannot be reached ({error.strerror}): check its permissions") from None
-    if not is_folder:
+    if not found:
         raise ValueError("names no folder: correct the path, or mount the folder")
     return path
 
