@@ -2,7 +2,7 @@
 #
 # BASE has Debian's or the official image's Python 3.11 or newer with its module venv, a shell and
 # certificates. For a build that repeats to the byte, name it by its digest.
-ARG BASE=python:3.13-slim-bookworm
+ARG BASE=python:3.14-slim-trixie
 
 
 FROM ${BASE} AS build

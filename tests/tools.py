@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 
 REQUIRE_TOOLS = "REQUIRE_TEST_TOOLS"
+OTHER_TOOLS = "TEST_TOOLS"
 UNPACKED = Path(__file__).parents[1] / ".tools"
 PACKAGES = {
     "prometheus": "prometheus",
@@ -35,10 +36,13 @@ def tool(name: str) -> Path:
     """
     Find a program that `.ci/run` unpacked, or else one that is installed.
 
+    The environment may name a folder below `.tools` to look into first, with programs of another
+    release of Debian.
     Without it the test is skipped; it fails where the environment sets `REQUIRE_TEST_TOOLS`.
     """
-    unpacked = next(UNPACKED.glob(f"*/usr/*bin/{name}"), None)
-    installed = unpacked or shutil.which(name)
+    folders = (os.environ.get(OTHER_TOOLS, "*"), "*")
+    unpacked = (path for folder in folders for path in UNPACKED.glob(f"{folder}/usr/*bin/{name}"))
+    installed = next(unpacked, None) or shutil.which(name)
     if installed is not None:
         return Path(installed)
     return missing(f"{name} is missing: it comes with Debian's package {PACKAGES[name]}")

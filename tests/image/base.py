@@ -15,8 +15,8 @@ from tests.tools import UNPACKED, tool
 ROOT = Path(__file__).parents[2]
 CACHE = UNPACKED / "image"
 LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-build.lock")
-# Debian 12, and the Python that it has.
-CODENAME, PYTHON = "bookworm", "3.11"
+# Debian 13, and the Python that it has.
+CODENAME, PYTHON = "trixie", "3.13"
 PACKAGES = "ca-certificates,python3-venv"
 # Devices are the container's own; what was downloaded is installed.
 PATIENCE_SECONDS = 600
@@ -65,10 +65,10 @@ def _install_debian(folder: Path) -> None:
 
 
 def _mirror() -> list[str]:
-    """Return the mirror that this machine has its own packages from, if it is Debian's."""
+    """Return the mirror that this machine has its own packages from, if it is a Debian."""
     said = run("apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)")
     found = (line.split() for line in said.splitlines())
-    return next(([line[1]] for line in found if line[0] == CODENAME), [])
+    return next(([line[1]] for line in found if line[0] in ("bookworm", CODENAME)), [])
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.image.base import PYTHON
 from tests.image.building import Image, built
 from tests.image.containers import MIB, STATE_DIR
 
@@ -61,14 +62,15 @@ def test_there_is_neither_pip_nor_a_cache_nor_a_test(files: Path) -> None:
     assert not list((files / "var/cache").iterdir())
     assert not list((files / "tmp").iterdir())
     commands = {path.name for path in (files / "opt/durable-exporter/bin").iterdir()}
-    assert commands == {"python", "python3", "python3.11", "durable-exporter"}
+    assert commands == {"python", "python3", f"python{PYTHON}", "durable-exporter"}
 
 
 def test_all_code_is_compiled_and_taken_without_a_look_at_its_time(files: Path) -> None:
-    exporter = files / "opt/durable-exporter/lib/python3.11/site-packages/exporter"
-    library = files / "usr/lib/python3.11"
+    exporter = files / f"opt/durable-exporter/lib/python{PYTHON}/site-packages/exporter"
+    tag = f"cpython-{PYTHON.replace('.', '')}"
+    library = files / f"usr/lib/python{PYTHON}"
     for source in (*exporter.rglob("*.py"), *library.glob("*.py"), *library.glob("asyncio/*.py")):
-        compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-311.pyc"
+        compiled = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
         head = compiled.read_bytes()[:8]
         assert head[4:] == UNCHECKED_HASH.to_bytes(4, "little"), compiled
 
