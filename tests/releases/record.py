@@ -16,7 +16,7 @@ import yaml
 
 from emulator import Emulator, ManualClock, running
 from exporter import __version__
-from tests.chart.chart import VALUES, Rendered, render, values_of
+from tests.chart.chart import CHART, VALUES, Rendered, helm3, render, values_of
 from tests.chart.pods import laid_out
 from tests.cli.process import START
 from tests.releases.fixed import fixed_of
@@ -48,6 +48,11 @@ def _record_chart(folder: Path) -> None:
         fixed[path.stem] = fixed_of(rendered)
         if path.stem == _MOST_SETTINGS:
             _record_configuration(rendered, folder)
+    with tempfile.TemporaryDirectory() as home:
+        packed = helm3("package", str(CHART), "--destination", home, home=Path(home))
+        assert packed.returncode == 0, packed.stderr
+        (package,) = Path(home).glob("*.tgz")
+        shutil.copy(package, folder / "chart.tgz")
     text = yaml.safe_dump(fixed, sort_keys=True)
     (folder / "fixed.yaml").write_text(text, encoding="utf-8")
 

