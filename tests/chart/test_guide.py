@@ -24,7 +24,11 @@ from tests.tools import tool
 ROOT = CHART.parents[1]
 GUIDES = {
     path.name: path.read_text(encoding="utf-8")
-    for path in (ROOT / "docs" / "kubernetes.md", CHART / "README.md")
+    for path in (
+        ROOT / "docs" / "kubernetes.md",
+        ROOT / "docs" / "openshift.md",
+        CHART / "README.md",
+    )
 }
 GUIDE = GUIDES["kubernetes.md"]
 RELEASE = "durable-functions-exporter"
@@ -37,7 +41,8 @@ def blocks(language: str, text: str = GUIDE) -> list[str]:
 def values_blocks() -> dict[str, str]:
     """Return the blocks that are files of values, by their titles."""
     titled = r'^```yaml title="(\S*values\.yaml)"\n(.*?)^```'
-    found: dict[str, str] = dict(re.findall(titled, GUIDE, re.DOTALL | re.MULTILINE))
+    pages = GUIDE + GUIDES["openshift.md"]
+    found: dict[str, str] = dict(re.findall(titled, pages, re.DOTALL | re.MULTILINE))
     (example,) = blocks("yaml", GUIDES["README.md"])
     return found | {"example-of-the-readme.yaml": example}
 
@@ -45,7 +50,8 @@ def values_blocks() -> dict[str, str]:
 def commands() -> list[list[str]]:
     return [
         shlex.split(line)
-        for block in blocks("sh")
+        for text in GUIDES.values()
+        for block in blocks("sh", text)
         for line in block.replace("\\\n", "").splitlines()
     ]
 
@@ -92,26 +98,34 @@ def test_the_exporter_takes_the_values_of_the_guide(
     assert run(["check", "--offline"], pod.environ) == 0, capsys.readouterr().err
 
 
+def option(name: str, arguments: list[str]) -> str | None:
+    return arguments[arguments.index(name) + 1] if name in arguments else None
+
+
 def test_helm_s_commands_are_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installation is rendered: it is the rest of it that needs a cluster."""
     monkeypatch.chdir(folder)
-    tried = []
-    for arguments in of_program("helm"):
-        tried.append(arguments[0])
-        if arguments[0] == "test":
-            assert arguments[1] == RELEASE
-            (pod,) = rendered().of_kind("Pod")
-            assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    tried = set()
+    for command, *arguments in of_program("helm"):
+        tried.add(command)
+        assert option("--namespace", arguments) in (None, NAMESPACE)
+        if command in ("test", "uninstall"):
+            assert arguments[0] == RELEASE
             continue
-        if arguments[:2] == ["upgrade", "--install"]:
-            arguments = ["template", *arguments[2:]]  # noqa: PLW2901 - what is run of it
-        version = KUBE_VERSION if arguments[0] == "template" else ()
-        done = helm3(*arguments, *version, home=folder)
+        if command == "upgrade":
+            arguments = [each for each in arguments if each != "--install"]  # noqa: PLW2901
+        run_as = "lint" if command == "lint" else "template"
+        version = KUBE_VERSION if run_as == "template" else ()
+        done = helm3(run_as, *arguments, *version, home=folder)
         assert done.returncode == 0, (arguments, done.stderr)
-        if arguments[0] == "template":
-            expected = rendered().ordered()
+        if run_as == "template":
+            name = option("--values", arguments)
+            values = yaml.safe_load(values_blocks()[name]) if name else {}
+            if size := option("--set", arguments):
+                values["state"]["size"] = size.removeprefix("state.size=")
+            expected = render(values, release=RELEASE, namespace=NAMESPACE).ordered()
             assert Rendered(tuple(read_all(done.stdout))).ordered() == expected
-    assert tried == ["lint", "template", "upgrade", "test"]
+    assert tried == {"lint", "template", "upgrade", "test", "uninstall"}
 
 
 def test_the_rules_of_the_guide_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,6 +143,9 @@ def test_kubectl_s_commands_name_what_the_release_has() -> None:
         r"port-forward --namespace monitoring service/(\S+) (\d+)": is_service,
         r"exec --namespace monitoring (\w+)/(\S+) -- durable-exporter (.+)": is_command,
         r"delete statefulset --namespace monitoring --cascade=orphan (\S+)": is_stateful_set,
+        r"delete pod --namespace monitoring --ignore-not-found (\S+)": is_test_pod,
+        r"delete pvc --namespace monitoring --selector (\S+)=(\S+)": is_label_of_claims,
+        r"patch pvc --namespace monitoring state-(\S+)-0 --patch '(.+)'": is_larger_claim,
     }
     tried = set()
     for arguments in of_program("kubectl"):
@@ -174,6 +191,32 @@ def is_command(found: re.Match[str]) -> None:
 
 def is_stateful_set(found: re.Match[str]) -> None:
     assert rendered("shards-values.yaml").one("StatefulSet")["metadata"]["name"] == found[1]
+
+
+def claims() -> Any:  # noqa: ANN401 - it is any YAML
+    (template,) = rendered("shards-values.yaml").workload["spec"]["volumeClaimTemplates"]
+    return template
+
+
+def is_test_pod(found: re.Match[str]) -> None:
+    assert rendered().one("Pod")["metadata"]["name"] == found[1]
+
+
+def is_label_of_claims(found: re.Match[str]) -> None:
+    assert claims()["metadata"]["labels"][found[1]] == found[2]
+
+
+def is_larger_claim(found: re.Match[str]) -> None:
+    """Its name is that of template and StatefulSet, its size that of the upgrade."""
+    is_stateful_set(found)
+    assert claims()["metadata"]["name"] == "state"
+    patch = json.loads(found[2])
+    (upgrade,) = (each for each in of_program("helm") if "--set" in each)
+    assert patch["spec"].keys() <= claims()["spec"].keys()
+    assert (
+        option("--set", upgrade)
+        == f"state.size={patch['spec']['resources']['requests']['storage']}"
+    )
 
 
 def discovered(pod: dict[str, Any]) -> dict[str, str]:

@@ -1,0 +1,103 @@
+"""
+Writes the chart as it is published: `python -m helm.published FOLDER --repository URL ...`.
+
+Who publishes it, and where, no file of the repository knows: home, sources, maintainers, icon and
+links come from the repository that the release is made of, the image from the registry that it was
+pushed to. Nothing needs to be installed for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import posixpath
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+CHART = Path(__file__).with_name("durable-functions-exporter")
+
+_IN_REPOSITORY = f"helm/{CHART.name}"
+# All links that leave the chart; patterns of the schema look like links of other kinds.
+_RELATIVE = re.compile(r"\]\(((?:\.\./)+[^()\s]+)\)")
+_LINKED = ("README.md", "values.yaml", "values.schema.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A repository's URL, the tag in it, and the image of that tag without its own tag."""
+
+    repository: str
+    revision: str
+    image: str
+
+    def about(self) -> str:
+        """Return what `Chart.yaml` says besides."""
+        version = self.revision.removeprefix("v")
+        owner = self.repository.rsplit("/", 2)[1]
+        return f"""\
+home: {self.repository}
+icon: {self.repository}/raw/{self.revision}/exporter/web/assets/icon.svg
+sources:
+  - {self.repository}
+maintainers:
+  - name: {owner}
+    url: {self.repository.rpartition("/")[0]}
+annotations:
+  artifacthub.io/category: monitoring-logging
+  artifacthub.io/license: Apache-2.0
+  artifacthub.io/images: |
+    - name: {CHART.name}
+      image: {self.image}:{version}
+  artifacthub.io/links: |
+    - name: Documentation
+      url: {self.repository}/blob/{self.revision}/docs/kubernetes.md
+    - name: Upgrading
+      url: {self.repository}/blob/{self.revision}/docs/upgrading.md
+    - name: Changelog
+      url: {self.repository}/blob/{self.revision}/CHANGELOG.md
+"""
+
+    def linked(self, text: str) -> str:
+        """Return a text whose links lead to the repository, and no longer to files next to it."""
+
+        def absolute(found: re.Match[str]) -> str:
+            path = posixpath.normpath(posixpath.join(_IN_REPOSITORY, found[1]))
+            return f"]({self.repository}/blob/{self.revision}/{path})"
+
+        return _RELATIVE.sub(absolute, text)
+
+
+def publish(folder: Path, publication: Publication) -> None:
+    """Write the chart to *folder*, which must not exist."""
+    shutil.copytree(CHART, folder)
+    for name in _LINKED:
+        path = folder / name
+        path.write_text(publication.linked(path.read_text(encoding="utf-8")), encoding="utf-8")
+    values = folder / "values.yaml"
+    text = values.read_text(encoding="utf-8")
+    default = f"  repository: {CHART.name}\n"
+    values.write_text(_replaced(text, default, f"  repository: {publication.image}\n"))
+    about = folder / "Chart.yaml"
+    head, _, _ = about.read_text(encoding="utf-8").partition("annotations:\n")
+    about.write_text(head + publication.about(), encoding="utf-8")
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    if text.count(old) != 1:
+        raise ValueError(f"values.yaml does not have {old.strip()!r} once")
+    return text.replace(old, new)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m helm.published")
+    parser.add_argument("folder", type=Path)
+    for name in ("repository", "revision", "image"):
+        parser.add_argument(f"--{name}", required=True)
+    options = parser.parse_args()
+    publish(options.folder, Publication(options.repository, options.revision, options.image))
+
+
+if __name__ == "__main__":
+    main()
