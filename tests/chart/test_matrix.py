@@ -143,4 +143,5 @@ def test_a_package_renders_as_its_folder_does(tmp_path: Path) -> None:
     with tarfile.open(archive) as packed_files:
         boards = [each for each in packed_files.getmembers() if "/dashboards/" in each.name]
         assert len(boards) == 5
+        assert not [each for each in packed_files.getnames() if "/ci/" in each]
         assert all(each.isfile() for each in boards)

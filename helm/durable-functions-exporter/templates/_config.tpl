@@ -73,7 +73,7 @@ the longer pattern comes first.
 {{/* Whether nothing says what to poll or how: then an emulated app is polled, to see it work. */}}
 {{- define "durable-functions-exporter.isDemo" -}}
 {{- $values := .Values -}}
-{{- if not (or $values.hubs $values.settings $values.extraEnv $values.envFrom $values.extraArgs $values.web.config $values.web.existingSecret (gt (int $values.shards) 1)) -}}
+{{- if not (or $values.hubs $values.settings $values.extraEnv $values.envFrom $values.extraArgs $values.web.config $values.web.existingSecret (eq (toString $values.web.scheme) "https") (gt (int $values.shards) 1)) -}}
 true
 {{- end -}}
 {{- end -}}
