@@ -34,8 +34,10 @@ def base_image() -> str:
 
 
 def wheels() -> Path:
-    """Return a folder with the wheels that the locks name, and nothing else."""
-    folder = CACHE / f"wheels-{_digest(*(lock.read_text(encoding='utf-8') for lock in LOCKS))}"
+    """Return a folder with the wheels that the locks name for that Python, and nothing else."""
+    folder = (
+        CACHE / f"wheels-{_digest(PYTHON, *(lock.read_text(encoding='utf-8') for lock in LOCKS))}"
+    )
     if not folder.exists():
         with _made_whole(folder) as made:
             _download(made)
