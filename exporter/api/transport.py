@@ -24,6 +24,7 @@ _KEEP_IDLE_SECONDS = 120.0
 _LARGEST_FIELD = 1 << 16
 _RECEIVED_AT_ONCE = 1 << 17
 
+_NO_BODY = httpx.ByteStream(b"")
 _USUAL = {"accept": "application/json", "accept-encoding": "identity"}
 
 
@@ -60,9 +61,12 @@ class HubConnections:
 
         The answer has to be closed. Raises `httpx.HTTPError` or `aiohttp.ClientError`.
         """
-        # Where the encoding is given, httpx does not look for it in each field, of each request.
+        # Told what it would find out for each request anew: the encoding, and that there is no body.
         headers = httpx.Headers([*self._fields, *fields], encoding="utf-8")
-        request = httpx.Request("GET", url, headers=headers, extensions=self._extensions)
+        request = httpx.Request(
+            "GET", url, headers=headers, stream=_NO_BODY, extensions=self._extensions
+        )
+        request.read()
         response = await self._transport.handle_async_request(request)
         if isinstance(response.stream, AiohttpResponseStream):
             # By 16 KiB a page costs a tenth more.
