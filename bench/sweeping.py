@@ -33,7 +33,7 @@ from exporter.ledger.snapshot import ActiveView, RetainedView
 from exporter.settings import HUB_DEFAULTS, Buckets
 
 # At the defaults, without limits.
-DEFAULT_RULES = replace(rules_of(HUB_DEFAULTS, Buckets()), limits_of=lambda _: {})
+DEFAULT_RULES = replace(rules_of(HUB_DEFAULTS, Buckets()), limits={})
 
 _LARGEST_PAGE = 1 << 22
 _END_OF_HEAD = b"\r\n\r\n"

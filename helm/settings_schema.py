@@ -34,6 +34,13 @@ _DURATION: Schema = {
     "pattern": f"^({_SPELLED})$",
 }
 _LIMIT: Schema = {**_DURATION, "pattern": f"^(none|{_SPELLED})$"}
+_SHARE_LIMIT: Schema = {
+    "type": ["string", "number"],
+    "minimum": 0,
+    "maximum": 1,
+    "pattern": f"^(none|{_NUMBER} ?%?)$",
+}
+_COUNT_LIMIT: Schema = {"type": ["string", "integer"], "minimum": 0, "pattern": "^(none|[0-9]+)$"}
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _SECRET_ENTRY: Schema = {**_TEXT, "pattern": "^[-._a-zA-Z0-9]+$"}
 _PATTERNS: Mapping[str, str] = {
@@ -129,6 +136,8 @@ def _of_value(name: str, field: FieldInfo, words: str) -> Schema:
         return {"type": ["array", "string"], "items": {"type": ["string", "number"]}}
     if words.startswith("duration"):
         return _LIMIT if "none" in words else _DURATION
+    if "none" in words and words.startswith(("share", "whole number")):
+        return _SHARE_LIMIT if words.startswith("share") else _COUNT_LIMIT
     if words.startswith("whole number") or field.annotation is int:
         return {"type": "integer", **_bounds(field)}
     return {**_TEXT, "pattern": _PATTERNS[name]} if name in _PATTERNS else _TEXT

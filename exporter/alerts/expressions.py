@@ -15,6 +15,7 @@ from exporter.alerts.shared import (
     TARGET_LABELS,
 )
 from exporter.collector.snapshot import Sweep
+from exporter.ledger.status import RuntimeStatus
 from exporter.metrics import catalogue as c
 from exporter.metrics.family import Family
 from exporter.metrics.promql import equal, selector, without
@@ -55,11 +56,44 @@ def fresh(selector: str, sweep: Sweep = Sweep.ACTIVE, *, by: str = "max", drop: 
     return folded(while_fresh(selector, sweep), by=by, drop=drop)
 
 
+def limit_of_hub(limit: str) -> str:
+    """Return the *limit* of each hub, for orchestrators that have none of their own."""
+    limits = selector(c.LIMIT, equal("limit", limit), equal("orchestrator", ""))
+    return f"max by ({ONE_HUB}) ({limits})"
+
+
+def own_limit(limit: str) -> str:
+    """Return the *limit* of each orchestrator that has its own; infinite where that is none."""
+    limits = selected(c.LIMIT, equal("limit", limit), 'orchestrator!=""')
+    return f"max by ({ONE_ORCHESTRATOR}) ({limits})"
+
+
+def limit_of_orchestrator(limit: str) -> str:
+    """Return the *limit* that holds for each known orchestrator: its own, or that of the hub."""
+    known = selected(c.FINISHED, equal("runtime_status", RuntimeStatus.COMPLETED))
+    return f"""\
+(
+  {own_limit(limit)}
+  or on ({ONE_ORCHESTRATOR})
+  group by ({ONE_ORCHESTRATOR}) ({known})
+  * on ({ONE_HUB}) group_left () {limit_of_hub(limit)}
+)"""
+
+
+def as_configured(expression: str) -> str:
+    """Return *expression* with the label `source` of what somebody chose on purpose."""
+    return f"""\
+label_replace(
+{block(expression)},
+  "source", "configured", "", ""
+)"""
+
+
 def with_source(expression: str, limit: str, *known: Family) -> str:
     """
-    Return *expression* with the label `source` of the orchestrator's *limit*.
+    Return *expression* with a label `source`: `configured` where the *limit* is the orchestrator's.
 
-    One that has no such limit, but is in one of *known*, goes without.
+    One that has no such limit of its own, but is in one of *known*, goes without.
     """
     without = "\n".join(
         f"  or on ({ONE_ORCHESTRATOR}) group by ({ONE_ORCHESTRATOR}) ({family.name})"
@@ -70,9 +104,7 @@ def with_source(expression: str, limit: str, *known: Family) -> str:
 {block(expression)}
 )
 * on ({ONE_ORCHESTRATOR}) group_left (source) (
-  topk by ({ONE_ORCHESTRATOR}) (
-    1, group by (source, {ONE_ORCHESTRATOR}) ({selector(c.LIMIT, equal("limit", limit))})
-  )
+{block(as_configured(f"{own_limit(limit)} ^ 0"))}
 {without}
 )"""
 

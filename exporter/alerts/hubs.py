@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import block, folded, fresh, selected
+from exporter.alerts.expressions import (
+    as_configured,
+    block,
+    folded,
+    fresh,
+    limit_of_hub,
+    own_limit,
+    selected,
+)
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import ONE_HUB, TARGET_LABELS
 from exporter.api.errors import ErrorKind
@@ -231,8 +239,6 @@ _STALLED_SECONDS = number(
 )
 
 _OVER_PENDING = fresh(selector(c.OVER_LIMIT, equal("limit", "pending")))
-_CONFIGURED = selector(c.LIMIT, equal("limit", "pending"), equal("source", "configured"))
-_ANY = selector(c.LIMIT, equal("limit", "pending"))
 
 HUB_STALLED = Alert(
     "HubStalled",
@@ -243,9 +249,9 @@ sum without (orchestrator, limit) (
 {block(_OVER_PENDING)}
 )
 * on ({ONE_HUB}) group_left (source) (
-  group by (source, {ONE_HUB}) ({_CONFIGURED})
+{block(as_configured(f"group by ({ONE_HUB}) ({own_limit('pending')})"))}
   or on ({ONE_HUB})
-  group by (source, {ONE_HUB}) ({_ANY})
+  {limit_of_hub("pending")} ^ 0
 ) > 0
 and on ({ONE_HUB})
 time() - {folded(c.LAST_PROGRESS.name, drop="orchestrator")} > {_STALLED_SECONDS}""",

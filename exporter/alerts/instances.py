@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import block, folded, fresh, selected, with_source
+from exporter.alerts.expressions import (
+    as_configured,
+    block,
+    folded,
+    fresh,
+    limit_of_orchestrator,
+    selected,
+    with_source,
+)
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import FRESH, ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
@@ -18,7 +26,8 @@ _STUCK = "`durable-exporter stuck` names the instances and what they wait on."
 
 def _over(limit: str) -> str:
     over = f"{fresh(selected(c.OVER_LIMIT, equal('limit', limit)))} > 0"
-    return with_source(over, limit, c.OVER_LIMIT)
+    # There is none by default.
+    return as_configured(over) if limit == "age" else with_source(over, limit, c.OVER_LIMIT)
 
 
 PENDING_STUCK = Alert(
@@ -189,7 +198,7 @@ time() - {fresh(_OLDEST_SUSPENDED, by="min", drop="runtime_status")}
 
 _IS_COMPLETED = equal("runtime_status", RuntimeStatus.COMPLETED)
 _COMPLETED = selector(c.LAST_FINISHED, _IS_COMPLETED)
-_SUCCESS = selected(c.LIMIT, equal("limit", "success"))
+_SUCCESS = limit_of_orchestrator("success")
 
 NO_SUCCESS = Alert(
     "NoSuccess",
@@ -200,11 +209,11 @@ NO_SUCCESS = Alert(
 time() - (
 {block(folded(_COMPLETED, drop="runtime_status"))}
   or on ({ONE_ORCHESTRATOR})
-{block(folded(_SUCCESS, drop="limit, source"))} * 0
+{block(_SUCCESS)} * 0
   + on ({ONE_HUB}) group_left () min by ({ONE_HUB}) ({c.BASELINE.name})
 )
 > on ({ONE_ORCHESTRATOR}) group_left (source)
-topk by ({ONE_ORCHESTRATOR}) (1, max by (source, {ONE_ORCHESTRATOR}) ({_SUCCESS}))
+{as_configured(_SUCCESS)}
 and on ({ONE_HUB}) {FRESH[Sweep.FINISHED]}""",
     duration("no_success_for", "5m", "Bridges one late sweep; the limit comes before it."),
     Severity.BY_LIMIT,

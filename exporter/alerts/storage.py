@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import fresh, selected
+from exporter.alerts.expressions import fresh, limit_of_hub, own_limit, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
@@ -49,7 +49,6 @@ ENTITY_BACKLOG = Alert(
     sweep=Sweep.ACTIVE,
 )
 
-_LIMIT = selector(c.LIMIT, equal("limit", "retention"))
 _MARGIN = number(
     "purge_margin_seconds",
     86_400,
@@ -64,10 +63,11 @@ PURGE_NOT_KEEPING_UP = Alert(
     f"""\
 time() - {fresh(c.OLDEST_RETAINED.name, Sweep.CENSUS, by="min", drop="runtime_status")}
 > on ({ONE_HUB}) group_left ()
-max by ({ONE_HUB}) ({_LIMIT}) + {_MARGIN}
+max by ({ONE_HUB}) ({selector(c.LIMIT, equal("limit", "retention"))}) + {_MARGIN}
 unless on ({ONE_HUB}) (
   {selected(c.INSTANCES)} > 0
-  unless on ({ONE_ORCHESTRATOR}) {_LIMIT}
+  unless on ({ONE_ORCHESTRATOR}) {own_limit("retention")}
+  unless on ({ONE_HUB}) {limit_of_hub("retention")}
 )""",
     duration("purge_not_keeping_up_for", "1h", "Bridges a purge that is under way."),
     Severity.WARNING,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import anyio
@@ -21,8 +23,7 @@ from exporter.collector.polling_inputs import polling_inputs_of
 from exporter.collector.snapshot import HubSnapshot
 from exporter.collector.state import HubState, NoState
 from exporter.collector.state_file import Owner, StateFile, set_aside_others
-from exporter.ledger.rules import LedgerRules
-from exporter.ledger.snapshot import LimitInForce
+from exporter.ledger.rules import STOPPED_LIMIT, LedgerRules
 from exporter.settings import (
     Buckets,
     HubSettings,
@@ -35,6 +36,7 @@ TASK_HUB_UNUSUAL = "task hub has a name that Azure Storage refuses"
 # Hubs start one after another and not quite regularly, so that neither a hundred of them nor
 # several exporters that were started together ask in the same instant.
 _SPREAD_SECONDS = 0.1
+_NAMES_REMEMBERED = 1000
 _TIDY_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -245,17 +247,23 @@ def owner_of(hub: HubSettings) -> Owner:
 
 def rules_of(hub: HubSettings, buckets: Buckets) -> LedgerRules:
     """Return what the ledger of *hub* is told."""
+    limits = {
+        limit: value
+        for limit, value in hub.limits.of_hub().items()
+        if value is not None and not (limit == STOPPED_LIMIT and hub.may_stop)
+    }
 
-    def limits_of(name: str) -> Mapping[str, LimitInForce]:
-        limits = hub.limits.for_orchestrator(name)
+    @lru_cache(_NAMES_REMEMBERED)
+    def own_limits_of(name: str) -> Mapping[str, float]:
         return {
-            limit: LimitInForce(seconds, source)
-            for limit, (seconds, source) in limits.items()
-            if seconds is not None
+            limit: math.inf if value is None else value
+            for limit, value in hub.limits.own(name).items()
+            if value is not None or limit in limits
         }
 
     return LedgerRules(
-        limits_of=limits_of,
+        limits=limits,
+        own_limits_of=own_limits_of,
         orchestrators=hub.orchestrators,
         entities=hub.entities,
         id_prefixes=hub.id_prefixes,

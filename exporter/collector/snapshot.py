@@ -22,6 +22,9 @@ from exporter.ledger.snapshot import (
 )
 
 _INTERVALS_BEFORE_STALE = 5
+# For the scrape and the evaluation, which matter where sweeps are seconds apart.
+_INTERVALS_JUDGED = 3
+_GRACE_SECONDS = 60.0
 
 
 class Sweep(StrEnum):
@@ -92,9 +95,9 @@ class SweepState(msgspec.Struct, frozen=True, gc=False):
     deadline: float = 0.0
     trouble: Trouble | None = None
 
-    def age_limit(self, now: float) -> float:
+    def intervals(self, number: int, now: float) -> float:
         """
-        Return the age at which what the sweep feeds is too old, in seconds: five intervals.
+        Return how many seconds so many intervals of the sweep are at *now*.
 
         A sweep that takes longer than ever is slow, not missing: the interval that its duration so
         far allows counts already. What failed stretches nothing.
@@ -102,7 +105,7 @@ class SweepState(msgspec.Struct, frozen=True, gc=False):
         running = 0.0
         if self.running_since is not None:
             running = min(now - self.running_since, self.deadline)
-        return _INTERVALS_BEFORE_STALE * max(self.usual, running / DUTY_SHARE)
+        return number * max(self.usual, running / DUTY_SHARE)
 
 
 class RequestDurations(msgspec.Struct, frozen=True, gc=False):
@@ -169,9 +172,16 @@ class HubSnapshot:
             return False
         return now - state.completed <= self.withdrawn_after(sweep, now)
 
+    def may_be_judged(self, sweep: Sweep, now: float) -> bool:
+        """Tell whether what *sweep* feeds is young enough at *now* to raise an alert."""
+        state = self.sweeps[sweep]
+        if state.completed is None:
+            return False
+        return now - state.completed <= state.intervals(_INTERVALS_JUDGED, now) + _GRACE_SECONDS
+
     def withdrawn_after(self, sweep: Sweep, now: float) -> float:
         """Return the age at which what *sweep* feeds is no longer shown, in seconds."""
-        return max(self.stale_after, self.sweeps[sweep].age_limit(now))
+        return max(self.stale_after, self.sweeps[sweep].intervals(_INTERVALS_BEFORE_STALE, now))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from exporter.diagnosis.waits import WaitingOn
 from exporter.forecast.day import Pass
 from exporter.forecast.durations import Durations
 from exporter.settings.durations import format_duration
-from exporter.settings.groups import LimitInForce, Limits
+from exporter.settings.groups import Limits
 from exporter.web.formatting import span
 
 _NONE = "none"
@@ -91,7 +91,7 @@ def worth_reading(limits: Limits, durations: Durations) -> Iterator[str]:
 
 def _is_beyond(limits: Limits, name: str, longest: Sequence[tuple[float, str]]) -> bool:
     in_force = limits.for_orchestrator(name)
-    least = [in_force[limit].seconds for limit in ("pending", "idle", "age")]
+    least = [in_force[limit] for limit in ("pending", "idle", "age")]
     seconds = max((seconds for seconds, _ in longest), default=0.0)
     return any(each is not None and seconds > each for each in least)
 
@@ -149,11 +149,11 @@ def _length(blame: Blame, at: float) -> float:
 
 
 def fitting(
-    limits: Mapping[str, LimitInForce], evidence: Evidence
+    limits: Mapping[str, float | None], evidence: Evidence
 ) -> Iterator[tuple[str, str, str]]:
     """Yield limits of an orchestrator that fit, where those in force do not, each with a reason."""
     scheduled = evidence.longest(WaitingOn.NOT_STARTED) if evidence.waits else 0.0
-    pending, idle, age = (limits[limit].seconds for limit in ("pending", "idle", "age"))
+    pending, idle, age = (limits[limit] for limit in ("pending", "idle", "age"))
     if pending is not None and scheduled > pending:
         yield "pending", _NONE, f"starts as scheduled, up to {span(scheduled)} later"
     if idle is not None:

@@ -22,7 +22,6 @@ from exporter.ledger.snapshot import (
     CountersView,
     FinishedInstance,
     LatestView,
-    LimitInForce,
 )
 from exporter.ledger.status import TERMINAL, Pair, RuntimeStatus
 
@@ -71,15 +70,13 @@ class Accounts:
             for label, status, moment in saved.last_finished
         }
         self._latest_finished: dict[tuple[str, ...], FinishedInstance] = {}
-        self._limits: dict[str, Mapping[str, LimitInForce]] = {}
+        self._known: set[str] = set()
 
-    def knows(self, label: str) -> bool:
-        """Tell whether the series of *label* exist."""
-        return label in self._limits
-
-    def introduce(self, label: str, limits: Mapping[str, LimitInForce]) -> None:
+    def introduce(self, label: str) -> None:
         """Let the series of *label* exist, at 0."""
-        self._limits[label] = limits
+        if label in self._known:
+            return
+        self._known.add(label)
         for status in TERMINAL:
             self._counters["finished"].ensure((label, status.value))
         for category in Category:
@@ -155,15 +152,6 @@ class Accounts:
         _raise_to(self._last_progress, label, updated, latest)
         if finished is not None:
             _raise_to(self._last_finished, finished, updated, latest)
-
-    @property
-    def limits(self) -> dict[tuple[str, str], LimitInForce]:
-        """The limits in force, by label and limit."""
-        return {
-            (label, limit): in_force
-            for label, limits in self._limits.items()
-            for limit, in_force in limits.items()
-        }
 
     def latest_of(self, label_values: LabelValues, name: str) -> tuple[float | None, float | None]:
         """Return when the latest known instances of *name* were created, and completed."""

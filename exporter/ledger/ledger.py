@@ -20,6 +20,7 @@ from exporter.ledger.horizon import DAY, Horizon
 from exporter.ledger.label_values import LabelValues
 from exporter.ledger.missing_rows import are_many, fell_suspiciously, is_suspicious
 from exporter.ledger.over_limit import OverLimits
+from exporter.ledger.replacement import Replacement
 from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
 from exporter.ledger.snapshot import (
@@ -95,6 +96,7 @@ class Ledger:
         self._recent = FinishWindows(saved.recent)
         self.over_limits = OverLimits(rules.limits_of, self._orchestrators.label)
         self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved.accounts)
+        self._replacement = Replacement(saved.sweep, len(self._open), saved.replaced)
         self._row_delay = 0.0
         if self._horizon.contact is not None:
             self._introduce_all()
@@ -118,6 +120,7 @@ class Ledger:
             unresolved=self.unresolved.saved(),
             accounts=self._accounts.saved(),
             retained=self._retained.saved(),
+            replaced=self._replacement.at,
         )
 
     # -- the one rule --------------------------------------------------------------------------
@@ -149,7 +152,7 @@ class Ledger:
         name = row.name or ""
         label = self._know(name)
         had_failed = self.unresolved.is_same_run(row.instance_id, created)
-        self.unresolved.resolved(row.instance_id)
+        self._replacement.found(self.unresolved.resolved(row.instance_id))
         if had_failed:
             self._accounts.reopen(label)
         elif instance is not None and instance.name == name:
@@ -169,6 +172,7 @@ class Ledger:
         second = second_of(created, updated)
         failed = (updated or created) if status is RuntimeStatus.FAILED else None
         had_failed = self.unresolved.is_same_run(row.instance_id, created)
+        self._replacement.found(had_failed)
         if failed is None:
             self.unresolved.resolved(row.instance_id)
         else:
@@ -237,17 +241,12 @@ class Ledger:
     def _know(self, name: str) -> str:
         """Return the label of an orchestrator, whose series exist from now on."""
         label = self._orchestrators.label(name)
-        if not self._accounts.knows(label):
-            self._introduce(label)
+        self._accounts.introduce(label)
         return label
 
     def _introduce_all(self) -> None:
         for label in self._orchestrators.labels:
-            self._introduce(label)
-
-    def _introduce(self, label: str) -> None:
-        own = label in self._orchestrators.own
-        self._accounts.introduce(label, self.rules.limits_of(label) if own else {})
+            self._accounts.introduce(label)
 
     @property
     def booked(self) -> int:
@@ -338,9 +337,11 @@ class Ledger:
 
     def mark_vanished(self, instance_id: str) -> None:
         """Strike an instance that is certainly no longer stored; it vanished if it was active."""
-        self.unresolved.resolved(instance_id)
+        if self.unresolved.resolved(instance_id):
+            self._replacement.failure_vanished()
         instance = self._open.untrack(instance_id)
         if instance is not None:
+            self._replacement.vanished(instance.sweep)
             self._accounts.vanish(self._know(instance.name))
 
     def end_reads(self) -> None:
@@ -382,6 +383,8 @@ class Ledger:
         """
         self.mark = self._searched_after
         self.unresolved.expire(at)
+        if not self._unconfirmed:
+            self._replacement.swept(self._sweep, len(self._open), len(self.unresolved), at)
         self._book.freeze(at)
         most = min(most, self.rules.most_finishes)
         self._horizon.raise_to(self._book.forget_before(at - DAY, most=most, now=at))
@@ -452,11 +455,13 @@ class Ledger:
         return KnownView(
             orchestrators=self._orchestrators.labels,
             entities=self.entities.label_values.labels,
-            limits=self._accounts.limits,
+            limits=self.rules.limits,
+            own_limits={each: self.rules.own_limits_of(each) for each in self._orchestrators.own},
             latest=self._accounts.latest(),
             unconfirmed=self._unconfirmed,
             baseline=self._horizon.contact,
             horizon=None if self._horizon.contact is None else float(self._horizon.second),
+            replaced=self._replacement.at,
             label_values={
                 "orchestrator": self._orchestrators.distinct,
                 "entity": self.entities.label_values.distinct,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from exporter.api.times import later
 from exporter.ledger.changes import ChangeBuffer, Recovered
-from exporter.ledger.snapshot import LimitInForce, OverLimit
+from exporter.ledger.snapshot import OverLimit
 from exporter.ledger.status import RuntimeStatus
 from exporter.ledger.tracked import TrackedInstance
 
@@ -20,10 +20,15 @@ MAX_SAMPLES = 100
 
 AGE = "age"
 # The limit on the time since the last change, by status (design 5, Clocks).
-_WAITS = {RuntimeStatus.PENDING: "pending", RuntimeStatus.RUNNING: "idle"}
+_WAITS = {
+    RuntimeStatus.PENDING: "pending",
+    RuntimeStatus.RUNNING: "idle",
+    RuntimeStatus.SUSPENDED: "suspended",
+}
+LIMITS_OF_INSTANCES = (*_WAITS.values(), AGE)
 _NEVER = float("-inf")
 
-Limits = Mapping[str, LimitInForce]
+Limits = Mapping[str, float]
 Group = tuple[str, RuntimeStatus]
 """An orchestrator, by its own name, and a status: what limits apply to."""
 
@@ -40,8 +45,8 @@ class Clocks:
 
     def __init__(self, status: RuntimeStatus, limits: Limits, at: float) -> None:
         wait = _WAITS.get(status, "")
-        self._age = at - limits[AGE].seconds if AGE in limits else _NEVER
-        self._wait = at - limits[wait].seconds if wait in limits else _NEVER
+        self._age = at - limits[AGE] if AGE in limits else _NEVER
+        self._wait = at - limits[wait] if wait in limits else _NEVER
         self._by_age, self._by_wait, self._by_both = (AGE,), (wait,), (AGE, wait)
 
     def exceeded(self, created: float | None, updated: float | None) -> tuple[str, ...]:

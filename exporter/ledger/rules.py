@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from exporter.ledger.snapshot import LimitInForce
+# Limits on something else than a time.
+FAILURE_RATIO_LIMIT = "failure_ratio"
+UNRESOLVED_LIMIT = "unresolved_failures"
+# The limit on the hub as a whole.
+STOPPED_LIMIT = "stopped"
 
 # What one orchestrator shows, without its distributions: gauges and counters, and the durations
 # of two statuses.
 SERIES_PER_ORCHESTRATOR = 105
 
 
-def _no_limits(_name: str) -> Mapping[str, LimitInForce]:
+def _none(_name: str) -> Mapping[str, float]:
     return {}
 
 
@@ -21,15 +25,17 @@ class LedgerRules:
     """
     Settings of a ledger, which has no defaults of its own.
 
-    `limits_of` gives the limits of an orchestrator by name (`pending`, `idle`, `age`, `success`,
-    `retention`); those that are `none` are left out. `overlap` and `lookback` are the shortest and
+    `limits` are the hub's, by name (`pending`, `idle`, `age`, ...; those of time in seconds);
+    `own_limits_of` gives those that an orchestrator has of its own, infinite where that is `none`.
+    `overlap` and `lookback` are the shortest and
     the longest look-back of the ruler, in seconds; `failed_lookback` how long a failure counts as
     unresolved. `most_finishes` bounds the book, `reason_limit` the failure reasons told apart.
     Where *id_prefixes* are given, the active sweep lists only instances whose ids begin so.
     `max_series` bounds what the hub shows: beyond it distributions fold first, then new names.
     """
 
-    limits_of: Callable[[str], Mapping[str, LimitInForce]] = _no_limits
+    limits: Mapping[str, float] = field(default_factory=dict)
+    own_limits_of: Callable[[str], Mapping[str, float]] = _none
     orchestrators: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
     id_prefixes: tuple[str, ...] = ()
@@ -42,3 +48,8 @@ class LedgerRules:
     failed_lookback: float
     most_finishes: int
     reason_limit: int
+
+    def limits_of(self, orchestrator: str) -> Mapping[str, float]:
+        """Return the limits that hold for an orchestrator, by name."""
+        own = self.own_limits_of(orchestrator)
+        return {**self.limits, **own} if own else self.limits

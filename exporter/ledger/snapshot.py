@@ -110,13 +110,6 @@ class EntityView(msgspec.Struct, frozen=True, gc=False):
     last_operation: Mapping[Name, float]
 
 
-class LimitInForce(msgspec.Struct, frozen=True, gc=False):
-    """A limit that holds for an orchestrator, in seconds, and where it comes from."""
-
-    seconds: float
-    source: str
-
-
 class FailedInstance(msgspec.Struct, frozen=True, gc=False):
     """
     One instance that is Failed now, since `failed`.
@@ -184,13 +177,26 @@ class CountersView:
 
 @dataclass(frozen=True, slots=True)
 class KnownView:
-    """What is known of a hub whatever fails; stays as long as the hub is configured."""
+    """
+    What is known of a hub whatever fails; stays as long as the hub is configured.
+
+    `limits` are the hub's by what they limit, `own_limits` those that an orchestrator has of its
+    own: infinite where it has none, but the hub does. `replaced` is when all known instances
+    vanished at once, None if they never did.
+    """
 
     orchestrators: tuple[Name, ...]
     entities: tuple[Name, ...]
-    limits: Mapping[tuple[Name, str], LimitInForce]
+    limits: Mapping[str, float]
+    own_limits: Mapping[Name, Mapping[str, float]]
     latest: LatestView
     unconfirmed: int
     baseline: float | None
     horizon: float | None
+    replaced: float | None
     label_values: Mapping[str, int]
+
+    def limits_of(self, orchestrator: Name) -> Mapping[str, float]:
+        """Return the limits that hold for an orchestrator: none for what shares a label."""
+        own = self.own_limits.get(orchestrator)
+        return {} if own is None else {**self.limits, **own}

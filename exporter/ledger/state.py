@@ -57,6 +57,7 @@ class LedgerState(msgspec.Struct, frozen=True):
     unresolved: list[SavedFailure] = []
     accounts: SavedAccounts = SavedAccounts()
     retained: SavedRetained | None = None
+    replaced: float | None = None
 
 
 def healed(state: LedgerState, now: float) -> LedgerState:
@@ -89,6 +90,7 @@ def healed(state: LedgerState, now: float) -> LedgerState:
             last_progress=sane(accounts.last_progress),
         ),
         retained=retained and replace(retained, completed=within(retained.completed)),
+        replaced=None if state.replaced is None else within(state.replaced),
     )
 
 

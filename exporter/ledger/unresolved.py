@@ -136,11 +136,13 @@ class Unresolved:
         elif listed:
             self._no_room_now[label] += 1
 
-    def resolved(self, instance_id: str) -> None:
-        """Note that an instance is no longer Failed, or no longer stored."""
+    def resolved(self, instance_id: str) -> bool:
+        """Note that an instance is no longer Failed, or no longer stored; tells if it was known."""
         failure = self._drop(instance_id)
-        if failure is not None:
-            self.resolutions.add(Resolved(instance_id, failure.label))
+        if failure is None:
+            return False
+        self.resolutions.add(Resolved(instance_id, failure.label))
+        return True
 
     def _drop(self, instance_id: str) -> _Failure | None:
         failure = self._failures.pop(instance_id, None)

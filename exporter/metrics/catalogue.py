@@ -10,6 +10,7 @@ from platform import python_version
 
 from exporter import __version__
 from exporter.api.telemetry import OPERATIONS
+from exporter.ledger.rules import FAILURE_RATIO_LIMIT, UNRESOLVED_LIMIT
 from exporter.metrics import readings as r
 from exporter.metrics.family import (
     Family,
@@ -29,6 +30,13 @@ UP = gauge(
     "1 if the last active sweep of the hub completed, else 0.",
     (),
     r.lasting(lambda hub: r.single(hub.up)),
+)
+HUB_REPLACED = gauge(
+    f"{_HUB}hub_replaced_timestamp_seconds",
+    "When all known active and failed instances, five or more, last vanished in one sweep: the app"
+    " uses another hub name or storage, as after a slot swap. Absent if that never happened.",
+    (),
+    r.lasting(lambda hub: r.single(hub.known.replaced)),
 )
 HUB_INFO = Family(
     f"{_HUB}hub_info",
@@ -72,13 +80,27 @@ INSTANCE_IDLE = distribution(
 )
 LIMIT = gauge(
     f"{_HUB}limit_seconds",
-    "Limits in force for an orchestrator; source says whether it is the default or configured.",
-    ("orchestrator", "limit", "source"),
+    "Limits on times. The one with an empty orchestrator holds for all of the hub but those that"
+    " have their own, which is +Inf where it is none.",
+    ("orchestrator", "limit"),
     r.lasting(r.limits),
+)
+LIMIT_RATIO = gauge(
+    f"{_HUB}limit_ratio",
+    "Limits on shares: failure_ratio. Empty orchestrator and +Inf as in limit_seconds.",
+    ("orchestrator", "limit"),
+    r.lasting(r.number_limits(FAILURE_RATIO_LIMIT)),
+)
+LIMIT_INSTANCES = gauge(
+    f"{_HUB}limit_instances",
+    "Limits on numbers of instances: unresolved_failures. Empty orchestrator and +Inf as in"
+    " limit_seconds.",
+    ("orchestrator", "limit"),
+    r.lasting(r.number_limits(UNRESOLVED_LIMIT)),
 )
 OVER_LIMIT = gauge(
     f"{_HUB}instances_over_limit",
-    "Active instances over the limit pending, idle or age.",
+    "Active instances over the limit pending, idle, age or suspended.",
     ("orchestrator", "limit"),
     r.ACTIVE(r.over_limit),
 )
@@ -250,11 +272,24 @@ ENTITY_BACKLOG_MAX = gauge(
     *r.each_entity(lambda locks: locks.backlog_max),
 )
 
+HUB_ERROR = gauge(
+    f"{_SELF}hub_error",
+    "1 while the hub is down for this cause.",
+    ("kind",),
+    r.lasting(r.hub_error),
+)
 LAST_SWEEP = gauge(
     f"{_SELF}last_sweep_timestamp_seconds",
     "End of the last complete sweep, by the exporter's clock.",
     ("sweep",),
     r.each_sweep(lambda state: state.completed),
+)
+# The exposition tells it, since it changes as time goes by.
+SWEEP_FRESH = gauge(
+    f"{_SELF}sweep_fresh",
+    "1 while what the sweep feeds is young enough to be judged: its last complete one ended within"
+    " three intervals and a minute. 0 after that and before the first; absent where it is off.",
+    ("sweep",),
 )
 SWEEP_DURATION = gauge(
     f"{_SELF}sweep_duration_seconds",

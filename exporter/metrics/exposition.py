@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep
 from exporter.metrics.body import Body
-from exporter.metrics.catalogue import CATALOGUE, SERIES
+from exporter.metrics.catalogue import CATALOGUE, SERIES, SWEEP_FRESH
 from exporter.metrics.family import Family, Series, exposed_names
 from exporter.metrics.formats import Format, headers
 from exporter.metrics.lines import Lines, LineWriter
@@ -62,19 +62,27 @@ class _HubLines:
             (sweep, writer.write(some, left_out))
             for sweep, some in read(snapshot, exemplars=exemplars).items()
         ]
-        self._fresh: frozenset[Sweep] | None = None
+        self._ages: tuple[frozenset[Sweep], frozenset[Sweep]] | None = None
         self._shown: tuple[Lines, ...] = ()
 
     def shown(self, now: float) -> tuple[Lines, ...]:
         """Return the lines that are shown at *now*: the same object while they are the same."""
-        fresh = frozenset(
-            sweep for sweep in self.snapshot.sweeps if self.snapshot.is_fresh(sweep, now)
-        )
-        if fresh != self._fresh:
-            self._fresh = fresh
+        hub = self.snapshot
+        fresh = frozenset(sweep for sweep in hub.sweeps if hub.is_fresh(sweep, now))
+        judged = frozenset(sweep for sweep in hub.sweeps if hub.may_be_judged(sweep, now))
+        if (fresh, judged) != self._ages:
+            self._ages = fresh, judged
             lines = [lines for sweep, lines in self._parts if sweep is None or sweep in fresh]
+            lines.append(self.writer.write([self._sweep_fresh(judged)], self._left_out))
             self._shown = (*lines, self._series(lines))
         return self._shown
+
+    def _sweep_fresh(self, judged: Container[Sweep]) -> Series:
+        states = self.snapshot.sweeps.items()
+        return Series(
+            SWEEP_FRESH,
+            [((sweep,), int(sweep in judged)) for sweep, state in states if state.configured],
+        )
 
     def _series(self, lines: Iterable[Lines]) -> Lines:
         """Return the line that tells how many there are, itself included."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, product
 from typing import Generic, TypeVar
@@ -13,6 +14,8 @@ from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep, SweepSt
 from exporter.diagnosis.view import DiagnosisView
 from exporter.ledger.distributions import Distribution
 from exporter.ledger.finish_windows import WINDOWS
+from exporter.ledger.over_limit import LIMITS_OF_INSTANCES
+from exporter.ledger.rules import FAILURE_RATIO_LIMIT, UNRESOLVED_LIMIT
 from exporter.ledger.snapshot import (
     ActiveView,
     EntityLocks,
@@ -26,7 +29,7 @@ from exporter.ledger.status import TERMINAL, RuntimeStatus
 from exporter.metrics.family import Exemplar, Reading, Samples, Spread, Values
 
 ALWAYS_SHOWN_ACTIVE = (RuntimeStatus.PENDING, RuntimeStatus.RUNNING, RuntimeStatus.SUSPENDED)
-_ACTIVE_LIMITS = ("pending", "idle", "age")
+_NUMBERS = frozenset({FAILURE_RATIO_LIMIT, UNRESOLVED_LIMIT})
 _NO_LOCKS = EntityLocks(0, 0, 0, 0)
 
 View = TypeVar("View")
@@ -129,7 +132,12 @@ def retained_instances(hub: HubSnapshot, view: RetainedView) -> Samples[float]:
 
 def over_limit(hub: HubSnapshot, view: ActiveView) -> Samples[float]:
     """Return instances wherever a limit is in force, or a folded name is beyond its own."""
-    in_force = [key for key in hub.known.limits if key[1] in _ACTIVE_LIMITS]
+    in_force = [
+        (name, limit)
+        for name in hub.known.orchestrators
+        for limit, value in hub.known.limits_of(name).items()
+        if limit in LIMITS_OF_INSTANCES and value < math.inf
+    ]
     return by_key(view.over_limit, dict.fromkeys((*in_force, *view.over_limit)))
 
 
@@ -166,11 +174,24 @@ def hub_info(hub: HubSnapshot) -> Samples[float]:
 
 
 def limits(hub: HubSnapshot) -> Samples[float]:
-    """Return limits in seconds by orchestrator, limit and source."""
-    return [
-        ((name, limit, held.source), held.seconds)
-        for (name, limit), held in hub.known.limits.items()
-    ]
+    """Return limits on times by orchestrator and limit, those of the hub first."""
+    return [(key, value) for key, value in _all_limits(hub) if key[1] not in _NUMBERS]
+
+
+def number_limits(limit: str) -> Callable[[HubSnapshot], Samples[float]]:
+    """Return how the limits on one number are read, by orchestrator and limit."""
+    return lambda hub: [(key, value) for key, value in _all_limits(hub) if key[1] == limit]
+
+
+def _all_limits(hub: HubSnapshot) -> Iterator[tuple[tuple[str, str], float]]:
+    for name, limits in (("", hub.known.limits), *hub.known.own_limits.items()):
+        for limit, value in limits.items():
+            yield (name, limit), value
+
+
+def hub_error(hub: HubSnapshot) -> Samples[float]:
+    """Return the kind of error for which the hub is down; nothing while it is up."""
+    return [((hub.trouble.kind,), 1.0)] if hub.trouble is not None and not hub.up else []
 
 
 def sweep_results(hub: HubSnapshot) -> Samples[float]:

@@ -9,7 +9,7 @@ Errors:
 from exporter.settings.addresses import ListenAddress
 from exporter.settings.credentials import read_key
 from exporter.settings.error_messages import Problem, SettingsError
-from exporter.settings.groups import Buckets, Intervals, LimitInForce, MetricsSettings
+from exporter.settings.groups import Buckets, Intervals, MetricsSettings
 from exporter.settings.hub import HUB_DEFAULTS, HubSettings, suits_azure_storage
 from exporter.settings.loading import (
     Configuration,
@@ -29,7 +29,6 @@ __all__ = [
     "Configuration",
     "HubSettings",
     "Intervals",
-    "LimitInForce",
     "ListenAddress",
     "MetricsSettings",
     "Problem",

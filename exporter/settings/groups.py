@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,12 +23,14 @@ from exporter.settings.values import (
     AnyCase,
     Bounds,
     Count,
+    CountLimit,
     Interval,
     IntervalOrOff,
     Limit,
     Names,
     PositiveDuration,
     ReadableFile,
+    ShareLimit,
     Shown,
 )
 
@@ -162,13 +164,6 @@ class Buckets(BaseModel):
     )  # fmt: skip
 
 
-class LimitInForce(NamedTuple):
-    """A limit in seconds, None for no limit, and where it comes from."""
-
-    seconds: float | None
-    source: Literal["default", "configured"]
-
-
 def _check_pattern(pattern: str) -> str:
     if not pattern.strip():
         raise ValueError("has an empty name: give an orchestrator or a pattern")
@@ -188,17 +183,27 @@ class OrchestratorLimits(BaseModel):
         default=HOUR, description="How long a running instance may go without progress."
     )
     age: Limit = Field(default=None, description="How long an instance may be active in all.")
+    suspended: Limit = Field(default=None, description="How long an instance may be Suspended.")
     success: Limit = Field(
         default=None, description="How long ago the latest success of an orchestrator may be."
     )
     retention: Limit = Field(
         default=None, description="How long finished instances may stay in storage."
     )
+    failure_ratio: ShareLimit = Field(
+        default=0.05, description="Share of finished instances that may have failed."
+    )
+    unresolved_failures: CountLimit = Field(
+        default=10, description="Failed instances that nobody has resolved yet, at most."
+    )
 
 
 class Limits(OrchestratorLimits):
-    """How long instances may take before they count as over the limit."""
+    """How long instances may take before they count as over the limit, and how many may fail."""
 
+    stopped: Limit = Field(
+        default=4 * HOUR, description="How long the app may be stopped; see `may_stop`."
+    )
     orchestrators: Annotated[
         dict[Pattern, OrchestratorLimits], Shown("groups by name or pattern")
     ] = Field(
@@ -206,15 +211,27 @@ class Limits(OrchestratorLimits):
         description="Limits by orchestrator: its name in any case, or a pattern as `Order*`.",
     )
 
-    def for_orchestrator(self, name: str) -> Mapping[str, LimitInForce]:
-        """
-        Return the limits of the orchestrator *name*, by what they limit.
+    def for_orchestrator(self, name: str) -> Mapping[str, float | None]:
+        """Return the limits that hold for the orchestrator *name*, by what they limit."""
+        return {**_values_of(self), **self.own(name)}
 
-        Each limit comes from the first that sets it: the exact name, the name in another case,
-        the patterns (`*`, `?`, `[...]`, whose case counts) in the order written, the default.
+    def of_hub(self) -> dict[str, float | None]:
+        """Return the limits that hold where an orchestrator has none of its own."""
+        return {**_values_of(self), "stopped": self.stopped}
+
+    def own(self, name: str) -> Mapping[str, float | None]:
         """
-        ranked = [*self._matching(name), self]
-        return {limit: _first_set(limit, ranked) for limit in OrchestratorLimits.model_fields}
+        Return the limits that the orchestrator *name* has of its own, by what they limit.
+
+        Each comes from the first that sets it: the exact name, the name in another case, the
+        patterns (`*`, `?`, `[...]`, whose case counts) in the order written.
+        """
+        own: dict[str, float | None] = {}
+        for limits in self._matching(name):
+            for limit, value in _values_of(limits).items():
+                if limit in limits.model_fields_set:
+                    own.setdefault(limit, value)
+        return own
 
     def _matching(self, name: str) -> Iterator[OrchestratorLimits]:
         own = self.orchestrators
@@ -223,11 +240,8 @@ class Limits(OrchestratorLimits):
         yield from (own[pattern] for pattern in own if fnmatchcase(name, pattern))
 
 
-def _first_set(limit: str, ranked: Sequence[OrchestratorLimits]) -> LimitInForce:
-    for limits in ranked:
-        if limit in limits.model_fields_set:
-            return LimitInForce(getattr(limits, limit), "configured")
-    return LimitInForce(getattr(ranked[-1], limit), "default")
+def _values_of(limits: OrchestratorLimits) -> dict[str, float | None]:
+    return {limit: getattr(limits, limit) for limit in OrchestratorLimits.model_fields}
 
 
 class MetricsSettings(BaseModel):

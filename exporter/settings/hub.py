@@ -150,6 +150,11 @@ class HubSettings(BaseModel):
     )
     intervals: Intervals = Field(default=Intervals(), description="How often sweeps are made.")
     limits: Limits = Field(default=Limits(), description="When instances are over the limit.")
+    may_stop: bool = Field(
+        default=False,
+        description="Whether the app may be stopped for as long as it likes: `limits.stopped` is "
+        "not in force then.",
+    )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait.")
     retries: Retries = Field(default=Retries(), description="How failed requests are repeated.")
     tls: Tls = Field(default=Tls(), description="Authorities and client certificate.")

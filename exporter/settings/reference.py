@@ -243,6 +243,8 @@ def _default(path: SettingPath, field: FieldInfo) -> str:
         return "`none`" if path == ("limits",) else "none"
     if value in ({}, ()):
         return "empty"
+    if (values_of(field) or "").startswith("share"):
+        return f"`{100 * value:g}%`"
     return f"`{_spelled(value)}`"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,6 +27,10 @@ class Shown:
 
 A_FILE = Shown("path of a file")
 A_FOLDER = Shown("path of a folder")
+
+_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(%?)")
+# A larger one is none for a sample either.
+_LARGEST_COUNT = 1 << 53
 
 # Settings never change once they are read, and no error of pydantic shows what was read.
 FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
@@ -77,6 +82,35 @@ def _whole_number(value: object) -> object:
     """Stop pydantic from taking `true` for 1."""
     if isinstance(value, bool):
         raise ValueError("is not a whole number: write it in digits")  # noqa: TRY004 - pydantic's
+    return value
+
+
+def _is_none(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() == "none")
+
+
+def _parse_share(value: object) -> float | None:
+    """Return a share from 0 to 1, written as `5%` or `0.05`; None for `none`."""
+    if _is_none(value):
+        return None
+    written = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if written is not None:
+        value = float(written[1]) / (100 if written[2] else 1)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("is not a share: write it as 5% or 0.05")  # noqa: TRY004 - pydantic's
+    if not 0 <= value <= 1:
+        raise ValueError("is not between 0 and 1: write it as 5% or 0.05")
+    return float(value)
+
+
+def _parse_count_limit(value: object) -> int | None:
+    """Return a whole number from 0; None for `none`."""
+    if _is_none(value):
+        return None
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_COUNT:
+        raise ValueError("is not a number of instances: give a whole number from 0, or none")
     return value
 
 
@@ -231,3 +265,9 @@ IntervalOrOff = Annotated[
     Shown("duration, at least `0.1s`, or `0` for off"),
 ]
 Limit = Annotated[float | None, BeforeValidator(parse_limit), Shown("duration or `none`")]
+ShareLimit = Annotated[
+    float | None, BeforeValidator(_parse_share), Shown("share as `5%` or `0.05`, or `none`")
+]
+CountLimit = Annotated[
+    int | None, BeforeValidator(_parse_count_limit), Shown("whole number from 0, or `none`")
+]

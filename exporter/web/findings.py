@@ -25,6 +25,7 @@ _BEYOND = {
     "pending": ("has not started within its limit", "have not started within their limit"),
     "idle": ("is idle over its limit", "are idle over their limit"),
     "age": ("is over its age limit", "are over their age limit"),
+    "suspended": ("is suspended over its limit", "are suspended over their limit"),
 }
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STATUS = {Severity.ERROR: HubStatus.ERROR, Severity.WARNING: HubStatus.WARNING}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TypedDict, TypeVar
@@ -9,7 +10,9 @@ from typing import TypedDict, TypeVar
 from exporter import __version__
 from exporter.collector.snapshot import HubSnapshot, Sweep, SweepResult, SweepState
 from exporter.ledger.finish_windows import CHART, WINDOWS
+from exporter.ledger.over_limit import LIMITS_OF_INSTANCES
 from exporter.ledger.reasons import FailureReason
+from exporter.ledger.rules import FAILURE_RATIO_LIMIT, STOPPED_LIMIT, UNRESOLVED_LIMIT
 from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 from exporter.web.findings import (
@@ -45,7 +48,7 @@ View = TypeVar("View")
 
 _DAY = 86_400.0
 _CHARTED = (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED)
-_LIMITS = ("pending", "idle", "age")
+_OTHER_LIMITS = (FAILURE_RATIO_LIMIT, UNRESOLVED_LIMIT, STOPPED_LIMIT)
 _NO_LOCKS = EntityLocks(0, 0, 0, 0)
 _SHOWN = (*ACTIVE, *TERMINAL)
 _MOST_REASONS = 50
@@ -236,19 +239,18 @@ class Reporter:
         ]
 
     def _orchestrators(self) -> list[OrchestratorReport]:
-        limits: dict[str, dict[str, float]] = {}
-        for (label, limit), in_force in self._snapshot.known.limits.items():
-            limits.setdefault(label, {})[limit] = in_force.seconds
-        return [
-            self._orchestrator(label, limits.get(label, {}))
-            for label in sorted(self._snapshot.known.orchestrators)
-        ]
+        return [self._orchestrator(label) for label in sorted(self._snapshot.known.orchestrators)]
 
-    def _orchestrator(self, label: str, limits: dict[str, float]) -> OrchestratorReport:
+    def _orchestrator(self, label: str) -> OrchestratorReport:
+        limits = {
+            limit: value
+            for limit, value in self._snapshot.known.limits_of(label).items()
+            if limit not in _OTHER_LIMITS and value < math.inf
+        }
         active, finished, unresolved = self._active, self._finished, self._unresolved
         waiting = active.waiting_since if active else {}
         over = (
-            {limit: active.over_limit.get((label, limit), 0) for limit in _LIMITS}
+            {limit: active.over_limit.get((label, limit), 0) for limit in LIMITS_OF_INSTANCES}
             if active
             else None
         )

@@ -383,7 +383,7 @@ BOARD = Board(
         choice(
             "orchestrator",
             "Orchestrator",
-            f"label_values({selector(c.LIMIT, equal('task_hub', '$task_hub'))}, orchestrator)",
+            f"label_values({selector(c.FINISHED, equal('task_hub', '$task_hub'))}, orchestrator)",
             "The orchestrators to look at",
             many=True,
         ),

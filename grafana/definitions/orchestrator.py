@@ -36,6 +36,7 @@ from grafana.panels import (
 from grafana.scope import Scope
 
 ONE = Scope(equal("task_hub", "$task_hub"), equal("orchestrator", "$orchestrator"))
+HUB = Scope(equal("task_hub", "$task_hub"))
 WAITS = ("waiting_on", "target")
 EARLIER = "$earlier"
 
@@ -46,7 +47,14 @@ _COMPLETED = equal("runtime_status", "Completed")
 
 def limit(name: str) -> Query:
     """Draw a limit; no line where none is set."""
-    return Query(highest(ONE.latest(c.LIMIT, equal("limit", name))), f"limit: {name}")
+    return Query(limits_in_force(equal("limit", name)), f"limit: {name}")
+
+
+def limits_in_force(*matchers: str) -> str:
+    """Return limits of the orchestrator: its own, which may be none, or those of the hub."""
+    own = highest(ONE.latest(c.LIMIT, *matchers), "limit")
+    of_hub = highest(HUB.latest(c.LIMIT, equal("orchestrator", ""), *matchers), "limit")
+    return f"{own} < Inf or {of_hub} unless {own}"
 
 
 NOW = Line(
@@ -141,9 +149,9 @@ LIMITS = (
             ),
             rows(
                 "Limits in force",
-                "Which limits hold, and has somebody set them or are they the defaults?",
-                (Key("limit", "Limit"), Key("source", "Set by")),
-                (Column("Value", highest(ONE.latest(c.LIMIT), "limit", "source"), "s"),),
+                "Which limits hold: its own, or those of the hub?",
+                (Key("limit", "Limit"),),
+                (Column("Value", limits_in_force(), "s"),),
                 sort_by="Limit",
             ),
         ),
@@ -303,7 +311,7 @@ BOARD = Board(
         choice(
             "orchestrator",
             "Orchestrator",
-            f"label_values({selector(c.LIMIT, equal('task_hub', '$task_hub'))}, orchestrator)",
+            f"label_values({selector(c.FINISHED, equal('task_hub', '$task_hub'))}, orchestrator)",
             "The orchestrator",
         ),
         setting("earlier", "Compare with", "1w", "How much earlier the dashed lines are: 1d, 1w"),

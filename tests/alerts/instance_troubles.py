@@ -9,6 +9,7 @@ from tests.alerts.troubles import NOTHING, ORDERS, Trouble, in_other, limit_of, 
 from tests.alerts.world import Series, of_orchestrator, rises, shown
 
 WEEK = 7 * DAY
+BY_DEFAULT = {"source": "", "severity": "warning"}
 
 
 def _limited(name: str, limit: str) -> Trouble:
@@ -23,13 +24,10 @@ def _limited(name: str, limit: str) -> Trouble:
             "names that share a label": in_other(over(limit, 3.0)),
         },
         also={
-            "default limit": (
-                over(limit, 3.0, "default"),
-                {"source": "default", "severity": "warning"},
-            ),
+            "limit of the hub": (over(limit, 3.0, "default"), {} if limit == "age" else BY_DEFAULT),
             "no limit is shown": (
                 [of_orchestrator(c.OVER_LIMIT.name, 3.0, limit=limit)],
-                {"source": "", "severity": "warning"},
+                {} if limit == "age" else BY_DEFAULT,
             ),
         },
     )
@@ -130,7 +128,6 @@ def _waits(number: float, silence: float, source: str = "configured") -> list[Se
         *over("pending", number, source),
         of_orchestrator(c.LAST_PROGRESS.name, -silence),
         shown(c.LAST_PROGRESS.name, -silence - HOUR, orchestrator="Other"),
-        shown(c.LIMIT.name, 600.0, orchestrator="Other", limit="pending", source="default"),
     ]
 
 
@@ -173,7 +170,7 @@ TROUBLES: tuple[Trouble, ...] = (
         also={
             "default limit": (
                 _waits(4.0, 31 * MINUTE, "default"),
-                {"source": "default", "severity": "warning"},
+                BY_DEFAULT,
             )
         },
     ),
@@ -229,7 +226,7 @@ TROUBLES: tuple[Trouble, ...] = (
                     "limit": "idle",
                     "waiting_on": "",
                     "target": "",
-                    "source": "default",
+                    "source": "",
                     "severity": "warning",
                 },
             ),

@@ -22,6 +22,7 @@ from exporter.ledger.status import RuntimeStatus
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import SPREAD_SUFFIXES, Family, Kind
 from exporter.metrics.promql import selector
+from exporter.settings.groups import OrchestratorLimits
 
 EXPRESSIONS = {
     **{alert.name: str(rule(alert)["expr"]) for alert in ALERTS},
@@ -40,12 +41,11 @@ CLOSED: Mapping[str, set[str]] = {
     "category": {category.value for category in Category},
     "runtime_status": {status.value for status in RuntimeStatus},
     "window": {window.name for window in WINDOWS},
-    "limit": {"pending", "idle", "age", "success", "retention"},
-    "source": {"default", "configured"},
+    "limit": {*OrchestratorLimits.model_fields, "stopped"},
     "alertstate": {"firing", "pending"},
     "alertname": {alert.full_name for alert in ALERTS},
     "shards": {str(number) for number in range(2, 17)},
-    "orchestrator": {"_other"},
+    "orchestrator": {"_other", ""},
     "entity": {"_other"},
 }
 
@@ -96,6 +96,8 @@ ALL_LABELS = {
     *ALERTS_LABELS,
     "owner",
     "team",
+    # Of the rules themselves: whether somebody chose a limit on purpose.
+    "source",
 }
 
 

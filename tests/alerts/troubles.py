@@ -17,6 +17,7 @@ from tests.alerts.world import (
     TARGET,
     Series,
     of_orchestrator,
+    shown,
 )
 
 NOTHING: Mapping[str, str] = {}
@@ -65,7 +66,9 @@ class Trouble:
 
 
 def limit_of(limit: str, source: str, seconds: float = 600.0) -> Series:
-    return of_orchestrator(c.LIMIT.name, seconds, limit=limit, source=source)
+    """Return a *limit*: the orchestrator's own where it is `configured`, else that of the hub."""
+    name = ORCHESTRATOR if source == "configured" else ""
+    return shown(c.LIMIT.name, seconds, limit=limit, orchestrator=name)
 
 
 def over(limit: str, number: float, source: str = "configured") -> list[Series]:

@@ -147,7 +147,7 @@ def test_numbers_arrive_as_they_are_written(tmp_path: Path) -> None:
 def test_of_patterns_that_match_the_same_orchestrator_the_longer_one_holds(tmp_path: Path) -> None:
     (hub, *_) = settings_of("every-setting", tmp_path).hubs
     pending = {
-        name: hub.limits.for_orchestrator(name)["pending"].seconds
+        name: hub.limits.for_orchestrator(name)["pending"]
         for name in ("OrderOfManyThings", "OrderOne", "Invoice")
     }
     assert pending == {"OrderOfManyThings": 3600, "OrderOne": None, "Invoice": 1200}

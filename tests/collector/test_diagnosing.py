@@ -289,7 +289,7 @@ async def test_each_cause_is_logged_once_and_when_it_is_gone(hub: TaskHub) -> No
 
 async def test_targets_beyond_the_limit_share_one_label(hub: TaskHub) -> None:
     rules = limits()
-    few = replace(DEFAULT_RULES, limits_of=rules.limits_of, label_limit=3)
+    few = replace(DEFAULT_RULES, limits=rules.limits, label_limit=3)
     async with polled(hub, rules=few) as collector:
         await collector.make(Sweep.ACTIVE)
         view = shown(collector)
@@ -300,7 +300,7 @@ async def test_targets_beyond_the_limit_share_one_label(hub: TaskHub) -> None:
 
 async def test_combinations_of_labels_are_bounded_too(hub: TaskHub) -> None:
     rules = limits()
-    few = replace(DEFAULT_RULES, limits_of=rules.limits_of, max_series=60)
+    few = replace(DEFAULT_RULES, limits=rules.limits, max_series=60)
     async with polled(hub, rules=few) as collector:
         await collector.make(Sweep.ACTIVE)
         view = shown(collector)

@@ -22,7 +22,7 @@ from exporter.ledger.changes import (
     Resolved,
 )
 from exporter.ledger.reasons import Category, FailureReason
-from exporter.ledger.snapshot import LimitInForce, OverLimit
+from exporter.ledger.snapshot import OverLimit
 from exporter.ledger.status import RuntimeStatus
 from tests.collector.polled import KEY, collector_of
 from tests.ledger.rules import DEFAULT_RULES
@@ -84,8 +84,8 @@ class TestInstances:
     async def test_who_is_over_a_limit_and_who_failed_is_told_by_id(self) -> None:
         clock = ManualClock(START)
         emulator = sample_emulator(clock=clock, seed=11, system_key=KEY, history=7200.0)
-        limits = {"idle": LimitInForce(600.0, "default"), "pending": LimitInForce(60.0, "default")}
-        rules = replace(DEFAULT_RULES, limits_of=lambda _: limits)
+        limits = {"idle": 600.0, "pending": 60.0}
+        rules = replace(DEFAULT_RULES, limits=limits)
         with capture_logs() as log:
             async with (
                 running(emulator) as url,

@@ -19,7 +19,6 @@ from exporter.collector.events import HubEvents
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.state import LedgerState, healed
 from tests.collector.mutating import MutatedHub, Mutator
 from tests.collector.polled import polled_hub
@@ -30,8 +29,8 @@ from tests.web.shown_app import app_of
 pytestmark = pytest.mark.anyio
 
 START = 1_795_428_000.0
-LIMITS = {limit: LimitInForce(600.0, "default") for limit in ("pending", "idle", "age")}
-RULES = replace(DEFAULT_RULES, limits_of=lambda _: LIMITS, label_limit=50, reason_limit=50)
+LIMITS = dict.fromkeys(("pending", "idle", "age"), 600.0)
+RULES = replace(DEFAULT_RULES, limits=LIMITS, label_limit=50, reason_limit=50)
 MOST_GROWTH = 96 << 20
 
 

@@ -16,7 +16,6 @@ from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.view import Views
 from exporter.ledger.over_limit import find_over_limit
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.status import ACTIVE, known_status
 from exporter.ledger.tracked import TrackedInstance
 from tests.api.paged import all_rows
@@ -30,12 +29,8 @@ def limits(
 ) -> LedgerRules:
     """Return rules that have the same limits for every orchestrator, in seconds."""
     seconds = {"pending": pending, "idle": idle, "age": age}
-    in_force = {
-        name: LimitInForce(value, "configured")
-        for name, value in seconds.items()
-        if value is not None
-    }
-    return replace(DEFAULT_RULES, limits_of=lambda _: in_force)
+    in_force = {name: value for name, value in seconds.items() if value is not None}
+    return replace(DEFAULT_RULES, limits=in_force)
 
 
 async def tracked_of(client: HubClient) -> dict[str, TrackedInstance]:

@@ -21,6 +21,11 @@ from tests.grafana.reading import TARGET_LABELS, WrongQuery, check, families_in,
 
 NOT_ON_A_DASHBOARD = {
     "durable_functions_last_progress_timestamp_seconds": "for alerts; idle times say more",
+    "durable_functions_hub_replaced_timestamp_seconds": "for alerts",
+    "durable_functions_limit_ratio": "for alerts",
+    "durable_functions_limit_instances": "for alerts",
+    "durable_functions_exporter_hub_error": "for alerts",
+    "durable_functions_exporter_sweep_fresh": "for alerts",
     "durable_functions_exporter_rows_refused_total": "absent until an id is too long",
 }
 """Families that no dashboard shows, with the reason."""

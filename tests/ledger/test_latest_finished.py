@@ -21,7 +21,7 @@ def latest(accounts: Accounts, now: float) -> dict[tuple[str, ...], FinishedInst
 
 def test_it_is_the_one_that_finished_last_in_whatever_order_they_are_found() -> None:
     accounts = Accounts((1.0,), 10)
-    accounts.introduce("Order", {})
+    accounts.introduce("Order")
     accounts.counters(0.0, HOLD, {})
     for instance_id, at in (("a", 10.0), ("c", 30.0), ("b", 20.0), ("unknown", None)):
         finish(accounts, instance_id, at)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from exporter.api.wire import InstanceRow
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.snapshot import LimitInForce
 from exporter.ledger.status import RuntimeStatus
 from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import (
@@ -268,8 +267,8 @@ class TestActive:
         assert ("Order", RUNNING) not in view.instances
 
     def test_a_rewound_row_waits_since_its_rewind_not_since_its_creation(self) -> None:
-        limit = {"pending": LimitInForce(600.0, "default")}
-        ledger = in_contact(replace(DEFAULT_RULES, limits_of=lambda _: limit))
+        limit = {"pending": 600.0}
+        ledger = in_contact(replace(DEFAULT_RULES, limits=limit))
         ledger.begin_active(NOW + 1000.0)
         ledger.apply_active_page(
             [
@@ -281,8 +280,8 @@ class TestActive:
         assert ledger.complete_active(NOW + 1000.0).over_limit == {("Order", "pending"): 1}
 
     def test_suspended_counts_only_for_its_age(self) -> None:
-        limits = {name: LimitInForce(60.0, "default") for name in ("pending", "idle", "age")}
-        ledger = in_contact(replace(DEFAULT_RULES, limits_of=lambda _: limits))
+        limits = dict.fromkeys(("pending", "idle", "age"), 60.0)
+        ledger = in_contact(replace(DEFAULT_RULES, limits=limits))
         ledger.begin_active(NOW + 1000.0)
         ledger.apply_active_page([row("held", "Suspended")], NOW + 1000.0)
         assert ledger.complete_active(NOW + 1000.0).over_limit == {("Order", "age"): 1}
@@ -305,10 +304,12 @@ class TestActive:
         assert view.tracked == 1
 
     def test_names_beyond_the_limit_share_other_and_are_measured_by_their_own_limits(self) -> None:
-        def limits_of(name: str) -> dict[str, LimitInForce]:
-            return {"age": LimitInForce(10.0 if name == "Strict" else 1e9, "configured")}
+        def own_limits_of(name: str) -> dict[str, float]:
+            return {"age": 10.0 if name == "Strict" else 1e9}
 
-        ledger = in_contact(replace(DEFAULT_RULES, limits_of=limits_of, label_limit=1), row("a"))
+        ledger = in_contact(
+            replace(DEFAULT_RULES, own_limits_of=own_limits_of, label_limit=1), row("a")
+        )
         ledger.begin_active(NOW + 100.0)
         ledger.apply_active_page([row("b", name="Strict"), row("c", name="Loose")], NOW + 100.0)
         view = ledger.complete_active(NOW + 100.0)

@@ -13,23 +13,22 @@ from exporter.api.wire import InstanceRow
 from exporter.ledger.changes import MOST_NAMED, Recovered
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.over_limit import MAX_SAMPLES, MAX_SAMPLES_PER_ORCHESTRATOR
-from exporter.ledger.snapshot import ActiveView, LimitInForce, OverLimit
+from exporter.ledger.snapshot import ActiveView, OverLimit
 from exporter.ledger.status import RuntimeStatus
 from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, row, shown
 
 LIMITS = {
-    "pending": LimitInForce(60.0, "default"),
-    "idle": LimitInForce(300.0, "default"),
-    "age": LimitInForce(3600.0, "default"),
+    "pending": 60.0,
+    "idle": 300.0,
+    "age": 3600.0,
 }
 STATUSES = ("Pending", "Running", "Suspended", "ContinuedAsNew")
 
 
 def limited(**limits: float) -> Ledger:
     """Return a ledger with the limits above, or with these alone."""
-    chosen = {name: LimitInForce(seconds, "default") for name, seconds in limits.items()}
-    return Ledger(replace(DEFAULT_RULES, limits_of=lambda _: chosen or LIMITS))
+    return Ledger(replace(DEFAULT_RULES, limits=limits or LIMITS))
 
 
 def swept(ledger: Ledger, at: float, *active: InstanceRow) -> ActiveView:

@@ -16,7 +16,7 @@ from exporter.collector.snapshot import (
 )
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.snapshot import LimitInForce, UnfilteredView
+from exporter.ledger.snapshot import UnfilteredView
 from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, census, recent, row, shown, sweep
 
@@ -24,7 +24,8 @@ DECLINED = (
     b"\"Orchestrator function 'Order' failed: The activity function 'Charge' failed: "
     b'\\"Card declined\\". See the function execution logs for additional details."'
 )
-LIMITS = {"pending": LimitInForce(600.0, "default"), "age": LimitInForce(60.0, "configured")}
+LIMITS = {"pending": 600.0, "failure_ratio": 0.05, "unresolved_failures": 10.0}
+OWN_LIMITS = {"Order": {"age": 60.0}}
 
 
 def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
@@ -81,7 +82,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "duration_bounds": ledger.rules.duration_bounds,
         "sweeps": dict.fromkeys(Sweep, state),
         "counters": ledger.counters(60.0, 0.0),
-        "known": ledger.known(),
+        "known": replace(ledger.known(), replaced=NOW - 3600.0),
         "api": ApiUse(
             requests={("listInstances", "200"): 9, ("listInstances", "none"): 1},
             errors={("listInstances", "timeout"): 1},
@@ -112,9 +113,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
 
 def busy_ledger() -> Ledger:
     """Return a ledger in contact since `NOW`, whose counters are born then."""
-    ledger = Ledger(
-        replace(DEFAULT_RULES, limits_of=lambda _: LIMITS, orchestrators=("Configured",))
-    )
+    ledger = Ledger(replace(DEFAULT_RULES, limits=LIMITS, orchestrators=("Configured",)))
     sweep(ledger, 0.0, row("r1", created=-30.0), row("r2", created=-30.0))
     recent(ledger, 0.0)
     census(ledger, 10.0, row("old", "Terminated", created=-9e5, updated=-9e5))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
-from exporter.collector.snapshot import ProcessView, Sweep, SweepState
+from exporter.collector.snapshot import ProcessView, Sweep, SweepState, Trouble
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR
 from exporter.ledger.snapshot import CountersView, FinishedInstance
 from exporter.metrics import reference
@@ -17,14 +19,16 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.exposition import Choice, Exposition
 from exporter.metrics.family import Family, Kind, Values, exposed_names
 from exporter.metrics.formats import Format
-from tests.ledger.world import NOW
+from tests.ledger.rules import DEFAULT_RULES
+from tests.ledger.world import NOW, in_contact
 from tests.metrics.shown import Shown
 from tests.metrics.snapshots import busy_snapshot
 
 GOLDEN = Path(__file__).parents[1] / "data" / "exposition"
 DOCS = Path(__file__).parents[2] / "docs"
 LATER = NOW + 600.0
-HUBS = (busy_snapshot(), busy_snapshot('quo"te\\d\n<hub>'))
+TROUBLE = Trouble("stopped", "the app is stopped", "start it")
+HUBS = (busy_snapshot(), busy_snapshot('quo"te\\d\n<hub>', up=False, trouble=TROUBLE))
 PROCESS = ProcessView(shard=1, shards=3, reload_successful=True, loaded=NOW)
 HUBS_ONLY = Choice(exclude=("*_build_info",))
 
@@ -82,6 +86,25 @@ class TestZeroAndAbsent:
         assert not shows_ages(running, NOW + 9000.1)
         assert not shows_ages(structs.replace(running, running_since=None), NOW + 5000.0)
 
+    def test_what_is_older_than_three_intervals_and_a_minute_is_not_to_be_judged(self) -> None:
+        sweeps = {
+            Sweep.ACTIVE: SweepState(30.0, 30.0, NOW, usual=30.0),
+            Sweep.FINISHED: SweepState(30.0, 30.0, NOW, usual=600.0),
+            Sweep.FAILED: SweepState(300.0, 300.0),
+            Sweep.CENSUS: SweepState(0.0, None),
+            Sweep.ENTITIES: SweepState(300.0, 300.0, NOW, usual=300.0),
+        }
+        snapshot = busy_snapshot(sweeps=sweeps)
+        exposition = Exposition()
+        fresh = [
+            dict(re.findall(r'sweep_fresh{sweep="(\w+)",.*} (\S+)', shown.text.decode()))
+            for shown in (
+                exposition.body([snapshot], NOW + age, Format.CLASSIC) for age in (150.0, 150.1)
+            )
+        ]
+        assert fresh[0] == {"active": "1.0", "finished": "1.0", "failed": "0.0", "entities": "1.0"}
+        assert fresh[1] == {**fresh[0], "active": "0.0"}
+
     def test_the_failure_ratio_is_absent_where_nothing_finished(self) -> None:
         ratios = Shown(busy_snapshot(), now=LATER).values("durable_functions_failure_ratio")
         assert ratios["Order", "5m"] == 1 / 3
@@ -91,6 +114,46 @@ class TestZeroAndAbsent:
 def shows_ages(state: SweepState, now: float) -> bool:
     snapshot = busy_snapshot(sweeps=dict.fromkeys(Sweep, state))
     return bool(Shown(snapshot, now=now).values("durable_functions_instance_age_seconds_gcount"))
+
+
+class TestLimits:
+    def shown(self) -> Shown:
+        own = {"Order": {"idle": 60.0, "unresolved_failures": 0.0}, "Eternal": {"idle": math.inf}}
+        rules = replace(
+            DEFAULT_RULES,
+            limits={"idle": 600.0, "success": 900.0, "failure_ratio": 0.05, "stopped": 3600.0},
+            own_limits_of=lambda name: own.get(name, {}),
+            orchestrators=("Order", "Eternal", "Other"),
+        )
+        ledger = in_contact(rules)
+        view = ledger.complete_active(NOW)
+        return Shown(busy_snapshot(known=ledger.known(), active=view), now=LATER)
+
+    def test_there_is_one_of_the_hub_and_one_of_each_orchestrator_that_has_its_own(self) -> None:
+        shown = self.shown()
+        assert shown.values("durable_functions_limit_seconds") == {
+            ("", "idle"): 600.0,
+            ("", "success"): 900.0,
+            ("", "stopped"): 3600.0,
+            ("Order", "idle"): 60.0,
+            ("Eternal", "idle"): math.inf,
+        }
+        assert shown.values("durable_functions_limit_ratio") == {("", "failure_ratio"): 0.05}
+        assert shown.values("durable_functions_limit_instances") == {
+            ("Order", "unresolved_failures"): 0.0
+        }
+
+    def test_only_where_a_limit_is_in_force_instances_may_be_over_it(self) -> None:
+        over = self.shown().values("durable_functions_instances_over_limit")
+        assert over == {("Order", "idle"): 0.0, ("Other", "idle"): 0.0}
+
+
+class TestHubError:
+    def test_it_is_the_kind_for_which_the_hub_is_down_and_absent_while_it_is_up(self) -> None:
+        down = Shown(busy_snapshot(up=False, trouble=TROUBLE), now=LATER)
+        assert down.values("durable_functions_exporter_hub_error") == {("stopped",): 1.0}
+        up = Shown(busy_snapshot(), now=LATER)
+        assert up.values("durable_functions_exporter_hub_error") == {}
 
 
 class TestFirstValues:

@@ -58,8 +58,8 @@ class TestPrecedence:
         assert hub.labels == {"team": "a", "stage": "prod"}
         assert hub.headers == {"x-a": SecretStr("own"), "x-b": SecretStr("default")}
         assert hub.orchestrators == ("Three",)
-        assert hub.limits.for_orchestrator("ProcessOrder")["idle"].seconds == 120.0
-        assert hub.limits.for_orchestrator("Other")["idle"].seconds == 60.0
+        assert hub.limits.for_orchestrator("ProcessOrder")["idle"] == 120.0
+        assert hub.limits.for_orchestrator("Other")["idle"] == 60.0
 
     def test_patterns_of_the_environment_come_before_those_of_the_file(
         self, tmp_path: Path
@@ -67,7 +67,7 @@ class TestPrecedence:
         yaml = f"{{url: {URL}, limits: {{orchestrators: {{'*': {{idle: 1m}}}}}}}}"
         variables = {"LIMITS__ORCHESTRATORS": '{"Process*": {"idle": "2m"}}'}
         (hub,) = load(variables, yaml, tmp_path).hubs
-        assert hub.limits.for_orchestrator("ProcessOrder")["idle"].seconds == 120.0
+        assert hub.limits.for_orchestrator("ProcessOrder")["idle"] == 120.0
 
     def test_a_variable_for_a_member_beats_the_json_of_its_group(self) -> None:
         hub = load_hub({"INTERVALS": '{"active": 5, "census": 0}', "INTERVALS__ACTIVE": "7s"})
@@ -141,11 +141,11 @@ class TestHubs:
         variable = "HUBS__ORDERS__LIMITS__ORCHESTRATORS__DOIT__IDLE"
         (hub,) = load({variable: "2m"}, yaml, tmp_path).hubs
         assert hub.name == "Orders"
-        assert hub.limits.for_orchestrator("DoIt")["idle"].seconds == 120.0
+        assert hub.limits.for_orchestrator("DoIt")["idle"] == 120.0
 
     def test_the_name_of_an_orchestrator_in_a_variable_holds_in_any_case(self) -> None:
         hub = load_hub({"LIMITS__ORCHESTRATORS__PROCESSORDER__PENDING": "2m"})
-        assert hub.limits.for_orchestrator("ProcessOrder")["pending"] == (120.0, "configured")
+        assert hub.limits.for_orchestrator("ProcessOrder")["pending"] == 120.0
 
     def test_hubs_of_one_app_differ_by_task_hub_or_connection(self) -> None:
         hubs = load(

@@ -25,7 +25,7 @@ from exporter.diagnosis.causes import causes_of
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.snapshot import ActiveView, CountersView, LimitInForce
+from exporter.ledger.snapshot import ActiveView, CountersView
 from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, census, row, shown, sweep
 
@@ -40,7 +40,7 @@ INTERVALS = {
     Sweep.CENSUS: 3600.0,
     Sweep.ENTITIES: 300.0,
 }
-LIMITS = {"pending": LimitInForce(600.0, "default"), "idle": LimitInForce(3600.0, "default")}
+LIMITS = {"pending": 600.0, "idle": 3600.0}
 REFUSED = Trouble(
     "connect",
     "nothing accepts connections at payments-prod-westeurope.azurewebsites.net:443",
@@ -68,9 +68,7 @@ def hub_of(
     contents: Contents, name: str = "orders", orchestrators: Sequence[str] = ()
 ) -> HubSnapshot:
     """Return the snapshot of a hub with these contents, whose sweeps were all complete at `NOW`."""
-    ledger = Ledger(
-        replace(DEFAULT_RULES, limits_of=lambda _: LIMITS, orchestrators=tuple(orchestrators))
-    )
+    ledger = Ledger(replace(DEFAULT_RULES, limits=LIMITS, orchestrators=tuple(orchestrators)))
     sweep(ledger, -90_000.0)
     ledger.see_all((), ledger.begin_finished(NOW - 90_000.0).source, NOW - 90_000.0)
     ledger.complete_finished(NOW - 90_000.0)

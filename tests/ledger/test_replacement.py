@@ -1,0 +1,114 @@
+"""A hub that was replaced by another one, under the same name."""
+
+from __future__ import annotations
+
+from exporter.api.wire import InstanceRow
+from exporter.ledger.ledger import Ledger, Source
+from tests.ledger.rules import DEFAULT_RULES
+from tests.ledger.world import NOW, in_contact, recent, row, sweep
+
+ACTIVE = tuple(row(f"a{n}", "Running", created=-60.0 - n, updated=-50.0) for n in range(5))
+FAILED = tuple(row(f"f{n}", "Failed", created=-600.0, updated=-500.0) for n in range(3))
+
+
+def hub(active: int, failed: int = 0) -> Ledger:
+    """Return a ledger that knows of so many active and failed instances."""
+    ledger = in_contact(DEFAULT_RULES, *ACTIVE[:active])
+    list_failed(ledger, *FAILED[:failed])
+    sweep(ledger, 30.0, *ACTIVE[:active])
+    recent(ledger, 30.0)
+    return ledger
+
+
+def list_failed(ledger: Ledger, *rows: InstanceRow) -> None:
+    ledger.unresolved.begin_listing(NOW - 86_400.0)
+    ledger.see_all(rows, Source.FAILED, NOW)
+    ledger.unresolved.complete_listing(NOW)
+
+
+def lose(
+    ledger: Ledger, at: float, *instance_ids: str, still: tuple[InstanceRow, ...] = ()
+) -> None:
+    """Make a cycle that finds *still*, and no longer instances by id."""
+    sweep(ledger, at, *still)
+    for instance_id in instance_ids:
+        ledger.mark_vanished(instance_id)
+    ledger.end_reads()
+    recent(ledger, at)
+
+
+def ids(rows: tuple[InstanceRow, ...]) -> list[str]:
+    return [each.instance_id for each in rows]
+
+
+def test_it_is_told_when_all_that_was_active_vanished_at_once() -> None:
+    ledger = hub(5)
+    lose(ledger, 60.0, *ids(ACTIVE), still=(row("new", "Running", created=50.0),))
+    assert ledger.known().replaced == NOW + 60.0
+    assert Ledger(DEFAULT_RULES, ledger.saved()).known().replaced == NOW + 60.0
+
+
+def test_it_is_told_also_where_some_could_only_be_read_a_cycle_later() -> None:
+    ledger = hub(5)
+    lose(ledger, 60.0, *ids(ACTIVE)[:3])
+    assert ledger.known().replaced is None
+    lose(ledger, 90.0, *ids(ACTIVE)[3:], still=(row("new", "Running", created=50.0),))
+    assert ledger.known().replaced == NOW + 90.0
+
+
+def test_it_is_told_also_after_a_restart() -> None:
+    ledger = Ledger(DEFAULT_RULES, hub(5).saved())
+    lose(ledger, 60.0, *ids(ACTIVE))
+    assert ledger.known().replaced == NOW + 60.0
+
+
+def test_failed_instances_count_once_they_are_found_to_be_gone_too() -> None:
+    ledger = hub(2, failed=3)
+    lose(ledger, 60.0, *ids(ACTIVE[:2]))
+    assert ledger.known().replaced is None
+    for instance_id in ids(FAILED):
+        ledger.mark_vanished(instance_id)
+    assert ledger.known().replaced == NOW + 60.0
+
+
+def test_a_failed_instance_that_is_still_there_says_that_the_hub_is() -> None:
+    ledger = hub(5, failed=2)
+    lose(ledger, 60.0, *ids(ACTIVE))
+    list_failed(ledger, FAILED[0])
+    ledger.mark_vanished(FAILED[1].instance_id)
+    ledger.mark_vanished(FAILED[0].instance_id)
+    assert ledger.known().replaced is None
+
+
+def test_it_is_not_told_of_fewer_than_five() -> None:
+    ledger = hub(4)
+    lose(ledger, 60.0, *ids(ACTIVE[:4]))
+    assert ledger.known().replaced is None
+
+
+def test_it_is_not_told_where_one_is_still_active() -> None:
+    ledger = hub(5)
+    lose(ledger, 60.0, *ids(ACTIVE[:4]), still=ACTIVE[4:])
+    lose(ledger, 90.0, *ids(ACTIVE[4:]))
+    assert ledger.known().replaced is None
+
+
+def test_it_is_not_told_where_one_has_finished() -> None:
+    ledger = hub(5)
+    sweep(ledger, 60.0)
+    ledger.apply_row(row("a4", "Completed", created=-64.0, updated=50.0), Source.READ, NOW + 60.0)
+    for instance_id in ids(ACTIVE[:4]):
+        ledger.mark_vanished(instance_id)
+    ledger.end_reads()
+    recent(ledger, 60.0)
+    assert ledger.known().replaced is None
+
+
+def test_it_is_not_told_where_failed_instances_alone_are_purged() -> None:
+    failed = tuple(row(f"f{n}", "Failed", created=-600.0, updated=-500.0) for n in range(9))
+    ledger = in_contact(DEFAULT_RULES)
+    list_failed(ledger, *failed)
+    for instance_id in ids(failed):
+        ledger.mark_vanished(instance_id)
+    recent(ledger, 60.0)
+    assert ledger.known().replaced is None
