@@ -61,7 +61,8 @@ class HubConnections:
 
         The answer has to be closed. Raises `httpx.HTTPError` or `aiohttp.ClientError`.
         """
-        # Told what it would find out for each request anew: the encoding, and that there is no body.
+        # Told what it would find out for each request anew: the encoding, and that there is no
+        # body.
         headers = httpx.Headers([*self._fields, *fields], encoding="utf-8")
         request = httpx.Request(
             "GET", url, headers=headers, stream=_NO_BODY, extensions=self._extensions
