@@ -206,7 +206,7 @@ class TestConnections:
     async def test_ipv6_is_spoken(self) -> None:
         async with peer(always(HELLO), host="::1") as served, client() as http:
             assert await get(http, served.url) == b"hello"
-        assert b"\r\nhost: [::1]:" in served.requests[0]
+        assert b"\r\nhost: [::1]:" in served.requests[0].lower()
 
     async def test_a_name_with_several_addresses_is_tried_at_each(self) -> None:
         async with peer(always(HELLO)) as served, client() as http:
