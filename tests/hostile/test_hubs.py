@@ -120,7 +120,8 @@ class Watched:
         for name, hub in self.hubs.items():
             case = CASES.get(name.rstrip("0123456789"))
             most = case.most_requests_a_second if case else 12.0
-            assert hub.requests - asked[name] <= most * passed + 10, name
+            # What was not asked for in the second before may come at once.
+            assert hub.requests - asked[name] <= most * (passed + 1) + 10, name
 
 
 SWEEPS = "durable_functions_exporter_sweeps_total"
