@@ -1,9 +1,21 @@
 """Run every benchmark."""
 
-from bench import census, entities, full_sweep, many_hubs, memory, page, scrape, steady, synthetic
+from bench import (
+    census,
+    entities,
+    full_sweep,
+    many_hubs,
+    memory,
+    page,
+    scrape,
+    state,
+    steady,
+    synthetic,
+)
 
 memory.main()
 page.main()
+state.main()
 scrape.main()
 synthetic.main()
 many_hubs.main()

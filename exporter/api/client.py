@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -107,12 +108,23 @@ class HubClient:
         self._bodies = bodies
         self._rate = RequestRate(limits.requests_per_second)
         self._jitter = jitter
-        self._kinds: dict[Hashable, _Kind[Any]] = {}
+        self._kinds: dict[str, _Kind[Any]] = {}
+        self._row_bytes: dict[str, float] = {}
         self._url: tuple[object, httpx.URL] = (None, httpx.URL())
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    @property
+    def row_bytes(self) -> dict[str, float]:
+        """How large the largest rows are, by what lists with such rows have in common."""
+        known = {kind: each.size.known for kind, each in self._kinds.items()}
+        return {**self._row_bytes, **{kind: size for kind, size in known.items() if size}}
+
+    def expect_row_bytes(self, row_bytes: Mapping[str, float]) -> None:
+        """Begin lists with pages that suit rows as large as they were once."""
+        self._row_bytes = {kind: size for kind, size in row_bytes.items() if 0 < size < math.inf}
 
     def reread_key(self) -> bool:
         """Read the key anew; True if it changed."""
@@ -191,7 +203,8 @@ class HubClient:
         """Return what is known of lists such as that of *cursor*; sets its page size."""
         kind = self._kinds.get(cursor.query.kind)
         if kind is None:
-            size = PageSize(self._limits.page_size, self._limits.page_bytes)
+            known = self._row_bytes.get(cursor.query.kind, 0.0)
+            size = PageSize(self._limits.page_size, self._limits.page_bytes, known)
             kind = self._kinds[cursor.query.kind] = _Kind(size, cursor.query.decoder())
         if not cursor.page_size:
             kind.size.begin()

@@ -15,15 +15,20 @@ class PageSize:
     """
     The rows to ask for in one kind of list: *most*, or fewer if those would take *most_bytes*.
 
-    They follow from the largest rows of the list before.
+    They follow from the largest rows of the list before: *known* are their bytes, where they are.
     """
 
-    def __init__(self, most: int, most_bytes: int) -> None:
+    def __init__(self, most: int, most_bytes: int, known: float = 0.0) -> None:
         self.rows = min(most, _FIRST)
         self._most = most
         self._most_bytes = most_bytes
         self._row_bytes = 0.0
-        self._listed = 0.0
+        self._listed = known
+
+    @property
+    def known(self) -> float:
+        """The bytes of the largest rows, 0 before the first page."""
+        return max(self._row_bytes, self._listed)
 
     def begin(self) -> None:
         """Set `rows` for a list that begins now."""

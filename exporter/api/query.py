@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode
@@ -60,7 +60,7 @@ class Query(Protocol[Row]):
         """The operation, as it is counted."""
 
     @property
-    def kind(self) -> Hashable:
+    def kind(self) -> str:
         """What lists have in common whose rows are about as large."""
 
     @property
@@ -96,9 +96,9 @@ class InstanceQuery:
     path = "instances"
 
     @property
-    def kind(self) -> Hashable:
+    def kind(self) -> str:
         """Instances of certain statuses: active ones have no output."""
-        return self.statuses
+        return ",".join(self.statuses)
 
     def parameters(self, page_size: int) -> list[tuple[str, str]]:
         """Return the query parameters, the same for every page of a list."""

@@ -27,7 +27,7 @@ from exporter.collector.publication import Publication
 from exporter.collector.records import SweepCost, result_of, trouble_of, use_of
 from exporter.collector.schedule import DUTY_SHARE, spare_seconds, step_end
 from exporter.collector.snapshot import HubSnapshot, Sweep, SweepResult
-from exporter.collector.state import HubState, NoState, StateNotWritten
+from exporter.collector.state import HubState, LearnedFacts, NoState, StateNotWritten
 from exporter.collector.sweeps import HubSweeps, TooManyActive
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
@@ -205,6 +205,7 @@ class HubCollector:
         """Continue with the ledger that was kept or handed over, and publish what it holds."""
         ledger = await self._take_over_ledger()
         self._use_ledger(ledger or await self._state.open(self._rules))
+        self._client.expect_row_bytes(self._state.learned.row_bytes)
         self._is_open, self._handed_over = True, None
         census = self._ledger.census_completed
         if census is not None:
@@ -479,6 +480,7 @@ class HubCollector:
 
     async def publish(self) -> None:
         """Make the accounts durable, then publish everything."""
+        self._state.learned = LearnedFacts(self._client.row_bytes)
         await self._publication.commit(self._ledger, self._state, self._clock.now())
 
     def _progress(self, draft: HubSnapshot) -> HubSnapshot:

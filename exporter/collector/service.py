@@ -21,8 +21,8 @@ from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import polling_inputs_of
 from exporter.collector.snapshot import HubSnapshot
-from exporter.collector.state import HubState, NoState
-from exporter.collector.state_file import Owner, StateFile, set_aside_others
+from exporter.collector.state import HubState, NoState, Owner
+from exporter.collector.state_file import StateFile, set_aside_others
 from exporter.ledger.rules import STOPPED_LIMIT, LedgerRules
 from exporter.settings import (
     Buckets,

@@ -127,10 +127,15 @@ class ApiUse:
 
 
 class StateUse(msgspec.Struct, frozen=True, gc=False):
-    """How keeping the state of a hub went: errors by reason, and when it was last written."""
+    """
+    How keeping the state of a hub went: errors by reason, and when it was last written.
+
+    `written_bytes` are all since the start; None where the system does not count them.
+    """
 
     errors: Mapping[str, int]
     last_write: float | None
+    written_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

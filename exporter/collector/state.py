@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from exporter.collector.snapshot import StateUse
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
+from exporter.ledger.state import LedgerState
 
 
 class StateProblem(StrEnum):
@@ -21,12 +25,51 @@ class StateProblem(StrEnum):
     WRITE = "write"
 
 
+class StateUnusable(Exception):
+    """What was kept cannot be used; says why."""
+
+    def __init__(self, problem: StateProblem, message: str) -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
 class StateNotWritten(Exception):
     """The state could not be made durable: what it accounts for must not be published yet."""
 
 
+class LearnedFacts(msgspec.Struct, frozen=True):
+    """
+    What was learned of a hub and is kept with its ledger, one record a field, each with a default.
+
+    `row_bytes` are the largest rows of each kind of list: pages begin with a size that suits them.
+    """
+
+    row_bytes: dict[str, float] = {}
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Which hub a state belongs to: under the same name another one may be configured later."""
+
+    name: str
+    url: str
+    task_hub: str
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was read of a state: whose it is, and when it was written last."""
+
+    owner: Owner
+    written: float
+    ledger: LedgerState
+    learned: LearnedFacts
+
+
 class HubState(Protocol):
-    """Keeps the ledger of one hub."""
+    """Keeps the ledger of one hub, and what was `learned` of it, which may be set anew."""
+
+    learned: LearnedFacts
 
     async def open(self, rules: LedgerRules) -> Ledger:
         """Return the ledger as it was kept, or a new one."""
@@ -48,6 +91,8 @@ class HubState(Protocol):
 
 class NoState:
     """Keeps nothing: each start is a new baseline."""
+
+    learned = LearnedFacts()
 
     async def open(self, rules: LedgerRules) -> Ledger:
         """Return a new ledger."""

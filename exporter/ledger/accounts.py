@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TypeVar
-
-import msgspec
+from typing import Any
 
 from exporter.api.wire import InstanceRow
 from exporter.ledger.changes import ChangeBuffer, Failed
 from exporter.ledger.counters import (
     CounterFamily,
     HistogramFamily,
-    SavedCounter,
-    SavedHistograms,
+    Labels,
 )
 from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.reasons import Category, FailureReason, reason_of
+from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.snapshot import (
     CountersView,
     FinishedInstance,
     LatestView,
 )
+from exporter.ledger.state import LedgerState
 from exporter.ledger.status import TERMINAL, Pair, RuntimeStatus
-
-Key = TypeVar("Key", bound=Hashable)
 
 _HUB: tuple[str, ...] = ()
 _FARTHEST_AHEAD = 86_400.0
@@ -33,14 +30,8 @@ _NOT_COUNTED_HERE = ("label_values_folded", "durations", "latest_finished")
 _COUNTERS = tuple(each.name for each in fields(CountersView) if each.name not in _NOT_COUNTED_HERE)
 
 
-class SavedAccounts(msgspec.Struct, frozen=True):
-    """The accounts of a hub: counters by family, durations, and the latest times."""
-
-    counters: dict[str, list[SavedCounter]] = {}
-    durations: SavedHistograms = SavedHistograms()
-    last_created: list[tuple[str, float]] = []
-    last_finished: list[tuple[str, str, float]] = []
-    last_progress: list[tuple[str, float]] = []
+_CREATED, _PROGRESS, _FINISHED = "created", "progress", "finished"
+"""What a latest time is of; the keys of their records begin with it."""
 
 
 class Accounts:
@@ -55,20 +46,18 @@ class Accounts:
         self,
         duration_bounds: Sequence[float],
         reason_limit: int,
-        saved: SavedAccounts | None = None,
+        saved: LedgerState | None = None,
     ) -> None:
-        saved = saved or SavedAccounts()
-        self._counters = {name: CounterFamily(saved.counters.get(name, ())) for name in _COUNTERS}
+        """Go on from what was *saved*; durations over other bounds begin anew."""
+        saved = saved or LedgerState()
+        are_same = saved.header.duration_bounds == tuple(duration_bounds)
+        self._counters = {name: CounterFamily(name, saved.counters) for name in _COUNTERS}
         self._counters["late_finishes"].ensure(_HUB)
-        self._durations = HistogramFamily(duration_bounds, saved.durations)
+        self._durations = HistogramFamily(duration_bounds, saved.durations if are_same else {})
         self._reason_limit = reason_limit
         self.failed: ChangeBuffer[Failed] = ChangeBuffer()
-        self._last_created = dict(saved.last_created)
-        self._last_progress = dict(saved.last_progress)
-        self._last_finished: dict[Pair, float] = {
-            (label, RuntimeStatus(status).value): moment
-            for label, status, moment in saved.last_finished
-        }
+        self._latest = dict(saved.latest)
+        self._latest_changed: ChangedKeys[Labels] = ChangedKeys()
         self._latest_finished: dict[tuple[str, ...], FinishedInstance] = {}
         self._known: set[str] = set()
 
@@ -115,7 +104,7 @@ class Accounts:
         label, status = pair
         self._counters["finished"].add(pair)
         if created is not None and updated is not None:
-            self._durations.ensure(pair).observe(max(0.0, updated - created))
+            self._durations.observe(pair, max(0.0, updated - created))
         if updated is not None:
             latest = self._latest_finished.get(pair)
             if latest is None or updated >= latest.at:
@@ -148,24 +137,33 @@ class Accounts:
         What lies over a day ahead of *at* is none: it would hide all that come before it.
         """
         latest = at + _FARTHEST_AHEAD
-        _raise_to(self._last_created, label, created, latest)
-        _raise_to(self._last_progress, label, updated, latest)
+        self._raise_to((_CREATED, label), created, latest)
+        self._raise_to((_PROGRESS, label), updated, latest)
         if finished is not None:
-            _raise_to(self._last_finished, finished, updated, latest)
+            self._raise_to((_FINISHED, *finished), updated, latest)
+
+    def _raise_to(self, key: Labels, moment: float | None, latest: float) -> None:
+        if moment is not None and self._latest.get(key, 0.0) < moment <= latest:
+            self._latest[key] = moment
+            self._latest_changed.add(key)
 
     def latest_of(self, label_values: LabelValues, name: str) -> tuple[float | None, float | None]:
         """Return when the latest known instances of *name* were created, and completed."""
         label = label_values.peek(name)
-        completed = self._last_finished.get((label, RuntimeStatus.COMPLETED))
-        return self._last_created.get(label), completed
+        completed = self._latest.get((_FINISHED, label, RuntimeStatus.COMPLETED))
+        return self._latest.get((_CREATED, label)), completed
 
     def latest(self) -> LatestView:
         """Return the latest times, frozen."""
-        return LatestView(
-            created=dict(self._last_created),
-            finished=dict(self._last_finished),
-            progress=dict(self._last_progress),
-        )
+        created: dict[str, float] = {}
+        progress: dict[str, float] = {}
+        finished: dict[Pair, float] = {}
+        for (of, label, *status), moment in self._latest.items():
+            if of == _FINISHED:
+                finished[label, status[0]] = moment
+            else:
+                (created if of == _CREATED else progress)[label] = moment
+        return LatestView(created, finished, progress)
 
     def counters(self, now: float, hold: float, folded: Mapping[str, int]) -> CountersView:
         """
@@ -199,17 +197,9 @@ class Accounts:
         counters = min(family.next_release_time for family in self._counters.values())
         return min(counters, self._durations.next_release_time)
 
-    def saved(self) -> SavedAccounts:
-        """Return all of it, to be restored."""
-        return SavedAccounts(
-            counters={name: family.saved() for name, family in self._counters.items()},
-            durations=self._durations.saved(),
-            last_created=list(self._last_created.items()),
-            last_finished=[(*pair, moment) for pair, moment in self._last_finished.items()],
-            last_progress=list(self._last_progress.items()),
-        )
-
-
-def _raise_to(known: dict[Key, float], key: Key, moment: float | None, latest: float) -> None:
-    if moment is not None and known.get(key, 0.0) < moment <= latest:
-        known[key] = moment
+    @property
+    def records(self) -> list[Records[Any, Any]]:
+        """All of it but the latest finishes, which a restart forgets."""
+        families = [family.records for family in self._counters.values()]
+        latest = Records("latest", self._latest_changed, self._latest.keys, self._latest.get)
+        return [*families, self._durations.records, latest]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from hashlib import blake2b
 
 from exporter.api.times import later
 from exporter.api.wire import InstanceRow
+from exporter.ledger.records import ChangedKeys, Records
 
 _BUCKET_BITS = 6
 _DIGEST_BYTES = 8
@@ -45,6 +46,12 @@ def second_of(created: float | None, updated: float | None) -> int:
     return int(later(created, updated) or 0.0)
 
 
+Part = tuple[int, int]
+"""A bucket, and the number of a part of it: those that were written by and by."""
+SavedBook = dict[Part, bytes]
+"""Digests of 8 bytes each, the lowest byte first."""
+
+
 class Book:
     """
     Digests of finishes by the second in which they happened.
@@ -53,14 +60,26 @@ class Book:
     8 bytes each instead of the 100 of a set. There may be 1,350 of them, and to the garbage
     collector bytes are nothing to look through, which arrays are. What comes later waits in a set
     beside it to be packed, as all do where they are many.
+
+    Its records are parts of buckets: what was added since the part before was written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, saved: SavedBook | None = None) -> None:
+        """Go on from what was *saved*."""
         self._open: dict[int, set[int]] = {}
         self._packed: dict[int, bytes] = {}
         self._size = 0
         self._unpacked = 0
         self._last = _AHEAD
+        self._parts: dict[int, int] = {}
+        self._unsaved: dict[int, array[int]] = {}
+        self._changed: ChangedKeys[Part] = ChangedKeys()
+        by_bucket: dict[int, array[int]] = {}
+        for (bucket, _), content in (saved or {}).items():
+            by_bucket.setdefault(bucket, array("Q")).frombytes(_swapped(content))
+        for bucket, digests in by_bucket.items():
+            self._packed[bucket] = array("Q", sorted(set(digests))).tobytes()
+            self._size += len(self._packed[bucket]) // _DIGEST_BYTES
 
     def __len__(self) -> int:
         return self._size
@@ -90,7 +109,11 @@ class Book:
         if self.has(second, digest):
             return
         bucket = second >> _BUCKET_BITS
-        self._open.setdefault(bucket if bucket <= self._last else _AHEAD, set()).add(digest)
+        bucket = bucket if bucket <= self._last else _AHEAD
+        self._open.setdefault(bucket, set()).add(digest)
+        if self._changed.are_noted:
+            self._unsaved.setdefault(bucket, array("Q")).append(digest)
+            self._changed.add((bucket, self._next_part(bucket)))
         self._size += 1
         self._unpacked += 1
         if self._unpacked >= _MOST_UNPACKED:
@@ -108,8 +131,11 @@ class Book:
 
     def _whole(self, bucket: int) -> bytes:
         """Return the digests of a bucket in ascending order, in the machine's order of bytes."""
-        packed = array("Q", self._packed.get(bucket, b""))
-        return array("Q", sorted([*packed, *self._open[bucket]])).tobytes()
+        packed = self._packed.get(bucket, b"")
+        unpacked = self._open.get(bucket)
+        if not unpacked:
+            return packed
+        return array("Q", sorted([*array("Q", packed), *unpacked])).tobytes()
 
     def forget_before(self, second: float, *, most: float, now: float) -> int:
         """
@@ -130,22 +156,42 @@ class Book:
             unpacked = len(self._open.pop(bucket, ()))
             self._size -= unpacked
             self._unpacked -= unpacked
+            self._unsaved.pop(bucket, None)
+            for part in range(self._next_part(bucket)):
+                self._changed.add((bucket, part))
+            self._parts.pop(bucket, None)
         return floor << _BUCKET_BITS
 
-    def saved(self) -> dict[int, bytes]:
-        """Return the digests of each bucket, 8 bytes each, the lowest byte first."""
-        buckets = dict(self._packed)
-        buckets.update((bucket, self._whole(bucket)) for bucket in self._open)
-        return {bucket: _swapped(packed) for bucket, packed in buckets.items()}
+    @property
+    def records(self) -> Records[Part, bytes]:
+        """The digests, part by part."""
+        return Records(
+            "book", self._changed, self._first_parts, self._saved, self._begin_next_parts
+        )
 
-    @classmethod
-    def restored(cls, saved: Mapping[int, bytes]) -> Book:
-        """Return a book of what was saved."""
-        book = cls()
-        for bucket, content in saved.items():
-            book._packed[bucket] = packed = _swapped(content)
-            book._size += len(packed) // _DIGEST_BYTES
-        return book
+    def _next_part(self, bucket: int) -> int:
+        return self._parts.get(bucket, -1) + 1
+
+    def _first_parts(self) -> list[Part]:
+        return [(bucket, 0) for bucket in {*self._packed, *self._open}]
+
+    def _saved(self, key: Part) -> bytes | None:
+        """Return a part that was not written yet; the first is all that a bucket holds."""
+        bucket, part = key
+        if part == 0:
+            return _swapped(self._whole(bucket)) or None
+        if part == self._next_part(bucket) and bucket in self._unsaved:
+            return _swapped(self._unsaved[bucket].tobytes())
+        return None
+
+    def _begin_next_parts(self, keys: Collection[Part] | None) -> None:
+        if keys is None:
+            self._parts = dict.fromkeys({*self._packed, *self._open}, 0)
+            self._unsaved.clear()
+            return
+        for bucket, part in keys:
+            if part == self._next_part(bucket) and self._unsaved.pop(bucket, None) is not None:
+                self._parts[bucket] = part
 
 
 def _swapped(packed: bytes) -> bytes:

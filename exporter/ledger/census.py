@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
 from exporter.api.times import TIMES, format_shown_time, parse_time
 from exporter.api.wire import InstanceRow, entity_class
 from exporter.ledger.label_values import OTHER, LabelValues
+from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.snapshot import RetainedView
 from exporter.ledger.status import Pair, RuntimeStatus, known_status
 
@@ -165,16 +166,14 @@ def _outside(
     ]
 
 
-class SavedRetained(msgspec.Struct, frozen=True):
-    """What `Retained` holds: numbers by label and status."""
+class SavedCensus(msgspec.Struct, frozen=True):
+    """What the last complete census found: numbers by label and status."""
 
-    base: list[tuple[str, str, int]]
-    since: list[tuple[str, str, int]]
+    counts: list[tuple[str, str, int]]
     oldest: dict[str, float]
     completed: float
 
 
-@dataclass(slots=True)
 class Retained:
     """
     Counts of finished instances: those of the last complete census, and the finishes since.
@@ -183,11 +182,26 @@ class Retained:
     are remembered one by one, up to 200,000: only those are added to its result.
     """
 
-    base: Counter[Pair] = field(default_factory=Counter)
-    since: Counter[Pair] = field(default_factory=Counter)
-    oldest: dict[str, float] = field(default_factory=dict)
-    completed: float | None = None
-    _uncovered: dict[int, Pair] | None = None
+    def __init__(
+        self, census: SavedCensus | None = None, since: Mapping[Pair, int] | None = None
+    ) -> None:
+        """Go on from a *census* that was saved, and the finishes *since*."""
+        found = census.counts if census else ()
+        self.base = Counter({_pair(label, status): count for label, status, count in found})
+        self.since = Counter({_pair(*pair): count for pair, count in (since or {}).items()})
+        self.oldest = dict(census.oldest) if census else {}
+        self.completed = census.completed if census else None
+        self._uncovered: dict[int, Pair] | None = None
+        self._census_changed: ChangedKeys[str] = ChangedKeys()
+        self._since_changed: ChangedKeys[Pair] = ChangedKeys()
+
+    @property
+    def records(self) -> tuple[Records[str, SavedCensus], Records[Pair, int]]:
+        """All of it but a census that runs."""
+        return (
+            Records("census", self._census_changed, lambda: ("",), self._saved_census),
+            Records("finished_since", self._since_changed, self.since.keys, self.since.get),
+        )
 
     def begin(self) -> None:
         """Start a census."""
@@ -200,6 +214,7 @@ class Retained:
     def finished(self, pair: Pair, digest: int, *, by_census: bool) -> None:
         """Add a finish that was counted."""
         self.since[pair] += 1
+        self._since_changed.add(pair)
         if self._uncovered is None or by_census:
             return
         if len(self._uncovered) < _MOST_UNCOVERED:
@@ -220,7 +235,13 @@ class Retained:
             for status, text in fold.oldest().items()
             if (moment := parse_time(text)) is not None
         }
-        self.since = Counter((self._uncovered or {}).values())
+        for pair in self.since:
+            self._since_changed.add(pair)
+        self.since.clear()
+        for pair in (self._uncovered or {}).values():
+            self.since[pair] += 1
+            self._since_changed.add(pair)
+        self._census_changed.add("")
         self._uncovered = None
         self.completed = at
 
@@ -232,23 +253,12 @@ class Retained:
             instances=dict(self.base + self.since), oldest_created=dict(self.oldest)
         )
 
-    def saved(self) -> SavedRetained | None:
-        """Return the counts, to be restored; a running census is not."""
+    def _saved_census(self, _key: str) -> SavedCensus | None:
         if self.completed is None:
             return None
-        return SavedRetained(_rows(self.base), _rows(self.since), self.oldest, self.completed)
-
-    @classmethod
-    def restored(cls, saved: SavedRetained | None) -> Retained:
-        """Return what was saved, or nothing counted yet."""
-        if saved is None:
-            return cls()
-        return cls(_pairs(saved.base), _pairs(saved.since), dict(saved.oldest), saved.completed)
+        counts = [(label, status, count) for (label, status), count in self.base.items()]
+        return SavedCensus(counts, self.oldest, self.completed)
 
 
-def _rows(counts: Counter[Pair]) -> list[tuple[str, str, int]]:
-    return [(label, status, count) for (label, status), count in counts.items()]
-
-
-def _pairs(rows: Sequence[tuple[str, str, int]]) -> Counter[Pair]:
-    return Counter({(label, RuntimeStatus(status).value): count for label, status, count in rows})
+def _pair(label: str, status: str) -> Pair:
+    return label, RuntimeStatus(status).value

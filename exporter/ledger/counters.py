@@ -9,12 +9,13 @@ restart: to a monitoring system a restarted exporter may be a new one.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
 from exporter.ledger.distributions import Distribution, Histogram
+from exporter.ledger.records import ChangedKeys, Records
 
 Value = TypeVar("Value")
 
@@ -24,7 +25,6 @@ Labels = tuple[str, ...]
 class SavedCounter(msgspec.Struct, frozen=True, array_like=True):
     """A counter: its value, and what is shown of it."""
 
-    labels: Labels
     value: int
     shown: int
 
@@ -32,18 +32,10 @@ class SavedCounter(msgspec.Struct, frozen=True, array_like=True):
 class SavedHistogram(msgspec.Struct, frozen=True, array_like=True):
     """A histogram: the number in each bucket and the sum, and what is shown of it."""
 
-    labels: Labels
     counts: list[int]
     total: float
     shown: tuple[int, ...]
     shown_total: float
-
-
-class SavedHistograms(msgspec.Struct, frozen=True):
-    """The histograms of a family, and the bounds that they have in common."""
-
-    bounds: tuple[float, ...] = ()
-    series: list[SavedHistogram] = []
 
 
 class _Shown(msgspec.Struct, Generic[Value], gc=False):
@@ -54,18 +46,25 @@ class _Shown(msgspec.Struct, Generic[Value], gc=False):
     born: dict[Labels, float] = {}
     next_release_time: float = math.inf
 
-    def update(
-        self, current: Mapping[Labels, Value], now: float, hold: float
-    ) -> dict[Labels, Value]:
-        """Show at *now* what was born *hold* seconds ago; the rest stays as it was shown."""
+    def update(self, current: Mapping[Labels, Value], now: float, hold: float) -> list[Labels]:
+        """
+        Show at *now* what was born *hold* seconds ago; the rest stays as it was shown.
+
+        Returns of which series another value is shown now.
+        """
         self.next_release_time = math.inf
+        changed = []
         for labels, value in current.items():
             release = self.born.setdefault(labels, now) + hold
+            shown = self.values.setdefault(labels, self.base)
+            if shown == value:
+                continue
             if now >= release:
                 self.values[labels] = value
-            elif self.values.setdefault(labels, self.base) != value:
+                changed.append(labels)
+            else:
                 self.next_release_time = min(self.next_release_time, release)
-        return dict(self.values)
+        return changed
 
     def withdraw(self, published: Container[Labels]) -> None:
         """Let series be born anew that were not *published* after all."""
@@ -90,14 +89,18 @@ class _Family(Generic[Value]):
 
 
 class CounterFamily(_Family[int]):
-    """Counters of one family by their labels."""
+    """Counters of one family by their labels; the keys of its records begin with its *name*."""
 
-    def __init__(self, saved: Iterable[SavedCounter] = ()) -> None:
+    def __init__(self, name: str, saved: Mapping[Labels, SavedCounter] | None = None) -> None:
+        """Go on from what was *saved*, of this and other families."""
         super().__init__(0)
+        self._name = name
         self._values: dict[Labels, int] = {}
-        for series in saved:
-            self._values[series.labels] = series.value
-            self._shown.values[series.labels] = series.shown
+        self._changed: ChangedKeys[Labels] = ChangedKeys()
+        for (family, *labels), series in (saved or {}).items():
+            if family == name:
+                self._values[tuple(labels)] = series.value
+                self._shown.values[tuple(labels)] = series.shown
 
     def __contains__(self, labels: Labels) -> bool:
         return labels in self._values
@@ -107,63 +110,79 @@ class CounterFamily(_Family[int]):
 
     def ensure(self, labels: Labels) -> None:
         """Let the series exist, at 0 if it is new."""
-        self._values.setdefault(labels, 0)
+        if labels not in self._values:
+            self._values[labels] = 0
+            self._changed.add((self._name, *labels))
 
     def add(self, labels: Labels) -> None:
         """Count one more."""
         self._values[labels] = self._values.get(labels, 0) + 1
+        self._changed.add((self._name, *labels))
 
     def show(self, now: float, hold: float) -> dict[Labels, int]:
         """Return all series as they are shown from *now* on; new ones are born by it."""
-        return self._shown.update(self._values, now, hold)
+        for labels in self._shown.update(self._values, now, hold):
+            self._changed.add((self._name, *labels))
+        return dict(self._shown.values)
 
     def shows_all(self, labels: Labels) -> bool:
         """Tell whether no increment of the series is held back."""
         return self._shown.values.get(labels) == self._values.get(labels)
 
-    def saved(self) -> list[SavedCounter]:
-        """Return all series, to be restored."""
-        shown = self._shown.values
-        return [
-            SavedCounter(labels, value, shown.get(labels, 0))
-            for labels, value in self._values.items()
-        ]
+    @property
+    def records(self) -> Records[Labels, SavedCounter]:
+        """All series."""
+        return Records("counters", self._changed, self._keys, self._saved)
+
+    def _keys(self) -> list[Labels]:
+        return [(self._name, *labels) for labels in self._values]
+
+    def _saved(self, key: Labels) -> SavedCounter | None:
+        value = self._values.get(key[1:])
+        return None if value is None else SavedCounter(value, self._shown.values.get(key[1:], 0))
 
 
 class HistogramFamily(_Family[Distribution]):
-    """Histograms of one family by their labels; other bounds than those saved start anew."""
+    """Histograms of one family by their labels."""
 
-    def __init__(self, bounds: Sequence[float], saved: SavedHistograms | None = None) -> None:
+    def __init__(
+        self, bounds: Sequence[float], saved: Mapping[Labels, SavedHistogram] | None = None
+    ) -> None:
+        """Go on from what was *saved*, over the same bounds."""
         super().__init__(Histogram(bounds).frozen())
         self._bounds = tuple(bounds)
         self._values: dict[Labels, Histogram] = {}
-        if saved is not None and saved.bounds == self._bounds:
-            for series in saved.series:
-                self.ensure(series.labels).restore(series.counts, series.total)
-                shown = Distribution(series.shown, series.shown_total)
-                self._shown.values[series.labels] = shown
+        self._changed: ChangedKeys[Labels] = ChangedKeys()
+        for labels, series in (saved or {}).items():
+            histogram = self._values[labels] = Histogram(bounds)
+            histogram.restore(series.counts, series.total)
+            self._shown.values[labels] = Distribution(series.shown, series.shown_total)
 
-    def ensure(self, labels: Labels) -> Histogram:
-        """Return the series, empty if it is new."""
+    def observe(self, labels: Labels, value: float) -> None:
+        """Count one observation."""
         histogram = self._values.get(labels)
         if histogram is None:
             histogram = self._values[labels] = Histogram(self._bounds)
-        return histogram
+        histogram.observe(value)
+        self._changed.add(labels)
 
     def show(self, now: float, hold: float) -> dict[Labels, Distribution]:
         """Return all series as they are shown from *now* on; new ones are born by it."""
         current = {labels: histogram.frozen() for labels, histogram in self._values.items()}
-        return self._shown.update(current, now, hold)
+        for labels in self._shown.update(current, now, hold):
+            self._changed.add(labels)
+        return dict(self._shown.values)
 
-    def saved(self) -> SavedHistograms:
-        """Return all series, to be restored."""
-        empty = Histogram(self._bounds).frozen()
-        series = []
-        for labels, histogram in self._values.items():
-            shown = self._shown.values.get(labels, empty)
-            series.append(
-                SavedHistogram(
-                    labels, list(histogram.counts), histogram.total, shown.cumulative, shown.total
-                )
-            )
-        return SavedHistograms(self._bounds, series)
+    @property
+    def records(self) -> Records[Labels, SavedHistogram]:
+        """All series."""
+        return Records("durations", self._changed, self._values.keys, self._saved)
+
+    def _saved(self, labels: Labels) -> SavedHistogram | None:
+        histogram = self._values.get(labels)
+        if histogram is None:
+            return None
+        shown = self._shown.values.get(labels, self._shown.base)
+        return SavedHistogram(
+            list(histogram.counts), histogram.total, shown.cumulative, shown.total
+        )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.snapshot import FinishedView, FinishesOverTime
 from exporter.ledger.status import Pair, RuntimeStatus
 
-SavedFinishes = list[tuple[int, str, str, int]]
-"""Step, label, status, number."""
+SavedFinishes = list[tuple[str, str, int]]
+"""The finishes of a step: label, status, number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class RecentFinishes:
     arrays of nothing but numbers: Python's garbage collector looks through those never.
     """
 
-    def __init__(self, window: Window, saved: Iterable[tuple[int, str, str, int]] = ()) -> None:
+    def __init__(
+        self, window: Window, saved: Mapping[tuple[str, int], SavedFinishes] | None = None
+    ) -> None:
         self.window = window
         self.totals: dict[Pair, int] = {}
         self._counts: dict[Pair, dict[int, int]] = {}
@@ -46,8 +49,11 @@ class RecentFinishes:
         self._ascending = array("q")
         self._expired = 0
         self._steps = (window.length + _FARTHEST_AHEAD) // window.resolution
-        for step, label, status, count in saved:
-            self._count((label, RuntimeStatus(status).value), step, count)
+        self._changed: ChangedKeys[tuple[str, int]] = ChangedKeys()
+        for (name, step), finishes in (saved or {}).items():
+            if name == window.name:
+                for label, status, count in finishes:
+                    self._count((label, RuntimeStatus(status).value), step, count)
 
     def add(self, pair: Pair, second: int) -> None:
         """Count a finish of *second*, unless it already left the window or lies far ahead."""
@@ -64,6 +70,7 @@ class RecentFinishes:
         del self._ascending[:first]
         for step in left:
             del self._known[step]
+            self._changed.add((self.window.name, step))
         for pair, counts in self._counts.items():
             # After an outage most have left: to ask each pair for each of those took a second.
             few = len(left) < len(counts)
@@ -87,13 +94,22 @@ class RecentFinishes:
         begin = float(first * self.window.resolution)
         return begin, {pair: tuple(row) for pair, row in rows.items()}
 
-    def saved(self) -> SavedFinishes:
-        """Return the finishes within the window."""
-        return [
-            (step, label, status, count)
+    @property
+    def records(self) -> Records[tuple[str, int], SavedFinishes]:
+        """The finishes, step by step."""
+        return Records("recent", self._changed, self._keys, self._saved)
+
+    def _keys(self) -> list[tuple[str, int]]:
+        return [(self.window.name, step) for step in self._known]
+
+    def _saved(self, key: tuple[str, int]) -> SavedFinishes | None:
+        _, step = key
+        found = [
+            (label, status, counts[step])
             for (label, status), counts in self._counts.items()
-            for step, count in counts.items()
+            if step in counts
         ]
+        return sorted(found) or None
 
     def _count(self, pair: Pair, step: int, count: int) -> None:
         if step not in self._known:
@@ -102,6 +118,7 @@ class RecentFinishes:
         counts = self._counts.setdefault(pair, {})
         counts[step] = counts.get(step, 0) + count
         self.totals[pair] = self.totals.get(pair, 0) + count
+        self._changed.add((self.window.name, step))
 
 
 def failure_ratios(totals: Mapping[Pair, int]) -> dict[str, float]:
@@ -118,9 +135,9 @@ def failure_ratios(totals: Mapping[Pair, int]) -> dict[str, float]:
 class FinishWindows:
     """The finishes within each of the windows, and those of the chart."""
 
-    def __init__(self, saved: Mapping[str, SavedFinishes]) -> None:
-        self._recent = [RecentFinishes(window, saved.get(window.name, ())) for window in WINDOWS]
-        self._chart = RecentFinishes(CHART, saved.get(CHART.name, ()))
+    def __init__(self, saved: Mapping[tuple[str, int], SavedFinishes]) -> None:
+        self._recent = [RecentFinishes(window, saved) for window in WINDOWS]
+        self._chart = RecentFinishes(CHART, saved)
 
     def advance(self, now: float) -> None:
         """
@@ -157,6 +174,7 @@ class FinishWindows:
         over_time = FinishesOverTime(begin, float(CHART.resolution), counts)
         return FinishedView(totals, ratios, row_delay, over_time)
 
-    def saved(self) -> dict[str, SavedFinishes]:
-        """Return all finishes by the name of their window."""
-        return {recent.window.name: recent.saved() for recent in (*self._recent, self._chart)}
+    @property
+    def records(self) -> list[Records[tuple[str, int], SavedFinishes]]:
+        """All finishes, by window and step."""
+        return [recent.records for recent in (*self._recent, self._chart)]

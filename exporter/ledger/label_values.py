@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from exporter.api.wire import LONGEST_NAME, bounded_name
+from exporter.ledger.records import ChangedKeys, Records
 
 OTHER = "_other"
 UNNAMED = "_unnamed"
 _MOST_FOLDED_NAMES_KEPT = 10_000
 
 
-class SavedPlaces(msgspec.Struct, frozen=True):
-    """Names by their place, in the order in which they took it."""
+class SavedPlace(msgspec.Struct, frozen=True, array_like=True):
+    """Where a name stands among those with a label value of their own, or among the others."""
 
-    own: list[str] = []
-    folded: list[str] = []
+    number: int
+    is_folded: bool
 
 
 class LabelValues:
@@ -30,11 +31,22 @@ class LabelValues:
     """
 
     def __init__(
-        self, limit: int, configured: Iterable[str] = (), saved: SavedPlaces | None = None
+        self,
+        limit: int,
+        configured: Iterable[str] = (),
+        saved: Mapping[str, SavedPlace] | None = None,
+        *,
+        kind: str = "orchestrators",
     ) -> None:
+        """Go on from the places that were *saved*, as records of *kind*."""
         self._limit = limit
-        self._own: dict[str, None] = dict.fromkeys(saved.own) if saved else {}
-        self._folded: dict[str, None] = dict.fromkeys(saved.folded) if saved else {}
+        self._own: dict[str, int] = {}
+        self._folded: dict[str, int] = {}
+        for name, place in sorted((saved or {}).items(), key=lambda item: item[1].number):
+            places = self._folded if place.is_folded else self._own
+            places[name] = place.number
+        self._kind = kind
+        self._changed: ChangedKeys[str] = ChangedKeys()
         for name in configured:
             self.label(name)
 
@@ -45,10 +57,13 @@ class LabelValues:
             return name
         # Whoever was folded once stays so, also where there is room now.
         if self._may_have_own(name) and len(self._own) < self._limit:
-            self._own[name] = None
+            self._own[name] = len(self._own)
+            self._changed.add(name)
             return name
-        if len(self._folded) < _MOST_FOLDED_NAMES_KEPT:
-            self._folded[bounded_name(name)] = None
+        folded = bounded_name(name)
+        if folded not in self._folded and len(self._folded) < _MOST_FOLDED_NAMES_KEPT:
+            self._folded[folded] = len(self._folded)
+            self._changed.add(folded)
         return OTHER
 
     def _may_have_own(self, name: str) -> bool:
@@ -59,9 +74,16 @@ class LabelValues:
         name = name or UNNAMED
         return OTHER if name not in self._own and not self._may_have_own(name) else name
 
-    def saved(self) -> SavedPlaces:
-        """Return who has which place."""
-        return SavedPlaces(list(self._own), list(self._folded))
+    @property
+    def records(self) -> Records[str, SavedPlace]:
+        """Who has which place."""
+        return Records(self._kind, self._changed, lambda: (*self._own, *self._folded), self._saved)
+
+    def _saved(self, name: str) -> SavedPlace | None:
+        if (number := self._own.get(name)) is not None:
+            return SavedPlace(number, is_folded=False)
+        number = self._folded.get(name)
+        return None if number is None else SavedPlace(number, is_folded=True)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from exporter.api.times import TIMES, parse_time
 from exporter.api.wire import InstanceRow, entity_class
@@ -20,6 +21,7 @@ from exporter.ledger.horizon import DAY, Horizon
 from exporter.ledger.label_values import LabelValues
 from exporter.ledger.missing_rows import are_many, fell_suspiciously, is_suspicious
 from exporter.ledger.over_limit import OverLimits
+from exporter.ledger.records import Records
 from exporter.ledger.replacement import Replacement
 from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
@@ -31,7 +33,7 @@ from exporter.ledger.snapshot import (
     RetainedView,
 )
 from exporter.ledger.sources import Search, Source
-from exporter.ledger.state import LedgerState, restore_open, save_open
+from exporter.ledger.state import SINGLE, Header, LedgerState, state_of
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
 from exporter.ledger.tracked import OpenInstances, TrackedInstance
 from exporter.ledger.unresolved import Unresolved
@@ -59,25 +61,22 @@ class Ledger:
         book: Book | None = None,
         horizon: Horizon | None = None,
     ) -> None:
-        """
-        Begin anew, or go on from what was *saved*; `msgspec.DecodeError` if that is damaged.
-
-        Another *book* or *horizon* may stand in for those that were saved.
-        """
+        """Continue what was *saved*, or begin anew; a *book* or a *horizon* may stand in for it."""
         saved = saved or LedgerState()
+        header = saved.header
         self.rules = rules
-        self.mark = saved.mark
-        self.ruler = Ruler(rules.overlap, rules.lookback, saved.cycle)
+        self.mark = header.mark
+        self.ruler = Ruler(rules.overlap, rules.lookback, header.cycle)
         self._horizon = horizon or Horizon(
-            saved.contact, saved.contact_sweep, saved.horizon, saved.floor
+            header.contact, header.contact_sweep, header.horizon, header.floor
         )
-        self._open = OpenInstances(restore_open(saved.open))
+        self._open = OpenInstances(saved.open, header.sweep)
         self.tracked = self._open
         self.untracked = 0
-        self._book = Book.restored(saved.book) if book is None else book
-        self._sweep = saved.sweep
-        self._sweep_began = saved.sweep_began
-        self._searched_after = saved.sweep_began
+        self._book = Book(saved.book) if book is None else book
+        self._sweep = header.sweep
+        self._sweep_began = header.sweep_began
+        self._searched_after = header.sweep_began
         room = max(1, rules.max_series // SERIES_PER_ORCHESTRATOR)
         self._orchestrators = LabelValues(
             min(rules.label_limit, room), rules.orchestrators, saved.orchestrators
@@ -85,43 +84,44 @@ class Ledger:
         self.label_of = self._orchestrators.label
         entities = (name.lower() for name in rules.entities)
         self.entities = EntityAccounts(
-            LabelValues(rules.label_limit, entities, saved.entities), rules.age_bounds
+            LabelValues(rules.label_limit, entities, saved.entities, kind="entities"),
+            rules.age_bounds,
         )
         self._locks = self.entities.fold_locks()
         self._spreads = SpreadPairs()
         self._unconfirmed = 0
-        self._retained = Retained.restored(saved.retained)
+        self._retained = Retained(saved.census, saved.finished_since)
         self._census: CensusFold | None = None
-        self.unresolved = Unresolved(rules.failed_lookback, saved.unresolved)
+        self.unresolved = Unresolved(rules.failed_lookback, saved.failures)
         self._recent = FinishWindows(saved.recent)
         self.over_limits = OverLimits(rules.limits_of, self._orchestrators.label)
-        self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved.accounts)
-        self._replacement = Replacement(saved.sweep, len(self._open), saved.replaced)
+        self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved)
+        self._replacement = Replacement(header.sweep, len(self._open), header.replaced)
         self._row_delay = 0.0
         if self._horizon.contact is not None:
             self._introduce_all()
 
+    @property
+    def records(self) -> tuple[Records[Any, Any], ...]:
+        """What must not be forgotten, kind by kind."""
+        return (
+            Records("header", None, lambda: (SINGLE,), self._saved_header),
+            self._open.records, self._book.records, self.unresolved.records,
+            self._orchestrators.records, self.entities.label_values.records,
+            *self._recent.records, *self._accounts.records, *self._retained.records,
+        )  # fmt: skip
+
     def saved(self) -> LedgerState:
         """Return everything that must not be forgotten."""
-        return LedgerState(
-            contact=self._horizon.contact,
-            contact_sweep=self._horizon.contact_sweep,
-            mark=self.mark,
-            horizon=self._horizon.second,
-            floor=self._horizon.floor,
-            sweep=self._sweep,
-            sweep_began=self._sweep_began,
-            cycle=self.ruler.cycle,
-            open=save_open(self._open),
-            book=self._book.saved(),
-            orchestrators=self._orchestrators.saved(),
-            entities=self.entities.label_values.saved(),
-            recent=self._recent.saved(),
-            unresolved=self.unresolved.saved(),
-            accounts=self._accounts.saved(),
-            retained=self._retained.saved(),
-            replaced=self._replacement.at,
-        )
+        return state_of(self.records)
+
+    def _saved_header(self, _key: str) -> Header:
+        horizon = self._horizon
+        return Header(
+            horizon.contact, horizon.contact_sweep, self.mark, horizon.second, horizon.floor,
+            self._sweep, self._sweep_began, self.ruler.cycle, self._replacement.at,
+            tuple(self.rules.duration_bounds),
+        )  # fmt: skip
 
     # -- the one rule --------------------------------------------------------------------------
 

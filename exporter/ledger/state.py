@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec.structs import replace
 
-from exporter.api.times import known_time
-from exporter.ledger.accounts import SavedAccounts
-from exporter.ledger.census import SavedRetained
+from exporter.ledger.book import SavedBook
+from exporter.ledger.census import SavedCensus
+from exporter.ledger.counters import Labels, SavedCounter, SavedHistogram
 from exporter.ledger.finish_windows import SavedFinishes
-from exporter.ledger.label_values import SavedPlaces
-from exporter.ledger.status import RuntimeStatus
-from exporter.ledger.tracked import TrackedInstance
+from exporter.ledger.label_values import SavedPlace
+from exporter.ledger.records import EncodedRecord, Records
+from exporter.ledger.status import Pair
+from exporter.ledger.tracked import SavedInstance
 from exporter.ledger.unresolved import SavedFailure
 
-_LIVES_AT_ONCE = 10_000
 # So far two right clocks may differ; a time further ahead is one of a clock that was wrong.
 _FARTHEST_AHEAD = 86_400.0
 
 
-class SavedInstance(msgspec.Struct, frozen=True, array_like=True):
-    """An instance last seen active."""
-
-    instance_id: str
-    name: str
-    status: str
-    created: float | None
-    updated: float | None
-    sweep: int
-
-
-class LedgerState(msgspec.Struct, frozen=True):
-    """
-    Everything that a ledger must not forget.
-
-    A field that was added later has a default: that is how a file of the version before is read.
-    `open` holds tracked in parts, each encoded by itself, so that none takes long.
-    """
+class Header(msgspec.Struct, frozen=True):
+    """What a ledger has one of; `duration_bounds` are those of all histograms."""
 
     contact: float | None = None
     contact_sweep: int = 0
@@ -49,15 +33,71 @@ class LedgerState(msgspec.Struct, frozen=True):
     sweep: int = 0
     sweep_began: float = 0.0
     cycle: int = 0
-    open: list[bytes] = []
-    book: dict[int, bytes] = {}
-    orchestrators: SavedPlaces = SavedPlaces()
-    entities: SavedPlaces = SavedPlaces()
-    recent: dict[str, SavedFinishes] = {}
-    unresolved: list[SavedFailure] = []
-    accounts: SavedAccounts = SavedAccounts()
-    retained: SavedRetained | None = None
     replaced: float | None = None
+    duration_bounds: tuple[float, ...] = ()
+
+
+class LedgerState(msgspec.Struct, frozen=True):
+    """
+    Everything that a ledger must not forget: one field for each kind of record, by key.
+
+    A kind, or a field of a value, that is added later has a default: so the records of the version
+    before are read.
+    """
+
+    header: Header = Header()
+    open: dict[str, SavedInstance] = {}
+    book: SavedBook = {}
+    orchestrators: dict[str, SavedPlace] = {}
+    entities: dict[str, SavedPlace] = {}
+    recent: dict[tuple[str, int], SavedFinishes] = {}
+    failures: dict[str, SavedFailure] = {}
+    counters: dict[tuple[str, ...], SavedCounter] = {}
+    durations: dict[Labels, SavedHistogram] = {}
+    latest: dict[tuple[str, ...], float] = {}
+    census: SavedCensus | None = None
+    finished_since: dict[Pair, int] = {}
+
+
+_TYPES: Mapping[str, Any] = get_type_hints(LedgerState)
+_BY_KEY = {kind for kind, hint in _TYPES.items() if get_origin(hint) is dict}
+_KEYS = {kind: msgspec.msgpack.Decoder(get_args(_TYPES[kind])[0]) for kind in _BY_KEY}
+_VALUES = {
+    kind: msgspec.msgpack.Decoder(get_args(hint)[1] if kind in _BY_KEY else hint)
+    for kind, hint in _TYPES.items()
+}
+SINGLE = ""
+"""The key of a record that is the only one of its kind."""
+
+
+def state_of(records: Iterable[Records[Any, Any]]) -> LedgerState:
+    """Return what all *records* of a ledger hold now."""
+    fields: dict[str, Any] = {}
+    for each in records:
+        if each.kind in _BY_KEY:
+            fields.setdefault(each.kind, {}).update(each.all())
+        else:
+            fields[each.kind] = each.value(SINGLE)
+    return LedgerState(**fields)
+
+
+def decoded(records: Iterable[EncodedRecord]) -> LedgerState:
+    """
+    Return the state that *records* make up: of those with one key the last counts.
+
+    Kinds that are no ledger's are left out. Raises `msgspec.DecodeError` on what makes no sense.
+    """
+    fields: dict[str, Any] = {kind: {} for kind in _BY_KEY}
+    for kind, key, content in records:
+        if kind in _BY_KEY:
+            place = _KEYS[kind].decode(key)
+            if content is None:
+                fields[kind].pop(place, None)
+            else:
+                fields[kind][place] = _VALUES[kind].decode(content)
+        elif kind in _VALUES and content is not None:
+            fields[kind] = _VALUES[kind].decode(content)
+    return LedgerState(**fields)
 
 
 def healed(state: LedgerState, now: float) -> LedgerState:
@@ -71,61 +111,19 @@ def healed(state: LedgerState, now: float) -> LedgerState:
     def within(moment: float) -> float:
         return min(moment, now) if moment > latest else moment
 
-    def sane(moments: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
-        return [(label, moment) for label, moment in moments if moment <= latest]
-
-    accounts, retained = state.accounts, state.retained
+    header, census = state.header, state.census
     return replace(
         state,
-        contact=None if state.contact is None else within(state.contact),
-        mark=None if state.mark is None else within(state.mark),
-        horizon=int(within(state.horizon)),
-        floor=int(within(state.floor)),
-        sweep_began=within(state.sweep_began),
-        unresolved=[each for each in state.unresolved if each.failed <= latest],
-        accounts=replace(
-            accounts,
-            last_created=sane(accounts.last_created),
-            last_finished=[each for each in accounts.last_finished if each[2] <= latest],
-            last_progress=sane(accounts.last_progress),
+        header=replace(
+            header,
+            contact=None if header.contact is None else within(header.contact),
+            mark=None if header.mark is None else within(header.mark),
+            horizon=int(within(header.horizon)),
+            floor=int(within(header.floor)),
+            sweep_began=within(header.sweep_began),
+            replaced=None if header.replaced is None else within(header.replaced),
         ),
-        retained=retained and replace(retained, completed=within(retained.completed)),
-        replaced=None if state.replaced is None else within(state.replaced),
+        failures={key: each for key, each in state.failures.items() if each.failed <= latest},
+        latest={key: moment for key, moment in state.latest.items() if moment <= latest},
+        census=census and replace(census, completed=within(census.completed)),
     )
-
-
-_SAVED_OPEN = msgspec.msgpack.Decoder(list[SavedInstance])
-
-
-def save_open(tracked: dict[str, TrackedInstance]) -> list[bytes]:
-    """Return the tracked instances by id, encoded in parts."""
-    saved = (
-        SavedInstance(
-            instance_id,
-            instance.name,
-            instance.status,
-            instance.created,
-            instance.updated,
-            instance.sweep,
-        )
-        for instance_id, instance in tracked.items()
-    )
-    parts = []
-    while part := list(islice(saved, _LIVES_AT_ONCE)):
-        parts.append(msgspec.msgpack.encode(part))
-    return parts
-
-
-def restore_open(parts: list[bytes]) -> dict[str, TrackedInstance]:
-    """Return the instances of all *parts* by id; raises `msgspec.DecodeError` on anything else."""
-    return {
-        instance.instance_id: TrackedInstance(
-            instance.name,
-            RuntimeStatus(instance.status),
-            known_time(instance.created),
-            known_time(instance.updated),
-            instance.sweep,
-        )
-        for part in parts
-        for instance in _SAVED_OPEN.decode(part)
-    }

@@ -8,6 +8,7 @@ from sys import getsizeof
 
 import msgspec
 
+from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.status import RuntimeStatus
 
 # An instance, its two times, its entry in a dict, and what is kept of it while it is over a limit.
@@ -30,6 +31,18 @@ class TrackedInstance(msgspec.Struct, gc=False):
     sweep: int
 
 
+class SavedInstance(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    Of an instance last seen active what must not be forgotten.
+
+    Its status and its lastUpdatedTime are those of the next sweep, which shows it again or misses
+    it: to write them each time they change would be most of what is written.
+    """
+
+    name: str
+    created: float | None
+
+
 class OpenInstances(dict[str, TrackedInstance]):
     """
     The instances last seen active, by id; changed by `track` and `untrack` alone.
@@ -37,9 +50,14 @@ class OpenInstances(dict[str, TrackedInstance]):
     `bytes` is the memory that they take.
     """
 
-    def __init__(self, tracked: Mapping[str, TrackedInstance]) -> None:
-        super().__init__(tracked)
-        self.bytes = sum(_bytes_of(*each) for each in tracked.items())
+    def __init__(self, saved: Mapping[str, SavedInstance], sweep: int) -> None:
+        """Go on from those that were *saved* after the *sweep* with that number."""
+        super().__init__(
+            (each, TrackedInstance(known.name, RuntimeStatus.RUNNING, known.created, None, sweep))
+            for each, known in saved.items()
+        )
+        self._changed: ChangedKeys[str] = ChangedKeys()
+        self.bytes = sum(_bytes_of(*each) for each in self.items())
         self._most_bytes: float = math.inf
         self._absent: tuple[int, dict[str, float | None]] = (-1, {})
 
@@ -57,20 +75,33 @@ class OpenInstances(dict[str, TrackedInstance]):
         """
         self._most_bytes = most_bytes
         while self.bytes > most_bytes and len(self) > _ALWAYS_TRACKED:
-            self.bytes -= _bytes_of(*self.popitem())
+            instance_id, instance = self.popitem()
+            self.bytes -= _bytes_of(instance_id, instance)
+            self._changed.add(instance_id)
 
     def track(self, instance_id: str, instance: TrackedInstance) -> None:
         """Track an instance; it replaces one of the same id."""
         self.untrack(instance_id)
         self[instance_id] = instance
         self.bytes += _bytes_of(instance_id, instance)
+        self._changed.add(instance_id)
 
     def untrack(self, instance_id: str) -> TrackedInstance | None:
         """Stop tracking an instance and return it, None if it was not tracked."""
         instance = self.pop(instance_id, None)
         if instance is not None:
             self.bytes -= _bytes_of(instance_id, instance)
+            self._changed.add(instance_id)
         return instance
+
+    @property
+    def records(self) -> Records[str, SavedInstance]:
+        """All of them, by id."""
+        return Records("open", self._changed, self.keys, self._saved)
+
+    def _saved(self, instance_id: str) -> SavedInstance | None:
+        instance = self.get(instance_id)
+        return None if instance is None else SavedInstance(instance.name, instance.created)
 
     def absent(self, sweep: int) -> dict[str, float | None]:
         """Return the ids that were not seen in a *sweep*, with their createdTime."""

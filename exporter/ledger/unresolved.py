@@ -13,6 +13,7 @@ from exporter.ledger.changes import ChangeBuffer, Resolved
 from exporter.ledger.label_values import OTHER
 from exporter.ledger.newest import Newest
 from exporter.ledger.reasons import FailureReason, reason_of
+from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.snapshot import FailedInstance, UnresolvedView
 
 # About 300 bytes each; what does not fit is still counted by each listing.
@@ -26,15 +27,16 @@ _NEWEST_SHOWN = 4
 
 
 class SavedFailure(msgspec.Struct, frozen=True, array_like=True):
-    """One failure, as `Unresolved` keeps it."""
+    """
+    Of a failure what must not be forgotten.
 
-    instance_id: str
+    When it was last found is not: the next listing finds it or misses it.
+    """
+
     label: str
     created: float | None
     failed: float
-    checked: int
-    # Version 1 of the state told only whether there was one.
-    misses: int | bool = 0
+    misses: int = 0
 
 
 class _Failure(msgspec.Struct, gc=False):
@@ -72,7 +74,11 @@ class Unresolved:
     """
 
     def __init__(
-        self, lookback: float, saved: Iterable[SavedFailure] = (), *, most: int | None = None
+        self,
+        lookback: float,
+        saved: Mapping[str, SavedFailure] | None = None,
+        *,
+        most: int | None = None,
     ) -> None:
         """Go on from what was *saved*; at most so many are followed one by one."""
         self._lookback = lookback
@@ -89,12 +95,10 @@ class Unresolved:
         self._no_room: Counter[str] = Counter()
         self._no_room_now: Counter[str] = Counter()
         self._is_complete = False
-        for each in saved:
-            failure = _Failure(
-                each.label, each.created, each.failed, each.checked, int(each.misses)
-            )
-            self._put(each.instance_id, failure)
-        self._listing = max((each.checked for each in self._failures.values()), default=0)
+        self._changed: ChangedKeys[str] = ChangedKeys()
+        for instance_id, each in (saved or {}).items():
+            self._put(instance_id, _Failure(each.label, each.created, each.failed, 0, each.misses))
+        self._listing = 0
 
     def __len__(self) -> int:
         return len(self._failures)
@@ -126,6 +130,8 @@ class Unresolved:
             self._count(known, -known.is_shown)
             if not known.is_shown:
                 heappush(self._by_age[label], (failed, instance_id))
+            if (known.created, known.misses) != (created, 0):
+                self._changed.add(instance_id)
             known.created, known.checked, known.misses = created, self._listing, 0
             known.reason = known.reason or self._reason(row)
             self._count(known, 1)
@@ -148,6 +154,7 @@ class Unresolved:
         failure = self._failures.pop(instance_id, None)
         if failure is not None:
             self._count(failure, -failure.is_shown)
+            self._changed.add(instance_id)
         return failure
 
     def _count(self, failure: _Failure, step: int) -> None:
@@ -199,6 +206,7 @@ class Unresolved:
             failure = self._failures[instance_id]
             was_shown = failure.is_shown
             failure.misses += 1
+            self._changed.add(instance_id)
             self._count(failure, -(was_shown and not failure.is_shown))
         self.expire(now)
         self._no_room = +self._no_room_now
@@ -261,22 +269,20 @@ class Unresolved:
             shown = newest.entries()
         return shown[:_NEWEST_SHOWN]
 
-    def saved(self) -> list[SavedFailure]:
-        """Return all failures, to be restored."""
-        return [
-            SavedFailure(
-                instance_id,
-                failure.label,
-                failure.created,
-                failure.failed,
-                failure.checked,
-                failure.misses,
-            )
-            for instance_id, failure in self._failures.items()
-        ]
+    @property
+    def records(self) -> Records[str, SavedFailure]:
+        """All of them, by id."""
+        return Records("failures", self._changed, self._failures.keys, self._saved)
+
+    def _saved(self, instance_id: str) -> SavedFailure | None:
+        known = self._failures.get(instance_id)
+        if known is None:
+            return None
+        return SavedFailure(known.label, known.created, known.failed, known.misses)
 
     def _put(self, instance_id: str, failure: _Failure) -> None:
         self._failures[instance_id] = failure
+        self._changed.add(instance_id)
         self._count(failure, failure.is_shown)
         self._newest.setdefault(failure.label, Newest()).add((failure.failed, instance_id))
         by_age = self._by_age.setdefault(failure.label, [])

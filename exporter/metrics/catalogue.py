@@ -412,6 +412,13 @@ STATE_LAST_WRITE = gauge(
     (),
     r.lasting(lambda hub: r.single(hub.state.last_write if hub.state else None)),
 )
+STATE_WRITTEN = counter(
+    f"{_SELF}state_written_bytes_total",
+    "Bytes written for the state, its journal included; absent where the system does not count"
+    " them.",
+    (),
+    r.lasting(lambda hub: r.single(hub.state.written_bytes if hub.state else None)),
+)
 TRACKED = gauge(
     f"{_SELF}tracked_instances",
     "Active instances that are followed.",

@@ -32,6 +32,8 @@ class ClientOfPages(HubClient):
     def __init__(self, hub: str = "orders") -> None:
         self.hub = hub
         self.telemetry = ApiTelemetry()
+        self._kinds = {}
+        self._row_bytes = {}
 
     async def page_of(self, query: Query[Any], token: bytes) -> MadePage:
         """Return the page of a token."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from struct import pack_into, unpack_from
 from time import time
 
 import httpx
 import pytest
 
 from emulator import Emulator, Instance, ManualClock, RuntimeStatus, TaskHub, running
-from exporter.collector.state_file import _MAGIC, VERSION, stem_of
+from exporter.collector.state_database import VERSION
+from exporter.collector.state_file import stem_of
 from tests.cli.process import START, Daemon, serving
 from tests.ledger.world import NOW
 from tests.real.polling import poll
@@ -70,10 +71,10 @@ async def served(url: str, folder: Path, *arguments: str) -> AsyncIterator[Daemo
 
 
 def set_version(path: Path, version: int) -> None:
-    content = bytearray(path.read_bytes())
-    assert unpack_from("<H", content, len(_MAGIC)) == (VERSION,) or version == VERSION
-    pack_into("<H", content, len(_MAGIC), version)
-    path.write_bytes(content)
+    with closing(sqlite3.connect(path)) as database:
+        ((before,),) = database.execute("PRAGMA user_version")
+        assert VERSION in (before, version)
+        database.execute(f"PRAGMA user_version = {version}")
 
 
 async def test_a_downgrade_takes_a_baseline_and_says_so_and_the_way_back_goes_on(

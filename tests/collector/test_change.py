@@ -13,10 +13,10 @@ import pytest
 
 from emulator import Emulator, ManualClock, running, sample_emulator
 from emulator.truth import finishes_between
-from exporter.collector import state_file
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import Collector, open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.collector.state_database import StateDatabase
 from exporter.collector.state_file import stem_of
 from exporter.settings import Settings, load_settings
 
@@ -213,7 +213,7 @@ class TestChangedHubs:
         async with polling(settings_of(url, "OrdersHub", **state)) as collector:
             await until(lambda: sweeps(collector, "ordershub") > 0)
             before = shown(collector)["ordershub"].counters
-            with patch.object(state_file, "_replace_durably", side_effect=OSError(28, "full")):
+            with patch.object(StateDatabase, "write", side_effect=OSError(28, "full")):
                 await change(collector, settings_of(url, "OrdersHub", MAX_PAGE_SIZE="50", **state))
                 await until(lambda: errors_of_state(collector, "ordershub")["write"] > 0)
                 assert shown(collector)["ordershub"].counters.finished == before.finished

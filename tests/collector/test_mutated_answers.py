@@ -10,7 +10,6 @@ from pathlib import Path
 from random import Random
 
 import httpx
-import msgspec
 import pytest
 import structlog
 
@@ -19,7 +18,8 @@ from exporter.collector.events import HubEvents
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.state import LedgerState, healed
+from exporter.ledger.records import Unsaved
+from exporter.ledger.state import decoded, healed
 from tests.collector.mutating import MutatedHub, Mutator
 from tests.collector.polled import polled_hub
 from tests.ledger.rules import DEFAULT_RULES
@@ -85,8 +85,9 @@ def of_healthy(text: str) -> set[str]:
 
 def check_state(collector: HubCollector, clock: Clock) -> None:
     """What is kept can be read again, and is the same."""
-    saved = collector._ledger.saved()
-    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(saved), type=LedgerState)
+    unsaved = Unsaved.take(collector._ledger.records, whole=True)
+    kept = decoded(unsaved.encoded())
+    assert kept == collector._ledger.saved()
     Ledger(RULES, healed(kept, clock.now()))
 
 

@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
-import msgspec
 import pytest
 
 from emulator import Fault, FaultKind, ManualClock, TaskHub, running, sample_emulator
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import StateUse, Sweep
-from exporter.collector.state import StateNotWritten
+from exporter.collector.state import LearnedFacts, StateNotWritten
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.state import LedgerState
@@ -31,18 +30,17 @@ OFF = {**INTERVALS, Sweep.CENSUS: 0.0, Sweep.ENTITIES: 0.0, Sweep.FAILED: 0.0}
 class Disk:
     """A state in memory, on a disk that can be full."""
 
-    content: bytes = b""
+    content: LedgerState | None = None
     is_full: bool = False
+    learned: LearnedFacts = field(default_factory=LearnedFacts)
 
     async def open(self, rules: LedgerRules) -> Ledger:
-        if not self.content:
-            return Ledger(rules)
-        return Ledger(rules, msgspec.msgpack.decode(self.content, type=LedgerState))
+        return Ledger(rules, self.content)
 
     async def commit(self, ledger: Ledger) -> None:
         if self.is_full:
             raise StateNotWritten("No space left on device")
-        self.content = msgspec.msgpack.encode(ledger.saved())
+        self.content = ledger.saved()
 
     @property
     def use(self) -> StateUse:
@@ -114,7 +112,7 @@ async def test_without_a_state_a_new_baseline_shows_the_gap(scene: Scene) -> Non
     async with scene.exporter() as first:
         await first.make(Sweep.ACTIVE)
     scene.clock.advance(120.0)
-    scene.disk.content = b""
+    scene.disk.content = None
     async with scene.exporter() as second:
         await second.make(Sweep.ACTIVE)
         assert shown(second) == Counter()
@@ -210,7 +208,7 @@ async def test_a_state_that_breaks_the_program_costs_the_state_not_the_hub(scene
         tasks.start_soon(collector.run)
         await published.until(lambda snapshot: snapshot.up)
         tasks.cancel_scope.cancel()
-    assert scene.disk.content == b""
+    assert scene.disk.content is None
 
 
 @pytest.mark.parametrize("seconds", [90.0, -90.0, 172_800.0])

@@ -12,10 +12,10 @@ import pytest
 from emulator import Fault, FaultKind, ManualClock, TaskHub, running, sample_emulator
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
-from exporter.collector.state import HubState
-from exporter.collector.state_file import Owner, StateFile
+from exporter.collector.state import HubState, Owner
+from exporter.collector.state_file import StateFile
 from exporter.ledger.ledger import Ledger
-from exporter.ledger.state import LedgerState
+from exporter.ledger.state import Header, LedgerState
 from tests.collector.polled import INTERVALS, KEY, collector_of
 from tests.ledger.rules import DEFAULT_RULES
 
@@ -169,10 +169,11 @@ async def test_a_clock_of_the_exporter_that_begins_in_1970_counts_nothing_twice(
 async def test_a_state_with_times_of_years_to_come_heals_when_it_is_read(tmp_path: Path) -> None:
     """As versions before wrote it that followed any `Date`."""
     future = START + YEARS
-    kept = LedgerState(
+    header = Header(
         contact=future, mark=future, horizon=int(future), floor=int(future) - 86_400,
         sweep_began=future,
     )  # fmt: skip
+    kept = LedgerState(header=header)
     with closing(StateFile(tmp_path, OWNER, max_age=HOUR, wall=lambda: START)) as state:
         await state.open(DEFAULT_RULES)
         await state.commit(Ledger(DEFAULT_RULES, kept))

@@ -78,7 +78,7 @@ def rows_of(error: ApiError) -> list[str]:
 def test_every_class_stands_there_and_no_other() -> None:
     named = set(first_cells()) - {each.value for each in StateProblem}
     assert len(named) > 8
-    assert named | {"ApiError", "StateNotWritten"} == set(classes())
+    assert named | {"ApiError", "StateNotWritten", "StateUnusable"} == set(classes())
     assert all(f"`{name}`" in PAGE for name in classes())
 
 

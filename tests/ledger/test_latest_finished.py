@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.snapshot import FinishedInstance
+from exporter.ledger.state import state_of
 from exporter.ledger.status import RuntimeStatus
 from tests.ledger.world import row
 
@@ -39,6 +40,6 @@ def test_it_waits_until_its_counter_shows_it() -> None:
 def test_a_restart_forgets_it() -> None:
     accounts = Accounts((1.0,), 10)
     finish(accounts, "a", 10.0)
-    restored = Accounts((1.0,), 10, accounts.saved())
+    restored = Accounts((1.0,), 10, state_of(accounts.records))
     assert restored.counters(HOLD, HOLD, {}).finished == {PAIR: 0}
     assert latest(restored, 2 * HOLD) == {}

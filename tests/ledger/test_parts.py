@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.ledger.accounts import Accounts
 from exporter.ledger.book import Book, digest_of
-from exporter.ledger.counters import CounterFamily, HistogramFamily
+from exporter.ledger.counters import CounterFamily, HistogramFamily, SavedHistogram
 from exporter.ledger.distributions import Histogram, ages_at, merge
 from exporter.ledger.finish_windows import RecentFinishes, Window, failure_ratios
 from exporter.ledger.label_values import OTHER, UNNAMED, LabelValues
+from exporter.ledger.records import Unsaved
 from exporter.ledger.ruler import Ruler, look_backs
+from exporter.ledger.state import Header, LedgerState, decoded
 from exporter.ledger.status import Pair, RuntimeStatus, known_status
 from tests.ledger.world import row
 
@@ -48,12 +51,49 @@ class TestBook:
                 book.freeze(float(second))
             else:
                 book.add(second, digest)
-        restored = Book.restored(book.saved())
+        restored = Book(book.records.all())
         assert len(restored) == len(book)
-        assert restored.saved() == book.saved()
+        assert restored.records.all() == book.records.all()
         assert all(
             restored.has(second, digest) == book.has(second, digest) for _, second, digest in steps
         )
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["add", "freeze", "forget", "write", "fail"]),
+                SECONDS,
+                st.integers(0, 50),
+            )
+        )
+    )
+    def test_what_is_written_by_and_by_adds_up_to_it(
+        self, steps: list[tuple[str, int, int]]
+    ) -> None:
+        book = Book()
+        kept: dict[bytes, bytes] = {}
+
+        def write() -> None:
+            unsaved = Unsaved.take([book.records])
+            for _, key, content in unsaved.encoded():
+                kept[key] = content or b""
+            unsaved.written()
+
+        write()
+        for step, second, digest in steps:
+            if step == "add":
+                book.add(second, digest)
+            elif step == "freeze":
+                book.freeze(float(second))
+            elif step == "forget":
+                book.forget_before(second, most=inf, now=2000.0)
+            elif step == "fail":
+                Unsaved.take([book.records]).put_back()
+            else:
+                write()
+        write()
+        saved = decoded(("book", key, content) for key, content in kept.items() if content).book
+        assert Book(saved).records.all() == book.records.all()
 
     def test_finishes_that_are_never_two_minutes_old_are_packed_too(self) -> None:
         """As those of an app whose times lie years ahead."""
@@ -123,7 +163,7 @@ class TestRecentFinishes:
             recent.add(("Order", COMPLETED), second)
             recent.add(("Pay", FAILED), second // 2)
         recent.advance(6000.0)
-        restored = RecentFinishes(window, recent.saved())
+        restored = RecentFinishes(window, recent.records.all())
         for now in (6000.0, 7000.0, 9000.0):
             recent.advance(now)
             restored.advance(now)
@@ -202,9 +242,9 @@ class TestPlaces:
     def test_nobody_moves_over_a_restart_either_way(self) -> None:
         label_values = LabelValues(1, ["A"])
         label_values.label("B")
-        raised = LabelValues(5, ["A", "B", "C"], label_values.saved())
+        raised = LabelValues(5, ["A", "B", "C"], label_values.records.all())
         assert [raised.label(name) for name in "ABC"] == ["A", OTHER, "C"]
-        lowered = LabelValues(1, [], raised.saved())
+        lowered = LabelValues(1, [], raised.records.all())
         assert [lowered.label(name) for name in "ABCD"] == ["A", OTHER, "C", OTHER]
 
     def test_a_name_that_is_other_is_among_the_others(self) -> None:
@@ -225,7 +265,7 @@ class TestPlaces:
 
 class TestCounters:
     def test_a_new_series_shows_its_base_until_the_hold_is_over(self) -> None:
-        family = CounterFamily()
+        family = CounterFamily("finished")
         for _ in range(50):
             family.add(("a",))
         assert family.show(100.0, 120.0) == {("a",): 0}
@@ -235,34 +275,37 @@ class TestCounters:
         assert family.next_release_time == inf
 
     def test_a_series_is_born_once(self) -> None:
-        family = CounterFamily()
+        family = CounterFamily("finished")
         family.ensure(("a",))
         family.show(100.0, 120.0)
         family.add(("a",))
         assert family.show(300.0, 120.0) == {("a",): 1}
 
     def test_what_was_shown_is_the_base_after_a_restart(self) -> None:
-        before = CounterFamily()
+        before = CounterFamily("finished")
         before.add(("old",))
         before.show(0.0, 0.0)
         before.add(("old",))
         before.add(("held",))
-        after = CounterFamily(before.saved())
+        after = CounterFamily("finished", before.records.all())
         assert after.show(1000.0, 120.0) == {("old",): 1, ("held",): 0}
         assert after.show(1120.0, 120.0) == {("old",): 2, ("held",): 1}
 
     def test_a_histogram_is_held_as_a_whole_also_over_a_restart(self) -> None:
         family = HistogramFamily((1.0, 2.0))
-        family.ensure(("a",)).observe(1.5)
+        family.observe(("a",), 1.5)
         assert family.show(1.0, 5.0)["a",].cumulative == (0, 0, 0)
-        after = HistogramFamily((1.0, 2.0), family.saved())
+        after = HistogramFamily((1.0, 2.0), family.records.all())
         assert after.show(9.0, 5.0)["a",].cumulative == (0, 0, 0)
         assert after.show(14.0, 5.0)["a",].cumulative == (0, 1, 1)
 
     def test_a_histogram_over_other_bounds_begins_anew(self) -> None:
-        family = HistogramFamily((1.0, 2.0))
-        family.ensure(("a",)).observe(1.5)
-        assert HistogramFamily((1.0, 3.0), family.saved()).show(0.0, 0.0) == {}
+        saved = LedgerState(
+            header=Header(duration_bounds=(1.0, 2.0)),
+            durations={("a",): SavedHistogram([0, 1, 0], 1.5, (0, 1, 1), 1.5)},
+        )
+        assert Accounts((1.0, 2.0), 10, saved).counters(0.0, 0.0, {}).durations
+        assert Accounts((1.0, 3.0), 10, saved).counters(0.0, 0.0, {}).durations == {}
 
 
 class TestDistributions:

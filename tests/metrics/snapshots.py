@@ -94,7 +94,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "finished": finished,
         "retained": ledger.retained(),
         "unresolved": ledger.unresolved.view(),
-        "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0),
+        "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0, 11_815),
         "entities": ledger.entities.complete(),
         "pages_remaining": 4321,
         "unfiltered": UnfilteredView(2, {}),

@@ -24,7 +24,8 @@ from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
-from exporter.collector.state_file import Owner, StateFile
+from exporter.collector.state import Owner
+from exporter.collector.state_file import StateFile
 from tests.collector.polled import polled_hub
 from tests.ledger.rules import DEFAULT_RULES
 from tests.real.chaos import FAILING_SHARE, HUB, Scene, chaos

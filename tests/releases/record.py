@@ -83,8 +83,10 @@ async def record_state(folder: Path) -> None:
         go_on(hub)
         text = await scraped_with(daemon, Completed=1, Failed=1)
     (folder / "scraped.txt").write_text(text, encoding="utf-8")
-    for lock in (folder / "state").glob("*.lock"):
-        lock.unlink()
+    for path in (folder / "state").iterdir():
+        if path.suffix != ".state":
+            # The lock, and the journal: of one that was stopped it is empty.
+            path.unlink()
 
 
 if __name__ == "__main__":

@@ -6,18 +6,16 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from struct import Struct
 from typing import Any
 
 import msgspec
 import yaml
 
-from exporter.collector.state_file import _MAGIC, _checksum
+from exporter.collector.state_0_1 import HEADER, MAGIC, checksum
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import Family, Stability, exposed_names
 
 FOLDER = Path(__file__).parents[1] / "data" / "releases"
-_HEADER = Struct("<HQ16s")
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -135,15 +133,15 @@ def led_to(state: bytes, url: str, written: float) -> bytes:
 
     Nothing else is touched: hubs of tests get another port each time, and a recording grows old.
     """
-    version, _, checksum = _HEADER.unpack_from(state, len(_MAGIC))
-    body = state[len(_MAGIC) + _HEADER.size :]
-    assert checksum == _checksum(body)
+    version, _, sum_of_body = HEADER.unpack_from(state, len(MAGIC))
+    body = state[len(MAGIC) + HEADER.size :]
+    assert checksum(body) == sum_of_body
     content = msgspec.msgpack.decode(body)
     path = content["owner"]["url"].split("/", 3)[3]
     content["owner"]["url"] = f"{url}/{path}"
     content["written"] = written
     moved = msgspec.msgpack.encode(content)
-    return _MAGIC + _HEADER.pack(version, len(moved), _checksum(moved)) + moved
+    return MAGIC + HEADER.pack(version, len(moved), checksum(moved)) + moved
 
 
 def as_json(content: object) -> str:

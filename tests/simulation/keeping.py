@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from exporter.collector.snapshot import StateUse
-from exporter.collector.state import StateNotWritten
+from exporter.collector.state import LearnedFacts, StateNotWritten
 from exporter.ledger.ledger import Ledger
+from exporter.ledger.records import Unsaved
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.state import LedgerState
+from exporter.ledger.state import decoded
 from tests.simulation.observer import Observer
 from tests.simulation.troubles import CommitFault, Killed, Troubles
 
-_DECODER = msgspec.msgpack.Decoder(LedgerState)
-_ENCODER = msgspec.msgpack.Encoder()
-
 
 class MemoryState:
-    """Keeps a ledger as bytes, or nothing where it *keeps* nothing; tells the observer when."""
+    """
+    Keeps the records of a ledger, or nothing where it *keeps* nothing; tells the observer when.
+
+    What changed is all that is written: that it adds up to the ledger is checked each time.
+    """
 
     def __init__(self, troubles: Troubles, observer: Observer, *, keeps: bool) -> None:
-        self.content: bytes | None = None
+        self.content: dict[tuple[str, bytes], bytes] = {}
         self._troubles = troubles
         self._observer = observer
         self._keeps = keeps
+        self.learned = LearnedFacts()
 
     async def open(self, rules: LedgerRules) -> Ledger:
         """Return the ledger as it was kept, or a new one."""
-        return Ledger(rules, None if self.content is None else _DECODER.decode(self.content))
+        records = ((kind, key, content) for (kind, key), content in self.content.items())
+        return Ledger(rules, decoded(records) if self.content else None)
 
     async def commit(self, ledger: Ledger) -> None:
         """Keep the ledger, unless something happens to it."""
         fault = self._troubles.of_commit()
         if fault is CommitFault.KILL_BEFORE:
             raise Killed
-        if fault is CommitFault.NOT_WRITTEN and self._keeps:
-            raise StateNotWritten
         if self._keeps:
-            self.content = _ENCODER.encode(ledger.saved())
+            self._write(ledger, is_lost=fault is CommitFault.NOT_WRITTEN)
         self._observer.keep()
         if fault is CommitFault.KILL_AFTER:
             raise Killed
+
+    def _write(self, ledger: Ledger, *, is_lost: bool) -> None:
+        unsaved = Unsaved.take(ledger.records)
+        if is_lost:
+            unsaved.put_back()
+            raise StateNotWritten
+        if unsaved.is_whole:
+            self.content.clear()
+        for kind, key, content in unsaved.encoded():
+            if content is None:
+                self.content.pop((kind, key), None)
+            else:
+                self.content[kind, key] = content
+        unsaved.written()
+        records = ((kind, key, content) for (kind, key), content in self.content.items())
+        assert (
+            Ledger(ledger.rules, decoded(records)).saved()
+            == Ledger(ledger.rules, ledger.saved()).saved()
+        )
 
     @property
     def use(self) -> StateUse | None:
