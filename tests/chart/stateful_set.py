@@ -6,9 +6,9 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -72,17 +72,24 @@ def finish(hubs: Sequence[TaskHub], count: int) -> None:
 
 @dataclass(slots=True)
 class StatefulSet:
-    """What the chart makes of many hubs; volumes of pods outlive the pods."""
+    """
+    What the chart makes of many hubs: shards, or one pod. Volumes of pods outlive the pods.
+
+    *state* are values of the chart.
+    """
 
     folder: Path
     url: str
     hubs: Sequence[str]
+    state: Mapping[str, object] = field(default_factory=dict)
     starts: int = 0
+    before: Rendered | None = None
 
     @asynccontextmanager
     async def scaled_to(self, shards: int) -> AsyncIterator[Pods]:
         """Run so many pods, started and stopped at once, until the block is left."""
         release = self._render(shards)
+        self._delete_claims_with_their_owner(release)
         ordinals = range(release.workload["spec"]["replicas"])
         listening = {ordinal: anyio.Event() for ordinal in ordinals}
         daemons: dict[int, Daemon] = {}
@@ -112,12 +119,22 @@ class StatefulSet:
         """Do what `whenScaled: Delete` does to the volume of a pod that is scaled away."""
         shutil.rmtree(self._volume(ordinal))
 
+    def _delete_claims_with_their_owner(self, release: Rendered) -> None:
+        """Do what Kubernetes and Helm do to the claims of what is not rendered any more."""
+        before, self.before = self.before, release
+        if before is None or before.workload["kind"] == release.workload["kind"]:
+            return
+        retention = before.workload["spec"].get("persistentVolumeClaimRetentionPolicy", {})
+        if retention.get("whenDeleted", "Delete") == "Delete":
+            for volume in self.folder.glob(f"volume-{before.workload['kind']}-*"):
+                shutil.rmtree(volume)
+
     def _render(self, shards: int) -> Rendered:
         off = dict.fromkeys(("census", "failed", "entities"), 0)
         return render(
             {
                 "shards": shards,
-                "state": {"type": "claim"},
+                "state": {"type": "claim", **self.state},
                 "settings": {"counter_hold": 0, "intervals": {"active": "0.5s", **off}},
                 "hubs": {name.lower(): {"url": self.url, "task_hub": name} for name in self.hubs},
             }
@@ -129,7 +146,7 @@ class StatefulSet:
         name = f"{release.workload['metadata']['name']}-{ordinal}"
         specification = release.workload["spec"]["template"]["spec"]
         pod = laid_out(release, specification, self._fresh(f"start-{self.starts}"))
-        volume = self._volume(ordinal)
+        volume = self._volume(ordinal, release.workload["kind"])
         volume.mkdir(exist_ok=True)
         environ = {**pod.environ, "DURABLE_EXPORTER_STATE_DIR": str(volume)}
         del environ["DURABLE_EXPORTER_LISTEN_ADDRESS"]
@@ -141,8 +158,8 @@ class StatefulSet:
         folder.mkdir()
         return folder
 
-    def _volume(self, ordinal: int) -> Path:
-        return self.folder / f"volume-{ordinal}"
+    def _volume(self, ordinal: int, kind: str = "StatefulSet") -> Path:
+        return self.folder / f"volume-{kind}-{ordinal}"
 
 
 def on_host(name: str) -> Sequence[str]:

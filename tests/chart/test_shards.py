@@ -86,3 +86,37 @@ async def test_a_volume_that_is_kept_counts_again_what_others_have_counted(tmp_p
         async with replicas.scaled_to(4) as pods:
             # Those two of the hubs that were away, once more.
             await check(pods, 4, staying=5, moved=5)
+
+
+@pytest.mark.parametrize(
+    ("state", "counted_in_the_end"),
+    [
+        pytest.param({}, 4, id="as the chart is"),
+        # The three of before, and all that the one pod has counted or missed.
+        pytest.param({"retention": {"whenDeleted": "Retain"}}, 10, id="with claims that stay"),
+    ],
+)
+async def test_from_shards_to_one_pod_and_back_no_old_claim_comes_back_into_counting(
+    tmp_path: Path, state: dict[str, object], counted_in_the_end: int
+) -> None:
+    names = tuple(name.lower() for name in HUBS[:6])
+    async with serving_hubs(HUBS[:6]) as (url, hubs):
+        replicas = StatefulSet(tmp_path, url, HUBS[:6], state)
+
+        async def check(pods: Pods, shards: int, count: int) -> None:
+            wanted = {(holder(hub, shards), hub): count for hub in names}
+            assert await pods.counted(sum(wanted.values())) == wanted
+
+        async with replicas.scaled_to(3) as pods:
+            await pods.swept(1)
+            finish(hubs, 3)
+            await check(pods, 3, 3)
+        async with replicas.scaled_to(1) as pods:
+            await pods.swept(1)
+            finish(hubs, 2)
+            await check(pods, 1, 2)
+        finish(hubs, 1)
+        async with replicas.scaled_to(3) as pods:
+            await pods.swept(1)
+            finish(hubs, 4)
+            await check(pods, 3, counted_in_the_end)
