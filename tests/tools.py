@@ -21,6 +21,7 @@ PACKAGES = {
     "node": "nodejs",
     "curl": "curl",
     "unshare": "util-linux",
+    "nsenter": "util-linux",
     "jq": "jq",
     "nginx": "nginx",
     "chromium": "chromium",

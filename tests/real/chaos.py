@@ -21,6 +21,7 @@ from tests.real.counted import (
     nonzero,
 )
 from tests.real.daemon import Daemon, StateFiles, reserved_port
+from tests.real.disk import Disk
 from tests.real.polling import poll
 from tests.real.prometheus import Prometheus, running_prometheus, scrape_job
 from tests.real.traffic import Traffic
@@ -52,6 +53,7 @@ class Scene:
 
     hub: TaskHub
     faults: ShuffledFaults
+    settings: Mapping[str, str]
     daemon: Daemon
     files: StateFiles
     prometheus: Prometheus
@@ -111,20 +113,25 @@ async def chaos(
     keeps_state: bool = True,
     clock: Clock | None = None,
     settings: Mapping[str, str] | None = None,
+    disk: Disk | None = None,
 ) -> AsyncIterator[Scene]:
-    """Set the scene; nothing fails yet, nothing happens, and no exporter runs."""
+    """
+    Set the scene; nothing fails yet, nothing happens, and no exporter runs.
+
+    The state is kept on a *disk* of its own, if there is one.
+    """
     clock = clock or RealClock()
     hub = TaskHub(HUB, clock, backend=AzureStorage(scan_rows=1500))
     hub.faults = faults = ShuffledFaults(seed)
-    folder = directory / "state"
-    folder.mkdir()
+    folder = disk.folder if disk else directory / "state"
+    folder.mkdir(exist_ok=True)
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(running(Emulator(hub, clock=clock)))
         port = stack.enter_context(reserved_port())
         all_settings = {"URL": url, "TASK_HUB": HUB, **HASTY, **(settings or {})}
         if keeps_state:
             all_settings["STATE_DIR"] = str(folder)
-        daemon = Daemon(directory, port, all_settings)
+        daemon = Daemon(directory, port, all_settings, by=disk.entered_by if disk else ())
         prometheus = await stack.enter_async_context(
             running_prometheus(
                 directory,
@@ -132,4 +139,4 @@ async def chaos(
                 scrape_interval=SCRAPE_INTERVAL,
             )
         )
-        yield Scene(hub, faults, daemon, StateFiles(folder), prometheus)
+        yield Scene(hub, faults, all_settings, daemon, StateFiles(folder), prometheus)

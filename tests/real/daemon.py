@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -34,11 +34,20 @@ class Daemon:
     """
     Runs one exporter after another, each with the same settings; only the logs have numbers.
 
-    *settings* are environment variables without their prefix.
+    *settings* are environment variables without their prefix. They are started *by* another
+    command, if there is one.
     """
 
-    def __init__(self, directory: Path, port: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        settings: Mapping[str, str],
+        *,
+        by: Sequence[str] = (),
+    ) -> None:
         self.port = port
+        self._by = by
         self.lives = 0
         self._directory = directory
         self._environ = {
@@ -62,15 +71,18 @@ class Daemon:
         """Run the next exporter until the block is left; does not wait for its first words."""
         self.lives += 1
         log = self._directory / f"exporter-{self.port}-{self.lives}.log"
-        async with running_program(COMMAND, log, environ=self._environ) as program:
+        command = (*self._by, *COMMAND)
+        async with running_program(command, log, environ=self._environ) as program:
             yield program
 
 
-async def kill_on_change(program: Program, path: Path) -> None:
-    """Kill a program in the moment in which a file appears or changes."""
+async def kill_when(program: Program, path: Path, *, emptied: bool = False) -> None:
+    """Kill a program in the moment in which a file has content, or is *emptied* again."""
     command = [sys.executable, "-I", "-S", killing.__file__, str(program.pid), str(path)]
     with anyio.fail_after(2 * killing.PATIENCE_SECONDS):
-        killer = await anyio.run_process(command, check=False, stderr=subprocess.STDOUT)
+        killer = await anyio.run_process(
+            [*command, *["emptied"] * emptied], check=False, stderr=subprocess.STDOUT
+        )
     assert killer.returncode == 0, killer.stdout.decode()
     await program.ended()
     assert program.code == -signal.SIGKILL
@@ -88,19 +100,25 @@ class StateFiles:
         (found,) = self._folder.glob("*.state")
         return found
 
-    def half_written(self, program: Program) -> Path:
-        """Return what a program makes its next state of, once that is written as a whole."""
-        return self.state.with_suffix(f".{program.pid}.tmp")
+    @property
+    def journal(self) -> Path:
+        """What takes back a commit that is under way; it is empty while there is none."""
+        return self.state.with_name(f"{self.state.name}-journal")
 
-    async def kill_after_replacing(self, program: Program) -> None:
-        """Kill between the state and the publication of what it accounts for."""
-        await kill_on_change(program, self.state)
+    async def kill_after_committing(self, program: Program) -> None:
+        """Kill between a commit and the publication of what it accounts for."""
+        await kill_when(program, self.journal, emptied=True)
 
-    async def kill_while_writing(self, program: Program) -> bool:
-        """Kill while a state is being written; tells whether it was in time."""
-        half_written = self.half_written(program)
-        await kill_on_change(program, half_written)
-        return half_written.exists()
+    async def kill_while_committing(self, program: Program) -> bool:
+        """Kill while a commit is being written; tells whether it was in time."""
+        await kill_when(program, self.journal)
+        return self.journal.stat().st_size > 0
+
+    async def kill_while_writing_all(self, program: Program) -> bool:
+        """Kill while a new file is made, as at each start; tells whether it was in time."""
+        new = self.state.with_suffix(f".{program.pid}.tmp")
+        await kill_when(program, new)
+        return new.exists()
 
 
 async def kill_at_request(program: Program, faults: ShuffledFaults, count: int) -> None:

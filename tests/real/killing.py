@@ -1,9 +1,9 @@
 """
 Kill a process in the moment in which a file changes.
 
-It runs as a program of its own, `killing.py PID FILE`, which does nothing but look: only so is it
-faster than what the process does next. It ends with 0 once it has killed, with 1 if nothing
-changed in time.
+It runs as a program of its own, `killing.py PID FILE [emptied]`, which does nothing but look: only
+so is it faster than what the process does next. It waits until the file has any content, or until
+it has none again, and ends with 0 once it has killed, with 1 if that did not come in time.
 """
 
 import os
@@ -13,28 +13,25 @@ import time
 
 PATIENCE_SECONDS = 60.0
 
-Mark = tuple[int, int, int]
 
-
-def mark(path: str) -> Mark | None:
-    """Return what tells a file from its successor, None while there is none."""
+def size(path: str) -> int:
+    """Return how much is in a file, 0 while there is none."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - pathlib takes longer than the file lives
+        return os.stat(path).st_size  # noqa: PTH116 - pathlib takes longer than the file lives
     except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+        return 0
 
 
-def kill_on_change(pid: int, path: str) -> int:
-    """Wait for the file to appear or to change, and kill at once; returns the exit code."""
-    before = mark(path)
+def kill_when(pid: int, path: str, *, emptied: bool) -> int:
+    """Wait for the file to be filled, and *emptied* again, and kill; returns the exit code."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while mark(path) in (before, None):
-        if time.monotonic() > deadline:
-            return 1
+    for is_filled in (True, False)[: 1 + emptied]:
+        while (size(path) > 0) is not is_filled:
+            if time.monotonic() > deadline:
+                return 1
     os.kill(pid, signal.SIGKILL)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(kill_on_change(int(sys.argv[1]), sys.argv[2]))
+    sys.exit(kill_when(int(sys.argv[1]), sys.argv[2], emptied=sys.argv[3:] == ["emptied"]))

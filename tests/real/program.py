@@ -50,6 +50,14 @@ class Program:
         assert found is not None
         return found[1]
 
+    async def until_logged(self, words: str, *, within: float) -> None:
+        """Wait until the log has certain words."""
+
+        async def log() -> str:
+            return self._log.read_text(errors="replace")
+
+        await poll(log, lambda text: words in text, within=within)
+
     async def _announced(self) -> re.Match[str] | None:
         if self._process.returncode is not None:
             raise ProgramEnded(f"{self.name} ended with {self._process.returncode}")
