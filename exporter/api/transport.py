@@ -65,7 +65,7 @@ class HubConnections:
         """
         # Told what it would find out for each request anew: the encoding, and that there is no
         # body.
-        headers = httpx.Headers([*self._fields, *fields], encoding="utf-8")
+        headers = httpx.Headers([(b"host", url.netloc), *self._fields, *fields], encoding="utf-8")
         request = httpx.Request(
             "GET", url, headers=headers, stream=_NO_BODY, extensions=self._extensions
         )
