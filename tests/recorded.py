@@ -58,9 +58,10 @@ class Exchange:
         return ""
 
 
-def exchanges() -> Iterator[Exchange]:
-    """Yield every recorded exchange of both versions."""
-    for path in (path for version in VERSIONS for path in sorted((RECORDINGS / version).glob("*"))):
+def exchanges(*versions: str) -> Iterator[Exchange]:
+    """Yield every recorded exchange of some recordings, of the two main versions by default."""
+    folders = [RECORDINGS / version for version in versions or VERSIONS]
+    for path in (path for folder in folders for path in sorted(folder.glob("*"))):
         recording = json.loads(path.read_text(encoding="utf-8"))
         for entry in recording.get("exchanges", ()):
             request, response = entry["request"], entry["response"]
@@ -80,7 +81,7 @@ def exchange(version: str, file: str, label: str) -> Exchange:
     """Return one exchange by its label."""
     (found,) = (
         entry
-        for entry in exchanges()
+        for entry in exchanges(version)
         if (entry.version, entry.file, entry.label) == (version, file, label)
     )
     return found

@@ -41,8 +41,8 @@ def question_of(target: str) -> Question:
 def recorded_reads(version: str) -> dict[Question, Exchange]:
     """Return the reads of one version that show the same moment, by what they ask for."""
     reads: dict[Question, Exchange] = {}
-    for entry in exchanges():
-        if entry.version != version or entry.file not in ("instance-status", "entity-waits"):
+    for entry in exchanges(version):
+        if entry.file not in ("instance-status", "entity-waits"):
             continue
         if entry.operation != "getInstanceStatus" or "showHistoryOutput=true" in entry.target:
             continue
