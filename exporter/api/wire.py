@@ -7,6 +7,7 @@ fields are skipped. Inputs and outputs can be large: those that are read stay un
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -25,7 +26,8 @@ class InstanceRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
     `runtime_status` is a number where the status is newer than the extension's own list
     (reference 2.3). `custom_status` and `output` are raw JSON, which nobody has decoded yet; in
-    lists of MSSQL they are JSON strings that hold JSON.
+    lists of MSSQL they are JSON strings that hold JSON. Roots have no parent, nor has any instance
+    that an old provider stored (reference 2.3a).
     """
 
     instance_id: str
@@ -35,6 +37,7 @@ class InstanceRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
     last_updated_time: str | None = None
     custom_status: msgspec.Raw = NOTHING
     output: msgspec.Raw = NOTHING
+    parent_instance_id: str | None = None
 
 
 class CheckedRow(InstanceRow, frozen=True, gc=False):
@@ -47,6 +50,23 @@ Instance = TypeVar("Instance", bound=InstanceRow)
 def are_checked(rows: Sequence[InstanceRow]) -> bool:
     """Return whether the rows of a page, which one decoder made, are checked."""
     return bool(rows) and isinstance(rows[0], CheckedRow)
+
+
+def parent_of(row: InstanceRow) -> str | None:
+    """
+    Return the id of the orchestration that started that of *row*, None where it is a root.
+
+    One that an entity started is a root, too. Siblings share one text.
+    """
+    parent = row.parent_instance_id
+    if not parent or len(parent) > LONGEST_TEXT or is_entity_id(parent):
+        return None
+    return sys.intern(parent)
+
+
+def is_entity_id(instance_id: str) -> bool:
+    """Tell whether an id has the form of an entity's."""
+    return instance_id[:1] == "@" and "@" in instance_id[1:]
 
 
 def bounded_text(text: str) -> str:
@@ -92,6 +112,7 @@ class HistoryEvent(msgspec.Struct, rename="pascal", frozen=True):
     orchestration_status: str | int | None = None
     reason: str | None = None
     input: msgspec.Raw = NOTHING
+    failure_details: msgspec.Raw = NOTHING
 
 
 class InstanceStatus(InstanceRow, rename="camel", frozen=True, gc=False):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import heapq
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
+from heapq import nlargest
+from operator import attrgetter
 
 import msgspec
 from rich.table import Table
 
+from exporter.api.errors import ApiError
 from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
-from exporter.api.wire import InstanceRow, entity_class
+from exporter.api.wire import InstanceRow, entity_class, parent_of
 from exporter.cli import configured
 from exporter.cli.asking import (
     Hub,
@@ -26,16 +29,42 @@ from exporter.cli.asking import (
 )
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, markup, span_since, table, write_json
-from exporter.ledger.reasons import FailureReason, reason_of
+from exporter.diagnosis.failure_details import reason_in_history
+from exporter.diagnosis.families import head_of
+from exporter.ledger.reasons import (
+    Doubt,
+    FailureReading,
+    FailureReason,
+    read_failure,
+    reason_by_child,
+)
 from exporter.ledger.status import RuntimeStatus
 from exporter.settings import Settings
 from exporter.web.formatting import plural, rfc3339
 
-_MOST_REASONS = 1000
+# Some hundred bytes each.
+_MOST_INSTANCES = 200_000
+
+Key = tuple[str, FailureReason]
+
+
+class ChildFailures(msgspec.Struct, frozen=True, kw_only=True):
+    """Children, at any depth, that failed alike below instances that failed alike."""
+
+    orchestrator: str
+    category: str
+    failed_function: str
+    error_type: str
+    instances: int
+    instance_ids: list[str]
 
 
 class FailureGroup(msgspec.Struct, frozen=True):
-    """Instances that failed alike; the keys are promised to scripts."""
+    """
+    Instances that failed alike; the keys are promised to scripts.
+
+    `is_child` tells that they have parents, which have not failed. `children` are those below them.
+    """
 
     task_hub: str
     orchestrator: str
@@ -46,44 +75,74 @@ class FailureGroup(msgspec.Struct, frozen=True):
     first_time: str | None
     last_time: str | None
     instance_ids: list[str]
+    is_child: bool = False
+    children: list[ChildFailures] = []
 
 
-@dataclass(slots=True)
-class Group:
-    """Instances that failed alike, and the newest few by their ids."""
+class FailedInstance(msgspec.Struct, gc=False):
+    """An instance that is Failed since a time; `reading` is what its row tells of why."""
 
-    count: int = 0
-    first: float = float("inf")
-    last: float = 0.0
-    newest: list[tuple[float, str]] = field(default_factory=list)
+    instance_id: str
+    orchestrator: str
+    failed: float
+    parent: str | None
+    reading: FailureReading
+    reason: FailureReason
 
-    def add(self, failed: float, instance_id: str, samples: int) -> None:
-        """Count one more."""
-        self.count += 1
-        self.first, self.last = min(self.first, failed), max(self.last, failed)
-        push = heapq.heappush if len(self.newest) < samples else heapq.heappushpop
-        push(self.newest, (failed, instance_id))
+    @property
+    def key(self) -> Key:
+        """What those have in common that failed alike."""
+        return self.orchestrator, self.reason
 
 
 @dataclass(slots=True)
 class Failures:
-    """What failed in one hub, by orchestrator and reason, as of a moment of its clock."""
+    """
+    What failed in one hub, by id, as of a moment of its clock.
+
+    `left_out` are more than are kept, `unread` those of whom only the history would tell a type.
+    """
 
     at: float = 0.0
-    groups: dict[tuple[str, FailureReason], Group] = field(default_factory=dict)
+    instances: dict[str, FailedInstance] = field(default_factory=dict)
     left_out: int = 0
+    unread: int = 0
 
-    def add(self, row: InstanceRow, failed: float, samples: int) -> None:
-        """Count a failure."""
-        name = row.name or ""
-        key = (name, reason_of(name, row.output))
-        group = self.groups.get(key)
-        if group is None and len(self.groups) >= _MOST_REASONS:
+    def add(self, row: InstanceRow, failed: float) -> None:
+        """Add an instance that failed."""
+        if len(self.instances) >= _MOST_INSTANCES:
             self.left_out += 1
             return
-        if group is None:
-            group = self.groups[key] = Group()
-        group.add(failed, row.instance_id, samples)
+        reading = read_failure(row.name or "", row.output)
+        self.instances[row.instance_id] = FailedInstance(
+            row.instance_id, row.name or "", failed, parent_of(row), reading, reading.reason
+        )
+
+    def settle(self) -> None:
+        """Decide of those why they failed whose rows do not tell: once all are known."""
+        names = {each.orchestrator.lower() for each in self.instances.values()}
+        for each in self.instances.values():
+            each.reason = each.reading.with_known(lambda name: name.lower() in names)
+        for each in self.instances.values():
+            parent = self.instances.get(each.parent or "")
+            if parent is not None and parent.reading.doubt is Doubt.CHILD:
+                parent.reason = reason_by_child(each.orchestrator, each.reason)
+
+    def families(self) -> dict[str, list[FailedInstance]]:
+        """Return all by the id of the first ancestor that has failed, that one first."""
+
+        def failed_parent(instance_id: str) -> str | None:
+            parent = self.instances[instance_id].parent
+            return parent if parent in self.instances else None
+
+        families: dict[str, list[FailedInstance]] = defaultdict(list)
+        for each in self.instances.values():
+            head = head_of(each.instance_id, failed_parent)
+            if head == each.instance_id:
+                families[head].insert(0, each)
+            else:
+                families[head].append(each)
+        return families
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -99,6 +158,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--samples", type=int, choices=range(1, 101), default=3, metavar="N",
         help="ids to show of each reason, the newest (%(default)s)",
     )  # fmt: skip
+    command.add_argument(
+        "--reads", type=int, choices=range(1001), default=100, metavar="N",
+        help="histories to read of each hub at most, for error types (%(default)s)",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -109,24 +172,26 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 async def failures(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """List what is Failed in every hub, and print it by its reason."""
     hubs = chosen_hubs(settings.own_hubs, options.hub)
-    question = partial(listed, since=options.since, samples=options.samples)
+    question = partial(listed, since=options.since, reads=options.reads)
     answers = await ask_all(hubs, question, seconds=options.timeout)
+    groups = {
+        name: groups_of(name, found, options.samples) for name, found in answers.found.items()
+    }
     if options.format == "json":
-        write_json(
-            [group for name, found in answers.found.items() for group in groups_of(name, found)]
-        )
+        write_json([group for of_hub in groups.values() for group in of_hub])
     else:
         for name, found in answers.found.items():
-            _print(name, found)
+            _print(name, found, groups[name])
     answers.say_failures()
     return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
 
 
-async def listed(hub: Hub, *, since: float, samples: int) -> Failures:
+async def listed(hub: Hub, *, since: float, reads: int) -> Failures:
     """
     List what is Failed in a hub and failed within the last *since* seconds.
 
-    Only a list by createdTime can be had: it begins `failed_lookback` earlier.
+    Only a list by createdTime can be had: it begins `failed_lookback` earlier. The type of the
+    error of an isolated app is in histories alone, of which at most so many *reads* are made.
     """
     begin = hub.clock.now() - since - hub.settings.failed_lookback
     query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
@@ -139,53 +204,117 @@ async def listed(hub: Hub, *, since: float, samples: int) -> Failures:
                 failed = parse_time(row.last_updated_time) or parse_time(row.created_time)
                 is_recent = failed is not None and failed >= found.at - since
                 if failed is not None and is_recent and entity_class(row) is None:
-                    found.add(row, failed, samples)
+                    found.add(row, failed)
+    found.settle()
+    await _read_types(hub, found, reads)
     return found
 
 
-def groups_of(hub: str, found: Failures) -> list[FailureGroup]:
-    """Return what failed, the most frequent reason first."""
-    ranked = sorted(found.groups.items(), key=lambda item: (-item[1].count, -item[1].last))
+async def _read_types(hub: Hub, found: Failures, reads: int) -> None:
+    """Read the histories of the newest of those of whom nothing else tells an error type."""
+    untold = [each for each in found.instances.values() if each.reading.has_details]
+    newest = nlargest(reads, untold, key=attrgetter("failed"))
+    found.unread = len(untold) - len(newest)
+    for each in newest:
+        try:
+            status = await hub.client.read_instance(each.instance_id, history=True)
+        except ApiError:
+            found.unread += 1
+            continue
+        events = (status.history_events if status is not None else None) or ()
+        each.reason = reason_in_history(each.reason, events)
+
+
+def groups_of(hub: str, found: Failures, samples: int) -> list[FailureGroup]:
+    """Return what failed, the most frequent reason first, children below their ancestors."""
+    families: dict[tuple[Key, bool], list[list[FailedInstance]]] = defaultdict(list)
+    for family in found.families().values():
+        families[family[0].key, family[0].parent is not None].append(family)
+    groups = [
+        _group(hub, [family[0] for family in alike], below(alike, samples), samples)
+        for alike in families.values()
+    ]
+    return sorted(groups, key=lambda group: (group.instances, group.last_time or ""), reverse=True)
+
+
+def below(families: Iterable[Sequence[FailedInstance]], samples: int) -> list[ChildFailures]:
+    """Return the children of families whose heads failed alike, the most frequent first."""
+    alike: dict[Key, list[FailedInstance]] = defaultdict(list)
+    for _, *children in families:
+        for child in children:
+            alike[child.key].append(child)
+    ranked = sorted(alike.items(), key=lambda item: (-len(item[1]), item[0][0]))
     return [
-        FailureGroup(
-            hub,
-            name,
-            reason.category.value,
-            reason.failed_function,
-            reason.error_type,
-            group.count,
-            rfc3339(group.first),
-            rfc3339(group.last),
-            [instance_id for _, instance_id in sorted(group.newest, reverse=True)],
+        ChildFailures(
+            orchestrator=name,
+            category=reason.category.value,
+            failed_function=reason.failed_function,
+            error_type=reason.error_type,
+            instances=len(members),
+            instance_ids=_newest(members, samples),
         )
-        for (name, reason), group in ranked
+        for (name, reason), members in ranked
     ]
 
 
-def _print(hub: str, found: Failures) -> None:
+def _group(
+    hub: str, heads: Sequence[FailedInstance], children: list[ChildFailures], samples: int
+) -> FailureGroup:
+    name, reason = heads[0].key
+    moments = [head.failed for head in heads]
+    return FailureGroup(
+        hub,
+        name,
+        reason.category.value,
+        reason.failed_function,
+        reason.error_type,
+        len(heads),
+        rfc3339(min(moments)),
+        rfc3339(max(moments)),
+        _newest(heads, samples),
+        heads[0].parent is not None,
+        children,
+    )
+
+
+def _newest(members: Iterable[FailedInstance], samples: int) -> list[str]:
+    newest = nlargest(samples, members, key=lambda each: (each.failed, each.instance_id))
+    return [each.instance_id for each in newest]
+
+
+def _print(hub: str, found: Failures, groups: Sequence[FailureGroup]) -> None:
     out = console()
-    groups = groups_of(hub, found)
-    total = sum(group.instances for group in groups)
+    total = len(found.instances)
     verdict = f"{plural(total, 'instance')} failed" if total else "nothing failed"
     out.print(f"[bold]{markup(hub)}[/]: {verdict}")
     if groups:
         out.print()
         out.print(_table(groups, found.at))
     if found.left_out:
-        out.print(f"{found.left_out:,} more failed for other reasons")
+        out.print(f"{found.left_out:,} more failed, and are not looked at")
+    if found.unread:
+        out.print(f"the error types of {found.unread:,} are in histories not read: raise --reads")
     out.print()
 
 
 def _table(groups: Sequence[FailureGroup], at: float) -> Table:
     lines = table("instances", "orchestrator", "kind", "function", "error", "last", "such as")
     for group in groups:
-        lines.add_row(
-            f"{group.instances:,}",
-            markup(group.orchestrator),
-            group.category.replace("_", " "),
-            markup(group.failed_function),
-            markup(group.error_type),
-            f"{span_since(parse_time(group.last_time), at)} ago",
-            markup(", ".join(group.instance_ids)),
-        )
+        ago = f"{span_since(parse_time(group.last_time), at)} ago"
+        handled = " (its parent has not failed)" if group.is_child else ""
+        _add_line(lines, group, f"{markup(group.orchestrator)}{handled}", ago)
+        for child in group.children:
+            _add_line(lines, child, f"  └ {markup(child.orchestrator)}", "")
     return lines
+
+
+def _add_line(lines: Table, group: FailureGroup | ChildFailures, who: str, ago: str) -> None:
+    lines.add_row(
+        f"{group.instances:,}",
+        who,
+        group.category.replace("_", " "),
+        markup(group.failed_function),
+        markup(group.error_type),
+        ago,
+        markup(", ".join(group.instance_ids)),
+    )

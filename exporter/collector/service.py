@@ -24,6 +24,7 @@ from exporter.collector.snapshot import HubSnapshot
 from exporter.collector.state import HubState, NoState, Owner
 from exporter.collector.state_file import StateFile, set_aside_others
 from exporter.ledger.rules import STOPPED_LIMIT, LedgerRules
+from exporter.ledger.workers import Worker
 from exporter.settings import (
     Buckets,
     HubSettings,
@@ -276,4 +277,5 @@ def rules_of(hub: HubSettings, buckets: Buckets) -> LedgerRules:
         failed_lookback=hub.failed_lookback,
         most_finishes=hub.max_ledger_finishes,
         reason_limit=hub.max_failure_reasons,
+        worker=hub.worker and Worker(hub.worker),
     )

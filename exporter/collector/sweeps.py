@@ -265,6 +265,7 @@ class HubSweeps:
         listing.drop()
         unresolved.complete_listing(self.clock.now())
         await self._read_all(unresolved.to_read(_FAILURES_READ_PER_SWEEP))
+        self.ledger.settle_failures()
         return True
 
     async def entities(self, goes_on: Callable[[], bool] = always) -> EntityView | None:

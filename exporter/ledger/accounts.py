@@ -13,8 +13,9 @@ from exporter.ledger.counters import (
     HistogramFamily,
     Labels,
 )
+from exporter.ledger.failures_in_doubt import FailureInDoubt, FailuresInDoubt
 from exporter.ledger.label_values import OTHER, LabelValues
-from exporter.ledger.reasons import Category, FailureReason, reason_of
+from exporter.ledger.reasons import Category, Doubt, FailureReason, read_failure
 from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.snapshot import (
     CountersView,
@@ -23,6 +24,7 @@ from exporter.ledger.snapshot import (
 )
 from exporter.ledger.state import LedgerState
 from exporter.ledger.status import TERMINAL, Pair, RuntimeStatus
+from exporter.ledger.unresolved import Unresolved
 
 _HUB: tuple[str, ...] = ()
 _FARTHEST_AHEAD = 86_400.0
@@ -39,7 +41,7 @@ class Accounts:
     Counters and latest times of one hub, by label value.
 
     At most *reason_limit* failure reasons are told apart; the others share `_other`. `failed` notes
-    the failures that were counted.
+    the failures that were counted, `in_doubt` has those that are still to be.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Accounts:
         self._durations = HistogramFamily(duration_bounds, saved.durations if are_same else {})
         self._reason_limit = reason_limit
         self.failed: ChangeBuffer[Failed] = ChangeBuffer()
+        self.in_doubt = FailuresInDoubt(saved.in_doubt)
         self._latest = dict(saved.latest)
         self._latest_changed: ChangedKeys[Labels] = ChangedKeys()
         self._latest_finished: dict[tuple[str, ...], FinishedInstance] = {}
@@ -110,11 +113,27 @@ class Accounts:
             if latest is None or updated >= latest.at:
                 self._latest_finished[pair] = FinishedInstance(row.instance_id, updated)
         if status == RuntimeStatus.FAILED:
-            reason = reason_of(row.name or "", row.output)
-            self.failed.add(Failed(row.instance_id, label, reason, updated or created))
-            self._fail(label, reason)
+            reading = read_failure(row.name or "", row.output)
+            failure = FailureInDoubt(row.instance_id, label, updated or created, reading)
+            if reading.doubt is Doubt.NONE or self.in_doubt.is_full:
+                self._fail(failure, reading.reason)
+            else:
+                self.in_doubt.add(failure)
 
-    def _fail(self, label: str, reason: FailureReason) -> None:
+    def settle_failures(self, unresolved: Unresolved, names: set[str]) -> None:
+        """Count what is in doubt; *names*, in lower case, are those of known orchestrators."""
+
+        def is_orchestrator(name: str) -> bool:
+            return name.lower() in names
+
+        unresolved.settle(is_orchestrator)
+        for failure, reason in self.in_doubt.settled(is_orchestrator, unresolved.child_reasons):
+            self._fail(failure, reason)
+
+    def _fail(self, failure: FailureInDoubt, reason: FailureReason) -> None:
+        """Count a failure; it stays in the category that it is counted in."""
+        label = failure.label
+        self.failed.add(Failed(failure.instance_id, label, reason, failure.failed))
         self._counters["failures"].add((label, reason.category.value))
         reasons = self._counters["failure_reasons"]
         labels = (label, reason.category.value, reason.failed_function, reason.error_type)
@@ -202,4 +221,4 @@ class Accounts:
         """All of it but the latest finishes, which a restart forgets."""
         families = [family.records for family in self._counters.values()]
         latest = Records("latest", self._latest_changed, self._latest.keys, self._latest.get)
-        return [*families, self._durations.records, latest]
+        return [*families, self._durations.records, latest, self.in_doubt.records]

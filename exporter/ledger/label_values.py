@@ -85,6 +85,10 @@ class LabelValues:
         number = self._folded.get(name)
         return None if number is None else SavedPlace(number, is_folded=True)
 
+    def names(self) -> set[str]:
+        """Return the names that were seen, in lower case: the runtime compares them so."""
+        return {name.lower() for names in (self._own, self._folded) for name in names}
+
     @property
     def labels(self) -> tuple[str, ...]:
         """All label values in use, in the order in which they were taken, `_other` last."""

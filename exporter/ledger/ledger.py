@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from exporter.api.times import TIMES, parse_time
-from exporter.api.wire import InstanceRow, entity_class
+from exporter.api.wire import InstanceRow, entity_class, parent_of
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.active import SpreadPairs, measure
 from exporter.ledger.book import Book, digest_of, second_of
@@ -212,7 +212,7 @@ class Ledger:
     def _follow_failure(
         self, row: InstanceRow, created: float | None, failed: float, source: Source, at: float
     ) -> None:
-        """Keep an instance that is Failed now, since *failed*."""
+        """Keep one that is Failed since *failed*; a census shows too many to read why of each."""
         self.unresolved.failed(
             row.instance_id,
             self._know(row.name or ""),
@@ -220,9 +220,13 @@ class Ledger:
             failed,
             now=at,
             listed=source is Source.FAILED,
-            # A census shows all that ever failed, and other lists all that failed lately.
             row=None if source is Source.CENSUS else row,
+            parent=parent_of(row),
         )
+
+    def settle_failures(self) -> None:
+        """Decide, at the end of a listing, why those failed whose rows do not tell enough."""
+        self._accounts.settle_failures(self.unresolved, self._orchestrators.names())
 
     def _count_start(self, label: str, created: float | None, at: float) -> None:
         """
@@ -382,6 +386,7 @@ class Ledger:
         The book then holds *most* finishes at most, or fewer where its own limit is lower.
         """
         self.mark = self._searched_after
+        self.settle_failures()
         self.unresolved.expire(at)
         if not self._unconfirmed:
             self._replacement.swept(self._sweep, len(self._open), len(self.unresolved), at)

@@ -10,41 +10,61 @@ ends, so that nothing further inside a message passes for one.
   code that changed, a missing function, a time limit, an input that nobody can read. Any other
   fault inside an activity, a time-out of its own among them, is the activity's.
 - `Task 'N'` (.NET isolated, Java) is an activity or a sub-orchestration. With another place inside
-  it is a sub-orchestration; alone it counts as an activity.
+  it is a sub-orchestration; alone it is one if N is known as an orchestrator, else an activity.
+- An isolated app's parent may fail in its SDK's own words, which say nothing of the child that
+  failed: then the child's row tells why.
 - In process, and in Python and JavaScript, nothing tells an entity's exception from the
-  orchestrator's own: it is unhandled.
+  orchestrator's own: it is unhandled. Nor is the type of the orchestrator's own error told.
 - An error type is the last segment of its name, without generics and assembly. Any message may
-  begin with a word and a colon, so only what ends as the names of exceptions do is one. Types that
-  merely carry another failure are none.
+  begin with a word and a colon, so only what ends as the names of exceptions do, or stands in a
+  namespace, is one. Types that merely carry another failure are none. What follows a type is a
+  message, unless the type is the framework's.
 """
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 
 import msgspec
 
-# How much of an output is looked at, in bytes: frames stand at its start, stack traces after them.
-LOOKED_AT = 64 * 1024
+from exporter.ledger.failure_patterns import (
+    BY_CHILD,
+    CANCELLED,
+    CARRYING_FRAME,
+    CAUSES,
+    CHILD_FRAME,
+    ENTITY_TYPE_FRAME,
+    FRAMEWORK_TYPE,
+    LATE_TYPE,
+    OWN_FRAME,
+    PLACES,
+    REFUSED_CALL,
+    TASK_FRAME,
+    TYPE_FRAME,
+    UNREADABLE,
+    UNREADABLE_TYPE,
+    WITHOUT_DETAILS,
+    Category,
+    captured,
+    function_label,
+    is_carrier,
+    type_label,
+)
+from exporter.ledger.failure_text import loses_calls, remote_type, text_of
+
+__all__ = ["Category", "Doubt", "FailureReading", "FailureReason", "read_failure", "reason_of"]
+
 _MESSAGE_LOOKED_AT = 2048
 _MOST_FRAMES = 16
-
-
-class Category(StrEnum):
-    """What kind of thing went wrong; the values of the label `category`."""
-
-    ACTIVITY = "activity"
-    SUB_ORCHESTRATION = "sub_orchestration"
-    ENTITY = "entity"
-    NON_DETERMINISM = "non_determinism"
-    FUNCTION_MISSING = "function_missing"
-    TIMEOUT = "timeout"
-    SERIALIZATION = "serialization"
-    UNHANDLED = "unhandled"
-    UNKNOWN = "unknown"
+# Of a longer failure an isolated worker's host stores the message alone.
+_LONGEST_TYPED = 30_720
+_SPACE = re.compile(r"\s*+")
+_CANCELLED_TYPE = "TaskCanceledException"
+# What old JavaScript SDKs put before a failure that they pass on.
+_PASSED_ON = "Error"
 
 
 class FailureReason(msgspec.Struct, frozen=True, gc=False):
@@ -61,141 +81,116 @@ class FailureReason(msgspec.Struct, frozen=True, gc=False):
     error_type: str
 
 
-# Patterns bound every run that they may have to give back: outputs can be made to be slow.
-_NAME = r"'([^'\r\n]{1,256})'"
-_TYPE = r"([^\W\d][\w.+$]{0,255})(?:`\d{1,2})?(?:\[[^\r\n:]{0,500}\])?"
-_ASSEMBLY = r"(?:, [^,\r\n]{1,200}){2,4}"
-_OPERATION = r"'[^\r\n]{0,256}?'"
+class Doubt(Enum):
+    """What else than its own row is to be known of a failure."""
 
-_SPACE = re.compile(r"\s*+")
-_OWN_FRAME = re.compile(
-    rf"Orchestrator function {_NAME} failed:|Function {_NAME} failed with an unhandled exception\."
-)
-_TASK_FRAME = re.compile(
-    rf"Task {_NAME} \(#\d+\) failed with an unhandled exception[:.]"
-    r"|\d+ out of \d+ tasks failed with an exception\."
-    # Newer clients give no names, but the instance's id.
-    r"|(?:\S{1,300} )?Activity task #\d+ failed:"
-)
-_PLACES = {
-    _TASK_FRAME: Category.ACTIVITY,
-    re.compile(rf'(?:The a|A)ctivity function {_NAME} failed:(?: ")?'): Category.ACTIVITY,
-    re.compile(
-        rf'(?:The o|O)rchestrator function {_NAME} failed:(?: ")?'
-        r"|(?:\S{1,300} )?Sub-orchestration task #\d+ failed:"
-    ): Category.SUB_ORCHESTRATION,
-    re.compile(
-        rf'(?:The e|E)ntity function {_NAME} failed:(?: ")?'
-        rf"|(?:Entity o|O)peration {_OPERATION} o[fn] entity '@?([^@'\r\n]{{1,256}})@"
-        r"[^\r\n]{0,1000}?' failed(?: with error)?:"
-    ): Category.ENTITY,
-}
-# How an entity's exception comes in process if it is of a type that the orchestrator lacks.
-_ENTITY_TYPE_FRAME = re.compile(
-    rf"Entity operation threw {_TYPE}"
-    rf"|{_TYPE}{_ASSEMBLY} (?:in operation {_OPERATION}|while processing operations):"
-)
-# What stands around a failure and does not say what failed.
-_CARRYING_FRAME = re.compile(
-    r"One or more errors occurred\. \("
-    r"|Unhandled exception while executing orchestration:"
-    r"|Failed to deserialize exception from TaskActivity:"
-    r"|Result: [^\r\n]{0,1000}\r?\nException:"
-    r"|Exception while executing function: [^\r\n]{0,300}?\s{1,10}---> "
-    r"|context\.df\.Task\.all\(\) encountered the below error messages:"
-    r"\s{1,10}Name: \w{1,128}\s{1,10}Message:"
-)
-_TYPE_FRAME = re.compile(
-    rf"{_TYPE}:(?=\s|\Z)"
-    rf"|Exception of type '{_TYPE}' was thrown"
-    rf"|<class '{_TYPE}'>"
-    rf'|\{{\s*+"\$type"\s*+:\s*+"{_TYPE}'
-)
-
-# What the framework itself gives as the cause, wherever it happened.
-_CAUSES = {
-    re.compile(r"Non-[Dd]eterministic \w{1,20} detected"): Category.NON_DETERMINISM,
-    re.compile(
-        rf"The function {_NAME} doesn't exist, is disabled, or is not an? \w{{1,20}} function"
-        rf"|(?:\w{{1,30}}: )?No \w{{1,20}} task named {_NAME} was found"
-        rf"|Activity function named {_NAME} was not registered"
-    ): Category.FUNCTION_MISSING,
-    re.compile(
-        r"Timeout value of \S{1,30} (?:was )?exceeded by function:? "
-        r"'?(?:Functions\.)?([\w-]{1,128})"
-        r"|Event [^\r\n]{1,300}? not received in (?:\d+\.)?\d\d:\d\d:\d\d"
-        r"|Timeout of \S{1,30} expired while waiting for an event"
-        r"|(?:The operation|A task) was cancell?ed\. Reached user specified timeout: "
-    ): Category.TIMEOUT,
-    re.compile(
-        r"Exception binding parameter '"
-        rf"|Error converting \d+ input parameters? for Function {_NAME}"
-    ): Category.SERIALIZATION,
-}
-# What says as much of an exception that is the orchestrator's own.
-_UNREADABLE_TYPE = re.compile(r"json|serializ|DataConverter|MismatchedInput", re.IGNORECASE)
-_UNREADABLE = re.compile(
-    r"Path '[^'\r\n]{0,300}', line \d+, position \d+"
-    r"|LineNumber: \d+ \| BytePositionInLine: \d+"
-    r"|(?:Self referencing loop|A possible object cycle was) detected"
-    r"|The JSON value could not be converted to "
-    r"|is not JSON serializable"
-    r"|Expecting value: line \d+ column \d+"
-    r"|Unexpected token [^\r\n]{0,60} JSON|Unexpected end of JSON input"
-    r"|Converting circular structure to JSON"
-)
-_LATE_TYPE = re.compile(r"TaskCanceledException|time(?:d_?)?out", re.IGNORECASE)
-
-_SEPARATOR = re.compile(r"[.+$]")
-_NO_ID = r"(?!.*[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12})"
-_FUNCTION_LABEL = re.compile(rf"{_NO_ID}[^\W\d_][\w.-]{{0,127}}")
-_TYPE_LABEL = re.compile(
-    rf"{_NO_ID}(?!.*\d{{4}})(?=[^\W\da-z])\w{{0,110}}?"
-    r"(?:Exception|Error|Failure|Fault|Timeout|Interrupt|Exit|Warning|Throwable|Iteration)\d{0,3}"
-)
-_CARRIER_LABEL = re.compile(
-    r"(?:Composite)?TaskFail\w+|(?:Sub)?OrchestrationFail\w+"
-    r"|FunctionFailedException|FunctionInvocationException|EntityOperationFailedException"
-)
-
-_STRING = re.compile(r'"((?:[^"\\]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+)')
-_DECODER = json.JSONDecoder(strict=False)
-_MESSAGE = re.compile(
-    r'\{\s*+(?:"\$type"\s*+:\s*+"[^"]{0,500}"\s*+,\s*+)?"message"\s*+:\s*+(?=")', re.IGNORECASE
-)
-_DETAILS = re.compile(r'"\s*+,\s*+"details"\s*+:\s*+(?=")', re.IGNORECASE)
+    NONE = "nothing"
+    TASK = "whether the failed function is an orchestrator"
+    CHILD = "which child failed, and why"
 
 
-def reason_of(orchestrator: str, output: msgspec.Raw) -> FailureReason:
+@dataclass(frozen=True, slots=True)
+class FailureReading:
+    """
+    What the row of a failed instance tells.
+
+    `reason` holds unless what is in `doubt` says otherwise. `loses_calls` tells whether the words
+    are of a worker that may lose a call without a trace, None where they may be of any;
+    `has_details` whether the history may tell an error type that the row does not.
+    """
+
+    reason: FailureReason
+    doubt: Doubt = Doubt.NONE
+    loses_calls: bool | None = None
+    has_details: bool = False
+
+    def with_known(self, is_orchestrator: Callable[[str], bool]) -> FailureReason:
+        """Return the reason, given the names that are known to be orchestrators'."""
+        reason = self.reason
+        if self.doubt is Doubt.TASK and is_orchestrator(reason.failed_function):
+            return FailureReason(
+                Category.SUB_ORCHESTRATION, reason.failed_function, reason.error_type
+            )
+        return reason
+
+
+def _nobody(_name: str) -> bool:
+    return False
+
+
+def reason_of(
+    orchestrator: str, output: msgspec.Raw, is_orchestrator: Callable[[str], bool] = _nobody
+) -> FailureReason:
     """
     Return why an instance of *orchestrator* failed, given the raw JSON of its *output*.
 
     Nothing is raised, whatever *output* holds. Of a large one only the start is decoded.
     """
-    reading = _Reading(_text_of(output))
-    reading.read()
-    return reading.reason(orchestrator)
+    return read_failure(orchestrator, output).with_known(is_orchestrator)
+
+
+def read_failure(orchestrator: str, output: msgspec.Raw) -> FailureReading:
+    """Return what the output of an instance of *orchestrator* tells, as `reason_of` does."""
+    text, is_described = text_of(output)
+    reader = _Reader(text, is_bare=not is_described and len(text) > _LONGEST_TYPED)
+    reader.read()
+    reason = reader.reason(orchestrator)
+    doubt = Doubt.TASK if reader.is_task and reason.category is Category.ACTIVITY else Doubt.NONE
+    if text == BY_CHILD:
+        doubt = Doubt.CHILD
+    has_details = (
+        not (is_described or OWN_FRAME.match(text) or reason.error_type)
+        and reason.category in _WITH_DETAILS
+    )
+    lost = loses_calls(text, is_described=is_described)
+    return FailureReading(reason, doubt, lost, has_details)
+
+
+def reason_by_child(child: str, reason: FailureReason) -> FailureReason:
+    """Return why a parent failed whose *child*, an instance of that orchestrator, failed so."""
+    name = function_label(child)
+    if reason.category in _CAUSED:
+        return FailureReason(reason.category, reason.failed_function or name, reason.error_type)
+    return FailureReason(Category.SUB_ORCHESTRATION, name, reason.error_type)
+
+
+_WITH_DETAILS = (
+    Category.ACTIVITY,
+    Category.SUB_ORCHESTRATION,
+    Category.SERIALIZATION,
+    Category.UNHANDLED,
+)
+_CAUSED = frozenset(CAUSES.values())
+# What is said of a function that is not there, were it the orchestrator itself.
+_ABSENT = (Category.FUNCTION_MISSING, Category.VERSION_MISMATCH)
+# What hosts and workers throw as exceptions of any type.
+_THROWN = (Category.WORKER_LOST, Category.VERSION_MISMATCH)
 
 
 @dataclass(slots=True)
-class _Reading:
+class _Reader:
     """What was learnt of a text up to a position in it."""
 
     text: str
+    # Whether it is too long to have a type.
+    is_bare: bool = False
     position: int = 0
     own: bool = False
     place: Category | None = None
     name: str = ""
-    may_be_parent: bool = False
+    is_task: bool = False
     cause: Category | None = None
     cause_name: str = ""
     error_type: str = ""
+    wrapper_type: str = ""
+    # Whether a message of an app begins here, in which a type would be a word.
+    is_message: bool = False
 
     def read(self) -> None:
         """Go through the frames, up to a cause or to the message."""
         self._skip_space()
-        if match := _OWN_FRAME.match(self.text, self.position):
-            self.own = True
+        if match := OWN_FRAME.match(self.text, self.position):
+            self.own = self.is_message = True
             self._go_on(match)
         for _ in range(_MOST_FRAMES):
             if self._cause() or not (self._place() or self._carrier() or self._type()):
@@ -205,67 +200,107 @@ class _Reading:
         """Return what the frames come to."""
         if "NonDetermin" in self.error_type:
             self.cause = Category.NON_DETERMINISM
+        if self.place is not None and (told := type_label(remote_type(self.text))):
+            self.error_type = told
         category = self.cause or self.place or self._of_own_exception()
-        if category is Category.FUNCTION_MISSING:
-            return FailureReason(category, self.cause_name, self.error_type)
+        if self.place is None:
+            self.error_type = self.error_type or self.wrapper_type
+        if category in _ABSENT:
+            return FailureReason(category, self.cause_name or self.name, self.error_type)
         other = "" if self.cause_name == orchestrator else self.cause_name
         return FailureReason(category, self.name or other, self.error_type)
 
     def _cause(self) -> bool:
-        for pattern, category in _CAUSES.items():
+        if self._cause_of(_CAUSED):
+            return True
+        if self.place is None and CANCELLED.match(self.text, self.position):
+            self.cause, self.error_type = Category.TIMEOUT, _CANCELLED_TYPE
+        elif self.is_task and WITHOUT_DETAILS.match(self.text, self.position):
+            # Nor has a refused HTTP call any, but its function exists.
+            is_missing = self.name != "HttpActivity"
+            self.cause = Category.FUNCTION_MISSING if is_missing else None
+            self.cause_name = self.name
+            return True
+        elif self.own and self.place is None:
+            self._refused_call()
+        return self.cause is not None
+
+    def _cause_of(self, categories: Collection[Category]) -> bool:
+        for pattern, category in CAUSES.items():
+            if category not in categories:
+                continue
             if match := pattern.match(self.text, self.position):
-                self.cause, self.cause_name = category, _function_label(_captured(match))
+                self.cause, self.cause_name = category, function_label(captured(match))
                 return True
         return False
 
+    def _refused_call(self) -> None:
+        """Take the place and type of a durable HTTP call of a JSON-speaking worker."""
+        if match := REFUSED_CALL.match(self.text, self.position):
+            self.place, self.name = Category.ACTIVITY, "HttpActivity"
+            self.error_type = type_label(match[1])
+
     def _place(self) -> bool:
-        for pattern, category in _PLACES.items():
+        for pattern, category in PLACES.items():
             if match := pattern.match(self.text, self.position):
-                self._enter(category, _captured(match), may_be_parent=pattern is _TASK_FRAME)
+                self._enter(category, captured(match), is_task=pattern is TASK_FRAME)
+                self.is_message = pattern is CHILD_FRAME
                 self._go_on(match)
                 return True
         return False
 
-    def _enter(self, category: Category, name: str, *, may_be_parent: bool = False) -> None:
+    def _enter(self, category: Category, name: str, *, is_task: bool = False) -> None:
         self.error_type = ""
         if self.place is None:
             name = name.lower() if category is Category.ENTITY else name
-            self.place, self.name = category, _function_label(name)
-            self.may_be_parent = may_be_parent
-        elif self.may_be_parent:
-            self.place, self.may_be_parent = Category.SUB_ORCHESTRATION, False
+            self.place, self.name = category, function_label(name)
+            self.is_task = is_task
+        elif self.is_task:
+            self.place, self.is_task = Category.SUB_ORCHESTRATION, False
 
     def _carrier(self) -> bool:
-        if match := _ENTITY_TYPE_FRAME.match(self.text, self.position):
+        if match := ENTITY_TYPE_FRAME.match(self.text, self.position):
             self._enter(Category.ENTITY, "")
-            self.error_type = _type_label(_captured(match))
-        elif match := _CARRYING_FRAME.match(self.text, self.position):
+            self.error_type = type_label(captured(match))
+        elif match := CARRYING_FRAME.match(self.text, self.position):
+            self.wrapper_type = self.error_type or self.wrapper_type
             self.error_type = ""
         if match:
             self._go_on(match)
         return match is not None
 
     def _type(self) -> bool:
-        match = _TYPE_FRAME.match(self.text, self.position)
-        name = _captured(match) if match else ""
-        label = _type_label(name)
-        if match is None or not (label or "." in name or _CARRIER_LABEL.fullmatch(name)):
+        """Read a type; True where what follows may be another frame."""
+        match = TYPE_FRAME.match(self.text, self.position)
+        name = captured(match) if match else ""
+        if match is None or (self.is_bare and self.place is None and not self.own):
             return False
-        # A second type in a row stands in the message of the first.
-        self.error_type = self.error_type or label
-        self.own = True
+        is_passed_on = name == _PASSED_ON and self.is_message
+        if self.is_message and not is_passed_on and "." not in name:
+            return False
+        label = type_label(name, is_type=not self.own)
+        if not (label or "." in name or is_carrier(name)):
+            return False
         self._go_on(match)
-        return True
+        # A second type in a row stands in the message of the first.
+        self.error_type = self.error_type or ("" if is_passed_on else label)
+        self.own = True
+        leads_on = is_carrier(name) or FRAMEWORK_TYPE.match(name) is not None or is_passed_on
+        if leads_on or CARRYING_FRAME.match(self.text, self.position):
+            return True
+        self._cause_of(_THROWN)
+        return False
 
     def _of_own_exception(self) -> Category:
-        if _LATE_TYPE.search(self.error_type):
+        if LATE_TYPE.search(self.error_type):
             return Category.TIMEOUT
-        if _UNREADABLE_TYPE.search(self.error_type):
+        if UNREADABLE_TYPE.search(self.error_type):
             return Category.SERIALIZATION
         if not self.own:
-            return Category.UNKNOWN
+            is_text = self.is_bare and self.position < len(self.text)
+            return Category.UNHANDLED if is_text else Category.UNKNOWN
         end = self.position + _MESSAGE_LOOKED_AT
-        unreadable = _UNREADABLE.search(self.text, self.position, end)
+        unreadable = UNREADABLE.search(self.text, self.position, end)
         return Category.SERIALIZATION if unreadable else Category.UNHANDLED
 
     def _go_on(self, match: re.Match[str]) -> None:
@@ -275,46 +310,3 @@ class _Reading:
     def _skip_space(self) -> None:
         space = _SPACE.match(self.text, self.position)
         self.position = space.end() if space else self.position
-
-
-def _captured(match: re.Match[str]) -> str:
-    return next(filter(None, match.groups()), "")
-
-
-def _function_label(name: str) -> str:
-    # So the framework names the activity behind its own HTTP calls.
-    name = name.removeprefix("BuiltIn::")
-    return name if _FUNCTION_LABEL.fullmatch(name) else ""
-
-
-def _type_label(full_name: str) -> str:
-    name = _SEPARATOR.split(full_name)[-1]
-    return name if _TYPE_LABEL.fullmatch(name) and not _CARRIER_LABEL.fullmatch(name) else ""
-
-
-def _text_of(output: msgspec.Raw) -> str:
-    """Return the failure text in an output: a string, one inside a string (MSSQL), an object."""
-    text = bytes(memoryview(output)[:LOOKED_AT]).decode("utf-8", "replace").lstrip()
-    for _ in range(2):
-        if text.startswith('"'):
-            text, _ = _string_at(text, 0)
-    return _text_of_object(text) if text.startswith("{") else text
-
-
-def _text_of_object(text: str) -> str:
-    """Return message and details of a failure that an isolated worker's host describes."""
-    found = _MESSAGE.match(text)
-    if found is None:
-        return text
-    message, end = _string_at(text, found.end())
-    more = _DETAILS.match(text, end)
-    return f"{message} {_string_at(text, more.end())[0]}" if more else message
-
-
-def _string_at(text: str, position: int) -> tuple[str, int]:
-    """Return the JSON string at a position, as far as it goes, and where its content ends."""
-    match = _STRING.match(text, position)
-    if match is None:
-        return "", position
-    content: str = _DECODER.decode(f'"{match[1]}"')
-    return content, match.end()

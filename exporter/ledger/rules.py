@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from exporter.ledger.workers import Worker
+
 # Limits on something else than a time.
 FAILURE_RATIO_LIMIT = "failure_ratio"
 UNRESOLVED_LIMIT = "unresolved_failures"
@@ -13,7 +15,7 @@ STOPPED_LIMIT = "stopped"
 
 # What one orchestrator shows, without its distributions: gauges and counters, and the durations
 # of two statuses.
-SERIES_PER_ORCHESTRATOR = 105
+SERIES_PER_ORCHESTRATOR = 107
 
 
 def _none(_name: str) -> Mapping[str, float]:
@@ -32,6 +34,7 @@ class LedgerRules:
     unresolved. `most_finishes` bounds the book, `reason_limit` the failure reasons told apart.
     Where *id_prefixes* are given, the active sweep lists only instances whose ids begin so.
     `max_series` bounds what the hub shows: beyond it distributions fold first, then new names.
+    `worker` is the app's language, None where its failures are to tell.
     """
 
     limits: Mapping[str, float] = field(default_factory=dict)
@@ -48,6 +51,7 @@ class LedgerRules:
     failed_lookback: float
     most_finishes: int
     reason_limit: int
+    worker: Worker | None = None
 
     def limits_of(self, orchestrator: str) -> Mapping[str, float]:
         """Return the limits that hold for an orchestrator, by name."""

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from exporter.ledger.book import SavedBook
 from exporter.ledger.census import SavedCensus
 from exporter.ledger.counters import Labels, SavedCounter, SavedHistogram
+from exporter.ledger.failures_in_doubt import SavedDoubt
 from exporter.ledger.finish_windows import SavedFinishes
 from exporter.ledger.label_values import SavedPlace
 from exporter.ledger.records import EncodedRecord, Records
@@ -55,6 +56,7 @@ class LedgerState(msgspec.Struct, frozen=True):
     counters: dict[tuple[str, ...], SavedCounter] = {}
     durations: dict[Labels, SavedHistogram] = {}
     latest: dict[tuple[str, ...], float] = {}
+    in_doubt: dict[int, SavedDoubt] = {}
     census: SavedCensus | None = None
     finished_since: dict[Pair, int] = {}
 

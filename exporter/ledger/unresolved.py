@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heappush, nsmallest
 
 import msgspec
@@ -12,7 +12,13 @@ from exporter.api.wire import InstanceRow
 from exporter.ledger.changes import ChangeBuffer, Resolved
 from exporter.ledger.label_values import OTHER
 from exporter.ledger.newest import Newest
-from exporter.ledger.reasons import FailureReason, reason_of
+from exporter.ledger.reasons import (
+    Doubt,
+    FailureReading,
+    FailureReason,
+    read_failure,
+    reason_by_child,
+)
 from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.snapshot import FailedInstance, UnresolvedView
 
@@ -37,6 +43,7 @@ class SavedFailure(msgspec.Struct, frozen=True, array_like=True):
     created: float | None
     failed: float
     misses: int = 0
+    parent: str | None = None
 
 
 class _Failure(msgspec.Struct, gc=False):
@@ -46,7 +53,8 @@ class _Failure(msgspec.Struct, gc=False):
     `checked` is the listing after or in which it was last found Failed, `misses` how many later
     ones should have shown it and did not, `tried` the listing after which it was last to be read.
     `reason` is not saved: the next row that shows the failure tells it anew. `is_aside` tells that
-    it is among those that were not shown.
+    it is among those that were not shown. One that has a `parent` is that parent's matter: it is
+    followed, so that a rewind is known for what it is, and not shown.
     """
 
     label: str
@@ -57,15 +65,16 @@ class _Failure(msgspec.Struct, gc=False):
     tried: int = 0
     reason: FailureReason | None = None
     is_aside: bool = False
+    parent: str | None = None
 
     @property
     def is_shown(self) -> bool:
-        return self.misses < _MISSES_BELIEVED
+        return self.parent is None and self.misses < _MISSES_BELIEVED
 
 
 class Unresolved:
     """
-    The instances in Failed whose finish lies within the last *lookback* seconds.
+    The instances in Failed whose finish lies within the last *lookback* seconds; roots are shown.
 
     It is fed by every row that is seen, whatever found it, and checked by listings of what was
     created within the lookback; what a listing cannot show, or should have shown and did not, is to
@@ -91,13 +100,17 @@ class Unresolved:
         self._newest: dict[str, Newest] = {}
         self._reasons: dict[FailureReason, FailureReason] = {}
         self._by_reason: Counter[tuple[str, FailureReason | None]] = Counter()
+        self._in_doubt: dict[str, FailureReading] = {}
         self.resolutions: ChangeBuffer[Resolved] = ChangeBuffer()
         self._no_room: Counter[str] = Counter()
         self._no_room_now: Counter[str] = Counter()
         self._is_complete = False
         self._changed: ChangedKeys[str] = ChangedKeys()
         for instance_id, each in (saved or {}).items():
-            self._put(instance_id, _Failure(each.label, each.created, each.failed, 0, each.misses))
+            failure = _Failure(
+                each.label, each.created, each.failed, 0, each.misses, parent=each.parent
+            )
+            self._put(instance_id, failure)
         self._listing = 0
 
     def __len__(self) -> int:
@@ -117,29 +130,35 @@ class Unresolved:
         now: float,
         listed: bool = False,
         row: InstanceRow | None = None,
+        parent: str | None = None,
     ) -> None:
         """
         Note an instance that is Failed since *failed*; *listed* tells that the list says so.
 
-        *row* shows why.
+        *row* shows why; it is a child of *parent*, if it is one.
         """
         known = self._failures.get(instance_id)
         if failed < now - self._lookback:
             self._drop(instance_id)
-        elif known is not None and (known.label, known.failed) == (label, failed):
+        elif known is not None and (known.label, known.failed, known.parent) == (
+            label,
+            failed,
+            parent,
+        ):
             self._count(known, -known.is_shown)
-            if not known.is_shown:
+            if parent is None and not known.is_shown:
                 heappush(self._by_age[label], (failed, instance_id))
             if (known.created, known.misses) != (created, 0):
                 self._changed.add(instance_id)
             known.created, known.checked, known.misses = created, self._listing, 0
             known.reason = known.reason or self._reason(row)
-            self._count(known, 1)
+            self._count(known, known.is_shown)
         elif known is not None or len(self._failures) < self._most:
             self._drop(instance_id)
-            failure = _Failure(label, created, failed, self._listing, reason=self._reason(row))
+            reason = self._reason(row)
+            failure = _Failure(label, created, failed, self._listing, reason=reason, parent=parent)
             self._put(instance_id, failure)
-        elif listed:
+        elif listed and parent is None:
             self._no_room_now[label] += 1
 
     def resolved(self, instance_id: str) -> bool:
@@ -163,10 +182,40 @@ class Unresolved:
             self._by_reason[failure.label, failure.reason] += step
 
     def _reason(self, row: InstanceRow | None) -> FailureReason | None:
-        """Return why the instance of *row* failed: one object per reason, and not too many."""
+        """Return why the instance of *row* failed, None while that is in doubt."""
         if row is None:
             return None
-        reason = reason_of(row.name or "", row.output)
+        reading = read_failure(row.name or "", row.output)
+        if reading.doubt is not Doubt.NONE:
+            self._in_doubt[row.instance_id] = reading
+            return None
+        return self._shared(reading.reason)
+
+    def settle(self, is_orchestrator: Callable[[str], bool]) -> None:
+        """Decide why those failed of whom a whole listing had to be read first."""
+        doubts, self._in_doubt = self._in_doubt, {}
+        known = {each: self._failures[each] for each in doubts if each in self._failures}
+        for doubt in (Doubt.TASK, Doubt.CHILD):
+            found = {each for each in known if doubts[each].doubt is doubt}
+            children = self.child_reasons(found) if doubt is Doubt.CHILD else {}
+            for each in found:
+                reason = children.get(each) or doubts[each].with_known(is_orchestrator)
+                self._count(known[each], -known[each].is_shown)
+                known[each].reason = self._shared(reason)
+                self._count(known[each], known[each].is_shown)
+
+    def child_reasons(self, parents: Collection[str]) -> dict[str, FailureReason]:
+        """Return why those *parents* failed of whom a child is known to have failed."""
+        if not parents:
+            return {}
+        return {
+            failure.parent: reason_by_child(failure.label, failure.reason)
+            for failure in self._failures.values()
+            if failure.parent in parents and failure.parent and failure.reason
+        }
+
+    def _shared(self, reason: FailureReason) -> FailureReason:
+        """Return one object per reason, and not too many."""
         if reason not in self._reasons and len(self._reasons) >= _MOST_REASONS:
             reason = FailureReason(reason.category, OTHER, OTHER)
         return self._reasons.setdefault(reason, reason)
@@ -278,12 +327,15 @@ class Unresolved:
         known = self._failures.get(instance_id)
         if known is None:
             return None
-        return SavedFailure(known.label, known.created, known.failed, known.misses)
+        return SavedFailure(known.label, known.created, known.failed, known.misses, known.parent)
 
     def _put(self, instance_id: str, failure: _Failure) -> None:
         self._failures[instance_id] = failure
         self._changed.add(instance_id)
         self._count(failure, failure.is_shown)
+        if failure.parent is not None:
+            self._put_aside((failure.failed, instance_id))
+            return
         self._newest.setdefault(failure.label, Newest()).add((failure.failed, instance_id))
         by_age = self._by_age.setdefault(failure.label, [])
         heappush(by_age, (failure.failed, instance_id))

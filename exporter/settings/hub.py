@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,7 @@ from exporter.settings.durations import DAY, HOUR, MINUTE
 from exporter.settings.groups import Intervals, Limits, Profile, Retries, Timeouts, Tls
 from exporter.settings.values import (
     FROZEN,
+    AnyCase,
     Count,
     Duration,
     Folder,
@@ -97,6 +98,10 @@ TaskHub = Annotated[
     str, AfterValidator(_check_task_hub), Shown("1 to 50 letters, digits, `-`, `_`")
 ]
 Connection = Annotated[str, AfterValidator(_check_connection), Shown("name of an app setting")]
+WorkerName = Annotated[
+    Literal["dotnet", "isolated", "java", "javascript", "python", "powershell"],
+    Shown("`dotnet`, `isolated`, `java`, `javascript`, `python` or `powershell`"),
+]
 Labels = Annotated[
     dict[Annotated[str, AfterValidator(_check_label_name)], str], Shown("texts by label name")
 ]
@@ -139,6 +144,10 @@ class HubSettings(BaseModel):
     links: Links = Field(
         default={},
         description="Links of the page from an instance to elsewhere, by what they are called.",
+    )
+    worker: Annotated[WorkerName, AnyCase] | None = Field(
+        default=None,
+        description="The app's language, which some waits depend on; by default failures show it.",
     )
     orchestrators: Names = Field(
         default=(), description="Orchestrators that exist at 0 from the start, first to get labels."

@@ -56,6 +56,7 @@ class _Filtered(msgspec.Struct, rename="camel"):
 
     instance_id: str
     runtime_status: str
+    created_time: str
 
 
 def recorded_rows(version: str) -> tuple[msgspec.Raw, ...]:
@@ -105,12 +106,14 @@ class RecordedServer:
     def _list(self, query: Mapping[str, Sequence[str]]) -> bytes:
         (prefix,) = query.get("instanceIdPrefix", [""])
         statuses = query.get("runtimeStatus", [""])[0].split(",")
+        # Both are of whole seconds where they are compared.
+        (begin,) = query.get("createdTimeFrom", [""])
         fitting = []
         for row in self.rows:
             shown = msgspec.json.decode(row, type=_Filtered)
-            if shown.instance_id.startswith(prefix) and (
-                statuses == [""] or shown.runtime_status in statuses
-            ):
+            is_of_status = statuses == [""] or shown.runtime_status in statuses
+            is_late = shown.created_time[:19] >= begin[:19]
+            if shown.instance_id.startswith(prefix) and is_of_status and is_late:
                 fitting.append(bytes(row))
         headers = (("Content-Type", "application/json; charset=utf-8"), (_TOKEN, ""))
         return self._response(200, headers, b"[" + b",".join(fitting) + b"]")

@@ -78,12 +78,16 @@ def events(draw: st.DrawFn) -> HistoryEvent:
     )
 
 
+# What stays as it came.
+RAW = ("Input", "FailureDetails")
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[HistoryEvent]:
     """Draw a history that occurred, with events left out, doubled, moved, changed and added."""
     body = draw(st.sampled_from(RECORDED))
     kept = [
-        msgspec.convert({**event, "Input": raw(event.get("Input"))}, HistoryEvent)
+        msgspec.convert({**event, **{key: raw(event.get(key)) for key in RAW}}, HistoryEvent)
         for event in body["historyEvents"]
         if draw(st.integers(0, 9)) > 0
     ]

@@ -68,7 +68,7 @@ class TestReasons:
     def test_each_category_exists_at_zero_from_the_start(self) -> None:
         ledger = in_contact(None, row("a"))
         shown = ledger.counters(0.0, 0.0).failures
-        assert len(shown) == 9
+        assert len(shown) == len(Category)
         assert set(shown.values()) == {0}
 
     def test_a_failure_found_twice_is_counted_once_and_history_not_at_all(self) -> None:

@@ -15,7 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.reasons import LOOKED_AT, Category, FailureReason, reason_of
+from exporter.ledger.failure_patterns import Category
+from exporter.ledger.failure_text import LOOKED_AT
+from exporter.ledger.reasons import FailureReason, reason_of
 from tests.recorded import RECORDINGS, exchanges
 
 FAILURES = Path(__file__).parents[1] / "data" / "failures" / "outputs.json"
@@ -345,11 +347,13 @@ class TestErrorTypes:
         found = reason(own(f"Activity function 'charge' failed: {full_name}: no"))
         assert found == FailureReason(Category.ACTIVITY, "charge", expected)
 
-    def test_the_type_is_that_of_what_failed_not_of_what_wraps_it(self) -> None:
+    def test_a_message_that_quotes_a_failure_is_a_message_and_an_aggregate_is_opened(self) -> None:
         wrapped = own(activity("Charge", "no"))
-        assert reason(f"Contoso.WrappedException: {wrapped}").error_type == ""
-        found = reason(own("System.AggregateException: One or more errors occurred. (AError: x)"))
+        outer = FailureReason(Category.UNHANDLED, "", "WrappedException")
+        assert reason(f"Contoso.WrappedException: {wrapped}") == outer
+        found = reason("System.AggregateException: One or more errors occurred. (AError: x)")
         assert found.error_type == "AError"
+        assert reason(own("AError: x")).error_type == ""
 
     def test_a_type_within_the_message_of_another_does_not_count(self) -> None:
         assert reason("System.IO.IOException: Error: disk").error_type == "IOException"
