@@ -19,6 +19,8 @@ NEXT_PAGE = b"x-ms-continuation-token"
 
 Decoded = TypeVar("Decoded")
 
+# Two events of the history have one key, as after an activity was renamed (reference 3.2).
+_SAME_KEY = b"same key has already been added"
 _INSTANCE = msgspec.json.Decoder(InstanceStatus)
 # One text a second, which every page of a second has.
 _seconds_of = lru_cache(maxsize=8)(parse_http_date)
@@ -56,14 +58,20 @@ def decode(read: Callable[[bytes], Decoded], failures: Failures, answer: Answer)
         ) from error
 
 
-def decode_status(failures: Failures, answer: Answer, instance_id: str) -> InstanceStatus | None:
+def decode_status(
+    failures: Failures, answer: Answer, instance_id: str, *, history: bool = False
+) -> InstanceStatus | None:
     """
     Read the status of one instance, None where the server says that there is none.
+
+    Raises `HistoryRefused` where its *history* was asked for and cannot be had.
 
     Branches on the body: 202 is an active instance, 500 can carry a status too (reference 3.2).
     """
     if answer.status == HTTPStatus.NOT_FOUND and not answer.body.strip():
         return None
+    if history and answer.status == HTTPStatus.BAD_REQUEST and _SAME_KEY in answer.body:
+        raise failures.history_refused()
     usual = answer.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED)
     if not usual and answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
         raise failures.of_status(answer.status, answer.headers, answer.body)

@@ -15,6 +15,7 @@ from exporter.api.connection_errors import Cause, Way, cause_of, of_proxy_status
 from exporter.api.errors import (
     ApiError,
     ErrorKind,
+    HistoryRefused,
     HubDenied,
     HubFailed,
     HubNotFound,
@@ -113,6 +114,16 @@ class Failures:
             hint or usual,
             status=status,
             retryable=retryable,
+        )
+
+    def history_refused(self) -> HistoryRefused:
+        """Return the error for a history of which two events have one key (reference 3.2)."""
+        return self._error(
+            HistoryRefused,
+            ErrorKind.PROTOCOL,
+            "400, the history of this instance cannot be shown",
+            "an activity was renamed while the instance was in flight, most likely: restart it",
+            status=400,
         )
 
     def too_large(self, limit: int) -> ProtocolError:

@@ -283,7 +283,9 @@ class HubClient:
             return self._attempt(failures, url, b"", limit, _WITH_INSTANCE)
 
         found = await self._request(
-            failures, ask, lambda answer: decode_status(failures, answer, instance_id)
+            failures,
+            ask,
+            lambda answer: decode_status(failures, answer, instance_id, history=history),
         )
         return found and bounded_row(found)
 

@@ -9,6 +9,7 @@ Errors of the client, by what the caller can do about them.
   - HubFailed         the app answered with an error of its own: try again later, look at the app
   - ProtocolError     the answer is not what was asked for: never data
     - ListingTruncated  a listing did not end within its bounds
+    - HistoryRefused    the app cannot show the history of this one instance: do without
 """
 
 from __future__ import annotations
@@ -87,6 +88,10 @@ class HubFailed(ApiError):
 
 class ProtocolError(ApiError):
     """The answer is not what was asked for."""
+
+
+class HistoryRefused(ProtocolError):
+    """The app cannot show the history of one instance, now or later."""
 
 
 class ListingTruncated(ProtocolError):

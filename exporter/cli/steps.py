@@ -8,6 +8,7 @@ import msgspec
 
 from exporter.api.times import parse_time
 from exporter.api.wire import HistoryEvent
+from exporter.diagnosis.failure_details import message_of
 from exporter.diagnosis.timeline import (
     CHILD_COMPLETED,
     CHILD_CREATED,
@@ -84,7 +85,7 @@ def steps_of(events: Sequence[HistoryEvent], at: float) -> Iterator[Step]:
             is_open=is_open,
             instance_id=event.instance_id,
             fire_time=rfc3339(parse_time(event.fire_at)),
-            reason=event.reason or None,
+            reason=message_of(event),
         )
 
 

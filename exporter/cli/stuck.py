@@ -12,6 +12,7 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
+from exporter.cli.app_knowledge import learn, needs_knowledge
 from exporter.cli.asking import (
     Hub,
     add_hub_option,
@@ -22,11 +23,12 @@ from exporter.cli.asking import (
 )
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, markup, say, span_since, table, write_json
-from exporter.collector.history_reads import HistoryReader, ReadLimits
+from exporter.collector.history_reads import HistoryReader, ReadLimits, in_slices
 from exporter.collector.service import rules_of
 from exporter.collector.sweeps import HubSweeps
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause, causes_of
+from exporter.diagnosis.children import children_of
 from exporter.diagnosis.nodes import Stamp
 from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.scan import told_wait
@@ -35,7 +37,7 @@ from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger
 from exporter.settings import Settings
 from exporter.web.formatting import plural, rfc3339
-from exporter.web.waits import END_WORDS, wait_in_words
+from exporter.web.waits import END_WORDS, end_in_words, wait_in_words
 
 NOTHING_ACTIVE = (
     "nothing is active there; a wrong task_hub reads like that, too: compare it with host.json"
@@ -151,7 +153,12 @@ async def survey(hub: Hub, *, settings: Settings, reads: int) -> Survey:
     reader = HistoryReader(
         hub.client, ReadLimits(timeout=hub.settings.timeouts.sweep / 2, bytes=_MOST_BYTES)
     )
+    sampler.children = await in_slices(children_of(ledger.tracked, ledger.sweep))
     made = await reader.sample(sampler, ledger.tracked, ledger.over_limits.found, at)
+    if any(needs_knowledge(sample.blame) for sample in sampler.samples.values()):
+        # Of what was read a second look is had for no read, as long as nothing has moved.
+        await learn(hub, sampler.knowledge)
+        made = await reader.sample(sampler, ledger.tracked, ledger.over_limits.found, at)
     findings = [*_sampled(sampler, at), *_told(ledger)]
     findings.sort(key=lambda each: (_since(each), each.blame.chain[0]))
     over = sum(sampler.scanned.over.values())
@@ -274,7 +281,7 @@ def held_up(blame: Blame) -> str:
     """Return what is at the end of a chain and what that waits on, empty where it is short."""
     if len(blame.chain) == 1 or blame.leaf is None:
         return ""
-    why = f"; {END_WORDS[blame.end]}" if END_WORDS[blame.end] else ""
+    why = f"; {end_in_words(blame)}" if end_in_words(blame) else ""
     return f"{blame.chain[-1]} ({wait_in_words(blame.leaf)}{why})"
 
 

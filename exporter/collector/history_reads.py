@@ -11,9 +11,10 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from exporter.api.client import HubClient
-from exporter.api.errors import ApiError, HubFailed, ProtocolError
+from exporter.api.errors import ApiError, HistoryRefused, HubFailed, ProtocolError
 from exporter.api.telemetry import GET_INSTANCE
 from exporter.diagnosis.blame import Blame, trace
+from exporter.diagnosis.knowledge import HubKnowledge
 from exporter.diagnosis.nodes import Absence, Answer, Node, Read
 from exporter.diagnosis.sampling import Sampler
 from exporter.ledger.over_limit import OverLimitInstances
@@ -63,6 +64,17 @@ def _send(wanted: Generator[Read, Answer, Result], answer: Answer) -> Read | _Do
         return _Done(done.value)
 
 
+async def in_slices(work: Generator[None, None, Result]) -> Result:
+    """Return what *work* comes to, which yields so that others get their turn."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+        await anyio.lowlevel.checkpoint()
+
+
 class HistoryReader:
     """Makes the reads of one hub, one at a time."""
 
@@ -86,9 +98,14 @@ class HistoryReader:
             await anyio.lowlevel.checkpoint()
         return await self.make(sampler.cycle(tracked, at))
 
-    async def why(self, instance_id: str) -> Reads[tuple[Blame, Node]]:
-        """Follow the blame from one instance."""
-        return await self.make(trace(instance_id, {}))
+    async def why(
+        self,
+        instance_id: str,
+        known: dict[str, Node] | None = None,
+        knowledge: HubKnowledge | None = None,
+    ) -> Reads[tuple[Blame, Node]]:
+        """Follow the blame from one instance; *known* is what was read, and is added to."""
+        return await self.make(trace(instance_id, {} if known is None else known, knowledge))
 
     async def make(self, wanted: Generator[Read, Answer, Result]) -> Reads[Result]:
         """Make the reads that *wanted* asks for, as long as the limits and the hub allow."""
@@ -128,6 +145,8 @@ class HistoryReader:
             status = await self._client.read_instance(
                 read.instance_id, history=read.history, inputs=read.inputs
             )
+        except HistoryRefused:
+            return Absence.REFUSED
         except (HubFailed, ProtocolError) as error:
             return error
         return Absence.MISSING if status is None else status

@@ -344,7 +344,7 @@ class HubCollector:
         taken = self._monotonic() - started
         seconds = min(spare_seconds(taken, self._hub.intervals.active), self._hub.timeouts.sweep)
         reads = self._budget.reads(self._hub.max_histories_per_sweep, self._wall())
-        made = await self._diagnosis.sample(self._ledger, self._clock.now(), seconds, reads)
+        made = await self._diagnosis.sample(self._sweeps, self._clock.now(), seconds, reads)
         self._budget.spend(made.made, self._wall())
         diagnosis = await self._diagnosis.view(self._ledger, active, self._clock.now())
         self._events.diagnosed(made.error, diagnosis)

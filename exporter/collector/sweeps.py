@@ -24,7 +24,7 @@ from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.missing_rows import are_many, is_suspicious
 from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, UnfilteredView
 from exporter.ledger.sources import Search
-from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
+from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus, known_status
 
 _CONCURRENT_READS = 4
 _HUB_FAILURES_BEFORE_GIVING_UP = 3
@@ -225,7 +225,25 @@ class HubSweeps:
         if len(self._unreadable) > _MOST_UNREADABLE_KEPT:
             self._unreadable.clear()
 
-    async def _read_one(self, instance_id: str) -> None:
+    async def read_parents(
+        self, instance_ids: Iterable[str], saw: Callable[[str, RuntimeStatus | None], None]
+    ) -> None:
+        """
+        Read the parents of active instances, and tell *saw* the status of each.
+
+        None is the status of one that is certainly not stored. What cannot be read is left for the
+        next cycle.
+        """
+        for instance_id in instance_ids:
+            try:
+                row = await self._read_one(instance_id)
+            except (HubFailed, ProtocolError):
+                continue
+            except ApiError:
+                return
+            saw(instance_id, None if row is None else known_status(row.runtime_status))
+
+    async def _read_one(self, instance_id: str) -> InstanceRow | None:
         row: InstanceRow | None = await self.client.read_instance(instance_id)
         if row is None:
             row = await self._second_opinion(instance_id)
@@ -233,6 +251,7 @@ class HubSweeps:
             self.ledger.mark_vanished(instance_id)
         else:
             self.ledger.apply_row(row, Source.READ, self.clock.now())
+        return row
 
     async def _second_opinion(self, instance_id: str) -> InstanceRow | None:
         """List what begins with the id: a 404 alone is also what a restarting host answers."""
@@ -290,7 +309,9 @@ class HubSweeps:
         """List all active instances, to count those outside the prefixes; entities come along."""
         listing = self._unfiltered
         if listing.cursor is None or self._unfiltered_fold is None:
-            self._unfiltered_fold = self.ledger.begin_unfiltered()
+            self._unfiltered_fold = UnfilteredFold(
+                self.ledger.entities, self.ledger.rules.id_prefixes, self.ledger.tracked
+            )
             listing.begin(self.client.list_instances(InstanceQuery(statuses=ACTIVE)))
         fold = self._unfiltered_fold
         if not await listing.read_on(goes_on, lambda page, _: fold.add_page(page.rows)):

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass, field
+import dataclasses
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
 
-from exporter.diagnosis.nodes import Absence, Answer, Entity, Node, Orchestration, Read, examine
+from exporter.diagnosis.knowledge import HubKnowledge, without_step
+from exporter.diagnosis.nodes import (
+    Absence,
+    Answer,
+    Entity,
+    Node,
+    Orchestration,
+    Read,
+    examine,
+    examine_orchestration,
+)
 from exporter.diagnosis.waits import Wait, WaitingOn, unknown
 
 # Hops from one instance to the next; real chains are short.
 MOST_HOPS = 16
-# Of many children whose results are due, a few are looked at.
-_MOST_CHILDREN = 4
+# Of all that the instances of a chain wait on, so much is looked at.
+_MOST_STEPS = 64
 
 
 class Known(Protocol):
@@ -73,6 +84,11 @@ class Blame(msgspec.Struct, frozen=True, gc=False):
         """Return the same at a moment: timers become overdue."""
         if self.wait is None or self.leaf is None:
             return self
+        if self.timer is not None and not self.leaf.as_of(at).waiting_on.means_trouble:
+            timer = self.timer.as_of(at)
+            if timer is not self.timer:
+                own = self.chain[:1]
+                return replace(self, chain=own, wait=timer, leaf=timer, end=End.LEAF, cause=own[0])
         wait, leaf = self.wait.as_of(at), self.leaf.as_of(at)
         if wait is self.wait and leaf is self.leaf:
             return self
@@ -84,13 +100,28 @@ def ends_in_who_waits(blame: Blame) -> bool:
     return blame.end in (End.LEAF, End.TOO_DEEP) and not blame.chain[-1].startswith("@")
 
 
-@dataclass(slots=True)
-class _Track:
-    """The chain so far, the wait of each orchestration in it, and who holds the first lock."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """
+    A chain to its end.
 
-    chain: list[str] = field(default_factory=list)
-    waits: dict[str, Wait] = field(default_factory=dict)
+    `waits` are what each orchestration in it waits on, `last` is the last one of whom that is
+    known, and `held_by` who holds the first lock on the way.
+    """
+
+    chain: tuple[str, ...]
+    end: End
+    leaf: Wait
+    waits: Mapping[str, Wait]
+    last: Orchestration
     held_by: str | None = None
+
+    @property
+    def rank(self) -> int:
+        """How much it tells: trouble most, a result that was not delivered least."""
+        if self.end is End.FINISHED:
+            return 2
+        return 0 if self.leaf.waiting_on.means_trouble else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,110 +135,155 @@ class _Step:
     leaf: Wait | None = None
 
 
-def trace(instance_id: str, known: Known) -> Generator[Read, Answer, tuple[Blame, Node]]:
+@dataclass(slots=True)
+class _Search:
+    """What is known, and how many more steps may be looked at."""
+
+    known: Known
+    knowledge: HubKnowledge
+    left: int = _MOST_STEPS
+
+
+def trace(
+    instance_id: str, known: Known, knowledge: HubKnowledge | None = None
+) -> Generator[Read, Answer, tuple[Blame, Node]]:
     """
     Follow the blame from an instance; return it, and what the instance itself was seen to be.
 
-    Asks for reads only of what is not in *known*, which it adds to.
+    Asks for reads only of what is not in *known*, which it adds to. Of several things that an
+    instance waits on, one that means trouble counts. *knowledge* tells who waits for events.
     """
-    start = yield from _look(instance_id, known)
+    search = _Search(known, knowledge or HubKnowledge())
+    start = yield from _look(instance_id, search)
     if isinstance(start, Absence):
-        end = End.MISSING if start is Absence.MISSING else End.UNREAD
+        end = End.UNREAD if start is Absence.UNREADABLE else End.MISSING
         return Blame((instance_id,), unknown(), unknown(), end, instance_id), start
     if isinstance(start, Entity):
-        return (yield from _blame_for_entity(start, known)), start
+        return (yield from _blame_for_entity(start, search)), start
     if start.reading.is_finished:
         return Blame((instance_id,), None, None, End.FINISHED, instance_id, start.name), start
-    blame = yield from _blame_for(start, _Track([instance_id]), known)
-    return blame, start
+    found = yield from _follow(start, (instance_id,), {}, search)
+    return _blame(found, start), start
 
 
-def _look(instance_id: str, known: Known) -> Generator[Read, Answer, Node]:
-    node = known.get(instance_id)
+def _look(instance_id: str, search: _Search) -> Generator[Read, Answer, Node]:
+    node = search.known.get(instance_id)
     if node is None:
         node = yield from examine(instance_id)
-        known[instance_id] = node
+        search.known[instance_id] = node
+    if isinstance(node, Orchestration):
+        if not node.reading.is_partial:
+            search.knowledge.learn_waits(node)
+        node = yield from without_step(node, search.knowledge)
     return node
 
 
-def _blame_for(
-    current: Orchestration, track: _Track, known: Known
-) -> Generator[Read, Answer, Blame]:
-    """Go on from an orchestration, the last in the chain so far, to the end."""
-    timer = current.reading.timer
-    for _ in range(MOST_HOPS):
-        wait, step = yield from _step_from(current, known)
-        track.waits[current.instance_id] = wait
-        track.held_by = track.held_by or step.held_by
-        is_cycle = step.to is not None and step.to.instance_id in track.chain
-        track.chain.extend(step.ids)
-        if is_cycle:
-            return _cycle(track, timer)
-        if step.to is None:
-            return _ended(track, step.end, step.leaf or wait, current, timer)
-        current = step.to
-    # The last one is known, but not what holds it.
-    wait = current.reading.waits[0]
-    track.waits.setdefault(current.instance_id, wait)
-    return _ended(track, End.TOO_DEEP, wait, current, timer)
+def _follow(
+    current: Orchestration, chain: tuple[str, ...], waits: Mapping[str, Wait], search: _Search
+) -> Generator[Read, Answer, _Found]:
+    """
+    Go on from an orchestration, the last in the chain so far, to the end that tells most.
+
+    Where rows of others alone tell what it waits on, its own history is read first, unless those of
+    its orchestrator are known to wait on nothing else: it may wait on more.
+    """
+    if current.reading.is_partial and not search.knowledge.waits_alone(current):
+        node: Node = yield from examine_orchestration(current.instance_id)
+        search.known[current.instance_id] = node
+        if isinstance(node, Orchestration) and not node.reading.is_finished:
+            search.knowledge.learn_waits(node)
+            current = yield from without_step(node, search.knowledge)
+    first = current.reading.waits[0]
+    if len(waits) >= MOST_HOPS:
+        # The last one is known, but not what holds it.
+        known = {**waits, current.instance_id: first}
+        return _Found(chain, End.TOO_DEEP, first, known, current)
+    best: _Found | None = None
+    for wait in current.reading.waits:
+        if best is not None and search.left <= 0:
+            break
+        search.left -= 1
+        found = yield from _follow_wait(current, wait, chain, waits, search)
+        if best is None or found.rank < best.rank:
+            best = found
+        if not best.rank:
+            break
+    return best or _Found(chain, End.LEAF, first, {**waits, current.instance_id: first}, current)
 
 
-def _blame_for_entity(entity: Entity, known: Known) -> Generator[Read, Answer, Blame]:
+def _follow_wait(
+    current: Orchestration,
+    wait: Wait,
+    chain: tuple[str, ...],
+    waits: Mapping[str, Wait],
+    search: _Search,
+) -> Generator[Read, Answer, _Found]:
+    """Go on with one of the things that an orchestration waits on."""
+    known = {**waits, current.instance_id: wait}
+    step = yield from _step_of(current, wait, search)
+    longer = (*chain, *step.ids)
+    if step.to is None:
+        return _Found(longer, step.end, step.leaf or wait, known, current, step.held_by)
+    if step.to.instance_id in chain:
+        return _cycle(longer, known, current, step.held_by)
+    found = yield from _follow(step.to, longer, known, search)
+    return dataclasses.replace(found, held_by=step.held_by or found.held_by)
+
+
+def _blame_for_entity(entity: Entity, search: _Search) -> Generator[Read, Answer, Blame]:
     """Follow the blame from an entity: to who holds its lock, if anybody does."""
     wait = Wait(WaitingOn.ENTITY, entity.class_name, entity_ids=(entity.entity_id,))
-    step = yield from _to_holder("", wait, known)
+    step = yield from _to_holder("", wait, search)
     if step.to is None:
         leaf = step.leaf or wait
         return Blame(step.ids, wait, leaf, step.end, step.ids[-1], "", step.held_by)
-    track = _Track(list(step.ids), held_by=step.held_by)
-    blame = yield from _blame_for(step.to, track, known)
-    return replace(blame, wait=wait, timer=None)
+    found = yield from _follow(step.to, step.ids, {}, search)
+    found = dataclasses.replace(found, held_by=step.held_by or found.held_by)
+    return replace(_blame(found, step.to), wait=wait, timer=None)
 
 
-def _ended(track: _Track, end: End, leaf: Wait, last: Orchestration, timer: Wait | None) -> Blame:
+def _blame(found: _Found, start: Orchestration) -> Blame:
+    """Return the blame of the one at the begin of a chain."""
+    wait, leaf = found.waits.get(found.chain[0]), found.leaf
+    timer = start.reading.timer
+    if found.end is End.CYCLE:
+        cause = min(found.waits.keys() & _members(found.chain))
+        return Blame(found.chain, wait, leaf, found.end, cause, "", found.held_by, timer)
     # Whoever waits for another one that waits on something without a name waits for that one.
-    if not leaf.target and track.chain[0] != last.instance_id:
-        leaf = replace(leaf, target=last.name)
-    wait = track.waits.get(track.chain[0])
-    return Blame(
-        tuple(track.chain), wait, leaf, end, track.chain[-1], last.name, track.held_by, timer
-    )
+    if not leaf.target and found.chain[0] != found.last.instance_id:
+        leaf = replace(leaf, target=found.last.name)
+    name = found.last.name
+    return Blame(found.chain, wait, leaf, found.end, found.chain[-1], name, found.held_by, timer)
 
 
-def _cycle(track: _Track, timer: Wait | None) -> Blame:
+def _members(chain: tuple[str, ...]) -> set[str]:
+    """Return the ids of a cycle, whose last one stands in the chain before."""
+    return set(chain[chain.index(chain[-1]) : -1])
+
+
+def _cycle(
+    chain: tuple[str, ...],
+    waits: Mapping[str, Wait],
+    last: Orchestration,
+    held_by: str | None,
+) -> _Found:
     """Blame the same wait wherever the cycle is entered: the lock or call that is the oldest."""
-    members = track.chain[track.chain.index(track.chain[-1]) : -1]
-    waits = {member: track.waits[member] for member in members if member in track.waits}
-    calls = {member: wait for member, wait in waits.items() if wait.entity_ids} or waits
+    within = {member: waits[member] for member in waits.keys() & _members(chain)}
+    calls = {member: wait for member, wait in within.items() if wait.entity_ids} or within
     leaf = calls[min(calls, key=lambda member: (_age(calls[member]), member))]
-    wait = track.waits.get(track.chain[0])
-    chain = tuple(track.chain)
-    return Blame(chain, wait, leaf, End.CYCLE, min(waits), "", track.held_by, timer)
+    return _Found(chain, End.CYCLE, leaf, waits, last, held_by)
 
 
-def _step_from(current: Orchestration, known: Known) -> Generator[Read, Answer, tuple[Wait, _Step]]:
-    """
-    Return what an orchestration waits on, and the step that it leads to.
-
-    A sub-orchestration that has finished may be one that nobody waits for any more, so what else is
-    waited on comes first.
-    """
-    found: tuple[Wait, _Step] | None = None
-    for wait in current.reading.waits[:_MOST_CHILDREN]:
-        if wait.child_id is not None:
-            step = yield from _to_child(wait.child_id, known)
-        elif wait.entity_ids:
-            step = yield from _to_holder(current.instance_id, wait, known)
-        else:
-            step = _Step((), None, End.LEAF)
-        if step.end is not End.FINISHED:
-            return wait, step
-        found = found or (wait, step)
-    return found or (unknown(), _Step((), None, End.LEAF))
+def _step_of(current: Orchestration, wait: Wait, search: _Search) -> Generator[Read, Answer, _Step]:
+    if wait.child_id is not None:
+        return (yield from _to_child(wait.child_id, search))
+    if wait.entity_ids:
+        return (yield from _to_holder(current.instance_id, wait, search))
+    return _Step((), None, End.LEAF)
 
 
-def _to_child(child_id: str, known: Known) -> Generator[Read, Answer, _Step]:
-    child = yield from _look(child_id, known)
+def _to_child(child_id: str, search: _Search) -> Generator[Read, Answer, _Step]:
+    child = yield from _look(child_id, search)
     ids = (child_id,)
     if child is Absence.MISSING:
         return _Step(ids, None, End.MISSING)
@@ -218,7 +294,7 @@ def _to_child(child_id: str, known: Known) -> Generator[Read, Answer, _Step]:
     return _Step(ids, child, End.LEAF)
 
 
-def _to_holder(sender: str, wait: Wait, known: Known) -> Generator[Read, Answer, _Step]:
+def _to_holder(sender: str, wait: Wait, search: _Search) -> Generator[Read, Answer, _Step]:
     """
     Go to who holds the lock that keeps a message from being answered.
 
@@ -227,20 +303,20 @@ def _to_holder(sender: str, wait: Wait, known: Known) -> Generator[Read, Answer,
     ids: list[str] = []
     for entity_id in wait.entity_ids:
         ids.append(entity_id)
-        entity = yield from _look(entity_id, known)
+        entity = yield from _look(entity_id, search)
         if isinstance(entity, Absence):
             end = End.MISSING if entity is Absence.MISSING else End.UNREAD
             return _Step(tuple(ids), None, end)
         if isinstance(entity, Orchestration) or entity.locked_by is None:
             return _Step(tuple(ids), None, End.LEAF, leaf=_suspended(entity))
         if entity.locked_by != sender:
-            return (yield from _to(entity.locked_by, tuple(ids), known))
+            return (yield from _to(entity.locked_by, tuple(ids), search))
     return _Step(tuple(ids), None, End.LEAF)
 
 
-def _to(holder_id: str, ids: tuple[str, ...], known: Known) -> Generator[Read, Answer, _Step]:
+def _to(holder_id: str, ids: tuple[str, ...], search: _Search) -> Generator[Read, Answer, _Step]:
     ids = (*ids, holder_id)
-    holder = yield from _look(holder_id, known)
+    holder = yield from _look(holder_id, search)
     if holder is Absence.UNREADABLE:
         return _Step(ids, None, End.UNREAD, holder_id)
     if not isinstance(holder, Orchestration) or holder.reading.is_finished:

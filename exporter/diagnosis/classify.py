@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 
 import msgspec
 
 from exporter.api.times import later, parse_time
-from exporter.api.wire import InstanceStatus
-from exporter.diagnosis.messages import Messages
+from exporter.api.wire import HistoryEvent, InstanceStatus
+from exporter.diagnosis.messages import Messages, is_answer
 from exporter.diagnosis.timeline import (
     CHILD_CREATED,
     CONTINUE_AS_NEW,
+    EVENT_RAISED,
     EXECUTION_COMPLETED,
     EXECUTION_RESUMED,
+    EXECUTION_STARTED,
     EXECUTION_SUSPENDED,
     EXECUTION_TERMINATED,
     TASK_SCHEDULED,
@@ -24,25 +27,35 @@ from exporter.diagnosis.timers import HTTP_ACTIVITY, Timers, poll_began
 from exporter.diagnosis.waits import Wait, WaitingOn, bounded_wait, unknown
 from exporter.ledger.status import TERMINAL, RuntimeStatus, known_status
 
-# Of a large fan-out the oldest few waits tell enough.
-_MOST_WAITS = 8
+# Of a large fan-out the oldest few waits tell enough, of every kind.
+_MOST_CHILDREN = 4
+_MOST_OTHERS = 2
 # Until an instance starts, its row is written once, within seconds of its createdTime.
 _REWOUND_AFTER = 60.0
 _CONTINUED = RuntimeStatus.CONTINUED_AS_NEW.value
+# What may stand in a history in which nothing has happened yet.
+_BEGINNINGS = frozenset((EXECUTION_STARTED, EXECUTION_SUSPENDED, EXECUTION_RESUMED))
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """
     What the row and the history of an instance tell.
 
-    `waits` are what it may wait on, the likeliest first, and none if it is finished. `timer` is the
-    wait for the timer that comes first, whatever else it waits on. `needs_inputs` tells that only
-    the history with inputs decides.
+    `waits` are what it may wait on, those first that lead to others, and none if it is finished;
+    `older` is what was scheduled before and has no result: leftovers of a race, as a rule. `timer`
+    is the wait for the timer that comes first, whatever else it waits on. `needs_inputs` tells that
+    only the history with inputs decides, `is_partial` that rows of others alone tell the waits.
+    `has_no_step` tells that nothing has happened since the start, `gets_events` that an external
+    event came.
     """
 
     waits: tuple[Wait, ...]
     timer: Wait | None = None
     needs_inputs: bool = False
+    older: tuple[Wait, ...] = ()
+    is_partial: bool = False
+    has_no_step: bool = False
+    gets_events: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -126,32 +139,75 @@ def _suspended(timeline: Timeline, known: RuntimeStatus, updated: float | None) 
     return Wait(WaitingOn.SUSPENDED, since=since)
 
 
+def refused(status: InstanceStatus) -> Reading:
+    """Say what an instance waits on whose history the server refuses for good."""
+    known = known_status(status.runtime_status)
+    if known in TERMINAL:
+        return Reading(())
+    updated = last_touched(status)
+    if known is RuntimeStatus.SUSPENDED:
+        return Reading((Wait(WaitingOn.SUSPENDED, since=updated),))
+    return Reading((Wait(WaitingOn.HISTORY_REFUSED, since=updated),))
+
+
+def gets_events(events: Sequence[HistoryEvent]) -> bool:
+    """Tell whether an external event came to an instance with that history."""
+    return any(event.event_type == EVENT_RAISED and not is_answer(event) for event in events)
+
+
 def _open_waits(timeline: Timeline, updated: float | None, *, inputs: bool) -> Reading:
     """
     Return all that a running instance may wait on.
 
-    What was scheduled together with a timer that has fired lost the race, as a rule, so it comes
-    last; of the rest, what was scheduled first.
+    Of what was scheduled, that of the latest turn is awaited; the rest lost a race, as a rule. What
+    the framework sets by itself, between two attempts or polls, belongs to no turn of the code.
     """
-    timers = Timers(timeline)
-    messages = Messages(timeline, inputs=inputs)
-    lost = timers.deadlines_passed()
-    firm: list[Wait] = []
-    overtaken: list[Wait] = []
-    for wait, scheduled in (*_scheduled(timeline), *messages.waits):
-        has_lost = bool(lost) and timeline.has_one_of_turn(scheduled, lost)
-        (overtaken if has_lost else firm).append(wait)
-    timer = timers.awaited()
-    timer_wait = None if timer is None else timers.wait_for(timer)
-    waits = [*nsmallest(_MOST_WAITS, firm, key=_age), *([timer_wait] if timer_wait else ())]
-    waits += nsmallest(_MOST_WAITS, overtaken, key=_age)
+    timers, messages = Timers(timeline), Messages(timeline, inputs=inputs)
+    awaited = timers.awaited()
+    by_turn = [*_scheduled(timeline), *messages.waits]
+    by_turn += [(timers.wait_for(each), each.created) for each in awaited if each.reason is None]
+    latest = max((at for _, at in by_turn if at is not None), default=None)
+    now: list[Wait] = []
+    older: list[Wait] = []
+    for wait, scheduled in by_turn:
+        is_now = scheduled is None or timeline.are_of_one_turn(scheduled, latest)
+        (now if is_now else older).append(wait)
+    now += [timers.wait_for(each) for each in awaited if each.reason is not None]
+    waits = _foremost(now)
     if not waits:
         may_wait = messages.may_wait or timeline.left_out
         kind = WaitingOn.UNKNOWN if may_wait else WaitingOn.EXTERNAL_EVENT
-        waits = [Wait(kind, since=timeline.last_progress() or updated)]
-    bounded = tuple(map(bounded_wait, waits[:_MOST_WAITS]))
-    timer_wait = timer_wait and bounded_wait(timer_wait)
-    return Reading(bounded, timer_wait, messages.may_wait and not inputs)
+        since = timeline.last_progress() or updated
+        waits = [Wait(kind, since=since, leftover=timers.leftover())]
+    events = timeline.events
+    return Reading(
+        tuple(map(bounded_wait, waits)),
+        bounded_wait(timers.wait_for(awaited[0])) if awaited else None,
+        messages.may_wait and not inputs,
+        older=tuple(map(bounded_wait, _foremost(older))),
+        has_no_step=all(event.event_type in _BEGINNINGS for event in events),
+        gets_events=gets_events(events),
+    )
+
+
+def _foremost(waits: Iterable[Wait]) -> list[Wait]:
+    """Return the oldest few of every kind: first those that lead to others, timers last."""
+    kinds: dict[int, list[Wait]] = defaultdict(list)
+    for wait in waits:
+        kinds[_rank(wait)].append(wait)
+    return [
+        wait
+        for rank in sorted(kinds)
+        for wait in nsmallest(_MOST_OTHERS if rank else _MOST_CHILDREN, kinds[rank], key=_age)
+    ]
+
+
+def _rank(wait: Wait) -> int:
+    if wait.child_id is not None or wait.waiting_on is WaitingOn.SUB_ORCHESTRATION:
+        return 0
+    if wait.entity_ids:
+        return 1
+    return 2 if wait.fire_at is None else 3
 
 
 def _scheduled(timeline: Timeline) -> Iterator[tuple[Wait, float | None]]:
@@ -169,4 +225,6 @@ def _scheduled(timeline: Timeline) -> Iterator[tuple[Wait, float | None]]:
 
 
 def _age(wait: Wait) -> float:
+    if wait.fire_at is not None:
+        return wait.fire_at
     return float("inf") if wait.since is None else wait.since

@@ -16,7 +16,7 @@ from exporter.api.wire import (
     bounded_text,
     entity_class,
 )
-from exporter.diagnosis.classify import Reading, classify, last_touched
+from exporter.diagnosis.classify import Reading, classify, last_touched, refused
 from exporter.diagnosis.messages import Request, decode_nested, decode_request, wait_of
 from exporter.diagnosis.waits import Wait, bounded_wait
 from exporter.ledger.status import RuntimeStatus, known_status
@@ -40,6 +40,7 @@ class Absence(Enum):
 
     MISSING = "the server says that there is no such instance"
     UNREADABLE = "the read failed"
+    REFUSED = "the server refuses the history, not the instance"
 
 
 Answer: TypeAlias = InstanceStatus | Absence
@@ -85,7 +86,8 @@ Node: TypeAlias = Orchestration | Entity | Absence
 def text_of(node: Node) -> int:
     """Return how many characters of texts of the app are kept with a node."""
     if isinstance(node, Orchestration):
-        return len(node.name) + sum(map(_text_of_wait, node.reading.waits))
+        reading = node.reading
+        return len(node.name) + sum(map(_text_of_wait, (*reading.waits, *reading.older)))
     if isinstance(node, Entity):
         return sum(len(each.sender) + _text_of_wait(each.wait) for each in node.queue)
     return 0
@@ -123,7 +125,17 @@ def examine(instance_id: str) -> Generator[Read, Answer, Node]:
         class_name = entity_class(answer)
         if class_name is not None:
             return entity_of(answer, class_name)
+    return (yield from examine_orchestration(instance_id))
+
+
+def examine_orchestration(instance_id: str) -> Generator[Read, Answer, Orchestration | Absence]:
+    """Ask for the history of an orchestration, and return what it tells."""
     answer = yield Read(instance_id)
+    if answer is Absence.REFUSED:
+        answer = yield Read(instance_id, history=False)
+        if isinstance(answer, Absence):
+            return answer
+        return _orchestration(answer, refused(answer))
     if isinstance(answer, Absence):
         return answer
     reading = classify(answer)
@@ -131,7 +143,12 @@ def examine(instance_id: str) -> Generator[Read, Answer, Node]:
         with_inputs = yield Read(instance_id, inputs=True)
         if isinstance(with_inputs, InstanceStatus):
             answer, reading = with_inputs, classify(with_inputs, inputs=True)
-    return Orchestration(instance_id, bounded_name(answer.name or ""), stamp_of(answer), reading)
+    return _orchestration(answer, reading)
+
+
+def _orchestration(status: InstanceStatus, reading: Reading) -> Orchestration:
+    name = bounded_name(status.name or "")
+    return Orchestration(status.instance_id, name, stamp_of(status), reading)
 
 
 def stamp_of(status: InstanceStatus) -> Stamp:

@@ -11,10 +11,13 @@ import msgspec
 
 from exporter.api.times import later
 from exporter.diagnosis.blame import Blame, trace
+from exporter.diagnosis.children import Children
 from exporter.diagnosis.classify import Reading
+from exporter.diagnosis.knowledge import HubKnowledge
 from exporter.diagnosis.memory import Memory, is_fruitless, is_of
 from exporter.diagnosis.nodes import Answer, Node, Orchestration, Read, Stamp
 from exporter.diagnosis.scan import Scan, oldest_first
+from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.over_limit import Clocks, OverLimitInstances
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.tracked import TrackedInstance
@@ -24,6 +27,8 @@ Result = TypeVar("Result")
 # How much later than its last message an instance's row can show the same turn, and how much
 # earlier: rows show whole seconds.
 _SAME_TURN = (-1.0, 5.0)
+# What is told of a wait for events depends on what is known of their orchestrators.
+_OF_EVENTS = (WaitingOn.EXTERNAL_EVENT, WaitingOn.NO_STEP)
 # So many samples take a few milliseconds.
 _SLICE = 500
 _MOST_TEXT = 4 << 20
@@ -62,7 +67,8 @@ class Sampler:
 
     After each active sweep `look` finds them, and `cycle` asks for the reads that it wants, within
     the budget. A sample stays until its instance moves or is no longer beyond a limit, also when
-    there is no budget.
+    there is no budget. `knowledge` tells how orchestrators wait, `children` are those of instances,
+    by the rows of an active sweep.
     """
 
     def __init__(self, ledger_rules: LedgerRules, rules: SamplingRules | None = None) -> None:
@@ -74,6 +80,9 @@ class Sampler:
         self._text = 0
         self._changed: list[str] = []
         self.scanned = Scan()
+        self.knowledge = HubKnowledge()
+        self.children: Mapping[str, Children] = {}
+        self._known_version = 0
 
     @property
     def samples(self) -> Mapping[str, Sample]:
@@ -109,6 +118,7 @@ class Sampler:
             yield from self._follow_changes(tracked, budget, at)
             yield from self._look_at_new_ones(tracked, budget, at)
             self._infer_from_queues(tracked, at)
+            self._apply_knowledge(tracked, at)
         finally:
             self._memory.end()
 
@@ -120,12 +130,20 @@ class Sampler:
                 sample.stamp, tracked[instance_id]
             ):
                 del self._samples[instance_id]
-            elif any(self._memory.get(hop) is None for hop in sample.blame.chain):
+            elif self._may_have_changed(sample):
                 self._changed.append(instance_id)
             if number % _SLICE == 0:
                 yield
+        self._known_version = self.knowledge.version
         self._counts = Counter(sample.orchestrator for sample in self._samples.values())
         self._text = sum(map(_text_of, self._samples.values()))
+
+    def _may_have_changed(self, sample: Sample) -> bool:
+        if any(self._memory.get(hop) is None for hop in sample.blame.chain):
+            return True
+        leaf = sample.blame.leaf
+        is_of_events = leaf is not None and leaf.waiting_on in _OF_EVENTS
+        return is_of_events and self._known_version != self.knowledge.version
 
     def _follow_changes(
         self, tracked: Mapping[str, TrackedInstance], budget: _ReadBudget, at: float
@@ -135,7 +153,7 @@ class Sampler:
         budget.left -= share.left
         for instance_id in self._changed:
             instance = tracked.get(instance_id)
-            found = yield from _within(share, trace(instance_id, self._memory))
+            found = yield from _within(share, trace(instance_id, self._memory, self.knowledge))
             if found is not None and instance is not None:
                 self._judge(instance_id, instance, found, at)
         budget.left += share.left
@@ -151,7 +169,7 @@ class Sampler:
             if instance is None or not self._has_room(name):
                 continue
             self._infer(instance_id, instance)
-            found = yield from _within(budget, trace(instance_id, self._memory))
+            found = yield from _within(budget, trace(instance_id, self._memory, self.knowledge))
             if found is None:
                 return
             self._judge(instance_id, instance, found, at)
@@ -214,27 +232,50 @@ class Sampler:
             if instance is None or sender in self._samples or not is_candidate:
                 continue
             self._infer(sender, instance)
-            found = _at_once(trace(sender, self._memory))
+            found = _at_once(trace(sender, self._memory, self.knowledge))
             if found is not None:
                 self._judge(sender, instance, found, at)
 
+    def _apply_knowledge(self, tracked: Mapping[str, TrackedInstance], at: float) -> None:
+        """Judge again who may wait for an event, where more is known of whom than at the begin."""
+        if self._known_version == self.knowledge.version:
+            return
+        self._known_version = self.knowledge.version
+        for instance_id, sample in tuple(self._samples.items()):
+            leaf = sample.blame.leaf
+            if leaf is None or leaf.waiting_on not in _OF_EVENTS or instance_id not in tracked:
+                continue
+            found = _at_once(trace(instance_id, self._memory, self.knowledge))
+            if found is not None:
+                self._judge(instance_id, tracked[instance_id], found, at)
+
     def _infer(self, instance_id: str, instance: TrackedInstance) -> None:
         """
-        Take from the queue of an entity what an instance waits on, where its row agrees.
+        Take from the rows of others what an instance waits on, where its own row agrees.
 
-        It agrees if its last turn is the one that sent the message: then nothing has come since.
+        Others are its children, and the queue of an entity that was read. Its row agrees if its
+        last turn is the one that called the child or sent the message: nothing has come since.
         """
-        wait = self._memory.wait_in_queue(instance_id)
-        if wait is None or self._memory.get(instance_id) is not None:
+        if instance.updated is None or self._memory.get(instance_id) is not None:
             return
-        if wait.since is None or instance.updated is None:
-            return
-        earliest, latest = _SAME_TURN
-        if earliest <= instance.updated - wait.since <= latest:
-            stamp = _stamp(instance)
+        children = self.children.get(instance_id)
+        waits = [
+            Wait(WaitingOn.SUB_ORCHESTRATION, child.name, child.created, child.instance_id)
+            for child in sorted(children.newest if children else ())
+        ]
+        queued = self._memory.wait_in_queue(instance_id)
+        waits += [queued] if queued is not None else []
+        of_last_turn = tuple(wait for wait in waits if _is_of_turn(wait, instance.updated))
+        if of_last_turn:
+            reading = Reading(of_last_turn, is_partial=True)
             self._memory[instance_id] = Orchestration(
-                instance_id, instance.name, stamp, Reading((wait,))
+                instance_id, instance.name, _stamp(instance), reading
             )
+
+
+def _is_of_turn(wait: Wait, updated: float) -> bool:
+    earliest, latest = _SAME_TURN
+    return wait.since is not None and earliest <= updated - wait.since <= latest
 
 
 def _text_of(sample: Sample) -> int:

@@ -65,17 +65,21 @@ class Timers:
             else:
                 self.open.append(timer)
 
-    def awaited(self) -> Timer | None:
-        """Return the open timer that comes first, of those that are no leftovers."""
+    def awaited(self) -> list[Timer]:
+        """Return the open timers that are no leftovers, the one that comes first in front."""
         races = _Races(self._timeline)
-        candidates = [timer for timer in self.open if not races.are_over_for(timer)]
-        return min(candidates, key=_due, default=None)
+        return sorted((each for each in self.open if not races.are_over_for(each)), key=_due)
+
+    def leftover(self) -> float | None:
+        """Return when the last of the open timers fires, None where there is none."""
+        return max((each.fire_at for each in self.open if each.fire_at is not None), default=None)
 
     def wait_for(self, timer: Timer) -> Wait:
         """Return the wait for a timer: a poll, a retry, or just time."""
         if timer.reason is None:
             since = self._first_piece(timer).created
-            return Wait(WaitingOn.TIMER, since=since, fire_at=timer.fire_at)
+            is_piece = _is_piece(timer)
+            return Wait(WaitingOn.TIMER, since=since, fire_at=timer.fire_at, is_piece=is_piece)
         event = self._timeline.events[timer.reason]
         name = event.function_name or ""
         if event.event_type in FAILURES:
@@ -83,10 +87,6 @@ class Timers:
             return Wait(WaitingOn.RETRY_BACKOFF, name, failed, fire_at=timer.fire_at)
         began = poll_began(self._timeline, timer.place)
         return Wait(WaitingOn.HTTP_POLL, name, began, fire_at=timer.fire_at)
-
-    def deadlines_passed(self) -> list[float]:
-        """Return when fired timers were made, sorted: what was scheduled with them lost a race."""
-        return _sorted(timer.created for timer in self.fired if timer.reason is None)
 
     def _first_piece(self, timer: Timer) -> Timer:
         """Return the first of the pieces of a long timer."""

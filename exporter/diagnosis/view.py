@@ -32,7 +32,9 @@ class DiagnosisView(msgspec.Struct, frozen=True, gc=False):
 
     `stalled` are those whose wait means trouble, `waiting` the others; `stalled_since` tells since
     when the oldest of them waits, `overdue_timers` when the oldest timer should have fired that has
-    not. `blames` tell of single instances, by their ids. Times in seconds since the epoch.
+    not. `blames` tell of single instances, by their ids. `orphans` are active sub-orchestrations
+    whose parent has ended, by their own orchestrator; none are known where rows name no parents.
+    Times in seconds since the epoch.
     """
 
     stalled: Mapping[Labels, int]
@@ -42,6 +44,7 @@ class DiagnosisView(msgspec.Struct, frozen=True, gc=False):
     coverage: Mapping[Label, Coverage]
     causes: tuple[Cause, ...]
     blames: Mapping[str, Blame] = {}
+    orphans: Mapping[Label, int] = {}
 
     def undiagnosed(self, label: Label) -> int:
         """Return how many of an orchestrator are beyond a limit, and not known is on what."""

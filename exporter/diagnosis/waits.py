@@ -30,6 +30,8 @@ class WaitingOn(StrEnum):
     EXTERNAL_EVENT = "external_event"
     SUSPENDED = "suspended"
     FINISHED_IN_HISTORY = "finished_in_history"
+    NO_STEP = "no_step"
+    HISTORY_REFUSED = "history_refused"
     UNKNOWN = "unknown"
 
     @property
@@ -48,6 +50,9 @@ _TROUBLE = frozenset(
         WaitingOn.ENTITY,
         WaitingOn.ENTITY_LOCK,
         WaitingOn.FINISHED_IN_HISTORY,
+        WaitingOn.NO_STEP,
+        WaitingOn.HISTORY_REFUSED,
+        WaitingOn.UNKNOWN,
     )
 )
 
@@ -60,7 +65,9 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     there is none; `since` when the wait began, in seconds since the epoch, None where unknown. What
     to follow: `child_id` of a sub-orchestration; `entity_ids` of a call (one) or a lock (in the
     order in which it is taken), with the `request_id`; `fire_at` of a timer, of which only the
-    next piece is known where the storage cuts long ones (reference 3.5).
+    next piece is known where the storage cuts long ones (reference 3.5): `is_piece` tells that it
+    may be one. `leftover` is when a timer fires that is likely not waited on any more: but nothing
+    tells so, and an orchestration whose code has ended stays active until then.
     """
 
     waiting_on: WaitingOn
@@ -70,6 +77,8 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     entity_ids: tuple[str, ...] = ()
     request_id: str | None = None
     fire_at: float | None = None
+    is_piece: bool = False
+    leftover: float | None = None
 
     def as_of(self, at: float) -> Wait:
         """Return the wait at a moment: one for a timer is overdue once that should have fired."""

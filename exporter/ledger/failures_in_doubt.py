@@ -75,7 +75,7 @@ class FailuresInDoubt:
     @property
     def records(self) -> Records[int, SavedDoubt]:
         """All of them, by their number."""
-        return Records("in_doubt", self._changed, self._failures.keys, self._saved)
+        return Records("in_doubt", self._changed, lambda: tuple(self._failures), self._saved)
 
     def _saved(self, number: int) -> SavedDoubt | None:
         each = self._failures.get(number)

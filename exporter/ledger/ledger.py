@@ -12,10 +12,11 @@ from exporter.api.times import TIMES, parse_time
 from exporter.api.wire import InstanceRow, entity_class, parent_of
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.active import SpreadPairs, measure
+from exporter.ledger.app_traits import AppTraits
 from exporter.ledger.book import Book, digest_of, second_of
 from exporter.ledger.census import CensusFold, Retained
 from exporter.ledger.changes import LedgerChanges
-from exporter.ledger.entities import EntityAccounts, UnfilteredFold
+from exporter.ledger.entities import EntityAccounts
 from exporter.ledger.finish_windows import FinishWindows
 from exporter.ledger.horizon import DAY, Horizon
 from exporter.ledger.label_values import LabelValues
@@ -25,23 +26,14 @@ from exporter.ledger.records import Records
 from exporter.ledger.replacement import Replacement
 from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
-from exporter.ledger.snapshot import (
-    ActiveView,
-    CountersView,
-    FinishedView,
-    KnownView,
-    RetainedView,
-)
+from exporter.ledger.snapshot import ActiveView, CountersView, FinishedView, KnownView, RetainedView
 from exporter.ledger.sources import Search, Source
 from exporter.ledger.state import SINGLE, Header, LedgerState, state_of
-from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus
+from exporter.ledger.status import ACTIVE_SPELLINGS, TERMINAL_SPELLINGS, RuntimeStatus
 from exporter.ledger.tracked import OpenInstances, TrackedInstance
 from exporter.ledger.unresolved import Unresolved
 
 __all__ = ["Ledger", "Search", "Source"]
-
-_ACTIVE: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
-_TERMINAL: dict[object, RuntimeStatus] = {status.value: status for status in TERMINAL}
 
 
 class Ledger:
@@ -74,7 +66,7 @@ class Ledger:
         self.tracked = self._open
         self.untracked = 0
         self._book = Book(saved.book) if book is None else book
-        self._sweep = header.sweep
+        self.sweep = header.sweep
         self._sweep_began = header.sweep_began
         self._searched_after = header.sweep_began
         room = max(1, rules.max_series // SERIES_PER_ORCHESTRATOR)
@@ -98,6 +90,7 @@ class Ledger:
         self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved)
         self._replacement = Replacement(header.sweep, len(self._open), header.replaced)
         self._row_delay = 0.0
+        self.traits = AppTraits(rules.worker, saved.gets_events, saved.called)
         if self._horizon.contact is not None:
             self._introduce_all()
 
@@ -109,6 +102,7 @@ class Ledger:
             self._open.records, self._book.records, self.unresolved.records,
             self._orchestrators.records, self.entities.label_values.records,
             *self._recent.records, *self._accounts.records, *self._retained.records,
+            *self.traits.records,
         )  # fmt: skip
 
     def saved(self) -> LedgerState:
@@ -119,7 +113,7 @@ class Ledger:
         horizon = self._horizon
         return Header(
             horizon.contact, horizon.contact_sweep, self.mark, horizon.second, horizon.floor,
-            self._sweep, self._sweep_began, self.ruler.cycle, self._replacement.at,
+            self.sweep, self._sweep_began, self.ruler.cycle, self._replacement.at,
             tuple(self.rules.duration_bounds),
         )  # fmt: skip
 
@@ -129,22 +123,21 @@ class Ledger:
         """Apply one row, read at *at*; entities are none of this ledger's instances."""
         if row.instance_id[:1] == "@" and entity_class(row) is not None:
             return
-        # By the spelling: to look up a member of an enum takes a call.
-        if (status := _TERMINAL.get(row.runtime_status)) is not None:
+        if (status := TERMINAL_SPELLINGS.get(row.runtime_status)) is not None:
             self._apply_terminal(row, status, source, at)
-        elif (status := _ACTIVE.get(row.runtime_status)) is not None:
+        elif (status := ACTIVE_SPELLINGS.get(row.runtime_status)) is not None:
             self._apply_active(row, status, at)
         else:
             instance = self._open.get(row.instance_id)
             if instance is not None:
-                instance.sweep = self._sweep
+                instance.sweep = self.sweep
 
     def _apply_active(self, row: InstanceRow, status: RuntimeStatus, at: float) -> None:
         created = parse_time(row.created_time)
         updated = parse_time(row.last_updated_time)
         instance = self._open.get(row.instance_id)
         if instance is not None and instance.created == created:
-            instance.status, instance.updated, instance.sweep = status, updated, self._sweep
+            instance.status, instance.updated, instance.sweep = status, updated, self.sweep
             return
         if instance is None and not self._open.has_room:
             self.untracked += 1
@@ -160,14 +153,18 @@ class Ledger:
         else:
             self._count_start(label, created, at)
         self._accounts.note_times(label, created, updated, at=at)
+        parent = parent_of(row)
+        if parent is not None:
+            self.traits.note_called(label)
         self._open.track(
-            row.instance_id, TrackedInstance(name, status, created, updated, self._sweep)
+            row.instance_id, TrackedInstance(name, status, created, updated, self.sweep, parent)
         )
 
     def _apply_terminal(
         self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
     ) -> None:
         instance = self._open.untrack(row.instance_id)
+        self.traits.note_finish(row, status)
         created, updated = TIMES[row.created_time], TIMES[row.last_updated_time]
         second = second_of(created, updated)
         failed = (updated or created) if status is RuntimeStatus.FAILED else None
@@ -187,7 +184,7 @@ class Ledger:
             self._retained.covered(digest)
         if known and instance is None:
             return
-        is_news = not known and self._horizon.is_after(second, source, self._sweep)
+        is_news = not known and self._horizon.is_after(second, source, self.sweep)
         pair = (self._know(row.name or ""), status.value)
         self._recent.add(pair, second)
         self._accounts.note_times(pair[0], created, updated, at=at, finished=pair)
@@ -265,10 +262,10 @@ class Ledger:
 
         At first contact this is also where history ends. *is_agreed* tells that two clocks show it.
         """
-        self._sweep += 1
+        self.sweep += 1
         self.untracked = 0
         if self._horizon.contact is None:
-            self._horizon.contact_sweep = self._sweep
+            self._horizon.contact_sweep = self.sweep
             self.set_first_contact(server_time)
             self._introduce_all()
         if self._horizon.pull_back(server_time, self.mark, is_agreed=is_agreed):
@@ -291,23 +288,26 @@ class Ledger:
 
         Within the cycle of first contact nothing of it is counted yet; after that it stands.
         """
-        if self.mark is None and self._sweep == self._horizon.contact_sweep:
+        if self.mark is None and self.sweep == self._horizon.contact_sweep:
             self._horizon.settle(server_time)
             self._sweep_began = server_time
 
     def apply_active_page(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the listing."""
-        tracked, sweep, times = self._open, self._sweep, TIMES
+        tracked, sweep, times = self._open, self.sweep, TIMES
         for row in rows:
             # Most rows show a tracked instance again: nothing of theirs is news.
             instance = tracked.get(row.instance_id)
             if (
                 instance is not None
                 and instance.created == times[row.created_time]
-                and (status := _ACTIVE.get(row.runtime_status)) is not None
+                and (status := ACTIVE_SPELLINGS.get(row.runtime_status)) is not None
             ):
                 instance.status, instance.sweep = status, sweep
                 instance.updated = times[row.last_updated_time]
+                if instance.parent is None and row.parent_instance_id is not None:
+                    # Of one that was kept by a version that knew no parents.
+                    instance.parent = parent_of(row)
             elif row.instance_id[:1] == "@" and (entity := entity_class(row)) is not None:
                 self._locks.add(entity, row)
             else:
@@ -315,7 +315,7 @@ class Ledger:
 
     def absent(self) -> dict[str, float | None]:
         """Return the ids in `open` that the listing did not show, with their createdTime."""
-        return self._open.absent(self._sweep)
+        return self._open.absent(self.sweep)
 
     def too_many_absent(self, *, doubtful: bool) -> bool:
         """Tell whether a second listing has to agree; *doubtful* tells that the end of this is."""
@@ -325,7 +325,7 @@ class Ledger:
         """End a listing that was read to its end; *at* is the server's clock then."""
         self.end_reads()
         view, groups = measure(
-            (instance for instance in self._open.values() if instance.sweep == self._sweep),
+            (instance for instance in self._open.values() if instance.sweep == self.sweep),
             at=at,
             rules=self.rules,
             label_values=self._orchestrators,
@@ -334,7 +334,7 @@ class Ledger:
             if self.rules.id_prefixes
             else self.entities.complete_locks(self._locks, self._open),
         )
-        counts, samples = self.over_limits.find(self._open, self._sweep, at, groups)
+        counts, samples = self.over_limits.find(self._open, self.sweep, at, groups)
         return replace(view, over_limit=counts, over_limit_samples=samples)
 
     # -- sweep `finished` ----------------------------------------------------------------------
@@ -389,7 +389,7 @@ class Ledger:
         self.settle_failures()
         self.unresolved.expire(at)
         if not self._unconfirmed:
-            self._replacement.swept(self._sweep, len(self._open), len(self.unresolved), at)
+            self._replacement.swept(self.sweep, len(self._open), len(self.unresolved), at)
         self._book.freeze(at)
         most = min(most, self.rules.most_finishes)
         self._horizon.raise_to(self._book.forget_before(at - DAY, most=most, now=at))
@@ -448,10 +448,6 @@ class Ledger:
     def retained(self) -> RetainedView | None:
         """Return the finished instances still stored, None before the first census."""
         return self._retained.view()
-
-    def begin_unfiltered(self) -> UnfilteredFold:
-        """Start to list all active instances, where the active sweep lists those of prefixes."""
-        return UnfilteredFold(self.entities, self.rules.id_prefixes, self._open)
 
     # -- what is published ---------------------------------------------------------------------
 

@@ -57,6 +57,8 @@ class LedgerState(msgspec.Struct, frozen=True):
     durations: dict[Labels, SavedHistogram] = {}
     latest: dict[tuple[str, ...], float] = {}
     in_doubt: dict[int, SavedDoubt] = {}
+    gets_events: dict[str, bool] = {}
+    called: dict[str, bool] = {}
     census: SavedCensus | None = None
     finished_since: dict[Pair, int] = {}
 

@@ -47,6 +47,9 @@ USUAL = (
     RuntimeStatus.TERMINATED,
 )
 
+# By the spelling: to look up a member of an enum takes a call.
+ACTIVE_SPELLINGS: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
+TERMINAL_SPELLINGS: dict[object, RuntimeStatus] = {status.value: status for status in TERMINAL}
 _BY_SPELLING: dict[object, RuntimeStatus] = {status.value: status for status in RuntimeStatus}
 
 

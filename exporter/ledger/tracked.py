@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from sys import getsizeof
 
@@ -20,7 +21,8 @@ class TrackedInstance(msgspec.Struct, gc=False):
     """
     An instance last seen active, in the sweep with the number `sweep`.
 
-    Times are seconds since the epoch, None where unknown. There may be hundreds of thousands: no
+    Times are seconds since the epoch, None where unknown; `parent` is the id of the orchestration
+    that started it, None of a root. Siblings share the text. There may be hundreds of thousands: no
     dataclass, since the garbage collector would look through each, for nothing.
     """
 
@@ -29,6 +31,7 @@ class TrackedInstance(msgspec.Struct, gc=False):
     created: float | None
     updated: float | None
     sweep: int
+    parent: str | None = None
 
 
 class SavedInstance(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -41,6 +44,7 @@ class SavedInstance(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     name: str
     created: float | None
+    parent: str | None = None
 
 
 class OpenInstances(dict[str, TrackedInstance]):
@@ -52,10 +56,7 @@ class OpenInstances(dict[str, TrackedInstance]):
 
     def __init__(self, saved: Mapping[str, SavedInstance], sweep: int) -> None:
         """Go on from those that were *saved* after the *sweep* with that number."""
-        super().__init__(
-            (each, TrackedInstance(known.name, RuntimeStatus.RUNNING, known.created, None, sweep))
-            for each, known in saved.items()
-        )
+        super().__init__((each, _restored(known, sweep)) for each, known in saved.items())
         self._changed: ChangedKeys[str] = ChangedKeys()
         self.bytes = sum(_bytes_of(*each) for each in self.items())
         self._most_bytes: float = math.inf
@@ -101,7 +102,9 @@ class OpenInstances(dict[str, TrackedInstance]):
 
     def _saved(self, instance_id: str) -> SavedInstance | None:
         instance = self.get(instance_id)
-        return None if instance is None else SavedInstance(instance.name, instance.created)
+        if instance is None:
+            return None
+        return SavedInstance(instance.name, instance.created, instance.parent)
 
     def absent(self, sweep: int) -> dict[str, float | None]:
         """Return the ids that were not seen in a *sweep*, with their createdTime."""
@@ -117,5 +120,12 @@ class OpenInstances(dict[str, TrackedInstance]):
         return absent
 
 
+def _restored(saved: SavedInstance, sweep: int) -> TrackedInstance:
+    parent = saved.parent and sys.intern(saved.parent)
+    return TrackedInstance(saved.name, RuntimeStatus.RUNNING, saved.created, None, sweep, parent)
+
+
 def _bytes_of(instance_id: str, instance: TrackedInstance) -> int:
-    return _BYTES_OF_AN_INSTANCE + getsizeof(instance_id) + getsizeof(instance.name)
+    # Siblings share the id of their parent; an only child has one of its own.
+    parent = 0 if instance.parent is None else getsizeof(instance.parent)
+    return _BYTES_OF_AN_INSTANCE + getsizeof(instance_id) + getsizeof(instance.name) + parent

@@ -157,7 +157,7 @@ FAILURE_REASONS = counter(
 )
 UNRESOLVED = gauge(
     f"{_HUB}unresolved_failures",
-    "Instances that are Failed now and failed within the lookback: not rewound, restarted, purged.",
+    "Roots that are Failed now and failed within the lookback: not rewound, restarted, purged.",
     ("orchestrator",),
     r.UNRESOLVED(lambda hub, view: r.by_name(view.failures, hub.known.orchestrators)),
 )
@@ -212,7 +212,7 @@ STALLED = gauge(
 )
 WAITING = gauge(
     f"{_HUB}waiting_instances",
-    "Sampled: instances over a limit that are waiting as expected, or on something unknown.",
+    "Sampled: instances over a limit that are waiting as expected.",
     ("orchestrator", "waiting_on", "target"),
     r.DIAGNOSIS(lambda _, view: view.waiting.items()),
 )
@@ -221,6 +221,13 @@ STALLED_SINCE = gauge(
     "Since when the oldest of the stalled instances waits.",
     ("orchestrator", "waiting_on", "target"),
     r.DIAGNOSIS(lambda _, view: view.stalled_since.items()),
+)
+ORPHANED = gauge(
+    f"{_HUB}orphaned_instances",
+    "Active sub-orchestrations whose parent has finished or is gone; absent where no parent is"
+    " named.",
+    ("orchestrator",),
+    r.DIAGNOSIS(lambda _, view: r.by_name(view.orphans)),
 )
 OVERDUE_TIMER = gauge(
     f"{_HUB}oldest_overdue_timer_timestamp_seconds",

@@ -25,13 +25,26 @@ END_WORDS = {
     End.UNREAD: "it cannot be read",
 }
 
+
+def end_in_words(blame: Blame) -> str:
+    """Tell what is to be said of the end of a chain, empty where its wait says all."""
+    if blame.end is End.MISSING and blame.chain[-1].startswith("@"):
+        return "its first operation has not ended"
+    if blame.end is End.ORPHANED_LOCK:
+        return f"{blame.chain[-1]} holds the lock and is not active"
+    return END_WORDS[blame.end]
+
+
 # Classes that nobody can be said to wait on.
 _STATES = {
     WaitingOn.NOT_STARTED: "has not been started",
+    WaitingOn.TIMER: "waits on a timer, or an external event before it",
     WaitingOn.TIMER_OVERDUE: "waits on a timer that is overdue",
     WaitingOn.RETRY_BACKOFF: "waits to repeat",
     WaitingOn.SUSPENDED: "is suspended",
     WaitingOn.FINISHED_IN_HISTORY: "has finished, but is still listed as Running",
+    WaitingOn.NO_STEP: "has taken no step: a call may have been lost, or it waits on an event",
+    WaitingOn.HISTORY_REFUSED: "has a history that cannot be read",
     WaitingOn.UNKNOWN: "waits on something unknown",
 }
 

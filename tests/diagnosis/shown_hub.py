@@ -21,7 +21,7 @@ from tests.diagnosis.surveying import limits
 ALL = [(version, backend) for version in VERSIONS for backend in BACKENDS]
 TROUBLE = {
     "not_started", "activity", "http_poll", "sub_orchestration", "timer_overdue", "entity",
-    "entity_lock", "finished_in_history",
+    "entity_lock", "finished_in_history", "unknown", "no_step", "history_refused",
 }  # fmt: skip
 AUTO = "(the child of grandparent:child)"
 _SAGA = TRUTH["payment-waiting-1"]

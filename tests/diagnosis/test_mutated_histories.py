@@ -73,24 +73,20 @@ def events(draw: st.DrawFn) -> HistoryEvent:
         event["Input"] = draw(st.sampled_from([value, json.dumps(value), "{", "https://x/y"]))
     if draw(st.integers(0, 5)) == 0:
         event["EventType"] = draw(st.sampled_from(TYPES))
-    return msgspec.convert(
-        {**event, "Input": raw(event.get("Input"))}, HistoryEvent, from_attributes=True
-    )
+    return of_json(event)
 
 
-# What stays as it came.
-RAW = ("Input", "FailureDetails")
+def of_json(event: dict[str, Any]) -> HistoryEvent:
+    """Return an event; two of its fields stay as they came."""
+    kept = {key: raw(event.get(key)) for key in ("Input", "FailureDetails")}
+    return msgspec.convert({**event, **kept}, HistoryEvent)
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[HistoryEvent]:
     """Draw a history that occurred, with events left out, doubled, moved, changed and added."""
     body = draw(st.sampled_from(RECORDED))
-    kept = [
-        msgspec.convert({**event, **{key: raw(event.get(key)) for key in RAW}}, HistoryEvent)
-        for event in body["historyEvents"]
-        if draw(st.integers(0, 9)) > 0
-    ]
+    kept = [of_json(event) for event in body["historyEvents"] if draw(st.integers(0, 9)) > 0]
     changed = draw(st.lists(events(), max_size=6))
     mixed = kept + changed
     return draw(st.permutations(mixed)) if draw(st.booleans()) else mixed

@@ -228,7 +228,7 @@ class TestTrouble:
         cycle(world, sampling)
         cycle(world, sampling, at=30.0)
         assert world.reads["i00000"] == 1
-        assert view(sampling).waiting == {("Order0", "unknown", ""): 1}
+        assert view(sampling).stalled == {("Order0", "unknown", ""): 1}
         world.broken.clear()
         cycle(world, sampling, at=400.0)
         assert view(sampling).stalled == {("Order0", "activity", "Ship"): 1}

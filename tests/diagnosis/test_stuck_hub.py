@@ -79,7 +79,7 @@ async def test_what_waits_by_design_is_no_trouble_and_the_sums_are_right() -> No
     assert view.waiting["ApprovalWorkflow", "timer", ""] == 2
     assert view.waiting["NightlyReport", "suspended", ""] == 1
     assert {labels[1] for labels in view.waiting} == {
-        "timer", "retry_backoff", "external_event", "suspended", "unknown",
+        "timer", "retry_backoff", "external_event", "suspended",
     }  # fmt: skip
     over = sum(coverage.over for coverage in view.coverage.values())
     assert over == sum(coverage.known for coverage in view.coverage.values())

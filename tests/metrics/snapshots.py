@@ -105,6 +105,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
             overdue_timers={"Order": NOW - 300.0},
             coverage={"Order": Coverage(12, 9), "Configured": Coverage(1, 1)},
             causes=(),
+            orphans={"Order": 3, "Configured": 0},
         ),
         "clock_skew": -1.5,
     }

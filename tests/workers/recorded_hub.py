@@ -138,7 +138,7 @@ async def recorded_app(
             "hubs.orders.worker": WORKERS[version],
             "limits.idle": "5s",
             "limits.pending": "5s",
-            "limits.age": "1m",
+            "limits.age": "5s",
             "retries.attempts": "0",
             **settings,
         }

@@ -1,0 +1,84 @@
+"""What the rows of a hub tell of the app behind it: its worker's language, and how it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from exporter.api.wire import InstanceRow
+from exporter.ledger.failure_text import loses_calls, text_of
+from exporter.ledger.records import ChangedKeys, Records
+from exporter.ledger.status import RuntimeStatus
+from exporter.ledger.workers import Worker
+
+_MOST_NAMES = 1000
+
+
+class AppTraits:
+    """
+    What an app was seen to do.
+
+    `gets_events` tells of orchestrators whether an external event came to an instance, as far as
+    histories were read, and `completed` has the id of a completed instance of each, where the
+    worker loses calls. `called` are the labels of orchestrators that others call: none where rows
+    name no parents.
+    """
+
+    def __init__(
+        self,
+        worker: Worker | None,
+        gets_events: Mapping[str, bool] = MappingProxyType({}),
+        called: Iterable[str] = (),
+    ) -> None:
+        """*worker* is the language that is configured, if any; the rest is what was kept."""
+        self._worker = worker
+        self._told = False
+        self._told_at = ""
+        self.gets_events = dict(gets_events)
+        self.completed: dict[str, str] = {}
+        self.called = dict.fromkeys(called, True)
+        self._answers_changed: ChangedKeys[str] = ChangedKeys()
+        self._called_changed: ChangedKeys[str] = ChangedKeys()
+
+    @property
+    def loses_calls(self) -> bool:
+        """Whether a call may leave no trace: as is configured, else as the last failure shows."""
+        return self._told if self._worker is None else self._worker.loses_calls
+
+    def note_finish(self, row: InstanceRow, status: RuntimeStatus) -> None:
+        """Learn from the row of a finished instance."""
+        if status is RuntimeStatus.FAILED and self._worker is None:
+            self._note_failure(row)
+        elif status is RuntimeStatus.COMPLETED and self.loses_calls:
+            name = row.name or ""
+            if name in self.completed or len(self.completed) < _MOST_NAMES:
+                self.completed[name] = row.instance_id
+
+    def _note_failure(self, row: InstanceRow) -> None:
+        at = row.last_updated_time or ""
+        if at < self._told_at:
+            return
+        text, is_described = text_of(row.output)
+        told = loses_calls(text, is_described=is_described)
+        if told is not None:
+            self._told, self._told_at = told, at
+
+    def note_called(self, label: str) -> None:
+        """Note that an orchestrator is called by others."""
+        if label not in self.called:
+            self.called[label] = True
+            self._called_changed.add(label)
+
+    def note_events(self, name: str, *, gets_events: bool) -> None:
+        """Note whether an orchestrator gets events."""
+        self.gets_events[name] = gets_events
+        self._answers_changed.add(name)
+
+    @property
+    def records(self) -> tuple[Records[str, bool], Records[str, bool]]:
+        """What must not be forgotten."""
+        answers, called = self.gets_events, self.called
+        return (
+            Records("gets_events", self._answers_changed, answers.keys, answers.get),
+            Records("called", self._called_changed, called.keys, called.get),
+        )
