@@ -172,6 +172,21 @@ FINISHED_BUT_RUNNING = Alert(
     sweep=Sweep.ACTIVE,
 )
 
+ORPHANED_INSTANCES = Alert(
+    "OrphanedInstances",
+    "instances",
+    "sub-orchestrations are active whose parent has finished or is gone",
+    f"{fresh(selected(c.ORPHANED))} > 0",
+    duration("orphaned_instances_for", "10m", "Who terminates a parent may be at its children."),
+    Severity.WARNING,
+    "{{ $value }} instances " + _OF + " have lost their parent",
+    "{{ $value }} instances " + _OF + " are active, but their parent has finished, was terminated"
+    " or purged: nobody takes their result, and their side effects continue. First see what they"
+    " still do; then terminate them. `durable-exporter stuck --orphans` names them.",
+    Board.ORCHESTRATOR,
+    sweep=Sweep.ACTIVE,
+)
+
 _OLDEST_SUSPENDED = selected(c.OLDEST_UPDATED, equal("runtime_status", RuntimeStatus.SUSPENDED))
 _SUSPENDED_SECONDS = number(
     "suspended_forgotten_seconds",
@@ -348,6 +363,7 @@ ALERTS: tuple[Alert, ...] = (
     ORCHESTRATION_STALLED,
     TIMER_OVERDUE,
     FINISHED_BUT_RUNNING,
+    ORPHANED_INSTANCES,
     SUSPENDED_FORGOTTEN,
     NO_SUCCESS,
     NOTHING_STARTED,

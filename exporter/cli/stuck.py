@@ -22,6 +22,7 @@ from exporter.cli.asking import (
     say_failure,
 )
 from exporter.cli.exit_codes import ExitCode
+from exporter.cli.orphans import find_orphans, print_orphans, row_of_orphan
 from exporter.cli.terminal import console, markup, say, span_since, table, write_json
 from exporter.collector.history_reads import HistoryReader, ReadLimits, in_slices
 from exporter.collector.service import rules_of
@@ -35,7 +36,7 @@ from exporter.diagnosis.scan import told_wait
 from exporter.diagnosis.view import told_blame
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger
-from exporter.settings import Settings
+from exporter.settings import HubSettings, Settings
 from exporter.web.formatting import plural, rfc3339
 from exporter.web.waits import END_WORDS, end_in_words, wait_in_words
 
@@ -97,6 +98,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--all", action="store_true", help="those over a limit that are waiting as expected, too"
     )
     command.add_argument(
+        "--orphans", action="store_true",
+        help="instead: active sub-orchestrations whose parent has finished or is gone",
+    )  # fmt: skip
+    command.add_argument(
         "--reads",
         type=_count,
         default=500,
@@ -122,6 +127,8 @@ def _count(text: str) -> int:
 async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Look at every hub and print what is stuck; a hub that fails is said."""
     hubs = chosen_hubs(settings.own_hubs, options.hub)
+    if options.orphans:
+        return await _orphans(hubs, settings, options)
     question = partial(survey, settings=settings, reads=options.reads)
     answers = await ask_all(hubs, question, seconds=options.timeout)
     if options.format == "json":
@@ -141,6 +148,26 @@ async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
         _say_what_is_missing(name, found)
         failed = failed or found.error is not None
     return ExitCode.HUB_FAILED if failed else ExitCode.OK
+
+
+async def _orphans(
+    hubs: Sequence[HubSettings], settings: Settings, options: argparse.Namespace
+) -> ExitCode:
+    question = partial(find_orphans, settings=settings, reads=options.reads)
+    answers = await ask_all(hubs, question, seconds=options.timeout)
+    if options.format == "json":
+        write_json(
+            [
+                row_of_orphan(name, orphan)
+                for name, found in answers.found.items()
+                for orphan in found.orphans
+            ]
+        )
+    else:
+        for name, found in answers.found.items():
+            print_orphans(name, found, options.limit)
+    answers.say_failures()
+    return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
 
 
 async def survey(hub: Hub, *, settings: Settings, reads: int) -> Survey:

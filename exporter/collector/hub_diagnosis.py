@@ -55,7 +55,7 @@ class HubDiagnosis:
         sampler.knowledge.take(ledger.traits)
         reader = HistoryReader(self._client, ReadLimits(timeout=seconds))
         sampler.children = await in_slices(children_of(ledger.tracked, ledger.sweep))
-        self._orphans.look(sampler.children, ledger.tracked)
+        self._orphans.look(sampler.children, ledger.tracked, at)
         wanted = self._orphans.to_read(ledger.sweep, reads // _SHARE_OF_PARENTS)
         with anyio.move_on_after(seconds / _SHARE_OF_PARENTS):
             await sweeps.read_parents(wanted, partial(self._orphans.saw, sweep=ledger.sweep))

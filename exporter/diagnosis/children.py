@@ -24,16 +24,23 @@ class Child(msgspec.Struct, frozen=True, gc=False, order=True):
 
 
 class Children(msgspec.Struct, gc=False):
-    """The active children of an instance: how many by name, and the few that it called last."""
+    """
+    The active children of an instance: how many by name, and the few that it called last.
+
+    `first` is when it called the first of them, None where no row tells.
+    """
 
     counts: dict[str, int] = {}
     newest: list[Child] = []
+    first: float | None = None
 
     def add(self, instance_id: str, instance: TrackedInstance) -> None:
         """Add a child."""
         self.counts[instance.name] = self.counts.get(instance.name, 0) + 1
         if instance.created is None:
             return
+        if self.first is None or instance.created < self.first:
+            self.first = instance.created
         child = Child(instance.created, instance_id, instance.name)
         is_full = len(self.newest) >= _MOST_CHILDREN
         (heapq.heappushpop if is_full else heapq.heappush)(self.newest, child)

@@ -11,8 +11,10 @@ import msgspec
 from exporter.diagnosis.children import Children
 from exporter.ledger.status import ACTIVE, RuntimeStatus
 
-# The row of a parent can be minutes late: one sweep does not see what another does.
+# What one sweep does not see, another may.
 _SWEEPS_BELIEVED = 2
+# Rows came up to 318 s late (reference 6.1): a parent is gone if it was to be seen for longer.
+_LATEST_ROW = 600.0
 # So rarely is a parent read again that is active and that no listing shows.
 _SWEEPS_BETWEEN_READS = 20
 _MOST_KEPT = 10_000
@@ -43,15 +45,17 @@ class Orphans:
     Follows the parents of active instances that are not active themselves.
 
     Such a parent is to be read by id. That it has finished is believed at once, and until it is
-    seen active again; that it is gone, in two sweeps.
+    seen active again; that it is gone, in two sweeps, and ten minutes after it called a child.
     """
 
     def __init__(self) -> None:
         self._parents: dict[str, _Parent] = {}
         self._children: Mapping[str, Children] = {}
+        self._at = 0.0
 
-    def look(self, children: Mapping[str, Children], active: Container[str]) -> None:
-        """Take the *children* of a sweep by their parent; forget parents that came back."""
+    def look(self, children: Mapping[str, Children], active: Container[str], at: float) -> None:
+        """Take the *children* of a sweep at *at* by their parent; forget parents that came back."""
+        self._at = at
         self._children = {each: of for each, of in children.items() if each not in active}
         self._parents = {
             each: parent for each, parent in self._parents.items() if each in self._children
@@ -87,8 +91,12 @@ class Orphans:
         return {
             each: parent.seen is _Seen.GONE
             for each, parent in self._parents.items()
-            if parent.is_over
+            if parent.is_over and not (parent.seen is _Seen.GONE and self._may_be_late(each))
         }
+
+    def _may_be_late(self, parent: str) -> bool:
+        first = self._children[parent].first
+        return first is not None and self._at - first < _LATEST_ROW
 
     def counts(self, called: Iterable[str], label_of: Callable[[str], str]) -> dict[str, int]:
         """Return how many orphans there are by label, 0 for those of *called* without one."""

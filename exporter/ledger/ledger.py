@@ -42,7 +42,7 @@ class Ledger:
 
     `open` holds the instances last seen active; `book` the finishes known; `horizon` is the second
     before which an unknown finish is history; `mark` the start, by the server's clock, of the last
-    active sweep after which recent finishes were listed to the end.
+    active sweep after which recent finishes were listed to the end; `sweep` the number of the last.
     """
 
     def __init__(

@@ -185,6 +185,12 @@ STUCK = Line(
             unit="s",
             colors={"overdue for": RED},
         ),
+        timeseries(
+            "Orphaned",
+            "Are any active whose parent has finished or is gone? No line: rows name no parents.",
+            Query(total(ONE.latest(c.ORPHANED)), "orphaned"),
+            colors={"orphaned": RED},
+        ),
     ),
 )
 

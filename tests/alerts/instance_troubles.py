@@ -265,6 +265,17 @@ TROUBLES: tuple[Trouble, ...] = (
         },
     ),
     Trouble(
+        "OrphanedInstances",
+        [of_orchestrator(c.ORPHANED.name, 3.0)],
+        {**ORDERS, "severity": "warning"},
+        3.0,
+        {
+            "none": [of_orchestrator(c.ORPHANED.name, 0.0)],
+            "rows name no parents": over("age", 0.0),
+            "names that share a label": in_other([of_orchestrator(c.ORPHANED.name, 3.0)]),
+        },
+    ),
+    Trouble(
         "SuspendedForgotten",
         _suspended(DAY + 60.0),
         {**ORDERS, "severity": "info"},

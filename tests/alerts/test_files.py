@@ -104,7 +104,7 @@ def test_promtool_accepts_the_rules(tmp_path: Path) -> None:
     command = [str(tool("promtool")), "check", "rules", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert "40 rules found" in done.stdout
+    assert "41 rules found" in done.stdout
 
 
 def test_amtool_accepts_the_inhibition_rules(tmp_path: Path) -> None:

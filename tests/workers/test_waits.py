@@ -10,7 +10,7 @@ import pytest
 
 from exporter.collector.snapshot import Sweep
 from tests.cli.asked import ask
-from tests.collector.polled import collector_of
+from tests.collector.polled import INTERVALS, collector_of
 from tests.diagnosis.surveying import limits
 from tests.workers.recorded_hub import (
     has_history,
@@ -120,8 +120,8 @@ async def test_the_metric_counts_what_why_tells(
             key=None,
             wall=lambda: date,
             rules=limits(pending=5.0, idle=5.0, age=5.0),
-            intervals=dict.fromkeys(Sweep, 120.0),
-            history_budget=1000,
+            intervals={**INTERVALS, "active": 120.0},
+            max_histories_per_sweep=1000,
         ) as (collector, _):
             assert await collector.make(Sweep.ACTIVE) is None
             view = collector.snapshot.diagnosis
