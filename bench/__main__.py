@@ -3,6 +3,7 @@
 from bench import (
     census,
     entities,
+    families,
     full_sweep,
     many_hubs,
     memory,
@@ -23,3 +24,4 @@ census.main()
 full_sweep.main()
 steady.main()
 entities.main()
+families.main()

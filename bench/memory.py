@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench.report import Ratio, machine, write_section
@@ -25,19 +27,24 @@ def resident_bytes() -> int:
     return pages * 4096
 
 
-def row(number: int, status: str, at: float) -> InstanceRow:
+def row(number: int, status: str, at: float, parent: str | None = None) -> InstanceRow:
     """Return a row whose id is as long as the usual ones: 32 hexadecimal digits."""
     moment = format_shown_time(at)
-    return InstanceRow(f"{number:032x}", "ProcessOrder", status, moment, moment)
+    return InstanceRow(
+        f"{number:032x}", "ProcessOrder", status, moment, moment, parent_instance_id=parent
+    )
 
 
-def active_instances() -> float:
-    """Follow active instances; returns bytes for each."""
+def active_instances(siblings: int = 0) -> float:
+    """Follow active instances, so many of each parent if any; returns bytes for each."""
     ledger = Ledger(DEFAULT_RULES)
     ledger.begin_active(AT)
     before = resident_bytes()
     for start in range(0, ROWS, PAGE):
-        page = [row(number, "Running", AT - number) for number in range(start, start + PAGE)]
+        page = [
+            row(number, "Running", AT - number, f"{number // siblings:031x}p" if siblings else None)
+            for number in range(start, start + PAGE)
+        ]
         ledger.apply_active_page(page, AT)
     return (resident_bytes() - before) / ROWS
 
@@ -65,10 +72,14 @@ def measured(name: str) -> float:
 def main() -> None:
     """Measure, print and write down."""
     active, finish = measured("active_instances"), measured("counted_finishes")
+    only, ten = measured("only_children"), measured("ten_siblings")
     name = "bytes per active instance"
+    with_parent, with_siblings = f"{name}, each of another parent", f"{name}, ten of each parent"
     lines = [
         f"resident memory of the accounts, {ROWS:,} of each",
         f"  {Ratio(name, active, MOST_BYTES_PER_ACTIVE, at_most=True, unit='B')}",
+        f"  {Ratio(with_siblings, ten, MOST_BYTES_PER_ACTIVE, at_most=True, unit='B')}",
+        f"  {Ratio(with_parent, only, MOST_BYTES_PER_ACTIVE, at_most=True, unit='B')}",
         f"  {'bytes per counted finish':55} {finish:6.2f} B",
     ]
     print("\n".join(lines))
@@ -76,7 +87,12 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    work = {"active_instances": active_instances, "counted_finishes": counted_finishes}
+    work: dict[str, Callable[[], float]] = {
+        "active_instances": active_instances,
+        "only_children": partial(active_instances, 1),
+        "ten_siblings": partial(active_instances, 10),
+        "counted_finishes": counted_finishes,
+    }
     if len(sys.argv) > 1:
         print(work[sys.argv[1]]())
     else:

@@ -40,8 +40,8 @@ TEAM = "payments"
 
 OF_WORK = {
     "PendingStuck", "PendingBacklogGrowing", "OverAge", "OrchestrationStalled", "TimerOverdue",
-    "FinishedButRunning", "SuspendedForgotten", "NoSuccess", "NothingStarted", "EternalStalled",
-    "DurationRegression", "NewFailures", "FailureRatioHigh", "UnresolvedFailures",
+    "FinishedButRunning", "OrphanedInstances", "SuspendedForgotten", "NoSuccess", "NothingStarted",
+    "EternalStalled", "DurationRegression", "NewFailures", "FailureRatioHigh", "UnresolvedFailures",
     "NonDeterminism", "FunctionMissing", "EntityLockOrphaned", "EntityBacklog",
     "PurgeNotKeepingUp",
 }  # fmt: skip

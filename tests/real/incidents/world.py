@@ -107,6 +107,7 @@ class World:
         history: Sequence[Event] = (),
         output: JsonValue = None,
         instance_id: str | None = None,
+        parent_id: str | None = None,
     ) -> str:
         """Put a row that was created and updated so many seconds ago; returns its id."""
         now = self.clock.now()
@@ -118,6 +119,7 @@ class World:
             updated=now - (created if updated is None else updated),
             output=output,
             history=(execution_started(now - created, orchestrator, None), *history),
+            parent_id=parent_id,
         )
         self.hubs[hub].put(row)
         return row.instance_id
@@ -174,7 +176,7 @@ class World:
         self.ended(EMPTY, "Steady")
         self.remove(
             WORK, "Stuck", "Backlog", "Slowpoke", "Checkout", "Sleeper", "Undead", "Forgotten",
-            "Old", "Broken", "Neglected", "Changed", "Renamed", "Flaky",
+            "Cancelled", "Orphan", "Old", "Broken", "Neglected", "Changed", "Renamed", "Flaky",
         )  # fmt: skip
         self._many(200, lambda: self.ended(WORK, "Flaky"))
         self._many(400, lambda: self.ended(WORK, "Report"))
@@ -203,6 +205,8 @@ class World:
         ended = execution_completed(now - ago, "Completed", None)
         self.put(WORK, "Undead", running, created=ago, history=[ended])
         self.put(WORK, "Forgotten", RuntimeStatus.SUSPENDED, created=ago)
+        cancelled = self.put(WORK, "Cancelled", RuntimeStatus.TERMINATED, created=120.0)
+        self.put(WORK, "Orphan", running, created=100.0, parent_id=cancelled)
         self._many(40, lambda: self.ended(WORK, "Report", took=60.0))
 
     def _failing_begins(self) -> None:
