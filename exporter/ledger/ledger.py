@@ -306,7 +306,6 @@ class Ledger:
                 instance.status, instance.sweep = status, sweep
                 instance.updated = times[row.last_updated_time]
                 if instance.parent is None and row.parent_instance_id is not None:
-                    # Of one that was kept by a version that knew no parents.
                     instance.parent = parent_of(row)
             elif row.instance_id[:1] == "@" and (entity := entity_class(row)) is not None:
                 self._locks.add(entity, row)

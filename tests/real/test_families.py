@@ -13,11 +13,9 @@ from emulator import ManualClock, TaskHub
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.web.server import listening
-from tests.cli.asked import serving_hub
-from tests.collector.polled import INTERVALS, collector_of
-from tests.diagnosis.surveying import limits
 from tests.real.prometheus import Prometheus, running_prometheus, scrape_job
 from tests.web.shown_app import app_of
+from tests.workers.polled_hub import polled
 from tests.workers.test_families import START, hub_of, start, wait
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("prometheus_at_hand")]
@@ -51,17 +49,7 @@ async def scene_in(folder: Path) -> AsyncIterator[Scene]:
     clock = ManualClock(START)
     hub = hub_of(clock)
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(serving_hub(hub))
-        collector, _ = await stack.enter_async_context(
-            collector_of(
-                url,
-                key=None,
-                wall=clock.now,
-                rules=limits(),
-                intervals={**INTERVALS, "active": 120.0},
-                max_histories_per_sweep=90,
-            )
-        )
+        collector = await stack.enter_async_context(polled(hub))
         app = app_of(lambda: [collector.snapshot], clock.now)
         server = await stack.enter_async_context(listening(app, "127.0.0.1", 0, grace_seconds=1.0))
         job = scrape_job("exporter", f"127.0.0.1:{server.port}")

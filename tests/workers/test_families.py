@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from functools import partial
 
 import pytest
@@ -18,8 +17,7 @@ from exporter.diagnosis.children import Child, Children
 from exporter.diagnosis.orphans import Orphans
 from exporter.ledger.status import RuntimeStatus
 from tests.cli.asked import ask, serving_hub, settings_for
-from tests.collector.polled import INTERVALS, collector_of
-from tests.diagnosis.surveying import limits
+from tests.workers.polled_hub import polled, reads_of
 from tests.workers.recorded_hub import recorded_app
 from tests.workers.truth import ORPHANS, VERSIONS
 
@@ -73,32 +71,11 @@ def wait(hub: TaskHub, clock: ManualClock, seconds: float = CYCLE) -> None:
     hub.advance()
 
 
-@asynccontextmanager
-async def polled(hub: TaskHub, reads: int = 90) -> AsyncGenerator[HubCollector, None]:
-    async with (
-        serving_hub(hub) as url,
-        collector_of(
-            url,
-            key=None,
-            wall=hub.clock.now,
-            rules=limits(),
-            intervals={**INTERVALS, "active": 120.0},
-            max_histories_per_sweep=reads,
-        ) as (collector, _),
-    ):
-        yield collector
-
-
 async def cycle(collector: HubCollector) -> Mapping[str, int]:
     """Make an active sweep, and return the orphans that are published after it."""
     assert await collector.make(Sweep.ACTIVE) is None
     assert collector.snapshot.diagnosis is not None
     return collector.snapshot.diagnosis.orphans
-
-
-def reads_of(collector: HubCollector) -> int:
-    requests = collector.snapshot.api.requests
-    return sum(count for (operation, _), count in requests.items() if "get" in operation)
 
 
 class TestOrphans:

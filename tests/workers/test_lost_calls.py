@@ -24,8 +24,8 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.state import LedgerState
 from exporter.ledger.workers import Worker
 from tests.cli.asked import ask, serving_hub, settings_for
-from tests.collector.polled import INTERVALS, collector_of
 from tests.diagnosis.surveying import limits
+from tests.workers.polled_hub import polled, reads_of
 
 pytestmark = pytest.mark.anyio
 
@@ -93,18 +93,8 @@ async def waits_of(collector: HubCollector) -> tuple[Waits, Waits]:
     return dict(view.stalled), dict(view.waiting)
 
 
-async def polled(hub: TaskHub, worker: Worker | None) -> tuple[Waits, Waits]:
-    async with (
-        serving_hub(hub) as url,
-        collector_of(
-            url,
-            key=None,
-            wall=hub.clock.now,
-            rules=replace(limits(), worker=worker),
-            intervals={**INTERVALS, "active": 120.0},
-            max_histories_per_sweep=30,
-        ) as (collector, _),
-    ):
+async def once(hub: TaskHub, worker: Worker | None) -> tuple[Waits, Waits]:
+    async with polled(hub, rules=replace(limits(), worker=worker)) as collector:
         return await waits_of(collector)
 
 
@@ -119,7 +109,7 @@ async def test_who_took_no_step_is_stalled_unless_its_orchestrator_completes_by_
     hub: TaskHub, worker: Worker | None
 ) -> None:
     # Without the setting the failure of a child shows the language.
-    assert await polled(hub, worker) == LOST
+    assert await once(hub, worker) == LOST
 
 
 @pytest.mark.parametrize("worker", [Worker.DOTNET, Worker.ISOLATED, Worker.JAVA])
@@ -127,7 +117,7 @@ async def test_where_no_call_is_lost_it_is_a_wait_for_an_event(
     hub: TaskHub, worker: Worker
 ) -> None:
     expected = {("Ships", "external_event", ""): 2, ("Approval", "external_event", ""): 1}
-    assert await polled(hub, worker) == ({}, expected)
+    assert await once(hub, worker) == ({}, expected)
 
 
 async def test_commands_say_the_same(capfd: Capture, hub: TaskHub) -> None:
@@ -158,17 +148,7 @@ async def test_one_that_is_not_over_its_limit_yet_is_no_finding(
 
 async def test_what_was_learnt_of_a_completed_history_is_kept(hub: TaskHub) -> None:
     rules = replace(limits(), worker=Worker.JAVASCRIPT)
-    async with (
-        serving_hub(hub) as url,
-        collector_of(
-            url,
-            key=None,
-            wall=hub.clock.now,
-            rules=rules,
-            intervals={**INTERVALS, "active": 120.0},
-            max_histories_per_sweep=30,
-        ) as (collector, _),
-    ):
+    async with polled(hub, rules=rules) as collector:
         assert await waits_of(collector) == LOST
         first = reads_of(collector)
         assert await waits_of(collector) == LOST
@@ -178,8 +158,3 @@ async def test_what_was_learnt_of_a_completed_history_is_kept(hub: TaskHub) -> N
     assert first == 4
     restored = msgspec.msgpack.decode(msgspec.msgpack.encode(saved), type=LedgerState)
     assert Ledger(rules, restored).traits.gets_events == {"Approval": True}
-
-
-def reads_of(collector: HubCollector) -> int:
-    requests = collector.snapshot.api.requests
-    return sum(count for (operation, _), count in requests.items() if "get" in operation)
