@@ -162,7 +162,10 @@ class TestDistrust:
     async def test_a_file_cut_off_anywhere_is_moved_aside(self, tmp_path: Path) -> None:
         path = await write(tmp_path)
         whole = path.read_bytes()
-        for length in (0, 1, 30, len(whole) // 2, len(whole) - 1):
+        # The last byte alone may be a zero, which is what SQLite reads where nothing stands.
+        # Zeros at the end of a page may mean nothing, and are read where nothing stands.
+        last = len(whole.rstrip(b"\0")) - 1
+        for length in (0, 1, 30, len(whole) // 2, last):
             path.write_bytes(whole[:length])
             ledger, errors = await reopened(tmp_path)
             assert is_new(ledger)
