@@ -334,6 +334,13 @@ ACCOUNTS = (
                 decimals=0,
             ),
             timeseries(
+                "State written",
+                "What does keeping the accounts cost the disk? No line where no state_dir is set.",
+                Query(total(HUBS.spent(c.STATE_WRITTEN), *HUB), "{{task_hub}}"),
+                unit="Bps",
+                interval=SMOOTH,
+            ),
+            timeseries(
                 "Active instances outside of the prefixes",
                 "Does id_prefixes miss instances? It must be 0; no line where none are set.",
                 Query(highest(HUBS.latest(c.OUTSIDE_PREFIXES), *HUB), "{{task_hub}}"),

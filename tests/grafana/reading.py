@@ -32,6 +32,7 @@ OWN_WORK = frozenset(
         c.API_ERRORS,
         c.API_RETRIES,
         c.API_RESPONSE_BYTES,
+        c.STATE_WRITTEN,
         c.API_REQUEST_DURATION,
         c.PAGES,
         c.ROWS,
