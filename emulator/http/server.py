@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from emulator.emulator import Emulator
@@ -60,14 +61,21 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def running(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve an emulator as `running_app` serves an app."""
+    async with running_app(create_app(emulator), host, port) as url:
+        yield url
+
+
+@asynccontextmanager
+async def running_app(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
     """
-    Serve an emulator while the context lasts; yields its base URL once it listens.
+    Serve an app while the context lasts; yields its base URL once it listens.
 
     Port 0 takes a free one. `OSError` if the address cannot be had.
     """
     listener = _bind(host, port)
     config = uvicorn.Config(
-        create_app(emulator),
+        app,
         http=_Connection,
         ws="none",
         lifespan="off",

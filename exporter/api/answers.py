@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from exporter.api.classify import Failures, parse_http_date
-from exporter.api.errors import ApiError
+from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.wire import InstanceStatus
 
 NEXT_PAGE = b"x-ms-continuation-token"
@@ -45,6 +45,22 @@ class Answer:
     def date(self) -> float | None:
         """The server's clock, None where it sent none."""
         return _seconds_of(self.headers.get("date"))
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """
+    One request and what came of it, without the header fields that were sent.
+
+    `target` is the path and query below the base URL, `token` that of the page that was asked for.
+    Without an `answer`, `error` says why the request failed, and `status` what came before that.
+    """
+
+    target: str
+    token: bytes
+    answer: Answer | None = None
+    error: ErrorKind | None = None
+    status: int | None = None
 
 
 def decode(read: Callable[[bytes], Decoded], failures: Failures, answer: Answer) -> Decoded:

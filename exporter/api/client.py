@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import httpx
 
-from exporter.api.answers import NEXT_PAGE, Answer, decode, decode_status
+from exporter.api.answers import NEXT_PAGE, Answer, Exchange, decode, decode_status
 from exporter.api.bodies import BodyBudget, read_body, read_explanation
 from exporter.api.classify import Failures
 from exporter.api.connecting import Connecting, connecting
@@ -80,7 +80,7 @@ class HubClient:
     Asks one task hub.
 
     Every request has a deadline, a bounded number of retries and a slot of its host; the key
-    travels in a header only. What fails is an `ApiError`.
+    travels in a header only. What fails is an `ApiError`. Each exchange is told to *observer*.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class HubClient:
         bodies: BodyBudget,
         telemetry: ApiTelemetry,
         jitter: Callable[[], float] = random.random,
+        observer: Callable[[Exchange], None] | None = None,
     ) -> None:
         self.hub = hub
         self.telemetry = telemetry
@@ -108,6 +109,7 @@ class HubClient:
         self._bodies = bodies
         self._rate = RequestRate(limits.requests_per_second)
         self._jitter = jitter
+        self._note_exchange = observer
         self._kinds: dict[str, _Kind[Any]] = {}
         self._row_bytes: dict[str, float] = {}
         self._url: tuple[object, httpx.URL] = (None, httpx.URL())
@@ -347,6 +349,7 @@ class HubClient:
         failure: ApiError
         progress = Connecting()
         connecting.set(progress)
+        answer, kind = None, None
         try:
             with anyio.fail_after(self._limits.timeout), self._bodies.body() as body:
                 response = await self._http.get(url, self._fields(token))
@@ -360,14 +363,23 @@ class HubClient:
                     await response.aclose()
                 size = len(content)
                 seconds = anyio.current_time() - started
-                return Answer(response.status_code, response.headers, content, seconds)
+                answer = Answer(response.status_code, response.headers, content, seconds)
+                return answer
         except TRANSPORT_ERRORS as error:
             way = Way(self._http.proxy, progress, has_answered=code != NO_ANSWER)
             failure = failures.of_exception(error, self._limits.timeout, way)
+            kind = failure.kind
+        except ApiError as error:
+            kind = error.kind
+            raise
         finally:
             self._host.give_back()
             seconds = anyio.current_time() - started
             self.telemetry.attempt(failures.operation, code, seconds, size)
+            if self._note_exchange is not None and (answer or kind):
+                status = None if code == NO_ANSWER else int(code)
+                target = self._address.target(url)
+                self._note_exchange(Exchange(target, token, answer, kind, status))
         # Out here it does not lead to the one of the library, which shows the key.
         raise failure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from exporter import __version__
+from exporter.api.answers import Exchange
 from exporter.api.bodies import BodyBudget
 from exporter.api.client import LARGEST_LIST, HubClient, RequestLimits
 from exporter.api.connecting import ObservedTls
@@ -34,9 +36,11 @@ class SharedLimits:
     names: NameResolver = field(default_factory=NameResolver)
 
 
-def connect(hub: HubSettings, shared: SharedLimits) -> HubClient:
+def connect(
+    hub: HubSettings, shared: SharedLimits, observer: Callable[[Exchange], None] | None = None
+) -> HubClient:
     """
-    Return the client of *hub*, which the caller closes.
+    Return the client of *hub*, which the caller closes; each exchange is told to *observer*.
 
     Raises:
         OSError: a file of the hub's TLS cannot be used.
@@ -59,6 +63,7 @@ def connect(hub: HubSettings, shared: SharedLimits) -> HubClient:
         host=shared.hosts.of(hub.base_url, hub.max_requests_per_host),
         bodies=shared.bodies,
         telemetry=ApiTelemetry(),
+        observer=observer,
     )
 
 

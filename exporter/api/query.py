@@ -44,6 +44,10 @@ class HubAddress:
         query = [*parameters, *((name, value) for name, value in chosen if value)]
         return httpx.URL(f"{self.base_url}/{path}?{urlencode(query, quote_via=quote)}")
 
+    def target(self, url: httpx.URL) -> str:
+        """Return what follows the base URL in one of its URLs: path and query."""
+        return url.raw_path[len(httpx.URL(self.base_url).raw_path) + 1 :].decode()
+
 
 class Decoder(Protocol[Row]):
     """Reads the rows of a page."""

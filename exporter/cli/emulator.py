@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 
@@ -29,6 +30,8 @@ from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
 from emulator.faults import Fault, parse_fault
 from emulator.functions_file import FunctionsFileProblem, load_functions
+from emulator.http.server import running_app
+from emulator.recordings import Recording, read_recording, replay_app
 from emulator.scenarios.play import BACKENDS, play, rehearse
 from emulator.scenarios.scenario import (
     Scenario,
@@ -42,8 +45,11 @@ from emulator.timelines import Timeline, read_timeline, timeline_hub
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.outcome import outcome_of
 from exporter.cli.stopping import wait_for_stop
+from exporter.cli.terminal import say
 from exporter.settings import Problem, SettingsError
 from exporter.web.sockets import CannotListen
+
+Content = TypeVar("Content")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -123,6 +129,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="show a recorded timeline again instead of an app",
     )
     command.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="answer as a hub did while `durable-exporter record` made this file",
+    )
+    command.add_argument(
         "--backend",
         choices=list(BACKENDS),
         default="azure-storage",
@@ -189,6 +201,9 @@ def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
 def _run(options: argparse.Namespace) -> ExitCode:
     if options.rehearse:
         return _rehearse(options)
+    if options.replay is not None:
+        anyio.run(_serve_recording, _recording(options.replay), options.host, options.port)
+        return ExitCode.OK
     emulator = _emulator(options)
     anyio.run(partial(_serve, emulator, options.host, options.port, options.key_file))
     return ExitCode.OK
@@ -323,12 +338,20 @@ def _scenario(name: str) -> Scenario:
 
 
 def _timeline(path: Path) -> Timeline:
+    return _read("--timeline", path, read_timeline)
+
+
+def _recording(path: Path) -> Recording:
+    return _read("--replay", path, read_recording)
+
+
+def _read(option: str, path: Path, read: Callable[[Path], Content]) -> Content:
     try:
-        return read_timeline(path)
+        return read(path)
     except OSError as error:
-        raise _refusal("--timeline", f"cannot read {path}: {error.strerror}") from error
+        raise _refusal(option, f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise _refusal("--timeline", str(error)) from error
+        raise _refusal(option, str(error)) from error
 
 
 def _refusal(option: str, message: str) -> SettingsError:
@@ -346,6 +369,20 @@ async def _serve(emulator: Emulator, host: str, port: int, key_file: Path | None
     try:
         async with running(emulator, host, port) as url:
             _print_banner(emulator, url, key_file)
+            await wait_for_stop()
+    except OSError as error:
+        raise CannotListen(host, port, error, "--host and --port") from error
+
+
+async def _serve_recording(recording: Recording, host: str, port: int) -> None:
+    app = replay_app(recording, RealClock(), lambda asked: say(f"not in the recording: {asked}"))
+    try:
+        async with running_app(app, host, port) as url:
+            print(
+                f"{len(recording.exchanges):,} recorded answers are served; stop with Ctrl-C.\n\n"
+                f"Point an exporter at them:\n  durable-exporter serve --url {url}",
+                flush=True,
+            )
             await wait_for_stop()
     except OSError as error:
         raise CannotListen(host, port, error, "--host and --port") from error

@@ -28,6 +28,7 @@ COMMANDS = {
     "metrics": "print the catalogue of metrics",
     "rules": "print alerting rules for Prometheus or Grafana",
     "dashboards": "print the dashboards for Grafana",
+    "record": "record what a hub answers, redacted, for a bug report",
     "emulator": "serve the API with sample task hubs behind it",
     "demo": "an emulator and an exporter in one process: see it work without Azure",
 }

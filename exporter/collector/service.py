@@ -16,6 +16,7 @@ import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
+from exporter.api.answers import Exchange
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub import HubCollector
@@ -70,7 +71,8 @@ class Collector:
     The collectors of the hubs of this shard, in the order of the configuration.
 
     Only *as_daemon* do they keep their state in the configured folder, and hold back the first
-    increments of a counter: whoever collects once wants to see what there is.
+    increments of a counter: whoever collects once wants to see what there is. Each exchange with a
+    hub is told to *observer*.
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class Collector:
         *,
         as_daemon: bool,
         jitter: Callable[[], float] = random.random,
+        observer: Callable[[Exchange], None] | None = None,
     ) -> None:
         self._wall = wall
+        self._observer = observer
         self._jitter = jitter
         self._as_daemon = as_daemon
         self._shared = SharedLimits()
@@ -148,7 +152,7 @@ class Collector:
         begin = (place + self._jitter()) * _SPREAD_SECONDS
         return HubCollector(
             inputs,
-            await anyio.to_thread.run_sync(connect, hub, self._shared),
+            await anyio.to_thread.run_sync(connect, hub, self._shared, self._observer),
             rules_of(hub, settings.buckets),
             wall=self._wall,
             listener=lambda _: self._listener(),
@@ -227,13 +231,15 @@ async def open_collector(
     wall: Callable[[], float] = time.time,
     as_daemon: bool = False,
     jitter: Callable[[], float] = random.random,
+    observer: Callable[[Exchange], None] | None = None,
 ) -> AsyncGenerator[Collector, None]:
     """
     Make the collectors of all hubs of this shard; their connections close at the end.
 
-    *jitter*, from 0 to 1, is by how much their first sweeps are moved.
+    *jitter*, from 0 to 1, is by how much their first sweeps are moved. Each exchange with a hub is
+    told to *observer*.
     """
-    collector = Collector(wall, as_daemon=as_daemon, jitter=jitter)
+    collector = Collector(wall, as_daemon=as_daemon, jitter=jitter, observer=observer)
     try:
         await collector.open(settings)
         yield collector

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import Process
+from anyio.streams.text import TextReceiveStream
 
 from emulator import Emulator, ManualClock, sample_emulator
 
@@ -91,6 +93,26 @@ async def serving(
     finally:
         if process.returncode is None:
             process.kill()
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
+
+
+@asynccontextmanager
+async def emulator_at(*arguments: str) -> AsyncGenerator[str, None]:
+    """Run `emulator` on a free port; yields its URL."""
+    process = await anyio.open_process([*COMMAND, "emulator", "--port", "0", *arguments], env={})
+    try:
+        assert process.stdout is not None
+        banner = ""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            async for text in TextReceiveStream(process.stdout):
+                banner += text
+                if found := re.search(r"--url (\S+)", banner):
+                    break
+        assert found is not None
+        yield found[1]
+    finally:
+        process.kill()
         with anyio.CancelScope(shield=True):
             await process.aclose()
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import httpx
 import pytest
-from anyio.streams.text import TextReceiveStream
 
 from emulator import Emulator
 from exporter.cli.emulator import _emulator
 from exporter.cli.main import parse
 from exporter.settings import SettingsError
-from tests.cli.process import COMMAND, PATIENCE_SECONDS, run
+from tests.cli.process import emulator_at, run
 
 pytestmark = pytest.mark.anyio
 
@@ -48,23 +45,10 @@ def greeting(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def served(*arguments: str) -> AsyncGenerator[httpx.AsyncClient, None]:
     """Run `emulator` on a free port; yield a client of its API."""
-    process = await anyio.open_process([*COMMAND, "emulator", "--port", "0", *arguments], env={})
-    try:
-        assert process.stdout is not None
-        banner = ""
-        with anyio.fail_after(PATIENCE_SECONDS):
-            async for text in TextReceiveStream(process.stdout):
-                banner += text
-                if found := re.search(r"--url (\S+)", banner):
-                    break
-        assert found is not None
-        base = f"{found[1]}/durabletask/"
+    async with emulator_at(*arguments) as url:
+        base = f"{url}/durabletask/"
         async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=60) as client:
             yield client
-    finally:
-        process.kill()
-        with anyio.CancelScope(shield=True):
-            await process.aclose()
 
 
 def emulator(*arguments: str) -> Emulator:

@@ -19,6 +19,7 @@ from exporter.cli import (
     healthy,
     main,
     metrics,
+    record,
     rules,
     serve,
     stuck,
@@ -29,7 +30,7 @@ from exporter.settings.sources import OWN_OPTIONS
 # That each offers what is asked of a command is checked with its type.
 MODULES: list[main.Command] = [
     serve, check, collect, stuck, why, failures, drain, estimate, healthy, metrics, rules,
-    dashboards, emulator, demo,
+    dashboards, record, emulator, demo,
 ]  # fmt: skip
 # What takes long to import, and which commands are to do without.
 NOT_FOR = {

@@ -1,0 +1,263 @@
+"""Recordings of a hub, as `durable-exporter record` makes them: its answers, given again."""
+
+import gzip
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import formatdate
+from http import HTTPStatus
+from pathlib import Path
+from typing import TypeAlias, cast
+from urllib.parse import parse_qsl, unquote
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from emulator.clock import Clock
+from emulator.http.delivery import CLOSE_CONNECTION
+from emulator.http.messages import JSON, TOKEN_HEADER, Request, read
+from emulator.json_text import JsonValue, compact
+from emulator.times import EPOCH, parse
+from emulator.version import ExtensionVersion
+
+FORMAT = "durable-exporter recording 1"
+
+# Of a filter by time, only whether it is one counts: the time is another one each time.
+_EVER = parse("2001-01-01T00:00:00Z", 0)
+_UNKNOWN_YEARS = parse("0100-01-01T00:00:00Z", 0)
+_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+_TIMES = ("time", "timestamp", "fireat")
+_NO_ANSWER_IN_TIME = "timeout"
+
+Question: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """
+    What was asked, and what came: `body` filled up to the `size` that it had.
+
+    `error` says why nothing whole came; `status` is then what came before that, if anything.
+    """
+
+    question: Question
+    status: int | None
+    headers: Mapping[str, str]
+    json: JsonValue
+    text: str
+    size: int
+    error: str
+
+    @property
+    def following(self) -> Question | None:
+        """The question for the next page, `None` where there is none."""
+        token = self.headers.get(TOKEN_HEADER)
+        return (*self.question[:-1], token) if token else None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """All exchanges, in the order in which they ended, and when the first one began."""
+
+    begin: float
+    exchanges: Sequence[Exchange]
+
+
+def read_recording(path: Path) -> Recording:
+    """
+    Read a recording, compressed or not.
+
+    Raises `OSError`, and `ValueError` for a file that is none.
+    """
+    content = path.read_bytes()
+    try:
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+        head, *lines = [json.loads(line) for line in content.splitlines() if line.strip()]
+        return Recording(_begin(head), [_exchange(line) for line in lines])
+    except (LookupError, TypeError, AttributeError, ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path} is no recording: {error}") from error
+
+
+def _begin(head: Mapping[str, object]) -> float:
+    begin = parse(str(head.get("begin")), 0)
+    if head.get("format") != FORMAT or begin is None:
+        raise ValueError(f"its first line does not say {FORMAT!r} and when it begins")
+    return begin
+
+
+def _exchange(line: Mapping[str, object]) -> Exchange:
+    path, _, query = str(line["request"]).partition("?")
+    status = line.get("status")
+    headers = cast("Mapping[str, str]", line.get("headers") or {})
+    return Exchange(
+        question=_question(path, query, str(line.get("token") or "")),
+        status=None if status is None else int(cast("int", status)),
+        headers={str(name).lower(): str(value) for name, value in headers.items()},
+        json=cast("JsonValue", line.get("json")),
+        text=str(line.get("text") or ""),
+        size=int(cast("int", line.get("bytes") or 0)),
+        error=str(line.get("error") or ""),
+    )
+
+
+def _question(path: str, query: str, token: str) -> Question:
+    """Return what a request asks for, whenever and with pages of whatever size it does."""
+    asked: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        asked[name.lower()] = value
+    created = parse(asked.pop("createdtimefrom", ""), 0)
+    since = "" if created is None else "ever" if _EVER and created < _EVER else "of late"
+    for name in ("top", "taskhub", "connection", "code"):
+        asked.pop(name, None)
+    options = [f"{name}={asked[name]}" for name in sorted(asked)]
+    return (unquote(path.strip("/")), since, *options, token)
+
+
+@dataclass(slots=True)
+class Replay:
+    """
+    Answers as was recorded: the same question in the same order, the last answer from then on.
+
+    Times are moved along, so that ages are what they were.
+    """
+
+    recording: Recording
+    clock: Clock
+    begin: float
+    _given: dict[Question, int] = field(default_factory=lambda: defaultdict(int))
+    _answers: dict[Question, list[Exchange]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for exchange in self.recording.exchanges:
+            self._answers[exchange.question].append(exchange)
+
+    @property
+    def later(self) -> int:
+        """By how many seconds times are moved; whole ones, as rows show them."""
+        return round(self.begin - self.recording.begin)
+
+    def next(self, question: Question) -> tuple[Exchange, bool] | None:
+        """Return the answer to a question, and whether it was given before; `None` if unknown."""
+        answers = self._answers.get(question)
+        if not answers:
+            return None
+        given = self._given[question]
+        self._given[question] += 1
+        if given < len(answers):
+            return answers[given], False
+        # A list that the end of the recording broke off leads nowhere.
+        return next(filter(self._leads_on, reversed(answers)), answers[-1]), True
+
+    def _leads_on(self, exchange: Exchange) -> bool:
+        seen = set()
+        while (following := exchange.following) is not None and following not in seen:
+            seen.add(following)
+            answers = self._answers.get(following)
+            if not answers:
+                return False
+            exchange = answers[-1]
+        return True
+
+    def body(self, exchange: Exchange) -> bytes:
+        """Return the body of an answer: as many bytes as it had, by which pages are sized."""
+        text = (
+            exchange.text if exchange.json is None else compact(_moved(exchange.json, self.later))
+        )
+        return text.encode().ljust(exchange.size)
+
+    def date(self, exchange: Exchange, *, is_repeated: bool) -> str | None:
+        """Return the `Date` of an answer, where it had one."""
+        recorded = parse(exchange.headers.get("date", ""), 0)
+        if recorded is None:
+            return None
+        moment = self.clock.now() if is_repeated else recorded + self.later
+        return formatdate(moment, usegmt=True)
+
+
+def replay_app(
+    recording: Recording, clock: Clock, unknown: Callable[[str], object] = lambda _: None
+) -> ASGIApp:
+    """Return the app that answers as was recorded, from now on; what is *unknown* is told."""
+    replay = Replay(recording, clock, clock.now())
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request = read(scope, ExtensionVersion.V3)
+        query = scope["query_string"].decode("latin-1")
+        token = request.headers.get(TOKEN_HEADER, "")
+        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        found = None
+        if request.base and request.method == "GET":
+            below = re.split(re.escape(request.base) + "/", path, maxsplit=1, flags=re.IGNORECASE)
+            found = replay.next(_question(below[-1], query, token))
+        if found is None:
+            unknown(_told(request))
+            body = compact({"Message": "not in the recording"}).encode()
+            await _send(send, HTTPStatus.NOT_IMPLEMENTED, {"content-type": JSON}, body)
+            return
+        exchange, is_repeated = found
+        if exchange.error:
+            await _fail(scope, receive, send, exchange)
+            return
+        headers = dict(exchange.headers)
+        if date := replay.date(exchange, is_repeated=is_repeated):
+            headers["date"] = date
+        await _send(send, exchange.status or HTTPStatus.OK, headers, replay.body(exchange))
+
+    return app
+
+
+def _told(request: Request) -> str:
+    return f"{request.method} {request.url.partition('://')[2].partition('/')[2]}"
+
+
+async def _send(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    fields = {**headers, "content-length": str(len(body))}
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _fail(scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+    """Give no answer, or the begin of one, as was recorded."""
+    if exchange.status is not None:
+        fields = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": exchange.status, "headers": fields})
+        await send({"type": "http.response.body", "body": b"[", "more_body": True})
+    if exchange.error != _NO_ANSWER_IN_TIME:
+        scope["state"][CLOSE_CONNECTION]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope["state"][CLOSE_CONNECTION]()
+
+
+def _moved(value: JsonValue, seconds: int, key: str = "") -> JsonValue:
+    """Return JSON whose times are so many seconds later; text may hold JSON."""
+    if isinstance(value, str):
+        return _moved_text(value, seconds, key)
+    if isinstance(value, Mapping):
+        return {name: _moved(each, seconds, name) for name, each in value.items()}
+    if isinstance(value, Sequence):
+        return [_moved(each, seconds) for each in value]
+    return value
+
+
+def _moved_text(text: str, seconds: int, key: str) -> str:
+    if key.lower().endswith(_TIMES):
+        return _SECONDS.sub(lambda found: _later(found[0], seconds), text)
+    if text[:1] != "{":
+        return text
+    try:
+        return compact(_moved(json.loads(text), seconds))
+    except ValueError:
+        return text
+
+
+def _later(text: str, seconds: int) -> str:
+    moment = parse(f"{text}Z", 0)
+    # What stands for no time stays.
+    if moment is None or _UNKNOWN_YEARS is None or moment < _UNKNOWN_YEARS:
+        return text
+    return (EPOCH + timedelta(seconds=moment + seconds)).strftime("%Y-%m-%dT%H:%M:%S")
