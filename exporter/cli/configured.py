@@ -11,28 +11,18 @@ import anyio
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.logs import set_up_logging
 from exporter.cli.outcome import outcome_of
+from exporter.cli.shortcuts import SHORTCUTS
 from exporter.settings import Settings, load_configuration
 
 Work = Callable[[Settings, argparse.Namespace], Awaitable[ExitCode]]
 
-_SHORTCUTS = {
-    "config_file": "YAML file with the configuration",
-    "url": "where the hub answers: the app's root, or a path that ends in /durabletask",
-    "task_hub": "the task hub's own name, if it is not the app's default",
-    "connection": "name of the app setting with the hub's connection",
-    "key_file": "file with the key of the app",
-    "name": "what the hub is called in metrics",
-    "listen_address": "host:port to listen on",
-    "log_level": "debug, info, warning or error",
-    "log_format": "json or console",
-}
-
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Add the options that every configured command has."""
-    for setting, meaning in _SHORTCUTS.items():
-        command.add_argument(f"--{setting.replace('_', '-')}", help=meaning, metavar="VALUE")
-    command.add_argument(
+    """Add the options that every configured command has, in a group of their own."""
+    group = command.add_argument_group("configuration", "the same for all commands that ask hubs")
+    for setting, meaning in SHORTCUTS.items():
+        group.add_argument(f"--{setting.replace('_', '-')}", help=meaning, metavar="VALUE")
+    group.add_argument(
         "--set",
         action="append",
         default=[],
@@ -68,7 +58,7 @@ def run(
 def _run(
     work: Work, options: argparse.Namespace, environ: Mapping[str, str], *, is_daemon: bool
 ) -> ExitCode:
-    shortcuts = {setting: getattr(options, setting) for setting in _SHORTCUTS}
+    shortcuts = {setting: getattr(options, setting) for setting in SHORTCUTS}
     overrides = {setting: value for setting, value in shortcuts.items() if value is not None}
     options.load = partial(load_configuration, dict(environ), {**overrides, **dict(options.set)})
     options.configuration = options.load()

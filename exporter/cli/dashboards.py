@@ -54,7 +54,7 @@ def _text(name: str) -> str:
 
 
 def _show(names: Iterable[str]) -> None:
-    lines = table("name", "uid", "title", "what it is for")
+    lines = table("name", "uid", "title", "what it is for", folds=("what it is for",))
     for name in names:
         about = msgspec.json.decode(_text(name), type=_About)
         lines.add_row(name, about.uid, about.title, about.description)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 from typing import Self
 
@@ -22,6 +23,7 @@ from exporter.api.wire import entity_class
 from exporter.cli import configured
 from exporter.cli.asking import (
     Hub,
+    Question,
     add_hub_option,
     add_timeout_option,
     chosen_hubs,
@@ -32,12 +34,14 @@ from exporter.cli.asking import (
 )
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import markup, printable, say, write_json
-from exporter.ledger.status import ACTIVE
+from exporter.ledger.status import ACTIVE, TERMINAL
 from exporter.settings import Settings
 from exporter.web.formatting import plural, span
 
 # A list can end early without saying so, so that nothing is believed only when it is said twice.
 _TIMES_NOTHING = 2
+_SECONDS_FOR_A_WARNING = 10.0
+_MOST_NAMES = 10
 
 
 class InFlight(msgspec.Struct, frozen=True):
@@ -51,11 +55,17 @@ class InFlight(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Round:
-    """What one look at all hubs found, and what was wrong with those that did not answer."""
+    """
+    What one look at all hubs found, and what was wrong with those that did not answer.
+
+    `is_known` tells whether an instance of the orchestrator was seen at all, None while nobody has
+    looked for finished ones; `others` are orchestrators that were seen.
+    """
 
     statuses: dict[str, Mapping[str, int]] = field(default_factory=dict)
     failures: dict[str, ApiError] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)
+    is_known: bool | None = None
 
     @property
     def in_flight(self) -> int:
@@ -83,6 +93,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=("text", "json"), default="text")
     add_hub_option(command)
     command.add_argument("--wait", action="store_true", help="until nothing is in flight")
+    command.add_argument(
+        "--must-exist",
+        action="store_true",
+        help="exit with 4 where no instance of it is known: the name may be spelled wrongly",
+    )
     add_timeout_option(command, "30m", "how long to wait, and how long one look may take")
     command.add_argument(
         "--every", type=duration, default=5.0, metavar="DURATION",
@@ -100,19 +115,24 @@ async def drain(settings: Settings, options: argparse.Namespace) -> ExitCode:
     # Those of other shards too: to look at some of them only would let through what is in flight.
     hubs = chosen_hubs(settings.hubs, options.hub)
     deadline = anyio.current_time() + (options.timeout if options.wait else 0.0)
+    was_in_flight = False
     async with connected(hubs) as asked:
         seen = await _look(asked, options)
         with _Line(options.orchestrator, deadline if options.wait else None) as line:
             while seen.code is not ExitCode.OK:
                 line.tell(seen)
+                was_in_flight = was_in_flight or bool(seen.in_flight)
                 left = deadline - anyio.current_time()
                 if left <= 0:
                     break
                 await sleep(min(options.every, left))
                 with anyio.CancelScope(deadline=deadline + options.every):
                     seen = await _look(asked, options)
+        if seen.code is ExitCode.OK and not was_in_flight:
+            await _look_for_finished(asked, seen, options)
     _print(seen, options)
-    return seen.code
+    is_unknown = options.must_exist and seen.is_known is False and seen.code is ExitCode.OK
+    return ExitCode.NOT_FOUND if is_unknown else seen.code
 
 
 async def _look(hubs: Sequence[Hub], options: argparse.Namespace) -> Round:
@@ -137,6 +157,46 @@ async def _look(hubs: Sequence[Hub], options: argparse.Namespace) -> Round:
         for hub in hubs:
             tasks.start_soon(one, hub)
     return found
+
+
+async def _look_for_finished(hubs: Sequence[Hub], seen: Round, options: argparse.Namespace) -> None:
+    """Find out whether there ever was an instance of it; without need, only for a moment."""
+    wanted = options.orchestrator.casefold()
+    seconds = options.timeout if options.must_exist else _SECONDS_FOR_A_WARNING
+    found = anyio.Event()
+    complete: set[str] = set()
+
+    async def finished(hub: Hub) -> None:
+        listing = hub.client.list_instances(InstanceQuery(statuses=TERMINAL))
+        async with aclosing(hub.client.pages(listing)) as pages:
+            async for page in pages:
+                for row in page.rows:
+                    if (row.name or "").casefold() == wanted:
+                        found.set()
+                        return
+                    if row.name and entity_class(row) is None:
+                        seen.others.add(row.name)
+        complete.add(hub.settings.name)
+
+    await _ask_each(hubs, seen, finished, seconds, is_needed=options.must_exist)
+    if found.is_set():
+        seen.is_known = True
+        seen.failures.clear()
+    elif len(complete) == len(hubs):
+        seen.is_known = False
+
+
+async def _ask_each(
+    hubs: Sequence[Hub], seen: Round, question: Question[None], seconds: float, *, is_needed: bool
+) -> None:
+    async def one(hub: Hub) -> None:
+        answer = await within_its_time(hub, question, seconds=seconds)
+        if isinstance(answer, ApiError) and is_needed:
+            seen.failures[hub.settings.name] = answer
+
+    async with anyio.create_task_group() as tasks:
+        for hub in hubs:
+            tasks.start_soon(one, hub)
 
 
 async def _listed(hub: Hub, *, orchestrator: str) -> _Seen:
@@ -204,6 +264,15 @@ def _print(seen: Round, options: argparse.Namespace) -> None:
             print(printable(f"{in_flight} ({told})" if told else in_flight))
     for error in seen.failures.values():
         say_failure(error)
-    if seen.code is ExitCode.OK and seen.others:
-        active = ", ".join(sorted(seen.others)[:10])
-        say(f"others are active: {active}")
+    if seen.is_known is False:
+        say(f"warning: no instance of {name} is known, active or finished{_meant(seen, name)}")
+    elif seen.code is ExitCode.OK and seen.others:
+        say(f"other orchestrators: {', '.join(sorted(seen.others)[:_MOST_NAMES])}")
+
+
+def _meant(seen: Round, name: str) -> str:
+    """Say which names there are, those first that look like the one that was asked for."""
+    by_name = {other.casefold(): other for other in seen.others}
+    close = [by_name[other] for other in get_close_matches(name.casefold(), by_name, n=3)]
+    names = [*close, *sorted(seen.others - set(close))][:_MOST_NAMES]
+    return f"; there are: {', '.join(names)}" if names else ""

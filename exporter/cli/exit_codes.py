@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the command tells the shell; the same for every subcommand."""
+    """What the command tells the shell; for each command a code has one meaning."""
 
     OK = 0
     HUB_FAILED = 1
@@ -17,14 +17,17 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-MEANINGS = {
-    ExitCode.OK: "everything asked for was done",
-    ExitCode.HUB_FAILED: "a hub could not be read, or a rehearsed scenario came out otherwise; "
-    "of `healthy`: the exporter does not answer; what is wrong was printed",
-    ExitCode.CONFIGURATION: "the configuration or the command line is wrong; a line each",
-    ExitCode.CANNOT_LISTEN: "the address to listen on is taken or is not one of this machine; "
-    "of `drain`: instances are in flight",
-    ExitCode.NOT_FOUND: "of `why`: every hub answered, and none has such an instance",
-    ExitCode.INTERRUPTED: "interrupted from the keyboard; "
-    "a server that is asked to stop ends with 0",
-}
+# Code, the commands that end with it, and what it means there.
+MEANINGS = (
+    (0, "all", "everything asked for was done; serve, record: also when asked to stop"),
+    (0, "drain", "nothing is in flight"),
+    (1, "check, collect, stuck, why, failures, drain, estimate", "a hub could not be read"),
+    (1, "healthy", "the exporter does not answer"),
+    (1, "emulator --rehearse", "the scenario did not come out as it expects"),
+    (2, "all", "the configuration or the command line is wrong; a line each"),
+    (3, "serve, demo, emulator", "the address to listen on is taken, or not of this machine"),
+    (3, "drain", "instances are in flight"),
+    (4, "why", "every hub answered, and none has such an instance"),
+    (4, "drain --must-exist", "every hub answered, and none knows the orchestrator"),
+    (130, "all", "interrupted from the keyboard"),
+)

@@ -298,7 +298,10 @@ def _print(hub: str, found: Failures, groups: Sequence[FailureGroup]) -> None:
 
 
 def _table(groups: Sequence[FailureGroup], at: float) -> Table:
-    lines = table("instances", "orchestrator", "kind", "function", "error", "last", "such as")
+    lines = table(
+        "instances", "orchestrator", "kind", "function", "error", "last", "such as",
+        dropped=("kind", "last", "function", "error"),
+    )  # fmt: skip
     for group in groups:
         ago = f"{span_since(parse_time(group.last_time), at)} ago"
         handled = " (its parent has not failed)" if group.is_child else ""
@@ -316,5 +319,5 @@ def _add_line(lines: Table, group: FailureGroup | ChildFailures, who: str, ago: 
         markup(group.failed_function),
         markup(group.error_type),
         ago,
-        markup(", ".join(group.instance_ids)),
+        markup("\n".join(group.instance_ids)),
     )

@@ -23,8 +23,8 @@ def set_up_logging(level: str, log_format: str) -> None:
     """
     Send the program's events, and what libraries warn of, to standard error.
 
-    *log_format* is `json` or `console`. Tracebacks come without local variables: those may hold a
-    key.
+    *log_format* is `json`, `console`, or `auto`: the latter on a terminal. Tracebacks come without
+    local variables: those may hold a key.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -60,7 +60,7 @@ def set_up_logging(level: str, log_format: str) -> None:
 
 
 def _renderer(log_format: str) -> list[Processor]:
-    if log_format == "console":
+    if log_format == "console" or (log_format == "auto" and sys.stderr.isatty()):
         return [
             _made_printable,
             structlog.dev.ConsoleRenderer(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Protocol, cast
 
 from exporter import __version__
 from exporter.cli.exit_codes import MEANINGS, ExitCode
+from exporter.cli.shortcuts import SHORTCUTS
 
 # A module of this package each. Only the one that is asked for is imported: all of them take more
 # time than most commands.
@@ -33,8 +36,32 @@ COMMANDS = {
     "demo": "an emulator and an exporter in one process: see it work without Azure",
 }
 
+# What follows a command beside options, and how it is used.
+_ARGUMENTS = {
+    "why": "ID", "drain": "ORCHESTRATOR", "record": "FILE", "dashboards": "[NAME ...]",
+}  # fmt: skip
+EXAMPLES = {
+    "serve": "serve --config-file exporter.yaml",
+    "check": "check --url https://orders.azurewebsites.net --key-file key",
+    "collect": "collect --format prometheus --output /var/lib/node_exporter/orders.prom",
+    "stuck": "stuck --older-than 10m --hub orders",
+    "why": "why 1304f0da84ea4261b919be5c63c51c2f",
+    "failures": "failures --since 2h",
+    "drain": "drain PaymentSaga --wait --timeout 20m",
+    "estimate": "estimate --hub orders",
+    "healthy": "healthy",
+    "metrics": "metrics --format markdown",
+    "rules": "rules > rules.yaml",
+    "dashboards": "dashboards --output dashboards",
+    "record": "record orders.rec.gz --hub orders --for 5m",
+    "emulator": "emulator --scenario busy",
+    "demo": "demo",
+}
+
 _NAME = "durable-exporter"
 _LINE = 80
+_HELP = ("help", "-h", "--help")
+_VERSION = ("version", "-V", "--version")
 
 
 class Command(Protocol):
@@ -70,51 +97,95 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> ExitCode:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options of a command line, and in `command` the module that they are for."""
-    arguments = _with_default_command(arguments)
+    arguments = _with_command_first(arguments)
     parser = _parser()
     commands = parser.add_subparsers(
         prog=_NAME, metavar="COMMAND", required=True, help=argparse.SUPPRESS
     )
     for name, summary in COMMANDS.items():
-        described = commands.add_parser(name, description=f"{summary[0].upper()}{summary[1:]}.")
+        described = commands.add_parser(
+            name,
+            usage=" ".join(filter(None, (_NAME, name, "[OPTIONS]", _ARGUMENTS.get(name)))),
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=f"example:\n  {_NAME} {EXAMPLES[name]}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            # What begins like an option, such as --key, is another one as a rule.
+            allow_abbrev=False,
+        )
         if name == arguments[0]:
             command = cast("Command", import_module(f"exporter.cli.{name}"))
             command.add_options(described)
             described.set_defaults(command=command)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        # By the command itself, so that the usage that is shown has its options.
-        commands.choices[arguments[0]].error(f"unrecognized arguments: {' '.join(unknown)}")
+        # By the command itself, so that the usage that is shown is that of the command.
+        commands.choices[arguments[0]].error(_unknown(unknown, commands.choices[arguments[0]]))
     return options
 
 
-def _with_default_command(arguments: Sequence[str]) -> Sequence[str]:
-    """Let `serve` be what is meant where only options are given, or nothing."""
-    asks_for_help = bool({"-h", "--help", "--version"} & set(arguments[:1]))
-    if not arguments or (arguments[0].startswith("-") and not asks_for_help):
+def _unknown(arguments: Sequence[str], command: argparse.ArgumentParser) -> str:
+    """Say which arguments are unknown, and which options they may stand for."""
+    known = re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", command.format_help(), re.MULTILINE)
+    options = (each.partition("=")[0] for each in arguments if each.startswith("--"))
+    meant = [name for each in options for name in get_close_matches(each, known, n=1)]
+    guess = f"; did you mean {' or '.join(meant)}?" if meant else ""
+    return f"unrecognized arguments: {' '.join(arguments)}{guess}"
+
+
+def _with_command_first(arguments: Sequence[str]) -> Sequence[str]:
+    """
+    Put the command before its options; `serve` is meant where there is none.
+
+    `help` and `version` are other words for options. `help COMMAND` is the help of a command.
+    """
+    first = arguments[0] if arguments else ""
+    if first in _HELP:
+        return [*arguments[1:2], "--help"] if first == "help" else ["--help"]
+    if first in _VERSION:
+        return ["--version"]
+    if first and not first.startswith("-"):
+        return arguments
+    place = _place_of_command(arguments)
+    if place is None:
         return ["serve", *arguments]
-    return arguments
+    return [arguments[place], *arguments[:place], *arguments[place + 1 :]]
+
+
+def _place_of_command(arguments: Sequence[str]) -> int | None:
+    """Return where the command is that follows options, each of which takes a value."""
+    shared = {f"--{setting.replace('_', '-')}" for setting in (*SHORTCUTS, "set")}
+    is_value = False
+    for place, argument in enumerate(arguments):
+        if is_value:
+            is_value = False
+        elif argument.startswith("-"):
+            is_value = argument in shared
+        else:
+            return place
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:
     # By our own hand: argparse breaks the line of its longest command.
-    commands = _listed(COMMANDS)
-    codes = _listed({f"{code.value:>3}": meaning for code, meaning in MEANINGS.items()})
+    commands = _listed(COMMANDS.items())
+    codes = _listed((f"{code:>3}", f"{which}: {meaning}") for code, which, meaning in MEANINGS)
     parser = argparse.ArgumentParser(
         prog=_NAME,
-        usage=f"{_NAME} [-h] [--version] COMMAND ...",
+        usage=f"{_NAME} COMMAND [OPTIONS]",
         description="Prometheus exporter for Azure Durable Functions.",
         epilog=f"commands:\n{commands}\n\nexit codes:\n{codes}\n\n"
-        f"{_NAME} COMMAND --help lists the options of a command.",
+        f"{_NAME} help COMMAND lists the options of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("-V", "--version", action="version", version=__version__)
     return parser
 
 
-def _listed(meanings: Mapping[str, str]) -> str:
+def _listed(meanings: Iterable[tuple[str, str]]) -> str:
     """Return lines of words and their meanings, which are folded beside them."""
-    width = max(map(len, meanings))
+    lines = list(meanings)
+    width = max(len(word) for word, _ in lines)
     return "\n".join(
         textwrap.fill(
             meaning,
@@ -122,5 +193,5 @@ def _listed(meanings: Mapping[str, str]) -> str:
             initial_indent=f"  {word:<{width}}  ",
             subsequent_indent=" " * (width + 4),
         )
-        for word, meaning in meanings.items()
+        for word, meaning in lines
     )

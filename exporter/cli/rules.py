@@ -74,8 +74,8 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _show(values: Mapping[str, str], without: Collection[str]) -> None:
-    alerts = table("alert", "severity", "for", "fires when")
-    parameters = table("parameter", "value", "of", "reason")
+    alerts = table("alert", "severity", "for", "fires when", folds=("fires when",))
+    parameters = table("parameter", "value", "of", "reason", folds=("reason",))
     _add(parameters, SHARED, values, "all")
     for alert in ALERTS:
         if alert.full_name not in without:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import msgspec
@@ -19,6 +20,7 @@ from exporter.cli.asking import (
     add_timeout_option,
     ask_all,
     chosen_hubs,
+    duration,
     say_failure,
 )
 from exporter.cli.exit_codes import ExitCode
@@ -28,23 +30,33 @@ from exporter.collector.history_reads import HistoryReader, ReadLimits, in_slice
 from exporter.collector.service import rules_of
 from exporter.collector.sweeps import HubSweeps
 from exporter.diagnosis.blame import Blame, End
-from exporter.diagnosis.causes import Cause, causes_of
 from exporter.diagnosis.children import children_of
+from exporter.diagnosis.groups import WaitGroup, Waiting, groups_of
 from exporter.diagnosis.nodes import Stamp
 from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.scan import told_wait
 from exporter.diagnosis.view import told_blame
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger
+from exporter.ledger.over_limit import Clocks
+from exporter.ledger.rules import LedgerRules
 from exporter.settings import HubSettings, Settings
 from exporter.web.formatting import plural, rfc3339
-from exporter.web.waits import END_WORDS, end_in_words, wait_in_words
+from exporter.web.waits import (
+    END_WORDS,
+    blocker_in_words,
+    end_in_words,
+    group_in_words,
+    wait_in_words,
+)
 
 NOTHING_ACTIVE = (
     "nothing is active there; a wrong task_hub reads like that, too: compare it with host.json"
 )
 _MOST_BYTES = 1 << 30
-_MOST_CAUSES = 20
+_MOST_GROUPS = 20
+_MOST_BLOCKERS = 3
+_SAMPLES = 2
 
 
 class StuckInstance(msgspec.Struct, frozen=True):
@@ -65,11 +77,17 @@ class StuckInstance(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An instance beyond a limit, and what holds it."""
+    """An instance over a limit, and what holds it; `is_forgotten` if suspended for too long."""
 
     orchestrator: str
     stamp: Stamp
     blame: Blame
+    is_forgotten: bool = False
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether somebody should look at it: it is stalled, or suspended for too long."""
+        return self.is_trouble or self.is_forgotten
 
     @property
     def is_trouble(self) -> bool:
@@ -95,7 +113,15 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_hub_option(command)
     add_timeout_option(command)
     command.add_argument(
-        "--all", action="store_true", help="those over a limit that are waiting as expected, too"
+        "--all",
+        action="store_true",
+        help="those that are waiting as expected, too, and all that are suspended",
+    )
+    command.add_argument(
+        "--older-than",
+        type=duration,
+        metavar="DURATION",
+        help="without a start or progress for so long, instead of over limits.pending and idle",
     )
     command.add_argument(
         "--orphans", action="store_true",
@@ -129,7 +155,13 @@ async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
     hubs = chosen_hubs(settings.own_hubs, options.hub)
     if options.orphans:
         return await _orphans(hubs, settings, options)
-    question = partial(survey, settings=settings, reads=options.reads)
+    question = partial(
+        survey,
+        settings=settings,
+        reads=options.reads,
+        older_than=options.older_than,
+        with_all=options.all,
+    )
     answers = await ask_all(hubs, question, seconds=options.timeout)
     if options.format == "json":
         write_json(
@@ -170,9 +202,12 @@ async def _orphans(
     return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
 
 
-async def survey(hub: Hub, *, settings: Settings, reads: int) -> Survey:
-    """List the active instances of a hub, and read the histories of those beyond a limit."""
-    rules = rules_of(hub.settings, settings.buckets)
+async def survey(
+    hub: Hub, *, settings: Settings, reads: int, older_than: float | None, with_all: bool
+) -> Survey:
+    """List the active instances of a hub, and read the histories of those over a limit."""
+    configured_rules = rules_of(hub.settings, settings.buckets)
+    rules = _overridden(configured_rules, older_than, with_all=with_all)
     ledger = Ledger(rules)
     active = await HubSweeps(hub.client, ledger, hub.clock).active()
     at = hub.clock.now()
@@ -186,7 +221,7 @@ async def survey(hub: Hub, *, settings: Settings, reads: int) -> Survey:
         # Of what was read a second look is had for no read, as long as nothing has moved.
         await learn(hub, sampler.knowledge)
         made = await reader.sample(sampler, ledger.tracked, ledger.over_limits.found, at)
-    findings = [*_sampled(sampler, at), *_told(ledger)]
+    findings = [*_sampled(sampler, at), *_told(ledger, configured_rules, at)]
     findings.sort(key=lambda each: (_since(each), each.blame.chain[0]))
     over = sum(sampler.scanned.over.values())
     return Survey(at, active.tracked, over, findings, made.error)
@@ -199,7 +234,23 @@ def _sampled(sampler: Sampler, at: float) -> Iterator[Finding]:
             yield Finding(sample.orchestrator, sample.stamp, blame)
 
 
-def _told(ledger: Ledger) -> Iterator[Finding]:
+def _overridden(rules: LedgerRules, older_than: float | None, *, with_all: bool) -> LedgerRules:
+    """Return rules with the limits of one look."""
+    given: dict[str, float] = {}
+    if older_than is not None:
+        given = {"pending": older_than, "idle": older_than, "age": math.inf}
+    if with_all:
+        given["suspended"] = older_than or 0.0
+    if not given:
+        return rules
+    return replace(
+        rules,
+        limits={**rules.limits, **given},
+        own_limits_of=lambda name: {**rules.own_limits_of(name), **given},
+    )
+
+
+def _told(ledger: Ledger, rules: LedgerRules, at: float) -> Iterator[Finding]:
     """Yield those over a limit whose row alone tells what they wait on."""
     for member in ledger.over_limits.found:
         instance = ledger.tracked[member.instance_id]
@@ -207,7 +258,9 @@ def _told(ledger: Ledger) -> Iterator[Finding]:
         if wait is not None:
             stamp = Stamp(instance.created, instance.updated, instance.status)
             blame = told_blame(member.instance_id, instance.name, wait)
-            yield Finding(instance.name, stamp, blame)
+            clocks = Clocks(instance.status, rules.limits_of(instance.name), at)
+            is_forgotten = "suspended" in clocks.exceeded(instance.created, instance.updated)
+            yield Finding(instance.name, stamp, blame, is_forgotten)
 
 
 def _since(finding: Finding) -> float:
@@ -236,26 +289,22 @@ def row_of(hub: str, finding: Finding) -> StuckInstance:
 
 
 def _shown(found: Survey, *, with_all: bool) -> Sequence[Finding]:
-    return [each for each in found.findings if with_all or each.is_trouble]
+    return [each for each in found.findings if with_all or each.is_shown]
 
 
 def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
     out = console()
     shown = _shown(found, with_all=with_all)
-    others = sum(not each.is_trouble for each in found.findings)
-    stuck = len(found.findings) - others
-    verdict = f"{plural(stuck, 'instance')} stalled" if stuck else "nothing is stalled"
-    expected = f", {others:,} over a limit waiting as expected" if others else ""
-    hint = " (--all shows them)" if others and not with_all else ""
-    out.print(f"[bold]{markup(name)}[/]: {verdict}{expected}{hint}")
+    out.print(f"[bold]{markup(name)}[/]: {_verdict(found, with_all=with_all)}")
     if not found.active:
         out.print(NOTHING_ACTIVE)
-    causes = [
-        each for each in causes_of((each.blame for each in shown), _MOST_CAUSES) if each.victims
-    ]
-    if causes:
-        out.print()
-        out.print(_causes(causes, found.at))
+    for title, groups in _titled(groups_of(_waiting(shown), _MOST_BLOCKERS)):
+        out.print(f"\n[bold]{title}[/]")
+        for group in groups[:_MOST_GROUPS]:
+            for line in _lines(group, found.at):
+                out.print(line, soft_wrap=True)
+        if len(groups) > _MOST_GROUPS:
+            out.print(f"and {len(groups) - _MOST_GROUPS:,} groups more")
     if shown:
         out.print()
         out.print(_instances(shown[:most], found.at))
@@ -264,24 +313,49 @@ def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
     out.print()
 
 
-def _causes(causes: Sequence[Cause], at: float) -> Table:
-    lines = table("blocked by", "orchestrator", "which waits on", "for", "blocked", "such as")
-    for cause in causes:
-        lines.add_row(
-            markup(cause.cause),
-            markup(cause.orchestrator),
-            describe(cause.wait, cause.end),
-            span_since(cause.wait.since, at),
-            f"{cause.victims:,}",
-            markup(", ".join(cause.samples[:2])),
-        )
-    return lines
+def _verdict(found: Survey, *, with_all: bool) -> str:
+    stalled = sum(each.is_trouble for each in found.findings)
+    forgotten = sum(each.is_forgotten for each in found.findings)
+    others = len(found.findings) - stalled - forgotten
+    said = [f"{plural(stalled, 'instance')} stalled" if stalled else "nothing is stalled"]
+    if forgotten:
+        said.append(f"{forgotten:,} suspended over limits.suspended")
+    if others:
+        hint = "" if with_all else " (--all lists them)"
+        said.append(f"{others:,} waiting as expected{hint}")
+    return ", ".join(said)
+
+
+def _waiting(findings: Iterable[Finding]) -> Iterator[Waiting]:
+    for each in findings:
+        if each.blame.wait is not None and each.blame.leaf is not None:
+            yield Waiting(each.orchestrator, each.blame.wait, each.blame.leaf, each.blame)
+
+
+def _titled(groups: Sequence[WaitGroup]) -> Iterator[tuple[str, Sequence[WaitGroup]]]:
+    for title, is_trouble in (("stalled", True), ("waiting as expected", False)):
+        alike = [group for group in groups if group.means_trouble is is_trouble]
+        if alike:
+            yield title, alike
+
+
+def _lines(group: WaitGroup, at: float) -> Iterator[str]:
+    """Yield the line of a group, then one for each who blocks several, or for a few ids."""
+    yield f"  {markup(group_in_words(group, at))}"
+    for blocker in group.blockers:
+        words = blocker_in_words(blocker, at)
+        said = f" ({markup(words)})" if words else ""
+        yield f"      {blocker.victims:,} blocked by {markup(blocker.cause)}{said}"
+    if not group.blockers:
+        yield f"      such as {markup(', '.join(group.samples[:_SAMPLES]))}"
 
 
 def _instances(findings: Sequence[Finding], at: float) -> Table:
     lines = table(
-        "instance", "orchestrator", "status", "age", "idle", "waiting on", "since", "blocked by"
-    )
+        "instance", "orchestrator", "status", "age", "idle", "waiting on", "since", "blocked by",
+        folds=("waiting on",),
+        dropped=("idle", "age", "status", "blocked by", "since", "orchestrator", "waiting on"),
+    )  # fmt: skip
     for each in findings:
         blame, stamp = each.blame, each.stamp
         wait = blame.wait or Wait(WaitingOn.UNKNOWN)
@@ -292,7 +366,7 @@ def _instances(findings: Sequence[Finding], at: float) -> Table:
             span_since(stamp.created, at),
             span_since(stamp.updated, at),
             describe(wait, End.LEAF),
-            rfc3339(wait.since) or "",
+            rfc3339(wait.since) or "-",
             markup(held_up(blame)),
         )
     return lines

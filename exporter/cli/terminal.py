@@ -4,31 +4,100 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from exporter.web.formatting import span
 
 _WIDTH_OF_FILES = 200
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _FIRST_OF_TWO = 0x10000
+_GAP = 2
+_NARROWEST_TEXT = 24
+
+
+class _Console(Console):
+    """Leaves it to the command how it ends where nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+    def print(self, *objects: object, **options: Any) -> None:  # noqa: ANN401 - as rich has it
+        """Print; a word that is longer than a line is whole all the same."""
+        super().print(*objects, **{"crop": False, **options})
 
 
 def console() -> Console:
     """Return standard output; wide, where it is not a terminal, so that no line is cut."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
-    return Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-def table(*headings: str) -> Table:
-    """Return a table of texts, which are folded where they are too long."""
-    lines = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        lines.add_column(heading, overflow="fold")
-    return lines
+class FittingTable(Table):
+    """
+    A table of texts that fits a terminal.
+
+    Texts of the columns that fold take several lines. Others never do, so that ids and times can be
+    copied: where there is no room, columns are left out instead, in the order of *dropped*. In a
+    file nothing is folded or left out.
+    """
+
+    def __init__(
+        self, headings: Sequence[str], folds: Sequence[str], dropped: Sequence[str]
+    ) -> None:
+        super().__init__(*headings, box=None, pad_edge=False, header_style="bold")
+        self._folds = folds
+        self._dropped = dropped
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        is_narrow = console.is_terminal
+        widths = [self._width_of(column, is_narrow=is_narrow) for column in self.columns]
+        kept = list(range(len(widths)))
+        order = [at for name in self._dropped for at in kept if self.columns[at].header == name]
+        while is_narrow and order and _total(widths, kept) > options.max_width:
+            kept.remove(order.pop(0))
+        shown = Table(box=None, pad_edge=False, header_style="bold")
+        for at in kept:
+            column = self.columns[at]
+            is_text = column.header in self._folds
+            shown.add_column(
+                column.header,
+                justify=column.justify,
+                min_width=widths[at],
+                no_wrap=not is_text,
+                overflow="fold" if is_text else "ignore",
+            )
+        for row in zip(*(list(self.columns[at].cells) for at in kept), strict=True):
+            shown.add_row(*row)
+        # An id that is longer than a line stands there all the same, as one word.
+        room = max(_total(widths, kept), options.max_width if is_narrow else 0)
+        yield from console.render(shown, options.update(width=room))
+
+    def _width_of(self, column: Column, *, is_narrow: bool) -> int:
+        """Return how wide a column has to be; where texts fold, that no word is broken."""
+        texts = [str(cell) for cell in (column.header, *column.cells)]
+        plain = [Text.from_markup(text).plain for text in texts]
+        whole = max(map(cell_len, plain), default=0)
+        if column.header not in self._folds or not is_narrow:
+            return whole
+        words = max((cell_len(word) for text in plain for word in text.split()), default=0)
+        return min(whole, max(words, _NARROWEST_TEXT))
+
+
+def table(*headings: str, folds: Sequence[str] = (), dropped: Sequence[str] = ()) -> FittingTable:
+    """Return a table of texts that fits a terminal."""
+    return FittingTable(headings, folds, dropped)
+
+
+def _total(widths: Sequence[int], kept: Sequence[int]) -> int:
+    return sum(widths[at] + _GAP for at in kept) - _GAP
 
 
 def write_json(value: object) -> None:

@@ -398,7 +398,10 @@ def _print_chain(blame: Blame, leaf: Wait, at: float, out: Console) -> None:
 
 
 def _timeline(steps: Sequence[Step]) -> Table:
-    lines = table("time", "what", "name", "took", "detail")
+    lines = table(
+        "time", "what", "name", "took", "detail",
+        folds=("what", "detail"), dropped=("took",),
+    )  # fmt: skip
     for step in steps:
         took = "" if step.seconds is None else _took(step)
         detail = step.reason or step.instance_id or ""

@@ -11,6 +11,7 @@ from itertools import islice
 import msgspec
 
 from exporter.api.times import later
+from exporter.diagnosis.causes import SAMPLES
 from exporter.diagnosis.classify import told_by_status
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.over_limit import OverLimitInstances
@@ -25,6 +26,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 
     wait: Wait
     count: int
+    samples: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Scan:
         self, found: OverLimitInstances, tracked: Mapping[str, TrackedInstance]
     ) -> Iterator[None]:
         """Add what was found and is still *tracked*; yields every few thousand instances."""
-        told: dict[tuple[str, WaitingOn], list[float]] = defaultdict(list)
+        told: dict[tuple[str, WaitingOn], list[tuple[float, str]]] = defaultdict(list)
         members = iter(found)
         while some := tuple(islice(members, _SLICE)):
             for member in some:
@@ -60,11 +62,9 @@ class Scan:
                     self.candidates[instance.name].append((member.changed, member.instance_id))
                     self.candidate_ids.add(member.instance_id)
                 else:
-                    told[instance.name, kind].append(member.changed)
+                    told[instance.name, kind].append((member.changed, member.instance_id))
             yield
-        self.told = {
-            key: Told(_wait(key[1], min(since)), len(since)) for key, since in told.items()
-        }
+        self.told = {key: _told(key[1], members) for key, members in told.items()}
 
 
 def oldest_first(
@@ -96,6 +96,12 @@ def told_wait(instance: TrackedInstance) -> Wait | None:
     """Return what the row of an instance tells that it waits on, None where its history has to."""
     kind = told_by_status(instance.status, instance.created, instance.updated)
     return None if kind is None else _wait(kind, later(instance.created, instance.updated))
+
+
+def _told(kind: WaitingOn, members: list[tuple[float, str]]) -> Told:
+    oldest = heapq.nsmallest(SAMPLES, members)
+    ids = tuple(instance_id for _, instance_id in oldest)
+    return Told(_wait(kind, oldest[0][0]), len(members), ids)
 
 
 def _wait(kind: WaitingOn, since: float | None) -> Wait:

@@ -6,14 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause, causes_of
+from exporter.diagnosis.groups import WaitGroup, Waiting, groups_of
 from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.scan import told_wait
 from exporter.diagnosis.waits import Wait
 from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.tracked import TrackedInstance
+
+MOST_GROUPS = 200
 
 Label = str
 Labels = tuple[Label, Label, Label]
@@ -32,9 +36,9 @@ class DiagnosisView(msgspec.Struct, frozen=True, gc=False):
 
     `stalled` are those whose wait means trouble, `waiting` the others; `stalled_since` tells since
     when the oldest of them waits, `overdue_timers` when the oldest timer should have fired that has
-    not. `blames` tell of single instances, by their ids. `orphans` are active sub-orchestrations
-    whose parent has ended, by their own orchestrator; none are known where rows name no parents.
-    Times in seconds since the epoch.
+    not. `blames` tell of single instances, by their ids, `groups` of those that wait alike.
+    `orphans` are active sub-orchestrations whose parent has ended, by their own orchestrator; none
+    are known where rows name no parents. Times in seconds since the epoch.
     """
 
     stalled: Mapping[Labels, int]
@@ -45,6 +49,7 @@ class DiagnosisView(msgspec.Struct, frozen=True, gc=False):
     causes: tuple[Cause, ...]
     blames: Mapping[str, Blame] = {}
     orphans: Mapping[Label, int] = {}
+    groups: tuple[WaitGroup, ...] = ()
 
     def undiagnosed(self, label: Label) -> int:
         """Return how many of an orchestrator are beyond a limit, and not known is on what."""
@@ -77,32 +82,30 @@ class Views:
 
         `blames` will have those of *named* of which it is known what they wait on.
         """
-        stalled: Counter[Labels] = Counter()
-        waiting: Counter[Labels] = Counter()
-        since: dict[Labels, float] = {}
         known: Counter[Label] = Counter()
         samples = [(s.orchestrator, s.blame.as_of(at)) for s in sampler.samples.values()]
-        for name, wait, leaf, count in _waits(sampler, samples):
-            label = label_of(name)
-            known[label] += count
-            labels = self._labels(label, leaf)
-            if not leaf.waiting_on.means_trouble:
-                waiting[labels] += count
-                continue
-            stalled[labels] += count
-            if wait.since is not None:
-                since[labels] = min(wait.since, since.get(labels, wait.since))
+        labelled = []
+        for each in _waits(sampler, samples):
+            label, _, target = self._labels(label_of(each.orchestrator), each.leaf)
+            known[label] += each.instances
+            leaf = replace(each.leaf, target=target)
+            labelled.append(replace(each, orchestrator=label, leaf=leaf))
+        groups = groups_of(labelled)
+        stalled = {_key(group): group for group in groups if group.means_trouble}
         over: Counter[Label] = Counter()
         for name, count in sampler.scanned.over.items():
             over[label_of(name)] += count
         return DiagnosisView(
-            stalled=dict(stalled),
-            waiting=dict(waiting),
-            stalled_since=since,
+            stalled={key: group.instances for key, group in stalled.items()},
+            waiting={_key(each): each.instances for each in groups if not each.means_trouble},
+            stalled_since={
+                key: group.since for key, group in stalled.items() if group.since is not None
+            },
             overdue_timers=_overdue(samples, at, label_of),
             coverage={label: Coverage(count, known[label]) for label, count in over.items()},
             causes=tuple(causes_of(blame for _, blame in samples)),
             blames=_named(sampler, at, named or {}),
+            groups=tuple(groups[:MOST_GROUPS]),
         )
 
     def _labels(self, label: Label, leaf: Wait) -> Labels:
@@ -114,6 +117,10 @@ class Views:
             return (label, leaf.waiting_on.value, OTHER)
         self._known.add(labels)
         return labels
+
+
+def _key(group: WaitGroup) -> Labels:
+    return group.orchestrator, group.waiting_on.value, group.target
 
 
 def _named(sampler: Sampler, at: float, named: Mapping[str, TrackedInstance]) -> dict[str, Blame]:
@@ -133,15 +140,13 @@ def told_blame(instance_id: str, name: str, wait: Wait) -> Blame:
     return Blame((instance_id,), wait, wait, End.LEAF, instance_id, name)
 
 
-def _waits(
-    sampler: Sampler, samples: Iterable[tuple[str, Blame]]
-) -> Iterator[tuple[str, Wait, Wait, int]]:
-    """Yield orchestrator, own wait, leaf and number of instances."""
+def _waits(sampler: Sampler, samples: Iterable[tuple[str, Blame]]) -> Iterator[Waiting]:
+    """Yield who waits, as far as it is known on what."""
     for (name, _), told in sampler.scanned.told.items():
-        yield name, told.wait, told.wait, told.count
+        yield Waiting(name, told.wait, told.wait, None, told.count, told.samples)
     for name, blame in samples:
         if blame.wait is not None and blame.leaf is not None:
-            yield name, blame.wait, blame.leaf, 1
+            yield Waiting(name, blame.wait, blame.leaf, blame)
 
 
 def _overdue(

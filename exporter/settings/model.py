@@ -65,8 +65,10 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         default="info", description="The least severe events that are logged."
     )
-    log_format: Annotated[Literal["json", "console"], AnyCase] = Field(
-        default="json", description="How events are written to standard error."
+    log_format: Annotated[Literal["auto", "json", "console"], AnyCase] = Field(
+        default="auto",
+        description="How events are written to standard error; `auto` is `console` on a terminal, "
+        "else `json`.",
     )
     grace_period: Duration = Field(
         default=10.0, description="How long scrapes under way may take once asked to stop."

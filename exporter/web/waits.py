@@ -8,6 +8,7 @@ from typing import TypedDict
 from exporter.collector.snapshot import HubIdentity
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause
+from exporter.diagnosis.groups import WaitGroup
 from exporter.diagnosis.view import DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.web.formatting import plural, rfc3339, span
@@ -46,6 +47,15 @@ _STATES = {
     WaitingOn.NO_STEP: "has taken no step: a call may have been lost, or it waits on an event",
     WaitingOn.HISTORY_REFUSED: "has a history that cannot be read",
     WaitingOn.UNKNOWN: "waits on something unknown",
+}
+# The same of several.
+_GROUPED = {
+    WaitingOn.NOT_STARTED: "not started",
+    WaitingOn.TIMER_OVERDUE: "timer overdue",
+    WaitingOn.RETRY_BACKOFF: "back-off before a retry",
+    WaitingOn.SUSPENDED: "suspended",
+    WaitingOn.FINISHED_IN_HISTORY: "finished, but still listed as Running",
+    WaitingOn.UNKNOWN: "unknown",
 }
 
 
@@ -111,6 +121,22 @@ def state_in_words(wait: Wait) -> str:
     """Tell how somebody is who waits so, as what follows the name in a sentence."""
     state = _STATES.get(wait.waiting_on)
     return f"waits on {wait_in_words(wait)}" if state is None else f"{state} {wait.target}".rstrip()
+
+
+def group_in_words(group: WaitGroup, now: float) -> str:
+    """Tell how many wait alike, on what and for how long, at *now* by the server's clock."""
+    since = f" for {span(now - group.since)}" if group.since is not None else ""
+    wait = Wait(group.waiting_on, group.target)
+    number = f"{group.instances:,} {group.orchestrator}".rstrip()
+    return f"{number}: {_GROUPED.get(group.waiting_on, wait_in_words(wait))}{since}"
+
+
+def blocker_in_words(cause: Cause, now: float) -> str:
+    """Tell what is known of who blocks others, beside its id: empty where that is nothing."""
+    if cause.orchestrator and cause.end is not End.CYCLE:
+        since = f" for {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
+        return f"{cause.orchestrator} {state_in_words(cause.wait)}{since}"
+    return END_WORDS[cause.end]
 
 
 def cause_in_words(cause: Cause, now: float) -> str:

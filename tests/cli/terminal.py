@@ -18,7 +18,7 @@ from anyio.abc import Process
 from tests.cli.process import COMMAND, PATIENCE_SECONDS
 
 CTRL_C = b"\x03"
-_LINES, _COLUMNS = 40, 120
+_LINES = 40
 # A new session has no terminal until it opens one; from then on keys are signals for it.
 _TAKE_TERMINAL = """
 import os, sys
@@ -65,11 +65,11 @@ class Terminal:
 
 
 @asynccontextmanager
-async def at_terminal(*arguments: str) -> AsyncGenerator[Terminal, None]:
+async def at_terminal(*arguments: str, columns: int = 120) -> AsyncGenerator[Terminal, None]:
     """Run the command at a terminal of its own; it is ended if it has not ended."""
     master, slave = os.openpty()
     try:
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, _COLUMNS, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, columns, 0, 0))
         try:
             process = await anyio.open_process(
                 [sys.executable, "-c", _TAKE_TERMINAL, *COMMAND, *arguments],

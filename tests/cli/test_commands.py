@@ -313,6 +313,12 @@ class TestOthers:
         with pytest.raises(SystemExit):
             main(["--help"])
         help_text = " ".join(capsys.readouterr().out.split())
-        for code, meaning in MEANINGS.items():
-            assert f"| {code.value} | {meaning}" in documented
-            assert f"{code.value} {meaning}" in help_text
+        for code, commands, meaning in MEANINGS:
+            assert f"| {code} | {commands} | {meaning}" in documented
+            assert f"{code} {commands}: {meaning}" in help_text
+
+    def test_an_exit_code_means_one_thing_for_each_command(self) -> None:
+        said = [(code, each) for code, which, _ in MEANINGS for each in which.split(", ")]
+        assert len(said) == len(set(said))
+        only = {code for code, which, _ in MEANINGS if which != "all"}
+        assert not {code for code, which, _ in MEANINGS if which == "all"} & (only - {0})

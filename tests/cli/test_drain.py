@@ -70,7 +70,24 @@ class TestDrain:
         assert idle.code == 0
         assert idle.out == "orders: 0 instances of Nobody in flight\n"
         # A name that is spelled wrongly should not pass without a word.
-        assert "others are active: AnsweredInTime, Approval" in idle.err
+        assert "warning: no instance of Nobody is known, active or finished" in idle.err
+        assert "AnsweredInTime, Approval" in idle.err
+
+    async def test_a_name_that_was_never_seen_is_four_where_it_must_exist(
+        self, capfd: Capture, hub: TaskHub
+    ) -> None:
+        finished = next(each.name for each in hub.instances() if each.status == "Completed")
+        async with serving_hub(hub) as url:
+            settings = settings_for(orders=url)
+            wrong = await ask(capfd, settings, "drain", "SlowActivty", "--must-exist")
+            idle = await ask(capfd, settings, "drain", finished, "--must-exist")
+            busy = await ask(capfd, settings, "drain", "SlowActivity", "--must-exist")
+            unsure = await ask(
+                capfd, settings_for(orders=url, gone=NOBODY), "drain", "Nobody", "--must-exist"
+            )
+        assert [each.code for each in (wrong, idle, busy, unsure)] == [4, 0, 3, 1]
+        assert "there are: SlowActivity, " in wrong.err
+        assert "warning" not in idle.err
 
     async def test_a_hub_that_does_not_answer_is_never_drained(
         self, capfd: Capture, hub: TaskHub

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from exporter import __version__
 from exporter.cli import (
     check,
     collect,
@@ -97,6 +98,55 @@ def test_an_unknown_option_is_refused_with_those_that_the_command_has(
     said = capsys.readouterr().err
     assert "unrecognized arguments: --task-hup OrdersHub" in said
     assert "--task-hub" in said
+
+
+def test_options_are_not_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.run(["check", "--key", "secret"], {})
+    assert ended.value.code == 2
+    assert "unrecognized arguments: --key secret; did you mean --key-file?" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_command_may_stand_after_its_options() -> None:
+    options = main.parse(["--url", "http://127.0.0.1:9", "--set=limits.idle=1m", "check"])
+    assert options.command is check
+    assert options.url == "http://127.0.0.1:9"
+    assert main.parse(["--name", "check"]).command is serve
+
+
+@pytest.mark.parametrize("word", ["version", "-V", "--version"])
+def test_the_version_has_three_names(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.run([word], {})
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"{__version__}\n")
+
+
+@pytest.mark.parametrize("words", [["help"], ["-h"], ["--help"]])
+def test_help_lists_the_commands(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.run(words, {})
+    assert ended.value.code == 0
+    assert "  stuck " in capsys.readouterr().out
+
+
+def test_the_help_of_a_command_has_its_own_options_first_and_an_example(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main.run(["help", "drain"], {})
+    said = capsys.readouterr().out
+    places = [said.index(each) for each in ("ORCHESTRATOR", "--wait", "\nconfiguration:", "--url")]
+    assert places == sorted(places)
+    assert "example:\n  durable-exporter drain PaymentSaga --wait" in said
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_the_example_of_a_command_is_one_that_it_takes(command: str) -> None:
+    words = main.EXAMPLES[command].split(" > ")[0].split()
+    assert words[0] == command
+    main.parse(words)
 
 
 def test_the_most_used_settings_have_an_option_each_by_which_problems_name_them() -> None:

@@ -22,6 +22,7 @@ from emulator import (
 from emulator.backends.azure_storage import AzureStorage
 from emulator.json_text import JsonValue
 from emulator.operations import Operation
+from exporter.settings import load_settings
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.cli.process import KEY, frozen_emulator, run
 from tests.diagnosis.stuck_app import (
@@ -46,6 +47,7 @@ TROUBLE = {
     "not_started", "activity", "http_poll", "sub_orchestration", "timer_overdue", "entity",
     "entity_lock", "finished_in_history", "unknown",
 }  # fmt: skip
+LIMITLESS = {"limits.pending": "none", "limits.idle": "none", "limits.age": "none"}
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -99,7 +101,7 @@ class TestStuck:
         assert stuck & TRUTH.keys() == expected
         assert not stuck & {"approval", "event", "long-timer", "retry", "suspended", "caller"}
         assert (
-            f"orders: {len(stuck)} instances stalled, 22 over a limit waiting as expected"
+            f"orders: {len(stuck)} instances stalled, 22 waiting as expected (--all lists them)"
             in table.out
         )
         assert "approval" not in table.out
@@ -119,10 +121,41 @@ class TestStuck:
     async def test_five_hundred_victims_are_one_cause(self, capfd: Capture) -> None:
         async with serving_hub(hub_of_callers(500)) as url:
             table = await ask(capfd, settings_for(orders=url), "stuck", "--all", "--reads", "20")
-        causes = [line for line in table.out.splitlines() if line.startswith("holder ")]
-        assert "external event" in causes[0]
-        assert "500" in causes[0].split()
+        assert "  500 CallsEntity: external event HoldsLock for 2 h 5" in table.out
+        assert "500 blocked by holder (HoldsLock waits on external event" in table.out
         assert "more: raise --limit" in table.out
+
+    async def test_a_shorter_limit_is_for_one_look(self, capfd: Capture) -> None:
+        hub = hub_of_callers(3)
+        async with serving_hub(hub) as url:
+            settings = load_settings({}, {"hubs.orders.url": url, **LIMITLESS})
+            none = await ask(capfd, settings, "stuck")
+            some = await ask(capfd, settings, "stuck", "--older-than", "10m")
+            later = await ask(capfd, settings, "stuck", "--older-than", "1d")
+        assert none.out.startswith("orders: nothing is stalled\n")
+        assert "1 instance stalled" in some.out
+        assert later.out.startswith("orders: nothing is stalled\n")
+
+    async def test_what_is_suspended_is_listed_by_all_and_said_once_it_is_forgotten(
+        self, capfd: Capture
+    ) -> None:
+        hub = hub_of_callers(1)
+        hub.engine.suspend("slow", "an incident", END)
+        assert isinstance(hub.clock, ManualClock)
+        hub.clock.set(END + 7200)
+        hub.advance()
+        async with serving_hub(hub) as url:
+            settings = load_settings({}, {"hubs.orders.url": url, **LIMITLESS})
+            quiet = await ask(capfd, settings, "stuck")
+            all_of_them = await ask(capfd, settings, "stuck", "--all")
+            strict = load_settings(
+                {}, {"hubs.orders.url": url, **LIMITLESS, "limits.suspended": "1h"}
+            )
+            forgotten = await ask(capfd, strict, "stuck")
+        assert "slow" not in quiet.out
+        assert "1 SlowActivity: suspended" in all_of_them.out
+        assert "1 suspended over limits.suspended" in forgotten.out
+        assert "\nslow " in forgotten.out
 
     async def test_what_was_not_looked_at_is_said(self, capfd: Capture, hub: TaskHub) -> None:
         async with serving_hub(hub) as url:

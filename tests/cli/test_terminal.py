@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import time
+
+import anyio
 import pytest
 
 from emulator import ManualClock, TaskHub
 from emulator.backends.azure_storage import AzureStorage
 from emulator.backends.latency import Latency
 from tests.cli.asked import serving_hub
-from tests.cli.process import run
+from tests.cli.process import COMMAND, run, serving
 from tests.cli.terminal import CTRL_C, Terminal, at_terminal
-from tests.diagnosis.stuck_app import VERSIONS, stuck_hub
+from tests.diagnosis.stuck_app import VERSIONS, functions, stuck_hub
 
 pytestmark = pytest.mark.anyio
 
+STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 SHOW_CURSOR = "\x1b[?25h"
 IN_FLIGHT = "1 instance of PollsForEver in flight"
 
@@ -80,6 +87,68 @@ class TestDrain:
             told = await run("drain", "PollsForEver", *options, "--url", url)
         assert (told.code, told.err) == (3, "")
         assert told.out == f"default: {IN_FLIGHT} (1 Running)\n"
+
+
+def stalled_hub(*ids: str) -> TaskHub:
+    """Return a hub in which an activity of each of these has run for three hours by now."""
+    now = time.time()
+    clock = ManualClock(now - 3 * 3600)
+    hub = TaskHub("OrdersHub", clock, functions=functions)
+    for instance_id in ids:
+        hub.engine.start("SlowActivity", instance_id, None, clock.now())
+    clock.set(now)
+    hub.advance()
+    return hub
+
+
+class TestStuck:
+    @pytest.mark.parametrize("columns", [80, 200])
+    async def test_no_id_and_no_time_is_folded_or_cut(self, columns: int) -> None:
+        ids = [f"{number:032x}" for number in range(20)]
+        async with (
+            serving_hub(stalled_hub(*ids)) as url,
+            at_terminal("stuck", "--url", url, columns=columns) as seen,
+        ):
+            assert await seen.end() == 0
+        lines = [STYLE.sub("", line).rstrip() for line in seen.seen.splitlines()]
+        begin = next(at for at, line in enumerate(lines) if line.startswith("instance "))
+        table = lines[begin : begin + len(ids) + 1]
+        assert sorted(line.split()[0] for line in table[1:]) == ids
+        assert all(len(line) <= columns for line in table)
+        assert all(bool(TIME.search(line)) == (columns == 200) for line in table[1:])
+
+    async def test_an_id_longer_than_a_line_is_one_word_all_the_same(self) -> None:
+        long_id = "order-" + "x" * 150
+        async with (
+            serving_hub(stalled_hub(long_id)) as url,
+            at_terminal("stuck", "--url", url, columns=80) as seen,
+        ):
+            assert await seen.end() == 0
+        assert seen.seen.count(long_id) == 2
+
+
+@pytest.mark.parametrize("command", ["stuck", "collect", "metrics", "help"])
+async def test_a_reader_that_closes_the_pipe_is_no_failure(command: str) -> None:
+    async with serving_hub(stalled_hub("slow")) as url:
+        asks = ["--url", url] if command in ("stuck", "collect") else []
+        words = shlex.join([*COMMAND, command, *asks])
+        done = await anyio.run_process(
+            ["bash", "-c", f"{words} | true; exit ${{PIPESTATUS[0]}}"], check=False
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+class TestLog:
+    async def test_it_is_to_be_read_on_a_terminal_and_json_in_a_pipe(self, hub: TaskHub) -> None:
+        async with serving_hub(hub) as url:
+            options = ("--listen-address", "127.0.0.1:0", "--url", url)
+            async with at_terminal("serve", *options) as seen:
+                await seen.until("listening")
+                seen.press(CTRL_C)
+                assert await seen.end() == 0
+            async with serving(*options) as daemon:
+                assert daemon.events[-1]["event"] == "listening"
+        assert '{"' not in seen.seen
 
 
 class TestEstimate:

@@ -16,7 +16,7 @@ BAD_VALUES = [
     ("LISTEN_ADDRESS", ":99999", "has no port: end it in a number"),
     ("LISTEN_ADDRESS", ":http", "has no port"),
     ("LOG_LEVEL", "loud", "is not known: give one of 'debug', 'info', 'warning' or 'error'"),
-    ("LOG_FORMAT", "xml", "is not known: give one of 'json' or 'console'"),
+    ("LOG_FORMAT", "xml", "is not known: give one of 'auto', 'json' or 'console'"),
     ("GRACE_PERIOD", "soon", "'soon' is not a duration: write it as 30s"),
     ("BUCKETS__AGE", "5m,1m", "does not ascend"),
     ("BUCKETS__AGE", "1m,1m", "does not ascend"),
