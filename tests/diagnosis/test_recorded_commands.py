@@ -59,9 +59,7 @@ async def test_stuck_names_what_each_waits_on_as_the_table_says(
     capfd: Capture, version: str
 ) -> None:
     rows = await stuck(capfd, version, SOON, "--all")
-    # Those that are suspended are beyond no limit but one of age.
-    expected = {each: wait for each, wait in WAITS.items() if each != "suspended-1"}
-    assert {each: (row["waiting_on"], row["target"]) for each, row in rows.items()} == expected
+    assert {each: (row["waiting_on"], row["target"]) for each, row in rows.items()} == WAITS
     assert rows["lock-waiter"]["held_by"] == "lock-holder"
     assert rows["entity-caller-blocked"]["held_by"] == "lock-holder"
     assert rows["parent-waits"]["chain"] == ["parent-waits", "parent-waits:child"]
