@@ -40,6 +40,7 @@ from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.over_limit import Clocks
 from exporter.ledger.rules import LedgerRules
+from exporter.ledger.snapshot import EntityLocks
 from exporter.settings import HubSettings, Settings
 from exporter.web.formatting import plural, rfc3339
 from exporter.web.waits import (
@@ -47,6 +48,7 @@ from exporter.web.waits import (
     blocker_in_words,
     end_in_words,
     group_in_words,
+    orphaned_in_words,
     wait_in_words,
 )
 
@@ -103,6 +105,7 @@ class Survey:
     active: int
     over: int
     findings: Sequence[Finding]
+    locks: Mapping[str, EntityLocks]
     error: ApiError | None
 
 
@@ -209,7 +212,10 @@ async def survey(
     configured_rules = rules_of(hub.settings, settings.buckets)
     rules = _overridden(configured_rules, older_than, with_all=with_all)
     ledger = Ledger(rules)
-    active = await HubSweeps(hub.client, ledger, hub.clock).active()
+    sweeps = HubSweeps(hub.client, ledger, hub.clock)
+    active = await sweeps.active()
+    if ledger.entities.suspects_locks:
+        active = await sweeps.active()
     at = hub.clock.now()
     sampler = Sampler(rules, SamplingRules(reads=reads, most_samples=max(reads, 5000)))
     reader = HistoryReader(
@@ -224,7 +230,7 @@ async def survey(
     findings = [*_sampled(sampler, at), *_told(ledger, configured_rules, at)]
     findings.sort(key=lambda each: (_since(each), each.blame.chain[0]))
     over = sum(sampler.scanned.over.values())
-    return Survey(at, active.tracked, over, findings, made.error)
+    return Survey(at, active.tracked, over, findings, active.locks or {}, made.error)
 
 
 def _sampled(sampler: Sampler, at: float) -> Iterator[Finding]:
@@ -298,7 +304,9 @@ def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
     out.print(f"[bold]{markup(name)}[/]: {_verdict(found, with_all=with_all)}")
     if not found.active:
         out.print(NOTHING_ACTIVE)
-    for title, groups in _titled(groups_of(_waiting(shown), _MOST_BLOCKERS)):
+    if orphaned := orphaned_in_words(found.locks):
+        out.print(f"[bold]{markup(orphaned)}[/]")
+    for title, groups in _titled(groups_of(_waiting(found.findings), _MOST_BLOCKERS)):
         out.print(f"\n[bold]{title}[/]")
         for group in groups[:_MOST_GROUPS]:
             for line in _lines(group, found.at):
@@ -346,7 +354,7 @@ def _lines(group: WaitGroup, at: float) -> Iterator[str]:
         words = blocker_in_words(blocker, at)
         said = f" ({markup(words)})" if words else ""
         yield f"      {blocker.victims:,} blocked by {markup(blocker.cause)}{said}"
-    if not group.blockers:
+    if not group.blockers and group.means_trouble:
         yield f"      such as {markup(', '.join(group.samples[:_SAMPLES]))}"
 
 

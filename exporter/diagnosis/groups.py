@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from exporter.diagnosis.blame import Blame
+from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import SAMPLES, Cause, causes_of
 from exporter.diagnosis.waits import Wait, WaitingOn
 
@@ -74,8 +74,13 @@ def _group(
         sum(each.instances for each in members),
         None if since == _NEVER else since,
         tuple(ids[:SAMPLES]),
-        tuple(cause for cause in causes_of(blames, most_blockers) if cause.victims),
+        tuple(each for each in causes_of(blames, most_blockers) if _is_worth_naming(each)),
     )
+
+
+def _is_worth_naming(cause: Cause) -> bool:
+    """Tell whether a cause blocks others, or its chains end oddly, as those of a circle."""
+    return bool(cause.victims) or cause.end is not End.LEAF
 
 
 _NEVER = float("inf")

@@ -109,6 +109,11 @@ class EntityAccounts:
         self._leaked: frozenset[tuple[str, str]] = frozenset()
         self._fold: EntityFold | None = None
 
+    @property
+    def suspects_locks(self) -> bool:
+        """Whether the last listing had locks whose holder was not active; a second one proves."""
+        return bool(self._leaked)
+
     def fold_locks(self) -> LockFold:
         """Return what the entities of a listing of instances are added to."""
         return LockFold(self.label_values, self._leaked)

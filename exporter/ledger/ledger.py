@@ -333,8 +333,8 @@ class Ledger:
             if self.rules.id_prefixes
             else self.entities.complete_locks(self._locks, self._open),
         )
-        counts, samples = self.over_limits.find(self._open, self.sweep, at, groups)
-        return replace(view, over_limit=counts, over_limit_samples=samples)
+        counts, samples, over = self.over_limits.find(self._open, self.sweep, at, groups)
+        return replace(view, over_limit=counts, over_limit_samples=samples, over_any_limit=over)
 
     # -- sweep `finished` ----------------------------------------------------------------------
 

@@ -132,13 +132,13 @@ class OverLimits:
         sweep: int,
         at: float,
         groups: Mapping[Group, Clocks],
-    ) -> tuple[dict[tuple[str, str], int], tuple[OverLimit, ...]]:
+    ) -> tuple[dict[tuple[str, str], int], tuple[OverLimit, ...], int]:
         """
         Find those that *sweep* saw over a limit at *at*, in no other *groups* than these.
 
-        Returns how many are over each limit, by label and limit, and the oldest of them: first the
-        oldest of every orchestrator and limit, then the second ones. What *sweep* did not see stays
-        as it was.
+        Returns how many are over each limit, by label and limit; the oldest of them: first the
+        oldest of every orchestrator and limit, then the second ones; and how many instances that
+        are. What *sweep* did not see stays as it was.
         """
         self.found = find_over_limit(tracked, sweep, at, self._limits_of, groups)
         by_limit: dict[tuple[str, str], list[tuple[float, Member]]] = defaultdict(list)
@@ -155,7 +155,8 @@ class OverLimits:
                         self.began.add(_sample(member, tracked, label, limit))
         self._note_ended(before, tracked, sweep)
         counts = {key: len(members) for key, members in by_limit.items()}
-        return counts, _samples(by_limit, tracked)
+        over = sum(map(len, self.found.members.values()))
+        return counts, _samples(by_limit, tracked), over
 
     def _note_ended(
         self,

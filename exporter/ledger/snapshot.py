@@ -42,7 +42,8 @@ class ActiveView:
 
     `locks` is None where the sweep lists by prefixes, among which no entity is. `waiting_since` is
     since when the longest waiting one waits: the later of its two times. `over_limit_samples` are
-    the oldest over each limit, a few of each orchestrator.
+    the oldest over each limit, a few of each orchestrator; `over_any_limit` counts each instance
+    once, over however many limits it is.
     """
 
     instances: Mapping[Pair, int]
@@ -55,6 +56,7 @@ class ActiveView:
     waiting_since: Mapping[Pair, float] = field(default_factory=dict)
     over_limit: Mapping[tuple[Name, str], int] = field(default_factory=dict)
     over_limit_samples: tuple[OverLimit, ...] = ()
+    over_any_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from exporter.collector.snapshot import HubSnapshot, Sweep
-from exporter.diagnosis.waits import WaitingOn
+from exporter.collector.snapshot import HubSnapshot, Sweep, Trouble
+from exporter.diagnosis.view import DiagnosisView
 from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import RuntimeStatus
 from exporter.web.formatting import percent, plural, span
 from exporter.web.report import Finding, HubStatus, Severity
 from exporter.web.runbooks import RUNBOOKS, runbook_of_stalled, runbook_of_trouble
-from exporter.web.waits import cause_in_words, others_in_words
+from exporter.web.waits import group_in_words, orphaned_in_words
 
 FEEDS = {
     Sweep.ACTIVE: "active instances, ages, limits, locks",
@@ -27,9 +27,17 @@ _BEYOND = {
     "age": ("is over its age limit", "are over their age limit"),
     "suspended": ("is suspended over its limit", "are suspended over their limit"),
 }
+# Limits that somebody set on purpose, whatever the instance waits on; the others say little once
+# it is known what it is.
+_SET_ON_PURPOSE = ("age", "suspended")
+_STATES = {
+    HubStatus.DOWN: "The hub cannot be polled",
+    HubStatus.STARTING: "The hub was not polled yet",
+    HubStatus.OK: "Nothing is wrong",
+}
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STATUS = {Severity.ERROR: HubStatus.ERROR, Severity.WARNING: HubStatus.WARNING}
-_CAUSES_NAMED = 3
+_GROUPS_NAMED = 3
 _STALE = RUNBOOKS["stale"]
 _SKEW_WORTH_SAYING = 30.0
 _STATE_LAG_WORTH_SAYING = 60.0
@@ -49,7 +57,7 @@ def findings_of(snapshot: HubSnapshot, now: float) -> list[Finding]:
     """Return what is wrong with a hub at *now*, by the exporter's clock, the worst first."""
     found = [
         *_polling(snapshot, now),
-        *_stuck(snapshot, now),
+        *_waits(snapshot, now),
         *_active(snapshot, now),
         *_locks(snapshot, now),
         *_failing(snapshot, now),
@@ -59,6 +67,22 @@ def findings_of(snapshot: HubSnapshot, now: float) -> list[Finding]:
         *_emptiness(snapshot, now),
     ]
     return sorted(found, key=lambda finding: _ORDER[finding.severity])
+
+
+def verdict_of(status: HubStatus, findings: Sequence[Finding]) -> str:
+    """Return how a hub is, in one short sentence: its worst finding, without the details."""
+    worst = next((each for each in findings if each.severity is not Severity.NOTE), None)
+    if worst is None or status in (HubStatus.DOWN, HubStatus.STARTING):
+        note = next((each for each in findings if each.kind == "waiting"), None)
+        is_calm = status is HubStatus.OK and note is not None
+        expected = f"; {_short(note.summary)}" if is_calm and note is not None else ""
+        return f"{_STATES.get(status, _STATES[HubStatus.OK])}{expected}."
+    return f"{_short(worst.summary)}."
+
+
+def _short(summary: str) -> str:
+    """Return the begin of a finding: of several groups, the first."""
+    return summary.split("; ", 1)[0].removesuffix(".")
 
 
 def trust_in(snapshot: HubSnapshot, now: float) -> str:
@@ -116,51 +140,82 @@ def _polling(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         yield Finding(
             Severity.NOTE, "starting", "The hub was not polled yet: its first sweep comes now.", ""
         )
+    yield from _sweeps(snapshot, now)
+
+
+def _sweeps(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
+    """Yield which sweeps fail or are stale: what has the same cause, once."""
+    missing: dict[tuple[bool, Trouble | None], list[Sweep]] = {}
     for sweep, state in snapshot.sweeps.items():
-        is_said = sweep is Sweep.ACTIVE and not snapshot.up
-        if state.configured is None or is_said:
+        is_stale = state.completed is not None and not snapshot.is_fresh(sweep, now)
+        is_said = not snapshot.up and (sweep is Sweep.ACTIVE or state.trouble == snapshot.trouble)
+        if state.configured is None or not (is_stale or state.trouble):
             continue
+        if not is_said or (is_stale and sweep is not Sweep.ACTIVE):
+            missing.setdefault((is_stale, state.trouble), []).append(sweep)
+    for (is_stale, trouble), sweeps in missing.items():
         why, hint, runbook = "", "Look in the log for “sweep failed”.", _STALE
-        if state.trouble is not None:
-            why = f" ({state.trouble.kind}): {state.trouble.message}"
-            hint = _sentence(state.trouble.hint)
-            runbook = runbook_of_trouble(state.trouble.kind, otherwise=_STALE)
-        if state.completed is not None and not snapshot.is_fresh(sweep, now):
-            age = span(now - state.completed)
-            summary = f"Not known now: {FEEDS[sweep]}. The last complete sweep was {age} ago{why}."
-            severity = Severity.ERROR if sweep is Sweep.ACTIVE else Severity.WARNING
-            yield Finding(severity, "stale", summary, hint, runbook)
-        elif state.trouble is not None:
-            summary = f"The last sweep for {FEEDS[sweep]} failed{why}."
-            yield Finding(Severity.WARNING, "sweep_failed", summary, hint, runbook)
+        if trouble is not None and trouble == snapshot.trouble:
+            why, hint = "", "As above."
+        elif trouble is not None:
+            why = f" ({trouble.kind}): {trouble.message}"
+            hint = _sentence(trouble.hint)
+            runbook = runbook_of_trouble(trouble.kind, otherwise=_STALE)
+        fed = "; ".join(FEEDS[sweep] for sweep in sweeps)
+        severity = Severity.ERROR if is_stale and Sweep.ACTIVE in sweeps else Severity.WARNING
+        if is_stale:
+            completed = [snapshot.sweeps[sweep].completed or 0.0 for sweep in sweeps]
+            age = span(now - min(completed))
+            summary = f"Not known now: {fed}. The last complete sweep was {age} ago{why}."
+        else:
+            summary = f"The last sweep for {fed} failed{why}."
+        kind = "stale" if is_stale else "sweep_failed"
+        yield Finding(severity, kind, summary, hint, runbook, "sweeps")
 
 
-def _stuck(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
+def _waits(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
+    """Yield what instances over a limit wait on, as far as that is known."""
     view = snapshot.diagnosis
     if view is None or not snapshot.is_fresh(Sweep.ACTIVE, now):
         return
-    total = sum(view.stalled.values())
-    if total:
-        causes = [cause for cause in view.causes if cause.wait.waiting_on.means_trouble]
-        server_now = now + (snapshot.clock_skew or 0.0)
-        said = [cause_in_words(cause, server_now) for cause in causes[:_CAUSES_NAMED]]
-        said.extend(others_in_words(view.stalled, causes[:_CAUSES_NAMED]))
-        unstarted = sum(
-            count
-            for (_, kind, _), count in view.stalled.items()
-            if kind == WaitingOn.NOT_STARTED.value
-        )
-        if unstarted:
-            said.append(f"{plural(unstarted, 'instance')} not started")
-        worst = "; ".join(said)
+    server_now = now + (snapshot.clock_skew or 0.0)
+    stalled, waiting = sum(view.stalled.values()), sum(view.waiting.values())
+    if stalled:
         yield Finding(
             Severity.ERROR,
             "stalled",
-            f"{plural(total, 'instance')} {'is' if total == 1 else 'are'} stalled"
-            f"{f': {worst}' if worst else ''}.",
-            "Start with the cause that blocks the most: see below, or run durable-exporter why ID.",
+            f"{plural(stalled, 'instance')} stalled{_named(view, server_now, is_trouble=True)}.",
+            "Start with the largest group; durable-exporter why ID explains one.",
             runbook_of_stalled(view.stalled),
+            "stalled",
         )
+    unknown = sum(view.undiagnosed(label) for label in view.coverage)
+    if unknown:
+        yield Finding(
+            Severity.WARNING,
+            "undiagnosed",
+            f"{plural(unknown, 'instance')} over a limit: what they wait on is not known yet.",
+            "Each cycle reads up to max_histories_per_sweep histories; see durable-exporter stuck.",
+            RUNBOOKS["over_limit_idle"],
+            "over",
+        )
+    if waiting:
+        yield Finding(
+            Severity.NOTE,
+            "waiting",
+            f"{plural(waiting, 'instance')} waiting as expected"
+            f"{_named(view, server_now, is_trouble=False)}.",
+            "",
+            section="waiting",
+        )
+
+
+def _named(view: DiagnosisView, now: float, *, is_trouble: bool) -> str:
+    groups = [group for group in view.groups if group.means_trouble is is_trouble]
+    said = [group_in_words(group, now) for group in groups[:_GROUPS_NAMED]]
+    if len(groups) > _GROUPS_NAMED:
+        said.append(plural(len(groups) - _GROUPS_NAMED, "more group"))
+    return f": {'; '.join(said)}" if said else ""
 
 
 def _active(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
@@ -168,7 +223,8 @@ def _active(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         return
     beyond: dict[str, Counter[str]] = {}
     for (orchestrator, limit), count in snapshot.active.over_limit.items():
-        if count:
+        is_told = snapshot.diagnosis is not None and limit not in _SET_ON_PURPOSE
+        if count and not is_told:
             beyond.setdefault(limit, Counter())[orchestrator] += count
     for limit, counts in beyond.items():
         one, many = _BEYOND[limit]
@@ -177,31 +233,25 @@ def _active(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         others = plural(len(counts) - 3, "other") if len(counts) > 3 else ""  # noqa: PLR2004
         who = f"{worst} and {others}" if others else worst
         yield Finding(
-            Severity.ERROR,
+            Severity.WARNING if limit in _SET_ON_PURPOSE else Severity.ERROR,
             f"over_limit_{limit}",
             f"{plural(total, 'instance')} {one if total == 1 else many}: {who}.",
-            f"Their ids are below. For those that may take longer, raise limits.{limit}.",
+            f"For those that may take longer, raise limits.{limit}.",
             RUNBOOKS[f"over_limit_{limit}"],
+            "over",
         )
 
 
 def _locks(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
-    orphaned = {
-        entity: locks.orphaned
-        for entity, locks in (locks_of(snapshot, now) or {}).items()
-        if locks.orphaned
-    }
-    if orphaned:
-        total = sum(orphaned.values())
-        which = ", ".join(f"{entity} {count:,}" for entity, count in orphaned.items())
-        verb = "is" if total == 1 else "are"
+    said = orphaned_in_words(locks_of(snapshot, now) or {})
+    if said:
         yield Finding(
             Severity.ERROR,
             "orphaned_locks",
-            f"{plural(total, 'entity', 'entities')} {verb} locked by an instance that is not "
-            f"active: {which}.",
+            f"{said}.",
             "CleanEntityStorage of the durable client releases such locks.",
             RUNBOOKS["orphaned_locks"],
+            "entities",
         )
 
 
@@ -220,8 +270,9 @@ def _failing(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             "failing",
             f"{failed:,} of {plural(ended, 'instance')} that ended in the last hour failed "
             f"({percent(failed / ended)}).",
-            "Look at the reasons below.",
+            "Look at the reasons.",
             RUNBOOKS["failing"],
+            "failures",
         )
 
 
@@ -240,6 +291,7 @@ def _unresolved(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             f"{plural(total, 'failed instance')} {verb} unresolved{since}.",
             "Fix the cause, then rewind, restart or purge them.",
             RUNBOOKS["unresolved_failures"],
+            "failures",
         )
 
 

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup, escape
 
 from exporter import __version__
 from exporter.collector.snapshot import HubSnapshot
+from exporter.diagnosis.waits import WaitingOn
 from exporter.web import formatting
 from exporter.web.charts import chart_of
-from exporter.web.report import HubStatus, OrchestratorReport
+from exporter.web.report import HubStatus, OrchestratorReport, OverLimitSample
 from exporter.web.reporting import Reporter, badness
-from exporter.web.waits import END_WORDS
 
 REFRESH_SECONDS = 30
 MOST_IN_DETAIL = 8
 MOST_WITH_CHARTS = 50
 _MOST_LINES = 200
-_MOST_CAUSES = 20
+_MOST_GROUPS = 20
+_GROUPS_AT_A_GLANCE = 3
 _SAMPLES_AT_A_GLANCE = 3
 _BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[-_./:@])")
 
@@ -63,6 +65,11 @@ class View:
         return datetime.fromtimestamp(self.now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
     @property
+    def moment(self) -> str:
+        """The time, for programs."""
+        return formatting.rfc3339(self.now) or ""
+
+    @property
     def query(self) -> str:
         """What links to other pages carry along."""
         return "" if self.refreshes else "?refresh=off"
@@ -98,6 +105,7 @@ def hub_page(snapshot: HubSnapshot, view: View, *, is_only: bool = False) -> str
         hub=report,
         is_only=is_only,
         orchestrators=sorted(report.orchestrators, key=_in_trouble_first),
+        over_limit=_families(sorted(report.over_limit_samples, key=lambda each: each.since)),
         failed=sorted(report.failed_samples, key=lambda each: each.orchestrator),
         server_now=view.now + (snapshot.clock_skew or 0.0),
     )
@@ -120,8 +128,36 @@ def _ago(moment: str | None, now: float) -> str:
     )
 
 
-def _in_trouble_first(line: OrchestratorReport) -> tuple[int, int, str]:
-    return -sum((line.over_limit or {}).values()), -(line.unresolved_failures or 0), line.name
+def _in_trouble_first(line: OrchestratorReport) -> tuple[int, int, int, str]:
+    over = sum((line.over_limit or {}).values())
+    return -(line.stalled or 0), -(line.unresolved_failures or 0), -over, line.name
+
+
+def _families(samples: Sequence[OverLimitSample]) -> Sequence[tuple[int, OverLimitSample]]:
+    """Return the samples with how deep each is: a child stands below the parent that awaits it."""
+    children: dict[str, list[OverLimitSample]] = defaultdict(list)
+    by_id = {each.instance_id: each for each in samples}
+    nested: dict[str, None] = {}
+    for each in samples:
+        child = by_id.get(each.chain[1]) if len(each.chain) > 1 else None
+        if each.waiting_on == WaitingOn.SUB_ORCHESTRATION and child and child is not each:
+            children[each.instance_id].append(child)
+            nested[child.instance_id] = None
+    found: list[tuple[int, OverLimitSample]] = []
+    seen: set[int] = set()
+    stack = [(0, each) for each in reversed(samples) if each.instance_id not in nested]
+    while stack:
+        depth, sample = stack.pop()
+        if id(sample) not in seen:
+            seen.add(id(sample))
+            found.append((depth, sample))
+            stack.extend((depth + 1, child) for child in reversed(children[sample.instance_id]))
+    return [*found, *((0, each) for each in samples if id(each) not in seen)]
+
+
+def _row_id(instance_id: str) -> str:
+    """Return the anchor of an instance's row."""
+    return f"instance-{quote(instance_id, safe='')}"
 
 
 def _breakable(name: str) -> Markup:
@@ -149,12 +185,13 @@ _pages.globals.update(
     ago=_ago,
     breakable=_breakable,
     chart_of=chart_of,
-    end_words={end.value: f"; {text}" if text else "" for end, text in END_WORDS.items()},
-    most_causes=_MOST_CAUSES,
+    groups_at_a_glance=_GROUPS_AT_A_GLANCE,
+    most_groups=_MOST_GROUPS,
     most_lines=_MOST_LINES,
     percent=formatting.percent,
     plural=formatting.plural,
     refresh_seconds=REFRESH_SECONDS,
+    row_id=_row_id,
     size=formatting.size,
     span=formatting.span,
     status_words=_STATUS_WORDS,

@@ -25,7 +25,8 @@ _NOT_FOUND = 404
 _MAX_PAGES = 50
 _SAFE: Mapping[str, str] = {
     "content-security-policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
@@ -36,7 +37,11 @@ _SAFE: Mapping[str, str] = {
 # What is the same for everybody and changes only with the version.
 _LASTING: Mapping[str, str] = {**_SAFE, "cache-control": "public, max-age=300"}
 _HTML = "text/html; charset=utf-8"
-_ASSETS = {"page.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+_ASSETS = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 
 
 def people_app(

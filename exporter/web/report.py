@@ -43,6 +43,9 @@ class Finding(Struct, frozen=True):
     runbook: Annotated[
         str, Meta(description="Runbook at `/runbooks/`, by its name; empty where none is.")
     ] = ""
+    section: Annotated[
+        str, Meta(description="Part of the hub's page with its rows, by id; empty where none is.")
+    ] = ""
 
 
 class TroubleReport(Struct, frozen=True):
@@ -110,6 +113,10 @@ class OrchestratorReport(Struct, frozen=True):
     over_limit: Annotated[
         dict[str, int] | None, Meta(description="Active instances over a limit, by limit.")
     ]
+    stalled: Annotated[
+        int | None,
+        Meta(description="Instances whose wait means trouble; null where no histories are read."),
+    ]
     limits_seconds: Annotated[dict[str, float], Meta(description="The limits that hold for it.")]
     recent: Annotated[
         dict[str, dict[str, int]] | None,
@@ -132,7 +139,7 @@ class OverLimitSample(Struct, frozen=True):
     instance_id: str
     orchestrator: str
     runtime_status: str
-    limit: Annotated[str, Meta(description="`pending`, `idle` or `age`.")]
+    limit: Annotated[str, Meta(description="`pending`, `idle`, `age` or `suspended`.")]
     since: Annotated[Time, Meta(description="Since when the clock of that limit runs.")]
     seconds: Annotated[float, Meta(description="For how long it runs.")]
     created_time: Time | None
@@ -177,6 +184,35 @@ class CauseReport(Struct, frozen=True):
     victims: Annotated[int, Meta(description="How many instances wait for it.")]
     victim_ids: Annotated[list[str], Meta(description="Ids of a few, the longest waiting first.")]
     links: Annotated[dict[str, str], Meta(description="Where more is known of it, by `links`.")]
+
+
+class BlockerReport(Struct, frozen=True):
+    """Who blocks several instances of a group."""
+
+    instance_id: Annotated[str, Meta(description="Id of the instance or entity.")]
+    blocked: Annotated[int, Meta(description="How many of the group wait for it.")]
+    summary: Annotated[
+        str, Meta(description="What it waits on itself, or why it does not move; may be empty.")
+    ]
+    links: Annotated[dict[str, str], Meta(description="Where more is known of it, by `links`.")]
+
+
+class WaitGroupReport(Struct, frozen=True):
+    """Instances of one orchestrator over a limit that wait on the same in the end."""
+
+    summary: Annotated[str, Meta(description="The group in plain words, as `stuck` prints it.")]
+    orchestrator: str
+    waiting_on: Annotated[str, Meta(description="What they wait on in the end, by class.")]
+    target: Annotated[str, Meta(description="Activity, orchestrator or entity, if there is one.")]
+    stalled: Annotated[
+        bool, Meta(description="Whether that means trouble; else they are waiting as expected.")
+    ]
+    instances: Annotated[int, Meta(description="How many they are.")]
+    since: Annotated[Time | None, Meta(description="Since when the oldest of them waits.")]
+    instance_ids: Annotated[list[str], Meta(description="Ids of those that wait longest.")]
+    blockers: Annotated[
+        list[BlockerReport], Meta(description="Who blocks several of them, the most first.")
+    ]
 
 
 class FailedSample(Struct, frozen=True):
@@ -275,7 +311,28 @@ class HubSummary(Struct, frozen=True, kw_only=True):
     instances: Annotated[
         dict[str, int | None], Meta(description="Active instances now, by runtime status.")
     ]
-    over_limit: Annotated[int | None, Meta(description="Active instances over a limit.")]
+    verdict: Annotated[str, Meta(description="How the hub is, in one short sentence.")]
+    over_limit: Annotated[
+        int | None,
+        Meta(
+            description="Active instances over a limit, each counted once: `stalled`, "
+            "`waiting_as_expected` and `undiagnosed` add up to it."
+        ),
+    ]
+    stalled: Annotated[
+        int | None,
+        Meta(
+            description="Of those, the ones whose wait means trouble; null where no histories "
+            "are read."
+        ),
+    ]
+    waiting_as_expected: Annotated[
+        int | None, Meta(description="Those that wait for a timer, an event or a resume.")
+    ]
+    undiagnosed: Annotated[
+        int | None,
+        Meta(description="How many are over a limit without a known wait yet."),
+    ]
     unresolved_failures: Annotated[int | None, Meta(description="Instances that are Failed now.")]
     completed_1h: Annotated[int | None, Meta(description="Completed within the last hour.")]
     failed_1h: Annotated[int | None, Meta(description="Failed within the last hour.")]
@@ -297,9 +354,12 @@ class HubReport(HubSummary, frozen=True, kw_only=True):
             "no histories are read."
         ),
     ]
-    undiagnosed: Annotated[
-        int | None,
-        Meta(description="How many are over a limit without a known wait yet."),
+    waits: Annotated[
+        list[WaitGroupReport] | None,
+        Meta(
+            description="Instances over a limit by orchestrator and what they wait on: those that "
+            "are stalled first, then the largest; at most 200; null where no histories are read."
+        ),
     ]
     failure_reasons: Annotated[
         list[FailureReasonReport] | None,

@@ -22,6 +22,7 @@ from exporter.web.findings import (
     locks_of,
     status_of,
     trust_in,
+    verdict_of,
 )
 from exporter.web.formatting import rfc3339
 from exporter.web.links import links_to
@@ -42,7 +43,7 @@ from exporter.web.report import (
     SweepReport,
     TroubleReport,
 )
-from exporter.web.waits import causes_of, undiagnosed, wait_of
+from exporter.web.waits import causes_of, groups_of, undiagnosed, wait_of
 
 View = TypeVar("View")
 
@@ -80,7 +81,11 @@ class _SummaryFields(TypedDict):
     last_active_sweep_time: str | None
     findings: list[Finding]
     instances: dict[str, int | None]
+    verdict: str
     over_limit: int | None
+    stalled: int | None
+    waiting_as_expected: int | None
+    undiagnosed: int | None
     unresolved_failures: int | None
     completed_1h: int | None
     failed_1h: int | None
@@ -100,6 +105,9 @@ class Reporter:
         self._server_now = now + (snapshot.clock_skew or 0.0)
         self._active = self._if_fresh(Sweep.ACTIVE, snapshot.active)
         self._diagnosis = self._if_fresh(Sweep.ACTIVE, snapshot.diagnosis)
+        self._stalled: Counter[str] = Counter()
+        for (label, _, _), count in (self._diagnosis.stalled if self._diagnosis else {}).items():
+            self._stalled[label] += count
         self._finished = self._if_fresh(Sweep.FINISHED, snapshot.finished)
         self._retained = self._if_fresh(Sweep.CENSUS, snapshot.retained)
         self._unresolved = self._if_fresh(Sweep.FAILED, snapshot.unresolved)
@@ -116,7 +124,9 @@ class Reporter:
             sweeps=[self._sweep(sweep, state) for sweep, state in self._snapshot.sweeps.items()],
             over_limit_samples=self._over_limit_samples(),
             causes=causes_of(self._snapshot.identity, self._diagnosis) if self._diagnosis else None,
-            undiagnosed=undiagnosed(self._diagnosis) if self._diagnosis else None,
+            waits=groups_of(self._snapshot.identity, self._diagnosis, self._server_now)
+            if self._diagnosis
+            else None,
             failure_reasons=self._failure_reasons(),
             failed_samples=self._failed_samples(),
             orchestrators=self._orchestrators(),
@@ -131,25 +141,38 @@ class Reporter:
     def _at_a_glance(self) -> _SummaryFields:
         snapshot = self._snapshot
         findings = findings_of(snapshot, self._now)
-        unresolved = self._unresolved
+        unresolved, view = self._unresolved, self._diagnosis
+        status = status_of(snapshot, findings)
         return _SummaryFields(
             name=snapshot.identity.name,
             function_app=snapshot.identity.function_app,
             hub_name=snapshot.identity.hub_name,
             labels=dict(snapshot.identity.labels),
-            status=status_of(snapshot, findings),
+            status=status,
             up=snapshot.up,
             current=is_current(snapshot, self._now),
             trust=trust_in(snapshot, self._now),
             last_active_sweep_time=rfc3339(snapshot.sweeps[Sweep.ACTIVE].completed),
             findings=findings,
             instances={status.value: self._active_in(status) for status in ACTIVE},
-            over_limit=sum(self._active.over_limit.values()) if self._active else None,
+            verdict=verdict_of(status, findings),
+            over_limit=self._over_limit(),
+            stalled=sum(view.stalled.values()) if view else None,
+            waiting_as_expected=sum(view.waiting.values()) if view else None,
+            undiagnosed=undiagnosed(view) if view else None,
             unresolved_failures=sum(unresolved.failures.values()) if unresolved else None,
             completed_1h=self._ended_in_an_hour(RuntimeStatus.COMPLETED),
             failed_1h=self._ended_in_an_hour(RuntimeStatus.FAILED),
             finishes=self._finishes(None),
         )
+
+    def _over_limit(self) -> int | None:
+        """Return how many are over a limit, as of when it was found what they wait on."""
+        if self._diagnosis is not None:
+            view = self._diagnosis
+            known = sum(view.stalled.values()) + sum(view.waiting.values())
+            return known + undiagnosed(view)
+        return self._active.over_any_limit if self._active else None
 
     def _active_in(self, status: RuntimeStatus) -> int | None:
         if self._active is None:
@@ -260,6 +283,7 @@ class Reporter:
             oldest_pending_since=rfc3339(waiting.get((label, RuntimeStatus.PENDING))),
             longest_idle_since=rfc3339(waiting.get((label, RuntimeStatus.RUNNING))),
             over_limit=over,
+            stalled=self._stalled.get(label, 0) if self._diagnosis else None,
             limits_seconds=limits,
             recent={
                 window.name: {

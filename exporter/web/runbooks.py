@@ -12,6 +12,7 @@ RUNBOOKS: Mapping[str, str] = {
     "over_limit_pending": "DurableFunctionsPendingStuck",
     "over_limit_idle": "DurableFunctionsOrchestrationStalled",
     "over_limit_age": "DurableFunctionsOverAge",
+    "over_limit_suspended": "DurableFunctionsSuspendedForgotten",
     "orphaned_locks": "DurableFunctionsEntityLockOrphaned",
     "failing": "DurableFunctionsNewFailures",
     "unresolved_failures": "DurableFunctionsUnresolvedFailures",

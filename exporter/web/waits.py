@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TypedDict
 
 from exporter.collector.snapshot import HubIdentity
@@ -11,9 +11,10 @@ from exporter.diagnosis.causes import Cause
 from exporter.diagnosis.groups import WaitGroup
 from exporter.diagnosis.view import DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
+from exporter.ledger.snapshot import EntityLocks
 from exporter.web.formatting import plural, rfc3339, span
 from exporter.web.links import links_to
-from exporter.web.report import CauseReport
+from exporter.web.report import BlockerReport, CauseReport, WaitGroupReport
 
 # What is to be said of the end of a chain beside what it waits on.
 END_WORDS = {
@@ -107,6 +108,32 @@ def causes_of(identity: HubIdentity, view: DiagnosisView) -> list[CauseReport]:
     ]
 
 
+def groups_of(identity: HubIdentity, view: DiagnosisView, now: float) -> list[WaitGroupReport]:
+    """Return the instances that wait alike, as of *now* by the server's clock."""
+    return [
+        WaitGroupReport(
+            summary=group_in_words(group, now),
+            orchestrator=group.orchestrator,
+            waiting_on=group.waiting_on.value,
+            target=group.target,
+            stalled=group.means_trouble,
+            instances=group.instances,
+            since=rfc3339(group.since),
+            instance_ids=list(group.samples),
+            blockers=[
+                BlockerReport(
+                    cause.cause,
+                    cause.victims,
+                    blocker_in_words(cause, now),
+                    links_to(identity, cause.cause, cause.orchestrator),
+                )
+                for cause in group.blockers
+            ],
+        )
+        for group in view.groups
+    ]
+
+
 def undiagnosed(view: DiagnosisView) -> int:
     """Return of how many instances beyond a limit it is not known what they wait on."""
     return sum(view.undiagnosed(label) for label in view.coverage)
@@ -131,49 +158,21 @@ def group_in_words(group: WaitGroup, now: float) -> str:
     return f"{number}: {_GROUPED.get(group.waiting_on, wait_in_words(wait))}{since}"
 
 
+def orphaned_in_words(locks: Mapping[str, EntityLocks]) -> str:
+    """Tell which entities are locked by an instance that is not active; empty where none is."""
+    orphaned = {entity: each.orphaned for entity, each in locks.items() if each.orphaned}
+    if not orphaned:
+        return ""
+    total = sum(orphaned.values())
+    which = ", ".join(f"{entity} {count:,}" for entity, count in orphaned.items())
+    verb = "is" if total == 1 else "are"
+    entities = plural(total, "entity", "entities")
+    return f"{entities} {verb} locked by an instance that is not active: {which}"
+
+
 def blocker_in_words(cause: Cause, now: float) -> str:
     """Tell what is known of who blocks others, beside its id: empty where that is nothing."""
     if cause.orchestrator and cause.end is not End.CYCLE:
         since = f" for {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
         return f"{cause.orchestrator} {state_in_words(cause.wait)}{since}"
     return END_WORDS[cause.end]
-
-
-def cause_in_words(cause: Cause, now: float) -> str:
-    """Tell what holds instances up, at *now* by the server's clock."""
-    since = f" for {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
-    if cause.victims and not cause.orchestrator and cause.end is not End.CYCLE:
-        return _held_up_by(cause, since)
-    who = f"{cause.orchestrator} {cause.cause}".strip()
-    odd = END_WORDS[cause.end]
-    victims = f", and blocks {plural(cause.victims, 'other')}" if cause.victims else ""
-    return f"{who} {state_in_words(cause.wait)}{since}{f' ({odd})' if odd else ''}{victims}"
-
-
-def _held_up_by(cause: Cause, since: str) -> str:
-    """Tell who waits for a cause that waits on nothing itself, as far as anybody knows."""
-    odd = END_WORDS[cause.end]
-    verb = "waits" if cause.victims == 1 else "wait"
-    return (
-        f"{plural(cause.victims, 'instance')} {verb} on {wait_in_words(cause.wait)}{since}: "
-        f"{cause.cause}{f' ({odd})' if odd else ''}"
-    )
-
-
-def others_in_words(
-    stalled: Mapping[tuple[str, str, str], int], named: Iterable[Cause]
-) -> Iterator[str]:
-    """
-    Tell of the most that are stuck alike, unless a cause that was *named* is of their kind.
-
-    Where an activity hangs, each that waits for it is a cause of its own, without a victim.
-    """
-    told = {(cause.wait.waiting_on.value, cause.wait.target) for cause in named}
-    told.add((WaitingOn.NOT_STARTED.value, ""))
-    others = {key: count for key, count in stalled.items() if count and key[1:] not in told}
-    if others:
-        key = max(others, key=lambda each: (others[each], each))
-        orchestrator, kind, target = key
-        which = "which" if others[key] == 1 else "each of which"
-        state = state_in_words(Wait(WaitingOn(kind), target))
-        yield f"{others[key]:,} of {orchestrator}, {which} {state}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -22,6 +22,7 @@ from exporter.collector.snapshot import (
 )
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import causes_of
+from exporter.diagnosis.groups import Waiting, groups_of
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger, Source
@@ -219,17 +220,81 @@ def _diagnosis(rows: Sequence[InstanceRow], active: ActiveView) -> DiagnosisView
     ]
     blames = {blame.chain[0]: blame for blame in (holder, *waiters)}
     shown = {each.instance_id for each in active.over_limit_samples}
+    queued = Wait(WaitingOn.NOT_STARTED, since=NOW - 1351.0)
+    waiting = [*_waiting("PaymentSaga", blames.values())]
+    waiting.append(Waiting("ShipOrder", queued, queued, None, 22, ("ship-1", "ship-2")))
+    known = {each: blame for each, blame in blames.items() if each in shown}
+    coverage = {"PaymentSaga": Coverage(137, 137), "ShipOrder": Coverage(25, 22)}
+    return view_of(waiting, coverage, known)
+
+
+def view_of(
+    waiting: Sequence[Waiting], coverage: Mapping[str, Coverage], blames: Mapping[str, Blame]
+) -> DiagnosisView:
+    """Return the view of what these wait on."""
+    groups = groups_of(waiting)
+    keys = {(each.orchestrator, each.waiting_on.value, each.target): each for each in groups}
     return DiagnosisView(
-        stalled={
-            ("PaymentSaga", "activity", "ChargeCard"): 137,
-            ("ShipOrder", "not_started", ""): 22,
-        },
-        waiting={},
-        stalled_since={("PaymentSaga", "activity", "ChargeCard"): NOW - 9100.0},
+        stalled={key: each.instances for key, each in keys.items() if each.means_trouble},
+        waiting={key: each.instances for key, each in keys.items() if not each.means_trouble},
+        stalled_since={},
         overdue_timers={},
-        coverage={"PaymentSaga": Coverage(137, 137), "ShipOrder": Coverage(25, 22)},
-        causes=tuple(causes_of(blames.values())),
-        blames={each: blame for each, blame in blames.items() if each in shown},
+        coverage=coverage,
+        causes=tuple(causes_of(each.blame for each in waiting if each.blame is not None)),
+        blames=blames,
+        groups=tuple(groups),
+    )
+
+
+def _waiting(orchestrator: str, blames: Iterable[Blame]) -> Iterator[Waiting]:
+    for blame in blames:
+        if blame.wait is not None and blame.leaf is not None:
+            yield Waiting(orchestrator, blame.wait, blame.leaf, blame)
+
+
+def three_lines_hub(name: str = "orders") -> HubSnapshot:
+    """
+    Return a hub with three things to know of, and no other.
+
+    30 of one orchestrator hang in an activity, 40 approvals wait as expected, a lock is orphaned.
+    """
+    rows = [
+        row(
+            f"order-{number:03}", created=-12_000.0, updated=-10_900.0 - number, name="ProcessOrder"
+        )
+        for number in range(30)
+    ] + [
+        row(f"approval-{number:03}", created=-9_000.0 - number, name="ApprovalWorkflow")
+        for number in range(40)
+    ]
+    carts = [
+        EntityRow(EntityId("inventory", f"sku-{number}"), shown(-900.0)) for number in range(5)
+    ]
+    entities = [*_carts(carts[:1], locked_by="gone"), *_carts(carts[1:])]
+    before = hub_of(Contents(active=[*rows, *entities], entities=carts), name)
+    assert before.active is not None
+    assert before.active.locks is not None
+    locks = {"inventory": replace(before.active.locks["inventory"], orphaned=1)}
+    hangs = {
+        each.instance_id: Wait(WaitingOn.ACTIVITY, "ShipParcel", NOW - 10_800.0)
+        for each in rows[:30]
+    }
+    event = {
+        each.instance_id: Wait(WaitingOn.EXTERNAL_EVENT, "", NOW - 9_000.0) for each in rows[30:]
+    }
+    blames = {
+        each: Blame((each,), wait, wait, End.LEAF, each, "")
+        for each, wait in {**hangs, **event}.items()
+    }
+    waiting = [
+        *_waiting("ProcessOrder", [blames[each] for each in hangs]),
+        *_waiting("ApprovalWorkflow", [blames[each] for each in event]),
+    ]
+    coverage = {"ProcessOrder": Coverage(30, 30), "ApprovalWorkflow": Coverage(40, 40)}
+    return replace(
+        before,
+        active=replace(before.active, locks=locks),
+        diagnosis=view_of(waiting, coverage, blames),
     )
 
 

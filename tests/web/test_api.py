@@ -85,13 +85,13 @@ async def test_hubs_come_the_worst_first() -> None:
 async def test_an_incident_in_numbers() -> None:
     async with serving_hubs(incident_hub()) as client:
         hub = (await client.get("/api/v1/hubs/payments")).json()
-    assert hub["over_limit"] == 159
+    parts = [hub[each] for each in ("stalled", "waiting_as_expected", "undiagnosed")]
+    assert (hub["over_limit"], parts) == (162, [159, 0, 3])
     assert hub["instances"] == {"Pending": 22, "Running": 137, "Suspended": 1, "ContinuedAsNew": 0}
     assert [finding["kind"] for finding in hub["findings"]] == [
         "stalled",
-        "over_limit_idle",
-        "over_limit_pending",
         "orphaned_locks",
+        "undiagnosed",
         "failing",
         "unresolved_failures",
     ]

@@ -1,6 +1,7 @@
 // Looks at pages in a headless Chromium, for test_browser.py.
 //
-// Reads one job as JSON per line: {url, width, height, dark, screenshot, keys}. Answers each with a
+// Reads one job as JSON per line: {url, width, height, dark, screenshot, keys, steps, texts}: steps are
+// [action, selector, value], texts selectors of what is to be read after them. Answers each with a
 // line: what the accessibility checker, the console and the layout tell of the page.
 
 'use strict';
@@ -34,6 +35,8 @@ async function look(browser, job) {
     // The page's policy forbids scripts, and so the checker's too: it alone is let past.
     bypassCSP: Boolean(job.axe),
     ...(job.noScript ? { javaScriptEnabled: false } : {}),
+    ...(job.clipboard ? { permissions: ['clipboard-read', 'clipboard-write'] } : {}),
+    ...(job.timezone ? { timezoneId: job.timezone, locale: 'en-GB' } : {}),
   });
   const page = await context.newPage();
   const problems = [];
@@ -52,8 +55,19 @@ async function look(browser, job) {
       document.documentElement.scrollWidth > document.documentElement.clientWidth);
     result.tooWide = await page.evaluate(tooWide);
     result.background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    result.titles = await page.evaluate(() => [...document.querySelectorAll('time')].map((time) => time.title));
     result.links = await page.evaluate(() => [...document.links].map((link) => link.href));
   }
+  for (const [action, selector, ...values] of job.steps ?? []) await page.locator(selector).first()[action](...values);
+  if (job.reload) await page.reload();
+  if (job.within) {
+    result.bottom = await page.locator(job.within).evaluate((each) => each.getBoundingClientRect().bottom);
+  }
+  result.texts = {};
+  for (const selector of job.texts ?? []) {
+    result.texts[selector] = await page.locator(selector).filter({ visible: true }).allInnerTexts();
+  }
+  if (job.clipboard) result.clipboard = await page.evaluate(() => navigator.clipboard.readText());
   result.focused = [];
   for (const key of job.keys ?? []) {
     await page.keyboard.press(key);
