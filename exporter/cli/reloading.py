@@ -146,12 +146,12 @@ class Reloading:
             return
         guard, server = self._front
         try:
-            await server.follow(change.settings.web.tls)
+            await server.follow(change.settings.web_config.tls)
         except (OSError, ValueError) as error:
             await self._collector.discard(change)
             reason = f"cannot be followed ({error}): the server listens as before"
             raise SettingsError([Problem("web_config_file", reason)]) from None
-        guard.follow(change.settings.web, change.settings.allowed_hosts)
+        guard.follow(change.settings.web_config, change.settings.allowed_hosts)
 
 
 def _differs(name: str, one: Settings, other: Settings) -> bool:

@@ -18,9 +18,11 @@ from exporter.cli.exposed_secrets import warn_about_files, warn_about_options
 from exporter.cli.garbage import make_full_rounds, tuned_garbage_collection
 from exporter.cli.reloading import Load, Reloading
 from exporter.cli.stopping import wait_for_stop
+from exporter.collector.instance_lookup import InstanceReader
 from exporter.collector.service import open_collector
 from exporter.settings import Configuration, Problem, Settings
 from exporter.web.app import create_app
+from exporter.web.instance_pages import InstancePages
 from exporter.web.reload import with_reload
 from exporter.web.scrapes import Scrapes
 from exporter.web.security import Guard
@@ -68,7 +70,7 @@ def _say_where(settings: Settings, port: int) -> None:
         address=f"{settings.listen_address.host or '*'}:{port}",
         hubs=[hub.name for hub in settings.own_hubs],
         shard=str(settings.shard),
-        encrypted=settings.web.tls is not None,
+        encrypted=settings.web_config.tls is not None,
         version=__version__,
     )
 
@@ -101,10 +103,11 @@ async def _serve_hubs(
             process=reloading.view,
         )
         collector.listen(scrapes.note_publication)
-        app = create_app(collector.snapshots, scrapes, wall=time.time)
+        instances = InstancePages(InstanceReader(lambda: reloading.settings))
+        app = create_app(collector.snapshots, scrapes, wall=time.time, instances=instances)
         guard = Guard(
             with_reload(app, reloading.reload, lambda: reloading.settings.allow_reload),
-            settings.web,
+            settings.web_config,
             allowed_hosts=settings.allowed_hosts,
         )
         async with (
@@ -113,7 +116,7 @@ async def _serve_hubs(
                 address.host,
                 address.port,
                 grace_seconds=settings.grace_period,
-                tls=settings.web.tls,
+                tls=settings.web_config.tls,
             ) as server,
             anyio.create_task_group() as tasks,
         ):

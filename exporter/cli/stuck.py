@@ -13,7 +13,6 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.app_knowledge import learn, needs_knowledge
 from exporter.cli.asking import (
     Hub,
     add_hub_option,
@@ -26,6 +25,7 @@ from exporter.cli.asking import (
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.orphans import find_orphans, print_orphans, row_of_orphan
 from exporter.cli.terminal import console, markup, say, span_since, table, write_json
+from exporter.collector.app_knowledge import learn, needs_knowledge
 from exporter.collector.history_reads import HistoryReader, ReadLimits, in_slices
 from exporter.collector.service import rules_of
 from exporter.collector.sweeps import HubSweeps
@@ -225,7 +225,7 @@ async def survey(
     made = await reader.sample(sampler, ledger.tracked, ledger.over_limits.found, at)
     if any(needs_knowledge(sample.blame) for sample in sampler.samples.values()):
         # Of what was read a second look is had for no read, as long as nothing has moved.
-        await learn(hub, sampler.knowledge)
+        await learn(hub.client, hub.settings, sampler.knowledge)
         made = await reader.sample(sampler, ledger.tracked, ledger.over_limits.found, at)
     findings = [*_sampled(sampler, at), *_told(ledger, configured_rules, at)]
     findings.sort(key=lambda each: (_since(each), each.blame.chain[0]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from textwrap import indent
 
@@ -13,14 +12,10 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from exporter.api.errors import ApiError, HistoryRefused
 from exporter.api.times import parse_time
-from exporter.api.wire import InstanceRow, InstanceStatus
 from exporter.cli import configured
-from exporter.cli.app_knowledge import learn, needs_knowledge
 from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
 from exporter.cli.exit_codes import ExitCode
-from exporter.cli.steps import Step, steps_of
 from exporter.cli.terminal import (
     console,
     markup,
@@ -30,42 +25,23 @@ from exporter.cli.terminal import (
     table,
     write_json,
 )
-from exporter.collector.history_reads import HistoryReader, ReadLimits
-from exporter.collector.service import rules_of
+from exporter.collector.instance_lookup import AskedHub, FoundInstance, look_up
 from exporter.diagnosis.blame import Blame
-from exporter.diagnosis.failure_details import as_text
-from exporter.diagnosis.families import Member, family_of
-from exporter.diagnosis.knowledge import HubKnowledge
-from exporter.diagnosis.nodes import Absence, Entity, Node, Orchestration
+from exporter.diagnosis.families import Member
+from exporter.diagnosis.nodes import Entity
 from exporter.diagnosis.timeline import MOST_EVENTS
-from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.ledger.over_limit import Clocks
+from exporter.diagnosis.waits import Wait
 from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
-from exporter.ledger.workers import Worker
 from exporter.settings import Settings
 from exporter.web.formatting import plural, rfc3339, span
-from exporter.web.waits import end_in_words, state_in_words, wait_in_words
-
-_REFUSED = (
-    "Its history cannot be read: an activity was renamed while it was in flight, most likely. Look "
-    "at the last deployment; once no more is to be learnt of it, terminate it and start it again."
+from exporter.web.steps import Step, steps_of
+from exporter.web.waits import (
+    REFUSED,
+    end_in_words,
+    state_in_words,
+    verdict_on,
+    wait_in_words,
 )
-_REWOUND = (
-    "It was rewound, and is shown as Pending until it ends: nothing shows what it waits on, and "
-    "it may be running."
-)
-_MAY_BE_SCHEDULED = (
-    "In an app of .NET isolated or Java it may be scheduled for later: the API does not show it."
-)
-_EVENT_OR_LOST = (
-    "Nothing is outstanding: it waits on an external event, or (JavaScript, Python, PowerShell) a "
-    "call or a failure was lost without a trace. The app's log has the latter."
-)
-_LOST = (
-    "Nothing has happened since its start, and no instance of its orchestrator was seen to get an "
-    "event: look in the app's log for a call of a function that does not exist."
-)
-_WITH_REASON = (RuntimeStatus.FAILED, RuntimeStatus.TERMINATED, RuntimeStatus.CANCELED)
 
 
 class Leaf(msgspec.Struct, frozen=True):
@@ -110,31 +86,6 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     family: Member | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An instance as it was read at a moment of the server's clock."""
-
-    at: float
-    row: InstanceRow
-    blame: Blame
-    node: Node
-    steps: Sequence[Step] = ()
-    left_out: int = 0
-    is_refused: bool = False
-    family: Member | None = None
-    may_lose_calls: bool = True
-
-    @property
-    def entity(self) -> Entity | None:
-        """The entity that was found, None where it is an orchestration."""
-        return self.node if isinstance(self.node, Entity) else None
-
-    @property
-    def older(self) -> Sequence[Wait]:
-        """What is outstanding of earlier turns."""
-        return self.node.reading.older if isinstance(self.node, Orchestration) else ()
-
-
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `why`."""
     configured.add_options(command)
@@ -171,76 +122,13 @@ async def why(settings: Settings, options: argparse.Namespace) -> ExitCode:
     return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
 
 
-async def look(hub: Hub, *, instance_id: str, settings: Settings) -> Found | None:
-    """
-    Read an instance of one hub and follow what holds it; None where the hub has no such instance.
-
-    Raises:
-        ApiError: the hub could not be asked.
-    """
-    # A host that starts answers 404 for any id, and some ids are not to be read at all.
-    listed = await hub.client.find_instance(instance_id, hub.clock.note)
-    reader = HistoryReader(hub.client, ReadLimits(hub.settings.timeouts.sweep))
-    known: dict[str, Node] = {}
-    reads = await reader.why(instance_id, known)
-    if reads.result is not None and _may_have_lost_a_call(reads.result, hub, settings):
-        knowledge = HubKnowledge()
-        await learn(hub, knowledge)
-        reads = await reader.why(instance_id, known, knowledge)
-    if reads.error is not None:
-        raise reads.error
-    if reads.result is None:
-        return None
-    blame, node = reads.result
-    at = hub.clock.now()
-    if isinstance(node, Absence) and listed is None:
-        return None
-    status, is_refused = await _history(hub, instance_id, with_history=not isinstance(node, Entity))
-    row = status or listed
-    if row is None:
-        return None
-    events = (status.history_events if status is not None else None) or ()
-    family = None if isinstance(node, Entity) else (await reader.make(family_of(row))).result
-    worker = hub.settings.worker
-    return Found(
-        at,
-        row,
-        blame.as_of(at),
-        node,
-        tuple(steps_of(events[-MOST_EVENTS:], at)),
-        max(0, len(events) - MOST_EVENTS),
-        is_refused,
-        family,
-        worker is None or Worker(worker).loses_calls,
-    )
+async def look(hub: Hub, *, instance_id: str, settings: Settings) -> FoundInstance | None:
+    """Read an instance of one hub; None where it has no such instance. Raises `ApiError`."""
+    asked = AskedHub(hub.settings, hub.client, hub.clock, settings.buckets)
+    return await look_up(asked, instance_id, hub.settings.timeouts.sweep)
 
 
-def _may_have_lost_a_call(found: tuple[Blame, Node], hub: Hub, settings: Settings) -> bool:
-    """Tell whether an instance over its limit waits on what may be an event."""
-    blame, node = found
-    if not isinstance(node, Orchestration) or not needs_knowledge(blame):
-        return False
-    stamp, limits = node.stamp, rules_of(hub.settings, settings.buckets).limits_of(node.name)
-    clocks = Clocks(stamp.status, limits, hub.clock.now())
-    return bool(clocks.exceeded(stamp.created, stamp.updated))
-
-
-async def _history(
-    hub: Hub, instance_id: str, *, with_history: bool
-) -> tuple[InstanceStatus | None, bool]:
-    """Read an instance with its history, or without where that cannot be had; tell if refused."""
-    is_refused = False
-    if with_history:
-        try:
-            return await hub.client.read_instance(instance_id, history=True), False
-        except HistoryRefused:
-            is_refused = True
-        except ApiError:
-            pass
-    return await hub.client.read_instance(instance_id), is_refused
-
-
-def reason_of(hub: str, found: Found) -> Reason:
+def reason_of(hub: str, found: FoundInstance) -> Reason:
     """Return what is known of an instance as it is promised to scripts."""
     row, blame = found.row, found.blame
     wait, leaf = blame.wait, blame.leaf
@@ -267,8 +155,8 @@ def reason_of(hub: str, found: Found) -> Reason:
         if leaf
         else None,
         queued=len(found.entity.queue) if found.entity else None,
-        failure=failure_of(row),
-        timeline=list(found.steps),
+        failure=found.failure,
+        timeline=list(steps_of(found.events, found.at)),
         history_refused=found.is_refused,
         older=[
             OlderWait(each.waiting_on.value, each.target, rfc3339(each.since))
@@ -278,15 +166,7 @@ def reason_of(hub: str, found: Found) -> Reason:
     )
 
 
-def failure_of(row: InstanceRow) -> str | None:
-    """Return in full why an instance failed or was ended, None where it did neither."""
-    if known_status(row.runtime_status) not in _WITH_REASON:
-        return None
-    text = as_text(bytes(row.output).decode("utf-8", "replace"))
-    return None if text == "null" else text
-
-
-def _print(hub: str, found: Found, most: int) -> None:
+def _print(hub: str, found: FoundInstance, most: int) -> None:
     out = console()
     row, blame = found.row, found.blame
     out.print(
@@ -303,23 +183,22 @@ def _print(hub: str, found: Found, most: int) -> None:
     is_active = known_status(row.runtime_status) in ACTIVE
     if blame.wait is not None and is_active and (found.entity is None or blame.held_by):
         _print_blame(blame, found, out)
-    failure = failure_of(row)
+    failure = found.failure
     if failure:
         word = "failed because" if str(row.runtime_status) == RuntimeStatus.FAILED else "ended with"
         out.print(f"\n[bold]It {word}[/]")
         out.print(indent(printable_lines(failure), "  "), markup=False)
     if found.is_refused:
-        out.print(f"\n{_REFUSED}")
+        out.print(f"\n{REFUSED}")
     if found.family is not None:
         out.print("\n[bold]Its family[/]")
         _print_family(found.family, row.instance_id, out)
-    if found.steps:
+    steps = tuple(steps_of(found.events, found.at))
+    if steps:
         out.print()
-        out.print(_timeline(found.steps[-most:]))
-        if len(found.steps) > most:
-            out.print(
-                f"{plural(len(found.steps) - most, 'earlier step')} not shown: raise --events"
-            )
+        out.print(_timeline(steps[-most:]))
+        if len(steps) > most:
+            out.print(f"{plural(len(steps) - most, 'earlier step')} not shown: raise --events")
     if found.left_out:
         out.print(
             f"The first {plural(found.left_out, 'event')} of its history are not looked at: it is "
@@ -336,7 +215,7 @@ def _print_entity(entity: Entity, out: Console) -> None:
         out.print(f"  {plural(len(entity.queue), 'caller')} in its queue, first {waiting}")
 
 
-def _print_blame(blame: Blame, found: Found, out: Console) -> None:
+def _print_blame(blame: Blame, found: FoundInstance, out: Console) -> None:
     wait, leaf, at = blame.wait, blame.leaf, found.at
     if wait is None or leaf is None:
         return
@@ -352,25 +231,9 @@ def _print_blame(blame: Blame, found: Found, out: Console) -> None:
     for older in found.older:
         since = f" since {rfc3339(older.since)}" if older.since else ""
         out.print(f"Still outstanding, of an earlier turn: {markup(wait_in_words(older))}{since}")
-    verdict = _verdict(leaf.waiting_on, found)
+    verdict = verdict_on(found)
     if verdict:
         out.print(verdict)
-
-
-def _verdict(waiting_on: WaitingOn, found: Found) -> str:
-    """Tell what is to be made of a wait, empty where it speaks for itself."""
-    if waiting_on is WaitingOn.UNKNOWN:
-        is_rewound = known_status(found.row.runtime_status) is RuntimeStatus.PENDING
-        return _REWOUND if is_rewound else "What that is cannot be seen from outside."
-    if waiting_on is WaitingOn.NOT_STARTED:
-        return _MAY_BE_SCHEDULED
-    if waiting_on is WaitingOn.NO_STEP:
-        return _LOST
-    if waiting_on is WaitingOn.EXTERNAL_EVENT and found.may_lose_calls:
-        return _EVENT_OR_LOST
-    if waiting_on.means_trouble:
-        return ""
-    return "That is expected: it waits by design or on request."
 
 
 def _print_family(member: Member, asked: str, out: Console, depth: int = 0) -> None:

@@ -264,6 +264,18 @@ class MetricsSettings(BaseModel):
     )
 
 
+class WebSettings(BaseModel):
+    """What the status page may do."""
+
+    model_config = FROZEN
+
+    instance_pages: bool = Field(
+        default=False,
+        description="Allow a page for each instance, read from its hub when it is asked for; it "
+        "shows the messages of failures.",
+    )
+
+
 Profile = Annotated[Literal["steady", "scale-to-zero"], AnyCase]
 
 # What a profile sets stands below whatever the configuration says.

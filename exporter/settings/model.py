@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from exporter.settings.addresses import HostPatterns, ListenAddress, ListenOn
 from exporter.settings.durations import DAY
-from exporter.settings.groups import Buckets, MetricsSettings
+from exporter.settings.groups import Buckets, MetricsSettings, WebSettings
 from exporter.settings.hub import HubSettings
 from exporter.settings.hub_defaults import arrange, check_hubs
 from exporter.settings.shard import Shard, ShardOf
@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = Field(
         default=MetricsSettings(), description="What is exposed, and to how many at once."
     )
+    web: WebSettings = Field(default=WebSettings(), description="The status page.")
     buckets: Buckets = Field(default=Buckets(), description="Bounds of all distributions.")
     hubs: Annotated[tuple[HubSettings, ...], BeforeValidator(check_hubs)] = Field(
         description="The task hubs by name, each with any of the settings of a hub."
@@ -97,7 +98,7 @@ class Settings(BaseSettings):
         return tuple(hub for hub in self.hubs if self.shard.holds(hub.name))
 
     @property
-    def web(self) -> WebConfig:
+    def web_config(self) -> WebConfig:
         """How this server is to be reached."""
         return self.web_config_file or WebConfig()
 

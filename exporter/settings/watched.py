@@ -18,7 +18,7 @@ def watched_files(settings: Settings) -> tuple[Path, ...]:
     paths = [path for hub in settings.hubs for path in (*key_files(hub), *tls_files(hub))]
     if settings.config_file is not None:
         paths.append(settings.config_file)
-    return tuple(sorted({*paths, *settings.web.files}))
+    return tuple(sorted({*paths, *settings.web_config.files}))
 
 
 def key_files(hub: HubSettings) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.collector.snapshot import HubSnapshot
+from exporter.web.instance_pages import InstancePages
 from exporter.web.people import people_app
 from exporter.web.scrapes import Scrapes
 
@@ -19,6 +20,7 @@ def create_app(
     scrapes: Scrapes,
     *,
     wall: Callable[[], float],
+    instances: InstancePages | None = None,
 ) -> Starlette:
     """Return the app that shows *snapshots*, with *scrapes* as `/metrics`."""
 
@@ -33,5 +35,5 @@ def create_app(
         ]
     )
     app.router.redirect_slashes = False
-    app.router.default = people_app(snapshots, wall)
+    app.router.default = people_app(snapshots, wall, instances)
     return app

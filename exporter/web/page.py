@@ -13,17 +13,26 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select
 from markupsafe import Markup, escape
 
 from exporter import __version__
-from exporter.collector.snapshot import HubSnapshot
+from exporter.api.times import parse_time
+from exporter.collector.instance_lookup import FoundInstance
+from exporter.collector.snapshot import HubIdentity, HubSnapshot
 from exporter.diagnosis.waits import WaitingOn
+from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
 from exporter.web import formatting
 from exporter.web.charts import chart_of
+from exporter.web.instance_chart import timeline_of, tree_of
+from exporter.web.links import links_to
 from exporter.web.report import HubStatus, OrchestratorReport, OverLimitSample
 from exporter.web.reporting import Reporter, badness
+from exporter.web.steps import steps_of
+from exporter.web.waits import blame_in_words
 
 REFRESH_SECONDS = 30
 MOST_IN_DETAIL = 8
 MOST_WITH_CHARTS = 50
 _MOST_LINES = 200
+_MOST_STEPS = 100
+_LONGEST_FAILURE = 20_000
 _MOST_GROUPS = 20
 _GROUPS_AT_A_GLANCE = 3
 _SAMPLES_AT_A_GLANCE = 3
@@ -52,12 +61,13 @@ class View:
     How a page is shown at *now*.
 
     `root` is the relative way to `/`, so that the page works below any path of a proxy; `refreshes`
-    tells whether it loads itself anew.
+    tells whether it loads itself anew, `has_instances` whether instances have pages of their own.
     """
 
     now: float
     root: str
     refreshes: bool
+    has_instances: bool = False
 
     @property
     def clock(self) -> str:
@@ -108,6 +118,39 @@ def hub_page(snapshot: HubSnapshot, view: View, *, is_only: bool = False) -> str
         over_limit=_families(sorted(report.over_limit_samples, key=lambda each: each.since)),
         failed=sorted(report.failed_samples, key=lambda each: each.orchestrator),
         server_now=view.now + (snapshot.clock_skew or 0.0),
+    )
+
+
+def instance_page(identity: HubIdentity, found: FoundInstance, view: View) -> str:
+    """Return the page of one instance as it was read."""
+    row, blame = found.row, found.blame
+    steps = tuple(steps_of(found.events, found.at))
+    leaf = blame.leaf
+    is_active = known_status(row.runtime_status) in ACTIVE
+    return _pages.get_template("instance.html").render(
+        view=view,
+        hub=identity,
+        row=row,
+        now=found.at,
+        created=formatting.rfc3339(parse_time(row.created_time)),
+        updated=formatting.rfc3339(parse_time(row.last_updated_time)),
+        links=links_to(identity, row.instance_id, row.name or ""),
+        verdict=list(blame_in_words(found, found.at)),
+        is_trouble=is_active and leaf is not None and leaf.waiting_on.means_trouble,
+        is_ended_well=row.runtime_status == RuntimeStatus.COMPLETED,
+        failure=found.failure,
+        longest_failure=_LONGEST_FAILURE,
+        tree=tree_of(found),
+        timeline=timeline_of(steps, found.at),
+        steps=steps[-_MOST_STEPS:],
+        left_out=found.left_out,
+    )
+
+
+def no_instance_page(hub: str, instance_id: str, why: str, view: View) -> str:
+    """Return the page that says *why* an instance is not shown."""
+    return _pages.get_template("no_instance.html").render(
+        view=view, hub=hub, instance_id=instance_id, why=why
     )
 
 
@@ -191,6 +234,7 @@ _pages.globals.update(
     percent=formatting.percent,
     plural=formatting.plural,
     refresh_seconds=REFRESH_SECONDS,
+    rfc3339=formatting.rfc3339,
     row_id=_row_id,
     size=formatting.size,
     span=formatting.span,

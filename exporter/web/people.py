@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from urllib.parse import quote
 
@@ -13,6 +15,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from exporter.collector.snapshot import HubSnapshot
+from exporter.web.instance_pages import InstancePages
 from exporter.web.overload import ConcurrencyLimit, WorkQueue
 from exporter.web.page import REFRESH_SECONDS, View, hub_page, missing_page, overview_page
 from exporter.web.report import Problem
@@ -23,6 +26,7 @@ from exporter.web.sliced_response import SlicedResponse
 _NOT_FOUND = 404
 # Answered at once, until their clients have read them.
 _MAX_PAGES = 50
+_LONGEST_ID = 1024
 _SAFE: Mapping[str, str] = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -45,10 +49,12 @@ _ASSETS = {
 
 
 def people_app(
-    snapshots: Callable[[], Sequence[HubSnapshot]], wall: Callable[[], float]
+    snapshots: Callable[[], Sequence[HubSnapshot]],
+    wall: Callable[[], float],
+    instances: InstancePages | None = None,
 ) -> ASGIApp:
     """Return the app that shows *snapshots* to people and scripts; *wall* tells the time."""
-    people = _People(snapshots, wall)
+    people = _People(snapshots, wall, instances)
     router = Router(
         [
             Route("/", people.overview),
@@ -76,9 +82,13 @@ class _People:
     """Answers in threads: a page of many hubs takes a while, and must not hold up a scrape."""
 
     def __init__(
-        self, snapshots: Callable[[], Sequence[HubSnapshot]], wall: Callable[[], float]
+        self,
+        snapshots: Callable[[], Sequence[HubSnapshot]],
+        wall: Callable[[], float],
+        instances: InstancePages | None,
     ) -> None:
         self._snapshots = snapshots
+        self._instances = instances
         self._wall = wall
         self._queue: WorkQueue[bytes] = WorkQueue()
 
@@ -94,12 +104,29 @@ class _People:
     async def hub(self, request: Request) -> Response:
         view, name = self._view(request, "../"), request.path_params["name"]
         found = self._find(name)
+        if found is None and "/instances/" in name:
+            return await self._instance(request, *name.split("/instances/", 1))
         if found is None:
             return _html(missing_page(name, view).encode(), view, _NOT_FOUND)
         return _html(
             await self._make(("hub", name, view.refreshes), lambda: hub_page(found, view).encode()),
             view,
         )
+
+    async def _instance(self, request: Request, name: str, instance_id: str) -> Response:
+        view, found = self._view(request, "../../../"), self._find(name)
+        if found is None:
+            return _html(missing_page(name, view).encode(), view, _NOT_FOUND)
+        # It asks the hub, so it never loads itself anew.
+        still = replace(view, refreshes=False)
+        if self._instances is None or len(instance_id) > _LONGEST_ID:
+            page = missing_page(name, still)
+            return _html(page.encode(), still, _NOT_FOUND)
+        answer = await self._instances.page(found, instance_id, still)
+        response = _html(answer.page.encode(), still, answer.status)
+        if answer.retry_after is not None:
+            response.headers["retry-after"] = str(max(1, math.ceil(answer.retry_after)))
+        return response
 
     async def api_hubs(self, _request: Request) -> Response:
         shown, now = self._snapshots(), self._wall()
@@ -124,7 +151,9 @@ class _People:
         return next((each for each in self._snapshots() if each.identity.name == name), None)
 
     def _view(self, request: Request, root: str) -> View:
-        return View(self._wall(), root, request.query_params.get("refresh") != "off")
+        has_instances = self._instances is not None and self._instances.is_on
+        refreshes = request.query_params.get("refresh") != "off"
+        return View(self._wall(), root, refreshes, has_instances)
 
 
 def _json(body: bytes, status: int = 200) -> Response:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
+from exporter.collector.instance_lookup import FoundInstance
 from exporter.collector.snapshot import HubIdentity
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.causes import Cause
@@ -12,9 +13,30 @@ from exporter.diagnosis.groups import WaitGroup
 from exporter.diagnosis.view import DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.snapshot import EntityLocks
+from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
 from exporter.web.formatting import plural, rfc3339, span
 from exporter.web.links import links_to
 from exporter.web.report import BlockerReport, CauseReport, WaitGroupReport
+
+REFUSED = (
+    "Its history cannot be read: an activity was renamed while it was in flight, most likely. Look "
+    "at the last deployment; once no more is to be learnt of it, terminate it and start it again."
+)
+_REWOUND = (
+    "It was rewound, and is shown as Pending until it ends: nothing shows what it waits on, and "
+    "it may be running."
+)
+_MAY_BE_SCHEDULED = (
+    "In an app of .NET isolated or Java it may be scheduled for later: the API does not show it."
+)
+_EVENT_OR_LOST = (
+    "Nothing is outstanding: it waits on an external event, or (JavaScript, Python, PowerShell) a "
+    "call or a failure was lost without a trace. The app's log has the latter."
+)
+_LOST = (
+    "Nothing has happened since its start, and no instance of its orchestrator was seen to get an "
+    "event: look in the app's log for a call of a function that does not exist."
+)
 
 # What is to be said of the end of a chain beside what it waits on.
 END_WORDS = {
@@ -156,6 +178,49 @@ def group_in_words(group: WaitGroup, now: float) -> str:
     wait = Wait(group.waiting_on, group.target)
     number = f"{group.instances:,} {group.orchestrator}".rstrip()
     return f"{number}: {_GROUPED.get(group.waiting_on, wait_in_words(wait))}{since}"
+
+
+def blame_in_words(found: FoundInstance, now: float) -> Iterator[str]:
+    """Tell what an instance waits on, and what that waits on, a sentence each."""
+    blame = found.blame
+    if found.entity is not None:
+        held = found.entity.locked_by
+        yield f"Locked by {held}." if held else "Not locked."
+        if found.entity.queue:
+            yield f"{plural(len(found.entity.queue), 'caller')} in its queue."
+    if found.is_refused:
+        yield REFUSED
+    is_active = known_status(found.row.runtime_status) in ACTIVE
+    if blame.wait is None or blame.leaf is None or not is_active:
+        return
+    if found.entity is None:
+        since = f" for {span(now - blame.wait.since)}" if blame.wait.since is not None else ""
+        yield f"It {state_in_words(blame.wait)}{since}."
+    if len(blame.chain) > 1:
+        odd = end_in_words(blame)
+        who = f"{blame.leaf_orchestrator} {blame.chain[-1]}".strip()
+        yield f"In the end: {odd}." if odd else f"In the end, {who} {state_in_words(blame.leaf)}."
+    for older in found.older:
+        yield f"Still outstanding, of an earlier turn: {wait_in_words(older)}."
+    if verdict := verdict_on(found):
+        yield verdict
+
+
+def verdict_on(found: FoundInstance) -> str:
+    """Tell what is to be made of a wait in the end, empty where it speaks for itself."""
+    leaf = found.blame.leaf
+    waiting_on = leaf.waiting_on if leaf else None
+    if waiting_on is WaitingOn.UNKNOWN:
+        is_rewound = known_status(found.row.runtime_status) is RuntimeStatus.PENDING
+        return _REWOUND if is_rewound else "What that is cannot be seen from outside."
+    if waiting_on is WaitingOn.NOT_STARTED:
+        return _MAY_BE_SCHEDULED
+    if waiting_on is WaitingOn.NO_STEP:
+        return _LOST
+    if waiting_on is WaitingOn.EXTERNAL_EVENT and found.may_lose_calls:
+        return _EVENT_OR_LOST
+    is_expected = waiting_on is not None and not waiting_on.means_trouble
+    return "That is expected: it waits by design or on request." if is_expected else ""
 
 
 def orphaned_in_words(locks: Mapping[str, EntityLocks]) -> str:

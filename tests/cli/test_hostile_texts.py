@@ -20,10 +20,10 @@ from exporter.cli import terminal
 from exporter.cli.asking import say_failure
 from exporter.cli.logs import set_up_logging
 from exporter.cli.outcome import outcome_of
-from exporter.cli.steps import steps_of
 from exporter.cli.terminal import console, printable, printable_lines
 from exporter.cli.why import _timeline
 from exporter.settings import Problem, SettingsError
+from exporter.web.steps import steps_of
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.cli.process import run
 

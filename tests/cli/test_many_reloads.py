@@ -118,7 +118,7 @@ async def exporter(configuration: Configuration) -> AsyncIterator[Running]:
         )
         collector.listen(scrapes.note_publication)
         app = create_app(collector.snapshots, scrapes, wall=lambda: 0.0)
-        guard = Guard(app, settings.web)
+        guard = Guard(app, settings.web_config)
         async with (
             listening(guard, "127.0.0.1", 0, grace_seconds=1.0) as server,
             httpx.AsyncClient(

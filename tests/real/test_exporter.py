@@ -80,7 +80,7 @@ async def scene(
             )
             assert await collector.collect_once() is None
             snapshots.append(collector.snapshot)
-        app = app_of(lambda: snapshots, clock.now, exemplars=True)
+        app = app_of(lambda: snapshots, clock.now, settings={"exemplars": True})
         server = await stack.enter_async_context(listening(app, "127.0.0.1", 0, grace_seconds=1.0))
         address = f"127.0.0.1:{server.port}"
         classic = stack.enter_context(classic_format(address))

@@ -31,7 +31,7 @@ async def test_counters_and_gauges_are_the_world_s_after_a_quarter_of_an_hour(
         running(emulator) as url,
         collector_of(url, wall=clock.now, monotonic=clock.now) as (collector, _),
         listening(
-            app_of(lambda: [collector.snapshot], clock.now, exemplars=True),
+            app_of(lambda: [collector.snapshot], clock.now, settings={"exemplars": True}),
             "127.0.0.1",
             0,
             grace_seconds=1.0,

@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(folder: Path, text: str) -> WebConfig:
-    return settings_with(folder, text).web
+    return settings_with(folder, text).web_config
 
 
 def settings_with(folder: Path, text: str) -> Settings:
@@ -55,7 +55,7 @@ class TestWhatIsTaken:
         assert (config.tls, config.users, config.headers, config.rate_limit) == (None, {}, {}, None)
 
     def test_without_a_file_the_server_is_open(self) -> None:
-        assert load(BASE).web == WebConfig()
+        assert load(BASE).web_config == WebConfig()
 
     def test_a_certificate_is_found_beside_the_file(self, folder: Path) -> None:
         config = read(folder, TLS)
@@ -124,7 +124,7 @@ class TestWhatIsTaken:
 
     def test_neither_key_nor_hash_is_shown(self, folder: Path) -> None:
         settings = settings_with(folder, TLS + f"basic_auth_users: {{alice: {HASH}}}\n")
-        shown = repr(settings) + repr(settings.web)
+        shown = repr(settings) + repr(settings.web_config)
         assert HASH not in shown
         assert "PRIVATE KEY" not in shown
 

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import httpx
 
 from exporter.collector.snapshot import HubSnapshot
+from exporter.web.instance_pages import InstancePages
 from exporter.web.server import listening
 from tests.ledger.world import NOW
 from tests.web.shown_app import app_of
@@ -16,10 +17,10 @@ from tests.web.shown_app import app_of
 
 @asynccontextmanager
 async def serving_hubs(
-    *hubs: HubSnapshot, at: float = NOW + 12.0
+    *hubs: HubSnapshot, at: float = NOW + 12.0, instances: InstancePages | None = None
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
     """Serve what is shown of *hubs* at a moment; yields a client whose base is the server."""
-    app = app_of(lambda: hubs, lambda: at)
+    app = app_of(lambda: hubs, lambda: at, instances)
     async with (
         listening(app, "127.0.0.1", 0, grace_seconds=1.0) as server,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client,

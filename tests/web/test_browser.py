@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import anyio
 import msgspec
@@ -17,8 +18,18 @@ from _pytest.mark import ParameterSet
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from exporter.api.times import format_shown_time
+from exporter.api.wire import HistoryEvent
+from exporter.collector.instance_lookup import FoundInstance, InstanceReader
 from exporter.collector.snapshot import HubSnapshot
+from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.families import Member
+from exporter.diagnosis.nodes import Absence
+from exporter.diagnosis.timeline import CHILD_COMPLETED, CHILD_CREATED
+from exporter.diagnosis.waits import Wait, WaitingOn
+from exporter.web.instance_pages import InstancePages
 from exporter.web.runbook_pages import runbook_names
+from tests.ledger.world import NOW, row
 from tests.tools import node_package, tool
 from tests.web.hubs import (
     empty_hub,
@@ -306,3 +317,76 @@ class TestWithScripts:
             seen = await browser.look(str(client.base_url), timezone="Asia/Tokyo")
         title = seen["titles"][0]
         assert title.startswith("2026-09-21 14:13:32 UTC, 21 Sept 2026, 23:13:32")
+
+
+def long_history() -> FoundInstance:
+    """Return an instance with a thousand events: activities, children, timers, some of them odd."""
+    begin = NOW - 7200.0
+    events = [
+        HistoryEvent("ExecutionStarted", timestamp=format_shown_time(begin), function_name="Fulfil")
+    ]
+    for number in range(600):
+        start = begin + 10.0 * number
+        failed = number % 97 == 0
+        events.append(
+            HistoryEvent(
+                "TaskFailed" if failed else "TaskCompleted",
+                timestamp=format_shown_time(start + 8.0 + number % 7),
+                scheduled_time=format_shown_time(start),
+                function_name=("ShipParcel", "ChargeCard", "SendMail")[number % 3],
+                reason="no carrier" if failed else None,
+            )
+        )
+    for number in range(398):
+        start = begin + 15.0 * number
+        is_open = number > 390
+        events.append(
+            HistoryEvent(
+                CHILD_CREATED if is_open else CHILD_COMPLETED,
+                timestamp=format_shown_time(start if is_open else start + 40.0),
+                scheduled_time=None if is_open else format_shown_time(start),
+                instance_id=f"{number:032x}",
+                name="PackBox",
+            )
+        )
+    events.append(
+        HistoryEvent("TaskScheduled", timestamp=format_shown_time(NOW - 600.0), name="ShipParcel")
+    )
+    hangs = Wait(WaitingOn.ACTIVITY, "ShipParcel", NOW - 600.0)
+    own = Wait(WaitingOn.SUB_ORCHESTRATION, "PackBox", NOW - 700.0)
+    child = f"{395:032x}"
+    children = [
+        Member(f"{number:032x}", "PackBox", "Running" if number > 390 else "Completed")
+        for number in (*range(391, 398), *range(43))
+    ]
+    return FoundInstance(
+        NOW,
+        msgspec.structs.replace(row("order-1", created=-7200.0, updated=-600.0), name="Fulfil"),
+        Blame(("order-1", child), own, hangs, End.LEAF, child, "PackBox"),
+        Absence.UNREADABLE,
+        events,
+        family=Member("order-1", "Fulfil", "Running", children, {"Completed": 348}),
+    )
+
+
+@pytest.mark.parametrize(("width", "dark"), [(420, False), (420, True), (WIDE, True)])
+async def test_an_instance_with_a_thousand_events_can_be_read_at_any_width(
+    browser: Browser, width: int, *, dark: bool
+) -> None:
+    found = long_history()
+    reader = Mock(InstanceReader, is_on=True, read=AsyncMock(return_value=found))
+    async with serving_hubs(incident_hub(), instances=InstancePages(reader)) as client:
+        seen = await browser.look(
+            f"{client.base_url}/hubs/payments/instances/order-1",
+            width,
+            dark=dark,
+            axe=True,
+            screenshot=picture_of("instance", width, dark=dark),
+            texts=[".lanes li p", ".tree title"],
+        )
+    assert seen["violations"] == seen["problems"] == []
+    assert (seen["scrolls"], seen["tooWide"]) == (False, [])
+    lanes = seen["texts"][".lanes li p"]
+    assert "activity ShipParcel 201, 3 failed, 1 without a result" in lanes
+    assert "sub-orchestration PackBox 398, 7 without a result" in lanes
+    assert len(found.events) == 1000

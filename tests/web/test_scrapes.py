@@ -37,7 +37,7 @@ HUBS = [busy_snapshot(), replace(busy_snapshot("billing"), up=False), busy_snaps
 async def served(
     snapshots: Sequence[HubSnapshot], **settings: object
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = app_of(lambda: snapshots, lambda: NOW + 200.0, **settings)
+    app = app_of(lambda: snapshots, lambda: NOW + 200.0, settings=settings)
     async with (
         listening(app, "127.0.0.1", 0, grace_seconds=1.0) as server,
         httpx.AsyncClient(

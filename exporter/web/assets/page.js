@@ -31,14 +31,14 @@ async function copy(code) {
 }
 
 function addCopyButtons() {
-  for (const code of document.querySelectorAll('main :is(th, td, li, p) > code')) {
+  for (const code of document.querySelectorAll('main :is(th, td, li, p, a) > code')) {
     const button = element('button', { type: 'button', class: 'copy', 'aria-label': `Copy ${code.textContent}` }, 'Copy');
     button.addEventListener('click', async () => {
       await copy(code);
       button.textContent = 'Copied';
       setTimeout(() => { button.textContent = 'Copy'; }, 1500);
     });
-    code.after(button);
+    (code.closest('a') ?? code).after(button);
   }
 }
 

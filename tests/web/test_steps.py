@@ -6,7 +6,7 @@ import pytest
 
 from exporter.api.times import parse_time
 from exporter.api.wire import HistoryEvent
-from exporter.cli.steps import Step, steps_of
+from exporter.web.steps import Step, steps_of
 
 AT = parse_time("2026-11-23T11:00:00Z") or 0.0
 
