@@ -137,6 +137,36 @@ HUBS = Line(
     ),
 )
 
+WAITS = ("task_hub", "orchestrator", "waiting_on", "target")
+GROUPS = Line(
+    7,
+    (
+        rows(
+            "What is stalled, and what waits as expected",
+            "On what? The groups of the status page and of `stuck`: stalled ones first.",
+            (
+                Key(
+                    "task_hub",
+                    "Task hub",
+                    link_to("hub", "task_hub=${__value.text:percentencode}"),
+                    "Open the hub's dashboard",
+                ),
+                Key("orchestrator", "Orchestrator"),
+                Key("waiting_on", "Waits on"),
+                Key("target", "Which"),
+            ),
+            (
+                Column(
+                    "Stalled", total(FLEET.latest(c.STALLED), *WAITS), steps=ANY_IS_BAD, decimals=0
+                ),
+                Column("Since", age(lowest(FLEET.earliest(c.STALLED_SINCE), *WAITS)), "s"),
+                Column("As expected", total(FLEET.latest(c.WAITING), *WAITS), decimals=0),
+            ),
+            sort_by="Stalled",
+        ),
+    ),
+)
+
 TRUST = Line(
     6,
     (
@@ -222,7 +252,7 @@ BOARD = Board(
     ),
     "${exporter_url}/",
     (
-        Section("Is anything on fire, and which hub is it?", (NOW, HUBS)),
+        Section("Is anything on fire, and which hub is it?", (NOW, HUBS, GROUPS)),
         Section("Can the numbers be trusted?", (TRUST,)),
         Section("Since when, and is it getting worse?", COURSE),
     ),
