@@ -75,10 +75,11 @@ async def told(capfd: Capture, hub: TaskHub, *arguments: str) -> Mapping[str, Ma
 
 
 def rows_of_page(page: str, heading: str) -> dict[str, str]:
-    """Return the texts of the rows of the table under a heading, by what they begin with."""
+    """Return the texts of the rows of the table under a heading, by the id."""
     table = page.partition(f'id="{heading}"')[2].partition("</table>")[0]
-    rows = re.findall(r'<tr role="row">\s*<th role="rowheader"(.*?)</tr>', table, re.DOTALL)
-    texts = [Read(f"<th{row}").text for row in rows]
+    rows = re.findall(r'<tr role="row"[^>]*>\s*<th role="rowheader"(.*?)</tr>', table, re.DOTALL)
+    # A child has a word more before its id.
+    texts = [Read(f"<th{row}").text.removeprefix("\u21b3 child: ") for row in rows]
     return {text.split(" ", 1)[0]: text for text in texts}
 
 
