@@ -17,7 +17,9 @@ from tests.cli.terminal import CTRL_C, at_terminal
 
 pytestmark = pytest.mark.anyio
 
-SHORT = ("--for", "2s", "--set", "limits.idle=1m")
+# Far from how long anything has waited by then, however slow the machine is.
+LIMITS = ("--set", "limits.idle=5m", "--set", "limits.pending=1h")
+SHORT = ("--for", "2s", *LIMITS)
 SHOWN = ("durable_functions_instances", "durable_functions_stalled_instances",
     "durable_functions_entities_locked", "durable_functions_unresolved_failures")  # fmt: skip
 
@@ -37,7 +39,7 @@ def lines_of(path: Path) -> list[dict[str, object]]:
 async def shown_by(url: str, *options: str) -> tuple[Mapping[str, float], list[object]]:
     """Return the numbers of `collect`, and the rows of `stuck` without their times."""
     environ = {"DURABLE_EXPORTER_KEY": KEY, "DURABLE_EXPORTER_NAME": "orders"}
-    limit = ("--set", "limits.idle=1m", "--set", "retries.max_retries=0")
+    limit = (*LIMITS, "--set", "retries.max_retries=0")
     collected = await run(
         "collect", "--format", "json", "--url", url, *limit, *options, environ=environ
     )
