@@ -322,10 +322,11 @@ class HubCollector:
             self._publication.draft = replace(self._publication.draft, active=active)
         if isinstance(finished, FinishedView):
             self._publication.draft = replace(self._publication.draft, finished=finished)
-        self._agenda.cycle_ended(started, self._monotonic(), _pause(failed))
+        self._agenda.cycle_ended(started, ended := self._monotonic(), _pause(failed))
         await self.publish()
         if self._diagnosis.is_on and isinstance(active, ActiveView):
-            await self._diagnose(active, started, failed)
+            # What the disk took is no load of the hub's.
+            await self._diagnose(active, started + self._monotonic() - ended, failed)
         return failed
 
     async def _diagnose(self, active: ActiveView, started: float, failed: ApiError | None) -> None:
