@@ -8,7 +8,7 @@ import math
 DUTY_SHARE = 0.5
 # What histories are given of a cycle that has none of that left.
 _LEAST_EXTRA = 0.25
-_LEAST_SECONDS = 1.0
+_LEAST_SECONDS = 0.25
 
 
 class Cadence:

@@ -324,4 +324,4 @@ def test_histories_have_what_is_left_of_the_share_and_a_little_where_nothing_is(
     assert spare_seconds(1.0, 30.0) == 14.0
     assert spare_seconds(14.5, 30.0) == 3.625
     assert spare_seconds(60.0, 30.0) == 15.0
-    assert spare_seconds(0.1, 0.01) == 1.0
+    assert spare_seconds(0.1, 0.01) == 0.25
