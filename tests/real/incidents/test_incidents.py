@@ -348,7 +348,9 @@ async def all_is_well_again(scene_: Scene) -> None:
     expected = OF_HUBS | OF_SHARDS | AFTER_A_LOSS | OF_FAILURES | MANY
     expected |= {("HubUnreachable", w.DYING)}
     await scene_.until_over(expected)
-    assert scene_.receiver.ever() == as_they_arrive(expected)
+    # Times are divided, work is not: the hub with most causes may be too slow for its interval.
+    slow = as_they_arrive({("SweepTooSlow", w.WORK), ("DataStale", w.WORK)})
+    assert scene_.receiver.ever() - slow == as_they_arrive(expected)
 
 
 async def failures_that_were_never_seen_before(scene_: Scene) -> None:
