@@ -64,10 +64,8 @@ class Agenda:
 
     def cycle_ended(self, started: float, now: float, pause: float) -> None:
         """Schedule the next cycle: both of its sweeps come as seldom as all of it allows."""
-        self.swept(Sweep.ACTIVE, started, now, pause)
-        interval = self.records[Sweep.ACTIVE].cadence.interval
         for sweep in (Sweep.ACTIVE, Sweep.FINISHED):
-            self.records[sweep].comes_every(interval)
+            self.swept(sweep, started, now, pause)
 
     def swept(self, sweep: Sweep, started: float, now: float, pause: float) -> None:
         """
@@ -75,7 +73,8 @@ class Agenda:
 
         *pause* is for how many seconds the server asked to be left alone.
         """
-        self.records[sweep].cadence.ended(started, now, not_before=pause)
+        record = self.records[sweep]
+        record.cadence.ended(started, now, is_complete=record.is_complete, not_before=pause)
 
     def census_stepped(self, seconds: float, now: float) -> None:
         """Schedule the next step of a census after one of *seconds*."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.telemetry import GET_INSTANCE, ApiTelemetry
-from exporter.collector.schedule import Cadence, interval_for
+from exporter.collector.schedule import Cadence
 from exporter.collector.snapshot import (
     ApiUse,
     RequestDurations,
@@ -37,6 +37,10 @@ class SweepCost:
         )
 
 
+# A sweep that begins later after a complete one was kept from it.
+_INTERVALS_ON_TIME = 2
+
+
 class SweepRecord:
     """Everything that is told of one kind of sweep; times are the exporter's clock."""
 
@@ -44,8 +48,9 @@ class SweepRecord:
         self.cadence = cadence
         self._completed: float | None = None
         self._duration: float | None = None
-        self._usual = cadence.configured
-        self._running_since: float | None = None
+        self._last: SweepResult | None = None
+        self._is_on_time = False
+        self._runs_until = 0.0
         self._deadline = 0.0
         self._began: float | None = None
         self._at_begin = self._at_end = SweepCost()
@@ -61,9 +66,15 @@ class SweepRecord:
         """Tell whether a sweep of this kind was ever complete."""
         return self._completed is not None
 
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether the last sweep was complete."""
+        return self._last is SweepResult.COMPLETE
+
     def resume(self, completed: float) -> None:
         """Go on from a process before, whose last complete sweep ended at *completed*."""
         self._completed = completed
+        self._last = SweepResult.COMPLETE
 
     def read(self, rows: int, refused: int) -> None:
         """Count a page that was read, whatever comes of it."""
@@ -77,18 +88,18 @@ class SweepRecord:
 
         *telemetry* is what the client has counted so far.
         """
-        self._running_since, self._deadline = at, deadline
+        self._deadline, self._runs_until = deadline, at + deadline
         if self._began is None:
             self._began = at
+            on_time = (self._completed or 0.0) + _INTERVALS_ON_TIME * self.cadence.interval
+            self._is_on_time = self.is_complete and at <= on_time
             self._seconds = 0.0
-            self._at_begin = self._so_far(telemetry)
+            self._at_begin = self._cost_of_all(telemetry)
 
     def paused(self, at: float, seconds: float) -> None:
         """Note that a step of *seconds* ended at *at*, and the sweep goes on later."""
         self._seconds += seconds
-        self._running_since = None
-        so_far = at - (self._began or at)
-        self._usual = max(self._usual, interval_for(so_far, self.cadence.configured))
+        self._runs_until = at + self._deadline
 
     @property
     def seconds(self) -> float:
@@ -107,25 +118,16 @@ class SweepRecord:
             end.reads - begin.reads,
         )
 
-    def _so_far(self, telemetry: ApiTelemetry) -> SweepCost:
+    def _cost_of_all(self, telemetry: ApiTelemetry) -> SweepCost:
         sizes = telemetry.response_bytes
         reads = sum(n for (name, _), n in telemetry.requests.items() if name == GET_INSTANCE)
         size = sizes.total() - sizes[GET_INSTANCE]
         return SweepCost(self._pages, self._rows, bytes=size, reads=reads)
 
-    def comes_every(self, interval: float) -> None:
-        """
-        Note that it shares a cycle with others, which come every *interval* seconds.
-
-        What failed does not last longer for it.
-        """
-        self.cadence.interval = interval
-        if self._trouble is None:
-            self._usual = max(self._usual, interval)
-
     def skipped(self) -> None:
         """Count a sweep that was due and is not made, for want of budget."""
-        self._results[SweepResult.SKIPPED_BUDGET.value] += 1
+        self._last = SweepResult.SKIPPED_BUDGET
+        self._results[self._last.value] += 1
 
     def ended(
         self,
@@ -136,15 +138,15 @@ class SweepRecord:
         trouble: Trouble | None = None,
     ) -> None:
         """Count a sweep whose last step took *seconds*, ended at *at* and had *trouble* if any."""
-        self._at_end = self._so_far(telemetry)
+        self._at_end = self._cost_of_all(telemetry)
         self._trouble = trouble
+        self._last = result
         self._results[result.value] += 1
         self._seconds += seconds
         self._duration = self._seconds
-        self._running_since = self._began = None
+        self._began = None
         if result is SweepResult.COMPLETE:
             self._completed = at
-            self._usual = interval_for(self._seconds, self.cadence.configured)
 
     def retry_if_failed(self, now: float) -> None:
         """Let a sweep that failed be due again at *now*, by the clock of the schedule."""
@@ -162,9 +164,8 @@ class SweepRecord:
             pages=self._pages,
             rows=self._rows,
             refused=self._refused,
-            usual=self._usual,
-            running_since=self._running_since,
-            deadline=self._deadline,
+            running_since=self._began if self._is_on_time else None,
+            runs_until=self._runs_until,
             trouble=self._trouble,
         )
 

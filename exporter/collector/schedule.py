@@ -29,14 +29,19 @@ class Cadence:
         if self.is_on:
             self.due = first
 
-    def ended(self, started: float, now: float, *, not_before: float = 0.0) -> None:
+    def ended(
+        self, started: float, now: float, *, is_complete: bool, not_before: float = 0.0
+    ) -> None:
         """
         Set when the next sweep is due, after one that ran from *started* to *now*.
 
-        *not_before* is how long the server asked to be left alone, in seconds from *now*.
+        Only a complete one shows which interval the hub allows. *not_before* is how long the server
+        asked to be left alone, in seconds from *now*.
         """
-        self.interval = interval_for(now - started, self.configured)
-        self.due = max(started + self.interval, now + not_before)
+        interval = interval_for(now - started, self.configured)
+        if is_complete:
+            self.interval = interval
+        self.due = max(started + interval, now + not_before)
 
     def due_by(self, now: float) -> None:
         """Let the next sweep be due at *now* at the latest."""

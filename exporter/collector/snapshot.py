@@ -75,10 +75,10 @@ class SweepState(msgspec.Struct, frozen=True, gc=False):
     """
     How the sweeps of one kind went.
 
-    Times are the exporter's clock. `interval` is the effective one, `configured` None where the
-    sweep is off; `completed` is the end of the last complete one, `usual` the interval that its
-    duration allows. One that has not ended began at `running_since`, and ends within `deadline`.
-    `trouble` is why the last one failed, None if it did not. `refused` counts rows whose ids are
+    Times are the exporter's clock. `interval` is the effective one, as the last complete sweep
+    allows it, `configured` None where the sweep is off; `completed` is the end of the last complete
+    one. One that follows a complete one on time, and has not ended, runs since `running_since`; if
+    nothing more comes of it, it will have ended at `runs_until`. `trouble` is why the last one failed, None if it did not. `refused` counts rows whose ids are
     too long to be kept.
     """
 
@@ -90,9 +90,8 @@ class SweepState(msgspec.Struct, frozen=True, gc=False):
     pages: int = 0
     rows: int = 0
     refused: int = 0
-    usual: float = 0.0
     running_since: float | None = None
-    deadline: float = 0.0
+    runs_until: float = 0.0
     trouble: Trouble | None = None
 
     def intervals(self, number: int, now: float) -> float:
@@ -100,12 +99,13 @@ class SweepState(msgspec.Struct, frozen=True, gc=False):
         Return how many seconds so many intervals of the sweep are at *now*.
 
         A sweep that takes longer than ever is slow, not missing: the interval that its duration so
-        far allows counts already. What failed stretches nothing.
+        far allows counts already. One that failed stretches nothing, and none that comes after it:
+        what was removed would come back.
         """
         running = 0.0
         if self.running_since is not None:
-            running = min(now - self.running_since, self.deadline)
-        return number * max(self.usual, running / DUTY_SHARE)
+            running = min(now, self.runs_until) - self.running_since
+        return number * max(self.interval, running / DUTY_SHARE)
 
 
 class RequestDurations(msgspec.Struct, frozen=True, gc=False):

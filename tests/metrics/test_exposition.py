@@ -74,25 +74,22 @@ class TestZeroAndAbsent:
         assert after.values("durable_functions_up") == {(): 0.0}
 
     def test_a_long_interval_keeps_its_values_for_five_of_them(self) -> None:
-        assert shows_ages(SweepState(600.0, 600.0, NOW, usual=600.0), NOW + 3000.0)
-        assert not shows_ages(SweepState(600.0, 600.0, NOW, usual=600.0), NOW + 3000.1)
-
-    def test_what_failed_slowly_keeps_nothing_longer(self) -> None:
-        assert not shows_ages(SweepState(1800.0, 30.0, NOW, usual=30.0), NOW + 901.0)
+        assert shows_ages(SweepState(600.0, 600.0, NOW), NOW + 3000.0)
+        assert not shows_ages(SweepState(600.0, 600.0, NOW), NOW + 3000.1)
 
     def test_a_sweep_that_is_merely_slow_withdraws_nothing_while_it_runs(self) -> None:
-        running = SweepState(30.0, 30.0, NOW, usual=30.0, running_since=NOW + 20.0, deadline=900.0)
+        running = SweepState(30.0, 30.0, NOW, running_since=NOW + 20.0, runs_until=NOW + 920.0)
         assert shows_ages(running, NOW + 5000.0)
         assert not shows_ages(running, NOW + 9000.1)
         assert not shows_ages(structs.replace(running, running_since=None), NOW + 5000.0)
 
     def test_what_is_older_than_three_intervals_and_a_minute_is_not_to_be_judged(self) -> None:
         sweeps = {
-            Sweep.ACTIVE: SweepState(30.0, 30.0, NOW, usual=30.0),
-            Sweep.FINISHED: SweepState(30.0, 30.0, NOW, usual=600.0),
+            Sweep.ACTIVE: SweepState(30.0, 30.0, NOW),
+            Sweep.FINISHED: SweepState(600.0, 30.0, NOW),
             Sweep.FAILED: SweepState(300.0, 300.0),
             Sweep.CENSUS: SweepState(0.0, None),
-            Sweep.ENTITIES: SweepState(300.0, 300.0, NOW, usual=300.0),
+            Sweep.ENTITIES: SweepState(300.0, 300.0, NOW),
         }
         snapshot = busy_snapshot(sweeps=sweeps)
         exposition = Exposition()

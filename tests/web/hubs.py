@@ -127,7 +127,6 @@ def _swept(sweep: Sweep) -> SweepState:
         results={"complete": 288, "failed": 0, "truncated": 0, "skipped_budget": 0},
         pages=612,
         rows=80_412,
-        usual=interval,
     )
 
 
