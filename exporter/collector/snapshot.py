@@ -78,8 +78,8 @@ class SweepState(msgspec.Struct, frozen=True, gc=False):
     Times are the exporter's clock. `interval` is the effective one, as the last complete sweep
     allows it, `configured` None where the sweep is off; `completed` is the end of the last complete
     one. One that follows a complete one on time, and has not ended, runs since `running_since`; if
-    nothing more comes of it, it will have ended at `runs_until`. `trouble` is why the last one failed, None if it did not. `refused` counts rows whose ids are
-    too long to be kept.
+    nothing more comes of it, it will have ended at `runs_until`. `trouble` is why the last one
+    failed, None if it did not. `refused` counts rows whose ids are too long to be kept.
     """
 
     interval: float
