@@ -323,8 +323,8 @@ _DURATION_FINISHES = number(
 def _increase(part: str, offset: str = "") -> str:
     # Divided by the count, which leaves out names that share a label.
     choose = selected if part == "count" else selector
-    series = choose(c.DURATION, _IS_COMPLETED, suffix=f"_{part}")
-    return folded(f"increase({series}[{_DURATION_WINDOW}]{offset})", drop="runtime_status")
+    series = choose(c.DURATION, suffix=f"_{part}")
+    return folded(f"increase({series}[{_DURATION_WINDOW}]{offset})")
 
 
 _NOW = f"{_increase('sum')} / ({_increase('count')} >= {_DURATION_FINISHES})"

@@ -8,11 +8,13 @@ from struct import Struct
 import msgspec
 
 from exporter.collector.state import Kept, LearnedFacts, Owner, StateProblem, StateUnusable
+from exporter.ledger.accounts import OF_THE_HUB
 from exporter.ledger.census import SavedCensus
 from exporter.ledger.counters import Labels, SavedCounter, SavedHistogram
 from exporter.ledger.finish_windows import SavedFinishes
 from exporter.ledger.label_values import SavedPlace
 from exporter.ledger.state import Header, LedgerState
+from exporter.ledger.status import RuntimeStatus
 from exporter.ledger.tracked import SavedInstance
 from exporter.ledger.unresolved import SavedFailure
 
@@ -166,19 +168,28 @@ def _state_of(ledger: _Ledger) -> LedgerState:
             each.instance_id: SavedFailure(each.label, each.created, each.failed, int(each.misses))
             for each in ledger.unresolved
         },
-        counters={
-            (family, *each.labels): SavedCounter(each.value, each.shown)
-            for family, series in accounts.counters.items()
-            for each in series
-        },
+        counters=_counters(accounts.counters),
         durations={
-            each.labels: SavedHistogram(each.counts, each.total, each.shown, each.shown_total)
+            each.labels[:1]: SavedHistogram(each.counts, each.total, each.shown, each.shown_total)
             for each in accounts.durations.series
+            if each.labels[1] == RuntimeStatus.COMPLETED
         },
         latest=_latest(accounts),
         census=census,
         finished_since=since,
     )
+
+
+def _counters(counters: dict[str, list[_Counter]]) -> dict[Labels, SavedCounter]:
+    """Return counters as they are labelled today: some by hub alone, and none at 0."""
+    found: dict[Labels, SavedCounter] = {}
+    for family, series in counters.items():
+        for each in series:
+            key = (family,) if family in OF_THE_HUB else (family, *each.labels)
+            before = found.get(key, SavedCounter(0, 0))
+            if each.value:
+                found[key] = SavedCounter(before.value + each.value, before.shown + each.shown)
+    return found
 
 
 def _latest(accounts: _Accounts) -> dict[Labels, float]:

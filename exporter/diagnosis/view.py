@@ -51,6 +51,10 @@ class DiagnosisView(msgspec.Struct, frozen=True, gc=False):
     orphans: Mapping[Label, int] = {}
     groups: tuple[WaitGroup, ...] = ()
 
+    def undiagnosed_in_all(self) -> int:
+        """Return how many instances are beyond a limit of which it is not known what they do."""
+        return sum(self.undiagnosed(label) for label in self.coverage)
+
     def undiagnosed(self, label: Label) -> int:
         """Return how many of an orchestrator are beyond a limit, and not known is on what."""
         coverage = self.coverage.get(label)

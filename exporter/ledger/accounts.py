@@ -23,10 +23,17 @@ from exporter.ledger.snapshot import (
     LatestView,
 )
 from exporter.ledger.state import LedgerState
-from exporter.ledger.status import TERMINAL, Pair, RuntimeStatus
+from exporter.ledger.status import Pair, RuntimeStatus
 from exporter.ledger.unresolved import Unresolved
 
 _HUB: tuple[str, ...] = ()
+OF_THE_HUB = ("reopened", "vanished", "late_finishes")
+"""Counters of the hub as a whole; all others are by orchestrator."""
+_BROKEN_DEPLOYMENT = (
+    Category.NON_DETERMINISM,
+    Category.VERSION_MISMATCH,
+    Category.FUNCTION_MISSING,
+)
 _FARTHEST_AHEAD = 86_400.0
 _NOT_COUNTED_HERE = ("label_values_folded", "durations", "latest_finished")
 _COUNTERS = tuple(each.name for each in fields(CountersView) if each.name not in _NOT_COUNTED_HERE)
@@ -54,7 +61,8 @@ class Accounts:
         saved = saved or LedgerState()
         are_same = saved.header.duration_bounds == tuple(duration_bounds)
         self._counters = {name: CounterFamily(name, saved.counters) for name in _COUNTERS}
-        self._counters["late_finishes"].ensure(_HUB)
+        for name in OF_THE_HUB:
+            self._counters[name].ensure(_HUB)
         self._durations = HistogramFamily(duration_bounds, saved.durations if are_same else {})
         self._reason_limit = reason_limit
         self.failed: ChangeBuffer[Failed] = ChangeBuffer()
@@ -65,16 +73,15 @@ class Accounts:
         self._known: set[str] = set()
 
     def introduce(self, label: str) -> None:
-        """Let the series of *label* exist, at 0."""
+        """Let the series of *label* exist at 0 whose first increment an alert must see."""
         if label in self._known:
             return
         self._known.add(label)
-        for status in TERMINAL:
+        self._counters["created"].ensure((label,))
+        for status in (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED):
             self._counters["finished"].ensure((label, status.value))
-        for category in Category:
+        for category in _BROKEN_DEPLOYMENT:
             self._counters["failures"].ensure((label, category.value))
-        for name in ("created", "continued", "reopened", "vanished"):
-            self._counters[name].ensure((label,))
 
     def start(self, label: str) -> None:
         """Count a start."""
@@ -84,13 +91,13 @@ class Accounts:
         """Count a continuation as new."""
         self._counters["continued"].add((label,))
 
-    def reopen(self, label: str) -> None:
+    def reopen(self) -> None:
         """Count a failure that was rewound."""
-        self._counters["reopened"].add((label,))
+        self._counters["reopened"].add(_HUB)
 
-    def vanish(self, label: str) -> None:
+    def vanish(self) -> None:
         """Count an instance that is gone, and was not seen to finish."""
-        self._counters["vanished"].add((label,))
+        self._counters["vanished"].add(_HUB)
 
     def find_late(self) -> None:
         """Count a finish that only a look further back has found."""
@@ -100,14 +107,14 @@ class Accounts:
         self, pair: Pair, row: InstanceRow, created: float | None, updated: float | None
     ) -> None:
         """
-        Count a finish and, where both times are known, how long it took.
+        Count a finish and, where both times are known, how long it took to complete.
 
         A failure has to come with its output, in which the reason is.
         """
         label, status = pair
         self._counters["finished"].add(pair)
-        if created is not None and updated is not None:
-            self._durations.observe(pair, max(0.0, updated - created))
+        if status == RuntimeStatus.COMPLETED and created is not None and updated is not None:
+            self._durations.observe((label,), max(0.0, updated - created))
         if updated is not None:
             latest = self._latest_finished.get(pair)
             if latest is None or updated >= latest.at:

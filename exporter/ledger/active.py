@@ -28,7 +28,7 @@ class _Group:
 
 class SpreadPairs:
     """
-    The pairs that ever had an active instance: they have distributions from then on.
+    The pairs under which instances are spread: their own, as long as these are few.
 
     Distributions are the first to fold when a hub shows too many series: all into `_other`, one
     per status, for good.
@@ -36,14 +36,10 @@ class SpreadPairs:
 
     def __init__(self) -> None:
         self._folded = False
-        self.known: dict[Pair, None] = {}
 
-    def add(self, pairs: Iterable[Pair], most: int) -> None:
-        """Learn of pairs that have an active instance; more than *most* of them fold."""
-        self.known.update(dict.fromkeys(pairs))
-        self._folded = self._folded or len(self.known) > most
-        if self._folded:
-            self.known = {(OTHER, status): None for _, status in self.known}
+    def fold(self, number: int, most: int) -> None:
+        """Let the distributions fold if there are a *number* of them, more than *most*."""
+        self._folded = self._folded or number > most
 
     def of(self, pair: Pair) -> Pair:
         """Return the pair under which the instances of *pair* are spread."""
@@ -77,7 +73,7 @@ def measure(
         ):
             over_limit[name, status] = clocks
     spread_over: dict[Pair, list[_Measured]] = defaultdict(list)
-    spreads.add(by_pair, _room_for_spreads(rules, label_values))
+    spreads.fold(len(by_pair), _room_for_spreads(rules, label_values))
     for pair, parts in by_pair.items():
         spread_over[spreads.of(pair)].extend(parts)
     view = ActiveView(
@@ -85,12 +81,8 @@ def measure(
         oldest_created=_smallest(by_pair, "oldest_created"),
         oldest_updated=_smallest(by_pair, "oldest_updated"),
         ages={
-            pair: merge((part.ages for part in spread_over.get(pair, ())), rules.age_bounds)
-            for pair in spreads.known
-        },
-        idles={
-            pair: merge((part.idles for part in spread_over.get(pair, ())), rules.age_bounds)
-            for pair in spreads.known
+            pair: merge((part.ages for part in parts), rules.age_bounds)
+            for pair, parts in spread_over.items()
         },
         tracked=sum(group.count for group in groups.values()),
         locks=locks,
@@ -106,7 +98,6 @@ class _Measured:
     oldest_updated: float | None
     waiting_since: float | None
     ages: Distribution
-    idles: Distribution
 
 
 def _grouped(tracked: Iterable[TrackedInstance]) -> dict[tuple[str, RuntimeStatus], _Group]:
@@ -130,14 +121,12 @@ def _grouped(tracked: Iterable[TrackedInstance]) -> dict[tuple[str, RuntimeStatu
 
 def _measure_group(group: _Group, at: float, rules: LedgerRules) -> _Measured:
     group.created.sort()
-    group.since.sort()
     return _Measured(
         count=group.count,
         oldest_created=group.created[0] if group.created else None,
         oldest_updated=min(group.updated, default=None),
-        waiting_since=group.since[0] if group.since else None,
+        waiting_since=min(group.since, default=None),
         ages=ages_at(group.created, at, rules.age_bounds),
-        idles=ages_at(group.since, at, rules.age_bounds),
     )
 
 
@@ -153,5 +142,4 @@ def _smallest(by_pair: Mapping[Pair, list[_Measured]], attribute: str) -> dict[P
 def _room_for_spreads(rules: LedgerRules, label_values: LabelValues) -> int:
     """Return how many pairs may have distributions of their own."""
     left = rules.max_series - len(label_values.labels) * SERIES_PER_ORCHESTRATOR
-    series_of_a_pair = 2 * (len(rules.age_bounds) + 3)
-    return max(0, left) // series_of_a_pair
+    return max(0, left) // (len(rules.age_bounds) + 1)

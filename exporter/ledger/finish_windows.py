@@ -24,7 +24,7 @@ class Window:
     resolution: int
 
 
-WINDOWS = (Window("5m", 300, 1), Window("1h", 3600, 1), Window("24h", 86_400, 60))
+WINDOWS = (Window("1h", 3600, 1), Window("24h", 86_400, 60))
 _FARTHEST_AHEAD = 86_400
 # What charts show; no window of a metric.
 CHART = Window("6h", 21_600, 300)
@@ -143,7 +143,7 @@ class FinishWindows:
         """
         Drop what has left its window, and let nothing in any more that is older.
 
-        Else each second of the day that is listed first would enter the window of five minutes.
+        Else each second of the day that is listed first would enter the window of an hour.
         """
         for recent in (*self._recent, self._chart):
             recent.advance(now)

@@ -147,7 +147,7 @@ class Ledger:
         had_failed = self.unresolved.is_same_run(row.instance_id, created)
         self._replacement.found(self.unresolved.resolved(row.instance_id))
         if had_failed:
-            self._accounts.reopen(label)
+            self._accounts.reopen()
         elif instance is not None and instance.name == name:
             self._accounts.continue_as_new(label)
         else:
@@ -195,7 +195,7 @@ class Ledger:
         if instance is None:
             self._note_delay(created, second, source, at)
             if had_failed:
-                self._accounts.reopen(pair[0])
+                self._accounts.reopen()
             else:
                 self._count_start(pair[0], created, at)
 
@@ -235,7 +235,7 @@ class Ledger:
         if created is None or self._horizon.contact is None or created < self._horizon.contact:
             return
         if created < at - self.rules.failed_lookback:
-            self._accounts.reopen(label)
+            self._accounts.reopen()
         else:
             self._accounts.start(label)
 
@@ -345,7 +345,7 @@ class Ledger:
         instance = self._open.untrack(instance_id)
         if instance is not None:
             self._replacement.vanished(instance.sweep)
-            self._accounts.vanish(self._know(instance.name))
+            self._accounts.vanish()
 
     def end_reads(self) -> None:
         """Note which absent ids could not be read: they stay for the next cycle."""

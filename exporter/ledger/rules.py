@@ -13,9 +13,8 @@ UNRESOLVED_LIMIT = "unresolved_failures"
 # The limit on the hub as a whole.
 STOPPED_LIMIT = "stopped"
 
-# What one orchestrator shows, without its distributions: gauges and counters, and the durations
-# of two statuses.
-SERIES_PER_ORCHESTRATOR = 107
+# What one orchestrator shows at most, without the ages of its instances.
+SERIES_PER_ORCHESTRATOR = 77
 
 
 def _none(_name: str) -> Mapping[str, float]:

@@ -50,7 +50,6 @@ class ActiveView:
     oldest_created: Mapping[Pair, float]
     oldest_updated: Mapping[Pair, float]
     ages: Mapping[Pair, Distribution]
-    idles: Mapping[Pair, Distribution]
     tracked: int
     locks: Mapping[Name, EntityLocks] | None
     waiting_since: Mapping[Pair, float] = field(default_factory=dict)

@@ -27,7 +27,7 @@ _SELF = "durable_functions_exporter_"
 
 UP = gauge(
     f"{_HUB}up",
-    "1 if the last active sweep of the hub completed, else 0.",
+    "1 if the last listing of the hub's active instances (sweep active) completed, else 0.",
     (),
     r.lasting(lambda hub: r.single(hub.up)),
 )
@@ -41,60 +41,59 @@ HUB_REPLACED = gauge(
 HUB_INFO = Family(
     f"{_HUB}hub_info",
     Kind.INFO,
-    "Facts about the hub from the configuration, to join with; configured labels come with it.",
+    "1, with what the configuration says of the hub: its app, task hub and connection, and the"
+    " configured labels. For joins.",
     ("function_app", "hub_name", "connection"),
     (r.lasting(r.hub_info),),
     free_labels=True,
 )
 INSTANCES = gauge(
     f"{_HUB}instances",
-    "Instances now: active statuses as last listed, finished ones as of the last census plus the"
-    " finishes counted since.",
+    "Instances of the hub now: in active statuses as last listed, in finished ones as the last"
+    " census counted them, plus the finishes since.",
     ("orchestrator", "runtime_status"),
     r.ACTIVE(r.active_instances),
     r.RETAINED(r.retained_instances),
 )
 OLDEST_CREATED = gauge(
     f"{_HUB}oldest_instance_created_timestamp_seconds",
-    "Smallest createdTime among the active instances.",
+    "When the oldest active instance was created (createdTime); absent if there is none.",
     ("orchestrator", "runtime_status"),
     r.ACTIVE(lambda _, view: view.oldest_created.items()),
 )
 OLDEST_UPDATED = gauge(
     f"{_HUB}oldest_instance_updated_timestamp_seconds",
-    "Smallest lastUpdatedTime among the active instances: no progress since.",
+    "When the active instance with the longest silence last made progress (lastUpdatedTime); absent"
+    " if there is none.",
     ("orchestrator", "runtime_status"),
     r.ACTIVE(lambda _, view: view.oldest_updated.items()),
 )
 INSTANCE_AGE = distribution(
     f"{_HUB}instance_age_seconds",
-    "Ages of the active instances now, from createdTime.",
+    "Active instances now by their age, which counts from createdTime. Not of events: query it"
+    " without rate. Absent where no instance is active.",
     ("orchestrator", "runtime_status"),
     r.ACTIVE(lambda hub, view: r.spread(view.ages.items(), hub.age_bounds)),
 )
-INSTANCE_IDLE = distribution(
-    f"{_HUB}instance_idle_seconds",
-    "Times since the last update of the active instances now.",
-    ("orchestrator", "runtime_status"),
-    r.ACTIVE(lambda hub, view: r.spread(view.idles.items(), hub.age_bounds)),
-)
 LIMIT = gauge(
     f"{_HUB}limit_seconds",
-    "Limits on times. The one with an empty orchestrator holds for all of the hub but those that"
-    " have their own, which is +Inf where it is none.",
+    "Limits on times (pending, idle, age, suspended, success, retention, stopped). The one with an"
+    " empty orchestrator holds for all of the hub but those that have their own, which is +Inf"
+    " where it is none.",
     ("orchestrator", "limit"),
     r.lasting(r.limits),
 )
 LIMIT_RATIO = gauge(
     f"{_HUB}limit_ratio",
-    "Limits on shares: failure_ratio. Empty orchestrator and +Inf as in limit_seconds.",
+    "Limits on shares (failure_ratio). The one with an empty orchestrator holds for all of the hub"
+    " but those that have their own, which is +Inf where it is none.",
     ("orchestrator", "limit"),
     r.lasting(r.number_limits(FAILURE_RATIO_LIMIT)),
 )
 LIMIT_INSTANCES = gauge(
     f"{_HUB}limit_instances",
-    "Limits on numbers of instances: unresolved_failures. Empty orchestrator and +Inf as in"
-    " limit_seconds.",
+    "Limits on numbers of instances (unresolved_failures). The one with an empty orchestrator holds"
+    " for all of the hub but those that have their own, which is +Inf where it is none.",
     ("orchestrator", "limit"),
     r.lasting(r.number_limits(UNRESOLVED_LIMIT)),
 )
@@ -106,7 +105,7 @@ OVER_LIMIT = gauge(
 )
 CREATED = counter(
     f"{_HUB}instances_created_total",
-    "Instances first seen and created since the exporter's first contact with the hub.",
+    "Instances created since the exporter's first contact with the hub, counted when first seen.",
     ("orchestrator",),
     r.lasting(lambda hub: hub.counters.created.items()),
 )
@@ -119,8 +118,9 @@ FINISHED = counter(
 )
 DURATION = histogram(
     f"{_HUB}instance_duration_seconds",
-    "lastUpdatedTime less createdTime of the finishes counted; whole seconds, queueing included.",
-    ("orchestrator", "runtime_status"),
+    "How long instances that completed since first contact took, from createdTime to"
+    " lastUpdatedTime: queueing included, in whole seconds.",
+    ("orchestrator",),
     r.lasting(lambda hub: r.spread(hub.counters.durations.items(), hub.duration_bounds)),
 )
 CONTINUED = counter(
@@ -131,94 +131,99 @@ CONTINUED = counter(
 )
 REOPENED = counter(
     f"{_HUB}instances_reopened_total",
-    "Failed instances that were rewound: active again in the same life, not started.",
-    ("orchestrator",),
+    "Failed instances that were rewound: active again with the same createdTime.",
+    (),
     r.lasting(lambda hub: hub.counters.reopened.items()),
 )
 VANISHED = counter(
     f"{_HUB}instances_vanished_total",
     "Instances that were active and are no longer stored, without having been seen to finish.",
-    ("orchestrator",),
+    (),
     r.lasting(lambda hub: hub.counters.vanished.items()),
 )
 FAILURES = counter(
     f"{_HUB}failures_total",
-    "Instances that finished as Failed, by what went wrong as their output shows.",
+    "Instances that finished as Failed, by the category of what went wrong, as their output shows.",
     ("orchestrator", "category"),
     r.lasting(lambda hub: hub.counters.failures.items()),
 )
 FAILURE_REASONS = counter(
     f"{_HUB}failure_reasons_total",
-    "The same, by the function that failed and the type of its error; over max_failure_reasons"
-    " _other.",
+    "Instances that finished as Failed, by category, the function that failed and the type of its"
+    " error; beyond max_failure_reasons they are _other.",
     ("orchestrator", "category", "failed_function", "error_type"),
     r.lasting(lambda hub: hub.counters.failure_reasons.items()),
     stability=Stability.EXPERIMENTAL,
 )
 UNRESOLVED = gauge(
     f"{_HUB}unresolved_failures",
-    "Roots that are Failed now and failed within the lookback: not rewound, restarted, purged.",
+    "Roots (instances without parent) that are Failed now and failed within failed_lookback: nobody"
+    " has rewound, restarted or purged them.",
     ("orchestrator",),
     r.UNRESOLVED(lambda hub, view: r.by_name(view.failures, hub.known.orchestrators)),
 )
 OLDEST_UNRESOLVED = gauge(
     f"{_HUB}oldest_unresolved_failure_timestamp_seconds",
-    "When the oldest of the unresolved failures failed, by its lastUpdatedTime.",
+    "When the oldest unresolved failure failed, by its lastUpdatedTime; absent if there is none.",
     ("orchestrator",),
     r.UNRESOLVED(lambda _, view: r.by_name(view.oldest)),
 )
 RECENT = gauge(
     f"{_HUB}recent_finished_instances",
-    "Finishes within the window before the last sweep, by lastUpdatedTime.",
+    "Instances that completed or failed within the window before the last sweep, by"
+    " lastUpdatedTime.",
     ("orchestrator", "runtime_status", "window"),
     r.FINISHED(r.recent_finishes),
 )
 FAILURE_RATIO = gauge(
     f"{_HUB}failure_ratio",
-    "Failed / (Completed + Failed) within the window; absent when nothing finished.",
+    "Share of the instances that completed or failed within the window which failed; absent when"
+    " none did.",
     ("orchestrator", "window"),
     r.FINISHED(lambda _, view: view.failure_ratio.items()),
 )
 LAST_CREATED = gauge(
     f"{_HUB}last_created_timestamp_seconds",
-    "Latest createdTime seen.",
+    "When the latest instance was created, by createdTime.",
     ("orchestrator",),
     r.lasting(lambda hub: r.by_name(hub.known.latest.created)),
 )
 LAST_FINISHED = gauge(
     f"{_HUB}last_finished_timestamp_seconds",
-    "Latest finish seen, by lastUpdatedTime.",
+    "When an instance last finished in this status, by lastUpdatedTime.",
     ("orchestrator", "runtime_status"),
     r.lasting(lambda hub: hub.known.latest.finished.items()),
 )
 LAST_PROGRESS = gauge(
     f"{_HUB}last_progress_timestamp_seconds",
-    "Latest lastUpdatedTime seen.",
+    "When an instance last made progress: the latest lastUpdatedTime seen.",
     ("orchestrator",),
     r.lasting(lambda hub: r.by_name(hub.known.latest.progress)),
 )
 OLDEST_RETAINED = gauge(
     f"{_HUB}oldest_retained_timestamp_seconds",
-    "createdTime of the oldest finished instance that is still stored.",
+    "When the oldest finished instance was created that is still stored.",
     ("runtime_status",),
     r.RETAINED(lambda _, view: r.by_name(view.oldest_created)),
 )
 STALLED = gauge(
     f"{_HUB}stalled_instances",
-    "Sampled: instances over a limit whose wait means trouble, by the end of their blocking chain;"
-    " target names the activity, orchestrator or entity.",
+    "Instances over a limit whose wait means trouble, as far as their histories were read"
+    " (sampled), by what the end of their blocking chain waits on; target names the activity,"
+    " orchestrator or entity.",
     ("orchestrator", "waiting_on", "target"),
     r.DIAGNOSIS(lambda _, view: view.stalled.items()),
 )
 WAITING = gauge(
     f"{_HUB}waiting_instances",
-    "Sampled: instances over a limit that are waiting as expected.",
+    "Instances over a limit that are waiting as expected, as far as their histories were read"
+    " (sampled).",
     ("orchestrator", "waiting_on", "target"),
     r.DIAGNOSIS(lambda _, view: view.waiting.items()),
 )
 STALLED_SINCE = gauge(
     f"{_HUB}stalled_since_timestamp_seconds",
-    "Since when the oldest of the stalled instances waits.",
+    "Since when the oldest stalled instance waits, as far as histories were read (sampled).",
     ("orchestrator", "waiting_on", "target"),
     r.DIAGNOSIS(lambda _, view: view.stalled_since.items()),
 )
@@ -231,31 +236,32 @@ ORPHANED = gauge(
 )
 OVERDUE_TIMER = gauge(
     f"{_HUB}oldest_overdue_timer_timestamp_seconds",
-    "When the oldest timer should have fired that an instance over a limit still waits for.",
+    "When the oldest overdue timer should have fired, of those that instances over a limit still"
+    " wait for.",
     ("orchestrator",),
     r.DIAGNOSIS(lambda _, view: r.by_name(view.overdue_timers)),
 )
 ENTITIES = gauge(
     f"{_HUB}entities",
-    "Entities that exist.",
+    "Entities of the hub.",
     ("entity",),
     r.ENTITIES(lambda hub, view: r.by_name(view.entities, hub.known.entities)),
 )
 ENTITY_IDLE = distribution(
     f"{_HUB}entity_idle_seconds",
-    "Times since the last operation of the entities.",
+    "Entities now by the time since their last operation. Not of events: query it without rate.",
     ("entity",),
     r.ENTITIES(r.entity_idles),
 )
 ENTITY_LAST_OPERATION = gauge(
     f"{_HUB}entity_last_operation_timestamp_seconds",
-    "Latest operation of an entity.",
+    "When an entity last had an operation.",
     ("entity",),
     r.ENTITIES(lambda _, view: r.by_name(view.last_operation)),
 )
 ENTITIES_LOCKED = gauge(
     f"{_HUB}entities_locked",
-    "Entities that are locked.",
+    "Entities that an orchestration has locked.",
     ("entity",),
     *r.each_entity(lambda locks: locks.locked),
 )
@@ -268,26 +274,26 @@ ENTITY_ORPHANED_LOCKS = gauge(
 )
 ENTITY_BACKLOG = gauge(
     f"{_HUB}entity_backlog_operations",
-    "Operations queued at entities, all together.",
+    "Operations queued at all entities of the class together.",
     ("entity",),
     *r.each_entity(lambda locks: locks.backlog),
 )
 ENTITY_BACKLOG_MAX = gauge(
     f"{_HUB}entity_backlog_max_operations",
-    "Operations queued at the entity with the longest queue.",
+    "Operations queued at the one entity of the class that has most of them.",
     ("entity",),
     *r.each_entity(lambda locks: locks.backlog_max),
 )
 
 HUB_ERROR = gauge(
     f"{_SELF}hub_error",
-    "1 while the hub is down for this cause.",
+    "1 while the hub is down for the cause kind; absent otherwise.",
     ("kind",),
     r.lasting(r.hub_error),
 )
 LAST_SWEEP = gauge(
     f"{_SELF}last_sweep_timestamp_seconds",
-    "End of the last complete sweep, by the exporter's clock.",
+    "When the last complete sweep ended, by the exporter's clock.",
     ("sweep",),
     r.each_sweep(lambda state: state.completed),
 )
@@ -300,25 +306,26 @@ SWEEP_FRESH = gauge(
 )
 SWEEP_DURATION = gauge(
     f"{_SELF}sweep_duration_seconds",
-    "How long the last sweep took, complete or not.",
+    "How long the last sweep of the hub took, complete or not.",
     ("sweep",),
     r.each_sweep(lambda state: state.duration),
 )
 SWEEP_INTERVAL = gauge(
     f"{_SELF}sweep_interval_seconds",
-    "Effective interval of a sweep: stretched where it takes more than half of it.",
+    "Effective interval of a sweep: the configured one, or twice as long as the last complete one"
+    " took.",
     ("sweep",),
     r.each_sweep(lambda state: None if state.configured is None else state.interval),
 )
 SWEEP_CONFIGURED_INTERVAL = gauge(
     f"{_SELF}sweep_configured_interval_seconds",
-    "Configured interval of a sweep; absent where it is off.",
+    "Configured interval of a sweep; absent where the sweep is off.",
     ("sweep",),
     r.each_sweep(lambda state: state.configured),
 )
 SWEEPS = counter(
     f"{_SELF}sweeps_total",
-    "Sweeps by how they ended.",
+    "Sweeps of the hub, by how they ended.",
     ("sweep", "result"),
     r.lasting(r.sweep_results),
 )
@@ -330,56 +337,57 @@ PAGE_BUDGET_REMAINING = gauge(
 )
 PAGES = counter(
     f"{_SELF}pages_total",
-    "Pages of lists that were read.",
+    "Pages of lists that a sweep has read.",
     ("sweep",),
     r.each_sweep(lambda state: state.pages),
 )
 ROWS = counter(
     f"{_SELF}rows_total",
-    "Rows of lists that were read.",
+    "Rows of lists that a sweep has read.",
     ("sweep",),
     r.each_sweep(lambda state: state.rows),
 )
 ROWS_REFUSED = counter(
     f"{_SELF}rows_refused_total",
-    "Rows left out because their instance ids are longer than 1,024 characters; absent until one "
-    "comes.",
+    "Rows left out because their instance ids are longer than 1,024 characters; absent until one"
+    " comes.",
     ("sweep",),
     r.each_sweep(lambda state: state.refused or None),
 )
 API_REQUESTS = counter(
     f"{_SELF}api_requests_total",
-    "Requests to the API, every attempt; code is the HTTP status, none where no answer came.",
+    "Requests to the hub's API, every attempt; code is the HTTP status, none where no answer came.",
     ("operation", "code"),
     r.lasting(lambda hub: hub.api.requests.items()),
 )
 API_REQUEST_DURATION = histogram(
     f"{_SELF}api_request_duration_seconds",
-    "How long requests to the API took, every attempt.",
+    "How long requests to the hub's API took, every attempt.",
     ("operation",),
     r.lasting(r.api_durations),
 )
 API_ERRORS = counter(
     f"{_SELF}api_errors_total",
-    "Requests that failed, every attempt, by what an operator has to do about it.",
+    "Requests to the hub's API that failed, every attempt, by what an operator has to do about it;"
+    " absent until one fails.",
     ("operation", "kind"),
-    r.lasting(r.api_errors),
+    r.lasting(lambda hub: hub.api.errors.items()),
 )
 API_RETRIES = counter(
     f"{_SELF}api_retries_total",
-    "Requests that were tried again.",
+    "Requests to the hub's API that were tried again.",
     ("operation",),
     r.lasting(lambda hub: r.by_name(hub.api.retries, OPERATIONS)),
 )
 API_RESPONSE_BYTES = counter(
     f"{_SELF}api_response_bytes_total",
-    "Bytes of the bodies that were read.",
+    "Bytes of the bodies of answers that were read.",
     ("operation",),
     r.lasting(lambda hub: r.by_name(hub.api.response_bytes)),
 )
 UNCONFIRMED = gauge(
     f"{_SELF}unconfirmed_instances",
-    "Instances that left the active set and could not be read since.",
+    "Instances that are no longer listed as active, and could not be read since.",
     (),
     r.lasting(lambda hub: r.single(hub.known.unconfirmed)),
 )
@@ -391,31 +399,31 @@ LATE_FINISHES = counter(
 )
 ROW_DELAY = gauge(
     f"{_SELF}row_delay_seconds",
-    "Largest age at first sight of a finish that was never seen active, in the last sweep.",
+    "How late the last sweep saw a finish of an instance that was never seen active, at most.",
     (),
     r.FINISHED(lambda _, view: r.single(view.row_delay)),
 )
 BASELINE = gauge(
     f"{_SELF}baseline_timestamp_seconds",
-    "First contact with the hub: what finished before is history and not counted.",
+    "When the exporter first had contact with the hub: what finished before is not counted.",
     (),
     r.lasting(lambda hub: r.single(hub.known.baseline)),
 )
 BOOK_HORIZON = gauge(
     f"{_SELF}book_horizon_timestamp_seconds",
-    "The moment before which an unknown finish is history.",
+    "The moment before which a finish that is not known is not counted any more.",
     (),
     r.lasting(lambda hub: r.single(hub.known.horizon)),
 )
 STATE_ERRORS = counter(
     f"{_SELF}state_errors_total",
-    "States that could not be used or written, by reason; absent where none is kept.",
+    "How often the kept state could not be used or written, by reason; absent where none is kept.",
     ("reason",),
     r.lasting(lambda hub: r.by_name(hub.state.errors) if hub.state else ()),
 )
 STATE_LAST_WRITE = gauge(
     f"{_SELF}state_last_write_timestamp_seconds",
-    "When the state was last written, by the exporter's clock.",
+    "When the state of the hub was last written, by the exporter's clock.",
     (),
     r.lasting(lambda hub: r.single(hub.state.last_write if hub.state else None)),
 )
@@ -428,7 +436,7 @@ STATE_WRITTEN = counter(
 )
 TRACKED = gauge(
     f"{_SELF}tracked_instances",
-    "Active instances that are followed.",
+    "Active instances that are tracked.",
     (),
     r.ACTIVE(lambda _, view: r.single(view.tracked)),
 )
@@ -436,34 +444,34 @@ UNDIAGNOSED = gauge(
     f"{_SELF}undiagnosed_instances",
     "Instances over a limit of which it is not known yet what they wait on; absent where"
     " max_histories_per_sweep is 0.",
-    ("orchestrator",),
-    r.DIAGNOSIS(r.undiagnosed),
+    (),
+    r.DIAGNOSIS(lambda _, view: r.single(view.undiagnosed_in_all())),
 )
 OUTSIDE_PREFIXES = gauge(
     f"{_SELF}instances_outside_prefixes",
-    "Active instances whose ids begin with none of id_prefixes: they are not followed. Must be 0.",
+    "Active instances whose ids begin with none of id_prefixes: they are not tracked. Must be 0.",
     (),
     r.UNFILTERED(lambda _, view: r.single(view.outside)),
 )
 # The exposition tells it: how many of all others it has written, and itself.
-SERIES = gauge(f"{_SELF}series", "Series that are shown of the hub.")
+SERIES = gauge(f"{_SELF}series", "Series that the exporter shows of the hub.")
 LABEL_VALUES = gauge(
     f"{_SELF}label_values",
-    "Distinct names seen for a label, folded ones included.",
+    "Distinct names seen for a label, those that share _other included.",
     ("label",),
     r.lasting(lambda hub: r.by_name(hub.known.label_values)),
 )
 LABEL_VALUES_FOLDED = counter(
     f"{_SELF}label_values_folded_total",
-    "Names that share the label value _other: the limit was reached, or they are longer than 256 "
-    "characters.",
+    "Names that came to share the label value _other, each counted once: max_label_values was"
+    " reached, or they are longer than 256 characters.",
     ("label",),
     r.lasting(lambda hub: hub.counters.label_values_folded.items()),
 )
 CLOCK_SKEW = gauge(
     f"{_SELF}clock_skew_seconds",
-    "The server's clock less the exporter's, to the second; where it is over a day, or has just "
-    "jumped by over two minutes, the exporter's is used.",
+    "The clock of the hub's server less the exporter's, to the second; where it is over a day, or"
+    " has just jumped by over two minutes, the exporter's is used.",
     (),
     r.lasting(lambda hub: r.single(hub.clock_skew)),
 )

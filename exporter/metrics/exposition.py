@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep
 from exporter.metrics.body import Body
 from exporter.metrics.catalogue import CATALOGUE, SERIES, SWEEP_FRESH
-from exporter.metrics.family import Family, Series, exposed_names
+from exporter.metrics.family import Family, Series, classic_name
 from exporter.metrics.formats import Format, headers
 from exporter.metrics.lines import Lines, LineWriter
 from exporter.metrics.process import process_metrics
@@ -31,12 +31,11 @@ class Choice:
     exemplars: bool = False
 
     def left_out(self, families: Iterable[Family]) -> frozenset[str]:
-        """Return the exposed names of *families* that are left out."""
+        """Return the names of those *families* that are left out."""
         return frozenset(
-            name
+            family.name
             for family in families
-            for name in exposed_names(family)
-            if not (self.wants(family.name) and self.wants(name))
+            if not (self.wants(family.name) and self.wants(classic_name(family)))
         )
 
     def wants(self, name: str) -> bool:

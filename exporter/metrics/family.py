@@ -20,8 +20,8 @@ class Kind(StrEnum):
     """
     The kind of a family.
 
-    A distribution is of values *now*, not of events: three untyped families `_bucket`, `_gcount`
-    and `_gsum`, since real servers refuse or swallow a gauge histogram (design 5).
+    A distribution is of values *now*, not of events: a gauge histogram in OpenMetrics. Real servers
+    refuse that in the classic format, or swallow it as a histogram: there it is untyped.
     """
 
     GAUGE = "gauge"
@@ -34,9 +34,9 @@ class Kind(StrEnum):
 _UNITS = frozenset({"seconds", "bytes", "ratio"})
 
 # What the names of the samples of a histogram or distribution end in: buckets, count, sum.
-SPREAD_SUFFIXES: Mapping[Kind, tuple[str, str, str]] = {
+SPREAD_SUFFIXES: Mapping[Kind, tuple[str, ...]] = {
     Kind.HISTOGRAM: ("_bucket", "_count", "_sum"),
-    Kind.DISTRIBUTION: ("_bucket", "_gcount", "_gsum"),
+    Kind.DISTRIBUTION: ("_bucket",),
 }
 
 
@@ -118,7 +118,7 @@ class Family:
     @property
     def unit(self) -> str:
         """The base unit that the name ends in, for OpenMetrics; empty where it ends in none."""
-        if self.kind in (Kind.INFO, Kind.DISTRIBUTION):
+        if self.kind is Kind.INFO:
             return ""
         _, underscore, word = self.name.removesuffix("_total").rpartition("_")
         return word if underscore and word in _UNITS else ""
@@ -134,11 +134,14 @@ class Series:
     exemplars: Mapping[Values, Exemplar] = field(default_factory=dict)
 
 
-def exposed_names(family: Family) -> tuple[str, ...]:
-    """Return the names under which *family* is exposed: three for a distribution, else its own."""
-    if family.kind is Kind.DISTRIBUTION:
-        return tuple(f"{family.name}{suffix}" for suffix in SPREAD_SUFFIXES[family.kind])
-    return (family.name,)
+def sample_names(family: Family) -> tuple[str, ...]:
+    """Return what the samples of *family* are called."""
+    return tuple(f"{family.name}{suffix}" for suffix in SPREAD_SUFFIXES.get(family.kind, ("",)))
+
+
+def classic_name(family: Family) -> str:
+    """Return the name of *family* in the classic format: of a distribution that of its samples."""
+    return sample_names(family)[0] if family.kind is Kind.DISTRIBUTION else family.name
 
 
 def gauge(

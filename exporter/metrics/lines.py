@@ -15,7 +15,6 @@ from exporter.metrics.family import (
     Kind,
     Series,
     Values,
-    exposed_names,
 )
 
 _LEAST_WITH_EXPONENT = 1_000_000
@@ -30,7 +29,7 @@ Text = TypeVar("Text")
 
 class Lines(msgspec.Struct, frozen=True, eq=False, gc=False):
     """
-    Lines by the name of the family under which they are exposed, and how many they are.
+    Lines by the name of their family, and how many they are.
 
     `openmetrics` is `classic` itself where there are no exemplars.
     """
@@ -59,24 +58,16 @@ class LineWriter:
         marked: dict[str, bytes] = {}
         count = 0
         for series in some:
-            for name, lines in self._by_exposed_name(series):
-                if lines and name not in left_out:
-                    count += len(lines)
-                    classic[name] = _encoded(lines)
-                    if series.exemplars and series.family.kind is Kind.COUNTER:
-                        marked[name] = _encoded(_with_exemplars(lines, series))
+            name = series.family.name
+            if name in left_out:
+                continue
+            is_spread = series.family.kind in SPREAD_SUFFIXES
+            if lines := self._spread(series) if is_spread else self._numbers(series):
+                count += len(lines)
+                classic[name] = _encoded(lines)
+                if series.exemplars and series.family.kind is Kind.COUNTER:
+                    marked[name] = _encoded(_with_exemplars(lines, series))
         return Lines(classic, classic | marked if marked else classic, count)
-
-    def _by_exposed_name(self, series: Series) -> Iterable[tuple[str, list[str]]]:
-        if series.family.kind not in SPREAD_SUFFIXES:
-            return [(series.family.name, self._numbers(series))]
-        if series.family.kind is Kind.HISTOGRAM:
-            lines: list[str] = []
-            self._spread(series, lines, lines, lines)
-            return [(series.family.name, lines)]
-        apart: tuple[list[str], list[str], list[str]] = ([], [], [])
-        self._spread(series, *apart)
-        return zip(exposed_names(series.family), apart, strict=True)
 
     def _numbers(self, series: Series) -> list[str]:
         name, whole = series.family.name, self._whole.setdefault(series.family.labels, {})
@@ -86,21 +77,22 @@ class LineWriter:
             self._learn(whole, _braced, series, series.numbers)
         return [f"{name}{whole[values]} {spell(number)}\n" for values, number in series.numbers]
 
-    def _spread(
-        self, series: Series, buckets: list[str], counts: list[str], sums: list[str]
-    ) -> None:
+    def _spread(self, series: Series) -> list[str]:
+        lines: list[str] = []
         family = series.family
         split = self._split.setdefault(family.labels, {})
         self._learn(split, _split, series, series.spreads)
-        bucket, count, total = (f"{family.name}{end}" for end in SPREAD_SUFFIXES[family.kind])
+        name = family.name
         for values, spread in series.spreads:
             whole, before, after = split[values]
-            buckets += [
-                f"{bucket}{{{before}{_bound(bound)}{after}}} {spell(number)}\n"
+            lines += [
+                f"{name}_bucket{{{before}{_bound(bound)}{after}}} {spell(number)}\n"
                 for bound, number in spread.buckets()
             ]
-            counts.append(f"{count}{whole} {spell(spread.cumulative[-1])}\n")
-            sums.append(f"{total}{whole} {spell(spread.total)}\n")
+            if family.kind is Kind.HISTOGRAM:
+                lines.append(f"{name}_count{whole} {spell(spread.cumulative[-1])}\n")
+                lines.append(f"{name}_sum{whole} {spell(spread.total)}\n")
+        return lines
 
     def _learn(
         self,

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate, product
 from typing import Generic, TypeVar
 
-from exporter.api.errors import ErrorKind
-from exporter.api.telemetry import DURATION_BOUNDS, OPERATIONS
+from exporter.api.telemetry import DURATION_BOUNDS
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep, SweepState
 from exporter.diagnosis.view import DiagnosisView
 from exporter.ledger.distributions import Distribution
@@ -25,10 +24,11 @@ from exporter.ledger.snapshot import (
     UnfilteredView,
     UnresolvedView,
 )
-from exporter.ledger.status import TERMINAL, RuntimeStatus
+from exporter.ledger.status import Pair, RuntimeStatus
 from exporter.metrics.family import Exemplar, Reading, Samples, Spread, Values
 
 ALWAYS_SHOWN_ACTIVE = (RuntimeStatus.PENDING, RuntimeStatus.RUNNING, RuntimeStatus.SUSPENDED)
+ALWAYS_SHOWN_FINISHED = (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED)
 _NUMBERS = frozenset({FAILURE_RATIO_LIMIT, UNRESOLVED_LIMIT})
 _NO_LOCKS = EntityLocks(0, 0, 0, 0)
 
@@ -118,16 +118,23 @@ def spread(
 
 
 def active_instances(hub: HubSnapshot, view: ActiveView) -> Samples[float]:
-    """Return instances by orchestrator and active status; those of known ones at 0 too."""
-    return [
-        *by_key(view.instances, product(hub.known.orchestrators, ALWAYS_SHOWN_ACTIVE)),
-        *(item for item in view.instances.items() if item[0][1] not in ALWAYS_SHOWN_ACTIVE),
-    ]
+    """Return instances by orchestrator and active status."""
+    return _instances(hub, view.instances, ALWAYS_SHOWN_ACTIVE)
 
 
 def retained_instances(hub: HubSnapshot, view: RetainedView) -> Samples[float]:
     """Return instances by orchestrator and terminal status."""
-    return by_key(view.instances, product(hub.known.orchestrators, TERMINAL))
+    return _instances(hub, view.instances, ALWAYS_SHOWN_FINISHED)
+
+
+def _instances(
+    hub: HubSnapshot, numbers: Mapping[Pair, int], always_shown: Collection[str]
+) -> Samples[float]:
+    """Return instances; those of known orchestrators in statuses *always_shown* at 0 too."""
+    return [
+        *by_key(numbers, product(hub.known.orchestrators, always_shown)),
+        *(item for item in numbers.items() if item[0][1] not in always_shown and item[1]),
+    ]
 
 
 def over_limit(hub: HubSnapshot, view: ActiveView) -> Samples[float]:
@@ -144,13 +151,7 @@ def over_limit(hub: HubSnapshot, view: ActiveView) -> Samples[float]:
 def recent_finishes(hub: HubSnapshot, view: FinishedView) -> Samples[float]:
     """Return finishes by orchestrator, status and window."""
     windows = [window.name for window in WINDOWS]
-    return by_key(view.recent, product(hub.known.orchestrators, TERMINAL, windows))
-
-
-def undiagnosed(hub: HubSnapshot, view: DiagnosisView) -> Samples[float]:
-    """Return instances by orchestrator, of those that are covered also where no longer known."""
-    names = dict.fromkeys((*hub.known.orchestrators, *view.coverage))
-    return [((name,), view.undiagnosed(name)) for name in names]
+    return by_key(view.recent, product(hub.known.orchestrators, ALWAYS_SHOWN_FINISHED, windows))
 
 
 def entity_idles(hub: HubSnapshot, view: EntityView) -> Samples[Spread]:
@@ -201,11 +202,6 @@ def sweep_results(hub: HubSnapshot) -> Samples[float]:
         for sweep, state in hub.sweeps.items()
         for result, number in state.results.items()
     ]
-
-
-def api_errors(hub: HubSnapshot) -> Samples[float]:
-    """Return failed requests by operation and kind, all of them at 0 too."""
-    return by_key(hub.api.errors, product(OPERATIONS, ErrorKind))
 
 
 def api_durations(hub: HubSnapshot) -> Samples[Spread]:

@@ -19,12 +19,18 @@ unique within one Prometheus. What a sweep feeds is removed, never frozen, once 
 sweep is older than `stale_after` or five intervals; counters stay. A new counter series shows its
 base for `counter_hold` before its increments, so that `increase()` sees them.
 
-A **distribution** is of values now, not of events. It is three untyped families, `_bucket`,
-`_gcount` and `_gsum`, to be queried without `rate`:
+A **distribution** is of values now, not of events: a `gaugehistogram` in OpenMetrics, untyped in
+the classic format, where servers refuse that. It has buckets only, and is queried without `rate`:
 
 ```promql
 histogram_quantile(0.9, sum by (le) (durable_functions_instance_age_seconds_bucket))
 ```
+
+**Zero and absent.** For every known orchestrator (configured ones from the start) there are, at 0
+too: instances in Pending, Running, Suspended, Completed and Failed; instances over each limit in
+force; unresolved failures; what completed and failed within the windows; the counters of starts, of
+Completed and Failed, and of the failures that a broken deployment causes. Everything else comes
+with its first use. Timestamps, ratios and distributions are absent where there is nothing.
 
 A hub shows no more names per label than `max_label_values`; the rest share `_other`. An instance
 without a name is `_unnamed`. Ids, inputs, outputs and messages are never labels.
@@ -35,9 +41,9 @@ the id of the instance that finished last (`instance_id`), unless it is longer t
 
 What instances over a limit wait on is *sampled*: `max_histories_per_sweep` histories are read
 after each active sweep, those of the oldest first, and a sample stays counted until its instance
-moves. How many are not diagnosed yet is `durable_functions_exporter_undiagnosed_instances`; where
-that is 0, stalled and waiting instances are all of them. [What an instance waits on](diagnosis.md)
-explains `waiting_on`.
+moves. How many of the hub are not diagnosed yet is
+`durable_functions_exporter_undiagnosed_instances`; where that is 0, stalled and waiting instances
+are all of them. [What an instance waits on](diagnosis.md) explains `waiting_on`.
 
 Not observable through the API, and so not counted: an instance whose row comes and goes between two
 sweeps, what finished before or during first contact, and a restart of an id against continue-as-new
@@ -57,8 +63,8 @@ shows is written when the hub publishes, so a scrape costs little, however many 
 - More than `metrics.max_concurrent_scrapes` scrapes at once get 503 with `Retry-After`. One that
   its client has not read within `metrics.scrape_timeout` is cut off.
 - `metrics.exclude` leaves families out, by name or pattern: `python_*`, or
-  `durable_functions_entity_*`. The name is the one in the first column below, or the one that is
-  exposed: of a distribution, `..._bucket` alone leaves `..._gcount` and `..._gsum`.
+  `durable_functions_entity_*`. The name is the one in the first column below; of a distribution
+  `..._bucket`, as the classic format calls it, will do too.
 """
 
 

@@ -149,19 +149,13 @@ class Buckets(BaseModel):
     model_config = FROZEN
 
     age: Bounds = Field(
-        default=(
-            MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 4 * HOUR, 12 * HOUR,
-            DAY, 3 * DAY, 7 * DAY, 30 * DAY,
-        ),
-        description="Bounds for the ages and idle times of active instances and entities.",
-    )  # fmt: skip
+        default=(5 * MINUTE, HOUR, 4 * HOUR, DAY, 7 * DAY),
+        description="Bounds for the ages of active instances and the idle times of entities.",
+    )
     duration: Bounds = Field(
-        default=(
-            1.0, 2.0, 5.0, 10.0, 30.0, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR,
-            DAY, 7 * DAY,
-        ),
-        description="Bounds for how long finished instances took.",
-    )  # fmt: skip
+        default=(1.0, 10.0, MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, DAY, 7 * DAY),
+        description="Bounds for how long completed instances took.",
+    )
 
 
 def _check_pattern(pattern: str) -> str:

@@ -189,7 +189,7 @@ def _waits(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             runbook_of_stalled(view.stalled),
             "stalled",
         )
-    unknown = sum(view.undiagnosed(label) for label in view.coverage)
+    unknown = view.undiagnosed_in_all()
     if unknown:
         yield Finding(
             Severity.WARNING,

@@ -43,7 +43,7 @@ from exporter.web.report import (
     SweepReport,
     TroubleReport,
 )
-from exporter.web.waits import causes_of, groups_of, undiagnosed, wait_of
+from exporter.web.waits import causes_of, groups_of, wait_of
 
 View = TypeVar("View")
 
@@ -159,7 +159,7 @@ class Reporter:
             over_limit=self._over_limit(),
             stalled=sum(view.stalled.values()) if view else None,
             waiting_as_expected=sum(view.waiting.values()) if view else None,
-            undiagnosed=undiagnosed(view) if view else None,
+            undiagnosed=view.undiagnosed_in_all() if view else None,
             unresolved_failures=sum(unresolved.failures.values()) if unresolved else None,
             completed_1h=self._ended_in_an_hour(RuntimeStatus.COMPLETED),
             failed_1h=self._ended_in_an_hour(RuntimeStatus.FAILED),
@@ -171,7 +171,7 @@ class Reporter:
         if self._diagnosis is not None:
             view = self._diagnosis
             known = sum(view.stalled.values()) + sum(view.waiting.values())
-            return known + undiagnosed(view)
+            return known + view.undiagnosed_in_all()
         return self._active.over_any_limit if self._active else None
 
     def _active_in(self, status: RuntimeStatus) -> int | None:

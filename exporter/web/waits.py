@@ -156,11 +156,6 @@ def groups_of(identity: HubIdentity, view: DiagnosisView, now: float) -> list[Wa
     ]
 
 
-def undiagnosed(view: DiagnosisView) -> int:
-    """Return of how many instances beyond a limit it is not known what they wait on."""
-    return sum(view.undiagnosed(label) for label in view.coverage)
-
-
 def wait_in_words(wait: Wait) -> str:
     """Tell what is waited on."""
     return f"{wait.waiting_on.value.replace('_', ' ')} {wait.target}".rstrip()

@@ -151,9 +151,9 @@ WORK = (
                 stacked=True,
             ),
             heat(
-                "Running: idle for how long",
-                "Do running instances make progress? A band that climbs is a stalled group.",
-                total(HUB.buckets(c.INSTANCE_IDLE, _RUNNING), "le"),
+                "Running: for how long",
+                "Do running instances come to an end? A band that climbs is a stalled group.",
+                total(HUB.buckets(c.INSTANCE_AGE, _RUNNING), "le"),
             ),
             timeseries(
                 "Finished, by outcome",

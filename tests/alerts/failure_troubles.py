@@ -18,9 +18,8 @@ def _recent(failed: float, completed: float) -> list[Series]:
     return [
         of_orchestrator(c.RECENT.name, failed, runtime_status="Failed", window="1h"),
         of_orchestrator(c.RECENT.name, completed, runtime_status="Completed", window="1h"),
-        of_orchestrator(c.RECENT.name, 1000.0, runtime_status="Terminated", window="1h"),
-        of_orchestrator(c.RECENT.name, 20.0, runtime_status="Failed", window="5m"),
-        of_orchestrator(c.RECENT.name, 20.0, runtime_status="Completed", window="5m"),
+        of_orchestrator(c.RECENT.name, 20.0, runtime_status="Failed", window="24h"),
+        of_orchestrator(c.RECENT.name, 20.0, runtime_status="Completed", window="24h"),
     ]
 
 

@@ -204,7 +204,9 @@ def label_sets(count: int) -> object:
     spread = Spread((1.0, 2.0), (1, 1, 1), 1.0)
     spreads = [((name, "Failed"), spread) for name in names]
     writer = LineWriter((("task_hub", "Orders"),))
-    return writer, writer.write([Series(c.INSTANCES, numbers), Series(c.DURATION, spreads=spreads)])
+    return writer, writer.write(
+        [Series(c.INSTANCES, numbers), Series(c.INSTANCE_AGE, spreads=spreads)]
+    )
 
 
 def aggregates(count: int) -> object:

@@ -255,7 +255,7 @@ class TestWriting:
             await state.commit(ledger)
             assert state.use.errors["write"] == 1
         after, _ = await reopened(tmp_path)
-        assert after.tracked.keys() == {"r1", "r2", "r9"}
+        assert after.tracked.keys() == {"r1", "r2", "e1", "r9"}
 
     async def test_what_could_not_be_added_is_added_with_the_next(self, tmp_path: Path) -> None:
         with closing(state_in(tmp_path)) as state:

@@ -95,7 +95,7 @@ async def test_counters_run_on_after_a_wrong_clock_during_first_contact(
         await app.poll(collector, 10)
         assert counted(collector) - before == app.finished() - began
         assert (counted(collector) - before).total() > 50
-        assert recent(collector, "5m") > 50
+        assert recent(collector, "1h") > 50
         assert collector.snapshot.clock_skew == pytest.approx(0.0, abs=2.0)
         assert (collector.snapshot.known.horizon or 0.0) <= app.clock.now()
 

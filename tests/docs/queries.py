@@ -10,7 +10,7 @@ import promql_parser
 
 from exporter.alerts.shared import RECORDINGS
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.family import Kind, exposed_names
+from exporter.metrics.family import sample_names
 
 RECORDED = re.compile(r"\bdurable_functions:[a-z0-9_:]+")
 _METRIC = re.compile(r"\bdurable_functions_[a-z0-9_]+")
@@ -29,10 +29,7 @@ OUTER_LABELS = {
 @cache
 def metric_names() -> frozenset[str]:
     """Return all names under which families are exposed, and those of the families."""
-    names = {name for family in CATALOGUE for name in (family.name, *exposed_names(family))}
-    for family in CATALOGUE:
-        if family.kind is Kind.HISTOGRAM:
-            names |= {f"{family.name}{suffix}" for suffix in ("_bucket", "_count", "_sum")}
+    names = {name for family in CATALOGUE for name in (family.name, *sample_names(family))}
     return frozenset(names)
 
 

@@ -10,7 +10,7 @@ from prometheus_client.samples import Sample
 from exporter.collector.snapshot import HubSnapshot, ProcessView
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.family import SPREAD_SUFFIXES, Family
+from exporter.metrics.family import Family, sample_names
 from exporter.metrics.formats import Format
 
 
@@ -44,7 +44,3 @@ class Shown:
             for sample in self._samples
             if sample.name == name
         }
-
-
-def sample_names(family: Family) -> set[str]:
-    return {f"{family.name}{suffix}" for suffix in SPREAD_SUFFIXES.get(family.kind, ("",))}

@@ -35,6 +35,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
     ledger.apply_active_page(
         [
             row("r1", created=-30.0, updated=10.0),
+            row("e1", created=40.0),
             row("p1", "Pending", created=-900.0),
             row("@cart@x", name="@cart@x", custom_status=b'{"queueSize":3,"lockedBy":"r1"}'),
         ],
@@ -115,7 +116,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
 def busy_ledger() -> Ledger:
     """Return a ledger in contact since `NOW`, whose counters are born then."""
     ledger = Ledger(replace(DEFAULT_RULES, limits=LIMITS, orchestrators=("Configured",)))
-    sweep(ledger, 0.0, row("r1", created=-30.0), row("r2", created=-30.0))
+    sweep(ledger, 0.0, *(row(each, created=-30.0) for each in ("r1", "r2", "e1")))
     recent(ledger, 0.0)
     census(ledger, 10.0, row("old", "Terminated", created=-9e5, updated=-9e5))
     return ledger

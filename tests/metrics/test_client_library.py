@@ -30,7 +30,6 @@ from exporter.metrics.family import (
     Series,
     Spread,
     Values,
-    exposed_names,
 )
 from exporter.metrics.formats import Format, headers
 from exporter.metrics.lines import LineWriter, spell
@@ -127,8 +126,9 @@ def written(shown: Drawn, form: Format, writer: LineWriter | None = None) -> byt
 class Library(Collector):
     """The same samples as the client library has them."""
 
-    def __init__(self, shown: Drawn) -> None:
+    def __init__(self, shown: Drawn, form: Format) -> None:
         self._shown = shown
+        self._form = form
 
     def collect(self) -> Iterator[Metric]:
         for series in self._shown.samples:
@@ -138,15 +138,17 @@ class Library(Collector):
         family = series.family
         name = family.name.removesuffix(NAME_ENDS.get(family.kind, ""))
         samples = list(self._samples(series))
-        if family.kind is not Kind.DISTRIBUTION:
+        if family.kind is Kind.DISTRIBUTION:
+            metric = self._distribution(family)
+        else:
             metric = Metric(name, family.help, family.kind, unit=family.unit)
-            metric.samples = samples
-            yield from [metric] if samples else []
-            return
-        for exposed in exposed_names(family):
-            metric = Metric(exposed, family.help, "unknown")
-            metric.samples = [sample for sample in samples if sample.name == exposed]
-            yield from [metric] if metric.samples else []
+        metric.samples = samples
+        yield from [metric] if samples else []
+
+    def _distribution(self, family: Family) -> Metric:
+        if self._form is Format.CLASSIC:
+            return Metric(f"{family.name}_bucket", family.help, "unknown")
+        return Metric(family.name, family.help, "gaugehistogram", unit=family.unit)
 
     def _samples(self, series: Series) -> Iterator[Sample]:
         for values, number in series.numbers:
@@ -164,11 +166,11 @@ class Library(Collector):
             yield from self._spread(series.family, self._labels(series.family, values), spread)
 
     def _spread(self, family: Family, labels: dict[str, str], spread: Spread) -> Iterator[Sample]:
-        bucket, count, total = (f"{family.name}{end}" for end in SPREAD_SUFFIXES[family.kind])
         for bound, below in zip((*spread.bounds, math.inf), spread.cumulative, strict=True):
-            yield Sample(bucket, {**labels, "le": library_spelling(bound)}, below)
-        yield Sample(count, labels, spread.cumulative[-1])
-        yield Sample(total, labels, spread.total)
+            yield Sample(f"{family.name}_bucket", {**labels, "le": library_spelling(bound)}, below)
+        if family.kind is Kind.HISTOGRAM:
+            yield Sample(f"{family.name}_count", labels, spread.cumulative[-1])
+            yield Sample(f"{family.name}_sum", labels, spread.total)
 
     def _labels(self, family: Family, values: Values) -> dict[str, str]:
         return dict((*self._shown.fixed, *zip(family.labels, values, strict=True)))
@@ -184,8 +186,8 @@ def library_spelling(number: float) -> str:
 
 def by_library(shown: Drawn, form: Format) -> bytes:
     if form is Format.CLASSIC:
-        return bytes(classic_latest(Library(shown)))
-    return bytes(openmetrics_latest(Library(shown)))  # type: ignore[no-untyped-call] # library
+        return bytes(classic_latest(Library(shown, form)))
+    return bytes(openmetrics_latest(Library(shown, form)))  # type: ignore[no-untyped-call] # library
 
 
 def parsed(text: bytes, form: Format) -> Iterable[Metric]:
@@ -224,7 +226,7 @@ class TestWriting:
         ]
         told = [
             (sample.name, sample.labels, sample.value)
-            for metric in Library(shown).collect()
+            for metric in Library(shown, form).collect()
             for sample in metric.samples
         ]
         assert found == told  # type: ignore[comparison-overlap] # approximately equal

@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from emulator import (
-    Instance,
     ManualClock,
     RuntimeStatus,
     TaskHub,
@@ -145,7 +144,7 @@ class TestTruth:
                 if status not in TERMINAL
             }
 
-    @pytest.mark.parametrize(("window", "seconds"), [("5m", 300), ("1h", 3600)])
+    @pytest.mark.parametrize(("window", "seconds"), [("1h", 3600), ("24h", 86_400)])
     async def test_recent_finishes_and_the_failure_ratio(
         self, scene: Scene, job: str, label: str, window: str, seconds: int
     ) -> None:
@@ -203,17 +202,13 @@ class TestTruth:
         lower, upper = next(pair for pair in pairwise(bounds) if pair[0] < true <= pair[1])
         assert lower < shown[()] <= upper
 
-    async def test_sum_and_count_of_ages(self, scene: Scene, job: str, label: str) -> None:
+    async def test_every_active_instance_is_in_a_bucket(
+        self, scene: Scene, job: str, label: str
+    ) -> None:
         active = [row for row in scene.hubs[label].instances() if row.status not in TERMINAL]
-        where = f'{{job="{job}",task_hub="{label}"}}'
-        count = await scene.query(f"sum(durable_functions_instance_age_seconds_gcount{where})")
-        total = await scene.query(f"sum(durable_functions_instance_age_seconds_gsum{where})")
+        where = f'{{job="{job}",task_hub="{label}",le="+Inf"}}'
+        count = await scene.query(f"sum(durable_functions_instance_age_seconds_bucket{where})")
         assert count == {(): len(active)}
-        assert total == {(): sum(age_of(row) for row in active)}
-
-
-def age_of(row: Instance) -> float:
-    return START - math.floor(row.created)
 
 
 class TestExposition:

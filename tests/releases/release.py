@@ -13,7 +13,7 @@ import yaml
 
 from exporter.collector.state_0_1 import HEADER, MAGIC, checksum
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.family import Family, Stability, exposed_names
+from exporter.metrics.family import Family, Stability, classic_name
 
 FOLDER = Path(__file__).parents[1] / "data" / "releases"
 
@@ -100,7 +100,7 @@ def described(families: Iterable[Family] = CATALOGUE) -> dict[str, Described]:
 
 def _described(family: Family) -> Described:
     return Described(
-        family.kind.value, family.stability.value, family.label_names, exposed_names(family)
+        family.kind.value, family.stability.value, family.label_names, (classic_name(family),)
     )
 
 

@@ -25,8 +25,8 @@ def due(memory: Memory) -> dict[str, Counter[Labels]]:
         "finished": Counter(memory.counted.values()),
         "created": Counter({(name,): count for name, count in memory.starts.items()}),
         "continued": Counter({(name,): count for name, count in memory.continued.items()}),
-        "reopened": Counter({(name,): count for name, count in memory.reopened.items()}),
-        "vanished": Counter({(name,): count for name, count in memory.vanished.items()}),
+        "reopened": Counter({(): sum(memory.reopened.values())}),
+        "vanished": Counter({(): sum(memory.vanished.values())}),
     }
 
 
@@ -56,7 +56,7 @@ def _without_doubt(much: int, expected: int, memory: Memory, name: str) -> int:
 
 def _check_durations(counters: CountersView) -> None:
     for labels, durations in counters.durations.items():
-        if durations.cumulative[-1] != counters.finished[labels]:
+        if durations.cumulative[-1] != counters.finished[*labels, "Completed"]:
             raise Miscounted(f"durations{labels}: {durations.cumulative[-1]} of them")
 
 
