@@ -29,5 +29,6 @@ MEANINGS = (
     (3, "drain", "instances are in flight"),
     (4, "why", "every hub answered, and none has such an instance"),
     (4, "drain --must-exist", "every hub answered, and none knows the orchestrator"),
+    (4, "rules --check", "something is asked for that is gone"),
     (130, "all", "interrupted from the keyboard"),
 )

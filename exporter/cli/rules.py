@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
+import yaml
 from rich.table import Table
 
 from exporter.alerts.grafana import provisioning
 from exporter.alerts.inhibition import inhibition
 from exporter.alerts.model import Parameter
+from exporter.alerts.own_rules import problems_of
 from exporter.alerts.prometheus import rules
 from exporter.alerts.shared import SHARED
 from exporter.alerts.table import ALERTS
@@ -48,6 +51,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--list", action="store_true", help="show the alerts and parameters, with their reasons"
     )
+    command.add_argument(
+        "--check",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="say what rules or dashboards of your own (YAML, JSON) ask for that is gone",
+    )
 
 
 def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
@@ -59,11 +70,43 @@ def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
         for problem in error.problems:
             say(problem)
         return ExitCode.CONFIGURATION
+    if options.check:
+        return _check(options.check)
     if options.list:
         _show(values, without)
     else:
         print(_FORMATS[options.format](values, without), end="")
     return ExitCode.OK
+
+
+def _check(files: Iterable[Path]) -> ExitCode:
+    """Print what is wrong in *files* of users, a line each."""
+    code = ExitCode.OK
+    for file in files:
+        try:
+            # Each YAML document of the file; JSON is one too.
+            documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            say(f"cannot read {str(file)!r}: {error}")
+            code = ExitCode.CONFIGURATION
+            continue
+        for where, text in _texts(documents[0] if len(documents) == 1 else documents):
+            for problem in problems_of(text):
+                print(f"{file}: {where}: {problem}")
+                code = code or ExitCode.NOT_FOUND
+    return code
+
+
+def _texts(node: object, where: str = "") -> Iterator[tuple[str, str]]:
+    """Yield all texts of a document, with where they are: `groups[0].rules[2].expr`."""
+    if isinstance(node, str):
+        yield where, node
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _texts(value, f"{where}.{key}".lstrip("."))
+    elif isinstance(node, Sequence):
+        for number, value in enumerate(node):
+            yield from _texts(value, f"{where}[{number}]")
 
 
 def _assignment(text: str) -> tuple[str, str]:
