@@ -72,20 +72,33 @@ class Accounts:
         self._latest_finished: dict[tuple[str, ...], FinishedInstance] = {}
         self._known: set[str] = set()
 
-    def introduce(self, label: str) -> None:
-        """Let the series of *label* exist at 0 whose first increment an alert must see."""
-        if label in self._known:
-            return
-        self._known.add(label)
-        self._counters["created"].ensure((label,))
-        for status in (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED):
-            self._counters["finished"].ensure((label, status.value))
-        for category in _BROKEN_DEPLOYMENT:
-            self._counters["failures"].ensure((label, category.value))
+    def introduce(self, *labels: str) -> None:
+        """Let the series of *labels* exist at 0 whose first increment an alert must see."""
+        for label in labels:
+            if label in self._known:
+                continue
+            self._known.add(label)
+            self._counters["created"].ensure((label,))
+            for status in (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED):
+                self._counters["finished"].ensure((label, status.value))
+            for category in _BROKEN_DEPLOYMENT:
+                self._counters["failures"].ensure((label, category.value))
 
-    def start(self, label: str) -> None:
-        """Count a start."""
-        self._counters["created"].add((label,))
+    def start(
+        self, label: str, created: float | None, *, contact: float | None, forgotten: float
+    ) -> None:
+        """
+        Count an instance as started, unless it began before first *contact*.
+
+        One that began before failures are *forgotten* was counted then: it has failed, was
+        forgotten, and is rewound.
+        """
+        if created is None or contact is None or created < contact:
+            return
+        if created < forgotten:
+            self.reopen()
+        else:
+            self._counters["created"].add((label,))
 
     def continue_as_new(self, label: str) -> None:
         """Count a continuation as new."""

@@ -26,8 +26,9 @@ class LabelValues:
     Gives names their label value: their own while there is room, then `_other`.
 
     Configured names come first, then whoever was seen first. Nothing ever moves between its own
-    label and `_other`: that would make counters fall. An empty name is `_unnamed`, and one that is
-    called `_other` or is longer than 256 characters is among the others.
+    label and `_other`: that would make counters fall. Names that differ in case alone are one,
+    spelled as it was when it got its label. An empty name is `_unnamed`, and one that is called
+    `_other` or is longer than 256 characters is among the others.
     """
 
     def __init__(
@@ -43,36 +44,70 @@ class LabelValues:
         self._own: dict[str, int] = {}
         self._folded: dict[str, int] = {}
         for name, place in sorted((saved or {}).items(), key=lambda item: item[1].number):
-            places = self._folded if place.is_folded else self._own
-            places[name] = place.number
+            if place.is_folded:
+                self._folded.pop(name.lower(), None)
+                self._folded[name.lower()] = place.number
+            else:
+                self._own[name] = place.number
+        self._spellings = {name.lower(): name for name in self._own}
         self._kind = kind
         self._changed: ChangedKeys[str] = ChangedKeys()
         for name in configured:
             self.label(name)
+        self._decided = frozenset(self._own)
 
     def label(self, name: str | None) -> str:
         """Return the label value of *name*, which never changes."""
         name = name or UNNAMED
         if name in self._own:
             return name
+        lowered = name.lower()
+        if (spelling := self._spellings.get(lowered)) is not None:
+            return spelling
         # Whoever was folded once stays so, also where there is room now.
-        if self._may_have_own(name) and len(self._own) < self._limit:
-            self._own[name] = len(self._own)
+        if self._may_have_own(lowered) and len(self._own) < self._limit:
+            self._own[name] = _next_number(self._own)
+            self._spellings[lowered] = name
             self._changed.add(name)
             return name
-        folded = bounded_name(name)
+        folded = bounded_name(lowered)
         if folded not in self._folded and len(self._folded) < _MOST_FOLDED_NAMES_KEPT:
-            self._folded[folded] = len(self._folded)
+            self._folded[folded] = _next_number(self._folded)
             self._changed.add(folded)
         return OTHER
 
-    def _may_have_own(self, name: str) -> bool:
-        return name not in self._folded and name != OTHER and len(name) <= LONGEST_NAME
+    def _may_have_own(self, lowered: str) -> bool:
+        return lowered not in self._folded and lowered != OTHER and len(lowered) <= LONGEST_NAME
+
+    def spelled(self, name: str) -> str:
+        """Return *name* as it is spelled here, if it has a label value of its own."""
+        return self._spellings.get(name.lower(), name)
+
+    def spell_as_most(self, instances: Mapping[str, int]) -> bool:
+        """
+        Spell names as most *instances* of each spelling do; of as many, the smaller one counts.
+
+        Those that were configured or saved stay as they are. Tells if any is spelled otherwise now;
+        what is labelled already has to be labelled again then.
+        """
+        renamed = {}
+        for lowered, spellings in by_name(instances).items():
+            before = self._spellings.get(lowered)
+            if before is not None and before not in self._decided:
+                renamed[before] = min(spellings, key=lambda each: (-instances[each], each))
+        renamed = {before: now for before, now in renamed.items() if before != now}
+        self._own = {renamed.get(name, name): number for name, number in self._own.items()}
+        self._spellings = {name.lower(): name for name in self._own}
+        for names in renamed.items():
+            for name in names:
+                self._changed.add(name)
+        return bool(renamed)
 
     def peek(self, name: str | None) -> str:
         """Return the label value that *name* has, or would be in want of; nothing is kept."""
         name = name or UNNAMED
-        return OTHER if name not in self._own and not self._may_have_own(name) else name
+        lowered = name.lower()
+        return self._spellings.get(lowered) or (name if self._may_have_own(lowered) else OTHER)
 
     @property
     def records(self) -> Records[str, SavedPlace]:
@@ -106,5 +141,18 @@ class LabelValues:
 
     @property
     def folded(self) -> int:
-        """How many names share `_other`."""
-        return len(self._folded)
+        """How many names came to share `_other`, also those that are one by now."""
+        return _next_number(self._folded)
+
+
+def by_name(spellings: Iterable[str]) -> dict[str, list[str]]:
+    """Return *spellings* by the name that they spell."""
+    names: dict[str, list[str]] = {}
+    for spelling in spellings:
+        names.setdefault(spelling.lower(), []).append(spelling)
+    return names
+
+
+def _next_number(places: dict[str, int]) -> int:
+    """Return a number after those of all *places*: it never falls."""
+    return next(reversed(places.values()), -1) + 1

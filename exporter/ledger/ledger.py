@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
 from exporter.ledger.snapshot import ActiveView, CountersView, FinishedView, KnownView, RetainedView
 from exporter.ledger.sources import Search, Source
+from exporter.ledger.spellings import with_one_spelling
 from exporter.ledger.state import SINGLE, Header, LedgerState, state_of
 from exporter.ledger.status import ACTIVE_SPELLINGS, TERMINAL_SPELLINGS, RuntimeStatus
 from exporter.ledger.tracked import OpenInstances, TrackedInstance
@@ -54,7 +56,7 @@ class Ledger:
         horizon: Horizon | None = None,
     ) -> None:
         """Continue what was *saved*, or begin anew; a *book* or a *horizon* may stand in for it."""
-        saved = saved or LedgerState()
+        saved = with_one_spelling(saved or LedgerState(), rules.orchestrators)
         header = saved.header
         self.rules = rules
         self.mark = header.mark
@@ -79,6 +81,8 @@ class Ledger:
             LabelValues(rules.label_limit, entities, saved.entities, kind="entities"),
             rules.age_bounds,
         )
+        entity_labels = self.entities.label_values
+        self._label_values = {"orchestrator": self._orchestrators, "entity": entity_labels}
         self._locks = self.entities.fold_locks()
         self._spreads = SpreadPairs()
         self._unconfirmed = 0
@@ -92,7 +96,7 @@ class Ledger:
         self._row_delay = 0.0
         self.traits = AppTraits(rules.worker, saved.gets_events, saved.called)
         if self._horizon.contact is not None:
-            self._introduce_all()
+            self._accounts.introduce(*self._orchestrators.labels)
 
     @property
     def records(self) -> tuple[Records[Any, Any], ...]:
@@ -144,6 +148,8 @@ class Ledger:
             return
         name = row.name or ""
         label = self._know(name)
+        # At first contact it is not decided yet.
+        name = name if self.mark is None else self._orchestrators.spelled(name)
         had_failed = self.unresolved.is_same_run(row.instance_id, created)
         self._replacement.found(self.unresolved.resolved(row.instance_id))
         if had_failed:
@@ -226,18 +232,8 @@ class Ledger:
         self._accounts.settle_failures(self.unresolved, self._orchestrators.names())
 
     def _count_start(self, label: str, created: float | None, at: float) -> None:
-        """
-        Count an instance as started, unless it began before first contact.
-
-        One that began before failures are forgotten was counted then: it has failed, was forgotten,
-        and is rewound.
-        """
-        if created is None or self._horizon.contact is None or created < self._horizon.contact:
-            return
-        if created < at - self.rules.failed_lookback:
-            self._accounts.reopen()
-        else:
-            self._accounts.start(label)
+        forgotten = at - self.rules.failed_lookback
+        self._accounts.start(label, created, contact=self._horizon.contact, forgotten=forgotten)
 
     def _know(self, name: str) -> str:
         """Return the label of an orchestrator, whose series exist from now on."""
@@ -245,9 +241,19 @@ class Ledger:
         self._accounts.introduce(label)
         return label
 
-    def _introduce_all(self) -> None:
-        for label in self._orchestrators.labels:
-            self._accounts.introduce(label)
+    def _settle_spellings(self, at: float) -> None:
+        """Spell names as most active instances of first contact do; nothing was shown until now."""
+        spellings = Counter(each.name for each in self._open.values())
+        is_first = self._sweep == self._horizon.contact_sweep
+        if is_first and self._orchestrators.spell_as_most(spellings):
+            self._accounts = Accounts(self.rules.duration_bounds, self.rules.reason_limit)
+            self._accounts.introduce(*self._orchestrators.labels)
+            for each in self._open.values():
+                label = self._know(each.name)
+                self._count_start(label, each.created, at)
+                self._accounts.note_times(label, each.created, each.updated, at=at)
+        for each in self._open.values():
+            each.name = self._orchestrators.spelled(each.name)
 
     @property
     def booked(self) -> int:
@@ -267,7 +273,7 @@ class Ledger:
         if self._horizon.contact is None:
             self._horizon.contact_sweep = self.sweep
             self.set_first_contact(server_time)
-            self._introduce_all()
+            self._accounts.introduce(*self._orchestrators.labels)
         if self._horizon.pull_back(server_time, self.mark, is_agreed=is_agreed):
             self._recent.go_back(server_time)
             # Since when finishes were missed nobody knows: look back as far as any search does.
@@ -323,6 +329,8 @@ class Ledger:
     def complete_active(self, at: float) -> ActiveView:
         """End a listing that was read to its end; *at* is the server's clock then."""
         self.end_reads()
+        if self.mark is None:
+            self._settle_spellings(at)
         view, groups = measure(
             (instance for instance in self._open.values() if instance.sweep == self.sweep),
             at=at,
@@ -452,21 +460,16 @@ class Ledger:
 
     def known(self) -> KnownView:
         """Return what is known whatever fails."""
+        own, horizon = self._orchestrators.own, self._horizon
         return KnownView(
-            orchestrators=self._orchestrators.labels,
-            entities=self.entities.label_values.labels,
+            orchestrators=self._orchestrators.labels, entities=self.entities.label_values.labels,
             limits=self.rules.limits,
-            own_limits={each: self.rules.own_limits_of(each) for each in self._orchestrators.own},
-            latest=self._accounts.latest(),
-            unconfirmed=self._unconfirmed,
-            baseline=self._horizon.contact,
-            horizon=None if self._horizon.contact is None else float(self._horizon.second),
-            replaced=self._replacement.at,
-            label_values={
-                "orchestrator": self._orchestrators.distinct,
-                "entity": self.entities.label_values.distinct,
-            },
-        )
+            own_limits={each: self.rules.own_limits_of(each) for each in own},
+            latest=self._accounts.latest(), unconfirmed=self._unconfirmed,
+            baseline=horizon.contact, replaced=self._replacement.at,
+            horizon=None if horizon.contact is None else float(horizon.second),
+            label_values={label: each.distinct for label, each in self._label_values.items()},
+        )  # fmt: skip
 
     def counters(self, now: float, hold: float) -> CountersView:
         """
@@ -474,21 +477,16 @@ class Ledger:
 
         *now* is a clock that never jumps; a new series shows its base for *hold* seconds.
         """
-        folded = {
-            "orchestrator": self._orchestrators.folded,
-            "entity": self.entities.label_values.folded,
-        }
+        folded = {label: each.folded for label, each in self._label_values.items()}
         return self._accounts.counters(now, hold, folded)
 
     def take_changes(self) -> LedgerChanges:
         """Return what changed for single instances since the last call."""
         return LedgerChanges(
-            over_limit=self.over_limits.began.take(),
-            recovered=self.over_limits.ended.take(),
-            failed=self._accounts.failed.take(),
-            resolved=self.unresolved.resolutions.take(),
-            pulled_back=self._horizon.take_pulled_back(),
-        )
+            self.over_limits.began.take(), self.over_limits.ended.take(),
+            self._accounts.failed.take(), self.unresolved.resolutions.take(),
+            self._horizon.take_pulled_back(),
+        )  # fmt: skip
 
     def withdraw(self, published: CountersView) -> None:
         """Note that the last counters could not be shown, and *published* still are."""

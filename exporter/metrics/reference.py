@@ -33,7 +33,10 @@ Completed and Failed, and of the failures that a broken deployment causes. Every
 with its first use. Timestamps, ratios and distributions are absent where there is nothing.
 
 A hub shows no more names per label than `max_label_values`; the rest share `_other`. An instance
-without a name is `_unnamed`. Ids, inputs, outputs and messages are never labels.
+without a name is `_unnamed`. Names that differ in case alone are one, as for the runtime, in one
+spelling: the configured one, else that of most active instances at first contact (of as many, the
+smaller), else the first that was seen. It stays, over restarts too. Ids, inputs, outputs and
+messages are never labels.
 
 With `metrics.exemplars`, OpenMetrics names behind each `durable_functions_instances_finished_total`
 the id of the instance that finished last (`instance_id`), unless it is longer than exemplars may be
