@@ -104,4 +104,4 @@ class Orphans:
         for parent in self.parents():
             for name, count in self._children[parent].counts.items():
                 counts[label_of(name)] += count
-        return {label: counts[label] for label in dict.fromkeys((*called, *counts))}
+        return {label: counts[label] for label in dict.fromkeys((*map(label_of, called), *counts))}

@@ -244,7 +244,7 @@ class Ledger:
     def _settle_spellings(self, at: float) -> None:
         """Spell names as most active instances of first contact do; nothing was shown until now."""
         spellings = Counter(each.name for each in self._open.values())
-        is_first = self._sweep == self._horizon.contact_sweep
+        is_first = self.sweep == self._horizon.contact_sweep
         if is_first and self._orchestrators.spell_as_most(spellings):
             self._accounts = Accounts(self.rules.duration_bounds, self.rules.reason_limit)
             self._accounts.introduce(*self._orchestrators.labels)

@@ -48,6 +48,10 @@ def with_one_spelling(state: LedgerState, configured: Container[str]) -> LedgerS
             key: replace(each, label=kept.get(each.label, each.label))
             for key, each in state.failures.items()
         },
+        in_doubt={
+            key: replace(each, label=kept.get(each.label, each.label))
+            for key, each in state.in_doubt.items()
+        },
         recent={
             key: [(kept.get(label, label), status, count) for label, status, count in finishes]
             for key, finishes in state.recent.items()

@@ -10,17 +10,8 @@ from platform import python_version
 
 from exporter import __version__
 from exporter.api.telemetry import OPERATIONS
-from exporter.ledger.rules import FAILURE_RATIO_LIMIT, UNRESOLVED_LIMIT
 from exporter.metrics import readings as r
-from exporter.metrics.family import (
-    Family,
-    Kind,
-    Stability,
-    counter,
-    distribution,
-    gauge,
-    histogram,
-)
+from exporter.metrics.family import Family, Kind, Stability, counter, gauge, spread
 
 _HUB = "durable_functions_"
 _SELF = "durable_functions_exporter_"
@@ -68,7 +59,8 @@ OLDEST_UPDATED = gauge(
     ("orchestrator", "runtime_status"),
     r.ACTIVE(lambda _, view: view.oldest_updated.items()),
 )
-INSTANCE_AGE = distribution(
+INSTANCE_AGE = spread(
+    Kind.DISTRIBUTION,
     f"{_HUB}instance_age_seconds",
     "Active instances now by their age, which counts from createdTime. Not of events: query it"
     " without rate. Absent where no instance is active.",
@@ -88,14 +80,14 @@ LIMIT_RATIO = gauge(
     "Limits on shares (failure_ratio). The one with an empty orchestrator holds for all of the hub"
     " but those that have their own, which is +Inf where it is none.",
     ("orchestrator", "limit"),
-    r.lasting(r.number_limits(FAILURE_RATIO_LIMIT)),
+    r.lasting(r.RATIO_LIMITS),
 )
 LIMIT_INSTANCES = gauge(
     f"{_HUB}limit_instances",
     "Limits on numbers of instances (unresolved_failures). The one with an empty orchestrator holds"
     " for all of the hub but those that have their own, which is +Inf where it is none.",
     ("orchestrator", "limit"),
-    r.lasting(r.number_limits(UNRESOLVED_LIMIT)),
+    r.lasting(r.INSTANCE_LIMITS),
 )
 OVER_LIMIT = gauge(
     f"{_HUB}instances_over_limit",
@@ -116,7 +108,8 @@ FINISHED = counter(
     r.lasting(lambda hub: hub.counters.finished.items()),
     exemplars=r.latest_finished,
 )
-DURATION = histogram(
+DURATION = spread(
+    Kind.HISTOGRAM,
     f"{_HUB}instance_duration_seconds",
     "How long instances that completed since first contact took, from createdTime to"
     " lastUpdatedTime: queueing included, in whole seconds.",
@@ -170,15 +163,13 @@ OLDEST_UNRESOLVED = gauge(
 )
 RECENT = gauge(
     f"{_HUB}recent_finished_instances",
-    "Instances that completed or failed within the window before the last sweep, by"
-    " lastUpdatedTime.",
+    "Instances that completed or failed within the window before the last sweep.",
     ("orchestrator", "runtime_status", "window"),
     r.FINISHED(r.recent_finishes),
 )
 FAILURE_RATIO = gauge(
     f"{_HUB}failure_ratio",
-    "Share of the instances that completed or failed within the window which failed; absent when"
-    " none did.",
+    "Failed share of what completed or failed within the window; absent when nothing did.",
     ("orchestrator", "window"),
     r.FINISHED(lambda _, view: view.failure_ratio.items()),
 )
@@ -247,7 +238,8 @@ ENTITIES = gauge(
     ("entity",),
     r.ENTITIES(lambda hub, view: r.by_name(view.entities, hub.known.entities)),
 )
-ENTITY_IDLE = distribution(
+ENTITY_IDLE = spread(
+    Kind.DISTRIBUTION,
     f"{_HUB}entity_idle_seconds",
     "Entities now by the time since their last operation. Not of events: query it without rate.",
     ("entity",),
@@ -360,7 +352,8 @@ API_REQUESTS = counter(
     ("operation", "code"),
     r.lasting(lambda hub: hub.api.requests.items()),
 )
-API_REQUEST_DURATION = histogram(
+API_REQUEST_DURATION = spread(
+    Kind.HISTOGRAM,
     f"{_SELF}api_request_duration_seconds",
     "How long requests to the hub's API took, every attempt.",
     ("operation",),

@@ -170,11 +170,8 @@ def counter(
     )
 
 
-def histogram(name: str, text: str, labels: tuple[str, ...], spread: Reading[Spread]) -> Family:
-    """Declare a histogram of each hub."""
-    return Family(name, Kind.HISTOGRAM, text, labels, spreads=(spread,))
-
-
-def distribution(name: str, text: str, labels: tuple[str, ...], spread: Reading[Spread]) -> Family:
-    """Declare a distribution of each hub."""
-    return Family(name, Kind.DISTRIBUTION, text, labels, spreads=(spread,))
+def spread(
+    kind: Kind, name: str, text: str, labels: tuple[str, ...], reading: Reading[Spread]
+) -> Family:
+    """Declare a histogram or a distribution of each hub."""
+    return Family(name, kind, text, labels, spreads=(reading,))

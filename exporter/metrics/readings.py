@@ -179,9 +179,13 @@ def limits(hub: HubSnapshot) -> Samples[float]:
     return [(key, value) for key, value in _all_limits(hub) if key[1] not in _NUMBERS]
 
 
-def number_limits(limit: str) -> Callable[[HubSnapshot], Samples[float]]:
+def _number_limits(limit: str) -> Callable[[HubSnapshot], Samples[float]]:
     """Return how the limits on one number are read, by orchestrator and limit."""
     return lambda hub: [(key, value) for key, value in _all_limits(hub) if key[1] == limit]
+
+
+RATIO_LIMITS = _number_limits(FAILURE_RATIO_LIMIT)
+INSTANCE_LIMITS = _number_limits(UNRESOLVED_LIMIT)
 
 
 def _all_limits(hub: HubSnapshot) -> Iterator[tuple[tuple[str, str], float]]:

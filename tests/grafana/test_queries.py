@@ -24,7 +24,6 @@ NOT_ON_A_DASHBOARD = {
     "durable_functions_hub_replaced_timestamp_seconds": "for alerts",
     "durable_functions_limit_ratio": "for alerts",
     "durable_functions_limit_instances": "for alerts",
-    "durable_functions_exporter_state_written_bytes_total": "for sizing a disk, not for watching",
     "durable_functions_exporter_hub_error": "for alerts",
     "durable_functions_exporter_sweep_fresh": "for alerts",
     "durable_functions_exporter_rows_refused_total": "absent until an id is too long",

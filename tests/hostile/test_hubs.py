@@ -105,7 +105,7 @@ class Watched:
             await self.until(UP, lambda up: up[hub] == 1.0)
         else:
             labels = {"kind": kind, "operation": "listInstances"}
-            await self.until(ERRORS, lambda errors: errors[hub] > 0, **labels)
+            await self.until(ERRORS, lambda errors: errors.get(hub, 0) > 0, **labels)
 
     async def watch(self, seconds: float) -> None:
         """Let time pass; the good hub misses no sweep, and no hostile one is asked too often."""

@@ -156,6 +156,7 @@ class Hub:
                 overdue_timers={self.names[0]: NOW},
                 coverage={name: Coverage(1, 1) for name in stalled},
                 causes=(),
+                orphans=dict.fromkeys(self.names[::5], 0),
             ),
             clock_skew=0.0,
         )
