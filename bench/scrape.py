@@ -42,9 +42,9 @@ from exporter.web.server import listening
 
 ROUNDS = 15
 # Hubs and orchestrators of each: 10,000 series.
-SMALL = (10, 7)
+SMALL = (10, 18)
 
-# 100,000 series.
+# 54,000 series.
 HUBS = 190
 INTERVAL = 10.0
 SCRAPERS = 50
