@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exporter.alerts.model import Kind, Parameter, places
+from exporter.alerts.former import FORMER_ALERTS, FORMER_PARAMETERS
+from exporter.alerts.model import PREFIX, Kind, Parameter, places
 from exporter.alerts.prometheus import document
 from exporter.alerts.table import ALERTS, PARAMETERS
 from exporter.alerts.yaml_text import written
@@ -29,7 +30,13 @@ _PATTERNS: Mapping[Kind, str] = {
 def rules_file() -> str:
     """Return the file from which the chart makes a PrometheusRule."""
     defaults = {parameter.name: parameter.default for parameter in _used()}
-    return _HEADING + written({"parameters": defaults, **_with_places()})
+    former = {
+        "formerAlerts": {f"{PREFIX}{name}": today for name, today in FORMER_ALERTS.items()},
+        "formerParameters": dict(FORMER_PARAMETERS),
+    }
+    return _HEADING + written(
+        {"parameters": defaults, "optIn": _opt_in(), **former, **_with_places()}
+    )
 
 
 def of_parameters() -> Schema:
@@ -37,13 +44,33 @@ def of_parameters() -> Schema:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {parameter.name: _of(parameter) for parameter in _used()},
+        "properties": {
+            **{parameter.name: _of(parameter) for parameter in _used()},
+            **{
+                name: {
+                    "type": ["string", "number"],
+                    "description": "Gone and ignored; refused from the next minor version.",
+                }
+                for name in FORMER_PARAMETERS
+            },
+        },
     }
 
 
 def of_disabled() -> Schema:
-    """Return what `prometheusRule.disabled` may be: names of alerts."""
-    return {"type": "array", "items": {"enum": [alert.full_name for alert in ALERTS]}}
+    """Return what `prometheusRule.disabled` may be: names of alerts, former ones too."""
+    names = [alert.full_name for alert in ALERTS]
+    former = [f"{PREFIX}{name}" for name in FORMER_ALERTS]
+    return {"type": "array", "items": {"enum": [*names, *former]}}
+
+
+def of_opt_in() -> Schema:
+    """Return what `prometheusRule.optIn` may be: names of the alerts that are opt-in."""
+    return {"type": "array", "items": {"enum": _opt_in()}}
+
+
+def _opt_in() -> list[str]:
+    return [alert.full_name for alert in ALERTS if alert.opt_in]
 
 
 def _of(parameter: Parameter) -> Schema:
@@ -60,4 +87,4 @@ def _used() -> list[Parameter]:
 
 
 def _with_places() -> Mapping[str, object]:
-    return document({parameter.name: str(parameter) for parameter in PARAMETERS})
+    return document({parameter.name: str(parameter) for parameter in PARAMETERS}, alerts=ALERTS)

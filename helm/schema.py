@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from helm import kubernetes_schema
 from helm.documented import Schema, Value
-from helm.rules import of_disabled, of_parameters
+from helm.rules import of_disabled, of_opt_in, of_parameters
 from helm.settings_schema import of_hubs, of_settings
 
 _SOURCES = {
@@ -15,6 +15,7 @@ _SOURCES = {
     "hubs": of_hubs,
     "parameters": of_parameters,
     "alerts": of_disabled,
+    "optIn": of_opt_in,
     "labels": kubernetes_schema.of_labels,
     "hostNames": kubernetes_schema.of_host_names,
     "ingressHosts": kubernetes_schema.of_ingress_hosts,

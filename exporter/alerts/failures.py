@@ -2,24 +2,117 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import block, folded, fresh, selected
-from exporter.alerts.model import Alert, Board, Parameter, Severity, duration, number
+from exporter.alerts.expressions import (
+    block,
+    folded,
+    fresh,
+    labelled,
+    limit_of_hub,
+    limit_of_orchestrator,
+    own_limit,
+    selected,
+)
+from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
+from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.reasons import Category
 from exporter.ledger.status import RuntimeStatus
 from exporter.metrics import catalogue as c
-from exporter.metrics.promql import equal, none_of, one_of
+from exporter.metrics.promql import equal, one_of
 
 _OF = "of {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}"
-_ABOUT = 'About {{ $value | printf "%.0f" }} instances ' + _OF
 _FAILURES = "`durable-exporter failures` shows them with their messages."
+
+_RATIO_FINISHES = number(
+    "failure_ratio_finishes",
+    20,
+    "Of fewer finishes within an hour a ratio says nothing: one is 5 %.",
+)
+_RATIO_FAILURES = number(
+    "failure_ratio_failures", 3, "Two failures within an hour are no trend, however few finished."
+)
+_LIMIT_RATIO = limit_of_orchestrator("failure_ratio", c.LIMIT_RATIO)
+
+
+def _finished(window: str, *statuses: str) -> str:
+    recent = selected(c.RECENT, one_of("runtime_status", *statuses), equal("window", window))
+    return f"sum without (runtime_status, window) (\n{block(fresh(recent, Sweep.FINISHED))}\n)"
+
+
+_FAILED, _COMPLETED = RuntimeStatus.FAILED, RuntimeStatus.COMPLETED
+_RATIO = f"""\
+(
+{block(_finished("1h", _FAILED))} >= {_RATIO_FAILURES}
+)
+/ (
+{block(_finished("1h", _FAILED, _COMPLETED))} >= {_RATIO_FINISHES}
+)
+> on ({ONE_ORCHESTRATOR})
+{_LIMIT_RATIO}"""
+_ALWAYS = f"""\
+{_finished("24h", _FAILED)} > 0
+unless on ({ONE_ORCHESTRATOR})
+{_finished("24h", _COMPLETED)} > 0"""
+_UNRESOLVED = fresh(selected(c.UNRESOLVED), Sweep.FAILED)
+_OWN_UNRESOLVED = own_limit("unresolved_failures", c.LIMIT_INSTANCES)
+_RATIO_OF_A_DAY = fresh(selected(c.FAILURE_RATIO, equal("window", "24h")), Sweep.FINISHED)
+_TOO_MANY_UNRESOLVED = f"""\
+{_UNRESOLVED}
+> on ({ONE_ORCHESTRATOR})
+{_OWN_UNRESOLVED}
+or
+(
+{block(_UNRESOLVED)}
+  > on ({ONE_HUB}) group_left ()
+  {limit_of_hub("unresolved_failures", c.LIMIT_INSTANCES)}
+  and on ({ONE_ORCHESTRATOR})
+{block(_RATIO_OF_A_DAY)}
+  > on ({ONE_ORCHESTRATOR})
+{block(_LIMIT_RATIO)}
+  unless on ({ONE_ORCHESTRATOR})
+  {_OWN_UNRESOLVED}
+)"""
+
+ORCHESTRATIONS_FAILING = Alert(
+    "OrchestrationsFailing",
+    "failures",
+    "the share of instances that failed within the last hour is over the limit `failure_ratio`; or"
+    " all that finished within 24 hours have failed; or unresolved failures are over the limit"
+    " `unresolved_failures` and the share of 24 hours is over `failure_ratio`, too (an"
+    " orchestrator's own `unresolved_failures` stands alone)",
+    f"""\
+{labelled(_RATIO, "cause", "ratio")}
+or on ({ONE_ORCHESTRATOR})
+{labelled(_ALWAYS, "cause", "always")}
+or on ({ONE_ORCHESTRATOR})
+{labelled(_TOO_MANY_UNRESOLVED, "cause", "unresolved")}""",
+    duration(
+        "orchestrations_failing_for",
+        "5m",
+        "Bridges the first finishes of a batch, of which those that fail are often the quickest.",
+    ),
+    Severity.WARNING,
+    "Instances " + _OF + " fail",
+    '{{ if eq $labels.cause "ratio" }}{{ $value | humanizePercentage }} of the instances '
+    + _OF
+    + " that finished within the last hour have failed"
+    '{{ else if eq $labels.cause "always" }}All instances '
+    + _OF
+    + " that finished within 24 hours have failed: {{ $value }}"
+    "{{ else }}{{ $value }} instances " + _OF + " are Failed, and nobody has rewound, restarted or"
+    " purged them{{ end }}. First see what they have in common: " + _FAILURES,
+    Board.ORCHESTRATOR,
+    (_RATIO_FINISHES, _RATIO_FAILURES),
+    cause_labels=("cause",),
+    sweep=Sweep.FINISHED,
+)
 
 _WINDOW = duration(
     "failures_window",
     "15m",
-    "Failures within it are new. It must be longer than two intervals of the sweep `active` and"
-    " `counter_hold` together.",
+    "Failures within it are new, and up to five minutes more. It must be longer than two intervals"
+    " of the sweep `active` and `counter_hold` together.",
 )
 _MEMORY = duration(
     "failures_memory",
@@ -27,155 +120,85 @@ _MEMORY = duration(
     "Where nothing was scraped for a while, the counter is compared with its value before: as far"
     " back as the exporter itself can (`state_max_age`).",
 )
-_NEW = number("new_failures", 0, "Every failure counts: raise it where some are usual.")
-
-
-def _failed(categories: str, most: object) -> str:
-    """
-    Return how many failures of *categories* are new, where they are more than *most*.
-
-    The difference is exact and sees over a gap in which nothing was scraped; where the counter fell
-    meanwhile, `increase` knows. Neither sees a series that is first met at its full height: it is
-    new as a whole, unless it is the hub that is new, or Prometheus.
-    """
-    failures = selected(c.FAILURES, categories)
-    before = folded(f"last_over_time({failures}[{_MEMORY}] offset {_WINDOW})")
-    return f"""\
+_BROKEN = (Category.NON_DETERMINISM, Category.VERSION_MISMATCH, Category.FUNCTION_MISSING)
+# Categories of an orchestrator that is not there.
+_ABSENT = (Category.VERSION_MISMATCH, Category.FUNCTION_MISSING)
+_BROKEN_FAILURES = selected(c.FAILURES, one_of("category", *_BROKEN))
+# Every five minutes of the memory are enough, and read a tenth.
+_BEFORE = folded(f"last_over_time({_BROKEN_FAILURES}[{_MEMORY}:5m] offset {_WINDOW})")
+# The difference is exact and sees over a gap in which nothing was scraped; where the counter fell
+# meanwhile, `increase` knows. Neither sees a series that is first met at its full height: it is new
+# as a whole, unless it is the hub that is new, or Prometheus.
+_NEW_FAILURES = f"""\
 (
-{block(folded(failures))}
+{block(folded(_BROKEN_FAILURES))}
   -
-{block(before)}
-) > {most}
+{block(_BEFORE)}
+) > 0
 or
-{folded(f"increase({failures}[{_WINDOW}])")} > {most}
+{folded(f"increase({_BROKEN_FAILURES}[{_WINDOW}])")} > 0
 or
 (
-{block(folded(failures))} > {most}
+{block(folded(_BROKEN_FAILURES))} > 0
   unless
-{block(before)}
+{block(_BEFORE)}
   and on ({ONE_HUB})
-  last_over_time({c.UP.name}[{_MEMORY}] offset {_WINDOW})
+  last_over_time({c.UP.name}[{_MEMORY}:5m] offset {_WINDOW})
 )"""
+_REASONS = selected(c.FAILURE_REASONS, 'failed_function!=""')
+# Somebody started a name that never was there: nothing was deployed.
+_ONCE_WORKED = f"""\
+{selected(c.LAST_FINISHED, equal("runtime_status", _COMPLETED))}
+or
+{selected(c.CONTINUED)}
+or
+(
+  {_REASONS}
+  unless on (failed_function, {ONE_ORCHESTRATOR})
+  label_replace({_REASONS}, "failed_function", "$1", "orchestrator", "(.+)")
+)"""
+_REFUSED = fresh(
+    selected(c.STALLED, equal("waiting_on", WaitingOn.HISTORY_REFUSED)), drop="waiting_on, target"
+)
 
-
-NEW_FAILURES = Alert(
-    "NewFailures",
+DEPLOYMENT_BROKEN = Alert(
+    "DeploymentBroken",
     "failures",
-    "instances have failed recently, except for reasons that have alerts of their own",
-    _failed(none_of("category", Category.NON_DETERMINISM, Category.FUNCTION_MISSING), _NEW),
-    duration("new_failures_for", "0s", "A failure has happened: there is nothing to wait for."),
-    Severity.WARNING,
-    "New failures " + _OF + " ({{ $labels.category }})",
-    _ABOUT + " failed in the last $(failures_window) (category: {{ $labels.category }}). First"
-    " see what they have in common: " + _FAILURES,
+    "instances fail or cannot continue since what is deployed does not fit them: the code of an"
+    " orchestrator no longer fits their histories, or a function or version is not there. A start"
+    " under a name that never completed is none",
+    f"""\
+topk by ({ONE_ORCHESTRATOR}) (
+  1,
+  (
+{block(block(_NEW_FAILURES))}
+  )
+  unless on (category, {ONE_ORCHESTRATOR}) (
+    {selected(c.FAILURES, one_of("category", *_ABSENT))}
+    unless on ({ONE_ORCHESTRATOR}) (
+{block(block(block(_ONCE_WORKED)))}
+    )
+  )
+  or
+{block(labelled(f"{_REFUSED} > 0", "category", WaitingOn.HISTORY_REFUSED))}
+)""",
+    duration(
+        "deployment_broken_for", "0s", "Each instance that continues fails; they do not come back."
+    ),
+    Severity.CRITICAL,
+    "What is deployed does not fit {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}",
+    'About {{ $value | printf "%.0f" }} instances '
+    + _OF
+    + " {{ if eq $labels.category"
+    + f' "{WaitingOn.HISTORY_REFUSED}" }}}}cannot continue: an activity was renamed under them'
+    "{{ else }}failed within $(failures_window) ({{ $labels.category }}){{ end }}. First read the"
+    " message of one with `durable-exporter failures`, and compare the latest deployment: some"
+    " messages of JavaScript and Python apps have other causes. If it is the deployment, roll it"
+    " back, then rewind what failed.",
     Board.ORCHESTRATOR,
-    (_WINDOW, _MEMORY, _NEW),
+    (_WINDOW, _MEMORY),
+    cause_labels=("category",),
     sweep=Sweep.ACTIVE,
 )
 
-
-def _of_category(
-    name: str, category: Category, when: str, wait: Parameter, *, summary: str, advice: str
-) -> Alert:
-    return Alert(
-        name,
-        "failures",
-        when,
-        _failed(equal("category", category), 0),
-        wait,
-        Severity.CRITICAL,
-        summary + " in task hub {{ $labels.task_hub }}",
-        _ABOUT + " failed so within $(failures_window). " + advice,
-        Board.ORCHESTRATOR,
-        sweep=Sweep.ACTIVE,
-    )
-
-
-NON_DETERMINISM = _of_category(
-    "NonDeterminism",
-    Category.NON_DETERMINISM,
-    "the code of an orchestrator no longer fits the histories of its running instances",
-    duration(
-        "non_determinism_for", "0s", "Each instance that replays fails, and they do not come back."
-    ),
-    summary="The code of {{ $labels.orchestrator }} no longer fits its running instances",
-    advice="A deployment has changed the orchestrator under instances that were running, and every"
-    " one that continues fails. First roll that deployment back; then rewind what failed.",
-)
-
-FUNCTION_MISSING = _of_category(
-    "FunctionMissing",
-    Category.FUNCTION_MISSING,
-    "instances fail since a function that they call is not deployed",
-    duration("function_missing_for", "0s", "It stays missing until somebody deploys it."),
-    summary="{{ $labels.orchestrator }} calls a function that does not exist",
-    advice="The app does not have the function that they call: renamed, disabled, or not deployed."
-    " First compare the latest deployment with the function's name in `durable-exporter failures`.",
-)
-
-_RATIO = number(
-    "failure_ratio", 0.1, "One in ten is felt by users, and beyond what retries of callers hide."
-)
-_RATIO_FINISHES = number(
-    "failure_ratio_finishes", 20, "Of fewer finishes a ratio says nothing: one failure is 5 %."
-)
-
-
-def _recent(*statuses: str) -> str:
-    selector = selected(c.RECENT, one_of("runtime_status", *statuses), equal("window", "1h"))
-    return f"sum without (runtime_status) (\n{block(fresh(selector, Sweep.FINISHED))}\n)"
-
-
-FAILURE_RATIO_HIGH = Alert(
-    "FailureRatioHigh",
-    "failures",
-    "many of the instances that finished within the last hour have failed",
-    f"""\
-{_recent(RuntimeStatus.FAILED)}
-/ (
-{block(_recent(RuntimeStatus.COMPLETED, RuntimeStatus.FAILED))} >= {_RATIO_FINISHES}
-)
-> {_RATIO}""",
-    duration("failure_ratio_high_for", "10m", "A batch that fails as a whole is not yet a trend."),
-    Severity.WARNING,
-    "Many instances " + _OF + " fail",
-    "{{ $value | humanizePercentage }} of the instances " + _OF + " that finished within the last"
-    " hour have failed. First see what they have in common: " + _FAILURES,
-    Board.ORCHESTRATOR,
-    (_RATIO, _RATIO_FINISHES),
-    sweep=Sweep.FINISHED,
-)
-
-_UNRESOLVED_SECONDS = number(
-    "unresolved_failures_seconds",
-    14_400,
-    "Half a working day for somebody to rewind, restart or purge what has failed.",
-)
-
-UNRESOLVED_FAILURES = Alert(
-    "UnresolvedFailures",
-    "failures",
-    "instances have failed a while ago, and nobody has rewound, restarted or purged them",
-    f"""\
-{fresh(selected(c.UNRESOLVED), Sweep.FAILED)} > 0
-and on ({ONE_ORCHESTRATOR})
-time() - {fresh(c.OLDEST_UNRESOLVED.name, Sweep.FAILED, by="min")}
-> {_UNRESOLVED_SECONDS}""",
-    duration("unresolved_failures_for", "10m", "Two sweeps: one that was just resolved is gone."),
-    Severity.WARNING,
-    "{{ $value }} failures " + _OF + " are unresolved",
-    "{{ $value }} instances " + _OF + " are Failed, the oldest for more than"
-    " $(unresolved_failures_seconds) seconds. First decide for each: rewind it, restart it, or"
-    " purge it. " + _FAILURES,
-    Board.ORCHESTRATOR,
-    (_UNRESOLVED_SECONDS,),
-    sweep=Sweep.FAILED,
-)
-
-ALERTS: tuple[Alert, ...] = (
-    NEW_FAILURES,
-    FAILURE_RATIO_HIGH,
-    UNRESOLVED_FAILURES,
-    NON_DETERMINISM,
-    FUNCTION_MISSING,
-)
+ALERTS: tuple[Alert, ...] = (DEPLOYMENT_BROKEN, ORCHESTRATIONS_FAILING)

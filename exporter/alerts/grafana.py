@@ -8,8 +8,9 @@ from itertools import groupby
 
 from exporter.alerts.expressions import with_hub_labels
 from exporter.alerts.model import Alert, filled
-from exporter.alerts.shared import GRAFANA_DATASOURCE, KEEP_FIRING_FOR, RECORDINGS
-from exporter.alerts.table import ALERTS, DEFAULTS
+from exporter.alerts.prometheus import SLOW_GROUPS, SLOW_INTERVAL
+from exporter.alerts.shared import GRAFANA_DATASOURCE, RECORDINGS, kept_for
+from exporter.alerts.table import DEFAULTS, chosen
 from exporter.alerts.texts import annotations_of, labels_of
 from exporter.alerts.yaml_text import Document, written
 
@@ -23,15 +24,20 @@ _LOOKED_AT_SECONDS = 600
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-def provisioning(values: Mapping[str, str] = DEFAULTS, *, without: Collection[str] = ()) -> str:
-    """Return the file, with *values* of all parameters, *without* the alerts so named."""
-    kept = [alert for alert in ALERTS if alert.full_name not in without]
+def provisioning(
+    values: Mapping[str, str] = DEFAULTS,
+    *,
+    without: Collection[str] = (),
+    opted: Collection[str] = (),
+) -> str:
+    """Return the file; the arguments are those of `exporter.alerts.prometheus.rules`."""
+    kept = chosen(without=without, opted=opted)
     groups = [
         {
             "orgId": 1,
             "name": name,
             "folder": _FOLDER,
-            "interval": _INTERVAL,
+            "interval": SLOW_INTERVAL if name in SLOW_GROUPS else _INTERVAL,
             "rules": [_rule(alert, values) for alert in alerts],
         }
         for name, alerts in groupby(kept, key=lambda alert: alert.group)
@@ -45,7 +51,7 @@ def uid(alert: Alert) -> str:
 
 
 def _rule(alert: Alert, values: Mapping[str, str]) -> Document:
-    kept = {"keepFiringFor": filled(str(KEEP_FIRING_FOR), values)} if alert.is_kept else {}
+    kept = kept_for(alert)
     return {
         "uid": uid(alert),
         "title": alert.full_name,
@@ -55,7 +61,7 @@ def _rule(alert: Alert, values: Mapping[str, str]) -> Document:
         "noDataState": "OK",
         "execErrState": "Error",
         "for": filled(str(alert.wait), values),
-        **kept,
+        **({"keepFiringFor": filled(str(kept), values)} if kept else {}),
         # Grafana fills environment variables into labels, but not into annotations.
         "labels": {
             name: filled(_with_values(text), values).replace("$", "$$")
@@ -70,9 +76,10 @@ def _rule(alert: Alert, values: Mapping[str, str]) -> Document:
 def _query(alert: Alert, values: Mapping[str, str]) -> Document:
     """Return the query: without recording rules, which Grafana's data source may not have."""
     expression = with_hub_labels(alert.expression) if alert.of_hub else alert.expression
-    recorded = {
-        recording.name: f"(\n{filled(recording.expression, values)}\n)" for recording in RECORDINGS
-    }
+    recorded: dict[str, str] = {}
+    for recording in RECORDINGS:  # a later one may name an earlier one
+        text = filled(recording.expression, {**values, **recorded})
+        recorded[recording.name] = f"(\n{text}\n)"
     return {
         "refId": "A",
         "relativeTimeRange": {"from": _LOOKED_AT_SECONDS, "to": 0},

@@ -3,79 +3,95 @@
 from __future__ import annotations
 
 from exporter.alerts.expressions import (
-    as_configured,
     block,
     folded,
     fresh,
+    labelled,
     limit_of_hub,
     own_limit,
     selected,
 )
 from exporter.alerts.model import Alert, Board, Severity, duration, number
-from exporter.alerts.shared import ONE_HUB, TARGET_LABELS
+from exporter.alerts.shared import (
+    CONFIGURED_SEVERITY,
+    ONE_HUB,
+    ONE_ORCHESTRATOR,
+    TARGET_LABELS,
+    UNREAD_HUBS,
+)
 from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import Sweep, SweepResult
 from exporter.metrics import catalogue as c
 from exporter.metrics.promql import equal, one_of, selector
 
 _UP = folded(c.UP.name)
-_UNREACHABLE = f"{_UP} == 0"
-_LAST = folded(selected(c.LAST_SWEEP, equal("sweep", Sweep.ACTIVE)), drop="sweep")
-
-_ERROR_WINDOW = duration(
-    "error_window",
-    "20m",
-    "Errors of the API within it show why a hub cannot be read; longer than the longest interval"
-    " between sweeps (15 minutes with the profile scale-to-zero).",
-)
-
-
-def _errors(kind: ErrorKind, window: object) -> str:
-    """Return how often requests failed for the reason *kind* within *window*."""
-    selector = selected(c.API_ERRORS, equal("kind", kind))
-    by_replica = f"sum without (operation, kind) (increase({selector}[{window}]))"
-    return folded(by_replica)
-
-
-_MISSED_INTERVALS = number(
-    "hub_unreachable_intervals",
-    2,
-    "One sweep that fails is made up for by the next, which takes a quarter of an hour with the"
-    " profile scale-to-zero.",
-)
-# As configured: sweeps that hang until they fail are stretched.
-_CONFIGURED_INTERVAL = folded(
-    selected(c.SWEEP_CONFIGURED_INTERVAL, equal("sweep", Sweep.ACTIVE)), drop="sweep"
-)
+_ACTIVE_SWEPT = selector(c.LAST_SWEEP, equal("sweep", Sweep.ACTIVE))
+_LAST = folded(_ACTIVE_SWEPT, drop="sweep")
+_CAUSE = folded(c.HUB_ERROR.name)
+_IS_STOPPED = folded(selector(c.HUB_ERROR, equal("kind", ErrorKind.STOPPED)))
+# An exporter that was restarted meanwhile has not read it since.
+_STOPPED_SINCE = f"""\
+(
+{block(_LAST)}
+  or
+{block(folded(f"last_over_time({_ACTIVE_SWEPT}[1d:10m])", drop="sweep"))}
+)"""
+_STOPPED_LATELY = f"""\
+{_IS_STOPPED}
+and on ({ONE_HUB})
+time() - {_STOPPED_SINCE}
+  < on ({ONE_HUB}) {limit_of_hub("stopped")}"""
 
 HUB_UNREACHABLE = Alert(
     "HubUnreachable",
     "hubs",
-    "no sweep of the active instances completes, for whatever reason",
+    "no sweep of the active instances completes: the app does not answer, refuses the key, is"
+    " closed to the exporter or stopped (a warning at first, critical over the limit `stopped`; not"
+    " at all where the hub `may_stop`)",
     f"""\
 (
-{block(f"time() - {_LAST}")}
-  > {_MISSED_INTERVALS} * {_CONFIGURED_INTERVAL}
-  or
-  {_UP}
-  unless on ({ONE_HUB})
-{block(_LAST)}
+  (
+{block(block(f"time() - {_LAST}"))}
+    or on ({ONE_HUB})
+    {_UP}
+  )
+  and on ({ONE_HUB}) {UNREAD_HUBS}
 )
-and on ({ONE_HUB}) {_UNREACHABLE}""",
+* on ({ONE_HUB}) group_left (kind, severity) (
+{block(labelled(_STOPPED_LATELY, "severity", Severity.WARNING))}
+  or on ({ONE_HUB})
+{block(labelled(f"topk by ({ONE_HUB}) (1, {_CAUSE})", "severity", Severity.CRITICAL))}
+  or on ({ONE_HUB})
+{block(labelled(f"{_UP} ^ 0", "severity", Severity.CRITICAL))}
+)""",
     duration(
         "hub_unreachable_for",
-        "5m",
-        "A restart or a deployment of the app takes less. What the hub shows is removed after 15"
+        "3m",
+        "In addition to the three intervals and a minute after which data is no longer fresh: a"
+        " restart or a deployment of the app takes less. What the hub shows is removed after 15"
         " minutes, so this fires before.",
     ),
-    Severity.CRITICAL,
-    "Task hub {{ $labels.task_hub }} cannot be read",
-    "The app of task hub {{ $labels.task_hub }} does not answer as it should:"
-    " {{ if eq $value 0.0 }}no sweep has ever completed{{ else }}the last complete sweep ended"
-    " {{ $value | humanizeDuration }} ago{{ end }}. Its alerts know nothing new until it does."
-    " First run `durable-exporter check`: it says what is wrong.",
+    Severity.BY_CAUSE,
+    "Task hub {{ $labels.task_hub }} cannot be read"
+    '{{ if eq $labels.kind "stopped" }}: its app is stopped{{ end }}',
+    "{{ if eq $value 0.0 }}Task hub {{ $labels.task_hub }} has never been read{{ else }}Task hub"
+    " {{ $labels.task_hub }} was last read {{ $value | humanizeDuration }} ago{{ end }}"
+    "{{ if $labels.kind }} (cause: {{ $labels.kind }}){{ end }}; its alerts know nothing new. "
+    '{{ if eq $labels.kind "stopped" }}Nothing of it runs. First start the app; if it stops on'
+    " purpose, set the hub's `may_stop`."
+    '{{ else if eq $labels.kind "auth" }}First compare the system key of the app\'s Durable Task'
+    " extension with the exporter's `key_file`; a corrected file is reloaded by itself."
+    '{{ else if eq $labels.kind "restricted" }}First allow the exporter in the access restrictions'
+    " of the app."
+    "{{ else }}First run `durable-exporter check`: it says what is wrong.{{ end }}",
     Board.HUB,
-    (_MISSED_INTERVALS,),
+    cause_labels=("kind",),
+    outlasts=duration(
+        "hub_unreachable_keep",
+        "7m",
+        "It inhibits what fires of the hub until that has ended, `keep_firing_for` later. Longer"
+        " than `hub_unreachable_for`, so that a warning of a stopped app ends once it is critical.",
+    ),
 )
 
 _MANY_HUBS = number(
@@ -86,124 +102,115 @@ _MANY_HUBS = number(
 _MANY_HUBS_RATIO = number(
     "many_hubs_ratio",
     0.5,
-    "Half of the hubs do not fail at once for reasons of their own: a proxy, DNS, the network or a"
-    " shared certificate does.",
+    "Half of the hubs do not fail at once for reasons of their own: a proxy, DNS, the network, a"
+    " shared certificate or a plan that was stopped does.",
 )
-_ALONE = f"""\
-{_UNREACHABLE}
-unless on ({ONE_HUB}) {_errors(ErrorKind.STOPPED, _ERROR_WINDOW)} > 0"""
 
 MANY_HUBS_UNREACHABLE = Alert(
     "ManyHubsUnreachable",
     "hubs",
-    "so many hubs cannot be read at once that the cause is one they share",
+    "so many hubs cannot be read at once, stopped ones included, that the cause is one they share",
     f"""\
-count by ({TARGET_LABELS}) (
-{block(_ALONE)}
-) >= {_MANY_HUBS}
+count by ({TARGET_LABELS}) ({UNREAD_HUBS}) >= {_MANY_HUBS}
 and
-count by ({TARGET_LABELS}) (
-{block(_ALONE)}
-) >= {_MANY_HUBS_RATIO} * count by ({TARGET_LABELS}) ({_UP})""",
+count by ({TARGET_LABELS}) ({UNREAD_HUBS})
+  >= {_MANY_HUBS_RATIO} * count by ({TARGET_LABELS}) ({_UP})""",
     duration(
         "many_hubs_unreachable_for",
-        "3m",
+        "1m",
         "Shorter than for a single hub, so that those alerts are inhibited before they fire.",
     ),
     Severity.CRITICAL,
     "{{ $value }} task hubs cannot be read",
     "{{ $value }} task hubs cannot be read at once, so look for what they share: proxy, DNS,"
-    " outgoing network, certificates. First run `durable-exporter check` where the exporter runs;"
-    " the alerts of the single hubs are inhibited.",
+    " outgoing network, certificates, a plan that was stopped. First run `durable-exporter check`"
+    " where the exporter runs; the alerts of the single hubs are inhibited.",
     Board.FLEET,
     (_MANY_HUBS, _MANY_HUBS_RATIO),
     of_hub=False,
-    # The last of the many to be well again are not told of one by one.
-    holds_back=True,
-)
-
-KEY_REFUSED = Alert(
-    "KeyRefused",
-    "hubs",
-    "the app refuses the key, and has done so for longer than a rotation takes",
-    f"""\
-{_errors(ErrorKind.AUTH, _ERROR_WINDOW)} > 0
-and on ({ONE_HUB}) {_UNREACHABLE}""",
-    duration(
-        "key_refused_for",
-        "2m",
-        "A rotated key is read again within 30 seconds, and the next sweep uses it: that takes a"
-        " minute.",
+    outlasts=duration(
+        "many_hubs_unreachable_keep",
+        "10m",
+        "It inhibits the alerts of the single hubs until the last of them has ended.",
     ),
-    Severity.CRITICAL,
-    "The app of task hub {{ $labels.task_hub }} refuses the exporter's key",
-    'About {{ $value | printf "%.0f" }} requests to task hub {{ $labels.task_hub }} were refused'
-    " (401 or 403), and none succeeds. First compare the system key of the app's Durable Task"
-    " extension with the exporter's `key_file`; a corrected file is reloaded by itself.",
-    Board.HUB,
-    (_ERROR_WINDOW,),
 )
 
-APP_STOPPED = Alert(
-    "AppStopped",
-    "hubs",
-    "the app is stopped or closed to the exporter: its host says so, and nothing pages for it",
-    f"""\
-{_errors(ErrorKind.STOPPED, _ERROR_WINDOW)} > 0
-and on ({ONE_HUB}) {_UNREACHABLE}""",
-    duration("app_stopped_for", "2m", "A swap of slots answers so for a moment."),
-    Severity.INFO,
-    "The app of task hub {{ $labels.task_hub }} is stopped",
-    'About {{ $value | printf "%.0f" }} requests to task hub {{ $labels.task_hub }} were answered'
-    " by the page of a stopped app (403, HTML). Nothing of this hub runs. If nobody stopped it on"
-    " purpose, first start the app; if its network rules changed, allow the exporter.",
-    Board.HUB,
-)
-
-_STALE_INTERVALS = number(
-    "data_stale_intervals",
+_STALE_FAILURES = number(
+    "data_stale_failures",
     5,
-    "What a sweep feeds is removed after five intervals; before that it is merely late.",
+    "A sweep that has never completed is stale once it has failed so often.",
 )
-_STALE_SECONDS = number(
-    "data_stale_seconds",
-    900,
-    "Age that is never stale: `stale_after` keeps data as long.",
+_SLOW_RATIO = number(
+    "sweep_too_slow_ratio", 2, "Data half as fresh as configured is not what was asked for."
 )
-_AGE = f"time() - {folded(c.LAST_SWEEP.name)}"
-_INTERVAL = folded(c.SWEEP_INTERVAL.name)
+_SLOW_WINDOW = duration(
+    "sweep_too_slow_window", "30m", "A busy hour of the app is not the size of the hub."
+)
 _INCOMPLETE = selected(c.SWEEPS, one_of("result", SweepResult.FAILED, SweepResult.TRUNCATED))
-_IN_VAIN = folded(f"sum without (result) ({_INCOMPLETE})")
+_FAILURES = folded(f"sum without (result) ({_INCOMPLETE})")
+_SKIPPED = folded(
+    f"sum without (sweep, result) (increase("
+    f"{selected(c.SWEEPS, equal('result', SweepResult.SKIPPED_BUDGET))}[1h]))"
+)
+_BUDGET_SPENT = f"""\
+{_SKIPPED} > 0
+or
+{folded(c.PAGE_BUDGET_REMAINING.name)} == 0"""
+_NOT_FRESH = f"{folded(c.SWEEP_FRESH.name)} == 0"
+_FAILING = f"""\
+time() - {folded(c.LAST_SWEEP.name)}
+and (
+  {_NOT_FRESH}
+)
+or
+0 * (
+{block(block(_FAILURES))} >= {_STALE_FAILURES}
+  unless
+  {folded(c.LAST_SWEEP.name)}
+)"""
+_SLOW = f"""\
+{folded(f"min_over_time({c.SWEEP_INTERVAL.name}[{_SLOW_WINDOW}])")}
+> {_SLOW_RATIO} * {folded(c.SWEEP_CONFIGURED_INTERVAL.name)}"""
 
 DATA_STALE = Alert(
     "DataStale",
     "hubs",
-    "the hub answers, but one of the sweeps no longer completes",
+    "the hub answers, but one of its sweeps does not complete, takes so long that its interval is"
+    " stretched, or is left out since the day's `max_pages_per_day` is spent",
     f"""\
-(
-  (
-    {_AGE}
-    > {_STALE_INTERVALS} * {_INTERVAL}
-  )
-  > {_STALE_SECONDS}
-  or
-  (
-{block(block(_IN_VAIN))} >= {_STALE_INTERVALS}
-    unless
-    {folded(c.LAST_SWEEP.name)}
-  ) * 0
+topk by ({ONE_HUB}) (
+  1,
+{block(labelled(_BUDGET_SPENT, "cause", "budget"))}
+  or on ({ONE_HUB})
+{block(labelled(_FAILING, "cause", "failing"))}
+  or on ({ONE_HUB})
+{block(labelled(_SLOW, "cause", "slow"))}
 )
-and on ({ONE_HUB}) {_UP} == 1""",
-    duration("data_stale_for", "5m", "Bridges a sweep that is about to end."),
+unless on ({ONE_HUB}) {UNREAD_HUBS}""",
+    duration(
+        "data_stale_for",
+        "10m",
+        "Bridges a sweep that is about to end; what it feeds is removed after 15 minutes at the"
+        " earliest, so this fires before.",
+    ),
     Severity.WARNING,
-    "The sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} does not complete",
-    "{{ if eq $value 0.0 }}No sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} has"
-    " completed since the exporter started{{ else }}The last complete sweep {{ $labels.sweep }} of"
-    " task hub {{ $labels.task_hub }} ended {{ $value | humanizeDuration }} ago{{ end }}; what it"
-    " feeds is removed, and its alerts are silent."
-    " First look at the exporter's log for this hub, and at `durable-exporter check`.",
+    "Data of task hub {{ $labels.task_hub }} is stale",
+    '{{ if eq $labels.cause "budget" }}`max_pages_per_day` of task hub {{ $labels.task_hub }} is'
+    ' spent, and sweeps are left out ({{ $value | printf "%.0f" }} within the last hour). First see'
+    " with `durable-exporter estimate` what a day takes; then raise the budget or the intervals."
+    '{{ else if eq $labels.cause "slow" }}The sweep {{ $labels.sweep }} of task hub'
+    " {{ $labels.task_hub }} takes so long that it is made every {{ $value | humanizeDuration }}:"
+    " more than $(sweep_too_slow_ratio) times its configured interval. First purge old instances;"
+    " `durable-exporter estimate` shows what a sweep reads."
+    "{{ else }}{{ if eq $value 0.0 }}No sweep {{ $labels.sweep }} of task hub"
+    " {{ $labels.task_hub }} has completed since the exporter started{{ else }}The last complete"
+    " sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} ended"
+    " {{ $value | humanizeDuration }} ago{{ end }}; what it feeds is removed, and its alerts raise"
+    " nothing new. First look at the exporter's log for this hub, and at `durable-exporter check`."
+    "{{ end }}",
     Board.EXPORTER,
-    (_STALE_INTERVALS, _STALE_SECONDS),
+    (_STALE_FAILURES, _SLOW_RATIO, _SLOW_WINDOW),
+    cause_labels=("cause", "sweep"),
 )
 
 _EMPTY_SECONDS = number(
@@ -232,45 +239,75 @@ unless on ({ONE_HUB}) {c.LAST_PROGRESS.name}""",
     sweep=Sweep.ACTIVE,
 )
 
-_STALLED_SECONDS = number(
-    "hub_stalled_seconds",
-    1800,
-    "Long enough for a host that starts, a deployment and a backlog of large histories.",
+_REPLACED_SECONDS = number(
+    "hub_replaced_seconds", 86_400, "A day: somebody sees it in working hours."
 )
 
+HUB_REPLACED = Alert(
+    "HubReplaced",
+    "hubs",
+    "all known active and failed instances, five or more, vanished at once: the app uses another"
+    " hub or storage",
+    f"time() - {folded(c.HUB_REPLACED.name)} < {_REPLACED_SECONDS}",
+    duration("hub_replaced_for", "0s", "It has happened: there is nothing to wait for."),
+    Severity.WARNING,
+    "Task hub {{ $labels.task_hub }} was replaced",
+    "All known instances of task hub {{ $labels.task_hub }} vanished at once"
+    " {{ $value | humanizeDuration }} ago: the app uses another hub name or storage, as after a"
+    " slot swap, and what was in flight waits where nobody works. First compare `hubName` and the"
+    " storage connection of the app with those of before.",
+    Board.HUB,
+    (_REPLACED_SECONDS,),
+)
+
+_STALLED_WINDOW = duration(
+    "hub_stalled_window",
+    "15m",
+    "Long enough for a host that starts and a deployment. With it, this fires before PendingStuck,"
+    " which it inhibits.",
+)
 _OVER_PENDING = fresh(selector(c.OVER_LIMIT, equal("limit", "pending")))
+_PROGRESS = f"max by ({ONE_HUB}) ({c.LAST_PROGRESS.name}"
+
+
+def _waiting(which: str = "") -> str:
+    return f"""\
+sum without (orchestrator, limit) (
+{block(_OVER_PENDING + which)}
+) > 0"""
+
+
+_OF_OWN_LIMIT = f"\nand on ({ONE_ORCHESTRATOR}) {own_limit('pending')}"
 
 HUB_STALLED = Alert(
     "HubStalled",
     "instances",
     "instances are Pending over their limit, and nothing at all moves in the hub",
     f"""\
-sum without (orchestrator, limit) (
-{block(_OVER_PENDING)}
-)
-* on ({ONE_HUB}) group_left (source) (
-{block(as_configured(f"group by ({ONE_HUB}) ({own_limit('pending')})"))}
+(
+{block(labelled(_waiting(_OF_OWN_LIMIT), "severity", CONFIGURED_SEVERITY))}
   or on ({ONE_HUB})
-  {limit_of_hub("pending")} ^ 0
-) > 0
-and on ({ONE_HUB})
-time() - {folded(c.LAST_PROGRESS.name, drop="orchestrator")} > {_STALLED_SECONDS}""",
+{block(labelled(_waiting(), "severity", Severity.WARNING))}
+)
+and on ({ONE_HUB}) (
+  {_PROGRESS})
+  == {_PROGRESS} offset {_STALLED_WINDOW})
+)""",
     duration("hub_stalled_for", "2m", "The silence is long enough; this bridges one late sweep."),
     Severity.BY_LIMIT,
     "Nothing moves in task hub {{ $labels.task_hub }}",
-    "{{ $value }} instances of task hub {{ $labels.task_hub }} are Pending, and no instance"
-    " has made progress for $(hub_stalled_seconds) seconds or more. First see whether the app's"
-    " host runs and takes its queues; then `durable-exporter stuck`.",
+    "{{ $value }} instances of task hub {{ $labels.task_hub }} are Pending over their limit, and no"
+    " instance has made progress for $(hub_stalled_window). First see whether the app's host runs"
+    " and takes its queues; then `durable-exporter stuck`.",
     Board.HUB,
-    (_STALLED_SECONDS,),
+    (_STALLED_WINDOW,),
     sweep=Sweep.ACTIVE,
 )
 
 ALERTS: tuple[Alert, ...] = (
     HUB_UNREACHABLE,
     MANY_HUBS_UNREACHABLE,
-    KEY_REFUSED,
-    APP_STOPPED,
     DATA_STALE,
     HUB_EMPTY,
+    HUB_REPLACED,
 )

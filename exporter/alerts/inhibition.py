@@ -1,12 +1,12 @@
-"""Which alerts hold back which others, as rules of Alertmanager."""
+"""Which alerts inhibit which others, as rules of Alertmanager."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter.alerts import failures, hubs, instances, itself, storage
-from exporter.alerts.model import Alert
+from exporter.alerts.model import Alert, Severity
 from exporter.alerts.shared import TARGET_LABELS
 from exporter.alerts.table import ALERTS, DEFAULTS
 from exporter.alerts.yaml_text import Document, written
@@ -23,7 +23,7 @@ _ORCHESTRATOR = ("task_hub", "orchestrator")
 @dataclass(frozen=True, slots=True)
 class Inhibition:
     """
-    While one of *sources* fires, *targets* with the same labels *equal* are not told of.
+    While one of *sources* fires, *targets* with the same labels *equal* are not notified.
 
     Both are of one exporter: a hub of test that is stopped says nothing of the one that production
     calls the same.
@@ -40,7 +40,6 @@ class Inhibition:
         return [*(label.strip() for label in exporters), *self.equal]
 
 
-_UNREADABLE = (hubs.HUB_UNREACHABLE, hubs.KEY_REFUSED, hubs.APP_STOPPED)
 _OF_DATA = tuple(alert for alert in ALERTS if alert.sweep)
 
 INHIBITIONS: tuple[Inhibition, ...] = (
@@ -51,45 +50,37 @@ INHIBITIONS: tuple[Inhibition, ...] = (
         _EXPORTER,
     ),
     Inhibition(
-        "the cause is known; nobody is woken since somebody stopped an app",
-        (hubs.KEY_REFUSED, hubs.APP_STOPPED),
-        (hubs.HUB_UNREACHABLE,),
-        _HUB,
-    ),
-    Inhibition(
         "nothing is known of a hub that cannot be read: neither new trouble nor the end of old",
-        _UNREADABLE,
+        (hubs.HUB_UNREACHABLE,),
         (*_OF_DATA, hubs.DATA_STALE),
         _HUB,
     ),
     Inhibition(
         "nothing is known of any hub",
         (itself.EXPORTER_DOWN,),
-        (*_OF_DATA, *_UNREADABLE, hubs.DATA_STALE, itself.SHARD_MISSING),
+        (*_OF_DATA, hubs.HUB_UNREACHABLE, hubs.DATA_STALE, itself.SHARD_MISSING),
         _EXPORTER,
     ),
     Inhibition(
-        "sweeps that are left out feed nothing",
-        (itself.BUDGET_SPENT,),
-        (hubs.DATA_STALE, itself.SWEEP_TOO_SLOW),
+        "another hub name or storage is empty at first",
+        (hubs.HUB_REPLACED,),
+        (hubs.HUB_EMPTY,),
         _HUB,
     ),
     Inhibition(
-        "nothing starts where nothing moves",
+        "nothing starts or continues where nothing moves",
         (hubs.HUB_STALLED,),
-        (instances.PENDING_STUCK, instances.PENDING_BACKLOG_GROWING, instances.TIMER_OVERDUE),
+        (
+            instances.PENDING_STUCK,
+            instances.PENDING_BACKLOG_GROWING,
+            instances.ORCHESTRATION_STALLED,
+        ),
         _HUB,
-    ),
-    Inhibition(
-        "the same instances, with the step that holds them",
-        (instances.ORCHESTRATION_STALLED,),
-        (instances.ETERNAL_STALLED,),
-        _ORCHESTRATOR,
     ),
     Inhibition(
         "the same failures, with their cause",
-        (failures.NON_DETERMINISM, failures.FUNCTION_MISSING),
-        (failures.FAILURE_RATIO_HIGH,),
+        (failures.DEPLOYMENT_BROKEN,),
+        (failures.ORCHESTRATIONS_FAILING,),
         _ORCHESTRATOR,
     ),
     Inhibition(
@@ -103,13 +94,31 @@ INHIBITIONS: tuple[Inhibition, ...] = (
 
 def inhibition(values: Mapping[str, str] = DEFAULTS) -> str:
     """Return the file of inhibition rules, with *values* of all parameters."""
-    return _HEADING + written({"inhibit_rules": [_rule(one, values) for one in INHIBITIONS]})
+    written_out = [rule for one in INHIBITIONS for rule in _rules(one, values)]
+    return _HEADING + written({"inhibit_rules": written_out})
 
 
-def _rule(one: Inhibition, values: Mapping[str, str]) -> Document:
+def _rules(one: Inhibition, values: Mapping[str, str]) -> Iterator[Document]:
+    """Yield the rule; two where a source may be a warning, which inhibits nothing that pages."""
+    pages = all(source.severity is Severity.CRITICAL for source in one.sources)
+    paged = any(target.severity is not Severity.WARNING for target in one.targets)
+    if pages or not paged:
+        yield _rule(one, values)
+        return
+    yield _rule(one, values, of_sources=(f"severity != {Severity.WARNING}",))
+    yield _rule(one, values, of_targets=(f"severity = {Severity.WARNING}",))
+
+
+def _rule(
+    one: Inhibition,
+    values: Mapping[str, str],
+    *,
+    of_sources: tuple[str, ...] = (),
+    of_targets: tuple[str, ...] = (),
+) -> Document:
     return {
-        "source_matchers": [_matcher(one.sources)],
-        "target_matchers": [_matcher(one.targets)],
+        "source_matchers": [_matcher(one.sources), *of_sources],
+        "target_matchers": [_matcher(one.targets), *of_targets],
         "equal": one.labels(values),
     }
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from exporter.alerts.expressions import (
-    as_configured,
     block,
     folded,
     fresh,
+    labelled,
     limit_of_orchestrator,
     selected,
-    with_source,
+    with_severity,
 )
 from exporter.alerts.model import Alert, Board, Severity, duration, number
-from exporter.alerts.shared import FRESH, ONE_HUB, ONE_ORCHESTRATOR
+from exporter.alerts.shared import (
+    CONFIGURED_SEVERITY,
+    ONE_HUB,
+    ONE_ORCHESTRATOR,
+)
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.status import RuntimeStatus
 from exporter.metrics import catalogue as c
-from exporter.metrics.promql import equal, one_of, selector
+from exporter.metrics.promql import equal, none_of, selector
 
 _OF = "of {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}"
 _HERE = "{{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}"
@@ -25,23 +29,41 @@ _STUCK = "`durable-exporter stuck` names the instances and what they wait on."
 
 
 def _over(limit: str) -> str:
-    over = f"{fresh(selected(c.OVER_LIMIT, equal('limit', limit)))} > 0"
-    # There is none by default.
-    return as_configured(over) if limit == "age" else with_source(over, limit, c.OVER_LIMIT)
+    return f"{fresh(selected(c.OVER_LIMIT, equal('limit', limit)), drop='limit')} > 0"
 
+
+_DRAINING_WINDOW = duration(
+    "pending_stuck_window", "30m", "Long enough to see whether a batch of hours drains."
+)
+_DRAINING_RATIO = number(
+    "pending_stuck_ratio",
+    0.95,
+    "Where one in twenty of those over the limit has started within the window, they drain.",
+)
+_MOST_PENDING = folded(
+    f"max_over_time({selected(c.OVER_LIMIT, equal('limit', 'pending'))}[{_DRAINING_WINDOW}])",
+    drop="limit",
+)
 
 PENDING_STUCK = Alert(
     "PendingStuck",
     "instances",
-    "instances are Pending for longer than the limit `pending`",
-    _over("pending"),
-    duration("pending_stuck_for", "5m", "Bridges a burst of starts; the limit comes before it."),
+    "instances are Pending over the limit `pending`, and do not get fewer",
+    with_severity(
+        f"({_over('pending')})\n>= {_DRAINING_RATIO} * {_MOST_PENDING}", "pending", c.OVER_LIMIT
+    ),
+    duration(
+        "pending_stuck_for",
+        "10m",
+        "A batch whose last instances start within three hours drains by then.",
+    ),
     Severity.BY_LIMIT,
     "{{ $value }} instances " + _OF + " do not start",
     "{{ $value }} instances " + _OF + " have been Pending for longer than their limit."
     " First see whether the app's host runs and scales out; then whether the function is still"
     " deployed. " + _STUCK,
     Board.ORCHESTRATOR,
+    (_DRAINING_WINDOW, _DRAINING_RATIO),
     sweep=Sweep.ACTIVE,
 )
 
@@ -66,7 +88,7 @@ _PENDING_BEFORE = folded(
 
 PENDING_BACKLOG_GROWING = Alert(
     "PendingBacklogGrowing",
-    "instances",
+    "trends",
     "more and more instances are Pending",
     f"""\
 {_PENDING} > {_BACKLOG}
@@ -82,15 +104,16 @@ and
     Board.ORCHESTRATOR,
     (_BACKLOG, _BACKLOG_GROWTH, _BACKLOG_WINDOW),
     sweep=Sweep.ACTIVE,
+    opt_in=True,
 )
 
 OVER_AGE = Alert(
     "OverAge",
     "instances",
     "instances are active for longer than the limit `age`",
-    _over("age"),
+    labelled(_over("age"), "severity", CONFIGURED_SEVERITY),
     duration("over_age_for", "5m", "One that ends just then is not worth a message."),
-    Severity.BY_LIMIT,
+    Severity.CONFIGURED,
     "{{ $value }} instances " + _OF + " take too long",
     "{{ $value }} instances " + _OF + " have been active for longer than their limit. First see"
     " whether they still make progress. " + _STUCK,
@@ -98,29 +121,28 @@ OVER_AGE = Alert(
     sweep=Sweep.ACTIVE,
 )
 
-_STEPS = (
-    WaitingOn.ACTIVITY,
-    WaitingOn.HTTP_POLL,
-    WaitingOn.SUB_ORCHESTRATION,
-    WaitingOn.ENTITY,
-    WaitingOn.ENTITY_LOCK,
+_STALLED_AT = selected(
+    c.STALLED, none_of("waiting_on", WaitingOn.NOT_STARTED, WaitingOn.HISTORY_REFUSED)
 )
-_STALLED_AT = selected(c.STALLED, one_of("waiting_on", *_STEPS))
-_IDLE = selected(c.OVER_LIMIT, equal("limit", "idle"))
+_IDLE = fresh(selected(c.OVER_LIMIT, equal("limit", "idle")), drop="limit")
 _STALLED = f"""\
-{fresh(_STALLED_AT)} > 0
-or
+topk by ({ONE_ORCHESTRATOR}) (
+  1,
+{block(fresh(_STALLED_AT))} > 0
+)
+or on ({ONE_ORCHESTRATOR})
 (
-{block(fresh(_IDLE))} > 0
+{block(_IDLE)} > 0
   unless on ({ONE_HUB}) {c.UNDIAGNOSED.name}
 )"""
 
 ORCHESTRATION_STALLED = Alert(
     "OrchestrationStalled",
     "instances",
-    "instances over a limit wait on a step that does not end; without `max_histories_per_sweep`,"
-    " running instances are idle for longer than their limit",
-    with_source(_STALLED, "idle", c.STALLED, c.OVER_LIMIT),
+    "instances over a limit wait on a step that does not end, on a timer that has not fired, or"
+    " have finished and are still listed as Running; without `max_histories_per_sweep`, running"
+    " instances are idle for longer than their limit",
+    with_severity(_STALLED, "idle", c.STALLED, c.OVER_LIMIT),
     duration(
         "orchestration_stalled_for",
         "5m",
@@ -129,46 +151,11 @@ ORCHESTRATION_STALLED = Alert(
     Severity.BY_LIMIT,
     "Instances " + _OF + " are stalled",
     "{{ $value }} instances " + _OF + " are stalled"
-    "{{ if $labels.waiting_on }}: they wait on {{ $labels.waiting_on }}"
-    " {{ $labels.target }}{{ end }}. First look at that step: its log, and what it calls. "
-    + _STUCK,
+    "{{ if $labels.waiting_on }}: most wait on {{ $labels.waiting_on }}"
+    "{{ if $labels.target }} {{ $labels.target }}{{ end }}{{ end }}. First look at that step: its"
+    " log, and what it calls. " + _STUCK,
     Board.ORCHESTRATOR,
-    sweep=Sweep.ACTIVE,
-)
-
-_OVERDUE_SECONDS = number(
-    "timer_overdue_seconds",
-    600,
-    "Timers fire within seconds; ten minutes outlast a host that starts and a long poll of queues.",
-)
-
-TIMER_OVERDUE = Alert(
-    "TimerOverdue",
-    "instances",
-    "a timer has not fired that should have long ago",
-    f"time() - {fresh(selected(c.OVERDUE_TIMER), by='min')} > {_OVERDUE_SECONDS}",
-    duration("timer_overdue_for", "5m", "Bridges one late sweep."),
-    Severity.WARNING,
-    "A timer " + _OF + " is overdue",
-    "A timer " + _OF + " should have fired {{ $value | humanizeDuration }} ago. First see whether"
-    " the app's host runs, and whether its storage is throttled. " + _STUCK,
-    Board.ORCHESTRATOR,
-    (_OVERDUE_SECONDS,),
-    sweep=Sweep.ACTIVE,
-)
-
-FINISHED_BUT_RUNNING = Alert(
-    "FinishedButRunning",
-    "instances",
-    "instances have finished, but are still listed as Running",
-    f"{fresh(selected(c.STALLED, equal('waiting_on', WaitingOn.FINISHED_IN_HISTORY)))} > 0",
-    duration("finished_but_running_for", "10m", "The row is written after the history: seconds."),
-    Severity.WARNING,
-    "{{ $value }} instances " + _OF + " have finished, but are still listed as Running",
-    "{{ $value }} instances " + _OF + " have finished, as their histories show, but their rows say"
-    " that they run: their callers wait indefinitely. First look at the app's storage errors; then"
-    " terminate or purge these instances. " + _STUCK,
-    Board.ORCHESTRATOR,
+    cause_labels=("waiting_on", "target"),
     sweep=Sweep.ACTIVE,
 )
 
@@ -187,57 +174,50 @@ ORPHANED_INSTANCES = Alert(
     sweep=Sweep.ACTIVE,
 )
 
-_OLDEST_SUSPENDED = selected(c.OLDEST_UPDATED, equal("runtime_status", RuntimeStatus.SUSPENDED))
-_SUSPENDED_SECONDS = number(
-    "suspended_forgotten_seconds",
-    86_400,
-    "An instance that is suspended for an incident is resumed within a day.",
-)
-
 SUSPENDED_FORGOTTEN = Alert(
     "SuspendedForgotten",
     "instances",
-    "instances are suspended, and have been for long",
-    f"""\
-time() - {fresh(_OLDEST_SUSPENDED, by="min", drop="runtime_status")}
-> {_SUSPENDED_SECONDS}""",
-    duration("suspended_forgotten_for", "5m", "Bridges one late sweep."),
-    Severity.INFO,
-    "Instances " + _OF + " are still suspended",
-    "An instance " + _OF + " has been suspended for {{ $value | humanizeDuration }}. First ask who"
-    " suspended it; then resume or terminate it.",
+    "instances are Suspended over the limit `suspended`, which is none by default",
+    _over("suspended"),
+    duration("suspended_forgotten_for", "5m", "Bridges one late sweep; the limit comes before it."),
+    Severity.WARNING,
+    "{{ $value }} instances " + _OF + " are still suspended",
+    "{{ $value }} instances " + _OF + " have been Suspended for longer than their limit. First ask"
+    " who suspended them; then resume or terminate them.",
     Board.ORCHESTRATOR,
-    (_SUSPENDED_SECONDS,),
     sweep=Sweep.ACTIVE,
 )
 
 _IS_COMPLETED = equal("runtime_status", RuntimeStatus.COMPLETED)
-_COMPLETED = selector(c.LAST_FINISHED, _IS_COMPLETED)
+_COMPLETED = selected(c.LAST_FINISHED, _IS_COMPLETED)
 _SUCCESS = limit_of_orchestrator("success")
 
 NO_SUCCESS = Alert(
     "NoSuccess",
     "instances",
     "the latest success of an orchestrator is longer ago than the limit `success` (a dead man's"
-    " switch)",
+    " switch, also while the hub cannot be read)",
     f"""\
-time() - (
-{block(folded(_COMPLETED, drop="runtime_status"))}
-  or on ({ONE_ORCHESTRATOR})
-{block(_SUCCESS)} * 0
-  + on ({ONE_HUB}) group_left () min by ({ONE_HUB}) ({c.BASELINE.name})
-)
-> on ({ONE_ORCHESTRATOR}) group_left (source)
-{as_configured(_SUCCESS)}
-and on ({ONE_HUB}) {FRESH[Sweep.FINISHED]}""",
+label_replace(
+  time() - (
+{block(block(folded(_COMPLETED, drop="runtime_status")))}
+    or on ({ONE_ORCHESTRATOR})
+{block(block(folded(f"last_over_time({_COMPLETED}[1d:10m])", drop="runtime_status")))}
+    or on ({ONE_ORCHESTRATOR})
+{block(block(_SUCCESS))} * 0
+    + on ({ONE_HUB}) group_left () min by ({ONE_HUB}) ({c.BASELINE.name})
+  )
+  > on ({ONE_ORCHESTRATOR})
+{block(_SUCCESS)},
+  "severity", "{CONFIGURED_SEVERITY}", "", ""
+)""",
     duration("no_success_for", "5m", "Bridges one late sweep; the limit comes before it."),
-    Severity.BY_LIMIT,
+    Severity.CONFIGURED,
     _HERE + " has not succeeded for long",
     "{{ $labels.orchestrator }} last completed {{ $value | humanizeDuration }} ago in task hub"
     " {{ $labels.task_hub }} (or never since first contact): longer than its limit. First see"
-    " whether it was started at all, then `durable-exporter failures`.",
+    " whether the app runs and whether it was started at all, then `durable-exporter failures`.",
     Board.ORCHESTRATOR,
-    sweep=Sweep.FINISHED,
 )
 
 _NOTHING_WINDOW = duration(
@@ -252,7 +232,7 @@ _STARTED = selected(c.CREATED)
 
 NOTHING_STARTED = Alert(
     "NothingStarted",
-    "instances",
+    "trends",
     "nothing is started of an orchestrator that is usually started at this time of the week",
     f"""\
 {folded(f"increase({_STARTED}[{_NOTHING_WINDOW}] offset 1w)")} >= {_NOTHING_USUAL}
@@ -267,41 +247,7 @@ and
     Board.ORCHESTRATOR,
     (_NOTHING_WINDOW, _NOTHING_USUAL),
     sweep=Sweep.ACTIVE,
-)
-
-_CYCLES = number(
-    "eternal_cycles",
-    5,
-    "Cycles that are missing before it counts: one that is late is caught up.",
-)
-_CYCLES_KNOWN = number(
-    "eternal_cycles_known",
-    10,
-    "Cycles within the last week from which the usual length of one is taken.",
-)
-_ETERNAL_SECONDS = number(
-    "eternal_stalled_seconds", 1800, "A pause of so long is never one, however short the cycles."
-)
-_CONTINUED = folded(f"increase({selected(c.CONTINUED)}[1w])")
-_GOING_ON = (RuntimeStatus.PENDING, RuntimeStatus.RUNNING, RuntimeStatus.CONTINUED_AS_NEW)
-_ACTIVE = selector(c.INSTANCES, one_of("runtime_status", *_GOING_ON))
-
-ETERNAL_STALLED = Alert(
-    "EternalStalled",
-    "instances",
-    "an orchestrator that continues as new again and again is stalled",
-    f"""\
-time() - {fresh(c.LAST_PROGRESS.name)}
-> clamp_min({_CYCLES} * 604800 / ({_CONTINUED} >= {_CYCLES_KNOWN}), {_ETERNAL_SECONDS})
-and on ({ONE_ORCHESTRATOR}) {fresh(_ACTIVE)} > 0""",
-    duration("eternal_stalled_for", "5m", "Bridges one late sweep."),
-    Severity.WARNING,
-    "The eternal orchestration " + _HERE + " is stalled",
-    "No instance " + _OF + " has made progress for {{ $value | humanizeDuration }}: at least"
-    " $(eternal_cycles) of its usual cycles. First see what it waits on. " + _STUCK,
-    Board.ORCHESTRATOR,
-    (_CYCLES, _CYCLES_KNOWN, _ETERNAL_SECONDS),
-    sweep=Sweep.ACTIVE,
+    opt_in=True,
 )
 
 _DURATION_WINDOW = duration(
@@ -335,7 +281,7 @@ _THEN = (
 
 DURATION_REGRESSION = Alert(
     "DurationRegression",
-    "instances",
+    "trends",
     "instances take much longer on average than a week ago",
     f"""\
 (
@@ -354,19 +300,15 @@ DURATION_REGRESSION = Alert(
     Board.ORCHESTRATOR,
     (_DURATION_WINDOW, _DURATION_RATIO, _DURATION_SECONDS, _DURATION_FINISHES),
     sweep=Sweep.ACTIVE,
+    opt_in=True,
 )
 
 ALERTS: tuple[Alert, ...] = (
     PENDING_STUCK,
-    PENDING_BACKLOG_GROWING,
     OVER_AGE,
     ORCHESTRATION_STALLED,
-    TIMER_OVERDUE,
-    FINISHED_BUT_RUNNING,
     ORPHANED_INSTANCES,
     SUSPENDED_FORGOTTEN,
     NO_SUCCESS,
-    NOTHING_STARTED,
-    ETERNAL_STALLED,
-    DURATION_REGRESSION,
 )
+OPT_IN: tuple[Alert, ...] = (PENDING_BACKLOG_GROWING, NOTHING_STARTED, DURATION_REGRESSION)

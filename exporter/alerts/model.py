@@ -15,16 +15,22 @@ _PLACE = re.compile(r"\$\(([a-z0-9_:]+)\)")
 
 class Severity(StrEnum):
     """
-    Whom an alert is for: critical pages, warning is looked at in the day, info is a fact.
+    Whom an alert is for: critical pages, a warning is for working hours.
 
-    `BY_LIMIT` is critical where the limit behind the alert was configured, else a warning: nobody
-    is woken up by a limit that nobody chose.
+    The last three are what the series of the alert say. `CONFIGURED` and `BY_LIMIT` page where
+    somebody chose the limit behind the alert on purpose: nobody is woken up by a default.
     """
 
     CRITICAL = "critical"
     WARNING = "warning"
-    INFO = "info"
+    CONFIGURED = "as configured"
     BY_LIMIT = "by limit"
+    BY_CAUSE = "by cause"
+
+    @property
+    def is_of_series(self) -> bool:
+        """Whether the series have it as their label `severity`."""
+        return self not in (Severity.CRITICAL, Severity.WARNING)
 
 
 class Kind(StrEnum):
@@ -83,10 +89,12 @@ class Alert:
 
     `name` comes without the prefix that all share. `expression` is PromQL with the places of
     parameters; `wait` is how long it must hold before it fires, `when` is the same in words, for
-    the reference. `of_hub` tells whether its series carry `task_hub`. `sweep` is the one without
-    which nothing is known of its cause: while that is not fresh, an alert that fires goes on. It is
-    None where the cause lies with the exporter, or with reading itself. One that
-    `holds_back` others to the end goes on for a while, too.
+    the reference. `cause_labels` are labels of its series that only its texts have: in the alert
+    itself, each change of one would begin the wait anew. `of_hub` tells whether its series carry
+    `task_hub`. `sweep` is the one without which nothing is known of its cause: while that is not
+    fresh, an alert that fires keeps firing. It is None where the cause lies with the exporter, or
+    with reading itself. One that inhibits others `outlasts` its condition for so long that they end
+    before it does. One that is `opt_in` is only in the files of those who ask for it.
     """
 
     name: str
@@ -99,14 +107,11 @@ class Alert:
     description: str
     board: Board
     parameters: tuple[Parameter, ...] = field(default=())
+    cause_labels: tuple[str, ...] = ()
     of_hub: bool = True
     sweep: Sweep | None = None
-    holds_back: bool = False
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether it goes on for a while once its condition is gone."""
-        return self.sweep is not None or self.holds_back
+    outlasts: Parameter | None = None
+    opt_in: bool = False
 
     @property
     def full_name(self) -> str:
@@ -116,7 +121,8 @@ class Alert:
     @property
     def own_parameters(self) -> tuple[Parameter, ...]:
         """The parameters that no other alert has."""
-        return (*self.parameters, self.wait)
+        outlasts = () if self.outlasts is None else (self.outlasts,)
+        return (*self.parameters, self.wait, *outlasts)
 
 
 def number(name: str, default: float, reason: str) -> Parameter:

@@ -7,12 +7,15 @@ from itertools import groupby
 
 from exporter.alerts.expressions import held, with_hub_labels
 from exporter.alerts.model import Alert, filled
-from exporter.alerts.shared import KEEP_FIRING_FOR, RECORDINGS
-from exporter.alerts.table import ALERTS, DEFAULTS
+from exporter.alerts.shared import RECORDINGS, kept_for
+from exporter.alerts.table import DEFAULTS, chosen
 from exporter.alerts.texts import also_unknown, annotations_of, labels_of
 from exporter.alerts.yaml_text import Document, written
 
 GROUP_PREFIX = "durable-functions"
+# They look back over hours of many series.
+SLOW_GROUPS = ("trends",)
+SLOW_INTERVAL = "5m"
 _HEADING = """\
 # Rules for Prometheus 2.42 or newer, of the Durable Functions exporter.
 # Written by `durable-exporter rules`, which also changes thresholds: see docs/alerts.md.
@@ -25,33 +28,42 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-def rules(values: Mapping[str, str] = DEFAULTS, *, without: Collection[str] = ()) -> str:
-    """Return the file of rules, with *values* of all parameters, *without* the alerts so named."""
-    return _HEADING + written(document(values, without=without))
+def rules(
+    values: Mapping[str, str] = DEFAULTS,
+    *,
+    without: Collection[str] = (),
+    opted: Collection[str] = (),
+) -> str:
+    """
+    Return the file of rules, with *values* of all parameters.
+
+    It has no alerts of *without*, and of those that are opt-in the *opted*; both by full names.
+    """
+    return _HEADING + written(document(values, alerts=chosen(without=without, opted=opted)))
 
 
 def document(
     values: Mapping[str, str] = DEFAULTS,
     *,
-    without: Collection[str] = (),
+    alerts: Iterable[Alert],
     literal: Literal = _as_it_is,
 ) -> Document:
     """
-    Return what the file of rules holds.
+    Return what a file of rules holds.
 
     A value takes its place as it is, so it may be an expression of another template language, such
     as a chart's; *literal* then keeps that language from reading the rest of the text.
     """
-    kept = [alert for alert in ALERTS if alert.full_name not in without]
     return {
         "groups": [
             {"name": f"{GROUP_PREFIX}-recordings", "rules": list(recordings(values, literal))},
             *(
                 {
                     "name": f"{GROUP_PREFIX}-{name}",
-                    "rules": [rule(alert, values, literal) for alert in alerts],
+                    **({"interval": SLOW_INTERVAL} if name in SLOW_GROUPS else {}),
+                    "rules": [rule(alert, values, literal) for alert in of_group],
                 }
-                for name, alerts in groupby(kept, key=lambda alert: alert.group)
+                for name, of_group in groupby(alerts, key=lambda alert: alert.group)
             ),
         ]
     }
@@ -74,12 +86,12 @@ def rule(
     def text(template: str) -> str:
         return filled(literal(template), {**values, **RECORDED})
 
-    kept = {"keep_firing_for": text(str(KEEP_FIRING_FOR))} if alert.is_kept else {}
+    kept = kept_for(alert)
     return {
         "alert": alert.full_name,
         "expr": text(expression(alert)),
         "for": text(str(alert.wait)),
-        **kept,
+        **({"keep_firing_for": text(str(kept))} if kept else {}),
         "labels": {name: text(template) for name, template in labels_of(alert).items()},
         "annotations": {
             name: text(template)

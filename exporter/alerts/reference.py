@@ -25,25 +25,41 @@ it, and with it the files that are shipped:
 
 ```sh
 durable-exporter rules --set pending_stuck_for=15m --set hub_labels=team,environment \\
-  --set exporter_url=https://durable.example.com --disable NothingStarted > rules.yaml
+  --set exporter_url=https://durable.example.com --disable Throttled > rules.yaml
+durable-exporter rules --enable NothingStarted DurationRegression > rules.yaml
 durable-exporter rules --list
 ```
 
+Three alerts are opt-in, as they compare with the past: whether that is regular only you know.
+`--enable` adds them, or `optIn` of the chart's `prometheusRule`.
+
 ## How they behave
 
-**Severities.** `critical` may page, `warning` is for working hours, `info` is a fact to look up. A
-limit that nobody configured never pages: alerts of the severity *by limit* are `critical` only
-where the limit behind them was configured for the hub or the orchestrator, else `warning`.
+**Severities.** `critical` may page, `warning` is for working hours. A default limit never pages:
+alerts of the severity *by limit* are `critical` only where the orchestrator has a limit of its own,
+else `warning`; *as configured* ones have a limit that is none by default. HubUnreachable is *by
+cause*: a stopped app is a warning for as long as `limits.stopped` allows.
+
+**The cause is in the text, not in a label.** One alert per orchestrator or hub says what is wrong
+most; when that changes, the alert and its `for` continue.
 
 **Data that is old raises nothing.** An alert about what a hub holds looks only at replicas whose
-sweep is fresh. What is wrong with reading has alerts of its own.
+sweep is fresh, as the exporter itself says (`durable_functions_exporter_sweep_fresh`): clocks do
+not matter. What is wrong with reading has alerts of its own.
 
 **A hub that dies in the middle of an incident does not resolve it.** Alerts keep firing until a
 fresh sweep clears them, whatever happens to their data; their value is then `NaN`, since it is
-unknown. HubUnreachable fires meanwhile, and the inhibition rules suppress the rest. They end when
-the hub is read again, or `hold` after the exporter was last scraped. The rules see what fired in
-the series `ALERTS`, which Prometheus itself writes. Grafana's own alerting cannot look back like
-that: there, an alert ends with its data.
+unknown. HubUnreachable fires meanwhile, and the inhibition rules suppress the rest. The same holds
+where the exporter, or a shard of it, is not scraped, for as long as `exporter_memory`. A hub that
+was removed from the configuration, or that another exporter shows now, ends its alerts within 10
+minutes. The rules see what fired in the series `ALERTS`, which Prometheus itself writes. Grafana's
+own alerting cannot look back like that: there, an alert ends with its data.
+
+**After a restart of Prometheus** such an alert is pending once more for its `for`, and then fires
+again: what fired within `restart_memory` is remembered. Alertmanager resolves an alert that it has
+not heard of for four minutes, so with the default flags of Prometheus a restart may send *resolved*
+and *firing*, for these as for every alert whose `for` is shorter than 10 minutes. Start it with
+`prometheus --rules.alert.for-grace-period=1m`, and it restores what was firing instead.
 
 **Replicas count once.** Gauges are folded by their maximum, points in time by the oldest or latest,
 counters after `increase`. Each replica is judged by its own freshness. Two that see the same hub
@@ -54,6 +70,11 @@ what happens to one neither raises, keeps nor inhibits an alert of the other. `t
 the exporter that a hub belongs to: labels that Prometheus gives all targets of one exporter alike
 belong there, those that differ from pod to pod belong in `replica_labels`. Load the rules once:
 they cover every exporter that is scraped.
+
+**Two Prometheus servers at one Alertmanager** distinguish their alerts by external labels, which no
+series has. Add them for the inhibition rules, or a hub of test inhibits its namesake of production:
+`durable-exporter rules --format inhibition --set target_labels=cluster,namespace,job,env`. In the
+list `equal` of an inhibition rule, a label that neither alert has counts as equal.
 
 **Labels.** An alert of a hub carries `task_hub`, and of an orchestrator or entity its name, in
 addition to the target's own labels (`job`, `namespace`). `owner` and `team` of the setting `labels`
@@ -68,6 +89,9 @@ dashboard, and the hub's page at the exporter (`runbook_url`, `dashboard_url`, `
 """
 
 _GRAFANA = """\
+An alert that pages is never inhibited by a warning: where a source may be either, the file has two
+rules. NoSuccess and ExporterDown are inhibited by nothing.
+
 Grafana's own alerting has no inhibition rules: give such alerts a notification policy, or send them
 to an Alertmanager.
 """
@@ -110,7 +134,8 @@ def _alerts() -> Iterable[str]:
     yield "|---|---|---|---|"
     for alert in ALERTS:
         link = f"[{alert.name}](runbooks/{alert.full_name}.md)"
-        yield f"| {link} | {alert.severity} | {alert.when} | `{alert.wait.default}` |"
+        severity = f"{alert.severity}, opt-in" if alert.opt_in else alert.severity.value
+        yield f"| {link} | {severity} | {alert.when} | `{alert.wait.default}` |"
 
 
 def _inhibitions() -> Iterable[str]:

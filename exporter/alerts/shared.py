@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from exporter.alerts.model import Kind, Parameter, Recording, duration, number
+from exporter.alerts.model import Alert, Kind, Parameter, Recording, duration
+from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
+from exporter.metrics.promql import equal, selector
 
 REPLICA_LABELS = Parameter(
     "replica_labels",
@@ -18,7 +20,8 @@ TARGET_LABELS = Parameter(
     Kind.SOME_LABELS,
     "cluster, namespace, job",
     "What distinguishes exporters, of test and production for example: hubs of the same name"
-    " are the same for one of them alone. One that no series has does no harm.",
+    " are the same for one of them alone. One that no series has does no harm here; in inhibition"
+    " rules, one that neither alert has counts as the same.",
 )
 HUB_LABELS = Parameter(
     "hub_labels",
@@ -49,32 +52,28 @@ CONFIGURED_SEVERITY = Parameter(
     "configured_severity",
     Kind.SEVERITY,
     "critical",
-    "Severity of what is over a configured limit: somebody chose it on purpose."
-    " Over a default limit it is a warning.",
-)
-FRESH_INTERVALS = number(
-    "fresh_intervals",
-    3,
-    "Intervals within which a sweep must have completed for its data to raise an alert: one that"
-    " fails now and then hides nothing, and data that is no longer read raises nothing new.",
-)
-FRESH_GRACE = number(
-    "fresh_grace_seconds",
-    60,
-    "Added to these intervals for the scrape and the evaluation, which matter where sweeps are"
-    " seconds apart.",
+    "Severity of what is over a limit that was chosen on purpose: one that is none by default, or"
+    " an orchestrator's own. Over a default limit it is a warning.",
 )
 KEEP_FIRING_FOR = duration(
     "keep_firing_for",
     "5m",
     "How long an alert keeps firing once its condition is gone: bridges a scrape that fails, and"
-    " values around a threshold.",
+    " values around a threshold. With it, the alerts of a hub that was removed end within 10"
+    " minutes.",
 )
-HOLD = duration(
-    "hold",
-    "2h",
-    "How long an alert keeps firing after the exporter was last scraped: nothing shows then that"
-    " all is well. While it is scraped, but the hub cannot be read, it never ends.",
+
+EXPORTER_MEMORY = duration(
+    "exporter_memory",
+    "6h",
+    "How long an exporter that is no longer scraped is missed by name, and what fires of its hubs"
+    " keeps firing: nothing shows then that all is well.",
+)
+RESTART_MEMORY = duration(
+    "restart_memory",
+    "20m",
+    "How long ago an alert may have fired that keeps firing since its hub cannot be read: longer"
+    " than a restart of Prometheus and the `for` of any alert.",
 )
 
 SHARED: tuple[Parameter, ...] = (
@@ -85,10 +84,9 @@ SHARED: tuple[Parameter, ...] = (
     REPLICA_LABELS,
     TARGET_LABELS,
     CONFIGURED_SEVERITY,
-    FRESH_INTERVALS,
-    FRESH_GRACE,
     KEEP_FIRING_FOR,
-    HOLD,
+    EXPORTER_MEMORY,
+    RESTART_MEMORY,
 )
 
 # What series of one hub, or of one orchestrator there, have in common.
@@ -105,21 +103,54 @@ max by ({ONE_HUB}) ({c.UP.name} * 0 + 1)""",
     " them has a row too.",
 )
 
+MAX_SHARDS = 16
+_OF_SHARDS = "\nor\n".join(
+    f"count by (shards, {TARGET_LABELS}) ("
+    f"group by (shard, shards, {TARGET_LABELS})"
+    f" ({selector(c.SHARD_INFO, equal('shards', shards))})"
+    f") < {shards}"
+    for shards in range(2, MAX_SHARDS + 1)
+)
+MISSING_SHARDS = Recording(
+    "durable_functions:shards_present:count",
+    _OF_SHARDS,
+    f"How many shards are scraped, of exporters of which shards are missing (of up to"
+    f" {MAX_SHARDS}).",
+)
+# Every five minutes of the memory are enough, and read a tenth.
+_SHOWN = f"last_over_time({c.HUB_INFO.name}[{EXPORTER_MEMORY}:5m])"
+MISSING_HUBS = Recording(
+    "durable_functions:missing_hub:group",
+    f"""group by ({ONE_HUB}) (
+  {_SHOWN}
+  unless on ({ONE_HUB}) {c.UP.name}
+  unless on ({TARGET_LABELS}) (
+    {c.BUILD_INFO.name}
+    unless on ({TARGET_LABELS}) {MISSING_SHARDS}
+  )
+  unless on (task_hub, function_app, hub_name) {c.HUB_INFO.name}
+)""",
+    "Hubs that nobody shows any more, since their exporter, or a shard of it, is missing. One that"
+    " was removed from the configuration is none of them, nor one that another exporter shows now.",
+)
+_STOPPED = selector(c.HUB_ERROR, equal("kind", ErrorKind.STOPPED))
+_STOP_LIMIT = selector(c.LIMIT, equal("limit", "stopped"), equal("orchestrator", ""))
+UNREAD_HUBS = Recording(
+    "durable_functions:unread_hub:max",
+    f"""\
+max without ({REPLICA_LABELS}) ({c.UP.name}) == 0
+and on ({ONE_HUB}) {c.HUB_ERROR.name}
+unless on ({ONE_HUB}) {selector(c.SWEEP_FRESH, equal("sweep", Sweep.ACTIVE))} == 1
+unless on ({ONE_HUB}) (
+  {_STOPPED}
+  unless on ({ONE_HUB}) {_STOP_LIMIT}
+)""",
+    "Hubs that no replica has read for three intervals and a minute, but those that are stopped and"
+    " may be. One that is read for the first time has no error yet.",
+)
+RECORDINGS: tuple[Recording, ...] = (HUB_INFO, MISSING_SHARDS, MISSING_HUBS, UNREAD_HUBS)
 
-def _fresh(sweep: Sweep) -> Recording:
-    completed = f'{c.LAST_SWEEP.name}{{sweep="{sweep}"}}'
-    interval = f'{c.SWEEP_INTERVAL.name}{{sweep="{sweep}"}}'
-    return Recording(
-        f"durable_functions:fresh_{sweep}:last",
-        f"""\
-{completed}
-and
-time() - {completed}
-  < {FRESH_INTERVALS} * {interval} + {FRESH_GRACE}""",
-        f"When the sweep `{sweep}` last completed, of each replica, while that is fresh: what the"
-        " sweep feeds raises alerts only with it.",
-    )
 
-
-FRESH: dict[Sweep, Recording] = {sweep: _fresh(sweep) for sweep in Sweep}
-RECORDINGS: tuple[Recording, ...] = (HUB_INFO, *FRESH.values())
+def kept_for(alert: Alert) -> Parameter | None:
+    """Return how long *alert* keeps firing once its condition is gone, None for not at all."""
+    return alert.outlasts or (KEEP_FIRING_FOR if alert.sweep is not None else None)

@@ -69,7 +69,7 @@ unless on ({ONE_HUB}) (
   unless on ({ONE_ORCHESTRATOR}) {own_limit("retention")}
   unless on ({ONE_HUB}) {limit_of_hub("retention")}
 )""",
-    duration("purge_not_keeping_up_for", "1h", "Bridges a purge that is under way."),
+    duration("purge_not_keeping_up_for", "10m", "A day over the limit is long enough."),
     Severity.WARNING,
     "Purging of task hub {{ $labels.task_hub }} does not keep up",
     "The oldest finished instance in task hub {{ $labels.task_hub }} was created"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from exporter.alerts import failures, hubs, instances, itself, storage
 from exporter.alerts.model import Alert, Parameter
@@ -17,9 +17,19 @@ ALERTS: tuple[Alert, ...] = (
     *failures.ALERTS,
     *storage.ALERTS,
     *itself.ALERTS,
+    *instances.OPT_IN,
 )
 PARAMETERS: tuple[Parameter, ...] = (
     *SHARED,
     *(parameter for alert in ALERTS for parameter in alert.own_parameters),
 )
 DEFAULTS: Mapping[str, str] = {parameter.name: parameter.default for parameter in PARAMETERS}
+
+
+def chosen(*, without: Collection[str] = (), opted: Collection[str] = ()) -> list[Alert]:
+    """Return the alerts but those *without*, and of those that are opt-in only the *opted*."""
+    return [
+        alert
+        for alert in ALERTS
+        if alert.full_name not in without and (not alert.opt_in or alert.full_name in opted)
+    ]

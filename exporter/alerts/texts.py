@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from exporter.alerts.model import Alert, Board, Severity
-from exporter.alerts.shared import CONFIGURED_SEVERITY, EXPORTER_URL, GRAFANA_URL
+from exporter.alerts.model import Alert, Board
+from exporter.alerts.shared import EXPORTER_URL, GRAFANA_URL
 
 # `urlquery` writes a space as +, which is a space in a query alone.
 _IN_PATH = '{{ $labels.task_hub | urlquery | reReplaceAll "\\\\+" "%20" }}'
@@ -24,18 +24,9 @@ _UNKNOWN = {
 
 
 def labels_of(alert: Alert) -> dict[str, str]:
-    """Return the labels that the rule adds."""
-    return {"severity": severity_of(alert)}
-
-
-def severity_of(alert: Alert) -> str:
-    """Return the label `severity`: a value, or the template of one."""
-    if alert.severity is not Severity.BY_LIMIT:
-        return alert.severity.value
-    return (
-        f'{{{{ if eq $labels.source "configured" }}}}{CONFIGURED_SEVERITY}'
-        f"{{{{ else }}}}{Severity.WARNING}{{{{ end }}}}"
-    )
+    """Return the labels that the rule adds; one that is empty takes a label away."""
+    severity = "{{ $labels.severity }}" if alert.severity.is_of_series else alert.severity.value
+    return {"severity": severity, **dict.fromkeys(alert.cause_labels, "")}
 
 
 def annotations_of(alert: Alert) -> dict[str, str]:
@@ -52,7 +43,7 @@ def annotations_of(alert: Alert) -> dict[str, str]:
 
 def also_unknown(alert: Alert, annotations: Mapping[str, str]) -> dict[str, str]:
     """
-    Return *annotations* that say so where *alert* goes on without anybody knowing its number.
+    Return *annotations* that say so where *alert* keeps firing and its number is unknown.
 
     Not a number is what equals not even itself.
     """

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 
+from exporter.alerts.former import FORMER_ALERTS, FORMER_PARAMETERS
 from exporter.alerts.model import PREFIX, Kind, Parameter
 from exporter.alerts.shared import HUB_LABELS, REPLICA_LABELS, TARGET_LABELS
 from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS
@@ -45,6 +46,7 @@ class WrongRules(Exception):
 
 def values_with(changes: Mapping[str, str]) -> dict[str, str]:
     """Return the values of all parameters, with *changes*; raises `WrongRules`."""
+    changes = {name: changes[name] for name in changes if name not in FORMER_PARAMETERS}
     problems = [problem for name in changes if (problem := _problem(name, changes[name]))]
     if problems:
         raise WrongRules(problems)
@@ -68,10 +70,18 @@ def _labels(value: str) -> set[str]:
 
 
 def full_names(names: Collection[str]) -> set[str]:
-    """Return the full names of the alerts *names*, given with or without the prefix of all."""
+    """
+    Return the full names of the alerts *names*, given with or without the prefix of all.
+
+    Former ones are left out; raises `WrongRules` for others that there are not.
+    """
     known = {alert.full_name for alert in ALERTS}
-    full = {name: f"{PREFIX}{name.removeprefix(PREFIX)}" for name in names}
-    unknown = [name for name in names if full[name] not in known]
+    full = {
+        name: f"{PREFIX}{name.removeprefix(PREFIX)}"
+        for name in names
+        if name.removeprefix(PREFIX) not in FORMER_ALERTS
+    }
+    unknown = [name for name, whole in full.items() if whole not in known]
     if unknown:
         raise WrongRules(f"{name}: is not an alert: --list shows all of them" for name in unknown)
     return set(full.values())

@@ -9,9 +9,10 @@ from pathlib import Path
 import yaml
 from rich.table import Table
 
+from exporter.alerts.former import FORMER_ALERTS, FORMER_PARAMETERS, remark_on
 from exporter.alerts.grafana import provisioning
 from exporter.alerts.inhibition import inhibition
-from exporter.alerts.model import Parameter
+from exporter.alerts.model import PREFIX, Parameter
 from exporter.alerts.own_rules import problems_of
 from exporter.alerts.prometheus import rules
 from exporter.alerts.shared import SHARED
@@ -20,12 +21,13 @@ from exporter.alerts.values import WrongRules, full_names, values_with
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, markup, say, table
 
-Writing = Callable[[Mapping[str, str], Collection[str]], str]
+Names = Collection[str]
+Writing = Callable[[Mapping[str, str], Names, Names], str]
 
 _FORMATS: Mapping[str, Writing] = {
-    "prometheus": lambda values, without: rules(values, without=without),
-    "grafana": lambda values, without: provisioning(values, without=without),
-    "inhibition": lambda values, _without: inhibition(values),
+    "prometheus": lambda values, out, opted: rules(values, without=out, opted=opted),
+    "grafana": lambda values, out, opted: provisioning(values, without=out, opted=opted),
+    "inhibition": lambda values, _out, _opted: inhibition(values),
 }
 
 
@@ -49,6 +51,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--disable", nargs="+", action="extend", default=[], metavar="ALERT", help="leave these out"
     )
     command.add_argument(
+        "--enable",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="ALERT",
+        help="add these of the opt-in alerts",
+    )
+    command.add_argument(
         "--list", action="store_true", help="show the alerts and parameters, with their reasons"
     )
     command.add_argument(
@@ -66,16 +76,19 @@ def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
     try:
         values = values_with(dict(options.set))
         without = full_names(options.disable)
+        opted = full_names(options.enable)
     except WrongRules as error:
         for problem in error.problems:
             say(problem)
         return ExitCode.CONFIGURATION
     if options.check:
         return _check(options.check)
+    for remark in _remarks([*options.disable, *options.enable], dict(options.set)):
+        say(remark)
     if options.list:
         _show(values, without)
     else:
-        print(_FORMATS[options.format](values, without), end="")
+        print(_FORMATS[options.format](values, without, opted), end="")
     return ExitCode.OK
 
 
@@ -109,6 +122,16 @@ def _texts(node: object, where: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(value, f"{where}[{number}]")
 
 
+def _remarks(alerts: Iterable[str], parameters: Iterable[str]) -> Iterable[str]:
+    for name in alerts:
+        short = name.removeprefix(PREFIX)
+        if short in FORMER_ALERTS:
+            yield remark_on(name, FORMER_ALERTS[short])
+    for name in parameters:
+        if name in FORMER_PARAMETERS:
+            yield remark_on(name, FORMER_PARAMETERS[name])
+
+
 def _assignment(text: str) -> tuple[str, str]:
     parameter, separator, value = text.partition("=")
     if not separator or not parameter:
@@ -117,12 +140,15 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _show(values: Mapping[str, str], without: Collection[str]) -> None:
-    alerts = table("alert", "severity", "for", "fires when", folds=("fires when",))
+    alerts = table("alert", "severity", "for", "shipped", "fires when", folds=("fires when",))
     parameters = table("parameter", "value", "of", "reason", folds=("reason",))
     _add(parameters, SHARED, values, "all")
     for alert in ALERTS:
         if alert.full_name not in without:
-            alerts.add_row(alert.name, alert.severity, values[alert.wait.name], markup(alert.when))
+            shipped = "opt-in" if alert.opt_in else "yes"
+            alerts.add_row(
+                alert.name, alert.severity, values[alert.wait.name], shipped, markup(alert.when)
+            )
             _add(parameters, alert.own_parameters, values, alert.name)
     for lines in (alerts, parameters):
         console().print(lines)

@@ -23,6 +23,7 @@ CLOCK_IGNORED = "server clock ignored"
 CLOCK_FOLLOWED = "server clock trusted again"
 HUB_UP = "hub is up"
 HUB_DOWN = "hub is down"
+HUB_REPLACED = "hub was replaced"
 OVER_LIMIT = "instance is over a limit"
 WITHIN_LIMIT = "instance is back within its limit"
 INSTANCE_FAILED = "instance failed"
@@ -33,6 +34,10 @@ HISTORIES_READ = "histories can be read again"
 STALLED = "instances are stalled"
 RESUMED = "stalled instances resumed"
 SUPPRESSED = "further events suppressed"
+
+_REPLACED_HINT = (
+    "all known instances vanished at once: compare hubName and the storage connection of the app"
+)
 
 log = structlog.get_logger()
 
@@ -100,6 +105,8 @@ class HubEvents:
         """Log what changed for single instances up to *now*, by the server's clock."""
         if changes.pulled_back:
             self._log.warning(HORIZON_PULLED_BACK, seconds=round(changes.pulled_back))
+        if changes.replaced:
+            self._log.warning(HUB_REPLACED, hint=_REPLACED_HINT)
         for over in changes.over_limit.named:
             self._log.warning(
                 OVER_LIMIT,

@@ -182,7 +182,9 @@ class HubSnapshot:
         state = self.sweeps[sweep]
         if state.completed is None:
             return False
-        return now - state.completed <= state.intervals(_INTERVALS_JUDGED, now) + _GRACE_SECONDS
+        judged = state.intervals(_INTERVALS_JUDGED, now) + _GRACE_SECONDS
+        # What is no longer shown ends no alert: that is not judged either.
+        return now - state.completed <= min(judged, self.withdrawn_after(sweep, now))
 
     def withdrawn_after(self, sweep: Sweep, now: float) -> float:
         """Return the age at which what *sweep* feeds is no longer shown, in seconds."""

@@ -76,6 +76,7 @@ class LedgerChanges:
     What changed for single instances.
 
     `pulled_back` is by how many seconds the horizon or the mark lay ahead of the server's clock.
+    Where the hub was `replaced`, nobody resolved the failures that vanished with it.
     """
 
     over_limit: ChangeBatch[OverLimit]
@@ -83,3 +84,4 @@ class LedgerChanges:
     failed: ChangeBatch[Failed]
     resolved: ChangeBatch[Resolved]
     pulled_back: float = 0.0
+    replaced: bool = False

@@ -16,7 +16,7 @@ from exporter.ledger.active import SpreadPairs, measure
 from exporter.ledger.app_traits import AppTraits
 from exporter.ledger.book import Book, digest_of, second_of
 from exporter.ledger.census import CensusFold, Retained
-from exporter.ledger.changes import LedgerChanges
+from exporter.ledger.changes import ChangeBatch, LedgerChanges
 from exporter.ledger.entities import EntityAccounts
 from exporter.ledger.finish_windows import FinishWindows
 from exporter.ledger.horizon import DAY, Horizon
@@ -482,10 +482,12 @@ class Ledger:
 
     def take_changes(self) -> LedgerChanges:
         """Return what changed for single instances since the last call."""
+        replaced, resolved = self._replacement.take_new(), self.unresolved.resolutions.take()
         return LedgerChanges(
             self.over_limits.began.take(), self.over_limits.ended.take(),
-            self._accounts.failed.take(), self.unresolved.resolutions.take(),
-            self._horizon.take_pulled_back(),
+            self._accounts.failed.take(),
+            ChangeBatch() if replaced or self._replacement.is_suspected else resolved,
+            self._horizon.take_pulled_back(), replaced,
         )  # fmt: skip
 
     def withdraw(self, published: CountersView) -> None:

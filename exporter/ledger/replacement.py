@@ -23,6 +23,17 @@ class Replacement:
         self._suspected: float | None = None
         self._known = 0
         self._failures_left = 0
+        self._is_new = False
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether all that was active is gone, and not yet known what became of what had failed."""
+        return self._suspected is not None
+
+    def take_new(self) -> bool:
+        """Tell whether the hub was replaced since the last call."""
+        is_new, self._is_new = self._is_new, False
+        return is_new
 
     def vanished(self, last_seen: int) -> None:
         """Note that an active instance is no longer stored, which a sweep *last_seen* has seen."""
@@ -55,4 +66,5 @@ class Replacement:
         if self._suspected is not None and self._failures_left <= 0:
             if self._known >= _FEWEST:
                 self.at = self._suspected
+                self._is_new = True
             self._suspected = None

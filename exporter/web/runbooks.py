@@ -14,22 +14,21 @@ RUNBOOKS: Mapping[str, str] = {
     "over_limit_age": "DurableFunctionsOverAge",
     "over_limit_suspended": "DurableFunctionsSuspendedForgotten",
     "orphaned_locks": "DurableFunctionsEntityLockOrphaned",
-    "failing": "DurableFunctionsNewFailures",
-    "unresolved_failures": "DurableFunctionsUnresolvedFailures",
+    "failing": "DurableFunctionsOrchestrationsFailing",
+    "unresolved_failures": "DurableFunctionsOrchestrationsFailing",
     "state_not_kept": "DurableFunctionsStateNotWritten",
-    "page_budget": "DurableFunctionsBudgetSpent",
-    "names_folded": "DurableFunctionsLabelsFolded",
+    "page_budget": "DurableFunctionsDataStale",
+    "names_folded": "DurableFunctionsExporterMisconfigured",
     "empty": "DurableFunctionsHubEmpty",
 }
 _OF_TROUBLE = {
-    "auth": "DurableFunctionsKeyRefused",
-    "stopped": "DurableFunctionsAppStopped",
+    "auth": "DurableFunctionsHubUnreachable",
+    "stopped": "DurableFunctionsHubUnreachable",
     "throttled": "DurableFunctionsThrottled",
 }
 _OF_STALLED = {
     WaitingOn.NOT_STARTED: "DurableFunctionsPendingStuck",
-    WaitingOn.TIMER_OVERDUE: "DurableFunctionsTimerOverdue",
-    WaitingOn.FINISHED_IN_HISTORY: "DurableFunctionsFinishedButRunning",
+    WaitingOn.HISTORY_REFUSED: "DurableFunctionsDeploymentBroken",
 }
 _ANY_STALLED = "DurableFunctionsOrchestrationStalled"
 

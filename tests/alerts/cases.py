@@ -79,10 +79,17 @@ class Tried:
                 yield replace(case, firing={second: opposite}, values={})
 
     def _test(self, case: Case, rules: Sequence[Document]) -> Document:
+        # What fired before is of the rule, by the name that it has here.
+        series = [one for one in case.series if one.name != "ALERTS"] + [
+            replace(one, labels={**one.labels, "alertname": cast("str", rule["alert"])})
+            for one in case.series
+            if one.name == "ALERTS"
+            for rule in rules
+        ]
         return {
             "name": case.title,
             "interval": f"{self.step:g}s",
-            "input_series": input_series(case.series, case.replicas, case.lasts, self.step),
+            "input_series": input_series(series, case.replicas, case.lasts, self.step),
             "promql_expr_test": [
                 expectation
                 for rule in rules
@@ -140,5 +147,9 @@ def tried(
     """Return *alert* as it is shipped, but for the *values* of its parameters."""
     shipped = rule(alert, values)
     expression = cast("str", shipped["expr"])
-    used = [one for one in recordings(values) if cast("str", one["record"]) in expression]
+    used: list[Document] = []
+    for one in reversed(list(recordings(values))):  # a later one may ask for an earlier one
+        if cast("str", one["record"]) in expression:
+            used.insert(0, one)
+            expression += cast("str", one["expr"])
     return Tried({"": shipped}, used, cases, step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from exporter.settings.durations import DAY, HOUR
 from tests.alerts.cases import MINUTE, Case
 from tests.alerts.troubles import Trouble
 from tests.alerts.world import (
@@ -12,13 +13,16 @@ from tests.alerts.world import (
     INTERVALS,
     Series,
     elsewhere,
+    exporter,
     only,
     read_hub,
 )
 
 KEPT = 5 * MINUTE
-HOLD = 120 * MINUTE
+MEMORY = 6 * HOUR
 STALE_AFTER = 15 * MINUTE
+# How far the clock of an exporter may be off.
+SKEWS = (-1000.0, -150.0, 150.0, 1000.0)
 _INTERVALS_BEFORE_STALE = 5
 Course = Callable[[Trouble], Iterator[Case]]
 
@@ -72,6 +76,10 @@ def it_believes_no_old_data(trouble: Trouble) -> Iterator[Case]:
     series = [*read_hub(read=lambda _now: False, stale=True), *shown]
     late = trouble.fires_at + trouble.step
     yield Case("old data", series, {late: []})
+    own = [one for one in read_hub() if one.labels.get("sweep") != trouble.alert.sweep]
+    alone = [one for one in read_hub(stale=True) if one.labels.get("sweep") == trouble.alert.sweep]
+    if not any(map(_is_counter, trouble.series)):
+        yield Case("old data of its sweep alone", [*own, *alone, *trouble.series], {late: []})
     well = next(iter(trouble.silent.values()))
     both = [*only("a", series), *only("b", [*read_hub(), *well])]
     yield Case("old data on one of two replicas", both, {late: []}, {}, ("a", "b"))
@@ -87,6 +95,7 @@ def it_outlasts_its_hub(trouble: Trouble) -> Iterator[Case]:
     stale = dies + FRESH_SECONDS[sweep]
     returns = _tick(withdrawn + 40 * MINUTE, step)
     series = [
+        *exporter(),
         *read_hub(read=lambda now: not dies <= now < returns),
         *(_dead(one, dies, withdrawn, returns) for one in trouble.series),
     ]
@@ -98,18 +107,57 @@ def it_outlasts_its_hub(trouble: Trouble) -> Iterator[Case]:
     yield Case("outlasts its hub", [*series, *elsewhere(read_hub())], firing)
 
 
-def it_ends_where_nothing_is_read_any_more(trouble: Trouble) -> Iterator[Case]:
-    """A sweep that was turned off, or a hub that was removed: it holds no longer than `hold`."""
-    sweep = trouble.alert.sweep
+def it_minds_no_clock(trouble: Trouble) -> Iterator[Case]:
+    """The clock of the exporter is off: what fires is the same, at the same time."""
+    at = trouble.fires_at
+    firing: dict[float, Sequence[dict[str, str]]] = {at: [trouble.firing()]}
+    if at > trouble.since:
+        firing[at - trouble.step] = []
+    for skew in SKEWS:
+        series = [*read_hub(skew=skew), *trouble.series]
+        yield Case(f"the exporter's clock is {skew:+g} s off", series, firing)
+
+
+def it_ends_where_nobody_reads_any_more(trouble: Trouble) -> Iterator[Case]:
+    """A sweep that was turned off, or a hub that was removed: it ends within ten minutes."""
     off = trouble.fires_at + trouble.step
-    end = _tick(off + HOLD + 3 * KEPT, trouble.step) + 2 * trouble.step
-    swept = [one for one in read_hub() if one.labels.get("sweep") == sweep]
-    others = [one for one in read_hub() if one.labels.get("sweep") != sweep]
+    swept = [one for one in read_hub() if one.labels.get("sweep") == trouble.alert.sweep]
+    others = [one for one in read_hub() if one.labels.get("sweep") != trouble.alert.sweep]
     gone = [one.between(0.0, off) for one in (*swept, *trouble.series)]
-    held = off + max(HOLD / 2, trouble.step)
-    firing = {held: [trouble.firing()], end: []}
-    yield Case("its sweep is turned off", [*others, *gone], firing)
-    yield Case("the hub is removed", [one.between(0.0, off) for one in others] + gone, firing)
+    hub = [one.between(0.0, off) for one in others]
+    firing = {off: [trouble.firing()], off + 10 * MINUTE: [], off + HOUR: []}
+    yield Case("its sweep is turned off", [*exporter(), *others, *gone], {off + HOUR: []})
+    yield Case("the hub is removed", [*exporter(), *hub, *gone], firing)
+    shards = [one for shard in range(3) for one in exporter(shard, of=3)]
+    yield Case("the hub is removed from three shards", [*shards, *hub, *gone], firing)
+    moved = [one.on_job("renamed") for one in (*exporter(), *read_hub())]
+    old = [one.between(0.0, off) for one in exporter()]
+    new = [one.between(off, 10 * DAY) for one in moved]
+    yield Case("the job is renamed", [*old, *hub, *gone, *new], firing)
+
+
+def it_outlasts_its_exporter(trouble: Trouble) -> Iterator[Case]:
+    """Its shard is dead, or all of them: nobody knows whether it is over."""
+    off = trouble.fires_at + trouble.step
+    gone = [one.between(0.0, off) for one in (*read_hub(), *trouble.series)]
+    firing = {off + HOUR: [trouble.firing()], off + 5 * HOUR: [trouble.firing()]}
+    shards = [one for shard in (0, 2) for one in exporter(shard, of=3)]
+    yield Case("one of three shards is dead", [*shards, *gone], firing)
+    ended = _tick(off + MEMORY + 4 * KEPT, trouble.step)
+    down = [one.between(0.0, off) for one in exporter()]
+    yield Case("the exporter is down", [*down, *gone], {**firing, ended: []})
+
+
+def it_outlasts_a_restart_of_prometheus(trouble: Trouble) -> Iterator[Case]:
+    """What it wrote before is all that it knows of an alert whose hub cannot be read."""
+    firing = trouble.firing()
+    labels = {"alertname": trouble.alert.full_name, "alertstate": "firing", **firing}
+    written = Series("ALERTS", labels, lambda _now: 1.0, bare=True).between(0.0, MINUTE)
+    again = trouble.wait + MINUTE
+    unread = [*exporter(), *read_hub(read=lambda _now: False, stale=True), written]
+    yield Case("Prometheus was restarted", unread, {again: [firing], HOUR: [firing]})
+    fresh = [*exporter(), *read_hub(), written]
+    yield Case("it was, and the hub is read", fresh, {HOUR: []})
 
 
 def _dead(series: Series, dies: float, withdrawn: float, returns: float) -> Series:
@@ -129,9 +177,15 @@ def _tick(second: float, step: float) -> float:
 def courses_of(trouble: Trouble) -> list[Case]:
     """Return all cases of *trouble*."""
     # What fired is seen for five minutes: not where rules are evaluated once an hour.
-    holds = (it_outlasts_its_hub, it_ends_where_nothing_is_read_any_more)
+    holds = (
+        it_outlasts_its_hub,
+        it_ends_where_nobody_reads_any_more,
+        it_outlasts_its_exporter,
+        it_outlasts_a_restart_of_prometheus,
+    )
     of_data: tuple[Course, ...] = (
         it_believes_no_old_data,
+        it_minds_no_clock,
         *(holds if trouble.step == MINUTE else ()),
     )
     courses: tuple[Course, ...] = (

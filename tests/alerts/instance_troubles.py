@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from exporter.metrics import catalogue as c
 from exporter.settings.durations import DAY, HOUR
 from tests.alerts.cases import MINUTE
@@ -9,27 +11,31 @@ from tests.alerts.troubles import NOTHING, ORDERS, Trouble, in_other, limit_of, 
 from tests.alerts.world import Series, of_orchestrator, rises, shown
 
 WEEK = 7 * DAY
-BY_DEFAULT = {"source": "", "severity": "warning"}
 
 
-def _limited(name: str, limit: str) -> Trouble:
+def _limited(name: str, limit: str, severity: str = "critical") -> Trouble:
+    """Return a trouble of a limit that nobody has by default."""
     return Trouble(
         name,
         over(limit, 3.0),
-        {**ORDERS, "limit": limit, "source": "configured", "severity": "critical"},
+        {**ORDERS, "severity": severity},
         3.0,
         {
             "none is over it": over(limit, 0.0),
-            "another limit": over("idle" if limit != "idle" else "age", 3.0),
+            "another limit": over("idle", 3.0),
             "names that share a label": in_other(over(limit, 3.0)),
         },
-        also={
-            "limit of the hub": (over(limit, 3.0, "default"), {} if limit == "age" else BY_DEFAULT),
-            "no limit is shown": (
-                [of_orchestrator(c.OVER_LIMIT.name, 3.0, limit=limit)],
-                {} if limit == "age" else BY_DEFAULT,
-            ),
-        },
+        also={"a limit of the hub": (over(limit, 3.0, own=False), NOTHING)},
+    )
+
+
+def _changing(first: float, second: float, waiting_on: str, target: str) -> Series:
+    """Return instances stalled on one thing, of which every other minute there are others."""
+    return of_orchestrator(
+        c.STALLED.name,
+        lambda now: second if now // MINUTE % 2 else first,
+        waiting_on=waiting_on,
+        target=target,
     )
 
 
@@ -49,13 +55,6 @@ def _stalled(number: float, waiting_on: str, target: str = "Charge") -> list[Ser
     ]
 
 
-def _suspended(seconds: float) -> list[Series]:
-    return [
-        of_orchestrator(c.OLDEST_UPDATED.name, -seconds, runtime_status="Suspended"),
-        of_orchestrator(c.OLDEST_UPDATED.name, -10 * DAY, runtime_status="Running"),
-    ]
-
-
 def _succeeded(seconds: float | None) -> list[Series]:
     success = (
         []
@@ -65,9 +64,20 @@ def _succeeded(seconds: float | None) -> list[Series]:
     return [
         *success,
         of_orchestrator(c.LAST_FINISHED.name, lambda now: now, runtime_status="Failed"),
-        limit_of("success", "configured", 2 * HOUR),
-        limit_of("age", "default", 9 * DAY),
+        limit_of("success", 2 * HOUR),
+        limit_of("retention", 9 * DAY),
+        limit_of("age", 9 * DAY, own=False),
         shown(c.BASELINE.name, -3 * HOUR),
+    ]
+
+
+def _with_limit_of_hub() -> list[Series]:
+    return [
+        *_succeeded(DAY)[:2],
+        limit_of("success", HOUR, own=False),
+        limit_of("retention", 9 * DAY, own=False),
+        of_orchestrator(c.FINISHED.name, 9.0, runtime_status="Completed"),
+        shown(c.BASELINE.name, -9 * DAY),
     ]
 
 
@@ -78,28 +88,6 @@ def _started(usual: float, now: float) -> list[Series]:
         return usual * min(at, 4 * HOUR) / HOUR + now * max(at - WEEK, 0.0) / HOUR
 
     return [of_orchestrator(c.CREATED.name, created)]
-
-
-def _eternal(cycles: float, silence: float, active: float = 1.0) -> list[Series]:
-    """Return an orchestrator of *cycles* in a week, the last one *silence* before its end."""
-    last = WEEK - silence
-
-    def continued(at: float) -> float:
-        return cycles * min(at, last) / last
-
-    return [
-        of_orchestrator(c.CONTINUED.name, continued),
-        of_orchestrator(c.LAST_PROGRESS.name, lambda at: min(at, last)),
-        of_orchestrator(c.INSTANCES.name, active, runtime_status="Running"),
-        of_orchestrator(c.INSTANCES.name, 1.0, runtime_status="Completed"),
-    ]
-
-
-def _minutely(silence: float) -> list[Series]:
-    """Return an orchestrator of cycles of five minutes, which is always *silence* behind."""
-    continued, _, *instances = _eternal(2000.0, 0.0)
-    behind = of_orchestrator(c.LAST_PROGRESS.name, lambda at: at - silence)
-    return [continued, behind, *instances]
 
 
 def _took(
@@ -121,11 +109,15 @@ def _took(
     ]
 
 
-def _waits(number: float, silence: float, source: str = "configured") -> list[Series]:
+def _waits(number: float, moved: float = -HOUR, *, own: bool = True) -> list[Series]:
+    """Return a hub in which something last *moved* then."""
+    progress = rises(moved, before=-HOUR, after=-60.0)
     return [
-        *over("pending", number, source),
-        of_orchestrator(c.LAST_PROGRESS.name, -silence),
-        shown(c.LAST_PROGRESS.name, -silence - HOUR, orchestrator="Other"),
+        *over("pending", number, own=own),
+        of_orchestrator(c.LAST_PROGRESS.name, progress),
+        shown(c.LAST_PROGRESS.name, -DAY, orchestrator="Other"),
+        shown(c.OVER_LIMIT.name, 0.0, orchestrator="Other", limit="pending"),
+        shown(c.LIMIT.name, 600.0, orchestrator="Other", limit="pending"),
     ]
 
 
@@ -153,26 +145,63 @@ TROUBLES: tuple[Trouble, ...] = (
         },
     ),
     Trouble(
+        "HubReplaced",
+        [shown(c.HUB_REPLACED.name, -60.0)],
+        {"severity": "warning"},
+        60.0,
+        {
+            "two days ago": [shown(c.HUB_REPLACED.name, -2 * DAY)],
+            "never": [of_orchestrator(c.VANISHED.name, 5.0)],
+        },
+        also={"half a day ago": ([shown(c.HUB_REPLACED.name, -DAY / 2)], NOTHING)},
+    ),
+    Trouble(
         "HubStalled",
-        _waits(4.0, 31 * MINUTE),
-        {"source": "configured", "severity": "critical"},
+        _waits(4.0),
+        {"severity": "critical"},
         4.0,
         {
-            "none waits for too long": _waits(0.0, 31 * MINUTE),
+            "none waits for too long": _waits(0.0),
             "something moved": _waits(4.0, 10 * MINUTE),
             "running ones are idle": [
                 *over("idle", 4.0),
                 of_orchestrator(c.LAST_PROGRESS.name, -HOUR),
             ],
         },
+        since=15 * MINUTE,
+        also={"default limit": (_waits(4.0, own=False), {"severity": "warning"})},
+    ),
+    Trouble(
+        "PendingStuck",
+        over("pending", 3.0),
+        {**ORDERS, "severity": "critical"},
+        3.0,
+        {
+            "none is over it": over("pending", 0.0),
+            "another limit": over("age", 3.0),
+            "names that share a label": in_other(over("pending", 3.0)),
+        },
         also={
-            "default limit": (
-                _waits(4.0, 31 * MINUTE, "default"),
-                BY_DEFAULT,
-            )
+            "default limit": (over("pending", 3.0, own=False), {"severity": "warning"}),
+            "one starts now and then": (
+                over("pending", lambda now: 500.0 - now // (5 * MINUTE)),
+                NOTHING,
+            ),
         },
     ),
-    _limited("PendingStuck", "pending"),
+    _limited("OverAge", "age"),
+    _limited("SuspendedForgotten", "suspended", "warning"),
+    Trouble(
+        "OrphanedInstances",
+        [of_orchestrator(c.ORPHANED.name, 2.0)],
+        {**ORDERS, "severity": "warning"},
+        2.0,
+        {
+            "none": [of_orchestrator(c.ORPHANED.name, 0.0)],
+            "rows name no parents": over("age", 0.0),
+            "names that share a label": in_other([of_orchestrator(c.ORPHANED.name, 2.0)]),
+        },
+    ),
     Trouble(
         "PendingBacklogGrowing",
         _pending(150.0, 90.0),
@@ -192,108 +221,79 @@ TROUBLES: tuple[Trouble, ...] = (
         },
         since=30 * MINUTE,
     ),
-    _limited("OverAge", "age"),
     Trouble(
         "OrchestrationStalled",
-        _stalled(2.0, "activity"),
-        {
-            **ORDERS,
-            "waiting_on": "activity",
-            "target": "Charge",
-            "source": "configured",
-            "severity": "critical",
-        },
+        [*_stalled(2.0, "activity"), *_stalled(1.0, "entity_lock", "cart")[:1]],
+        {**ORDERS, "severity": "critical"},
         2.0,
         {
             "none": _stalled(0.0, "activity"),
-            "has an alert of its own": _stalled(2.0, "timer_overdue", ""),
+            "has an alert of its own": _stalled(2.0, "history_refused", ""),
             "waits for its start": _stalled(2.0, "not_started", ""),
-            "idle, and waits as designed": [
+            "idle, and waits as expected": [
                 *over("idle", 2.0),
                 of_orchestrator(c.UNDIAGNOSED.name, 0.0),
                 of_orchestrator(c.WAITING.name, 2.0, waiting_on="external_event", target=""),
+            ],
+            "a monitor that rests at night": [
+                *over("idle", 1.0),
+                of_orchestrator(c.UNDIAGNOSED.name, 0.0),
+                of_orchestrator(c.WAITING.name, 1.0, waiting_on="timer", target=""),
+                of_orchestrator(c.LAST_PROGRESS.name, -10 * HOUR),
+                of_orchestrator(c.CONTINUED.name, lambda now: min(now, 0.0) + 700.0),
             ],
             "histories are not read, and other limits matter": over("pending", 2.0),
             "histories are not read, of names that share a label": in_other(over("idle", 2.0)),
             "names that share a label": in_other(_stalled(2.0, "activity")),
         },
         also={
-            "histories are not read": (
-                over("idle", 3.0, "default"),
-                {
-                    "limit": "idle",
-                    "waiting_on": "",
-                    "target": "",
-                    "source": "",
-                    "severity": "warning",
-                },
+            "a timer is overdue": (_stalled(2.0, "timer_overdue", ""), NOTHING),
+            "finished, and still listed as Running": (
+                _stalled(2.0, "finished_in_history", ""),
+                NOTHING,
             ),
-            "no limit of that kind": (
-                _stalled(2.0, "entity_lock", "cart")[:2],
-                {
-                    "waiting_on": "entity_lock",
-                    "target": "cart",
-                    "source": "",
-                    "severity": "warning",
-                },
+            "nothing but a start": (_stalled(2.0, "no_step", ""), NOTHING),
+            "nobody knows on what": (_stalled(2.0, "unknown", ""), NOTHING),
+            "what most wait on changes": (
+                [
+                    _changing(2.0, 3.0, "activity", "Charge"),
+                    _changing(3.0, 2.0, "entity", "cart"),
+                    *over("idle", 5.0),
+                ],
+                NOTHING,
             ),
-        },
-    ),
-    Trouble(
-        "TimerOverdue",
-        [of_orchestrator(c.OVERDUE_TIMER.name, -11 * MINUTE)],
-        {**ORDERS, "severity": "warning"},
-        16 * MINUTE,
-        {
-            "not for long": [of_orchestrator(c.OVERDUE_TIMER.name, lambda now: now - 500.0)],
-            "names that share a label": in_other(
-                [of_orchestrator(c.OVERDUE_TIMER.name, -11 * MINUTE)]
+            "histories are not read": (over("idle", 3.0, own=False), {"severity": "warning"}),
+            "default limit": (
+                [*_stalled(2.0, "entity_lock", "cart")[:2], *over("idle", 2.0, own=False)],
+                {"severity": "warning"},
             ),
-        },
-    ),
-    Trouble(
-        "FinishedButRunning",
-        _stalled(2.0, "finished_in_history", ""),
-        {**ORDERS, "waiting_on": "finished_in_history", "severity": "warning"},
-        2.0,
-        {
-            "none": _stalled(0.0, "finished_in_history", ""),
-            "waits on an activity": _stalled(2.0, "activity"),
-            "names that share a label": in_other(_stalled(2.0, "finished_in_history", "")),
-        },
-    ),
-    Trouble(
-        "OrphanedInstances",
-        [of_orchestrator(c.ORPHANED.name, 3.0)],
-        {**ORDERS, "severity": "warning"},
-        3.0,
-        {
-            "none": [of_orchestrator(c.ORPHANED.name, 0.0)],
-            "rows name no parents": over("age", 0.0),
-            "names that share a label": in_other([of_orchestrator(c.ORPHANED.name, 3.0)]),
-        },
-    ),
-    Trouble(
-        "SuspendedForgotten",
-        _suspended(DAY + 60.0),
-        {**ORDERS, "severity": "info"},
-        DAY + 60.0 + 5 * MINUTE,
-        {
-            "suspended lately": _suspended(DAY / 2),
-            "names that share a label": in_other(_suspended(2 * DAY)),
         },
     ),
     Trouble(
         "NoSuccess",
         _succeeded(2 * HOUR + 60.0),
-        {**ORDERS, "source": "configured", "severity": "critical"},
+        {**ORDERS, "severity": "critical"},
         2 * HOUR + 60.0 + 5 * MINUTE,
         {
             "within the limit": _succeeded(HOUR),
             "no limit": _succeeded(DAY)[:2],
+            "its own limit is none": [*_with_limit_of_hub(), limit_of("success", inf)],
             "names that share a label": in_other(_succeeded(DAY)),
+            "names that share a label, with the limit of the hub": in_other(_with_limit_of_hub()),
         },
-        also={"never": (_succeeded(None), {})},
+        also={
+            "never": (_succeeded(None), NOTHING),
+            "the limit is the hub's": (
+                [
+                    *_with_limit_of_hub(),
+                    shown(c.LIMIT.name, 9 * DAY, orchestrator="Other", limit="success"),
+                    shown(
+                        c.LAST_FINISHED.name, -DAY, orchestrator="Other", runtime_status="Completed"
+                    ),
+                ],
+                NOTHING,
+            ),
+        },
     ),
     Trouble(
         "NothingStarted",
@@ -306,25 +306,6 @@ TROUBLES: tuple[Trouble, ...] = (
             "names that share a label": in_other(_started(25.0, 0.0)),
         },
         since=WEEK + HOUR,
-        step=HOUR,
-    ),
-    Trouble(
-        "EternalStalled",
-        _eternal(168.0, 6 * HOUR),
-        {**ORDERS, "severity": "warning"},
-        7 * HOUR,
-        {
-            "the next one is due": _eternal(168.0, 2 * HOUR),
-            "few are known": _eternal(9.0, 6 * DAY),
-            "it has ended": _eternal(168.0, 6 * HOUR, 0.0),
-            "cycles of minutes, and some are late": _minutely(1600.0),
-            "names that share a label": in_other(_eternal(168.0, 6 * HOUR)),
-        },
-        also={
-            "cycles of hours": (_eternal(20.0, 2 * DAY), NOTHING),
-            "cycles of minutes": (_minutely(HOUR), NOTHING),
-        },
-        since=WEEK,
         step=HOUR,
     ),
     Trouble(

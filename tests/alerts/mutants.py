@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import cast
 
 from exporter.alerts.model import Alert, Kind, Parameter
@@ -16,7 +16,10 @@ from tests.alerts.cases import BY_NAME
 FACTOR = 4
 _SELECTOR = re.compile(r"\b(durable_functions\w+)\{([^}]*)\}")
 _HUB = r"task_hub, cluster, namespace, job"
-_GUARD = re.compile(rf"\s*and on \({_HUB}(?:, instance, pod)?\) durable_functions:fresh_\w+:last")
+_GUARD = re.compile(
+    rf"\s*and on \({_HUB}, instance, pod\)"
+    r" durable_functions_exporter_sweep_fresh\{sweep=\"\w+\"\} == 1"
+)
 _HOLD = re.compile(r"\nor on \([^)]*\)\n\(\n  max without \(alertname.*", re.DOTALL)
 _OWNERS = re.compile(
     rf"\n\* on \({_HUB}\) group_left \(owner, team\) durable_functions:hub_info:max"
@@ -34,7 +37,10 @@ def mutants(alert: Alert) -> Iterator[tuple[str, Document]]:
     for title, changed in _of_expression(expression):
         if changed != expression:
             yield title, {**shipped, "expr": changed}
-    yield "no severity", {**shipped, "labels": {}}
+    labels = cast("Mapping[str, str]", shipped["labels"])
+    yield "no severity", {**shipped, "labels": {**labels, "severity": "none"}}
+    if alert.cause_labels:
+        yield "causes are labels", {**shipped, "labels": {"severity": labels["severity"]}}
     if "keep_firing_for" in shipped:
         yield "no keep_firing_for", {**shipped, "keep_firing_for": "0s"}
 
@@ -107,8 +113,50 @@ def excused(alert: str, survivors: Collection[str], *, hourly: bool = False) -> 
 _MINUTES = re.compile(
     r"_for=[1-9]|^no hold$|^no keep_firing_for$|^durable_functions_exporter_sweep_"
 )
-# Only whether something is there counts, or whether it is 0.
+_KNOWN = "durable_functions_instances_finished_total"
+_FAILING = "OrchestrationsFailing"
 EQUIVALENT = {
-    (alert, "replicas add up")
-    for alert in ("ManyHubsUnreachable", "ExporterDown", "ShardMissing", "BudgetSpent")
+    # Only whether something is there counts, or whether it is 0.
+    *(
+        (alert, "replicas add up")
+        for alert in ("ManyHubsUnreachable", "ExporterDown", "ShardMissing")
+    ),
+    # What is known of an orchestrator has each status.
+    *((alert, f'{_KNOWN} without runtime_status="Completed"') for alert in ("NoSuccess", _FAILING)),
+    # What it is matched with leaves these out.
+    *(
+        (alert, f"durable_functions_limit_seconds without {matcher}")
+        for alert in (
+            "HubStalled",
+            "PendingStuck",
+            "OrchestrationStalled",
+            "PurgeNotKeepingUp",
+            "NoSuccess",
+        )
+        for matcher in ('orchestrator!=""', 'orchestrator!="_other"')
+    ),
+    *(
+        (_FAILING, f"durable_functions_{family} without {matcher}")
+        for family in ("limit_ratio", "limit_instances", "failure_ratio")
+        for matcher in ('orchestrator!=""', 'orchestrator!="_other"')
+    ),
+    *(
+        ("DeploymentBroken", f'durable_functions_{family} without orchestrator!="_other"')
+        for family in (
+            "last_finished_timestamp_seconds",
+            "failure_reasons_total",
+            "instances_continued_total",
+        )
+    ),
+    (
+        "NoSuccess",
+        'durable_functions_last_finished_timestamp_seconds without orchestrator!="_other"',
+    ),
+    (_FAILING, f'{_KNOWN} without orchestrator!="_other"'),
+    (_FAILING, 'durable_functions_unresolved_failures without orchestrator!="_other"'),
+    # What failed within an hour failed within a day.
+    (_FAILING, 'durable_functions_recent_finished_instances without window="24h"'),
+    # There is no other limit yet.
+    (_FAILING, 'durable_functions_limit_ratio without limit="failure_ratio"'),
+    (_FAILING, 'durable_functions_limit_instances without limit="unresolved_failures"'),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.metrics import catalogue as c
-from exporter.settings.durations import DAY, HOUR
+from exporter.settings.durations import DAY
 from tests.alerts.cases import MINUTE
 from tests.alerts.troubles import NOTHING, Trouble, in_other, limit_of
 from tests.alerts.world import Series, of_orchestrator, rises, shown
@@ -17,21 +17,8 @@ def _retained(seconds: float, limit: float) -> list[Series]:
     return [
         shown(c.OLDEST_RETAINED.name, -seconds, runtime_status="Completed"),
         shown(c.OLDEST_RETAINED.name, -60.0, runtime_status="Failed"),
-        limit_of("retention", "configured", limit),
-        limit_of("age", "default", 99 * DAY),
-    ]
-
-
-def _lost_while_down(now: float) -> float | None:
-    if now < MINUTE:
-        return -DAY
-    return 19 * MINUTE if now >= 20 * MINUTE else None
-
-
-def _intervals(effective: float, configured: float) -> list[Series]:
-    return [
-        shown(c.SWEEP_INTERVAL.name, effective, sweep="other"),
-        shown(c.SWEEP_CONFIGURED_INTERVAL.name, configured, sweep="other"),
+        limit_of("retention", limit),
+        limit_of("age", 99 * DAY, own=False),
     ]
 
 
@@ -72,7 +59,7 @@ TROUBLES: tuple[Trouble, ...] = (
         "PurgeNotKeepingUp",
         _retained(32 * DAY, 30 * DAY),
         {"severity": "warning"},
-        32 * DAY + HOUR,
+        32 * DAY + 10 * MINUTE,
         {
             "within a day of the limit": _retained(30.5 * DAY, 30 * DAY),
             "no limit": _retained(99 * DAY, 30 * DAY)[:2],
@@ -90,36 +77,15 @@ TROUBLES: tuple[Trouble, ...] = (
                     shown(c.INSTANCES.name, 0.0, orchestrator="Other", runtime_status="Failed"),
                 ],
                 NOTHING,
-            )
-        },
-    ),
-    Trouble(
-        "SweepTooSlow",
-        _intervals(75.0, 30.0),
-        {"sweep": "other", "severity": "warning"},
-        75.0,
-        {"a little slow": _intervals(45.0, 30.0), "as configured": _intervals(75.0, 75.0)},
-    ),
-    Trouble(
-        "BudgetSpent",
-        [shown(c.PAGE_BUDGET_REMAINING.name, 0.0)],
-        {"severity": "warning"},
-        0.0,
-        {
-            "pages remain": [shown(c.PAGE_BUDGET_REMAINING.name, 10.0)],
-            "sweeps fail": [
-                shown(c.PAGE_BUDGET_REMAINING.name, 10.0),
-                shown(c.SWEEPS.name, lambda now: now, sweep="census", result="failed"),
-            ],
-        },
-        also={
-            "sweeps are left out": (
+            ),
+            "the limit is the hub's": (
                 [
-                    shown(c.PAGE_BUDGET_REMAINING.name, 10.0),
-                    shown(c.SWEEPS.name, lambda now: now, sweep="census", result="skipped_budget"),
+                    *_retained(99 * DAY, 30 * DAY)[:2],
+                    limit_of("retention", 30 * DAY, own=False),
+                    shown(c.INSTANCES.name, 1.0, orchestrator="Other", runtime_status="Completed"),
                 ],
                 NOTHING,
-            )
+            ),
         },
     ),
     Trouble(
@@ -131,35 +97,9 @@ TROUBLES: tuple[Trouble, ...] = (
         since=30 * MINUTE,
     ),
     Trouble(
-        "LabelsFolded",
-        [shown(c.LABEL_VALUES_FOLDED.name, 3.0, label="orchestrator")],
-        {"label": "orchestrator", "severity": "warning"},
-        3.0,
-        {"none": [shown(c.LABEL_VALUES_FOLDED.name, 0.0, label="orchestrator")]},
-    ),
-    Trouble(
-        "BaselineLost",
-        [shown(c.BASELINE.name, rises(20 * MINUTE, before=-DAY, after=19 * MINUTE))],
-        {"severity": "info"},
-        MINUTE,
-        {
-            "the same as ever": [shown(c.BASELINE.name, -DAY)],
-            "the hub is new": [
-                shown(c.BASELINE.name, 19 * MINUTE).between(20 * MINUTE, DAY),
-            ],
-        },
-        since=20 * MINUTE,
-        also={
-            "the exporter was down": (
-                [shown(c.BASELINE.name, _lost_while_down)],
-                NOTHING,
-            )
-        },
-    ),
-    Trouble(
         "StateNotWritten",
         _not_written("write"),
-        {"reason": "write", "severity": "warning"},
+        {"severity": "warning"},
         5.0,
         {"could not be read": _not_written("unreadable")},
         since=15 * MINUTE,

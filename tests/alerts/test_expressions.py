@@ -29,7 +29,9 @@ EXPRESSIONS = {
     **{str(one["record"]): str(one["expr"]) for one in recordings()},
 }
 TARGET = {"job", "instance", "pod", "namespace", "cluster"}
-ALERTS_LABELS = {"alertname", "alertstate", "severity"}
+ALERTS_LABELS = {"alertname", "alertstate"}
+# Those that expressions add for texts and severities.
+ADDED = {"severity", "cause"}
 SPREADS = (Kind.HISTOGRAM, Kind.DISTRIBUTION)
 # Labels whose values are all known; `_other` is one of the names that users give.
 CLOSED: Mapping[str, set[str]] = {
@@ -42,10 +44,11 @@ CLOSED: Mapping[str, set[str]] = {
     "runtime_status": {status.value for status in RuntimeStatus},
     "window": {window.name for window in WINDOWS},
     "limit": {*OrchestratorLimits.model_fields, "stopped"},
+    "failed_function": set(),
     "alertstate": {"firing", "pending"},
     "alertname": {alert.full_name for alert in ALERTS},
     "shards": {str(number) for number in range(2, 17)},
-    "orchestrator": {"_other", ""},
+    "orchestrator": {"_other"},
     "entity": {"_other"},
 }
 
@@ -76,7 +79,7 @@ def check(text: str) -> None:
         for matcher in matchers:
             if matcher.name not in labels:
                 raise Unknown(f"{name} has no label {matcher.name}")
-            unknown = set(matcher.value.split("|")) - CLOSED[matcher.name]
+            unknown = set(matcher.value.split("|")) - CLOSED[matcher.name] - {""}
             if unknown:
                 raise Unknown(f"{matcher.name} is never {unknown}")
     for label in grouped(text):
@@ -94,10 +97,9 @@ ALL_LABELS = {
     *(label for family in CATALOGUE for label in family.label_names),
     *TARGET,
     *ALERTS_LABELS,
+    *ADDED,
     "owner",
     "team",
-    # Of the rules themselves: whether somebody chose a limit on purpose.
-    "source",
 }
 
 
@@ -165,8 +167,10 @@ def test_the_parameters_are_all_used_and_have_names_of_their_own() -> None:
         *(recording.expression for recording in RECORDINGS),
     ]
     used = set().union(*map(places, texts))
-    elsewhere = {"exporter_url", "grafana_url", "grafana_datasource", "configured_severity"}
-    waits = {alert.wait.name for alert in ALERTS}
+    elsewhere = {"exporter_url", "grafana_url", "grafana_datasource"}
+    waits = {
+        kept.name for alert in ALERTS for kept in (alert.wait, alert.outlasts) if kept is not None
+    }
     assert set(names) == (used - RECORDED) | elsewhere | waits | {"keep_firing_for"}
 
 
@@ -183,7 +187,7 @@ def test_a_place_without_a_value_is_an_error() -> None:
 
 def test_the_chart_may_fill_the_places_with_its_own_expressions() -> None:
     values = {name: f"{{{{ .Values.rules.{name} }}}}" for name in DEFAULTS}
-    groups = document(values, literal=lambda text: text.replace("{{", "{{ `{{` }}"))
+    groups = document(values, alerts=ALERTS, literal=lambda text: text.replace("{{", "{{ `{{` }}"))
     text = str(groups)
     assert "> {{ .Values.rules.many_hubs }}" not in text
     assert ">= {{ .Values.rules.many_hubs }}" in text

@@ -16,13 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from docs.generate import PAGES, ROOT
 from exporter.alerts.grafana import provisioning, uid
 from exporter.alerts.inhibition import INHIBITIONS, inhibition
-from exporter.alerts.prometheus import document, rules
-from exporter.alerts.table import ALERTS
+from exporter.alerts.prometheus import rules
+from exporter.alerts.shared import RECORDINGS
+from exporter.alerts.table import ALERTS, chosen
 from exporter.alerts.values import values_with
 from tests.tools import tool
 
 GENERATED = [name for name in PAGES if not name.startswith("docs/") or name == "docs/alerts.md"]
 UID_LENGTH = 40
+OPT_IN = {alert.full_name for alert in ALERTS if alert.opt_in}
 # What an alert of Prometheus says while its number is known.
 KNOWN = re.compile(
     r"\{\{ if eq \$value \$value }}(.*)\{\{ else }}(?:Not known|This fired).*\{\{ end }}"
@@ -84,12 +86,14 @@ class Provisioning(Strict):
 
 
 def provisioned(text: str | None = None) -> dict[str, Rule]:
-    file = Provisioning.model_validate(yaml.safe_load(text or provisioning()))
+    """Return the rules of Grafana by name: all that there are, where no *text* is given."""
+    file = Provisioning.model_validate(yaml.safe_load(text or provisioning(opted=OPT_IN)))
     return {rule.title: rule for group in file.groups for rule in group.rules}
 
 
 def of_prometheus(text: str | None = None) -> dict[str, Mapping[str, Any]]:
-    groups = yaml.safe_load(text or rules())["groups"]
+    """Return the rules of Prometheus by name: all that there are, where no *text* is given."""
+    groups = yaml.safe_load(text or rules(opted=OPT_IN))["groups"]
     return {one["alert"]: one for group in groups for one in group["rules"] if "alert" in one}
 
 
@@ -100,11 +104,28 @@ def test_the_committed_file_is_the_generated_one(name: str) -> None:
 
 def test_promtool_accepts_the_rules(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
-    path.write_text(rules())
+    path.write_text(rules(opted=OPT_IN))
     command = [str(tool("promtool")), "check", "rules", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert "41 rules found" in done.stdout
+    assert f"{len(ALERTS) + len(RECORDINGS)} rules found" in done.stdout
+
+
+def test_a_team_can_hold_the_alerts_in_its_head() -> None:
+    assert len(chosen()) <= 22
+    assert {alert.name for alert in ALERTS if alert.opt_in} == {
+        "PendingBacklogGrowing", "NothingStarted", "DurationRegression"
+    }  # fmt: skip
+
+
+def test_what_looks_back_over_hours_is_asked_for_every_five_minutes() -> None:
+    groups = yaml.safe_load(rules(opted=OPT_IN))["groups"]
+    assert {group["name"]: group["interval"] for group in groups if "interval" in group} == {
+        "durable-functions-trends": "5m"
+    }
+    file = Provisioning.model_validate(yaml.safe_load(provisioning(opted=OPT_IN)))
+    assert {group.name: group.interval for group in file.groups}["trends"] == "5m"
+    assert "trends" not in rules()
 
 
 def test_amtool_accepts_the_inhibition_rules(tmp_path: Path) -> None:
@@ -113,7 +134,9 @@ def test_amtool_accepts_the_inhibition_rules(tmp_path: Path) -> None:
     command = [str(tool("amtool")), "check-config", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"{len(INHIBITIONS)} inhibit rules" in done.stdout
+    number = len(yaml.safe_load(inhibition())["inhibit_rules"])
+    assert number > len(INHIBITIONS)
+    assert f"{number} inhibit rules" in done.stdout
 
 
 def test_both_hold_the_same_alerts() -> None:
@@ -137,15 +160,19 @@ def test_both_hold_the_same_alerts() -> None:
 
 
 def test_each_rule_of_grafana_asks_what_that_of_prometheus_asks_without_recording_rules() -> None:
-    recorded = {
-        str(one["record"]): f"(\n{one['expr']}\n)"
-        for one in yaml.safe_load(rules())["groups"][0]["rules"]
-    }
+    recorded: dict[str, str] = {}
+    for one in yaml.safe_load(rules())["groups"][0]["rules"]:
+        text = str(one["expr"])
+        for name, before in recorded.items():
+            text = text.replace(name, before)
+        recorded[str(one["record"])] = f"(\n{text}\n)"
     prometheus = of_prometheus()
     for name, rule in provisioned().items():
         query, condition = rule.data
         asked = query.model["expr"]
-        expected = prometheus[name]["expr"].partition("\nor on (task_hub, orchestrator, entity,")[0]
+        expected = prometheus[name]["expr"].partition(
+            "\nor on (task_hub, orchestrator, entity, cluster"
+        )[0]
         for recording, expression in recorded.items():
             expected = expected.replace(recording, expression)
         assert asked == expected
@@ -164,10 +191,8 @@ def test_uids_are_stable_unique_and_short() -> None:
 
 
 def test_labels_of_grafana_survive_its_filling_in_of_environment_variables() -> None:
-    for rule in provisioned().values():
-        severity = rule.labels["severity"]
-        assert severity.count("$$labels.") == severity.count("$labels.")
-        assert re.search(r"(?<!\$)\$(?!\$)", severity) is None
+    severities = {rule.labels["severity"] for rule in provisioned().values()}
+    assert severities == {"critical", "warning", "{{ $$labels.severity }}"}
 
 
 def test_what_is_set_is_in_all_formats() -> None:
@@ -180,6 +205,14 @@ def test_what_is_set_is_in_all_formats() -> None:
 
 def test_alerts_can_be_left_out() -> None:
     without = {"DurableFunctionsHubEmpty"}
-    assert set(of_prometheus()) - set(of_prometheus(rules(without=without))) == without
-    assert set(provisioned()) - set(provisioned(provisioning(without=without))) == without
-    assert document(without=without) != document()
+    shipped = set(of_prometheus(rules()))
+    assert shipped - set(of_prometheus(rules(without=without))) == without
+    assert shipped - set(provisioned(provisioning(without=without))) == without
+
+
+def test_and_opt_in_ones_added() -> None:
+    opted = {"DurableFunctionsNothingStarted"}
+    shipped = set(of_prometheus(rules()))
+    assert set(of_prometheus(rules(opted=opted))) - shipped == opted
+    assert set(provisioned(provisioning(opted=opted))) - shipped == opted
+    assert set(of_prometheus(rules(opted=OPT_IN, without=opted))) - shipped == OPT_IN - opted

@@ -25,7 +25,7 @@ NAMES = [
 def test_each_mutant_is_found_and_what_is_shipped_is_not(name: str, tmp_path: Path) -> None:
     wrong = dict(mutants(BY_NAME[name]))
     found = found_mutants(TRIES[name], wrong, tmp_path)
-    assert len(wrong) >= 4
+    assert len(wrong) >= 3
     assert "shipped" not in found
     survivors = set(wrong) - found
     assert survivors == excused(name, survivors, hourly=TRIES[name].step > MINUTE)

@@ -10,8 +10,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 
-from exporter.alerts.inhibition import INHIBITIONS
+from exporter.alerts.inhibition import INHIBITIONS, inhibition
 from exporter.alerts.model import Severity
 from exporter.alerts.table import ALERTS
 from tests.alerts.cases import BY_NAME, Case
@@ -26,43 +27,93 @@ OUTLASTING = {
 }
 
 
+# What the text says of each cause, which no label shows: alert, case, a part of the description.
+CAUSES = (
+    ("HubUnreachable", "warns of a stopped app, and pages after four hours", "First start the app"),
+    ("HubUnreachable", "fires whatever the cause: auth", "compare the system key"),
+    ("HubUnreachable", "fires whatever the cause: restricted", "allow the exporter"),
+    ("HubUnreachable", "fires whatever the cause: timeout", "(cause: timeout)"),
+    ("HubUnreachable", "fires for a hub that was never read", "has never been read"),
+    ("DataStale", "fires for a budget that is spent", "`max_pages_per_day` of task hub orders"),
+    (
+        "DataStale",
+        "fires for a sweep that is stretched",
+        "The sweep other of task hub orders takes",
+    ),
+    ("DataStale", "fires before the data is removed", "The last complete sweep census"),
+    ("DataStale", "fires for one that was cut off as often", "No sweep failed of task hub orders"),
+    ("ExporterMisconfigured", "fires for names that share a label", "3 values of the label"),
+    ("ExporterMisconfigured", "fires for instances outside the prefixes", "4 active instances"),
+    ("ExporterMisconfigured", "fires for a clock that is ahead", "differ by 2m 30s"),
+    ("ExporterMisconfigured", "fires for a file that cannot be used", "cannot be used"),
+    ("OrchestrationsFailing", "fires in time", "16.67% of the instances of ProcessOrder"),
+    ("OrchestrationsFailing", "a nightly job that always fails", "that finished within 24 hours"),
+    ("OrchestrationsFailing", "many are unresolved", "11 instances of ProcessOrder in task hub"),
+    ("DeploymentBroken", "fires in time", "failed within 15m (non_determinism)"),
+    ("DeploymentBroken", "histories are refused", "an activity was renamed under them"),
+    ("OrchestrationStalled", "fires in time", "most wait on activity Charge."),
+    ("OrchestrationStalled", "a timer is overdue", "most wait on timer_overdue."),
+    ("OrchestrationStalled", "histories are not read", "are stalled. First"),
+)
+
+
 @pytest.fixture(scope="module")
 def filled_in(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return what `promtool` prints of each alert where it is told to expect none."""
-    first = {name: tried.cases[0] for name, tried in TRIES.items()}
-    last = {
-        name: max(at for at, found in case.firing.items() if found) for name, case in first.items()
-    }
-    return printed(tmp_path_factory.mktemp("texts"), first, last)
+    first = {name: (name, tried.cases[0]) for name, tried in TRIES.items()}
+    return printed(tmp_path_factory.mktemp("texts"), first)
+
+
+@pytest.fixture(scope="module")
+def filled_in_causes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the same of each cause, by the part of the text that names it."""
+    causes = {}
+    for name, title, part in CAUSES:
+        (case,) = [case for case in TRIES[name].cases if case.title == title]
+        causes[part] = name, case
+    return printed(tmp_path_factory.mktemp("causes"), causes)
 
 
 @pytest.fixture(scope="module")
 def filled_in_unread(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the same of those that go on while their hub cannot be read."""
+    """Return the same of those that keep firing while their hub cannot be read."""
     # The third moment that is looked at is the last one before the hub returns.
-    while_dead = {name: sorted(case.firing)[2] for name, case in OUTLASTING.items()}
-    return printed(tmp_path_factory.mktemp("unread"), OUTLASTING, while_dead)
+    dead = {
+        name: (name, replace(case, firing={at: case.firing[at]}))
+        for name, case in OUTLASTING.items()
+        for at in [sorted(case.firing)[2]]
+    }
+    return printed(tmp_path_factory.mktemp("unread"), dead)
 
 
-def printed(
-    folder: Path, cases: Mapping[str, Case], moments: Mapping[str, float]
-) -> dict[str, str]:
-    """Return what `promtool` prints of the alerts of *cases* at *moments*."""
+def printed(folder: Path, cases: Mapping[str, tuple[str, Case]]) -> dict[str, str]:
+    """Return what `promtool` prints of alerts at the last moment of a case at which they fire."""
     written = {}
-    for name, case in cases.items():
-        until = replace(case, firing={moments[name]: []}, values={})
-        path = replace(TRIES[name], cases=[until]).write(folder, name)
+    for number, (key, (name, case)) in enumerate(cases.items()):
+        moment = max(at for at, found in case.firing.items() if found)
+        until = replace(case, firing={moment: []}, values={})
+        path = replace(TRIES[name], cases=[until]).write(folder, f"{name}{number}")
         tests = json.loads(path.read_text())
         tests["tests"][0]["alert_rule_test"] = [
             {
-                "eval_time": f"{moments[name]:g}s",
+                "eval_time": f"{moment:g}s",
                 "alertname": f"DurableFunctions{name}",
                 "exp_alerts": [],
             }
         ]
         path.write_text(json.dumps(tests))
-        written[path] = name
+        written[path] = key
     return {written[path]: text for path, text in findings(list(written)).items()}
+
+
+@pytest.mark.parametrize(("name", "part"), [(name, part) for name, _, part in CAUSES])
+def test_each_cause_is_named(filled_in_causes: dict[str, str], name: str, part: str) -> None:
+    text = filled_in_causes[part]
+    description = text.partition("description=")[2]
+    assert part in description, name
+    assert "error expanding" not in text
+    assert "<no value>" not in text
+    assert "{{" not in text
 
 
 @pytest.mark.parametrize("name", OUTLASTING)
@@ -111,9 +162,23 @@ def test_a_description_says_the_number_and_what_to_do_first(alert: object) -> No
     assert counted or getattr(alert, "name", "") == "ExporterDown"
 
 
-def test_nothing_that_is_held_back_is_worse_than_what_holds_it_back() -> None:
-    ranks = [Severity.INFO, Severity.WARNING, Severity.BY_LIMIT, Severity.CRITICAL]
-    for one in INHIBITIONS:
-        worst_of_sources = max(ranks.index(source.severity) for source in one.sources)
-        worst = max(ranks.index(target.severity) for target in one.targets)
-        assert worst_of_sources >= worst, one.reason
+def test_a_warning_inhibits_nothing_that_pages() -> None:
+    severities = {alert.full_name: alert.severity for alert in ALERTS}
+    for one in yaml.safe_load(inhibition())["inhibit_rules"]:
+        (sources, *of_sources), (targets, *of_targets) = (
+            one["source_matchers"],
+            one["target_matchers"],
+        )
+        may_warn = any(
+            severities[name] is not Severity.CRITICAL for name in re.findall(r"Durable\w+", sources)
+        ) and of_sources != ["severity != warning"]
+        may_page = any(
+            severities[name] is not Severity.WARNING for name in re.findall(r"Durable\w+", targets)
+        ) and of_targets != ["severity = warning"]
+        assert not (may_warn and may_page), one
+
+
+def test_nothing_inhibits_what_says_that_nothing_succeeds_or_nothing_is_scraped() -> None:
+    targets = {target.name for one in INHIBITIONS for target in one.targets}
+    assert not targets & {"NoSuccess", "ExporterDown", "ManyHubsUnreachable"}
+    assert {alert.name for alert in ALERTS if alert.sweep is None} >= {"NoSuccess"}

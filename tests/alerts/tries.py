@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from exporter.metrics import catalogue as c
 from exporter.settings.durations import DAY, HOUR
-from tests.alerts import failure_troubles, instance_troubles, other_troubles
+from tests.alerts import days, failure_troubles, instance_troubles, other_troubles
 from tests.alerts.cases import BY_NAME, MINUTE, Case, Tried, tried
 from tests.alerts.courses import courses_of
 from tests.alerts.reading import CASES
 from tests.alerts.troubles import Trouble
-from tests.alerts.world import Series, of_orchestrator, read_hub, rises, shown
+from tests.alerts.world import Series, of_orchestrator, read_hub
 
 _BY_NAME: Mapping[str, Trouble] = {
     trouble.name: trouble
@@ -37,9 +37,10 @@ def _down_for_half_a_day() -> Case:
     back = [one.between(again, 2 * DAY) for one in read_hub()]
     series = [
         *(_joined(one, other, again) for one, other in zip(gap, back, strict=True)),
-        of_orchestrator(c.FAILURES.name, failures, category="activity"),
+        of_orchestrator(c.LAST_FINISHED.name, -DAY, runtime_status="Completed"),
+        of_orchestrator(c.FAILURES.name, failures, category="non_determinism"),
     ]
-    firing = _BY_NAME["NewFailures"].firing()
+    firing = _BY_NAME["DeploymentBroken"].firing()
     return Case("down for half a day", series, {again + MINUTE: [firing]}, {again: [50.0]})
 
 
@@ -47,15 +48,10 @@ def _joined(before: Series, after: Series, again: float) -> Series:
     return replace(before, at=lambda now: (before if now < again else after).at(now))
 
 
-def _told_of_for_hours() -> Case:
-    lost = shown(c.BASELINE.name, rises(20 * MINUTE, before=-DAY, after=19 * MINUTE))
-    firing = _BY_NAME["BaselineLost"].firing()
-    return Case("told of for hours", [*read_hub(), lost], {4 * HOUR: [firing], 7 * HOUR: []})
-
-
 _MORE: Mapping[str, tuple[Case, ...]] = {
-    "NewFailures": (_down_for_half_a_day(),),
-    "BaselineLost": (_told_of_for_hours(),),
+    **days.CASES,
+    **failure_troubles.CASES,
+    "DeploymentBroken": (*failure_troubles.CASES["DeploymentBroken"], _down_for_half_a_day()),
 }
 TRIES: Mapping[str, Tried] = {
     **{name: tried(BY_NAME[name], cases) for name, cases in CASES.items()},

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.alerts.model import Alert
 from exporter.alerts.table import DEFAULTS
 from exporter.metrics import catalogue as c
+from exporter.metrics.family import Family
 from exporter.settings.durations import parse_duration
 from tests.alerts.cases import BY_NAME, MINUTE
 from tests.alerts.world import (
@@ -16,6 +17,7 @@ from tests.alerts.world import (
     OWNERS,
     TARGET,
     Series,
+    Values,
     of_orchestrator,
     shown,
 )
@@ -65,29 +67,31 @@ class Trouble:
         return {name: value for name, value in whole.items() if value}
 
 
-def limit_of(limit: str, source: str, seconds: float = 600.0) -> Series:
-    """Return a *limit*: the orchestrator's own where it is `configured`, else that of the hub."""
-    name = ORCHESTRATOR if source == "configured" else ""
-    return shown(c.LIMIT.name, seconds, limit=limit, orchestrator=name)
+def limit_of(
+    limit: str, value: float = 600.0, *, own: bool = True, family: Family = c.LIMIT
+) -> Series:
+    """Return a limit of the hub, or an orchestrator's own."""
+    return shown(family.name, value, limit=limit, orchestrator=ORCHESTRATOR if own else "")
 
 
-def over(limit: str, number: float, source: str = "configured") -> list[Series]:
-    """Return instances over *limit*, and none over other limits, which have another source."""
-    others = [other for other in ("pending", "idle", "age") if other != limit]
-    opposite = "default" if source == "configured" else "configured"
+def over(limit: str, number: float | Values, *, own: bool = True) -> list[Series]:
+    """Return instances over *limit*, and none over other limits, which are another's own."""
+    others = [other for other in ("pending", "idle", "age", "suspended") if other != limit]
     return [
         of_orchestrator(c.OVER_LIMIT.name, number, limit=limit),
         *(of_orchestrator(c.OVER_LIMIT.name, 0.0, limit=other) for other in others),
-        limit_of(limit, source),
-        *(limit_of(other, opposite) for other in others),
+        limit_of(limit, own=own),
+        *(limit_of(other, own=not own) for other in others),
     ]
 
 
 def in_other(series: Sequence[Series]) -> list[Series]:
-    """Return *series* with the label that names share which share nothing else."""
+    """Return *series* with the label that names share; what is of the hub stays as it is."""
     return [
-        Series(one.name, {**one.labels, label: "_other"}, one.at)
+        replace(one, labels={name: _other(name, value) for name, value in one.labels.items()})
         for one in series
-        for label in ("orchestrator", "entity")
-        if label in one.labels
     ]
+
+
+def _other(name: str, value: str) -> str:
+    return "_other" if value and name in ("orchestrator", "entity") else value

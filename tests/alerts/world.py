@@ -25,7 +25,7 @@ INTERVALS = {
 }
 # The active sweep comes first, so it is the oldest.
 ACTIVE_FIRST = 20.0
-# As the rules have it by default: three intervals and a minute.
+# As the exporter has it: three intervals and a minute.
 FRESH_SECONDS = {sweep: 3 * interval + 60.0 for sweep, interval in INTERVALS.items()}
 
 
@@ -34,18 +34,26 @@ class Series:
     """
     One series; `at` gives its value at a second, None where it is absent.
 
-    It is the same on all replicas, but for one that only *only* shows.
+    It is the same on all replicas, but for one that only *only* shows; one that is *bare* comes
+    from no target: it has no labels of one, and its end is not marked.
     """
 
     name: str
     labels: Mapping[str, str]
     at: Values
     only: str = ""
+    bare: bool = False
 
     def on(self, replica: str) -> Series:
         """Return the series as scraped from *replica*."""
+        if self.bare:
+            return self
         labels = {**TARGET, **self.labels, "instance": f"{replica}:10771", "pod": replica}
         return replace(self, labels=labels)
+
+    def on_job(self, job: str) -> Series:
+        """Return the series as another job scrapes it."""
+        return replace(self, labels={**self.labels, "job": job})
 
     def between(self, start: float, end: float) -> Series:
         """Return the series as it is from *start* to before *end*, and absent else."""
@@ -78,11 +86,14 @@ def read_hub(
     stale: bool = False,
     info: bool = True,
     name: str = HUB,
+    skew: float = 0.0,
+    error: str = "connect",
 ) -> list[Series]:
     """
     Return what is shown of every hub.
 
-    It is read whenever *read* says so; *stale* means that it was last read too long ago before.
+    It is read whenever *read* says so, else there is an *error*; *stale* means that it was last
+    read too long ago before. The clock of the exporter is *skew* seconds ahead.
     """
     facts = {"function_app": "app", "hub_name": "OrdersHub", "connection": "Storage", **OWNERS}
     up = [Series(c.UP.name, {"task_hub": name}, lambda now: float(read(now)))]
@@ -90,7 +101,24 @@ def read_hub(
     return [
         *up,
         *known,
-        *(one for sweep in Sweep for one in _swept(name, sweep, read, stale=stale)),
+        Series(
+            c.HUB_ERROR.name,
+            {"task_hub": name, "kind": error},
+            lambda now: None if read(now) else 1.0,
+        ),
+        *(one for sweep in Sweep for one in _swept(name, sweep, read, stale=stale, skew=skew)),
+    ]
+
+
+def exporter(*shards: int, of: int = 1) -> list[Series]:
+    """Return what an exporter shows of itself, by default the only one of its hubs."""
+    build = {"version": "1.0", "python_version": "3.12"}
+    return [
+        Series(c.BUILD_INFO.name, build, lambda _now: 1.0),
+        *(
+            Series(c.SHARD_INFO.name, {"shard": str(one), "shards": str(of)}, lambda _now: 1.0)
+            for one in shards or (0,)
+        ),
     ]
 
 
@@ -105,7 +133,7 @@ def elsewhere(series: Iterable[Series]) -> list[Series]:
 
 
 def _swept(
-    name: str, sweep: Sweep, read: Callable[[float], bool], *, stale: bool
+    name: str, sweep: Sweep, read: Callable[[float], bool], *, stale: bool, skew: float
 ) -> Iterable[Series]:
     labels = {"task_hub": name, "sweep": sweep.value}
     interval = INTERVALS[sweep]
@@ -119,7 +147,12 @@ def _swept(
             minute -= 60.0
         return minute - (ACTIVE_FIRST if sweep is Sweep.ACTIVE else 0.0)
 
-    yield Series(c.LAST_SWEEP.name, labels, completed)
+    yield Series(c.LAST_SWEEP.name, labels, lambda now: completed(now) + skew)
+    yield Series(
+        c.SWEEP_FRESH.name,
+        labels,
+        lambda now: float(now - completed(now) <= FRESH_SECONDS[sweep]),
+    )
     yield Series(c.SWEEP_INTERVAL.name, labels, lambda _now: interval)
     yield Series(c.SWEEP_CONFIGURED_INTERVAL.name, labels, lambda _now: interval)
 
@@ -130,7 +163,10 @@ def input_series(
     """Return *series* as `promtool` reads them, from the epoch on, one sample each *step*."""
     ticks = [step * tick for tick in range(int(seconds / step) + 1)]
     return [
-        {"series": _selector(one.on(replica)), "values": _values([one.at(now) for now in ticks])}
+        {
+            "series": _selector(one.on(replica)),
+            "values": _values([one.at(now) for now in ticks], ends=not one.bare),
+        }
         for one in series
         for replica in replicas
         if one.only in ("", replica)
@@ -142,12 +178,21 @@ def _selector(series: Series) -> str:
     return f"{series.name}{{{labels}}}"
 
 
-def _values(values: Iterable[float | None]) -> str:
-    return " ".join(_run(value, len(list(run))) for value, run in groupby(values))
+def _values(values: Iterable[float | None], *, ends: bool) -> str:
+    """
+    Return *values* as `promtool` reads them.
+
+    Prometheus marks the end of what is no longer scraped, so that it is gone at once; it *ends* so.
+    """
+    runs = [(value, len(list(run))) for value, run in groupby(values)]
+    return " ".join(
+        _run(value, times, ended=ends and number > 0) for number, (value, times) in enumerate(runs)
+    )
 
 
-def _run(value: float | None, times: int) -> str:
-    shown_value = "_" if value is None else f"{value:.15g}"
-    if value is None:
+def _run(value: float | None, times: int, *, ended: bool) -> str:
+    if value is not None:
+        return f"{value:.15g}+0x{times - 1}"
+    if not ended:
         return f"_x{times}"
-    return f"{shown_value}+0x{times - 1}"
+    return f"stale _x{times - 1}" if times > 1 else "stale"

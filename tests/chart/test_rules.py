@@ -11,13 +11,14 @@ import yaml
 
 from exporter.alerts.model import Kind, Parameter
 from exporter.alerts.prometheus import rules
-from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS
+from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS, chosen
 from exporter.alerts.values import values_with
 from helm.rules import of_parameters
 from tests.chart.chart import render
 from tests.tools import tool
 
 SHIPPED = Path(__file__).parents[2] / "prometheus" / "durable-functions.rules.yaml"
+OPT_IN = {alert.full_name for alert in ALERTS if alert.opt_in}
 LOCAL = {"exporter_url": DEFAULTS["exporter_url"]}
 OF_THE_SERVICE = "http://durable-durable-functions-exporter.monitoring.svc:10771"
 OTHER = {
@@ -43,7 +44,7 @@ def changed(parameter: Parameter) -> str | float:
 def test_with_the_exporter_on_this_host_it_is_the_shipped_file() -> None:
     shipped = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
     assert specification(parameters=LOCAL) == shipped
-    assert len([rule for group in shipped["groups"] for rule in group["rules"]]) > len(ALERTS) > 30
+    assert len([rule for group in shipped["groups"] for rule in group["rules"]]) > len(chosen())
 
 
 def test_every_parameter_is_a_value() -> None:
@@ -55,14 +56,14 @@ def test_every_parameter_is_a_value() -> None:
     # The data source is a matter of Grafana's own rules.
     assert set(DEFAULTS) - set(changes) == {"grafana_datasource"}
     as_texts = {name: str(value) for name, value in changes.items()}
-    expected = yaml.safe_load(rules(values_with(as_texts)))
-    assert specification(parameters=changes) == expected
-    assert expected != yaml.safe_load(rules())
+    expected = yaml.safe_load(rules(values_with(as_texts), opted=OPT_IN))
+    assert specification(parameters=changes, optIn=sorted(OPT_IN)) == expected
+    assert expected != yaml.safe_load(rules(opted=OPT_IN))
 
 
 def test_large_numbers_stay_numbers() -> None:
-    seconds = specification(parameters={**LOCAL, "data_stale_seconds": 12_000_000})
-    expected = rules(values_with({"data_stale_seconds": "12000000"}))
+    seconds = specification(parameters={**LOCAL, "hub_empty_seconds": 12_000_000})
+    expected = rules(values_with({"hub_empty_seconds": "12000000"}))
     assert seconds == yaml.safe_load(expected)
 
 
@@ -72,6 +73,20 @@ def test_single_alerts_can_be_left_out_and_whole_groups() -> None:
     assert left == yaml.safe_load(rules(without=gone))
     one = specification(parameters=LOCAL, disabled=["DurableFunctionsHubEmpty"])
     assert one == yaml.safe_load(rules(without={"DurableFunctionsHubEmpty"}))
+
+
+def test_opt_in_alerts_are_added_with_their_interval() -> None:
+    one = specification(parameters=LOCAL, optIn=["DurableFunctionsNothingStarted"])
+    assert one == yaml.safe_load(rules(opted={"DurableFunctionsNothingStarted"}))
+    assert one["groups"][-1]["interval"] == "5m"
+
+
+def test_former_alerts_and_parameters_are_ignored_with_a_note() -> None:
+    values = {"disabled": ["DurableFunctionsKeyRefused"], "parameters": {**LOCAL, "hold": "1h"}}
+    assert specification(**values) == yaml.safe_load(rules())
+    notes = render({"prometheusRule": {"enabled": True, **values}}).notes
+    assert "the alert DurableFunctionsKeyRefused is gone and ignored: see HubUnreachable" in notes
+    assert "prometheusRule.parameters.hold is gone and ignored: see exporter_memory" in notes
 
 
 def test_every_alert_gets_further_labels_and_no_recording_does() -> None:
@@ -126,7 +141,8 @@ def test_promtool_takes_them(tmp_path: Path) -> None:
     all_changed = {parameter.name: changed(parameter) for parameter in PARAMETERS}
     del all_changed["grafana_datasource"]
     for parameters in ({}, all_changed):
-        file.write_text(yaml.safe_dump(specification(parameters=parameters)), encoding="utf-8")
+        written = specification(parameters=parameters, optIn=sorted(OPT_IN))
+        file.write_text(yaml.safe_dump(written), encoding="utf-8")
         done = subprocess.run(
             [tool("promtool"), "check", "rules", file], capture_output=True, text=True, check=False
         )

@@ -6,7 +6,7 @@ import yaml
 from exporter.alerts.grafana import provisioning
 from exporter.alerts.inhibition import inhibition
 from exporter.alerts.prometheus import rules
-from exporter.alerts.table import ALERTS, PARAMETERS
+from exporter.alerts.table import ALERTS, PARAMETERS, chosen
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.main import run
 
@@ -26,16 +26,38 @@ def test_the_files_are_printed(name: str, text: str, capsys: pytest.CaptureFixtu
 
 def test_parameters_are_set_and_alerts_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("--set", "hub_stalled_for=1h", "--set", "exporter_url=https://e.example.com/")
-    text = printed(capsys, *arguments, "--disable", "HubEmpty", "DurableFunctionsAppStopped")
+    text = printed(capsys, *arguments, "--disable", "HubEmpty", "DurableFunctionsThrottled")
     found = {
         one["alert"].removeprefix("DurableFunctions"): one
         for group in yaml.safe_load(text)["groups"][1:]
         for one in group["rules"]
     }
-    assert {alert.name for alert in ALERTS} - set(found) == {"HubEmpty", "AppStopped"}
+    assert {alert.name for alert in chosen()} - set(found) == {"HubEmpty", "Throttled"}
     assert found["HubStalled"]["for"] == "1h"
     runbook = found["HubStalled"]["annotations"]["runbook_url"]
     assert runbook == "https://e.example.com/runbooks/DurableFunctionsHubStalled"
+
+
+def test_opt_in_alerts_are_added(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "--enable", "NothingStarted", "DurableFunctionsDurationRegression")
+    assert text == rules(
+        opted={"DurableFunctionsNothingStarted", "DurableFunctionsDurationRegression"}
+    )
+    assert text != rules()
+
+
+def test_former_alerts_and_parameters_are_ignored_with_a_remark(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    former = ("--disable", "DurableFunctionsKeyRefused", "BaselineLost", "--set", "failure_ratio=1")
+    assert run(["rules", *former], {}) is ExitCode.OK
+    text, remarks = capsys.readouterr()
+    assert text == rules()
+    assert remarks.splitlines() == [
+        "DurableFunctionsKeyRefused: is gone and ignored: see HubUnreachable",
+        "BaselineLost: is gone and ignored: nothing takes its place",
+        "failure_ratio: is gone and ignored: see limits.failure_ratio",
+    ]
 
 
 def test_exporters_are_told_apart_by_the_labels_that_are_set(
@@ -54,7 +76,7 @@ def test_the_list_shows_every_alert_and_parameter(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")
-    text = printed(capsys, "--list", "--set", "failure_ratio=0.25")
+    text = printed(capsys, "--list", "--set", "many_hubs_ratio=0.25")
     said = {line.split(" ", 1)[0] for line in text.splitlines()}
     assert {alert.name for alert in ALERTS} | {parameter.name for parameter in PARAMETERS} <= said
     assert " 0.25 " in text
@@ -64,10 +86,10 @@ def test_the_list_shows_every_alert_and_parameter(
     ("arguments", "problem"),
     [
         (("--set", "patience=1"), "patience: is not a parameter"),
-        (("--set", "failure_ratio=many"), "failure_ratio: 'many' is not a number"),
-        (("--set", "failure_ratio=-1"), "failure_ratio: '-1' is not a number that is 0 or more"),
-        (("--set", "failure_ratio=nan"), "failure_ratio: 'nan' is not a number"),
-        (("--set", "hold=2 hours"), "hold: '2 hours' is not a duration"),
+        (("--set", "many_hubs=many"), "many_hubs: 'many' is not a number"),
+        (("--set", "many_hubs=-1"), "many_hubs: '-1' is not a number that is 0 or more"),
+        (("--set", "many_hubs=nan"), "many_hubs: 'nan' is not a number"),
+        (("--set", "exporter_memory=2 hours"), "exporter_memory: '2 hours' is not a duration"),
         (("--set", "hub_labels=a-b"), "hub_labels: 'a-b' is not a list of label names"),
         (("--set", "target_labels="), "target_labels: '' is not a list of one label name or more"),
         (("--set", "hub_labels=team,job"), "hub_labels: 'job' is one of target_labels"),
@@ -78,6 +100,7 @@ def test_the_list_shows_every_alert_and_parameter(
             "configured_severity: 'wake me' is not one word",
         ),
         (("--disable", "Everything"), "Everything: is not an alert"),
+        (("--enable", "Everything"), "Everything: is not an alert"),
     ],
 )
 def test_what_is_no_rule_is_refused(

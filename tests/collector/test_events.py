@@ -126,6 +126,7 @@ class TestInstances:
             recovered=ChangeBatch((Recovered("r", "Order", "age"),)),
             failed=ChangeBatch((Failed("f", "Order", reason, None),), 1),
             resolved=ChangeBatch((Resolved("s", "Order"),)),
+            replaced=True,
         )
         with capture_logs() as log:
             events.HubEvents("orders").changed(changes, START)
@@ -146,6 +147,7 @@ class TestInstances:
             "Charge",
             "TimeoutException",
         )
+        assert [e["log_level"] for e in called(log, events.HUB_REPLACED)] == ["warning"]
         assert [e["instance_id"] for e in called(log, events.WITHIN_LIMIT)] == ["r"]
         assert [e["instance_id"] for e in called(log, events.FAILURE_RESOLVED)] == ["s"]
         assert [(e["of"], e["instances"]) for e in called(log, events.SUPPRESSED)] == [

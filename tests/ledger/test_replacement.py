@@ -112,3 +112,26 @@ def test_it_is_not_told_where_failed_instances_alone_are_purged() -> None:
         ledger.mark_vanished(instance_id)
     recent(ledger, 60.0)
     assert ledger.known().replaced is None
+
+
+def test_failures_that_vanish_with_it_are_not_called_resolved() -> None:
+    ledger = hub(2, failed=3)
+    ledger.take_changes()
+    lose(ledger, 60.0, *ids(ACTIVE[:2]))
+    first, second, third = ids(FAILED)
+    ledger.mark_vanished(first)
+    suspected = ledger.take_changes()
+    assert not suspected.replaced
+    ledger.mark_vanished(second)
+    ledger.mark_vanished(third)
+    known = ledger.take_changes()
+    assert known.replaced
+    assert not suspected.resolved.named + known.resolved.named
+    assert not ledger.take_changes().replaced
+
+
+def test_those_that_people_purge_are() -> None:
+    ledger = hub(5, failed=3)
+    ledger.take_changes()
+    ledger.mark_vanished(ids(FAILED)[0])
+    assert [each.instance_id for each in ledger.take_changes().resolved.named] == ids(FAILED)[:1]

@@ -102,6 +102,14 @@ class TestZeroAndAbsent:
         assert fresh[0] == {"active": "1.0", "finished": "1.0", "failed": "0.0", "entities": "1.0"}
         assert fresh[1] == {**fresh[0], "active": "0.0"}
 
+    def test_what_is_no_longer_shown_is_not_judged_either(self) -> None:
+        """Else an alert would end with its data, of a hub that cannot be read."""
+        often = SweepState(1.0, 1.0, NOW)
+        snapshot = busy_snapshot(sweeps=dict.fromkeys(Sweep, often), stale_after=10.0)
+        judged = [snapshot.may_be_judged(Sweep.ACTIVE, NOW + age) for age in (10.0, 10.1)]
+        assert judged == [True, False]
+        assert judged == [snapshot.is_fresh(Sweep.ACTIVE, NOW + age) for age in (10.0, 10.1)]
+
     def test_the_failure_ratio_is_absent_where_nothing_finished(self) -> None:
         ratios = Shown(busy_snapshot(), now=LATER).values("durable_functions_failure_ratio")
         assert ratios["Order", "1h"] == 1 / 3

@@ -56,6 +56,18 @@ class _Result(msgspec.Struct, rename="camel"):
     result: msgspec.Raw
 
 
+class _SampleStatistics(msgspec.Struct, rename="camel"):
+    total_queryable_samples: int
+
+
+class _Statistics(msgspec.Struct):
+    samples: _SampleStatistics
+
+
+class _WithStatistics(msgspec.Struct):
+    stats: _Statistics
+
+
 class _Element(msgspec.Struct):
     metric: dict[str, str]
     value: tuple[float, str]
@@ -116,6 +128,12 @@ class Prometheus:
                 return [Sample({}, float(value))]
             case other:
                 raise QueryRefused(f"{expr}: gives a {other}, not a vector or a scalar")
+
+    async def samples_read(self, expr: str, time: float) -> int:
+        """Return how many samples an instant query loads, each step of a subquery included."""
+        params = {"query": expr, "time": repr(time), "stats": "all"}
+        answer = await self._get("query", params, _WithStatistics)
+        return answer.stats.samples.total_queryable_samples
 
     async def samples(self, selector: str, window: str) -> list[Series]:
         """Return the samples of some series within the last *window*, as they were stored."""

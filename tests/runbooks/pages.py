@@ -78,5 +78,15 @@ class Page:
         return _markdown.parse(self.text)
 
 
+def notified_within(page: Page) -> float:
+    """Return how many seconds after a failure its alert arrives at most, without its limit."""
+    rows = re.findall(r"^\| .* \|$", page.section("How soon you know"), re.MULTILINE)
+    *_, longest = rows[-1].split("|")[2].split(" to ")
+    found = re.search(r"(?:(\d+) h ?)?(?:(\d+) min)?\s*$", longest)
+    assert found, f"{page.name}: {longest!r} is no time"
+    hours, minutes = (int(part or 0) for part in found.groups())
+    return 3600.0 * hours + 60.0 * minutes
+
+
 PAGES = {path.stem: Page(path) for path in sorted(FOLDER.glob("*.md"))}
 OF_ALERTS = {name: page for name, page in PAGES.items() if name.startswith("DurableFunctions")}

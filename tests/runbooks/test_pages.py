@@ -17,18 +17,21 @@ from promql_parser import (
 )
 
 from exporter.alerts import table
+from exporter.alerts.prometheus import SLOW_GROUPS, SLOW_INTERVAL
 from exporter.alerts.shared import SHARED
 from exporter.api.errors import ErrorKind
 from exporter.cli import main
 from exporter.collector.snapshot import SweepResult
 from exporter.diagnosis.waits import WaitingOn
+from exporter.ledger.over_limit import LIMITS_OF_INSTANCES
 from exporter.ledger.reasons import Category
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import SPREAD_SUFFIXES, Family
+from exporter.settings.durations import parse_duration
 from exporter.settings.reference import page as settings_page
 from exporter.web.runbook_pages import anchor_of
 from exporter.web.runbooks import RUNBOOKS, runbook_of_stalled, runbook_of_trouble
-from tests.runbooks.pages import OF_ALERTS, PAGES, Page
+from tests.runbooks.pages import OF_ALERTS, PAGES, Page, notified_within
 
 ALERTS = {alert.full_name: alert for alert in table.ALERTS}
 HEADINGS = [
@@ -36,6 +39,7 @@ HEADINGS = [
     "First look",
     "What the exporter cannot see",
     "What to do",
+    "How soon you know",
     "How it clears",
     "How to tune it",
 ]
@@ -48,6 +52,7 @@ FACTS = {
     "EventName",
 }  # fmt: skip
 SYSTEM_KEY = "durabletask_extension"
+GROUP_WAIT_SECONDS = 30.0
 FIVE_MINUTES = "durable-functions-in-five-minutes.md"
 # Facts that the queries of the pages name and that come with every scrape or family.
 ALWAYS = {"task_hub", "instance", "pod", "job"}
@@ -105,6 +110,13 @@ class TestEveryAlert:
         assert dict(listed) == own
         assert len(listed) == len(own)
 
+    @pytest.mark.parametrize("page", OF_ALERTS.values(), ids=OF_ALERTS)
+    def test_says_no_less_than_it_waits(self, page: Page) -> None:
+        alert = ALERTS[page.name]
+        evaluation = SLOW_INTERVAL if alert.group in SLOW_GROUPS else "30s"
+        waits = parse_duration(alert.wait.default) + parse_duration(evaluation)
+        assert notified_within(page) >= waits + GROUP_WAIT_SECONDS
+
     def test_stands_in_the_index_once(self) -> None:
         linked = [link.removesuffix(".md") for link in PAGES["README"].links()]
         assert sorted(name for name in linked if name in ALERTS) == sorted(ALERTS)
@@ -124,14 +136,15 @@ class TestLinks:
         waits = {runbook_of_stalled({("Any", wait, ""): 1}) for wait in WaitingOn}
         troubles = {runbook_of_trouble(kind, otherwise=RUNBOOKS["stale"]) for kind in ErrorKind}
         assert {*RUNBOOKS.values(), *waits, *troubles} <= set(ALERTS)
+        assert {f"over_limit_{limit}" for limit in LIMITS_OF_INSTANCES} <= set(RUNBOOKS)
 
 
 class TestCommands:
     def test_there_are_many(self) -> None:
         found = [line for _, line in commands()]
-        assert len(found) > 80
+        assert len(found) > 70
         assert {shlex.split(line)[1] for line in found} >= {
-            "check", "stuck", "why", "failures", "drain", "estimate", "collect", "rules"
+            "check", "stuck", "why", "failures", "drain", "estimate", "rules"
         }  # fmt: skip
 
     @pytest.mark.parametrize(("page", "line"), sorted(set(commands())))

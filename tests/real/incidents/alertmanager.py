@@ -82,17 +82,21 @@ async def receiving() -> AsyncIterator[Receiver]:
 
 @asynccontextmanager
 async def running_alertmanager(
-    directory: Path, receiver: Receiver, inhibition: Mapping[str, object]
+    directory: Path,
+    receiver: Receiver,
+    inhibition: Mapping[str, object],
+    *,
+    group_wait: str = "1s",
 ) -> AsyncIterator[str]:
     """
     Run an Alertmanager that tells *receiver* of every change at once; yields its `host:port`.
 
-    *inhibition* holds the shipped `inhibit_rules`.
+    *inhibition* holds the shipped `inhibit_rules`. A new alert waits for *group_wait*.
     """
     route = {
         "receiver": "webhook",
         "group_by": ["..."],
-        "group_wait": "1s",
+        "group_wait": group_wait,
         "group_interval": "1s",
         "repeat_interval": "1h",
     }

@@ -22,8 +22,7 @@ def remember(folder: Path, labels: str, now: float) -> None:
     """
     Write the past of the hub with *labels* into Prometheus' data *folder*.
 
-    A week ago instances were started and ended, one a second, each after five; an eternal
-    orchestration has continued since then.
+    A week ago instances were started and ended, one a second, each after five.
     """
     text = folder / "past.txt"
     folder.mkdir()
@@ -50,11 +49,6 @@ def _lines(labels: str, now: float) -> Iterator[str]:
         yield f'{c.DURATION.name}_bucket{{{of_report},le="+Inf"}} {number:.0f} {at:.3f}'
         yield f"{c.DURATION.name}_count{{{of_report}}} {number:.0f} {at:.3f}"
         yield f"{c.DURATION.name}_sum{{{of_report}}} {5 * number:.0f} {at:.3f}"
-    yield f"# TYPE {c.CONTINUED.name.removesuffix('_total')} counter"
-    yield from (
-        f'{c.CONTINUED.name}{{{labels},orchestrator="Eternal"}} {at - week_ago:.0f} {at:.3f}'
-        for at in _times(week_ago, now - _STEP_SECONDS)
-    )
 
 
 def _times(begin: float, end: float) -> list[float]:

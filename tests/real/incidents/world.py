@@ -50,8 +50,10 @@ EMPTY = "Empty"
 STANDSTILL = "Standstill"
 SLOW = "Slow"
 THROTTLED = "Throttled"
+REPLACED = "Replaced"
 HUBS = (
     WORK, DYING, CALM, GONE, LOCKED_OUT, STOPPED, HALFWAY, EMPTY, STANDSTILL, SLOW, THROTTLED,
+    REPLACED,
 )  # fmt: skip
 SHARED_HUBS = ("Frugal", "Folded", "Sparse")
 """Those of two shards: the last is the second one's, the others are the first one's."""
@@ -91,10 +93,18 @@ class World:
         self.emulator = Emulator(*self.hubs.values(), clock=self.clock)
         for name in self.hubs.keys() - {EMPTY}:
             self.ended(name, "Steady", ago=2 * HOUR)
+        # A hub that loses all that it has was replaced.
+        self.put(WORK, "Resting", RuntimeStatus.RUNNING, created=60.0, updated=0.0)
         for orchestrator in ("Backlog", "Usual", "Report"):
             self.ended(WORK, orchestrator, ago=2 * HOUR)
         for name in SHARED_HUBS:
             self.ended(name, "Second", ago=2 * HOUR)
+        self._many(
+            6,
+            lambda: self.put(
+                REPLACED, "InFlight", RuntimeStatus.RUNNING, created=60.0, updated=0.0
+            ),
+        )
 
     def put(
         self,
@@ -154,7 +164,6 @@ class World:
             if self.beating:
                 self.ended(WORK, "Nightly")
                 self.ended(WORK, "Usual")
-                self.put(WORK, "Eternal", RuntimeStatus.RUNNING, created=0.0, instance_id="loop")
             else:
                 self._backlog_grows()
             await anyio.sleep(BEAT_SECONDS)
@@ -164,6 +173,7 @@ class World:
         self.beating = False
         for name, fault in _FAULTS.items():
             self.hubs[name].faults.set(fault)
+        self.remove(REPLACED, "InFlight")
         for begin in (self._waiting_begins, self._failing_begins, self._storage_begins):
             begin()
 
@@ -178,7 +188,10 @@ class World:
             WORK, "Stuck", "Backlog", "Slowpoke", "Checkout", "Sleeper", "Undead", "Forgotten",
             "Cancelled", "Orphan", "Old", "Broken", "Neglected", "Changed", "Renamed", "Flaky",
         )  # fmt: skip
-        self._many(200, lambda: self.ended(WORK, "Flaky"))
+        # Not all that finished within a day has failed then, and a small share within an hour.
+        for name in ("Broken", "Neglected", "Changed", "Renamed"):
+            self.ended(WORK, name)
+        self._many(400, lambda: self.ended(WORK, "Flaky"))
         self._many(400, lambda: self.ended(WORK, "Report"))
         for name in ("ledger", "queue"):
             self.hubs[WORK].remove(f"@{name}@1")
@@ -195,7 +208,7 @@ class World:
         now = self.clock.now()
         ago = 2 * HOUR
         running = RuntimeStatus.RUNNING
-        self.put(STANDSTILL, "Waiting", RuntimeStatus.PENDING, created=HOUR)
+        self.put(STANDSTILL, "Waiting", RuntimeStatus.PENDING, created=3 * HOUR)
         self.put(WORK, "Stuck", RuntimeStatus.PENDING, created=HOUR)
         self.put(WORK, "Slowpoke", running, created=ago, updated=60.0)
         self.stalled(WORK, "Checkout")
