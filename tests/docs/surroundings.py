@@ -33,7 +33,7 @@ _NOWHERE = "http://127.0.0.1:9"
 _VENV = re.compile(r"(?<![\w/.])\.?venv/bin/")
 _ASSIGNMENT = re.compile(r"(export )?\w+=(\$\(.*\)|'.*'|\S*)(\s+#.*)?|\s*|#.*")
 # Programs that blocks use as they are; everything else is for `stand_in.sh`.
-_SYSTEM = ("cat", "chmod", "cut", "df", "mkdir")
+_SYSTEM = ("cat", "chmod", "cut", "date", "df", "mkdir")
 
 
 @dataclass(frozen=True, slots=True)
