@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from exporter.alerts.former import FORMER_ALERTS
 from exporter.alerts.model import PREFIX
 from exporter.alerts.shared import RECORDINGS
 from exporter.alerts.table import ALERTS
@@ -62,7 +63,14 @@ def problems_of(text: str) -> Iterator[str]:
         yield from _problems_of(selector, grouped)
     for name in dict.fromkeys(_ALERT.findall(text)):
         if name not in _ALERTS:
-            yield f"{name} is no alert of the exporter: `durable-exporter rules --list` shows all"
+            yield _problem_of_alert(name)
+
+
+def _problem_of_alert(name: str) -> str:
+    instead = FORMER_ALERTS.get(name.removeprefix(PREFIX))
+    if instead is None:
+        return f"{name} is no alert of the exporter: `durable-exporter rules --list` shows all"
+    return f"{name} is gone; instead: {PREFIX + instead if instead else 'the dashboards'}"
 
 
 def _labels_of(name: str) -> tuple[str, ...]:

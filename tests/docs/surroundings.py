@@ -81,6 +81,7 @@ def run_block(block: Block, around: Surroundings, folder: Path) -> subprocess.Co
     (own / "durable-exporter").write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
     (own / "durable-exporter").chmod(0o755)
     (folder / "exporter.log").write_text(around.log, encoding="utf-8")
+    (folder / "my-rules.yaml").write_text("groups: []\n", encoding="utf-8")
     _write_titled(block, around, folder)
     return _run(block, around, folder)
 

@@ -159,7 +159,8 @@ async def test_every_panel_is_drawn_in_a_browser(watched: Watched, tmp_path: Pat
             assert not panel["broken"], f"{name} / {panel['title']}"
             assert (panel["state"] == "drawn") is (panel["marks"] > 0), f"{name} / {panel['title']}"
         drawn = sum(panel["state"] == "drawn" for panel in seen["panels"])
-        assert drawn >= 0.6 * len(seen["panels"])
+        # What tells of trouble has no line where there is none.
+        assert drawn >= 0.5 * len(seen["panels"])
 
 
 async def test_two_replicas_never_double_a_number(watched: Watched, tmp_path: Path) -> None:
