@@ -20,7 +20,8 @@ def test_every_alert_is_tried() -> None:
     assert sorted(TRIES) == sorted(alert.name for alert in ALERTS)
 
 
-def test_each_fires_in_time_and_only_where_it_should(tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", range(3))
+def test_each_fires_in_time_and_only_where_it_should(tmp_path: Path, share: int) -> None:
     """Each on what is its own, and on a third of what all are tried on, the next on another."""
     titles = Counter(case.title for one in TRIES.values() for case in one.cases)
     shared = [title for title, tried in titles.items() if tried > len(TRIES) / 3]
@@ -34,9 +35,8 @@ def test_each_fires_in_time_and_only_where_it_should(tmp_path: Path) -> None:
         for number, (name, one) in enumerate(TRIES.items())
     }
     assert {case.title for cases in own.values() for case in cases} == set(titles)
-    is_as_expected(
-        {name: replace(TRIES[name], cases=cases) for name, cases in own.items()}, tmp_path
-    )
+    tries = {name: replace(TRIES[name], cases=own[name]) for name in list(own)[share::3]}
+    is_as_expected(tries, tmp_path)
 
 
 @pytest.mark.proof
