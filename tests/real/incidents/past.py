@@ -37,7 +37,7 @@ def remember(folder: Path, labels: str, now: float) -> None:
 def _lines(labels: str, now: float) -> Iterator[str]:
     week_ago = now - _WEEK_SECONDS - _WINDOW_SECONDS - 10 * _STEP_SECONDS
     then = _times(week_ago, week_ago + _WINDOW_SECONDS + _LONGEST_SECONDS)
-    of_report = f'{labels},orchestrator="Report",runtime_status="Completed"'
+    of_report = f'{labels},orchestrator="Report"'
     yield f"# TYPE {c.CREATED.name.removesuffix('_total')} counter"
     yield from (
         f'{c.CREATED.name}{{{labels},orchestrator="Usual"}} {at - week_ago:.0f} {at:.3f}'
