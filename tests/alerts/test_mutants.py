@@ -13,10 +13,11 @@ from tests.alerts.tries import TRIES
 
 pytestmark = pytest.mark.proof
 
-# A week of samples takes long to try.
+# A week of samples takes long to try, and so do alerts of many causes.
 LONG = pytest.mark.nightly
+MANY_CAUSES = ("OrchestrationsFailing", "DeploymentBroken")
 NAMES = [
-    pytest.param(name, marks=() if tried.step == MINUTE else (LONG,))
+    pytest.param(name, marks=LONG if name in MANY_CAUSES or tried.step > MINUTE else ())
     for name, tried in TRIES.items()
 ]
 

@@ -39,7 +39,7 @@ def test_each_fires_in_time_and_only_where_it_should(tmp_path: Path, share: int)
     is_as_expected(tries, tmp_path)
 
 
-@pytest.mark.proof
+@pytest.mark.nightly
 def test_each_fires_so_whatever_the_course_of_events(tmp_path: Path) -> None:
     is_as_expected(TRIES, tmp_path)
 

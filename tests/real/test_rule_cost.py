@@ -24,7 +24,7 @@ from tests.tools import tool
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.proof,
+    pytest.mark.nightly,
     pytest.mark.usefixtures("prometheus_at_hand"),
 ]
 

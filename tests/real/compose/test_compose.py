@@ -99,7 +99,7 @@ def test_all_that_can_be_run_here_is_run() -> None:
 
 
 @pytest.mark.parametrize(
-    "long", [False, pytest.param(True, marks=pytest.mark.proof)], ids=["pending", "arrives"]
+    "long", [False, pytest.param(True, marks=pytest.mark.nightly)], ids=["pending", "arrives"]
 )
 async def test_failures_of_the_emulated_app_raise_an_alert(tmp_path: Path, *, long: bool) -> None:
     tool("prometheus-alertmanager")
