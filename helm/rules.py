@@ -21,7 +21,7 @@ _PATTERNS: Mapping[Kind, str] = {
     Kind.DURATION: "^([0-9]+(ms|[smhdwy]))+$",
     Kind.LABELS: r"^([a-zA-Z_]\w*(, ?[a-zA-Z_]\w*)*)?$",
     Kind.SOME_LABELS: r"^[a-zA-Z_]\w*(, ?[a-zA-Z_]\w*)*$",
-    Kind.URL: r"^https?://[^\s\"'{}$\\]+$",
+    Kind.URL: r"^(https?://[^\s\"'{}$\\]+)?$",
     Kind.SEVERITY: r"^[\w.-]+$",
     Kind.TEXT: r"^[\w.-]+$",
 }
@@ -74,7 +74,7 @@ def _opt_in() -> list[str]:
 
 
 def _of(parameter: Parameter) -> Schema:
-    described = {"description": f"{parameter.reason} Default: {parameter.default}"}
+    described = {"description": f"{parameter.reason} Default: {parameter.default or 'none'}"}
     if parameter.kind is Kind.NUMBER:
         return {"type": "number", "minimum": 0, **described}
     return {"type": "string", "pattern": _PATTERNS[parameter.kind], **described}

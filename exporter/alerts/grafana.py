@@ -11,7 +11,7 @@ from exporter.alerts.model import Alert, filled
 from exporter.alerts.prometheus import SLOW_GROUPS, SLOW_INTERVAL
 from exporter.alerts.shared import GRAFANA_DATASOURCE, RECORDINGS, kept_for
 from exporter.alerts.table import DEFAULTS, chosen
-from exporter.alerts.texts import annotations_of, labels_of
+from exporter.alerts.texts import annotations_of, labels_of, with_links
 from exporter.alerts.yaml_text import Document, written
 
 _HEADING = """\
@@ -67,9 +67,12 @@ def _rule(alert: Alert, values: Mapping[str, str]) -> Document:
             name: filled(_with_values(text), values).replace("$", "$$")
             for name, text in labels_of(alert).items()
         },
-        "annotations": {
-            name: filled(_with_values(text), values) for name, text in annotations_of(alert).items()
-        },
+        "annotations": with_links(
+            {
+                name: filled(_with_values(text), values)
+                for name, text in annotations_of(alert).items()
+            }
+        ),
     }
 
 

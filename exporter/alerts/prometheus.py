@@ -9,7 +9,7 @@ from exporter.alerts.expressions import held, with_hub_labels
 from exporter.alerts.model import Alert, filled
 from exporter.alerts.shared import RECORDINGS, kept_for
 from exporter.alerts.table import DEFAULTS, chosen
-from exporter.alerts.texts import also_unknown, annotations_of, labels_of
+from exporter.alerts.texts import also_unknown, annotations_of, labels_of, with_links
 from exporter.alerts.yaml_text import Document, written
 
 GROUP_PREFIX = "durable-functions"
@@ -93,10 +93,12 @@ def rule(
         "for": text(str(alert.wait)),
         **({"keep_firing_for": text(str(kept))} if kept else {}),
         "labels": {name: text(template) for name, template in labels_of(alert).items()},
-        "annotations": {
-            name: text(template)
-            for name, template in also_unknown(alert, annotations_of(alert)).items()
-        },
+        "annotations": with_links(
+            {
+                name: text(template)
+                for name, template in also_unknown(alert, annotations_of(alert)).items()
+            }
+        ),
     }
 
 

@@ -85,7 +85,8 @@ an alert.
 
 **Texts** begin with the number, and say what to do first. Each alert links its runbook, a
 dashboard, and the hub's page at the exporter (`runbook_url`, `dashboard_url`, `page_url`), below
-`exporter_url` and `grafana_url`.
+`exporter_url` and `grafana_url`. Without these, `runbook_url` names the page of this documentation,
+and there are no other links.
 """
 
 _GRAFANA = """\

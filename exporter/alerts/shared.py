@@ -33,14 +33,15 @@ HUB_LABELS = Parameter(
 EXPORTER_URL = Parameter(
     "exporter_url",
     Kind.URL,
-    "http://localhost:10771",
-    "Where people reach the exporter: its pages and runbooks are linked from every alert.",
+    "",
+    "Where people reach the exporter: every alert links its page and runbook there. Empty: the"
+    " runbook of the documentation, and no page.",
 )
 GRAFANA_URL = Parameter(
     "grafana_url",
     Kind.URL,
-    "http://localhost:3000",
-    "Where people reach Grafana: the dashboards are linked from every alert.",
+    "",
+    "Where people reach Grafana: every alert links a dashboard there. Empty: none.",
 )
 GRAFANA_DATASOURCE = Parameter(
     "grafana_datasource",

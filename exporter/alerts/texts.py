@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from exporter.alerts.model import Alert, Board
 from exporter.alerts.shared import EXPORTER_URL, GRAFANA_URL
 
+_RUNBOOKS = "/runbooks/"
+_OWN_LINKS = ("dashboard_url", "page_url")
 # `urlquery` writes a space as +, which is a space in a query alone.
 _IN_PATH = '{{ $labels.task_hub | urlquery | reReplaceAll "\\\\+" "%20" }}'
 _VARIABLES = {
@@ -35,9 +37,23 @@ def annotations_of(alert: Alert) -> dict[str, str]:
     return {
         "summary": alert.summary,
         "description": alert.description,
-        "runbook_url": f"{EXPORTER_URL}/runbooks/{alert.full_name}",
+        "runbook_url": f"{EXPORTER_URL}{_RUNBOOKS}{alert.full_name}",
         "dashboard_url": _dashboard(alert),
         "page_url": page,
+    }
+
+
+def with_links(annotations: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return filled-in *annotations* whose links lead somewhere.
+
+    Where nobody knows where people reach the exporter or Grafana, a link has nothing but its path:
+    the runbook is named by its page of the documentation then, and the others are left out.
+    """
+    return {
+        name: f"docs{text}.md" if text.startswith(_RUNBOOKS) else text
+        for name, text in annotations.items()
+        if name not in _OWN_LINKS or not text.startswith("/")
     }
 
 

@@ -14,14 +14,14 @@ from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS
 _DURATION = re.compile(r"(?:[0-9]+(?:ms|[smhdwy]))+")
 _SOME_LABELS = re.compile(r"[a-zA-Z_]\w*(?:, ?[a-zA-Z_]\w*)*", re.ASCII)
 _LABELS = re.compile(rf"(?:{_SOME_LABELS.pattern})?", re.ASCII)
-_URL = re.compile(r"https?://[^\s\"'{}$]+")
+_URL = re.compile(r"(?:https?://[^\s\"'{}$]+)?")
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
 _EXPECTED = {
     Kind.NUMBER: "a number that is 0 or more",
     Kind.DURATION: "a duration of Prometheus, such as 5m or 1h30m",
     Kind.LABELS: "a list of label names, separated by commas",
     Kind.SOME_LABELS: "a list of one label name or more, separated by commas",
-    Kind.URL: "a URL that begins with https:// or http://",
+    Kind.URL: "a URL that begins with https:// or http://, or empty",
     Kind.SEVERITY: "one word",
     Kind.TEXT: "one word",
 }

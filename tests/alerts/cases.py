@@ -137,12 +137,19 @@ def _shown(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
+VALUES: Mapping[str, str] = {
+    **DEFAULTS,
+    "exporter_url": "https://durable.example.com",
+    "grafana_url": "https://grafana.example.com",
+}
+
+
 def tried(
     alert: Alert,
     cases: Sequence[Case],
     *,
     step: float = MINUTE,
-    values: Mapping[str, str] = DEFAULTS,
+    values: Mapping[str, str] = VALUES,
 ) -> Tried:
     """Return *alert* as it is shipped, but for the *values* of its parameters."""
     shipped = rule(alert, values)

@@ -19,8 +19,8 @@ from tests.tools import tool
 
 SHIPPED = Path(__file__).parents[2] / "prometheus" / "durable-functions.rules.yaml"
 OPT_IN = {alert.full_name for alert in ALERTS if alert.opt_in}
-LOCAL = {"exporter_url": DEFAULTS["exporter_url"]}
 OF_THE_SERVICE = "http://durable-durable-functions-exporter.monitoring.svc:10771"
+AT_THE_SERVICE = {"exporter_url": OF_THE_SERVICE}
 OTHER = {
     Kind.DURATION: "17m",
     Kind.LABELS: "zone, stamp",
@@ -41,10 +41,10 @@ def changed(parameter: Parameter) -> str | float:
     return "replica" if parameter.name == "replica_labels" else OTHER[parameter.kind]
 
 
-def test_with_the_exporter_on_this_host_it_is_the_shipped_file() -> None:
-    shipped = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
-    assert specification(parameters=LOCAL) == shipped
-    assert len([rule for group in shipped["groups"] for rule in group["rules"]]) > len(chosen())
+def test_they_are_those_of_the_command() -> None:
+    expected = yaml.safe_load(rules(values_with(AT_THE_SERVICE)))
+    assert specification() == expected
+    assert len([rule for group in expected["groups"] for rule in group["rules"]]) > len(chosen())
 
 
 def test_every_parameter_is_a_value() -> None:
@@ -62,28 +62,32 @@ def test_every_parameter_is_a_value() -> None:
 
 
 def test_large_numbers_stay_numbers() -> None:
-    seconds = specification(parameters={**LOCAL, "hub_empty_seconds": 12_000_000})
-    expected = rules(values_with({"hub_empty_seconds": "12000000"}))
+    seconds = specification(parameters={"hub_empty_seconds": 12_000_000})
+    expected = rules(values_with({**AT_THE_SERVICE, "hub_empty_seconds": "12000000"}))
     assert seconds == yaml.safe_load(expected)
 
 
 def test_single_alerts_can_be_left_out_and_whole_groups() -> None:
     gone = {alert.full_name for alert in ALERTS if alert.group == ALERTS[0].group}
-    left = specification(parameters=LOCAL, disabled=sorted(gone))
-    assert left == yaml.safe_load(rules(without=gone))
-    one = specification(parameters=LOCAL, disabled=["DurableFunctionsHubEmpty"])
-    assert one == yaml.safe_load(rules(without={"DurableFunctionsHubEmpty"}))
+    left = specification(disabled=sorted(gone))
+    assert left == yaml.safe_load(rules(values_with(AT_THE_SERVICE), without=gone))
+    one = specification(disabled=["DurableFunctionsHubEmpty"])
+    assert one == yaml.safe_load(
+        rules(values_with(AT_THE_SERVICE), without={"DurableFunctionsHubEmpty"})
+    )
 
 
 def test_opt_in_alerts_are_added_with_their_interval() -> None:
-    one = specification(parameters=LOCAL, optIn=["DurableFunctionsNothingStarted"])
-    assert one == yaml.safe_load(rules(opted={"DurableFunctionsNothingStarted"}))
+    one = specification(optIn=["DurableFunctionsNothingStarted"])
+    assert one == yaml.safe_load(
+        rules(values_with(AT_THE_SERVICE), opted={"DurableFunctionsNothingStarted"})
+    )
     assert one["groups"][-1]["interval"] == "5m"
 
 
 def test_former_alerts_and_parameters_are_ignored_with_a_note() -> None:
-    values = {"disabled": ["DurableFunctionsKeyRefused"], "parameters": {**LOCAL, "hold": "1h"}}
-    assert specification(**values) == yaml.safe_load(rules())
+    values = {"disabled": ["DurableFunctionsKeyRefused"], "parameters": {"hold": "1h"}}
+    assert specification(**values) == yaml.safe_load(rules(values_with(AT_THE_SERVICE)))
     notes = render({"prometheusRule": {"enabled": True, **values}}).notes
     assert "the alert DurableFunctionsKeyRefused is gone and ignored: see HubUnreachable" in notes
     assert "prometheusRule.parameters.hold is gone and ignored: see exporter_memory" in notes

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -9,6 +12,8 @@ from exporter.alerts.prometheus import rules
 from exporter.alerts.table import ALERTS, PARAMETERS, chosen
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.main import run
+
+ROOT = Path(__file__).parents[2]
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -36,6 +41,20 @@ def test_parameters_are_set_and_alerts_left_out(capsys: pytest.CaptureFixture[st
     assert found["HubStalled"]["for"] == "1h"
     runbook = found["HubStalled"]["annotations"]["runbook_url"]
     assert runbook == "https://e.example.com/runbooks/DurableFunctionsHubStalled"
+    assert "dashboard_url" not in found["HubStalled"]["annotations"]
+
+
+@pytest.mark.parametrize("form", ["prometheus", "grafana"])
+def test_links_lead_to_the_documentation_where_no_address_is_set(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = printed(capsys, "--format", form)
+    assert "localhost" not in text
+    links = re.findall(r"(\w+_url): (\S+)", text)
+    assert {name for name, _ in links} == {"runbook_url"}
+    assert all((ROOT / path).is_file() for _, path in links)
+    local = printed(capsys, "--format", form, "--set", "grafana_url=http://localhost:3000")
+    assert "dashboard_url: http://localhost:3000/d/durable-functions-hub?" in local
 
 
 def test_opt_in_alerts_are_added(capsys: pytest.CaptureFixture[str]) -> None:
