@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.collector.snapshot import HubSnapshot, Sweep, Trouble
 from exporter.diagnosis.view import DiagnosisView
-from exporter.ledger.snapshot import EntityLocks
+from exporter.ledger.rules import FAILURE_RATIO_LIMIT, UNRESOLVED_LIMIT
+from exporter.ledger.snapshot import EntityLocks, FinishedView, KnownView, Name
 from exporter.ledger.status import RuntimeStatus
 from exporter.web.formatting import percent, plural, span
 from exporter.web.report import Finding, HubStatus, Severity
@@ -37,7 +38,13 @@ _STATES = {
 }
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STATUS = {Severity.ERROR: HubStatus.ERROR, Severity.WARNING: HubStatus.WARNING}
-_GROUPS_NAMED = 3
+_NAMED = 3
+# Fewer within an hour are no trend: the alert OrchestrationsFailing has the same two parameters.
+FEWEST_FINISHES = 20
+FEWEST_FAILURES = 3
+_ENDS = (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED)
+# By orchestrator, how many failed, and how many failed or completed.
+_Finishes = Mapping[Name, tuple[int, int]]
 _STALE = RUNBOOKS["stale"]
 _SKEW_WORTH_SAYING = 30.0
 _STATE_LAG_WORTH_SAYING = 60.0
@@ -212,10 +219,15 @@ def _waits(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
 
 def _named(view: DiagnosisView, now: float, *, is_trouble: bool) -> str:
     groups = [group for group in view.groups if group.means_trouble is is_trouble]
-    said = [group_in_words(group, now) for group in groups[:_GROUPS_NAMED]]
-    if len(groups) > _GROUPS_NAMED:
-        said.append(plural(len(groups) - _GROUPS_NAMED, "more group"))
+    said = [group_in_words(group, now) for group in groups[:_NAMED]]
+    if len(groups) > _NAMED:
+        said.append(plural(len(groups) - _NAMED, "more group"))
     return f": {'; '.join(said)}" if said else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    worst = ", ".join(names[:_NAMED])
+    return f"{worst} and {plural(len(names) - _NAMED, 'other')}" if names[_NAMED:] else worst
 
 
 def _active(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
@@ -229,9 +241,7 @@ def _active(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     for limit, counts in beyond.items():
         one, many = _BEYOND[limit]
         total = counts.total()
-        worst = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(3))
-        others = plural(len(counts) - 3, "other") if len(counts) > 3 else ""  # noqa: PLR2004
-        who = f"{worst} and {others}" if others else worst
+        who = _some([f"{name} {count:,}" for name, count in counts.most_common()])
         yield Finding(
             Severity.WARNING if limit in _SET_ON_PURPOSE else Severity.ERROR,
             f"over_limit_{limit}",
@@ -258,41 +268,76 @@ def _locks(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
 def _failing(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     if snapshot.finished is None or not snapshot.is_fresh(Sweep.FINISHED, now):
         return
-    counts: Counter[str] = Counter()
-    for (_, status, window), count in snapshot.finished.recent.items():
-        if window == "1h":
-            counts[status] += count
-    failed = counts[RuntimeStatus.FAILED]
-    ended = failed + counts[RuntimeStatus.COMPLETED]
-    if failed:
+    hour, day = (_recent(snapshot.finished, window) for window in ("1h", "24h"))
+    failed, ended = map(sum, zip(*hour.values(), strict=True)) if hour else (0, 0)
+    failing = [name for name in day if _is_failing(snapshot.known, name, hour, day)]
+    if failed or failing:
+        share = f" ({percent(failed / ended)})" if ended else ""
+        too_many = f" Too many: {_some(failing)}." if failing else ""
         yield Finding(
-            Severity.WARNING,
+            Severity.WARNING if failing else Severity.NOTE,
             "failing",
-            f"{failed:,} of {plural(ended, 'instance')} that ended in the last hour failed "
-            f"({percent(failed / ended)}).",
+            f"{failed:,} of {plural(ended, 'instance')} that ended in the last hour failed{share}."
+            f"{too_many}",
             "Look at the reasons.",
             RUNBOOKS["failing"],
             "failures",
         )
 
 
+def _recent(finished: FinishedView, window: str) -> _Finishes:
+    found: dict[Name, tuple[int, int]] = {}
+    for (name, status, of), count in finished.recent.items():
+        if of == window and status in _ENDS:
+            failed, ended = found.get(name, (0, 0))
+            found[name] = failed + (status == RuntimeStatus.FAILED) * count, ended + count
+    return found
+
+
+def _is_failing(known: KnownView, name: Name, hour: _Finishes, day: _Finishes) -> bool:
+    """Tell whether too many instances fail: what the alert OrchestrationsFailing says, too."""
+    limit = known.limits_of(name).get(FAILURE_RATIO_LIMIT)
+    if limit is None:
+        return False
+    failed, ended = hour.get(name, (0, 0))
+    is_over = failed >= FEWEST_FAILURES and ended >= FEWEST_FINISHES and failed > limit * ended
+    return is_over or 0 < day[name][0] == day[name][1]
+
+
 def _unresolved(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     if snapshot.unresolved is None or not snapshot.is_fresh(Sweep.FAILED, now):
         return
-    total = sum(snapshot.unresolved.failures.values())
+    failures = snapshot.unresolved.failures
+    total = sum(failures.values())
+    day = _recent(snapshot.finished, "24h") if snapshot.finished else {}
+    many = [
+        name for name, count in failures.items() if _are_too_many(snapshot.known, name, count, day)
+    ]
+    too_many = f" Too many: {_some(many)}." if many else ""
     if total:
         oldest = min(snapshot.unresolved.oldest.values(), default=None)
         server_now = now + (snapshot.clock_skew or 0.0)
         since = "" if oldest is None else f", the oldest for {span(server_now - oldest)}"
         verb = "is" if total == 1 else "are"
         yield Finding(
-            Severity.WARNING,
+            Severity.WARNING if many else Severity.NOTE,
             "unresolved_failures",
-            f"{plural(total, 'failed instance')} {verb} unresolved{since}.",
+            f"{plural(total, 'failed instance')} {verb} unresolved{since}.{too_many}",
             "Fix the cause, then rewind, restart or purge them.",
             RUNBOOKS["unresolved_failures"],
             "failures",
         )
+
+
+def _are_too_many(known: KnownView, name: Name, count: float, day: _Finishes) -> bool:
+    """Tell the same of unresolved failures; where an orchestrator has a limit, it stands alone."""
+    limits = known.limits_of(name)
+    limit = limits.get(UNRESOLVED_LIMIT)
+    if limit is None or count <= limit:
+        return False
+    failed, ended = day.get(name, (0, 0))
+    ratio = limits.get(FAILURE_RATIO_LIMIT, 0.0)
+    return UNRESOLVED_LIMIT in known.own_limits[name] or failed > ratio * ended
 
 
 def _accounts(snapshot: HubSnapshot) -> Iterator[Finding]:

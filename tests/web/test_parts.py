@@ -11,15 +11,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.alerts.table import DEFAULTS
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, StateUse, Sweep, Trouble
 from exporter.ledger.snapshot import CountersView, EntityLocks, UnfilteredView
 from exporter.web.charts import chart_of
-from exporter.web.findings import findings_of, status_of, trust_in
+from exporter.web.findings import (
+    FEWEST_FAILURES,
+    FEWEST_FINISHES,
+    findings_of,
+    status_of,
+    trust_in,
+)
 from exporter.web.formatting import percent, plural, rfc3339, size, span
 from exporter.web.links import links_to
 from exporter.web.report import FinishesReport, HubStatus, Severity
-from tests.ledger.world import NOW
-from tests.web.hubs import empty_hub, healthy_hub, incident_hub, starting_hub, unreachable_hub
+from tests.ledger.world import NOW, row
+from tests.web.hubs import (
+    LIMITS,
+    Contents,
+    empty_hub,
+    healthy_hub,
+    hub_of,
+    incident_hub,
+    starting_hub,
+    unreachable_hub,
+)
 
 AT = NOW + 12.0
 
@@ -58,7 +74,7 @@ class TestFindings:
     def test_the_worst_come_first(self) -> None:
         ranks = [list(Severity).index(each.severity) for each in findings_of(incident_hub(), AT)]
         assert ranks == sorted(ranks)
-        assert len(set(ranks)) == 2
+        assert len(set(ranks)) == 3
 
     def test_a_sweep_that_failed_once_is_a_warning_with_its_remedy(self) -> None:
         trouble = Trouble("throttled", "429, asked to wait", "lengthen intervals.entities")
@@ -132,6 +148,69 @@ class TestFindings:
         )
 
 
+FAILING_LIMITS = {**LIMITS, "failure_ratio": 0.05, "unresolved_failures": 10.0}
+
+
+def hub_that_ends(failed: int, completed: int, unresolved: int = 0) -> HubSnapshot:
+    """Return a hub in which so many of Order ended within the hour, and failed before it."""
+    contents = Contents(
+        finished=[
+            *(row(f"f{i}", "Failed", created=-60.0, updated=-50.0) for i in range(failed)),
+            *(row(f"c{i}", "Completed", created=-60.0, updated=-50.0) for i in range(completed)),
+        ],
+        failed=[row(f"u{i}", "Failed", created=-90_100.0) for i in range(unresolved)],
+    )
+    hub = hub_of(contents, orchestrators=["Order"])
+    return replace(hub, known=replace(hub.known, limits=FAILING_LIMITS))
+
+
+class TestFailures:
+    def test_those_of_a_normal_day_are_a_note_and_the_hub_is_ok(self) -> None:
+        hub = hub_that_ends(failed=5, completed=95, unresolved=10)
+        assert {(each.kind, each.severity) for each in findings_of(hub, AT)} == {
+            ("failing", Severity.NOTE),
+            ("unresolved_failures", Severity.NOTE),
+        }
+        assert status(hub) is HubStatus.OK
+
+    @pytest.mark.parametrize(
+        ("failed", "completed"), [(6, 94), (3, 17), (1, 0)], ids=["share", "few", "all"]
+    )
+    def test_too_many_are_a_warning_that_names_the_orchestrator(
+        self, failed: int, completed: int
+    ) -> None:
+        hub = hub_that_ends(failed, completed)
+        (finding,) = [each for each in findings_of(hub, AT) if each.kind == "failing"]
+        assert finding.severity is Severity.WARNING
+        assert finding.summary.endswith(" Too many: Order.")
+
+    @pytest.mark.parametrize(("failed", "completed"), [(2, 18), (3, 16), (0, 0)])
+    def test_a_few_are_no_trend(self, failed: int, completed: int) -> None:
+        assert status(hub_that_ends(failed, completed)) is HubStatus.OK
+
+    @pytest.mark.parametrize(
+        ("unresolved", "failed", "own", "expected"),
+        [
+            (11, 6, None, HubStatus.WARNING),
+            (11, 5, None, HubStatus.OK),
+            (1, 0, 0.0, HubStatus.WARNING),
+            (99, 0, 100.0, HubStatus.OK),
+        ],
+    )
+    def test_unresolved_ones_count_with_the_share_or_by_a_limit_of_their_own(
+        self, unresolved: int, failed: int, own: float | None, expected: HubStatus
+    ) -> None:
+        hub = hub_that_ends(failed, 100 - failed, unresolved)
+        limits = {} if own is None else {"unresolved_failures": own}
+        hub = replace(hub, known=replace(hub.known, own_limits={"Order": limits}))
+        said = [each for each in findings_of(hub, AT) if each.kind == "unresolved_failures"]
+        assert status_of(hub, said) is expected
+
+    def test_the_alert_needs_as_many(self) -> None:
+        assert DEFAULTS["failure_ratio_finishes"] == f"{FEWEST_FINISHES}"
+        assert DEFAULTS["failure_ratio_failures"] == f"{FEWEST_FAILURES}"
+
+
 COUNTS = st.lists(st.integers(0, 1000), min_size=72, max_size=72)
 
 
@@ -143,11 +222,11 @@ class TestCharts:
         chart = chart_of(FinishesReport("", 300.0, completed, failed, other), 100, bars)
         assert chart is not None
         together = 72 // bars
-        for row, path in ((completed, chart.completed), (failed, chart.failed)):
+        for finished, path in ((completed, chart.completed), (failed, chart.failed)):
             expected = [
                 place
                 for place in range(bars)
-                if sum(row[place * together : (place + 1) * together])
+                if sum(finished[place * together : (place + 1) * together])
             ]
             drawn = re.findall(r"M(\d+) (\d+)v-(\d+)h8v(\d+)z", path)
             assert [int(left) // 10 for left, *_ in drawn] == expected
