@@ -22,6 +22,7 @@ CHART_VALUES: Mapping[str, str] = {
     "shard": "shards",
     "state_dir": "state",
 }
+_FORMER = "Former name of "
 HUB_NAME = "^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$"
 
 _NUMBER = r"[0-9]+(\.[0-9]+)?"
@@ -107,7 +108,7 @@ def _group(fields: Mapping[str, FieldInfo], place: str = "") -> Schema:
     for former, name in FORMER_NAMES.items():
         group, _, last = name.rpartition(".")
         if group == place and last in fields:
-            description = f"Former name of `{last}`, until the next minor version."
+            description = f"{_FORMER}`{last}`, until the next minor version."
             former_name = former.rpartition(".")[2]
             properties[former_name] = {**properties[last], "description": description}
     return {"type": "object", "additionalProperties": False, "properties": properties}
@@ -144,9 +145,21 @@ def _of_value(name: str, field: FieldInfo, words: str) -> Schema:
 
 
 def _below(annotation: object) -> Schema:
-    if is_group(annotation):
-        return _group(annotation.model_fields)
-    return {"type": "string"}
+    if not is_group(annotation):
+        return {"type": "string"}
+    # A proxy may hold credentials, and what stands below a free name goes to the ConfigMap.
+    fields = {name: each for name, each in annotation.model_fields.items() if name != "proxy"}
+    return _without_former_names(_group(fields))
+
+
+def _without_former_names(group: Schema) -> Schema:
+    """Return *group* in today's names: below a free name no others are taken."""
+    properties = {
+        name: _without_former_names(below) if below.get("type") == "object" else below
+        for name, below in group.get("properties", {}).items()
+        if not below.get("description", "").startswith(_FORMER)
+    }
+    return {**group, "properties": properties} if properties else group
 
 
 def _bounds(field: FieldInfo) -> Schema:

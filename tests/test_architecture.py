@@ -18,14 +18,14 @@ EMULATOR = ROOT / "emulator"
 # The commands that start the emulator, and its former name.
 START_THE_EMULATOR = {"cli/demo.py", "cli/emulator.py", "emulator.py"}
 LAYERS = (
-    "settings", "api", "ledger", "diagnosis", "collector", "metrics", "alerts", "web", "forecast",
-    "cli",
+    "settings", "api", "discovery", "ledger", "diagnosis", "collector", "metrics", "alerts", "web",
+    "forecast", "cli",
 )  # fmt: skip
 PURE = sorted(
     path
     for package in ("ledger", "diagnosis", "metrics", "alerts", "forecast")
     for path in (EXPORTER / package).glob("*.py")
-)
+) + [EXPORTER / "discovery" / f"{name}.py" for name in ("apps", "selection", "view")]
 # What would make a pure module impure: the clock, files, sockets, tasks.
 IMPURE = {"time", "asyncio", "anyio", "httpx", "socket", "random", "pathlib", "os", "structlog"}
 VAGUE = {"utils", "helpers", "helper", "manager", "common", "misc"}

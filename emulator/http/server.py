@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -67,11 +68,14 @@ async def running(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) ->
 
 
 @asynccontextmanager
-async def running_app(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
+async def running_app(
+    app: ASGIApp, host: str, port: int, *, certificate: Path | None = None, key: Path | None = None
+) -> AsyncIterator[str]:
     """
     Serve an app while the context lasts; yields its base URL once it listens.
 
-    Port 0 takes a free one. `OSError` if the address cannot be had.
+    With a *certificate* and its *key* it speaks TLS. Port 0 takes a free one. `OSError` if the
+    address cannot be had.
     """
     listener = _bind(host, port)
     config = uvicorn.Config(
@@ -84,6 +88,8 @@ async def running_app(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
         access_log=False,
         date_header=False,
         server_header=False,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
     )
     server = _Server(config)
 
@@ -97,7 +103,7 @@ async def running_app(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
             group.start_soon(serve_to_the_end)
             try:
                 await server.listening.wait()
-                yield _url(listener)
+                yield _url(listener, "http" if certificate is None else "https")
             finally:
                 server.stop()
     except BaseExceptionGroup as failures:
@@ -126,6 +132,6 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -168,6 +168,28 @@ class Failures:
             hint="something between exporter and app drops or rewrites query parameters",
         )
 
+    def azure_denied(self, message: str, hint: str, status: int | None = None) -> HubDenied:
+        """Return the error for an identity that gets no token, or that the token does not help."""
+        return self._error(HubDenied, ErrorKind.AZURE_AUTH, message, hint, status=status)
+
+    def azure_throttled(self, retry_after: float | None) -> HubThrottled:
+        """Return the error for a Resource Manager that asks to slow down."""
+        return self._error(
+            HubThrottled,
+            ErrorKind.AZURE_THROTTLED,
+            "429 from Azure's Resource Manager, not from the app",
+            "raise intervals, lower discovery.azure.max_requests_per_hour, or read by key",
+            status=429,
+            retryable=True,
+            retry_after=retry_after,
+        )
+
+    def azure_failed(self, message: str, hint: str, status: int, *, retryable: bool) -> HubFailed:
+        """Return the error for any other answer of the Resource Manager that is no result."""
+        return self._error(
+            HubFailed, ErrorKind.AZURE_SERVER, message, hint, status=status, retryable=retryable
+        )
+
     def _unauthorized(self, headers: Mapping[str, str], body: bytes) -> HubDenied:
         """
         Tell a key that nobody knows from a login that stands before the app.

@@ -20,7 +20,7 @@ from exporter.api.classify import Failures
 from exporter.api.connecting import Connecting, connecting
 from exporter.api.connection_errors import TRANSPORT_ERRORS, Way
 from exporter.api.errors import ApiError, ErrorKind, HubDenied
-from exporter.api.keys import KeySource
+from exporter.api.keys import Field, KeySource
 from exporter.api.listing import Cursor, Page
 from exporter.api.page_size import PageSize
 from exporter.api.query import (
@@ -312,9 +312,10 @@ class HubClient:
             except ApiError as error:
                 first = None
                 self.telemetry.errors[operation, error.kind] += 1
-                if isinstance(error, HubDenied) and not key_is_fresh and self._key.reread():
+                if isinstance(error, HubDenied) and not key_is_fresh:
                     key_is_fresh = True
-                    continue
+                    if await self._key.renew(failures, error):
+                        continue
                 delay = self._retry.delay(error, retries, self._jitter)
                 if delay is None or not _within_deadline(delay):
                     raise
@@ -343,6 +344,7 @@ class HubClient:
         other only the begin is read.
         """
         await self._rate.take()
+        key = await self._key.admit(failures)
         await self._host.take()
         started = anyio.current_time()
         code, size = NO_ANSWER, 0
@@ -352,7 +354,7 @@ class HubClient:
         answer, kind = None, None
         try:
             with anyio.fail_after(self._limits.timeout), self._bodies.body() as body:
-                response = await self._http.get(url, self._fields(token))
+                response = await self._http.get(url, _fields(key, token))
                 code = str(response.status_code)
                 try:
                     if response.status_code in with_data:
@@ -364,6 +366,7 @@ class HubClient:
                 size = len(content)
                 seconds = anyio.current_time() - started
                 answer = Answer(response.status_code, response.headers, content, seconds)
+                self._key.check(failures, answer)
                 return answer
         except TRANSPORT_ERRORS as error:
             way = Way(self._http.proxy, progress, has_answered=code != NO_ANSWER)
@@ -383,15 +386,10 @@ class HubClient:
         # Out here it does not lead to the one of the library, which shows the key.
         raise failure
 
-    def _fields(self, token: bytes) -> list[tuple[bytes, bytes]]:
-        """Return the header fields of the key, and of the *token* of a page where there is one."""
-        fields: list[tuple[bytes, bytes]] = []
-        key = self._key.current()
-        if key is not None:
-            fields.append((b"x-functions-key", key.encode()))
-        if token:
-            fields.append((NEXT_PAGE, token))
-        return fields
+
+def _fields(key: Sequence[Field], token: bytes) -> Sequence[Field]:
+    """Return the header fields of the key, and of the *token* of a page where there is one."""
+    return (*key, (NEXT_PAGE, token)) if token else key
 
 
 def _is_text(token: bytes) -> bool:

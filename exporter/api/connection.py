@@ -12,6 +12,9 @@ import httpx
 
 from exporter import __version__
 from exporter.api.answers import Exchange
+from exporter.api.azure.access import route_of
+from exporter.api.azure.accounts import AzureAccounts
+from exporter.api.azure.resource_manager import API_VERSION, ResourceManager
 from exporter.api.bodies import BodyBudget
 from exporter.api.client import LARGEST_LIST, HubClient, RequestLimits
 from exporter.api.connecting import ObservedTls
@@ -23,17 +26,28 @@ from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections, connections_to, proxy_of_environment
 from exporter.settings import HubSettings, fingerprint, tls_files
+from exporter.settings.azure import RESOURCE_MANAGER
 
 _CONTEXTS_KEPT = 16
 
 
 @dataclass(frozen=True, slots=True)
 class SharedLimits:
-    """What the hubs of a process share: slots of hosts, bytes of bodies, name look-ups."""
+    """
+    What the hubs of a process share.
+
+    That is slots of hosts, bytes of bodies, name look-ups, and what asks Azure.
+    """
 
     hosts: HostSlots = field(default_factory=HostSlots)
     bodies: BodyBudget = field(default_factory=BodyBudget)
     names: NameResolver = field(default_factory=NameResolver)
+    azure: AzureAccounts = field(default_factory=AzureAccounts)
+
+    async def aclose(self) -> None:
+        """Close what is open of it."""
+        await self.azure.aclose()
+        await self.names.aclose()
 
 
 def connect(
@@ -45,11 +59,20 @@ def connect(
     Raises:
         OSError: a file of the hub's TLS cannot be used.
     """
+    address = HubAddress(hub.base_url, hub.task_hub, hub.connection)
+    key = key_source(hub)
+    base_url = None
+    if hub.resource_id is not None and (hub.access == RESOURCE_MANAGER or not hub.has_key):
+        manager = resource_manager(hub, shared)
+        key = shared.azure.key_source(hub, manager)
+        if hub.access == RESOURCE_MANAGER:
+            base_url = route_of(manager, hub.resource_id)
+            address = HubAddress(base_url, hub.task_hub, hub.connection, API_VERSION)
     return HubClient(
         hub.name,
-        HubAddress(hub.base_url, hub.task_hub, hub.connection),
-        http=open_connections(hub, shared.names),
-        key=key_source(hub),
+        address,
+        http=open_connections(hub, shared.names, base_url),
+        key=key,
         retry=RetryPolicy(hub.retries.max_retries, hub.retries.backoff, hub.retries.max_backoff),
         limits=RequestLimits(
             timeout=hub.timeouts.request,
@@ -67,22 +90,36 @@ def connect(
     )
 
 
-def open_connections(hub: HubSettings, names: NameResolver) -> HubConnections:
+def resource_manager(hub: HubSettings, shared: SharedLimits) -> ResourceManager:
+    """Return the Resource Manager for *hub*, which is closed with what is *shared*."""
+    return shared.azure.manager(
+        hub, shared.bodies, lambda hub, base_url: open_connections(hub, shared.names, base_url)
+    )
+
+
+def open_connections(
+    hub: HubSettings, names: NameResolver, base_url: str | None = None
+) -> HubConnections:
     """
     Return the connections of *hub*, through its proxy if it has one.
 
+    They lead to its own address, or to *base_url*, which gets none of the hub's header fields.
     `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold where `proxy` is not set.
     """
     headers = {name: value.get_secret_value() for name, value in hub.headers.items()}
+    if base_url is None:
+        base_url = hub.base_url
+    else:
+        headers = {}
     tls = _tls_context(
         hub.tls.ca_file,
         hub.tls.client_cert_file,
         hub.tls.client_key_file,
         fingerprint(tls_files(hub)),
     )
-    proxy = hub.proxy.get_secret_value() if hub.proxy else proxy_of_environment(hub.base_url)
+    proxy = hub.proxy.get_secret_value() if hub.proxy else proxy_of_environment(base_url)
     return connections_to(
-        hub.base_url,
+        base_url,
         tls=tls,
         names=names,
         connect_seconds=hub.timeouts.connect,
@@ -92,7 +129,7 @@ def open_connections(hub: HubSettings, names: NameResolver) -> HubConnections:
 
 
 def key_source(hub: HubSettings) -> KeySource:
-    """Return where the key of *hub* comes from."""
+    """Return where the key of *hub* comes from that was given, if there is one."""
     if hub.key_path is not None:
         return KeyFile(hub.key_path)
     return FixedKey(hub.key.get_secret_value() if hub.key else None)

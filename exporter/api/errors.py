@@ -33,14 +33,18 @@ class ErrorKind(StrEnum):
     SERVER = "server"
     PROTOCOL = "protocol"
     TOO_LARGE = "too_large"
+    AZURE_AUTH = "azure_auth"
+    AZURE_THROTTLED = "azure_throttled"
+    AZURE_SERVER = "azure_server"
 
 
 class ApiError(Exception):
     """
-    A request to a hub failed.
+    A request to a hub failed, or one of discovery, which has no `hub`.
 
     `hint` says how to fix it in plain words; `retryable` whether the same request may succeed in
-    a moment; `retry_after` how long the server asked to wait, in seconds, if it did.
+    a moment; `retry_after` how long the server asked to wait, in seconds, if it did. Kinds that
+    begin with `azure_` are of Azure's Resource Manager or of the identity, not of the app.
     """
 
     def __init__(
@@ -55,7 +59,8 @@ class ApiError(Exception):
         retryable: bool = False,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(f"hub {hub}: {operation}: {message}")
+        where = f"hub {hub}: " if hub else ""
+        super().__init__(f"{where}{operation}: {message}")
         self.reason = message
         self.hub = hub
         self.operation = operation

@@ -31,16 +31,22 @@ class HubAddress:
     Where a task hub answers.
 
     `base_url` ends in the API's own path, without a slash. Hub and connection are sent as
-    configured, never guessed: a wrong hub name creates storage (reference 1.4).
+    configured, never guessed: a wrong hub name creates storage (reference 1.4). `version` is that
+    of the Resource Manager's API, where it hands the requests on.
     """
 
     base_url: str
     task_hub: str | None = None
     connection: str | None = None
+    version: str | None = None
 
     def url(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> httpx.URL:
         """Return the URL of *path* with *parameters* and those that choose the hub."""
-        chosen = [("taskHub", self.task_hub), ("connection", self.connection)]
+        chosen = [
+            ("taskHub", self.task_hub),
+            ("connection", self.connection),
+            ("api-version", self.version),
+        ]
         query = [*parameters, *((name, value) for name, value in chosen if value)]
         return httpx.URL(f"{self.base_url}/{path}?{urlencode(query, quote_via=quote)}")
 

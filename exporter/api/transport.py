@@ -32,7 +32,7 @@ _USUAL = {"accept": "application/json", "accept-encoding": "identity"}
 
 class HubConnections:
     """
-    GET requests to one hub, over connections that are kept.
+    Requests to one host, over connections that are kept: to a hub these are all GET.
 
     Nothing else is kept of an answer: no cookie, and no redirect is followed. Compressed bodies are
     not asked for, and handed through. How long an answer may take is the caller's.
@@ -69,6 +69,23 @@ class HubConnections:
         request = httpx.Request(
             "GET", url, headers=headers, stream=_NO_BODY, extensions=self._extensions
         )
+        return await self._handle(request)
+
+    async def send(
+        self, method: str, url: httpx.URL, fields: Sequence[tuple[bytes, bytes]], content: bytes
+    ) -> httpx.Response:
+        """Send JSON to *url*, as `get` asks for it; without any, nothing but the header fields."""
+        usual = [(b"host", url.netloc), *self._fields, *fields]
+        if content:
+            usual.append((b"content-type", b"application/json"))
+        headers = httpx.Headers(usual, encoding="utf-8")
+        return await self._handle(
+            httpx.Request(
+                method, url, headers=headers, content=content, extensions=self._extensions
+            )
+        )
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
         request.read()
         response = await self._transport.handle_async_request(request)
         if isinstance(response.stream, AiohttpResponseStream):

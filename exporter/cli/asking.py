@@ -162,7 +162,7 @@ async def connected(hubs: Sequence[HubSettings]) -> AsyncGenerator[Sequence[Hub]
     finally:
         for client in clients:
             await client.aclose()
-        await shared.names.aclose()
+        await shared.aclose()
 
 
 @asynccontextmanager

@@ -39,6 +39,7 @@ _STEP_OF = {
     ErrorKind.PROXY: CONNECTION,
     ErrorKind.TLS: TLS,
     ErrorKind.AUTH: KEY,
+    ErrorKind.AZURE_AUTH: KEY,
 }
 _EMPTY = (
     "there is no instance at all. A wrong task_hub reads like that, too, and makes storage on the "
@@ -97,7 +98,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Run the command."""
-    return configured.run(_check, options, environ)
+    asks = not (options.offline or options.print)
+    return configured.run(_check, options, environ, finds_hubs=asks)
 
 
 async def _check(settings: Settings, options: argparse.Namespace) -> ExitCode:
@@ -146,7 +148,7 @@ async def check_hub(hub: HubSettings) -> HubCheck:
     is_direct = hub.proxy is None and proxy_of_environment(hub.base_url) is None
     shared = SharedLimits()
     client = connect(hub, shared)
-    async with aclosing(shared.names), aclosing(client):
+    async with aclosing(shared), aclosing(client):
         survey = _Survey(hub, client)
         try:
             await survey.make()
@@ -189,7 +191,7 @@ def _reason(hub: HubSettings, error: ApiError) -> str:
 
 
 def _has_key(hub: HubSettings) -> bool:
-    return hub.key is not None or hub.key_path is not None
+    return hub.has_key or hub.resource_id is not None
 
 
 class _Survey:

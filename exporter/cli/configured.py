@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 
 from exporter.cli.exit_codes import ExitCode
+from exporter.cli.found import with_found_hubs
 from exporter.cli.logs import set_up_logging
 from exporter.cli.outcome import outcome_of
 from exporter.cli.shortcuts import SHORTCUTS
@@ -45,18 +46,33 @@ def run(
     environ: Mapping[str, str],
     *,
     is_daemon: bool = False,
+    finds_hubs: bool = True,
 ) -> ExitCode:
     """
-    Load the settings, set up the log and do *work*.
+    Load the settings, set up the log and do *work*, on the hubs that are found now, too.
 
     It finds in `options.configuration` where the settings came from, and in `options.load` how they
     are loaded anew.
     """
-    return outcome_of(partial(_run, work, options, environ, is_daemon=is_daemon))
+    return outcome_of(
+        partial(
+            _run,
+            work,
+            options,
+            environ,
+            is_daemon=is_daemon,
+            finds_hubs=finds_hubs and not is_daemon,
+        )
+    )
 
 
 def _run(
-    work: Work, options: argparse.Namespace, environ: Mapping[str, str], *, is_daemon: bool
+    work: Work,
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+    *,
+    is_daemon: bool,
+    finds_hubs: bool,
 ) -> ExitCode:
     shortcuts = {setting: getattr(options, setting) for setting in SHORTCUTS}
     overrides = {setting: value for setting, value in shortcuts.items() if value is not None}
@@ -67,4 +83,11 @@ def _run(
     # What the other commands print says what went wrong; their log would say it twice.
     level = settings.log_level if is_daemon or asked_for else "error"
     set_up_logging(level, settings.log_format)
+    if settings.discovery.azure.enabled and finds_hubs:
+        return anyio.run(_work_on_found, work, settings, options)
     return anyio.run(work, settings, options)
+
+
+async def _work_on_found(work: Work, settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Do *work* with the hubs that are found now."""
+    return await work(await with_found_hubs(settings), options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,8 @@ from emulator import (
     running,
     sample_emulator,
 )
+from emulator.azure.app import IDENTITY_PATH, create_azure_app
+from emulator.azure.file import AzureFile, read_azure_file
 from emulator.backends.azure_storage import AzureStorage
 from emulator.backends.backend import Backend
 from emulator.backends.hub_names import HubNameRefused
@@ -168,6 +170,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="rows that a filtered query looks at before it answers, as Azure's tables do",
     )
     command.add_argument(
+        "--azure",
+        type=Path,
+        metavar="FILE",
+        help="serve a stand-in of Azure by TLS, with the apps in this file",
+    )
+    command.add_argument(
         "--key-file", type=Path, metavar="FILE", help="ask for the key in this file (no key)"
     )
 
@@ -204,6 +212,9 @@ def _run(options: argparse.Namespace) -> ExitCode:
     if options.replay is not None:
         anyio.run(_serve_recording, _recording(options.replay), options.host, options.port)
         return ExitCode.OK
+    if options.azure is not None:
+        anyio.run(_serve_azure, _azure(options), options.host, options.port)
+        return ExitCode.OK
     emulator = _emulator(options)
     anyio.run(partial(_serve, emulator, options.host, options.port, options.key_file))
     return ExitCode.OK
@@ -235,6 +246,27 @@ def _emulator(options: argparse.Namespace) -> Emulator:
         hub.faults.set(*faults)
         hub.latency = options.latency
     return emulator
+
+
+def _azure(options: argparse.Namespace) -> AzureFile:
+    clock = RealClock(options.speed)
+
+    def make(hub: str, key: str) -> Emulator:
+        return sample_emulator(
+            clock=clock,
+            seed=options.seed,
+            hub_names=[hub],
+            system_key=key,
+            rate=options.rate,
+            app=App(options.app),
+            functions=_functions(options),
+            backend=_backend(options),
+        )
+
+    try:
+        return _read("--azure", options.azure, lambda path: read_azure_file(path, make))
+    except HubNameRefused as error:
+        raise _refusal("--azure", str(error)) from error
 
 
 def _alive(options: argparse.Namespace) -> Emulator:
@@ -386,6 +418,36 @@ async def _serve_recording(recording: Recording, host: str, port: int) -> None:
             await wait_for_stop()
     except OSError as error:
         raise CannotListen(host, port, error, "--host and --port") from error
+
+
+async def _serve_azure(file: AzureFile, host: str, port: int) -> None:
+    app = create_azure_app(file.cloud)
+    try:
+        async with running_app(
+            app, host, port, certificate=file.certificate, key=file.private_key
+        ) as url:
+            file.cloud.port = int(url.rpartition(":")[2])
+            print(f"{len(file.cloud.sites)} apps of Azure are served; stop with Ctrl-C.\n")
+            print("An exporter finds them with this environment:\n")
+            for name, value in _environment(file):
+                print(f"  {name}={value}")
+            print("\n  durable-exporter discover", flush=True)
+            await wait_for_stop()
+    except OSError as error:
+        problem = (
+            f"cannot listen with {file.certificate} on {host}:{port}: {error.strerror or error}"
+        )
+        raise _refusal("--azure", problem) from error
+
+
+def _environment(file: AzureFile) -> Iterator[tuple[str, str]]:
+    """Yield the variables by which an exporter gets here: those of a managed identity."""
+    yield "IDENTITY_ENDPOINT", f"https://{file.cloud.resource_manager}{IDENTITY_PATH}"
+    yield "IDENTITY_HEADER", "any"
+    yield "SSL_CERT_FILE", f"the authority of {file.certificate}"
+    yield "DURABLE_EXPORTER_TLS__CA_FILE", "the same"
+    yield "DURABLE_EXPORTER_DISCOVERY__AZURE__ENABLED", "true"
+    yield "DURABLE_EXPORTER_DISCOVERY__AZURE__CLOUD", f"https://{file.cloud.resource_manager}"
 
 
 def _print_banner(emulator: Emulator, url: str, key_file: Path | None) -> None:

@@ -22,6 +22,7 @@ MEANINGS = (
     (0, "all", "everything asked for was done; serve, record: also when asked to stop"),
     (0, "drain", "nothing is in flight"),
     (1, "check, collect, stuck, why, failures, drain, estimate", "a hub could not be read"),
+    (1, "discover", "Azure could not be searched"),
     (1, "healthy", "the exporter does not answer"),
     (1, "emulator --rehearse", "the scenario did not come out as it expects"),
     (2, "all", "the configuration or the command line is wrong; a line each"),

@@ -16,7 +16,7 @@ from exporter.cli.terminal import printable, printable_lines
 _LEVELS = logging.getLevelNamesMapping()
 
 # These say on `info` and `debug` what the exporter counts and logs itself, one line a request.
-_CHATTY = ("httpx", "httpcore", "asyncio", "uvicorn")
+_CHATTY = ("httpx", "httpcore", "asyncio", "uvicorn", "azure", "msal")
 
 
 def set_up_logging(level: str, log_format: str) -> None:

@@ -20,7 +20,7 @@ import msgspec
 
 from exporter import __version__
 from exporter.api.answers import Exchange
-from exporter.api.connection import key_source
+from exporter.api.connection import SharedLimits, key_source
 from exporter.cli import configured
 from exporter.cli.asking import add_hub_option, chosen_hubs, duration
 from exporter.cli.exit_codes import ExitCode
@@ -124,13 +124,14 @@ async def record(settings: Settings, options: argparse.Namespace) -> ExitCode:
         raise SettingsError([Problem("--hub", f"choose one hub to record; configured: {names}")])
     (hub,) = hubs
     alone = settings.model_copy(update={"hubs": (hub,)})
+    shared = SharedLimits()
     with _created(options.file) as file:
         recording = Recording(
             file=file,
             redaction=Redaction(
                 salt=secrets.token_bytes() if options.hash_ids else None,
                 prefixes=hub.id_prefixes,
-                secrets=lambda: secrets_of(hub),
+                secrets=lambda: [*secrets_of(hub), *shared.azure.secrets()],
             ),
             limit=options.max_size,
             is_full=anyio.Event(),
@@ -138,7 +139,7 @@ async def record(settings: Settings, options: argparse.Namespace) -> ExitCode:
         )
         recording.begin(time.time())
         async with (
-            open_collector(alone, observer=recording.observe) as collector,
+            open_collector(alone, observer=recording.observe, shared=shared) as collector,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(collector.run)

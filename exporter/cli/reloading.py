@@ -13,11 +13,13 @@ from exporter.cli.exposed_secrets import warn_about_files
 from exporter.cli.logs import set_up_logging
 from exporter.collector.service import Change, Changed, Collector
 from exporter.collector.snapshot import ProcessView
+from exporter.discovery.discovery import Discovery
 from exporter.settings import Problem, Settings, SettingsError, fingerprint, watched_files
 from exporter.web.security import Guard
 from exporter.web.server import Server
 
 RELOADED = "configuration reloaded"
+HUBS_FOUND = "hubs found in Azure have changed"
 RELOAD_REFUSED = "configuration refused, keeping the previous one"
 
 # What a running process cannot change.
@@ -31,9 +33,10 @@ Load = Callable[[], Settings]
 
 class Reloading:
     """
-    Keeps the exporter in step with its files; *load* reads them all, and checks them.
+    Keeps the exporter in step with its files, and with what *discovery* finds.
 
-    It reloads one at a time, whoever asks.
+    *load* reads all files, and checks them. It reloads one at a time, whoever asks. `settings` are
+    those in force, with the hubs that were found.
     """
 
     def __init__(
@@ -42,9 +45,12 @@ class Reloading:
         load: Load,
         collector: Collector,
         *,
+        discovery: Discovery | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.settings = settings
+        self._listed = settings
+        self._discovery = discovery or Discovery(collector.shared, wall=wall)
+        self.settings = self._discovery.extend(settings)
         self._load = load
         self._collector = collector
         self._wall = wall
@@ -61,7 +67,14 @@ class Reloading:
     def view(self) -> ProcessView:
         """Return what is shown of it."""
         shard = self.settings.shard
-        return ProcessView(shard.index, shard.count, not self._problems, self._loaded)
+        return ProcessView(
+            shard.index,
+            shard.count,
+            not self._problems,
+            self._loaded,
+            self._discovery.view(),
+            self._collector.shared.azure.budgets.remaining(),
+        )
 
     async def watch(self) -> None:
         """Reload whenever a file has changed, and while what there is cannot be used."""
@@ -93,6 +106,30 @@ class Reloading:
                 self._accept(changed)
             return ()
 
+    async def search(self) -> None:
+        """Search for hubs until cancelled, wherever the settings want that."""
+        await self._discovery.run(lambda: self._listed, self._follow_discovery)
+
+    async def _follow_discovery(self) -> None:
+        """Poll what was found, beside what is listed."""
+        async with self._one_at_a_time:
+            settings = self._discovery.extend(self._listed)
+            try:
+                change = await self._prepare(settings)
+            except SettingsError as error:
+                self._problems = error.problems
+                self._refuse()
+                return
+            changed = await self._collector.apply(change)
+            self.settings = settings
+            if _says_something(changed):
+                log.info(
+                    HUBS_FOUND,
+                    added=list(changed.added),
+                    removed=list(changed.removed),
+                    changed=list(changed.changed),
+                )
+
     def _refuse(self) -> None:
         log.error(RELOAD_REFUSED, problems=[str(problem) for problem in self._problems])
 
@@ -108,14 +145,20 @@ class Reloading:
 
     async def _try(self) -> Changed | None:
         """Return what has changed, None if nothing has; raises `SettingsError`."""
-        settings = await self._read()
-        fixed = [name for name in _FIXED if _differs(name, settings, self.settings)]
+        listed = await self._read()
+        fixed = [name for name in _FIXED if _differs(name, listed, self.settings)]
         if fixed:
             reason = "cannot change while the exporter runs: restart it, or put it back"
             raise SettingsError([Problem(name, reason) for name in fixed])
-        change = await self._prepare(settings)
-        await self._follow_at_front(change)
+        settings = self._discovery.extend(listed)
+        try:
+            change = await self._prepare(settings)
+            await self._follow_at_front(change)
+        except SettingsError:
+            self._discovery.extend(self._listed)
+            raise
         changed = await self._collector.apply(change)
+        self._listed = listed
         is_same = settings == self.settings
         if any(_differs(name, settings, self.settings) for name in _OF_THE_LOG):
             set_up_logging(settings.log_level, settings.log_format)

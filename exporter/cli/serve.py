@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 
 import anyio
+import anyio.to_thread
 import structlog
 
 from exporter import __version__
+from exporter.api.connection import SharedLimits
 from exporter.cli import configured
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.exposed_secrets import warn_about_files, warn_about_options
@@ -20,6 +22,7 @@ from exporter.cli.reloading import Load, Reloading
 from exporter.cli.stopping import wait_for_stop
 from exporter.collector.instance_lookup import InstanceReader
 from exporter.collector.service import open_collector
+from exporter.discovery.discovery import Discovery
 from exporter.settings import Configuration, Problem, Settings
 from exporter.web.app import create_app
 from exporter.web.instance_pages import InstancePages
@@ -94,8 +97,15 @@ async def _serve_hubs(
     settings: Settings, load: Load, listening: Callable[[Settings, int], None]
 ) -> None:
     address = settings.listen_address
-    async with open_collector(settings, as_daemon=True) as collector:
-        reloading = Reloading(settings, load, collector)
+    shared = SharedLimits()
+    discovery = Discovery(shared, wall=time.time, folder=settings.state_dir)
+    if settings.discovery.azure.enabled:
+        await anyio.to_thread.run_sync(discovery.restore)
+    known = discovery.extend(settings)
+    async with open_collector(
+        known, as_daemon=True, shared=shared, is_settled=lambda: discovery.is_settled
+    ) as collector:
+        reloading = Reloading(settings, load, collector, discovery=discovery)
         scrapes = Scrapes(
             collector.snapshots,
             lambda: reloading.settings.metrics,
@@ -127,6 +137,7 @@ async def _serve_hubs(
             tasks.start_soon(collector.run)
             tasks.start_soon(scrapes.keep_written)
             tasks.start_soon(reloading.watch)
+            tasks.start_soon(reloading.search)
             tasks.start_soon(make_full_rounds, lambda: scrapes.is_idle)
             await wait_for_stop()
             log.info(STOPPING)

@@ -189,7 +189,7 @@ class InstanceReader:
         client = connect(hub, shared)
         clock = ServerClock(self._wall, anyio.current_time)
         asked = AskedHub(hub, client, clock, self._settings().buckets)
-        async with aclosing(shared.names), aclosing(client):
+        async with aclosing(shared), aclosing(client):
             try:
                 with anyio.fail_after(_SECONDS):
                     return await look_up(asked, instance_id, _SECONDS)

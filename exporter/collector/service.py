@@ -72,7 +72,8 @@ class Collector:
 
     Only *as_daemon* do they keep their state in the configured folder, and hold back the first
     increments of a counter: whoever collects once wants to see what there is. Each exchange with a
-    hub is told to *observer*.
+    hub is told to *observer*. Before it *is_settled* which hubs there are, the state of no hub is
+    moved aside.
     """
 
     def __init__(
@@ -82,12 +83,15 @@ class Collector:
         as_daemon: bool,
         jitter: Callable[[], float] = random.random,
         observer: Callable[[Exchange], None] | None = None,
+        shared: SharedLimits | None = None,
+        is_settled: Callable[[], bool] = lambda: True,
     ) -> None:
         self._wall = wall
         self._observer = observer
         self._jitter = jitter
         self._as_daemon = as_daemon
-        self._shared = SharedLimits()
+        self.shared = shared or SharedLimits()
+        self._is_settled = is_settled
         self._limits = ProcessLimits()
         self._hubs: Mapping[str, HubCollector] = {}
         self._tasks: TaskGroup | None = None
@@ -126,6 +130,8 @@ class Collector:
         Raises:
             OSError: a file of a hub's TLS cannot be used, as when it has just been replaced.
         """
+        azure = settings.discovery.azure
+        self.shared.azure.budgets.limit(azure.max_requests_per_hour, settings.shard.count)
         hubs: dict[str, HubCollector] = {}
         try:
             for hub in settings.own_hubs:
@@ -152,7 +158,7 @@ class Collector:
         begin = (place + self._jitter()) * _SPREAD_SECONDS
         return HubCollector(
             inputs,
-            await anyio.to_thread.run_sync(connect, hub, self._shared, self._observer),
+            await anyio.to_thread.run_sync(connect, hub, self.shared, self._observer),
             rules_of(hub, settings.buckets),
             wall=self._wall,
             listener=lambda _: self._listener(),
@@ -182,7 +188,7 @@ class Collector:
                 hub.release_state()
         self._hubs = after
         self._listener()
-        self._shared.hosts.arrange(
+        self.shared.hosts.arrange(
             (hub.base_url, hub.max_requests_per_host) for hub in change.settings.own_hubs
         )
         await self._tidy()
@@ -208,13 +214,15 @@ class Collector:
         for hub in self._hubs.values():
             await hub.disconnect()
             hub.release_state()
-        await self._shared.names.aclose()
+        await self.shared.aclose()
 
     async def _tidy(self) -> None:
         """Put out of the way what hubs left that are not polled here."""
         if self._folder is not None:
             names = list(self._hubs)
-            self._is_tidy = await anyio.to_thread.run_sync(set_aside_others, self._folder, names)
+            self._is_tidy = self._is_settled() and await anyio.to_thread.run_sync(
+                set_aside_others, self._folder, names
+            )
 
     def _state_of(self, hub: HubSettings, settings: Settings) -> HubState:
         if self._folder is None:
@@ -232,14 +240,23 @@ async def open_collector(
     as_daemon: bool = False,
     jitter: Callable[[], float] = random.random,
     observer: Callable[[Exchange], None] | None = None,
+    shared: SharedLimits | None = None,
+    is_settled: Callable[[], bool] = lambda: True,
 ) -> AsyncGenerator[Collector, None]:
     """
     Make the collectors of all hubs of this shard; their connections close at the end.
 
     *jitter*, from 0 to 1, is by how much their first sweeps are moved. Each exchange with a hub is
-    told to *observer*.
+    told to *observer*. *shared* is closed as well; *is_settled* is as for a `Collector`.
     """
-    collector = Collector(wall, as_daemon=as_daemon, jitter=jitter, observer=observer)
+    collector = Collector(
+        wall,
+        as_daemon=as_daemon,
+        jitter=jitter,
+        observer=observer,
+        shared=shared,
+        is_settled=is_settled,
+    )
     try:
         await collector.open(settings)
         yield collector

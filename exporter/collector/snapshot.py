@@ -10,6 +10,7 @@ import msgspec
 
 from exporter.collector.schedule import DUTY_SHARE
 from exporter.diagnosis.view import DiagnosisView
+from exporter.discovery.view import DiscoveryView
 from exporter.ledger.snapshot import (
     ActiveView,
     CountersView,
@@ -198,9 +199,13 @@ class ProcessView:
 
     `reload_successful` tells of the last attempt to read the configuration, `loaded` when that in
     force was read, by the exporter's clock. The process is one of `shards`, the one called `shard`.
+    `budgets` are requests to Azure's Resource Manager that are left, by subscription; `discovery`
+    is None where no hubs are searched for.
     """
 
     shard: int
     shards: int
     reload_successful: bool
     loaded: float
+    discovery: DiscoveryView | None = None
+    budgets: Mapping[str, int] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from exporter.api.classify import Failures
 from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, ErrorKind, HubFailed, ListingTruncated, ProtocolError
 from exporter.api.listing import Cursor, Page
+from exporter.api.priority import Priority, with_priority
 from exporter.api.query import InstanceQuery
 from exporter.api.telemetry import LIST_INSTANCES
 from exporter.api.wire import EntityRow, InstanceRow
@@ -144,16 +145,17 @@ class HubSweeps:
         cursor = self._list(InstanceQuery(statuses=ACTIVE))
         at = self.clock.now()
         begun = False
-        async with aclosing(self.client.pages(cursor, goes_on)) as pages:
-            async for page in pages:
-                at = self._arrived(page)
-                if not begun:
-                    if not self.ledger.has_contact:
-                        self._contact_began = self.clock.began(page)
-                    agreed = page.date is not None and not self.clock.is_ignored
-                    self.ledger.begin_active(at - page.seconds, is_agreed=agreed)
-                    begun = True
-                self.ledger.apply_active_page(page.rows, at)
+        with with_priority(Priority.ACTIVE):
+            async with aclosing(self.client.pages(cursor, goes_on)) as pages:
+                async for page in pages:
+                    at = self._arrived(page)
+                    if not begun:
+                        if not self.ledger.has_contact:
+                            self._contact_began = self.clock.began(page)
+                        agreed = page.date is not None and not self.clock.is_ignored
+                        self.ledger.begin_active(at - page.seconds, is_agreed=agreed)
+                        begun = True
+                    self.ledger.apply_active_page(page.rows, at)
         if not cursor.finished:
             raise Failures(self.client.hub, LIST_INSTANCES).over_budget()
         return at, cursor.is_doubtful
@@ -176,9 +178,11 @@ class HubSweeps:
             query = InstanceQuery(statuses=TERMINAL, created_from=self._search.begin)
             listing.begin(self._list(query))
         search = self._search
-        if not await listing.read_on(
-            goes_on, lambda page, at: self.ledger.see_all(page.rows, search.source, at)
-        ):
+        with with_priority(Priority.FINISHED):
+            is_done = await listing.read_on(
+                goes_on, lambda page, at: self.ledger.see_all(page.rows, search.source, at)
+            )
+        if not is_done:
             return None
         listing.drop()
         self._list_ended = True
@@ -219,9 +223,10 @@ class HubSweeps:
                 if failures.are_of_the_hub:
                     return
 
-        async with anyio.create_task_group() as tasks:
-            for _ in range(_CONCURRENT_READS):
-                tasks.start_soon(work)
+        with with_priority(Priority.FINISHED):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(_CONCURRENT_READS):
+                    tasks.start_soon(work)
         if len(self._unreadable) > _MOST_UNREADABLE_KEPT:
             self._unreadable.clear()
 

@@ -11,6 +11,7 @@ from platform import python_version
 from exporter import __version__
 from exporter.api.telemetry import OPERATIONS
 from exporter.metrics import readings as r
+from exporter.metrics.azure_families import AZURE_FAMILIES
 from exporter.metrics.family import Family, Kind, Stability, counter, gauge, spread
 
 _HUB = "durable_functions_"
@@ -446,8 +447,7 @@ OUTSIDE_PREFIXES = gauge(
     (),
     r.UNFILTERED(lambda _, view: r.single(view.outside)),
 )
-# The exposition tells it: how many of all others it has written, and itself.
-SERIES = gauge(f"{_SELF}series", "Series that the exporter shows of the hub.")
+SERIES = gauge(f"{_SELF}series", "Series that the exporter shows of the hub.")  # by exposition.py
 LABEL_VALUES = gauge(
     f"{_SELF}label_values",
     "Distinct names seen for a label, those that share _other included.",
@@ -496,5 +496,5 @@ BUILD_INFO = Family(
 )
 
 CATALOGUE = tuple(
-    declared for declared in tuple(globals().values()) if isinstance(declared, Family)
+    each for each in (*tuple(globals().values()), *AZURE_FAMILIES) if isinstance(each, Family)
 )

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from exporter.api.telemetry import DURATION_BOUNDS
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep, SweepState
 from exporter.diagnosis.view import DiagnosisView
+from exporter.discovery.view import DiscoveryView
 from exporter.ledger.distributions import Distribution
 from exporter.ledger.finish_windows import WINDOWS
 from exporter.ledger.over_limit import LIMITS_OF_INSTANCES
@@ -221,3 +222,10 @@ def running(
 ) -> Callable[[ProcessView | None], Samples[float]]:
     """Return how values of a process are read that runs on; nothing where it does not."""
     return lambda view: () if view is None else read(view)
+
+
+def of_discovery(
+    read: Callable[[DiscoveryView], Samples[float]],
+) -> Callable[[ProcessView | None], Samples[float]]:
+    """Return how values of discovery are read; nothing where hubs are only listed."""
+    return running(lambda view: () if view.discovery is None else read(view.discovery))

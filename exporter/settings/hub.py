@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from exporter.settings.addresses import Links, Proxy, base_of, check_hub_url
+from exporter.settings.azure import KEY, PUBLIC, RESOURCE_MANAGER, Access, Cloud, ResourceId
 from exporter.settings.credentials import Headers, Key, KeyFile, check_key_in, key_in
 from exporter.settings.durations import DAY, HOUR, MINUTE
 from exporter.settings.groups import Intervals, Limits, Profile, Retries, Timeouts, Tls
@@ -31,7 +32,7 @@ from exporter.settings.values import (
 )
 
 # What says which hub it is: at the top level these belong to one hub, all others are defaults.
-PLACE = ("name", "url", "task_hub", "connection")
+PLACE = ("name", "url", "task_hub", "connection", "resource_id")
 # With what opens it: none of these may be empty.
 IDENTITY = (*PLACE, "key", "key_file")
 
@@ -137,6 +138,20 @@ class HubSettings(BaseModel):
     )
     keys_dir: Folder | None = Field(
         default=None, description="Folder with a key file for each hub, called as the hub is."
+    )
+    resource_id: ResourceId | None = Field(
+        default=None,
+        description="The app's resource id in Azure: its key is fetched from there, or none is "
+        "needed; see `access`.",
+    )
+    access: Access = Field(
+        default=KEY,
+        description="How the app is read: at its own address by `key` (one that is given, else "
+        "fetched by `resource_id`), or through Azure's `resource-manager`, without any.",
+    )
+    cloud: Cloud = Field(
+        default=PUBLIC,
+        description="Azure cloud of `resource_id`; by default that of `discovery.azure.cloud`.",
     )
     labels: Labels = Field(
         default={}, description="Labels of `durable_functions_hub_info`, such as an owner."
@@ -257,6 +272,13 @@ class HubSettings(BaseModel):
             check_key_in(folder, others.data["name"])
         return folder
 
+    @field_validator("access")
+    @classmethod
+    def _app_is_known(cls, access: str, others: ValidationInfo) -> str:
+        if access == RESOURCE_MANAGER and others.data.get("resource_id", "") is None:
+            raise ValueError(f"is {RESOURCE_MANAGER}, which needs resource_id: set it too")
+        return access
+
     @field_validator("lookback")
     @classmethod
     def _not_below_overlap(cls, longest: float, others: ValidationInfo) -> float:
@@ -268,6 +290,16 @@ class HubSettings(BaseModel):
     def base_url(self) -> str:
         """The base of all requests, which ends in the API's own path, without a slash."""
         return base_of(self.url)
+
+    @property
+    def shard_key(self) -> str:
+        """What decides which of several exporters polls it."""
+        return self.name
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a key was given, as text or as a file."""
+        return self.key is not None or self.key_path is not None
 
     @property
     def key_path(self) -> Path | None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from exporter.settings.azure import RESOURCE_MANAGER
 from exporter.settings.groups import PROFILES
 from exporter.settings.hub import PLACE, HubSettings, is_task_hub
 
 _KEYS = ("key", "key_file")
-_KEY_SOURCES = (*_KEYS, "keys_dir")
+_KEY_SOURCES = (*_KEYS, "keys_dir", "resource_id")
+# Secrets that a default may hold: only hubs that are listed get them.
+_OF_LISTED_HUBS = (*_KEYS, "keys_dir", "headers", "allow_insecure", "access", "cloud")
+# Its requests are bounded by the hour.
+_THROUGH_RESOURCE_MANAGER = {"intervals": {"active": "60s"}}
 # The key of the hub whose settings stand at the top level.
 FLAT = ""
 
@@ -38,13 +43,19 @@ def arrange(document: Mapping[str, object]) -> dict[str, object]:
     else is a default of all hubs, a key of those that have none.
     """
     shared = {key: document[key] for key in document if key in HubSettings.model_fields}
+    azure = _azure_of(document)
+    if "cloud" in azure:
+        shared.setdefault("cloud", azure["cloud"])
     flat = {key: shared.pop(key) for key in PLACE if key in shared}
     named = document.get("hubs", {})
     arranged = {key: document[key] for key in document if key not in HubSettings.model_fields}
     if not isinstance(named, dict):
         return arranged
     hubs: dict[str, object] = {}
-    if flat or not named:
+    if azure:
+        found = {key: shared[key] for key in shared if key not in _OF_LISTED_HUBS}
+        arranged["discovery"] = {"azure": overlay(azure, {"hubs": {"*": found}})}
+    if flat or not (named or _is_true(azure.get("enabled"))):
         name = _name_of(flat.get("task_hub"))
         hubs[FLAT] = with_profile({"name": name, **flat, **shared})
     for key, own in named.items():
@@ -57,9 +68,26 @@ def arrange(document: Mapping[str, object]) -> dict[str, object]:
 
 
 def with_profile(hub: Mapping[str, object]) -> dict[str, object]:
-    """Return *hub* with the settings of its profile below its own."""
+    """Return *hub* with the settings of its profile, and of its access, below its own."""
     profile = str(hub.get("profile", "")).strip().lower()
-    return overlay(hub, PROFILES.get(profile, {}))
+    settings = overlay(hub, PROFILES.get(profile, {}))
+    if str(hub.get("access", "")).strip().lower() == RESOURCE_MANAGER:
+        return overlay(settings, _THROUGH_RESOURCE_MANAGER)
+    return settings
+
+
+def _azure_of(document: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what *document* says of discovery in Azure."""
+    discovery = document.get("discovery")
+    azure = discovery.get("azure") if isinstance(discovery, dict) else None
+    return azure if isinstance(azure, dict) else {}
+
+
+def _is_true(value: object) -> bool:
+    try:
+        return TypeAdapter(bool).validate_python(value)
+    except ValidationError:
+        return False
 
 
 def _name_of(task_hub: object) -> object:

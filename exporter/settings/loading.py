@@ -26,6 +26,8 @@ from exporter.settings.sources import (
     variable_for,
 )
 
+# Where the defaults of all hubs are those of found ones, too.
+_FOUND = ("discovery", "azure", "hubs", "*")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -154,6 +156,8 @@ def _places(location: tuple[int | str, ...]) -> list[SettingPath]:
     """Return where the value of an error may stand: in the hub itself, or as a default of all."""
     names = takewhile(lambda part: isinstance(part, str) and part != "[key]", location)
     path = tuple(map(str, names))
+    if path[: len(_FOUND)] == _FOUND:
+        return [path, path[len(_FOUND) :]]
     if path[:1] != ("hubs",) or len(path) == 1:
         return [path]
     _, hub, *setting = path

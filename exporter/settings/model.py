@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from exporter.settings.addresses import HostPatterns, ListenAddress, ListenOn
+from exporter.settings.discovery import Discovery
 from exporter.settings.durations import DAY
 from exporter.settings.groups import Buckets, MetricsSettings, WebSettings
 from exporter.settings.hub import HubSettings
@@ -27,7 +28,7 @@ from exporter.settings.web_config import WebConfig, WebConfigFile
 
 class Settings(BaseSettings):
     """
-    The settings of the process, and of its hubs: at least one.
+    The settings of the process, and of its hubs: at least one, unless hubs are found.
 
     They come from *sources*, the strongest first, and from nowhere else.
 
@@ -85,6 +86,9 @@ class Settings(BaseSettings):
     )
     web: WebSettings = Field(default=WebSettings(), description="The status page.")
     buckets: Buckets = Field(default=Buckets(), description="Bounds of all distributions.")
+    discovery: Discovery = Field(
+        default=Discovery(), description="Hubs that are found instead of listed."
+    )
     hubs: Annotated[tuple[HubSettings, ...], BeforeValidator(check_hubs)] = Field(
         description="The task hubs by name, each with any of the settings of a hub."
     )
@@ -95,7 +99,7 @@ class Settings(BaseSettings):
     @property
     def own_hubs(self) -> tuple[HubSettings, ...]:
         """The hubs of this shard, in the order of the configuration."""
-        return tuple(hub for hub in self.hubs if self.shard.holds(hub.name))
+        return tuple(hub for hub in self.hubs if self.shard.holds(hub.shard_key))
 
     @property
     def web_config(self) -> WebConfig:

@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from exporter.settings.discovery import AzureDiscovery
 from exporter.settings.durations import format_duration
 from exporter.settings.groups import (
     Limits,
@@ -42,7 +43,8 @@ its `task_hub`, else `default`. Any number of hubs may follow below `hubs`, each
 `hubs.orders.url` in the file, `DURABLE_EXPORTER_HUBS__ORDERS__URL` in the environment. Both forms
 together are all hubs. Every setting that does not identify a hub is allowed at the top level too,
 as the default of all hubs: `key` and `key_file` are the default of those that have no `key`,
-`key_file` or `keys_dir` of their own.
+`key_file`, `keys_dir` or `resource_id` of their own. Hubs may also be
+[found in Azure](guides/azure-discovery.md): then none need be listed.
 
 **Paths** in the file are relative to the file; elsewhere they are relative to where the exporter
 was started.
@@ -58,8 +60,8 @@ separated by commas, or JSON; in the file they are YAML lists. Groups and mappin
 JSON in one variable: `DURABLE_EXPORTER_LABELS='{"team": "payments"}'`.
 
 **Empty variables** are not set. Only those that identify a hub and how to open it (`name`,
-`url`, `task_hub`, `connection`, `key`, `key_file`) must not be empty: a secret that came out
-empty should not go unnoticed.
+`url`, `task_hub`, `connection`, `resource_id`, `key`, `key_file`) must not be empty: a secret that
+came out empty should not go unnoticed.
 
 **Keys** belong in files. `key_file` is read again when it changes and when the app refuses a key,
 so a rotated key needs no restart. White space, quotes and a byte order mark around a key are not
@@ -144,6 +146,13 @@ The patterns of a hub come before those of the top level, and those of a stronge
 those of a weaker one.
 """
 
+FOUND = """\
+Below `discovery.azure.hubs.<name>` any setting may be set of how a hub is polled and shown, as
+`discovery.azure.hubs.orders-*.intervals.active`, but `headers`, `keys_dir`, `cloud` and
+`allow_insecure`. Found apps get the defaults of all hubs from the top level, too; never `key`,
+`key_file`, `keys_dir` and `headers`, which may be secrets. Names, patterns and tags match in any
+case. See [discovery in Azure](guides/azure-discovery.md).
+"""
 
 _FORMER_NAMES = """\
 ## Former names
@@ -182,10 +191,16 @@ def _former_names() -> str:
     return "\n".join([_FORMER_NAMES, *names, ""])
 
 
-def _groups(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
+def _groups(fields: Mapping[str, FieldInfo], above: SettingPath = ()) -> Iterator[str]:
     for name, field in fields.items():
         if is_group(field.annotation):
-            yield _section((name,), field.annotation)
+            below = field.annotation.model_fields
+            if not all(is_group(each.annotation) for each in below.values()):
+                yield _section((*above, name), field.annotation)
+            if not above:
+                yield from _groups(below, (name,))
+        if field.annotation is AzureDiscovery:
+            yield FOUND
         if field.annotation is Limits:
             yield _section((name, "orchestrators", "<name>"), OrchestratorLimits)
             yield ORCHESTRATORS

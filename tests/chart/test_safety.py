@@ -203,6 +203,15 @@ def test_ports_of_variables_are_open_too() -> None:
     assert set(egress(release)) == {(53, 53), (8443,)}
 
 
+def test_found_hubs_need_their_port_and_the_identity_of_the_pod() -> None:
+    release = render(values_of(VALUES[0].parent / "azure-discovery.yaml"))
+    assert "443" in json.dumps(release.one("NetworkPolicy")["spec"]["egress"])
+    assert labels(release)["azure.workload.identity/use"] == "true"
+    account = release.one("ServiceAccount")["metadata"]
+    assert account["annotations"]["azure.workload.identity/client-id"].endswith("8")
+    assert release.workload["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
+
+
 def test_users_and_groups_can_be_left_to_the_platform() -> None:
     release = render(values_of(VALUES[0].parent / "openshift.yaml"))
     assert release.workload["spec"]["template"]["spec"]["securityContext"] == {

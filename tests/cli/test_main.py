@@ -13,6 +13,7 @@ from exporter.cli import (
     collect,
     dashboards,
     demo,
+    discover,
     drain,
     emulator,
     estimate,
@@ -30,8 +31,8 @@ from exporter.settings.sources import OWN_OPTIONS
 
 # That each offers what is asked of a command is checked with its type.
 MODULES: list[main.Command] = [
-    serve, check, collect, stuck, why, failures, drain, estimate, healthy, metrics, rules,
-    dashboards, record, emulator, demo,
+    serve, check, collect, stuck, why, failures, drain, estimate, discover,
+    healthy, metrics, rules, dashboards, record, emulator, demo,
 ]  # fmt: skip
 # What takes long to import, and which commands are to do without.
 NOT_FOR = {

@@ -18,6 +18,8 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
+from emulator import Emulator, RealClock, sample_emulator
+from emulator.azure.file import read_azure_file
 from emulator.scenarios.scenario import read_scenario
 from exporter.settings import load_settings
 from exporter.settings.schema import document
@@ -166,6 +168,13 @@ def check_scenario(content: Any, _folder: Path) -> None:  # noqa: ANN401
     read_scenario("own.yaml", yaml.safe_dump(content))
 
 
+def check_azure_file(content: Any, folder: Path) -> None:  # noqa: ANN401
+    def make(hub: str, key: str) -> Emulator:
+        return sample_emulator(clock=RealClock(), seed=1, hub_names=[hub], system_key=key)
+
+    read_azure_file(Path(_written(content, folder / "azure.yaml")), make)
+
+
 def _against(schema: Mapping[str, Any]) -> Callable[[Any, Path], None]:
     return lambda content, _folder: jsonschema.validate(content, schema)
 
@@ -183,6 +192,7 @@ KINDS: tuple[tuple[Callable[[Block, object], bool], Callable[[Any, Path], None]]
     (_has("groups"), check_rules),
     (_has("services"), lambda content, _folder: COMPOSE.validate(content)),
     (_has("events"), check_scenario),
+    (_has("certificate", "apps"), check_azure_file),
     (_has_one("tls_server_config", "basic_auth_users", "rate_limit"), check_web_config),
     (_is_configuration, check_configuration),
 )

@@ -27,6 +27,10 @@ NOT_ON_A_DASHBOARD = {
     "durable_functions_exporter_hub_error": "for alerts",
     "durable_functions_exporter_sweep_fresh": "for alerts",
     "durable_functions_exporter_rows_refused_total": "absent until an id is too long",
+    "durable_functions_exporter_discovery_apps": "absent without discovery; `discover` says more",
+    "durable_functions_exporter_discovery_last_success_timestamp_seconds": "for alerts",
+    "durable_functions_exporter_discovery_errors_total": "for alerts",
+    "durable_functions_exporter_resource_manager_requests_remaining": "absent without Azure",
 }
 """Families that no dashboard shows, with the reason."""
 

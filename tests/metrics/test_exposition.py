@@ -12,6 +12,7 @@ import pytest
 from msgspec import structs
 
 from exporter.collector.snapshot import ProcessView, Sweep, SweepState, Trouble
+from exporter.discovery.view import DiscoveryView
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR
 from exporter.ledger.snapshot import CountersView, FinishedInstance
 from exporter.metrics import reference
@@ -29,7 +30,14 @@ DOCS = Path(__file__).parents[2] / "docs"
 LATER = NOW + 600.0
 TROUBLE = Trouble("stopped", "the app is stopped", "start it")
 HUBS = (busy_snapshot(), busy_snapshot('quo"te\\d\n<hub>', up=False, trouble=TROUBLE))
-PROCESS = ProcessView(shard=1, shards=3, reload_successful=True, loaded=NOW)
+PROCESS = ProcessView(
+    shard=1,
+    shards=3,
+    reload_successful=True,
+    loaded=NOW,
+    discovery=DiscoveryView({"polled": 38, "left_out": 6}, {"azure_auth": 1}, NOW),
+    budgets={"00000000-0000-0000-0000-000000000001": 83},
+)
 HUBS_ONLY = Choice(exclude=("*_build_info",))
 
 

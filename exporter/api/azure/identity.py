@@ -1,0 +1,130 @@
+"""The identity of this exporter in Azure, as azure-identity finds it; imported when first used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Callable
+from time import time
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from exporter.api.classify import Failures
+from exporter.api.errors import ApiError
+from exporter.settings.azure import AUTHORITIES, resource_manager_of
+
+EXTRA_MISSING = "the package azure-identity is not installed"
+_INSTALL = "install the extra: pip install 'durable-functions-exporter[azure]'; the image has it"
+_SECONDS = 60.0
+# So that no request sets out with a token that expires on its way.
+_FRESH_SECONDS = 300.0
+# A token that nobody gets is not asked for by each hub anew.
+_REST_SECONDS = 15.0
+_CODE = re.compile(r"AADSTS\d{1,9}")
+_HINT = (
+    "check the workload identity (service account, federated credential), the managed identity, "
+    "or the variables AZURE_*"
+)
+
+
+class AzureIdentity:
+    """
+    Tokens for the Resource Manager of one *cloud*, kept until they are about to expire.
+
+    They come from the default chain: environment, workload identity, managed identity, command
+    line tools. *make* makes the credential, by default that of azure-identity.
+    """
+
+    def __init__(self, cloud: str, make: Callable[[], Any] | None = None) -> None:
+        self._cloud = cloud
+        self._scope = f"{resource_manager_of(cloud)}/.default"
+        self._make = make or self._default_credential
+        self._credential: Any = None
+        self._token = ""
+        self._fresh_until = 0.0
+        self._refused: ApiError | None = None
+        self._refused_until = 0.0
+        self._one_at_a_time = anyio.Lock()
+
+    def __repr__(self) -> str:
+        """Show no token."""
+        return f"AzureIdentity({self._cloud!r})"
+
+    async def token(self, failures: Failures) -> str:
+        """
+        Return a token.
+
+        Raises:
+            HubDenied: there is none to be had; the kind is `azure_auth`.
+        """
+        async with self._one_at_a_time:
+            if time() >= self._fresh_until:
+                await self._get(failures)
+            return self._token
+
+    async def renew(self, refused: str) -> None:
+        """Get another token than the *refused* one from now on, also from the library's cache."""
+        async with self._one_at_a_time:
+            if self._token == refused:
+                self._fresh_until = 0.0
+                await self._close()
+
+    async def aclose(self) -> None:
+        """Close what the library holds open."""
+        await self._close()
+
+    async def _get(self, failures: Failures) -> None:
+        if self._refused is not None and anyio.current_time() < self._refused_until:
+            raise failures.azure_denied(self._refused.reason, self._refused.hint)
+        try:
+            found = await self._ask(failures)
+        except ApiError as error:
+            self._refused, self._refused_until = error, anyio.current_time() + _REST_SECONDS
+            raise
+        self._refused = None
+        self._token = str(found.token)
+        # A token that lives shorter than the margin is used for half of its life.
+        life = float(found.expires_on) - time()
+        self._fresh_until = time() + max(life - _FRESH_SECONDS, life / 2)
+
+    async def _ask(self, failures: Failures) -> Any:  # noqa: ANN401 - the library has no types
+        failure: ApiError
+        try:
+            if self._credential is None:
+                self._credential = await anyio.to_thread.run_sync(self._make)
+            with anyio.fail_after(_SECONDS):
+                return await self._credential.get_token(self._scope)
+        except ImportError:
+            failure = failures.azure_denied(EXTRA_MISSING, _INSTALL)
+        except TimeoutError:
+            failure = failures.azure_denied(f"no token within {_SECONDS:g} s", _HINT)
+        except _errors() as error:
+            # Its text may be long, and names what it was asked with.
+            code = _CODE.search(str(error))
+            reason = code[0] if code else type(error).__name__
+            failure = failures.azure_denied(f"the identity got no token ({reason})", _HINT)
+        raise failure
+
+    def _default_credential(self) -> Any:  # noqa: ANN401 - the library has no types
+        library = importlib.import_module("azure.identity.aio")
+        authority = AUTHORITIES.get(self._cloud)
+        if authority is None or os.environ.get("AZURE_AUTHORITY_HOST"):
+            return library.DefaultAzureCredential()
+        return library.DefaultAzureCredential(authority=authority)
+
+    async def _close(self) -> None:
+        credential, self._credential = self._credential, None
+        if credential is not None:
+            await credential.close()
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return what the library raises, once it is there."""
+    try:
+        errors = importlib.import_module("azure.core.exceptions")
+    except ImportError:
+        return (ValueError,)
+    return (errors.AzureError, ValueError)

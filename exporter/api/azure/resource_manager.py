@@ -1,0 +1,222 @@
+"""The Resource Manager of one cloud: requests with the identity's token, within their budgets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Generic, TypeVar
+
+import anyio
+import httpx
+import msgspec
+
+from exporter.api.answers import Answer, decode
+from exporter.api.azure.answers import (
+    REMAINING,
+    code_of,
+    error_of,
+    remaining_of,
+    retry_after,
+)
+from exporter.api.azure.budget import RequestBudget
+from exporter.api.azure.identity import AzureIdentity
+from exporter.api.bodies import BodyBudget, read_body, read_explanation
+from exporter.api.classify import Failures
+from exporter.api.connecting import Connecting, connecting
+from exporter.api.connection_errors import TRANSPORT_ERRORS, Way
+from exporter.api.errors import ApiError, HubThrottled
+from exporter.api.keys import Field
+from exporter.api.priority import priority
+from exporter.api.retries import RetryPolicy
+from exporter.api.transport import HubConnections
+
+Found = TypeVar("Found")
+
+API_VERSION = "2023-12-01"
+_LARGEST_BODY = 8 << 20
+_SECONDS = 60.0
+# Where it asks to slow down without saying for how long.
+_PAUSE_SECONDS = 30.0
+
+
+class Budgets:
+    """The budget of each subscription; *per_hour* requests for all *shares* exporters together."""
+
+    def __init__(self, per_hour: float = 12_000.0, shares: int = 1) -> None:
+        self._limits = (per_hour, shares)
+        self._budgets: dict[str, RequestBudget] = {}
+
+    def of(self, subscription: str) -> RequestBudget:
+        """Return the budget of a subscription."""
+        return self._budgets.setdefault(subscription, RequestBudget(*self._limits))
+
+    def limit(self, per_hour: float, shares: int) -> None:
+        """Go by other limits; what was spent before is forgotten."""
+        if (per_hour, shares) != self._limits:
+            self._limits = (per_hour, shares)
+            self._budgets.clear()
+
+    def remaining(self) -> dict[str, int]:
+        """Return how many requests could be sent at once, by subscription."""
+        return {name: budget.remaining for name, budget in sorted(self._budgets.copy().items())}
+
+
+@dataclass(frozen=True, slots=True)
+class ManagementRequest(Generic[Found]):
+    """
+    A request to the Resource Manager: `target` is a path with its query.
+
+    It counts against the budget of a `subscription`, if there is one. `hint` is what to do where
+    the identity lacks the right.
+    """
+
+    operation: str
+    target: str
+    kind: type[Found]
+    hint: str
+    subscription: str = ""
+    method: str = "GET"
+    content: bytes = b""
+
+
+class ResourceManager:
+    """
+    Asks the Resource Manager at *base_url*.
+
+    What it answers by itself is an `ApiError` of a kind `azure_*`; its 429 slows the requests for
+    that subscription, and no others.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        identity: AzureIdentity,
+        budgets: Budgets,
+        http: HubConnections,
+        bodies: BodyBudget,
+        retry: RetryPolicy,
+    ) -> None:
+        self.base_url = base_url
+        self._identity = identity
+        self._budgets = budgets
+        self._http = http
+        self._bodies = bodies
+        self._retry = retry
+        self._token = ""
+
+    async def admit(self, failures: Failures, subscription: str = "") -> Sequence[Field]:
+        """
+        Return the header field of the token, once the budget of *subscription* allows a request.
+
+        Raises:
+            HubDenied: the identity gets no token.
+        """
+        self._token = await self._identity.token(failures)
+        if subscription:
+            await self._budgets.of(subscription).take(priority.get())
+        return ((b"authorization", f"Bearer {self._token}".encode()),)
+
+    def check(self, failures: Failures, answer: Answer, subscription: str, hint: str) -> None:
+        """
+        Follow the limits that *answer* tells of; *hint* is for an identity that lacks a right.
+
+        Raises:
+            ApiError: the Resource Manager answered by itself, and not with a result.
+        """
+        budget = self._budgets.of(subscription) if subscription else None
+        remaining = remaining_of(answer.headers)
+        if budget is not None and remaining is not None:
+            budget.note_remaining(remaining)
+        code = code_of(answer)
+        is_counted = any(name in answer.headers for name in REMAINING)
+        if code is None and answer.status == HTTPStatus.TOO_MANY_REQUESTS and is_counted:
+            code = "TooManyRequests"
+        if code is None:
+            return
+        error = error_of(failures, answer, code, hint)
+        if budget is not None and isinstance(error, HubThrottled):
+            budget.pause(error.retry_after or _PAUSE_SECONDS)
+        raise error
+
+    async def renew(self, failures: Failures) -> bool:
+        """Get another token; True if it differs. Raises `HubDenied`."""
+        refused = self._token
+        await self._identity.renew(refused)
+        return await self._identity.token(failures) != refused
+
+    async def ask(self, hub: str, request: ManagementRequest[Found]) -> Found:
+        """
+        Return the answer to a request, for a *hub* or, where that is empty, for discovery.
+
+        Raises:
+            ApiError: it could not be had, or is not what was asked for.
+        """
+        failures = Failures(hub, request.operation)
+        retries = 0
+        is_fresh = False
+        while True:
+            fields = await self.admit(failures, request.subscription)
+            try:
+                answer = await self._send(failures, request, fields)
+                self.check(failures, answer, request.subscription, request.hint)
+                if answer.status == HTTPStatus.OK:
+                    return decode(msgspec.json.Decoder(request.kind).decode, failures, answer)
+                raise _not_a_result(failures, answer)
+            except ApiError as error:
+                if not is_fresh and error.status == HTTPStatus.UNAUTHORIZED:
+                    is_fresh = True
+                    if await self.renew(failures):
+                        continue
+                delay = self._retry.delay(error, retries, random.random)
+                if delay is None:
+                    raise
+            retries += 1
+            await anyio.sleep(delay)
+
+    async def aclose(self) -> None:
+        """Close the connections; the identity stays with whom it came from."""
+        await self._http.aclose()
+
+    async def _send(
+        self, failures: Failures, request: ManagementRequest[Found], fields: Sequence[Field]
+    ) -> Answer:
+        progress = Connecting()
+        connecting.set(progress)
+        started = anyio.current_time()
+        failure: ApiError
+        has_answered = False
+        url = httpx.URL(f"{self.base_url}{request.target}")
+        try:
+            with anyio.fail_after(_SECONDS), self._bodies.body() as body:
+                response = await self._http.send(request.method, url, fields, request.content)
+                has_answered = True
+                try:
+                    if response.status_code == HTTPStatus.OK:
+                        text = await read_body(response, _LARGEST_BODY, body, failures)
+                    else:
+                        text = await read_explanation(response, body, failures)
+                finally:
+                    await response.aclose()
+            seconds = anyio.current_time() - started
+            return Answer(response.status_code, response.headers, text, seconds)
+        except TRANSPORT_ERRORS as error:
+            way = Way(self._http.proxy, progress, has_answered=has_answered)
+            failure = failures.of_exception(error, _SECONDS, way)
+        # Out here it does not lead to the one of the library, which shows the token.
+        raise failure
+
+
+def _not_a_result(failures: Failures, answer: Answer) -> ApiError:
+    """Return the error for an answer without a result and without an error of the usual form."""
+    status = answer.status
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return failures.azure_throttled(retry_after(answer.headers))
+    return failures.azure_failed(
+        f"{status} from Azure's Resource Manager",
+        "check discovery.azure.cloud, and the proxy or gateway in between",
+        status,
+        retryable=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+    )

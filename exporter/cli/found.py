@@ -1,0 +1,29 @@
+"""The hubs that discovery finds, for commands that ask once."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+
+from exporter.api.connection import SharedLimits
+from exporter.api.errors import ApiError
+from exporter.cli.terminal import say
+from exporter.discovery.discovery import Discovery
+from exporter.settings import Settings
+
+
+async def with_found_hubs(settings: Settings) -> Settings:
+    """
+    Return *settings* with the hubs that are found now.
+
+    Where the search fails, that is said, and known are those that the exporter last kept.
+    """
+    shared = SharedLimits()
+    discovery = Discovery(shared, wall=time.time, folder=settings.state_dir)
+    discovery.restore()
+    async with aclosing(shared):
+        try:
+            await discovery.search(settings)
+        except ApiError as error:
+            say(f"warning: discovery: {error}; to fix it: {error.hint}")
+    return discovery.extend(settings)

@@ -1,0 +1,227 @@
+"""The search for apps, again and again; what it finds is added to the hubs that are listed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import msgspec
+import structlog
+
+from exporter.api.azure.resource_manager import ResourceManager
+from exporter.api.classify import Failures
+from exporter.api.connection import SharedLimits, resource_manager
+from exporter.api.errors import ApiError, ErrorKind
+from exporter.discovery import memory
+from exporter.discovery.apps import STOPPED, App, Verdict, verdict_of
+from exporter.discovery.search import LIST_APPS, find_apps, functions_of
+from exporter.discovery.selection import (
+    KnownApp,
+    Selection,
+    listed_anew,
+    reason_against,
+    select,
+)
+from exporter.discovery.view import DiscoveryView
+from exporter.settings import HubSettings, Settings
+from exporter.settings.discovery import AzureDiscovery
+
+DISCOVERY_FAILED = "discovery failed, keeping the apps that are known"
+DISCOVERY_NOT_KEPT = "discovered apps not kept over a restart"
+
+# A verdict is looked into again after this.
+_VERDICT_SECONDS = 3600.0
+_CHECKS_AT_ONCE = 4
+_FIRST_RETRY_SECONDS = 60.0
+_SEARCH_SECONDS = 900.0
+# What an operator has to know of even before it comes, for rates to be right.
+_KINDS = (ErrorKind.AZURE_AUTH, ErrorKind.AZURE_THROTTLED, ErrorKind.AZURE_SERVER)
+
+_NO_APP = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/none"
+    "/providers/Microsoft.Web/sites/none"
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Outcome:
+    errors: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(_KINDS, 0)))
+    last_success: float | None = None
+    failed_in_a_row: int = 0
+
+
+class Discovery:
+    """
+    Keeps what is known of apps; a search that fails changes nothing of it.
+
+    *shared* is what asks Azure, *folder* where it is kept over a restart, if anywhere; *wall* tells
+    the time.
+    """
+
+    def __init__(
+        self, shared: SharedLimits, *, wall: Callable[[], float], folder: Path | None = None
+    ) -> None:
+        self._shared = shared
+        self._wall = wall
+        self._folder = folder
+        self._known: dict[str, KnownApp] = {}
+        self._outcome = _Outcome()
+        self._selection: Selection | None = None
+        self._azure = AzureDiscovery()
+        self._wanted = anyio.Event()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known which hubs there are: nothing is searched for, or it was found."""
+        is_known = self._outcome.last_success is not None or bool(self._known)
+        return is_known or not self._azure.enabled
+
+    def restore(self) -> None:
+        """Take up what was kept."""
+        if self._folder is None:
+            return
+        try:
+            self._known = memory.load(self._folder)
+        except (OSError, ValueError) as error:
+            log.warning(DISCOVERY_NOT_KEPT, error=str(error))
+
+    def extend(self, settings: Settings) -> Settings:
+        """Return *settings* with the hubs of the apps that are known."""
+        azure = settings.discovery.azure
+        if azure != self._azure:
+            self._azure = azure
+            self._wanted.set()
+        if not azure.enabled:
+            self._selection = None
+            return settings
+        self._selection, self._known = select(self._known, azure, settings.hubs)
+        return settings.model_copy(update={"hubs": (*settings.hubs, *self._selection.hubs)})
+
+    def view(self) -> DiscoveryView | None:
+        """Return what is shown of it, None where nothing is searched for."""
+        found = self._selection
+        if found is None:
+            return None
+        apps = {
+            "polled": len(found.polled),
+            "left_out": len(found.left_out),
+            "unknown": len(found.unknown),
+        }
+        return DiscoveryView(apps, dict(self._outcome.errors), self._outcome.last_success)
+
+    @property
+    def selection(self) -> Selection | None:
+        """What became of all apps, as last decided."""
+        return self._selection
+
+    async def run(
+        self, settings: Callable[[], Settings], follow: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Search until cancelled, and let each change be followed; *settings* are without it."""
+        while True:
+            self._wanted = anyio.Event()
+            pause: float | None = None
+            if self._azure.enabled:
+                pause = await self._search_once(settings(), follow)
+            with anyio.move_on_after(pause):
+                await self._wanted.wait()
+
+    async def search(self, settings: Settings) -> None:
+        """
+        Look for all apps, and at the functions of those that may be polled.
+
+        Raises:
+            ApiError: not all apps could be listed; what was known stays.
+        """
+        azure = settings.discovery.azure
+        manager = resource_manager(_template(azure), self._shared)
+        apps = await find_apps(manager, azure.subscriptions, slots=azure.slots)
+        known = listed_anew(self._known, apps)
+        limiter = anyio.CapacityLimiter(_CHECKS_AT_ONCE)
+
+        async def check(key: str) -> None:
+            async with limiter:
+                known[key] = await self._checked(manager, known[key])
+
+        async with anyio.create_task_group() as tasks:
+            for key, one in known.items():
+                if not one.absent and self._is_due(one) and not reason_against(one.app, azure):
+                    tasks.start_soon(check, key)
+        # Names that were given meanwhile stay.
+        self._known = {
+            key: msgspec.structs.replace(one, hub=self._known[key].hub)
+            if key in self._known
+            else one
+            for key, one in known.items()
+        }
+
+    async def _search_once(
+        self, settings: Settings, follow: Callable[[], Awaitable[None]]
+    ) -> float:
+        """Search, follow what was found, and return how long to wait for the next search."""
+        interval = settings.discovery.azure.interval
+        outcome = self._outcome
+        try:
+            with anyio.fail_after(max(interval, _SEARCH_SECONDS)):
+                await self.search(settings)
+        except ApiError as error:
+            return self._failed(error, interval)
+        except TimeoutError:
+            failures = Failures("", LIST_APPS)
+            late = failures.too_slow("the search was not done in time", "narrow discovery.azure")
+            return self._failed(late, interval)
+        outcome.last_success = self._wall()
+        outcome.failed_in_a_row = 0
+        await follow()
+        await self._keep()
+        return interval * random.uniform(0.95, 1.05)  # noqa: S311 - apart from other exporters
+
+    def _failed(self, error: ApiError, interval: float) -> float:
+        """Note a search that failed, and return how long to wait for the next one."""
+        outcome = self._outcome
+        outcome.errors[error.kind] += 1
+        log.error(DISCOVERY_FAILED, kind=error.kind.value, error=str(error), hint=error.hint)
+        pause = _FIRST_RETRY_SECONDS * 2.0 ** min(10, outcome.failed_in_a_row)
+        outcome.failed_in_a_row += 1
+        return max(error.retry_after or 0.0, min(interval, pause))
+
+    async def _keep(self) -> None:
+        if self._folder is None:
+            return
+        try:
+            await anyio.to_thread.run_sync(memory.save, self._folder, self._known)
+        except OSError as error:
+            log.warning(DISCOVERY_NOT_KEPT, error=error.strerror or str(error))
+
+    def _is_due(self, one: KnownApp) -> bool:
+        age = self._wall() - one.checked
+        return one.verdict is Verdict.UNKNOWN or not 0 <= age < _VERDICT_SECONDS
+
+    async def _checked(self, manager: ResourceManager, one: KnownApp) -> KnownApp:
+        """Look at the functions of an app; where that says nothing, the verdict before stands."""
+        try:
+            verdict = verdict_of(await functions_of(manager, one.app))
+        except ApiError as error:
+            return msgspec.structs.replace(
+                one, doubt=f"its functions cannot be read: {error.reason}"
+            )
+        if verdict is Verdict.UNKNOWN:
+            return msgspec.structs.replace(one, doubt=_why_no_functions(one.app))
+        return msgspec.structs.replace(one, verdict=verdict, checked=self._wall(), doubt="")
+
+
+def _why_no_functions(app: App) -> str:
+    return "it is stopped" if app.state == STOPPED else "it shows no functions"
+
+
+def _template(azure: AzureDiscovery) -> HubSettings:
+    """Return settings of a hub by which discovery itself asks: its cloud, TLS and proxy."""
+    own = {"name": "discovery", "url": "https://discovery.invalid", "resource_id": _NO_APP}
+    return azure.settings_of("", {}, own)

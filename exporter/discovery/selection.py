@@ -1,0 +1,203 @@
+"""Which of the apps that are known are polled, under which names, and why not; pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+from pydantic import ValidationError
+
+from exporter.discovery.apps import App, Verdict
+from exporter.settings import HubSettings
+from exporter.settings.discovery import AzureDiscovery, has_tags, label_of, matches
+
+# Searches in which an app has to be absent before it is given up.
+SEARCHES_ABSENT = 3
+
+_LISTED = "listed as hub {}"
+
+
+class KnownApp(msgspec.Struct, frozen=True):
+    """
+    An app that was found.
+
+    `verdict` is the last definite one, given at `checked` in seconds since the epoch; `doubt` is
+    why the latest check gave none. It was `absent` from so many searches since. `hub` is what it
+    is called, empty before it is polled.
+    """
+
+    app: App
+    verdict: Verdict = Verdict.UNKNOWN
+    checked: float = 0.0
+    doubt: str = ""
+    absent: int = 0
+    hub: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An app that is not polled, and why."""
+
+    app: App
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What becomes of all apps; `hubs` are the settings of those that are `polled`, in order."""
+
+    polled: Sequence[KnownApp]
+    hubs: Sequence[HubSettings]
+    left_out: Sequence[LeftOut]
+    unknown: Sequence[LeftOut]
+
+
+Known = Mapping[str, KnownApp]
+
+
+def listed_anew(known: Known, apps: Iterable[App]) -> dict[str, KnownApp]:
+    """Return what is known after a whole listing that shows *apps*."""
+    found = {app.key: app for app in apps}
+    fresh = {
+        key: msgspec.structs.replace(known[key], app=app, absent=0)
+        if key in known
+        else KnownApp(app)
+        for key, app in found.items()
+    }
+    for key, one in known.items():
+        if key not in found and one.hub and one.absent + 1 < SEARCHES_ABSENT:
+            fresh[key] = msgspec.structs.replace(one, absent=one.absent + 1)
+    return dict(sorted(fresh.items()))
+
+
+def reason_against(app: App, azure: AzureDiscovery) -> str | None:
+    """Return why the settings leave an app out, None where they do not."""
+    rules = (
+        (app.is_logic_app, "Logic App"),
+        (bool(app.slot) and not azure.slots, "deployment slot; discovery.azure.slots is off"),
+        (
+            bool(azure.subscriptions) and app.subscription not in azure.subscriptions,
+            "not in discovery.azure.subscriptions",
+        ),
+        (
+            bool(azure.resource_groups) and not matches(app.resource_group, azure.resource_groups),
+            "not in discovery.azure.resource_groups",
+        ),
+        (bool(azure.names) and not matches(app.name, azure.names), "not in discovery.azure.names"),
+        (matches(app.name, azure.exclude_names), "in discovery.azure.exclude_names"),
+        (
+            not has_tags(app.tags, azure.include_tags),
+            "lacks a tag of discovery.azure.include_tags",
+        ),
+        (
+            any(has_tags(app.tags, {tag: value}) for tag, value in azure.exclude_tags.items()),
+            "has a tag of discovery.azure.exclude_tags",
+        ),
+    )
+    return next((reason for applies, reason in rules if applies), None)
+
+
+def select(
+    known: Known, azure: AzureDiscovery, listed: Sequence[HubSettings]
+) -> tuple[Selection, dict[str, KnownApp]]:
+    """
+    Decide about all *known* apps beside the hubs that are *listed* by hand.
+
+    Returns also what is known from now on: the names that were given.
+    """
+    left_out: list[LeftOut] = []
+    unknown: list[LeftOut] = []
+    polled: list[KnownApp] = []
+    for one in known.values():
+        reason = reason_against(one.app, azure) or _listed_as(one.app, listed)
+        if reason is None and one.verdict is Verdict.NO:
+            reason = "no Durable Functions among its bindings"
+        if reason is not None:
+            left_out.append(LeftOut(one.app, reason))
+        elif one.verdict is Verdict.UNKNOWN:
+            unknown.append(LeftOut(one.app, one.doubt or "not checked yet"))
+        else:
+            polled.append(one)
+    named = dict(known) | _named(polled, known, {hub.name for hub in listed})
+    hubs: list[HubSettings] = []
+    valid: list[KnownApp] = []
+    for one in polled:
+        present = named[one.app.key]
+        try:
+            hubs.append(_settings_of(present, azure))
+        except ValidationError as error:
+            reason = "; ".join(line["msg"] for line in error.errors(include_input=False))
+            left_out.append(LeftOut(one.app, f"its settings cannot be used: {reason}"))
+        else:
+            valid.append(present)
+    return Selection(valid, hubs, left_out, unknown), named
+
+
+def _listed_as(app: App, listed: Iterable[HubSettings]) -> str | None:
+    """Return which listed hub is the app's default one, None if there is none."""
+    for hub in listed:
+        is_same = (hub.resource_id or "").lower() == app.key or hub.base_url.startswith(
+            f"https://{app.host}/"
+        )
+        if is_same and hub.task_hub is None and hub.connection is None:
+            return _LISTED.format(hub.name)
+    return None
+
+
+def _settings_of(one: KnownApp, azure: AzureDiscovery) -> HubSettings:
+    app = one.app
+    tags = {name.lower(): value for name, value in app.tags.items()}
+    labels = {
+        "resource_group": app.resource_group,
+        "subscription": app.subscription,
+        "region": app.region,
+        **{label_of(tag): tags.get(tag.lower(), "") for tag in azure.label_tags},
+    }
+    own = {
+        "name": one.hub,
+        "url": f"https://{app.host}",
+        "resource_id": app.resource_id,
+        "labels": labels,
+    }
+    return azure.settings_of(app.name, app.tags, own)
+
+
+def _named(
+    polled: Sequence[KnownApp], known: Known, listed: Collection[str]
+) -> dict[str, KnownApp]:
+    """
+    Return the apps that are polled with their names: those that they had, else the shortest.
+
+    A name that two *known* apps could have is given to none: which of them came first, or is
+    polled, differs between exporters, and between two starts of one.
+    """
+    named = {one.app.key: one for one in polled if one.hub and one.hub not in listed}
+    taken = {*listed, *(one.hub for one in named.values())}
+    fresh = [one for one in polled if one.app.key not in named]
+    for spell in (_plain, _with_group, _with_subscription, _with_digest):
+        wanted = Counter(spell(one.app) for one in known.values())
+        for one in [each for each in fresh if each.app.key not in named]:
+            name = spell(one.app)
+            if wanted[name] == 1 and name not in taken:
+                named[one.app.key] = msgspec.structs.replace(one, hub=name)
+                taken.add(name)
+    return named
+
+
+def _plain(app: App) -> str:
+    return app.name
+
+
+def _with_group(app: App) -> str:
+    return f"{app.name}.{app.resource_group}"[:100]
+
+
+def _with_subscription(app: App) -> str:
+    return f"{app.name}.{app.resource_group}.{app.subscription[:8]}"[:110]
+
+
+def _with_digest(app: App) -> str:
+    return f"{app.name[:80]}.{blake2b(app.key.encode(), digest_size=8).hexdigest()}"

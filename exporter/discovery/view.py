@@ -1,0 +1,15 @@
+"""What is shown of discovery; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryView:
+    """Apps by what became of them, failed searches by kind, and when one last succeeded."""
+
+    apps: Mapping[str, int]
+    errors: Mapping[str, int]
+    last_success: float | None

@@ -1,0 +1,219 @@
+"""The settings of discovery: which apps of Azure are polled without being listed, and how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
+
+from exporter.settings.azure import KEY, PUBLIC, Access, Cloud
+from exporter.settings.durations import MINUTE
+from exporter.settings.hub import IDENTITY, HubSettings, Labels
+from exporter.settings.hub_defaults import overlay, with_profile
+from exporter.settings.values import FROZEN, Count, Duration, Names, Shown
+
+# What is known of each found app without being told.
+OWN_LABELS = ("resource_group", "subscription", "region")
+ALL = "*"
+_TAG = "tag:"
+_SHORTEST_INTERVAL = MINUTE
+# Where a hub is and what opens it never comes from a default: a secret would go to any found app.
+_OF_LISTED_HUBS = frozenset({*IDENTITY, "keys_dir", "headers", "allow_insecure", "cloud"})
+
+
+def _check_subscriptions(subscriptions: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(str(UUID(subscription)) for subscription in subscriptions)
+    except ValueError:
+        raise ValueError(
+            "has an item that is not the id of a subscription: give ids, not names"
+        ) from None
+
+
+def _check_rule(pattern: str) -> str:
+    name, equals, value = pattern.removeprefix(_TAG).partition("=")
+    if not pattern.strip() or (pattern.startswith(_TAG) and not (name and equals and value)):
+        raise ValueError(
+            f"has a key that is no pattern: give that of a name, as orders-*, or {_TAG}NAME=VALUE"
+        )
+    return pattern
+
+
+def _at_least_a_minute(seconds: float) -> float:
+    if seconds < _SHORTEST_INTERVAL:
+        raise ValueError("is too short: give at least 1m")
+    return seconds
+
+
+def label_of(tag: str) -> str:
+    """Return the name of the label that shows a tag."""
+    return re.sub(r"[^a-z0-9_]", "_", tag.lower())
+
+
+Tags = Annotated[dict[str, str], Shown("patterns of values by tag")]
+_FIELDS: dict[str, Any] = {
+    name: (field.annotation, field)
+    for name, field in HubSettings.model_fields.items()
+    if name not in _OF_LISTED_HUBS
+}
+FoundHub: Any = create_model(
+    "FoundHub",
+    __config__=FROZEN,
+    __doc__="How found apps of one name or tag are polled; what is not set is as for the others.",
+    **_FIELDS,
+)
+
+
+class AzureDiscovery(BaseModel):
+    """Function apps that the exporter's identity sees in Azure, polled without being listed."""
+
+    model_config = FROZEN
+
+    enabled: bool = Field(
+        default=False,
+        description="Find function apps in Azure; needs the extra `azure`, which the image has.",
+    )
+    subscriptions: Annotated[
+        Names, AfterValidator(_check_subscriptions), Shown("list of subscription ids")
+    ] = Field(default=(), description="Subscriptions to search; none means all that are visible.")
+    resource_groups: Names = Field(
+        default=(), description="Resource groups whose apps are polled, by pattern; none means all."
+    )
+    names: Names = Field(
+        default=(), description="Apps that are polled, by name or pattern; none means all."
+    )
+    exclude_names: Names = Field(
+        default=(), description="Apps that are not polled, by name or pattern."
+    )
+    include_tags: Tags = Field(
+        default={}, description="Tags that an app must have to be polled, each with its value."
+    )
+    exclude_tags: Tags = Field(
+        default={}, description="Tags of which an app that is polled has none, each with its value."
+    )
+    label_tags: Names = Field(
+        default=(),
+        description="Tags that become labels of `durable_functions_hub_info`, in lower case and "
+        "with `_` for what no label may have.",
+    )
+    slots: bool = Field(default=False, description="Whether deployment slots are polled as well.")
+    cloud: Cloud = Field(
+        default=PUBLIC,
+        description="Azure cloud, also of listed hubs with a `resource_id`; any other one by the "
+        "address of its Resource Manager.",
+    )
+    interval: Annotated[
+        Duration, AfterValidator(_at_least_a_minute), Shown("duration, at least `1m`")
+    ] = Field(default=10 * MINUTE, description="How often apps are searched for.")
+    access: Access = Field(default=KEY, description="How found apps are read, see `access`.")
+    max_requests_per_hour: Annotated[Count, Field(ge=60, le=90_000)] = Field(
+        default=12_000,
+        description="Requests to the Resource Manager for one subscription at most, by all shards "
+        "together.",
+    )
+    hubs: Annotated[
+        dict[Annotated[str, AfterValidator(_check_rule)], FoundHub],
+        Shown("groups by name, pattern, or `tag:NAME=VALUE`"),
+    ] = Field(
+        default={},
+        description="Settings of found apps, by name or pattern (`orders-*`) or by tag "
+        "(`tag:team=payments`); of several that match, the first wins.",
+    )
+
+    @field_validator("label_tags")
+    @classmethod
+    def _become_labels(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        labels = [label_of(tag) for tag in tags]
+        try:
+            TypeAdapter(Labels).validate_python(dict.fromkeys(labels, ""))
+        except ValidationError:
+            raise ValueError(
+                "has a tag that makes no label, or a reserved one: leave it out"
+            ) from None
+        if len({*labels, *OWN_LABELS}) < len(labels) + len(OWN_LABELS):
+            raise ValueError(
+                f"has two tags that make one label, or one of {', '.join(OWN_LABELS)}: leave it out"
+            )
+        return tags
+
+    def settings_of(
+        self, name: str, tags: Mapping[str, str], own: Mapping[str, object]
+    ) -> HubSettings:
+        """
+        Return the settings of a found app called *name* that has *tags*; *own* are its own.
+
+        Raises:
+            ValidationError: they contradict each other.
+        """
+        settings: Mapping[str, object] = {**own, "cloud": self.cloud}
+        for rule in self._matching(name, tags):
+            settings = overlay(settings, rule.model_dump(exclude_unset=True))
+        settings = overlay(settings, {"access": self.access})
+        return FoundHubSettings.model_validate(with_profile(settings))
+
+    def _matching(self, name: str, tags: Mapping[str, str]) -> Iterator[BaseModel]:
+        """Yield what holds for an app: its exact name first, the default of all last."""
+        rules = dict(self.hubs)
+        default = rules.pop(ALL, None)
+        yield from (rules[each] for each in rules if each.lower() == name.lower())
+        for pattern, rule in rules.items():
+            tag, _, value = pattern.removeprefix(_TAG).partition("=")
+            if pattern.startswith(_TAG):
+                if has_tags(tags, {tag: value}):
+                    yield rule
+            elif pattern.lower() != name.lower() and matches(name, (pattern,)):
+                yield rule
+        if default is not None:
+            yield default
+
+
+class Discovery(BaseModel):
+    """Hubs that are found instead of listed."""
+
+    model_config = FROZEN
+
+    azure: AzureDiscovery = Field(
+        default=AzureDiscovery(), description="Function apps found in Azure."
+    )
+
+
+class FoundHubSettings(HubSettings):
+    """The settings of a hub that was found: names may differ between exporters, ids do not."""
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if self.resource_id is None:
+            raise ValueError("has no resource id")
+        return self
+
+    @property
+    def shard_key(self) -> str:
+        """What decides which of several exporters polls it."""
+        return (self.resource_id or "").lower()
+
+
+def matches(text: str, patterns: tuple[str, ...]) -> bool:
+    """Tell whether *text* is one of *patterns* (`*`, `?`, `[abc]`), in any case."""
+    return any(fnmatchcase(text.lower(), pattern.lower()) for pattern in patterns)
+
+
+def has_tags(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Tell whether there is each *wanted* tag, in any case, with a value of its pattern."""
+    lower = {name.lower(): value for name, value in tags.items()}
+    return all(
+        name.lower() in lower and matches(lower[name.lower()], (pattern,))
+        for name, pattern in wanted.items()
+    )
