@@ -27,8 +27,8 @@ def find(query: str, rows: Sequence[Row]) -> list[JsonValue]:
     Without an order by id they come in another order each time, as those of the real one may.
     """
     lines = query.strip()
-    types, kind, project = _TYPES.search(lines), _KIND.search(lines), _PROJECT.search(lines)
-    if not lines.startswith("resources") or types is None or project is None:
+    types, kind, projects = _TYPES.search(lines), _KIND.search(lines), _PROJECT.findall(lines)
+    if not lines.startswith("resources") or types is None or len(projects) != 1:
         raise QueryInvalid("the query is not of the form that is emulated")
     wanted = {name.strip(" '").lower() for name in (types[1] or types[2]).split(",")}
     found = [
@@ -38,7 +38,7 @@ def find(query: str, rows: Sequence[Row]) -> list[JsonValue]:
     ]
     if _ORDERED.search(lines):
         found.sort(key=lambda row: str(row["id"]).lower())
-    return [_projected(row, project[1]) for row in found]
+    return [_projected(row, projects[0]) for row in found]
 
 
 def _projected(row: Row, columns: str) -> JsonValue:
