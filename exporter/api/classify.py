@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -30,6 +30,7 @@ AnyApiError = TypeVar("AnyApiError", bound=ApiError)
 _LONGEST_EXCEPTION_NAME = 120
 # A hub that is up again must not be given up for a day, or for ever, by an answer of a bad hour.
 _LONGEST_REST = 3600.0
+_OF_A_WAY = "DNS, firewall, proxy, and discovery.azure.cloud"
 _THE_KEY = "key or key_file must hold the system key durabletask_extension of this app"
 # What gateways answer to a request that may simply be sent again.
 _PASSING = (408, 421, 425, 429)
@@ -97,7 +98,11 @@ class Failures:
 
     def of_exception(self, error: Exception, seconds: float, way: Way | None = None) -> ApiError:
         """Return the error for a request that got no whole answer within *seconds*."""
-        cause = cause_of(error, way or Way(), seconds)
+        way = way or Way()
+        cause = cause_of(error, way, seconds)
+        if way.place:
+            said = f"{way.place}: {cause.message}"
+            cause = replace(cause, message=said, hint=f"check the way to {way.place}: {_OF_A_WAY}")
         if cause.kind is ErrorKind.PROTOCOL:
             return self.protocol(cause.message, hint=cause.hint, retryable=cause.retryable)
         return self._unreachable(cause)

@@ -369,7 +369,8 @@ class HubClient:
                 self._key.check(failures, answer)
                 return answer
         except TRANSPORT_ERRORS as error:
-            way = Way(self._http.proxy, progress, has_answered=code != NO_ANSWER)
+            has_answered = code != NO_ANSWER
+            way = Way(self._http.proxy, progress, has_answered, self._key.place)
             failure = failures.of_exception(error, self._limits.timeout, way)
             kind = failure.kind
         except ApiError as error:

@@ -48,12 +48,14 @@ class Way:
     """
     How a request went to its host: through a proxy or not, and how far it came.
 
-    `has_answered` tells that the head of an answer has come.
+    `has_answered` tells that the head of an answer has come, `place` what was asked, where that is
+    not the app itself.
     """
 
     proxy: str = ""
     connecting: Connecting = field(default_factory=Connecting)
     has_answered: bool = False
+    place: str = ""
 
 
 def cause_of(error: Exception, way: Way, seconds: float) -> Cause:

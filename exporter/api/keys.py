@@ -15,7 +15,13 @@ Field = tuple[bytes, bytes]
 
 
 class KeySource(Protocol):
-    """Where the key of a hub comes from; by itself, one that is at hand."""
+    """
+    Where the key of a hub comes from; by itself, one that is at hand.
+
+    `place` is what is asked, where that is not the app itself.
+    """
+
+    place: str = ""
 
     def current(self) -> str | None:
         """Return the key to send, or None where none is needed."""

@@ -113,7 +113,7 @@ async def _serve_hubs(
             process=reloading.view,
         )
         collector.listen(scrapes.note_publication)
-        instances = InstancePages(InstanceReader(lambda: reloading.settings))
+        instances = InstancePages(InstanceReader(lambda: reloading.settings, azure=shared.azure))
         app = create_app(collector.snapshots, scrapes, wall=time.time, instances=instances)
         guard = Guard(
             with_reload(app, reloading.reload, lambda: reloading.settings.allow_reload),

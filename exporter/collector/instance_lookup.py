@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from exporter.api.azure.accounts import AzureAccounts
 from exporter.api.bodies import BodyBudget
 from exporter.api.classify import Failures
 from exporter.api.client import HubClient
@@ -160,14 +161,18 @@ class InstanceReader:
     Reads instances of the configured hubs where `web.instance_pages` allows it.
 
     Each look-up has a connection of its own, 20 s and 16 MiB for bodies, and takes no slot of a
-    sweep. How often it is asked is the caller's.
+    sweep. How often it is asked is the caller's. What asks *azure* is that of the sweeps.
     """
 
     def __init__(
-        self, settings: Callable[[], Settings], wall: Callable[[], float] = time.time
+        self,
+        settings: Callable[[], Settings],
+        wall: Callable[[], float] = time.time,
+        azure: AzureAccounts | None = None,
     ) -> None:
         self._settings = settings
         self._wall = wall
+        self._azure = azure or AzureAccounts()
 
     @property
     def is_on(self) -> bool:
@@ -185,11 +190,11 @@ class InstanceReader:
         return None if hub is None else await self._read(hub, instance_id)
 
     async def _read(self, hub: HubSettings, instance_id: str) -> FoundInstance | None:
-        shared = SharedLimits(bodies=BodyBudget(_BODIES))
+        shared = SharedLimits(bodies=BodyBudget(_BODIES), azure=self._azure)
         client = connect(hub, shared)
         clock = ServerClock(self._wall, anyio.current_time)
         asked = AskedHub(hub, client, clock, self._settings().buckets)
-        async with aclosing(shared), aclosing(client):
+        async with aclosing(shared.names), aclosing(client):
             try:
                 with anyio.fail_after(_SECONDS):
                     return await look_up(asked, instance_id, _SECONDS)

@@ -19,7 +19,7 @@ from exporter.api.connection import SharedLimits, resource_manager
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.discovery import memory
 from exporter.discovery.apps import STOPPED, App, Verdict, verdict_of
-from exporter.discovery.search import LIST_APPS, find_apps, functions_of
+from exporter.discovery.search import LIST_APPS, READ_APPS, find_apps, functions_of
 from exporter.discovery.selection import (
     KnownApp,
     Selection,
@@ -143,6 +143,11 @@ class Discovery:
         azure = settings.discovery.azure
         manager = resource_manager(_template(azure), self._shared)
         apps = await find_apps(manager, azure.subscriptions, slots=azure.slots)
+        if not apps and any(one.hub for one in self._known.values()):
+            # Resource Graph leaves out what the identity may not read, without an error.
+            raise Failures("", LIST_APPS).azure_denied(
+                "no app is visible any more", f"check the role of the identity: {READ_APPS}"
+            )
         known = listed_anew(self._known, apps)
         limiter = anyio.CapacityLimiter(_CHECKS_AT_ONCE)
 

@@ -36,8 +36,9 @@ _LONGEST_ID = 1024
 _RESOURCE_ID = re.compile(
     r"/subscriptions/(?P<subscription>[0-9A-Fa-f-]{36})"
     r"/resourceGroups/(?P<group>[\w.()-]{1,90})"
-    r"/providers/Microsoft\.Web/sites/(?P<app>[\w-]{1,64})(?:/slots/(?P<slot>[\w-]{1,64}))?",
-    re.ASCII | re.IGNORECASE,
+    r"/providers/Microsoft\.Web/sites/(?P<app>[A-Za-z0-9-]{1,64})"
+    r"(?:/slots/(?P<slot>[A-Za-z0-9-]{1,64}))?",
+    re.IGNORECASE,
 )
 
 

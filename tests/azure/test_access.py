@@ -158,6 +158,19 @@ async def test_a_stopped_app_says_itself_that_it_is_stopped(place: Azure) -> Non
 
 
 @BOTH
+async def test_where_the_resource_manager_is_not_reached_the_error_names_it(
+    place: Azure, access: str
+) -> None:
+    (app,) = place.cloud.sites
+    elsewhere = {"CLOUD": "https://management.azure.localhost:9", "RETRIES__MAX_RETRIES": "0"}
+    async with reading(place, app, access, **elsewhere) as (client, _):
+        error = await refused(client)
+        assert error.kind is ErrorKind.CONNECT
+        assert "Azure's Resource Manager: no connection" in error.reason
+        assert "discovery.azure.cloud" in error.hint
+
+
+@BOTH
 async def test_app_service_authentication_is_told_from_azures_own_refusals(
     place: Azure, access: str
 ) -> None:

@@ -132,7 +132,7 @@ async def test_an_app_that_is_gone_for_three_searches_is_given_up(place: Azure) 
         assert len(await it.search()) == 2
 
 
-@pytest.mark.parametrize("cause", ["right", "token", "throttled", "cut", "gone"])
+@pytest.mark.parametrize("cause", ["right", "token", "throttled", "cut", "gone", "role"])
 async def test_a_search_that_fails_keeps_the_apps_that_are_known(
     place: Azure, cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +149,8 @@ async def test_a_search_that_fails_keeps_the_apps_that_are_known(
         elif cause == "throttled":
             place.cloud.queries.remaining = 0
             kind = ErrorKind.AZURE_THROTTLED
+        elif cause == "role":
+            place.cloud.sites.clear()
         elif cause == "cut":
             monkeypatch.setattr("emulator.azure.resource_manager.page", cut)
             kind = ErrorKind.TOO_LARGE

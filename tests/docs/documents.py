@@ -18,7 +18,7 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-from emulator import Emulator, RealClock, sample_emulator
+from emulator import Emulator, Keys, RealClock, TaskHub
 from emulator.azure.file import read_azure_file
 from emulator.scenarios.scenario import read_scenario
 from exporter.settings import load_settings
@@ -170,7 +170,7 @@ def check_scenario(content: Any, _folder: Path) -> None:  # noqa: ANN401
 
 def check_azure_file(content: Any, folder: Path) -> None:  # noqa: ANN401
     def make(hub: str, key: str) -> Emulator:
-        return sample_emulator(clock=RealClock(), seed=1, hub_names=[hub], system_key=key)
+        return Emulator(TaskHub(hub, RealClock()), clock=RealClock(), keys=Keys(system=key))
 
     read_azure_file(Path(_written(content, folder / "azure.yaml")), make)
 

@@ -11,6 +11,7 @@ import msgspec
 from exporter.api.answers import Answer
 from exporter.api.azure.resource_manager import (
     API_VERSION,
+    PLACE,
     ManagementRequest,
     ResourceManager,
 )
@@ -126,6 +127,8 @@ class ListedKey(KeySource):
 
 class ResourceManagerRoute(KeySource):
     """The identity's token in place of a key: requests are handed on by the Resource Manager."""
+
+    place = PLACE
 
     def __init__(self, manager: ResourceManager, resource_id: str) -> None:
         self._manager = manager

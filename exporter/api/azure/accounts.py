@@ -12,7 +12,7 @@ from exporter.api.bodies import BodyBudget
 from exporter.api.keys import KeySource
 from exporter.api.retries import RetryPolicy
 from exporter.api.transport import HubConnections
-from exporter.settings import HubSettings
+from exporter.settings import HubSettings, fingerprint, tls_files
 from exporter.settings.azure import RESOURCE_MANAGER, resource_manager_of
 
 Open = Callable[[HubSettings, str], HubConnections]
@@ -25,11 +25,11 @@ class AzureAccounts:
     budgets: Budgets = field(default_factory=Budgets)
     _identities: dict[str, AzureIdentity] = field(default_factory=dict)
     _managers: dict[object, ResourceManager] = field(default_factory=dict)
-    _keys: dict[str, ListedKey] = field(default_factory=dict)
+    _keys: dict[tuple[ResourceManager, str], ListedKey] = field(default_factory=dict)
 
     def manager(self, hub: HubSettings, bodies: BodyBudget, connect: Open) -> ResourceManager:
         """Return the Resource Manager for *hub*; *connect* opens connections to a base URL."""
-        way = (hub.cloud, hub.tls.ca_file, hub.proxy)
+        way = (hub.cloud, hub.tls, fingerprint(tls_files(hub)), hub.proxy)
         if (known := self._managers.get(way)) is not None:
             return known
         base_url = resource_manager_of(hub.cloud)
@@ -51,7 +51,8 @@ class AzureAccounts:
         if hub.access == RESOURCE_MANAGER:
             return ResourceManagerRoute(manager, resource_id)
         # The hubs of one app have one key, and fetch it once.
-        return self._keys.setdefault(resource_id.lower(), ListedKey(manager, resource_id))
+        which = (manager, resource_id.lower())
+        return self._keys.setdefault(which, ListedKey(manager, resource_id))
 
     def secrets(self) -> list[str]:
         """Return the keys that were fetched, which must not be in a recording."""

@@ -34,6 +34,7 @@ from exporter.api.transport import HubConnections
 
 Found = TypeVar("Found")
 
+PLACE = "Azure's Resource Manager"
 API_VERSION = "2023-12-01"
 _LARGEST_BODY = 8 << 20
 _SECONDS = 60.0
@@ -203,7 +204,7 @@ class ResourceManager:
             seconds = anyio.current_time() - started
             return Answer(response.status_code, response.headers, text, seconds)
         except TRANSPORT_ERRORS as error:
-            way = Way(self._http.proxy, progress, has_answered=has_answered)
+            way = Way(self._http.proxy, progress, has_answered, PLACE)
             failure = failures.of_exception(error, _SECONDS, way)
         # Out here it does not lead to the one of the library, which shows the token.
         raise failure
