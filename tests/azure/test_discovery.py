@@ -19,6 +19,7 @@ from tests.settings.configured import URL, load, problems
 pytestmark = pytest.mark.anyio
 
 AZURE = "DISCOVERY__AZURE__"
+HOST = "management.azure.localhost"
 
 
 async def test_an_app_is_polled_at_its_own_host_with_labels_of_where_it_is(place: Azure) -> None:
@@ -281,3 +282,33 @@ def test_mistakes_are_said_where_they_were_made() -> None:
         }
     )
     assert len(wrongs) == 5
+
+
+async def test_the_token_goes_nowhere_else_whatever_an_answer_says(
+    place: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.cloud.sites[0].bindings = ("httpTrigger", "timerTrigger", "orchestrationTrigger")
+    async with searching(place) as it:
+        assert [hub.name for hub in await it.search()] == ["orders"]
+    monkeypatch.setattr(
+        type(place.cloud),
+        "resource_manager",
+        property(lambda _: f"evil.example:{place.cloud.port}"),
+    )
+    async with searching(
+        place, DISCOVERY__AZURE__CLOUD=place.url.replace("evil.example", HOST)
+    ) as it:
+        assert await it.search() == []
+        assert "somewhere else" in it.reasons()["orders"]
+
+
+async def test_a_list_that_leads_in_a_circle_is_an_error(
+    place: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = {"totalRecords": 9, "data": [], "$skipToken": "again"}
+    monkeypatch.setattr("emulator.azure.resource_manager.page", lambda *_: answer)
+    async with searching(place) as it:
+        with pytest.raises(ApiError) as caught:
+            await it.search()
+        assert caught.value.kind is ErrorKind.PROTOCOL
+        assert "circle" in caught.value.reason
