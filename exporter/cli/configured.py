@@ -15,6 +15,9 @@ from exporter.cli.outcome import outcome_of
 from exporter.cli.shortcuts import SHORTCUTS
 from exporter.settings import Settings, load_configuration
 
+# What these say, they say of all hubs.
+_WITH_ALL_HUBS = (ExitCode.OK, ExitCode.NOT_FOUND)
+
 Work = Callable[[Settings, argparse.Namespace], Awaitable[ExitCode]]
 
 
@@ -89,5 +92,7 @@ def _run(
 
 
 async def _work_on_found(work: Work, settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Do *work* with the hubs that are found now."""
-    return await work(await with_found_hubs(settings), options)
+    """Do *work* with the hubs that are found now; without all of them, no answer is a good one."""
+    found, is_whole = await with_found_hubs(settings)
+    code = await work(found, options)
+    return code if is_whole or code not in _WITH_ALL_HUBS else ExitCode.HUB_FAILED

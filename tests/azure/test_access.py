@@ -114,6 +114,23 @@ async def test_a_right_that_lacks_is_an_error_of_azure_that_names_it(
         assert action in error.hint
 
 
+async def test_a_key_that_is_not_to_be_had_is_not_asked_for_by_each_request(place: Azure) -> None:
+    (app,) = place.cloud.sites
+    app.state = STOPPED
+    async with reading(place, app, KEY) as (client, _):
+        assert {(await refused(client)).kind for _ in range(5)} == {ErrorKind.STOPPED}
+        assert place.cloud.requests[app.subscription] == 1
+
+
+async def test_an_app_that_has_no_such_key_is_told_from_a_refused_one(place: Azure) -> None:
+    (app,) = place.cloud.sites
+    app.emulator.rotate_key("")
+    async with reading(place, app, KEY) as (client, _):
+        error = await refused(client)
+        assert error.kind is ErrorKind.AZURE_SERVER
+        assert "no system key durabletask_extension" in error.reason
+
+
 @BOTH
 async def test_a_refused_token_is_an_error_of_azure(place: Azure, access: str) -> None:
     (app,) = place.cloud.sites

@@ -69,9 +69,13 @@ async def test_the_emulated_apps_are_found_with_reasons_as_table_and_json(tmp_pa
         assert found["unknown"][0]["reason"] == "it is stopped"
         checked = await run("check", environ=environ)
         assert (checked.code, "all hubs answer" in checked.out) == (0, True)
-        refused = await run("discover", environ={**environ, "IDENTITY_HEADER": ""})
-        assert refused.code == 1
-        assert "the identity got no token" in refused.err
+        drained = await run("drain", "ProcessOrder", environ=environ)
+        assert drained.code == 0
+        # A gate that knows none of the hubs must not open.
+        for command in (("discover",), ("drain", "ProcessOrder"), ("check",)):
+            refused = await run(*command, environ={**environ, "IDENTITY_HEADER": ""})
+            assert refused.code == 1
+            assert "the identity got no token" in refused.err
 
 
 @pytest.mark.parametrize(

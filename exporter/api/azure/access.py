@@ -29,7 +29,9 @@ READ_ROUTE = "Microsoft.Web/sites/hostruntime/*/read"
 HINT = "give the identity the right {}: `durable-exporter discover --role` prints a role with it"
 
 _EXTENSION_KEY = "durabletask_extension"
-# A key that is refused although it is the present one is not asked for in each cycle.
+# A key that is not to be had is not asked for by each request, and one that is refused although it
+# is the present one not in each cycle.
+_RETRY_SECONDS = 15.0
 _REST_SECONDS = 60.0
 
 
@@ -51,7 +53,7 @@ class ListedKey(KeySource):
         self._resource_id = resource_id
         self._key: str | None = None
         self._doubt: ApiError | None = None
-        self._asked = float("-inf")
+        self._tried = self._renewed = float("-inf")
         self._one_at_a_time = anyio.Lock()
 
     def current(self) -> str | None:
@@ -71,20 +73,14 @@ class ListedKey(KeySource):
         """
         async with self._one_at_a_time:
             if self._key is None:
-                try:
-                    await self._fetch(failures)
-                    self._doubt = None
-                except ApiError as error:
-                    if error.kind is not ErrorKind.AZURE_SERVER:
-                        raise
-                    self._doubt = error
+                await self._fetch_first(failures)
         return await super().admit(failures)
 
     def check(self, failures: Failures, answer: Answer) -> None:
         """Raise why there is no key where the app does not say itself what is wrong with it."""
         del failures
         if self._key is None and self._doubt is not None and _is_about_the_key(answer):
-            raise self._doubt
+            raise self._doubt.with_traceback(None)
 
     async def renew(self, failures: Failures, refusal: ApiError) -> bool:
         """Fetch the key anew where it is the app that knows another one; True if it changed."""
@@ -94,11 +90,23 @@ class ListedKey(KeySource):
         async with self._one_at_a_time:
             if self._key != refused:
                 return True
-            if anyio.current_time() < self._asked + _REST_SECONDS:
+            if anyio.current_time() < self._renewed + _REST_SECONDS:
                 return False
-            self._asked = anyio.current_time()
+            self._renewed = anyio.current_time()
             await self._fetch(failures)
         return self._key != refused
+
+    async def _fetch_first(self, failures: Failures) -> None:
+        """Fetch the key, or go by why that failed a moment ago; raises what no app explains."""
+        if anyio.current_time() >= self._tried + _RETRY_SECONDS:
+            self._tried = anyio.current_time()
+            self._doubt = None
+            try:
+                await self._fetch(failures)
+            except ApiError as error:
+                self._doubt = error
+        if self._doubt is not None and self._doubt.kind is not ErrorKind.AZURE_SERVER:
+            raise self._doubt.with_traceback(None)
 
     async def _fetch(self, failures: Failures) -> None:
         listed = await self._manager.ask(
