@@ -113,7 +113,7 @@ class Reloading:
     async def _follow_discovery(self) -> None:
         """Poll what was found, beside what is listed."""
         async with self._one_at_a_time:
-            settings = self._discovery.extend(self._listed)
+            settings = await self._discovery.extend_in_thread(self._listed)
             try:
                 change = await self._prepare(settings)
             except SettingsError as error:
@@ -150,12 +150,12 @@ class Reloading:
         if fixed:
             reason = "cannot change while the exporter runs: restart it, or put it back"
             raise SettingsError([Problem(name, reason) for name in fixed])
-        settings = self._discovery.extend(listed)
+        settings = await self._discovery.extend_in_thread(listed)
         try:
             change = await self._prepare(settings)
             await self._follow_at_front(change)
         except SettingsError:
-            self._discovery.extend(self._listed)
+            await self._discovery.extend_in_thread(self._listed)
             raise
         changed = await self._collector.apply(change)
         self._listed = listed

@@ -26,6 +26,7 @@ from exporter.discovery.selection import (
     listed_anew,
     reason_against,
     select,
+    with_names,
 )
 from exporter.discovery.view import DiscoveryView
 from exporter.settings import HubSettings, Settings
@@ -94,15 +95,33 @@ class Discovery:
 
     def extend(self, settings: Settings) -> Settings:
         """Return *settings* with the hubs of the apps that are known."""
+        azure = self._follow(settings)
+        if not azure.enabled:
+            return settings
+        return self._extended(settings, select(self._known, azure, settings.hubs))
+
+    async def extend_in_thread(self, settings: Settings) -> Settings:
+        """Do the same while others run: to check the settings of a thousand hubs takes a while."""
+        azure = self._follow(settings)
+        if not azure.enabled:
+            return settings
+        known = self._known
+        selection = await anyio.to_thread.run_sync(select, known, azure, settings.hubs)
+        return self._extended(settings, selection)
+
+    def _follow(self, settings: Settings) -> AzureDiscovery:
         azure = settings.discovery.azure
         if azure != self._azure:
             self._azure = azure
             self._wanted.set()
         if not azure.enabled:
             self._selection = None
-            return settings
-        self._selection, self._known = select(self._known, azure, settings.hubs)
-        return settings.model_copy(update={"hubs": (*settings.hubs, *self._selection.hubs)})
+        return azure
+
+    def _extended(self, settings: Settings, selection: Selection) -> Settings:
+        self._selection = selection
+        self._known = with_names(self._known, selection.polled)
+        return settings.model_copy(update={"hubs": (*settings.hubs, *selection.hubs)})
 
     def view(self) -> DiscoveryView | None:
         """Return what is shown of it, None where nothing is searched for."""
@@ -160,12 +179,7 @@ class Discovery:
                 if not one.absent and self._is_due(one) and not reason_against(one.app, azure):
                     tasks.start_soon(check, key)
         # Names that were given meanwhile stay.
-        self._known = {
-            key: msgspec.structs.replace(one, hub=self._known[key].hub)
-            if key in self._known
-            else one
-            for key, one in known.items()
-        }
+        self._known = with_names(known, [one for one in self._known.values() if one.hub])
 
     async def _search_once(
         self, settings: Settings, follow: Callable[[], Awaitable[None]]

@@ -58,6 +58,15 @@ class Selection:
 Known = Mapping[str, KnownApp]
 
 
+def with_names(known: Known, polled: Sequence[KnownApp]) -> dict[str, KnownApp]:
+    """Return what is *known* with the names that were given to those that are *polled*."""
+    names = {one.app.key: one.hub for one in polled}
+    return {
+        key: msgspec.structs.replace(one, hub=names[key]) if key in names else one
+        for key, one in known.items()
+    }
+
+
 def listed_anew(known: Known, apps: Iterable[App]) -> dict[str, KnownApp]:
     """Return what is known after a whole listing that shows *apps*."""
     found = {app.key: app for app in apps}
@@ -100,14 +109,8 @@ def reason_against(app: App, azure: AzureDiscovery) -> str | None:
     return next((reason for applies, reason in rules if applies), None)
 
 
-def select(
-    known: Known, azure: AzureDiscovery, listed: Sequence[HubSettings]
-) -> tuple[Selection, dict[str, KnownApp]]:
-    """
-    Decide about all *known* apps beside the hubs that are *listed* by hand.
-
-    Returns also what is known from now on: the names that were given.
-    """
+def select(known: Known, azure: AzureDiscovery, listed: Sequence[HubSettings]) -> Selection:
+    """Decide about all *known* apps beside the hubs that are *listed* by hand."""
     left_out: list[LeftOut] = []
     unknown: list[LeftOut] = []
     polled: list[KnownApp] = []
@@ -121,7 +124,7 @@ def select(
             unknown.append(LeftOut(one.app, one.doubt or "not checked yet"))
         else:
             polled.append(one)
-    named = dict(known) | _named(polled, known, {hub.name for hub in listed})
+    named = _named(polled, known, {hub.name for hub in listed})
     hubs: list[HubSettings] = []
     valid: list[KnownApp] = []
     for one in polled:
@@ -133,7 +136,7 @@ def select(
             left_out.append(LeftOut(one.app, f"its settings cannot be used: {reason}"))
         else:
             valid.append(present)
-    return Selection(valid, hubs, left_out, unknown), named
+    return Selection(valid, hubs, left_out, unknown)
 
 
 def _listed_as(app: App, listed: Iterable[HubSettings]) -> str | None:
