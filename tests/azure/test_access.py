@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from emulator import RealClock, TaskHub
 from emulator.azure.resource_manager import LIST_KEYS, READ_ROUTE
 from emulator.azure.site import STOPPED, Site
 from emulator.http.keys import Verdict
+from exporter.api.classify import Failures
 from exporter.api.client import HubClient
 from exporter.api.connection import SharedLimits, connect
 from exporter.api.errors import ApiError, ErrorKind
@@ -87,6 +89,30 @@ async def test_a_key_that_was_rotated_is_fetched_once_when_it_is_refused(place: 
         assert await ids(client)
         assert await ids(client)
         assert place.cloud.requests[app.subscription] == before + 1
+
+
+async def test_a_refusal_that_comes_after_the_new_key_is_met_with_that_key(place: Azure) -> None:
+    (app,) = place.cloud.sites
+    async with reading(place, app, KEY) as (client, _):
+        await ids(client)
+        app.emulator.rotate_key("another-key-of-orders-0123456789")
+        failures = Failures("orders", "listInstances")
+        late = failures.of_status(401, {}, b"")
+        assert await client._key.renew(failures, late)
+        assert await client._key.renew(failures, late)
+        assert place.cloud.actions[LIST_KEYS] == 2
+        stopped = failures.of_status(403, {}, b"<html>This web app is stopped.</html>")
+        assert not await client._key.renew(failures, stopped)
+
+
+async def test_another_task_hub_of_the_app_is_named_in_both_ways(place: Azure) -> None:
+    (app,) = place.cloud.sites
+    app.emulator.hubs["reports"] = TaskHub("Reports", RealClock())
+    for access in (KEY, ROUTE):
+        async with reading(place, app, access, TASK_HUB="Reports") as (client, _):
+            assert await ids(client) == set()
+        async with reading(place, app, access) as (client, _):
+            assert await ids(client)
 
 
 async def test_a_key_that_is_refused_for_good_is_not_asked_for_in_each_cycle(

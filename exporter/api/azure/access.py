@@ -32,6 +32,8 @@ _EXTENSION_KEY = "durabletask_extension"
 # A key that is not to be had is not asked for by each request, and one that is refused although it
 # is the present one not in each cycle.
 _RETRY_SECONDS = 15.0
+# The former key may have been refused to a request that was sent before the present one came.
+_IN_FLIGHT_SECONDS = 10.0
 _REST_SECONDS = 60.0
 
 
@@ -88,7 +90,8 @@ class ListedKey(KeySource):
             return False
         refused = self._key
         async with self._one_at_a_time:
-            if self._key != refused:
+            came_meanwhile = anyio.current_time() < self._renewed + _IN_FLIGHT_SECONDS
+            if self._key != refused or came_meanwhile:
                 return True
             if anyio.current_time() < self._renewed + _REST_SECONDS:
                 return False
