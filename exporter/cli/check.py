@@ -287,6 +287,8 @@ def _show(settings: Settings) -> None:
     for hub in settings.own_hubs:
         if hub.task_hub and not suits_azure_storage(hub.task_hub):
             out.print(f"\n{markup(hub.name)}: {_UNUSUAL}")
+    if settings.discovery.azure.enabled:
+        out.print("\nfurther hubs are found in Azure: durable-exporter discover lists them")
     out.print(
         f"\nthe configuration is right; {len(settings.own_hubs)} of {len(settings.hubs)} hubs are "
         f"of shard {settings.shard}; none was asked"

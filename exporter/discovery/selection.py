@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from exporter.discovery.apps import App, Verdict
 from exporter.settings import HubSettings
 from exporter.settings.discovery import AzureDiscovery, has_tags, label_of, matches
+from exporter.settings.error_messages import in_words
 
 # Searches in which an app has to be absent before it is given up.
 SEARCHES_ABSENT = 3
@@ -132,8 +133,11 @@ def select(known: Known, azure: AzureDiscovery, listed: Sequence[HubSettings]) -
         try:
             hubs.append(_settings_of(present, azure))
         except ValidationError as error:
-            reason = "; ".join(line["msg"] for line in error.errors(include_input=False))
-            left_out.append(LeftOut(one.app, f"its settings cannot be used: {reason}"))
+            lines = error.errors(include_url=False, include_input=False)
+            reason = "; ".join(
+                f"{'.'.join(map(str, each['loc']))} {in_words(each)}" for each in lines
+            )
+            left_out.append(LeftOut(one.app, f"its settings: {reason}"))
         else:
             valid.append(present)
     return Selection(valid, hubs, left_out, unknown)

@@ -266,6 +266,16 @@ async def test_settings_follow_names_and_tags_and_then_the_defaults(place: Azure
         assert [hub.intervals.active for hub in await it.search()] == [60]
 
 
+async def test_settings_that_contradict_each_other_leave_that_app_out(place: Azure) -> None:
+    place.cloud.sites.append(site("billing"))
+    rules = {"orders": {"lookback": "1m"}}
+    async with searching(place, **{f"{AZURE}HUBS": json.dumps(rules)}) as it:
+        assert [hub.name for hub in await it.search()] == ["billing"]
+        assert it.reasons()["orders"] == (
+            "its settings: lookback is shorter than overlap: raise it, or lower overlap"
+        )
+
+
 def test_mistakes_are_said_where_they_were_made() -> None:
     enabled = {f"{AZURE}ENABLED": "true"}
     assert load(enabled).hubs == ()
