@@ -15,6 +15,7 @@ from exporter.alerts.shared import (
 from exporter.api.errors import ErrorKind
 from exporter.collector.state import StateProblem
 from exporter.metrics import catalogue as c
+from exporter.metrics.azure_families import DISCOVERY_ERRORS, DISCOVERY_LAST_SUCCESS
 from exporter.metrics.promql import equal
 
 _HUB = "task hub {{ $labels.task_hub }}"
@@ -97,15 +98,29 @@ topk by ({ONE_HUB}) (
 {block(_OF_HUBS)}
 )"""
 
+_SEARCH_WINDOW = duration(
+    "discovery_window",
+    "1h",
+    "At least two of discovery's intervals: a search that fails is repeated.",
+)
+_SEARCHES_FAIL = f"""\
+{folded(f"increase({DISCOVERY_ERRORS.name}[{_SEARCH_WINDOW}])", drop="kind")} > 0
+unless on ({TARGET_LABELS})
+{folded(f"changes({DISCOVERY_LAST_SUCCESS.name}[{_SEARCH_WINDOW}])")} > 0"""
+_OF_EXPORTER = f"""\
+{labelled(f"{folded(c.RELOAD_SUCCESSFUL.name, by='min')} == 0", "cause", "reload")}
+or on ({TARGET_LABELS})
+{labelled(_SEARCHES_FAIL, "cause", "discovery")}"""
+
 EXPORTER_MISCONFIGURED = Alert(
     "ExporterMisconfigured",
     "exporter",
-    "a changed configuration cannot be used; or of a hub, names share the label `_other`,"
-    " instances are outside `id_prefixes`, or the clock is off",
+    "a changed configuration cannot be used, or discovery fails; or of a hub, names share the label"
+    " `_other`, instances are outside `id_prefixes`, or the clock is off",
     f"""\
 {with_hub_labels(_ONE_CAUSE)}
 or
-{labelled(f"{folded(c.RELOAD_SUCCESSFUL.name, by='min')} == 0", "cause", "reload")}""",
+{_OF_EXPORTER}""",
     duration(
         "exporter_misconfigured_for", "10m", "Bridges a file that is being written, and a start."
     ),
@@ -115,6 +130,9 @@ or
     '{{ if eq $labels.cause "reload" }}The changed configuration cannot be used: the'
     " previous one is kept, and a restart would fail. First run"
     " `durable-exporter check`."
+    '{{ else if eq $labels.cause "discovery" }}Every search for function apps has failed within'
+    " $(discovery_window): new apps are not found, and those that are known stay. First run"
+    " `durable-exporter discover`."
     '{{ else if eq $labels.cause "prefixes" }}{{ $value }} active instances of '
     + _HUB
     + " begin with none of `id_prefixes`: they are not followed. First correct the prefixes."
@@ -127,7 +145,7 @@ or
     " ids; if they are real, raise `max_label_values` or list the important ones in the"
     " configuration.{{ end }}",
     Board.EXPORTER,
-    (_SKEW_SECONDS,),
+    (_SKEW_SECONDS, _SEARCH_WINDOW),
     cause_labels=("cause", "label"),
     of_hub=False,
 )

@@ -8,6 +8,7 @@ from math import inf
 
 from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
+from exporter.metrics.azure_families import DISCOVERY_ERRORS, DISCOVERY_LAST_SUCCESS
 from exporter.settings.durations import DAY, HOUR
 from tests.alerts.cases import MINUTE, Case, Labels
 from tests.alerts.troubles import limit_of
@@ -478,6 +479,7 @@ DATA_STALE = (
 )
 
 _MISCONFIGURED = {**OF_HUB, "severity": "warning"}
+_OF_TARGET = {**TARGET, "severity": "warning"}
 
 
 def _wrong(title: str, series: Series, value: float, found: Labels) -> tuple[Case, ...]:
@@ -490,6 +492,19 @@ def _wrong(title: str, series: Series, value: float, found: Labels) -> tuple[Cas
 
 
 _FOLDED = shown(c.LABEL_VALUES_FOLDED.name, 3.0, label="orchestrator")
+
+
+def _searches() -> Series:
+    """Return a search for apps that fails each minute, for the same reason."""
+    return Series(DISCOVERY_ERRORS.name, {"kind": "azure_auth"}, lambda now: now // MINUTE)
+
+
+def _found(until: float = 10 * HOUR) -> Series:
+    """Return the last search that succeeded, one every ten minutes."""
+    ten = 10 * MINUTE
+    return Series(DISCOVERY_LAST_SUCCESS.name, {}, lambda now: min(now, until) // ten * ten - HOUR)
+
+
 EXPORTER_MISCONFIGURED = (
     *_wrong("fires for names that share a label", _FOLDED, 3.0, _MISCONFIGURED),
     *_wrong(
@@ -514,7 +529,30 @@ EXPORTER_MISCONFIGURED = (
         "fires for a file that cannot be used",
         Series(c.RELOAD_SUCCESSFUL.name, {}, lambda _now: 0.0),
         0.0,
-        {**TARGET, "severity": "warning"},
+        _OF_TARGET,
+    ),
+    *(
+        Case(title, [_searches()], {10 * MINUTE: [], 11 * MINUTE: [_OF_TARGET]}, {}, replicas)
+        for title, replicas in (
+            ("fires for searches for apps of which all fail", ("a",)),
+            ("fires for searches of two replicas once", BOTH),
+        )
+    ),
+    Case(
+        "fires once for an exporter with two causes",
+        [_searches(), Series(c.RELOAD_SUCCESSFUL.name, {}, lambda _now: 0.0)],
+        {11 * MINUTE: [_OF_TARGET]},
+        {11 * MINUTE: [0.0]},
+    ),
+    Case(
+        "fires while the last search that succeeded is an hour ago, and not before",
+        [_searches(), _found(until=30 * MINUTE)],
+        {89 * MINUTE: [], 101 * MINUTE: [_OF_TARGET]},
+    ),
+    Case(
+        "is silent while some searches fail",
+        [_searches(), _found()],
+        {HOUR: [], 3 * HOUR: []},
     ),
     Case(
         "fires once for a hub with several causes",
