@@ -16,6 +16,8 @@ _VARIABLES = {
     Board.ENTITIES: ("task_hub", "entity"),
     Board.EXPORTER: ("task_hub",),
 }
+# A scrape need not give them; what a template makes of a missing label differs.
+_OPTIONAL_VARIABLES = ("cluster", "namespace", "job")
 
 _UNKNOWN = {
     "summary": "Not known to be over: task hub {{ $labels.task_hub }} cannot be read",
@@ -79,4 +81,8 @@ def _dashboard(alert: Alert) -> str:
     url = f"{GRAFANA_URL}/d/durable-functions-{alert.board}"
     names = _VARIABLES[alert.board] if alert.of_hub else ()
     query = "&".join(f"var-{name}={{{{ $labels.{name} | urlquery }}}}" for name in names)
-    return f"{url}?{query}" if query else url
+    places = "".join(
+        f"{{{{ with $labels.{name} }}}}&var-{name}={{{{ . | urlquery }}}}{{{{ end }}}}"
+        for name in _OPTIONAL_VARIABLES
+    )
+    return f"{url}?{query}{places}" if query else url

@@ -152,6 +152,9 @@ def test_the_links_lead_somewhere(filled_in: dict[str, str], name: str) -> None:
     assert dashboard.path == f"/d/durable-functions-{alert.board}"
     query = parse_qs(dashboard.query)
     assert (query.get("var-task_hub") == ["orders"]) == alert.of_hub
+    # That of the exporter, since another one may have a hub of the same name.
+    assert ("var-job" in query) == ("var-task_hub" in query)
+    assert "var-cluster" not in query
     assert links["page_url"].endswith("/hubs/orders") == alert.of_hub
 
 

@@ -327,8 +327,9 @@ async def everything_goes_wrong(scene_: Scene) -> None:
     assert "target" not in stalled.labels
     assert ": most wait on activity ChargeCard." in stalled.annotations["description"]
     assert stalled.annotations["page_url"].endswith("/hubs/work")
-    assert stalled.annotations["dashboard_url"].endswith(
-        "/d/durable-functions-orchestrator?var-task_hub=work&var-orchestrator=Checkout"
+    assert (
+        "/d/durable-functions-orchestrator?var-task_hub=work&var-orchestrator=Checkout&var-job="
+        in stalled.annotations["dashboard_url"]
     )
     assert scene_.alert("OverAge", w.WORK).labels["severity"] == "critical"
     stopped = scene_.alert("HubUnreachable", w.STOPPED)
