@@ -10,7 +10,10 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
+from exporter.metrics import catalogue as c
+from exporter.metrics.promql import highest, lowest, selector
 from grafana.panels import DATASOURCE
+from grafana.scope import HUB, PROCESS, Scope, of_exporters
 
 GRID_WIDTH = 24
 SCHEMA_VERSION = 39
@@ -18,6 +21,7 @@ SCHEMA_VERSION = 39
 
 TAG = "durable-functions"
 EXPORTER_URL = "http://localhost:10771"
+HUB_PAGE = "${exporter_url}/hubs/${task_hub:percentencode}"
 REPLICA_LABELS = "instance, pod"
 _VARIABLE_KEYS = {"auto", "auto_min", "auto_count", "allowCustomValue"}
 _OPTION_KEYS = {
@@ -54,10 +58,18 @@ class Board:
     name: str
     title: str
     description: str
-    variables: Sequence[dashboard.VariableModel]
-    page_url: str
+    scope: Scope
+    own_variables: Sequence[dashboard.VariableModel]
     sections: Sequence[Section]
+    has_instances: bool = False
     time_from: str = "now-6h"
+
+    @property
+    def variables(self) -> Sequence[dashboard.VariableModel]:
+        """What can be chosen and typed in: first the data source and the hub."""
+        instance = [instance_id()] if self.has_instances else []
+        own = (*self.own_variables, *instance, exporter_url(), replicas())
+        return (datasource(), *_places(self.scope), *own)
 
     @property
     def uid(self) -> str:
@@ -82,7 +94,7 @@ def rendered(board: Board) -> str:
     model.panels = [*_placed(board.sections)]
     tree = json.loads(json.dumps(model, cls=JSONEncoder))
     tree["templating"] = {"list": [_plain(variable) for variable in board.variables]}
-    tree["annotations"] = {"list": []}
+    tree["annotations"] = {"list": [*_annotations(board.scope)]}
     for panel in tree["panels"]:
         for key in _OPTION_KEYS.get(panel["type"], ()):
             panel["options"].pop(key, None)
@@ -95,8 +107,36 @@ def _plain(variable: dashboard.VariableModel) -> dict[str, object]:
     return {key: value for key, value in keys.items() if key not in _VARIABLE_KEYS}
 
 
+def _annotations(scope: Scope) -> Iterator[dict[str, object]]:
+    """Yield what explains a step in a graph; Prometheus' values are milliseconds."""
+    begun = highest(of_exporters("process_start_time_seconds", scope), *PROCESS)
+    for name, moment, label, color in (
+        ("Exporter restarts", begun, "instance", "blue"),
+        ("Baselines", lowest(scope.earliest(c.BASELINE), *HUB), "task_hub", "purple"),
+        ("Hubs replaced", highest(scope.latest(c.HUB_REPLACED), *HUB), "task_hub", "orange"),
+    ):
+        yield {
+            "name": name,
+            "datasource": json.loads(json.dumps(DATASOURCE, cls=JSONEncoder)),
+            "enable": True,
+            "iconColor": color,
+            "expr": f"1000 * {moment}",
+            "step": "1m",
+            "titleFormat": name,
+            "textFormat": f"{{{{{label}}}}}",
+            "useValueForTime": True,
+        }
+    yield {
+        "name": "Deployments",
+        "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+        "enable": True,
+        "iconColor": "green",
+        "target": {"type": "tags", "tags": ["deployment"], "matchAny": False, "limit": 100},
+    }
+
+
 def _built(board: Board) -> dashboard.Dashboard:
-    model = (
+    builder = (
         builders.Dashboard(board.title)
         .uid(board.uid)
         .description(board.description)
@@ -114,16 +154,22 @@ def _built(board: Board) -> dashboard.Dashboard:
             .icon("external link")
             .tooltip("The other dashboards, for the same hub and time")
         )
-        .link(
-            builders.DashboardLink("Instances (status page)")
+    )
+    page = "${exporter_url}/" if board.scope.of_many else HUB_PAGE
+    outside = [("Status page", page, "The exporter's own page: ids of stalled and failed ones")]
+    if board.has_instances:
+        text = "The page of the instance whose id is typed in; the exporter must allow such pages"
+        outside.append(("Instance", f"{HUB_PAGE}/instances/${{instance_id:percentencode}}", text))
+    for name, url, text in outside:
+        builder.link(
+            builders.DashboardLink(name)
             .type(dashboard.DashboardLinkType.LINK)
-            .url(board.page_url)
+            .url(url)
             .target_blank(target_blank=True)
             .icon("bolt")
-            .tooltip("The exporter's own page: ids of stuck and failed instances")
+            .tooltip(text)
         )
-        .build()
-    )
+    model = builder.build()
     model.schema_version = SCHEMA_VERSION
     return model
 
@@ -157,10 +203,32 @@ def datasource() -> dashboard.VariableModel:
     )
 
 
+def _places(scope: Scope) -> Iterator[dashboard.VariableModel]:
+    """Let people choose exporters and hubs, each among those that the choices before leave."""
+    matchers = scope.exporters
+    all_of = ".*" if scope.of_many else ""
+    for place, (name, description) in enumerate(
+        (
+            ("cluster", "The cluster label of the scrapes, where they have one"),
+            ("namespace", "The namespace label of the scrapes, where they have one"),
+            ("job", "The scrape job of the exporter"),
+        )
+    ):
+        query = f"label_values({selector(c.UP, *matchers[:place])}, {name})"
+        yield choice(name, name.capitalize(), query, description, all_of=all_of)
+    if scope.of_many:
+        teams = f"label_values({selector(c.HUB_INFO, *matchers)}, team)"
+        text = "The label team that the setting labels gives to hubs"
+        yield choice("team", "Team", teams, text, all_of=all_of)
+    hubs = f"label_values({selector(c.UP, *matchers)}, task_hub)"
+    text = "The hubs to look at" if scope.of_many else "The hub"
+    yield choice("task_hub", "Task hub", hubs, text, all_of=".+" if scope.of_many else "")
+
+
 def choice(
-    name: str, label: str, query: str, description: str, *, many: bool = False
+    name: str, label: str, query: str, description: str, *, all_of: str = ""
 ) -> dashboard.VariableModel:
-    """Let people choose among the values of a label: one of them, or *many* and all."""
+    """Let people choose a value of a label; several, and at first all, where *all_of* is given."""
     builder = (
         builders.QueryVariable(name)
         .label(label)
@@ -169,11 +237,11 @@ def choice(
         .datasource(DATASOURCE)
         .refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(dashboard.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
-        .multi(many)
-        .include_all(many)
+        .multi(bool(all_of))
+        .include_all(bool(all_of))
     )
-    if many:
-        builder = builder.all_value(".+").current(
+    if all_of:
+        builder = builder.all_value(all_of).current(
             dashboard.VariableOption(selected=True, text="All", value="$__all")
         )
     return builder.build()
@@ -216,3 +284,9 @@ def exporter_url() -> dashboard.VariableModel:
         EXPORTER_URL,
         "Where the exporter's own page answers, for the links to it",
     )
+
+
+def instance_id() -> dashboard.VariableModel:
+    """Let people type in or paste an id, for the link to its page."""
+    text = "An id from an exemplar, a log or the status page, for the link Instance"
+    return setting("instance_id", "Instance", "", text)

@@ -52,10 +52,11 @@ ANY_IS_WORTH_A_LOOK: Steps = ((None, GREEN), (1, ORANGE))
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query of a panel, and how its series are called."""
+    """One query of a panel, how its series are called, and whether instances are marked in it."""
 
     expr: str
     legend: str
+    has_exemplars: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Column:
     unit: str = "short"
     steps: Steps = CALM
     decimals: int | None = None
+    states: Mapping[int, tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,9 @@ def stat(
     steps: Steps = CALM,
     decimals: int | None = None,
     states: Mapping[int, tuple[str, str]] | None = None,
+    is_named: bool = False,
 ) -> dashboard.Panel:
-    """Show single numbers as they are now."""
+    """Show single numbers as they are now, with the name of a lone one where *is_named*."""
     builder = (
         stats.Panel()
         .color_mode(
@@ -116,7 +119,9 @@ def stat(
             else options.BigValueColorMode.BACKGROUND
         )
         .graph_mode(options.BigValueGraphMode.NONE)
-        .text_mode(options.BigValueTextMode.AUTO)
+        .text_mode(
+            options.BigValueTextMode.VALUE_AND_NAME if is_named else options.BigValueTextMode.AUTO
+        )
         .justify_mode(options.BigValueJustifyMode.CENTER)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
     )
@@ -266,19 +271,25 @@ def rows(
     keys: Sequence[Key],
     columns: Sequence[Column],
     *,
-    sort_by: str,
+    sort_by: Sequence[str],
+    first: str = "",
     facts: Sequence[str] = (),
 ) -> dashboard.Panel:
     """
     Show a table: a row for each combination of the *keys*, a column for each query.
 
+    The most of *sort_by* comes first, but after the least of *first* where that is given.
+
     *facts* are queries whose labels add to the rows, and whose values say nothing.
     """
+    order = [*([(first, False)] if first else []), *((name, True) for name in sort_by)]
     builder = (
         table.Panel()
         .show_header(show_header=True)
         .cell_height(options.TableCellHeight.SM)
-        .sort_by([common.TableSortByFieldState().display_name(sort_by).desc(desc=True)])
+        .sort_by(
+            [common.TableSortByFieldState().display_name(name).desc(desc) for name, desc in order]
+        )
     )
     panel = _finished(builder.build(), title, question, steps=((None, "text"),))
     queries = [*(Query(column.expr, column.title) for column in columns)]
@@ -331,6 +342,8 @@ def _target(
         .ref_id(_ref(place))
         .datasource(DATASOURCE)
     )
+    if query.has_exemplars:
+        builder = builder.exemplar(exemplar=True)
     return (builder.instant() if is_now else builder.range()).build()
 
 
@@ -417,5 +430,8 @@ def _column(column: Column) -> dashboard.DashboardFieldConfigSourceOverrides:
         properties["decimals"] = column.decimals
     if column.steps is not CALM:
         properties["thresholds"] = _thresholds(column.steps)
+    if column.states:
+        properties["mappings"] = [_mapping(column.states)]
+    if column.states or column.steps is not CALM:
         properties["custom__cellOptions"] = {"type": "color-background", "mode": "basic"}
     return _override("byName", column.title, **properties)

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from exporter.metrics import catalogue as c
 from exporter.metrics.family import Family
-from exporter.metrics.promql import selector, without
+from exporter.metrics.promql import equal, one_of, selector, without
 
 REPLICAS = "$replicas"
 """The labels in which replicas differ: a constant of every dashboard, to be changed there."""
 
+TARGET = ("cluster", "namespace", "job")
+"""What distinguishes exporters: hubs of the same name are the same for one of them alone."""
+
+HUB = ("task_hub", *TARGET)
+PROCESS = (*TARGET, "instance")
+
 RATE_WINDOW = "$__rate_interval"
+STEP = "$__interval"
+"""What a bar or a cell stands for: windows of this length neither overlap nor leave gaps."""
+
+RANGE = "$__range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,49 +31,90 @@ class Scope:
 
     Every replica shows the same hub. So gauges and counters are folded over the replicas before
     anything is summed: the most of them, since one that began later has counted less, or the
-    earliest of the oldest.
+    earliest of the oldest. `of_name` is a matcher of orchestrators or entities; a scope `of_many`
+    is about all hubs and exporters that were chosen.
     """
 
-    hub: str
     of_name: str = ""
+    of_many: bool = False
+
+    @property
+    def exporters(self) -> tuple[str, ...]:
+        """The matchers of what scrapes add to every series."""
+        return tuple(self._chosen(label) for label in TARGET)
+
+    def values(self, family: Family, label: str) -> str:
+        """Return the query of a variable: the values of a label in the chosen hubs."""
+        matchers = (self._chosen("task_hub"), *self.exporters)
+        return f"label_values({selector(family, *matchers)}, {label})"
+
+    def _chosen(self, label: str) -> str:
+        return (one_of if self.of_many else equal)(label, f"${label}")
 
     def series(self, family: Family, *matchers: str, suffix: str = "") -> str:
         """Return a selector of the series of *family* in this scope."""
-        mine = [self.hub] if "task_hub" in family.label_names else []
+        mine = [self._chosen("task_hub")] if family.per_hub else []
+        mine += self.exporters
         if self.of_name and self.of_name.partition("=")[0] in family.label_names:
             mine.append(self.of_name)
         return selector(family, *mine, *matchers, suffix=suffix)
 
     def latest(self, family: Family, *matchers: str) -> str:
         """Return what is true now: of each series the highest that a replica shows."""
-        return without(REPLICAS, self.series(family, *matchers))
+        return self._folded(self.series(family, *matchers))
 
     def earliest(self, family: Family, *matchers: str) -> str:
         """Return points in time that are oldest ones: of each series the earliest of all."""
-        return without(REPLICAS, self.series(family, *matchers), by="min")
+        return self._folded(self.series(family, *matchers), by="min")
 
-    def increase(self, family: Family, *matchers: str, over: str = RATE_WINDOW) -> str:
+    def known_within(self, family: Family, window: str) -> str:
+        """Return the last values of series that may be gone since."""
+        return self._folded(f"last_over_time({self.series(family)}[{window}])")
+
+    def increase(self, family: Family, *matchers: str, over: str = STEP) -> str:
         """Return by how much counters have grown, folded afterwards: a replica may begin anew."""
-        return without(REPLICAS, f"increase({self.series(family, *matchers)}[{over}])")
+        return self._folded(f"increase({self.series(family, *matchers)}[{over}])")
 
     def per_minute(self, family: Family, *matchers: str, offset: str = "") -> str:
         """Return how fast counters grow, in events a minute."""
         moved = f" offset {offset}" if offset else ""
         rate = f"rate({self.series(family, *matchers)}[{RATE_WINDOW}]{moved})"
-        return f"60 * {without(REPLICAS, rate)}"
+        return f"60 * {self._folded(rate)}"
 
-    def buckets(self, family: Family, *matchers: str, offset: str = "", grown: bool = False) -> str:
-        """Return buckets: as they are for a distribution of now, by their growth for events."""
-        selector = self.series(family, *matchers, suffix="_bucket")
-        if grown:
-            moved = f" offset {offset}" if offset else ""
-            selector = f"increase({selector}[{RATE_WINDOW}]{moved})"
-        return without(REPLICAS, selector)
+    def buckets(self, family: Family, *matchers: str) -> str:
+        """Return the buckets of a distribution of now."""
+        return self._folded(self.series(family, *matchers, suffix="_bucket"))
 
-    def spent(self, family: Family, *matchers: str, suffix: str = "") -> str:
+    def grown_buckets(self, family: Family, over: str, *, offset: str = "") -> str:
+        """Return by how much the buckets of a histogram of events have grown."""
+        moved = f" offset {offset}" if offset else ""
+        return self._folded(f"increase({self.series(family, suffix='_bucket')}[{over}]{moved})")
+
+    def spent(self, family: Family, *, suffix: str = "", over: str = RATE_WINDOW) -> str:
         """
         Return how fast the exporter's own work grows, a second.
 
         Not folded: each replica makes its own requests, so what they cost adds up.
         """
-        return f"rate({self.series(family, *matchers, suffix=suffix)}[{RATE_WINDOW}])"
+        return self._of_team(f"rate({self.series(family, suffix=suffix)}[{over}])")
+
+    def _folded(self, expr: str, *, by: str = "max") -> str:
+        return without(REPLICAS, self._of_team(expr), by=by)
+
+    def _of_team(self, expr: str) -> str:
+        """Leave out hubs of other teams; all are there where no hub has a team."""
+        if not self.of_many:
+            return expr
+        others = selector(c.HUB_INFO, 'team!~"$team"')
+        return f"{expr} unless on ({', '.join(HUB)}) {others}"
+
+
+def of_exporters(family: str, scope: Scope, over: str = "") -> str:
+    """
+    Select a family of the client library, of exporters alone: every program has these.
+
+    Of a counter, its growth a second *over* a window.
+    """
+    chosen = ", ".join(scope.exporters)
+    mine = f"rate({family}{{{chosen}}}[{over}])" if over else f"{family}{{{chosen}}}"
+    return f"{mine} and on ({', '.join(PROCESS)}) {c.BUILD_INFO.name}{{{chosen}}}"

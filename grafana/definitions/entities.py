@@ -1,8 +1,9 @@
 """Entities: what is locked, by whom no longer, and what queues."""
 
 from exporter.metrics import catalogue as c
-from exporter.metrics.promql import age, equal, highest, lowest, one_of, selector, total
-from grafana.board import Board, Line, Section, choice, datasource, exporter_url, replicas
+from exporter.metrics.promql import age, equal, highest, one_of, total
+from grafana.board import Board, Line, Section, choice
+from grafana.definitions.figures import blocking_causes, top
 from grafana.panels import (
     ANY_IS_BAD,
     GREEN,
@@ -18,7 +19,7 @@ from grafana.panels import (
 )
 from grafana.scope import Scope
 
-ENTITIES = Scope(equal("task_hub", "$task_hub"), one_of("entity", "$entity"))
+ENTITIES = Scope(one_of("entity", "$entity"))
 NAME = ("entity",)
 QUEUE = ((None, GREEN), (10, ORANGE), (100, RED))
 _ON_ENTITIES = one_of("waiting_on", "entity", "entity_lock")
@@ -87,41 +88,15 @@ TABLES = Line(
                     "s",
                 ),
             ),
-            sort_by="Longest queue",
+            sort_by=("Longest queue",),
         ),
-        rows(
-            "Instances stalled on entities",
-            "Who waits for an entity's answer or lock, since when? Of all entities.",
-            (
-                Key("orchestrator", "Orchestrator"),
-                Key("waiting_on", "Waits on"),
-                Key("target", "Which"),
-            ),
-            (
-                Column(
-                    "Instances",
-                    total(
-                        ENTITIES.latest(c.STALLED, _ON_ENTITIES),
-                        "orchestrator",
-                        "waiting_on",
-                        "target",
-                    ),
-                    decimals=0,
-                ),
-                Column(
-                    "Oldest since",
-                    age(
-                        lowest(
-                            ENTITIES.earliest(c.STALLED_SINCE, _ON_ENTITIES),
-                            "orchestrator",
-                            "waiting_on",
-                            "target",
-                        )
-                    ),
-                    "s",
-                ),
-            ),
-            sort_by="Instances",
+        blocking_causes(
+            ENTITIES,
+            Key("orchestrator", "Orchestrator"),
+            Key("waiting_on", "Waits on"),
+            Key("target", "Which"),
+            title="Instances stalled on entities, of all names",
+            of=(_ON_ENTITIES,),
         ),
     ),
     (14, 10),
@@ -134,7 +109,10 @@ COURSE = (
             timeseries(
                 "Queued operations",
                 "Does work pile up at an entity, and does it go down again?",
-                Query(total(ENTITIES.latest(c.ENTITY_BACKLOG), *NAME), "{{entity}}"),
+                Query(
+                    top(total(ENTITIES.latest(c.ENTITY_BACKLOG), *NAME), *NAME),
+                    "{{entity}}",
+                ),
                 stacked=True,
             ),
             timeseries(
@@ -170,7 +148,7 @@ COURSE = (
             timeseries(
                 "Entities",
                 "Do entities grow without end? Nothing deletes them by itself.",
-                Query(total(ENTITIES.latest(c.ENTITIES), *NAME), "{{entity}}"),
+                Query(top(total(ENTITIES.latest(c.ENTITIES), *NAME), *NAME), "{{entity}}"),
                 stacked=True,
             ),
         ),
@@ -181,20 +159,16 @@ BOARD = Board(
     "entities",
     "Durable Functions / Entities",
     "The entities of one hub: locked, orphaned, with a backlog, or idle.",
+    ENTITIES,
     (
-        datasource(),
-        choice("task_hub", "Task hub", f"label_values({c.UP.name}, task_hub)", "The hub"),
         choice(
             "entity",
             "Entity",
-            f"label_values({selector(c.ENTITIES, equal('task_hub', '$task_hub'))}, entity)",
+            ENTITIES.values(c.ENTITIES, "entity"),
             "The entities to look at",
-            many=True,
+            all_of=".+",
         ),
-        exporter_url(),
-        replicas(),
     ),
-    "${exporter_url}/hubs/${task_hub:percentencode}",
     (
         Section("How are the entities?", (NOW, TABLES)),
         Section("Since when, and is it getting worse?", COURSE),

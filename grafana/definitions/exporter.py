@@ -2,18 +2,10 @@
 
 from exporter.metrics import catalogue as c
 from exporter.metrics.family import Family
-from exporter.metrics.promql import age, equal, highest, lowest, one_of, quantile, ratio, total
-from grafana.board import (
-    Board,
-    Line,
-    Section,
-    choice,
-    datasource,
-    exporter_url,
-    replicas,
-    setting,
-)
-from grafana.definitions.fleet import FRESH
+from exporter.metrics.promql import age, equal, highest, lowest, quantile, ratio, total
+from grafana.board import Board, Line, Section, setting
+from grafana.definitions.figures import FRESH, MOST_LINES, top, top_now
+from grafana.definitions.fleet import LEGEND, TARGET_KEYS, reached
 from grafana.panels import (
     ANY_IS_BAD,
     ANY_IS_WORTH_A_LOOK,
@@ -32,11 +24,9 @@ from grafana.panels import (
     stat,
     timeseries,
 )
-from grafana.scope import RATE_WINDOW, Scope
+from grafana.scope import HUB, PROCESS, RANGE, RATE_WINDOW, STEP, Scope, of_exporters
 
-HUBS = Scope(one_of("task_hub", "$task_hub"))
-HUB = ("task_hub",)
-PROCESS = ("job", "instance")
+HUBS = Scope(of_many=True)
 DAY = 86_400
 PRICED_TRANSACTIONS = 10_000
 SWEEPS = ("active", "finished", "failed", "census", "entities")
@@ -45,9 +35,18 @@ _ACTIVE = equal("sweep", "active")
 _BAD_SWEEP = 'result!="complete"'
 
 
-def of_process(family: str) -> str:
-    """Select a family of the client library, of exporters alone: every program has these."""
-    return f"{family}{{}} and on (job, instance) {c.BUILD_INFO.name}{{}}"
+def of_process(family: str, over: str = "") -> str:
+    """Select a family of the client library; the growth of a counter *over* a window."""
+    return of_exporters(family, HUBS, over)
+
+
+def since(moment: str) -> str:
+    """Tell how long ago something was, with the version and the shard of each exporter."""
+    for facts in (c.BUILD_INFO, c.SHARD_INFO):
+        moment += f" * on ({', '.join(PROCESS)}) group_left ({', '.join(facts.labels)}) " + highest(
+            HUBS.series(facts), *PROCESS, *facts.labels
+        )
+    return age(moment)
 
 
 def freshness(sweep: str) -> Column:
@@ -58,15 +57,15 @@ def freshness(sweep: str) -> Column:
 
 def per_sweep(part: Family, whole: Family) -> str:
     """Compare two gauges of each sweep, and take the worst hub."""
-    by = ("task_hub", "sweep")
+    by = (*HUB, "sweep")
     return highest(
         f"{highest(HUBS.latest(part), *by)} / {highest(HUBS.latest(whole), *by)}", "sweep"
     )
 
 
 def requests_a_day(*by: str) -> str:
-    """Project the requests of now to a day; replicas add up, since each makes its own."""
-    return f"{DAY} * {total(HUBS.spent(c.API_REQUESTS), *by)}"
+    """Project the requests of the chosen time to a day; replicas add up: each makes its own."""
+    return f"{DAY} * {total(HUBS.spent(c.API_REQUESTS, over=RANGE), *by)}"
 
 
 NOW = Line(
@@ -75,7 +74,7 @@ NOW = Line(
         stat(
             "Hubs that cannot be polled",
             "Is the exporter blind anywhere?",
-            Query(f"sum(1 - {HUBS.latest(c.UP)})", "hubs"),
+            Query(f"sum(({reached(*HUB)}) < bool 1)", "hubs"),
             steps=ANY_IS_BAD,
         ),
         stat(
@@ -112,7 +111,7 @@ NOW = Line(
         stat(
             "Configuration",
             "Could every exporter use its configuration when it read it last?",
-            Query(lowest(f"{c.RELOAD_SUCCESSFUL.name}{{}}"), "reload"),
+            Query(lowest(HUBS.series(c.RELOAD_SUCCESSFUL)), "reload"),
             steps=((None, RED), (1, GREEN)),
             states={0: ("refused, the old one holds", RED), 1: ("in force", GREEN)},
         ),
@@ -126,17 +125,17 @@ FRESHNESS = (
             rows(
                 "Age of the numbers, by hub and sweep",
                 "Which hub's numbers are old? Empty cells are sweeps that are off or never ended.",
-                (Key("task_hub", "Task hub"),),
+                (Key("task_hub", "Task hub"), *TARGET_KEYS),
                 tuple(freshness(sweep) for sweep in SWEEPS),
-                sort_by="Active",
+                sort_by=("Active",),
             ),
             timeseries(
                 "Age of the numbers, in intervals",
                 "Does every sweep keep its pace? Below 2 is usual; above 5 it is removed.",
                 Query(
                     highest(
-                        f"(time() - {highest(HUBS.latest(c.LAST_SWEEP), 'task_hub', 'sweep')}) / "
-                        f"{highest(HUBS.latest(c.SWEEP_INTERVAL), 'task_hub', 'sweep')}",
+                        f"(time() - {highest(HUBS.latest(c.LAST_SWEEP), *HUB, 'sweep')}) / "
+                        f"{highest(HUBS.latest(c.SWEEP_INTERVAL), *HUB, 'sweep')}",
                         "sweep",
                     ),
                     "{{sweep}}",
@@ -190,8 +189,8 @@ REQUESTS = (
                 styles=(Style("tried again", "text", dashed=True),),
             ),
             timeseries(
-                "Latency",
-                "Does the API answer slowly? One in ten requests took longer than this.",
+                "Latency, p90",
+                "Does the API answer slowly? 9 of 10 requests took at most so long; estimated.",
                 Query(
                     quantile(
                         0.9,
@@ -206,7 +205,7 @@ REQUESTS = (
             heat(
                 "Latencies of all requests",
                 "How are answer times spread, and is there a second band of slow ones?",
-                total(HUBS.buckets(c.API_REQUEST_DURATION, grown=True), "le"),
+                total(HUBS.grown_buckets(c.API_REQUEST_DURATION, STEP), "le"),
                 interval=SMOOTH,
             ),
         ),
@@ -248,19 +247,20 @@ COSTS = (
         (
             stat(
                 "Requests a day",
-                "How many requests does polling make in a day, at the pace of now?",
+                "How many requests does polling make in a day, at the pace of the chosen time?",
                 Query(requests_a_day(), "requests"),
             ),
             stat(
                 "Cost of storage a day, at least",
                 "What does polling cost at the price above? A request is one transaction or more.",
-                Query(f"{requests_a_day()} / {PRICED_TRANSACTIONS} * $price >= 0", "cost"),
+                Query(f"{requests_a_day()} / {PRICED_TRANSACTIONS} * $price >= 0", "$currency"),
                 decimals=2,
+                is_named=True,
             ),
             bars(
                 "Requests a day, by hub",
                 "Which hub costs most to poll? Longer intervals and purging make it cheaper.",
-                Query(f"topk(15, {requests_a_day('task_hub')})", "{{task_hub}}"),
+                Query(top_now(requests_a_day(*HUB), *HUB), LEGEND),
             ),
             timeseries(
                 "Bytes read",
@@ -273,7 +273,10 @@ COSTS = (
             timeseries(
                 "Pages left of the budget",
                 "Does the daily budget last? No line where no max_pages_per_day is set.",
-                Query(lowest(HUBS.latest(c.PAGE_BUDGET_REMAINING), *HUB), "{{task_hub}}"),
+                Query(
+                    f"bottomk({MOST_LINES}, {lowest(HUBS.latest(c.PAGE_BUDGET_REMAINING), *HUB)})",
+                    LEGEND,
+                ),
             ),
         ),
         (3, 3, 6, 6, 6),
@@ -287,7 +290,7 @@ ACCOUNTS = (
             rows(
                 "Accounts, by hub",
                 "Are counters exact? What is not confirmed or comes late is counted later.",
-                (Key("task_hub", "Task hub"),),
+                (Key("task_hub", "Task hub"), *TARGET_KEYS),
                 (
                     Column("Counting for", age(lowest(HUBS.earliest(c.BASELINE), *HUB)), "s"),
                     Column("Reaches back", age(lowest(HUBS.earliest(c.BOOK_HORIZON), *HUB)), "s"),
@@ -302,12 +305,12 @@ ACCOUNTS = (
                     Column("Row delay", highest(HUBS.latest(c.ROW_DELAY), *HUB), "s"),
                     Column("Series", highest(HUBS.latest(c.SERIES), *HUB)),
                 ),
-                sort_by="Unconfirmed",
+                sort_by=("Unconfirmed",),
             ),
             timeseries(
                 "Late finishes",
                 "Do rows appear late? Finishes found by looking further back or by the census.",
-                Query(total(HUBS.per_minute(c.LATE_FINISHES), *HUB), "{{task_hub}}"),
+                Query(top(total(HUBS.per_minute(c.LATE_FINISHES), *HUB), *HUB), LEGEND),
                 unit="cpm",
                 interval=SMOOTH,
             ),
@@ -320,7 +323,10 @@ ACCOUNTS = (
             timeseries(
                 "Age of the written state",
                 "Would a restart keep the accounts? No line where no state_dir is set.",
-                Query(age(lowest(HUBS.earliest(c.STATE_LAST_WRITE), *HUB)), "{{task_hub}}"),
+                Query(
+                    top(age(lowest(HUBS.earliest(c.STATE_LAST_WRITE), *HUB)), *HUB, adds_up=False),
+                    LEGEND,
+                ),
                 unit="s",
             ),
             timeseries(
@@ -331,19 +337,20 @@ ACCOUNTS = (
                     "{{reason}}",
                 ),
                 interval=SMOOTH,
+                bars=True,
                 decimals=0,
             ),
             timeseries(
                 "State written",
                 "What does keeping the accounts cost the disk? No line where no state_dir is set.",
-                Query(total(HUBS.spent(c.STATE_WRITTEN), *HUB), "{{task_hub}}"),
+                Query(top(total(HUBS.spent(c.STATE_WRITTEN), *HUB), *HUB), LEGEND),
                 unit="Bps",
                 interval=SMOOTH,
             ),
             timeseries(
                 "Active instances outside of the prefixes",
                 "Does id_prefixes miss instances? It must be 0; no line where none are set.",
-                Query(highest(HUBS.latest(c.OUTSIDE_PREFIXES), *HUB), "{{task_hub}}"),
+                Query(top(highest(HUBS.latest(c.OUTSIDE_PREFIXES), *HUB), *HUB), LEGEND),
             ),
         ),
     ),
@@ -363,7 +370,7 @@ SIZE = (
             timeseries(
                 "Series",
                 "How many series does each hub cost Prometheus?",
-                Query(highest(HUBS.latest(c.SERIES), *HUB), "{{task_hub}}"),
+                Query(top(highest(HUBS.latest(c.SERIES), *HUB), *HUB), LEGEND),
                 stacked=True,
             ),
             timeseries(
@@ -381,8 +388,7 @@ SIZE = (
                 "Processor",
                 "How many cores does each exporter keep busy?",
                 Query(
-                    f"rate(process_cpu_seconds_total{{}}[{RATE_WINDOW}]) "
-                    f"and on (job, instance) {c.BUILD_INFO.name}{{}}",
+                    of_process("process_cpu_seconds_total", over=RATE_WINDOW),
                     "{{instance}}",
                 ),
                 interval=SMOOTH,
@@ -403,7 +409,7 @@ SIZE = (
                 "Exporters",
                 "Which exporters run, in which version, for which part of the hubs?",
                 (
-                    Key("job", "Job"),
+                    *TARGET_KEYS,
                     Key("instance", "Instance"),
                     Key("version", "Version"),
                     Key("python_version", "Python"),
@@ -413,28 +419,16 @@ SIZE = (
                 (
                     Column(
                         "Running for",
-                        age(
-                            f"{highest(of_process('process_start_time_seconds'), *PROCESS)}"
-                            " * on (job, instance) group_left (version, python_version) "
-                            + highest(f"{c.BUILD_INFO.name}{{}}", *PROCESS, *c.BUILD_INFO.labels)
-                            + " * on (job, instance) group_left (shard, shards) "
-                            + highest(f"{c.SHARD_INFO.name}{{}}", *PROCESS, *c.SHARD_INFO.labels)
-                        ),
+                        since(highest(of_process("process_start_time_seconds"), *PROCESS)),
                         "s",
                     ),
                     Column(
                         "Configuration read before",
-                        age(
-                            f"{highest(f'{c.RELOAD_TIMESTAMP.name}{{}}', *PROCESS)}"
-                            " * on (job, instance) group_left (version, python_version) "
-                            + highest(f"{c.BUILD_INFO.name}{{}}", *PROCESS, *c.BUILD_INFO.labels)
-                            + " * on (job, instance) group_left (shard, shards) "
-                            + highest(f"{c.SHARD_INFO.name}{{}}", *PROCESS, *c.SHARD_INFO.labels)
-                        ),
+                        since(highest(HUBS.series(c.RELOAD_TIMESTAMP), *PROCESS)),
                         "s",
                     ),
                 ),
-                sort_by="Running for",
+                sort_by=("Running for",),
             ),
         ),
     ),
@@ -444,25 +438,16 @@ BOARD = Board(
     "exporter",
     "Durable Functions / Exporter",
     "The exporter itself: fresh or blind, what polling costs, exact or late, and what it takes.",
+    HUBS,
     (
-        datasource(),
-        choice(
-            "task_hub",
-            "Task hub",
-            f"label_values({c.UP.name}, task_hub)",
-            "The hubs to look at",
-            many=True,
-        ),
         setting(
             "price",
             "Price of 10,000 transactions",
             "NaN",
             "What your storage account charges for 10,000 transactions; no cost is shown without",
         ),
-        exporter_url(),
-        replicas(),
+        setting("currency", "Currency", "USD", "What the price is in: the unit of the cost"),
     ),
-    "${exporter_url}/",
     (
         Section("Can the numbers be trusted?", (NOW, *FRESHNESS)),
         Section("How does the API answer?", REQUESTS),

@@ -1,24 +1,26 @@
 """Fleet: ten seconds for someone on call."""
 
 from exporter.metrics import catalogue as c
-from exporter.metrics.promql import age, equal, highest, lowest, one_of, total
-from grafana.board import (
-    Board,
-    Line,
-    Section,
-    choice,
-    datasource,
-    exporter_url,
-    link_to,
-    replicas,
+from exporter.metrics.promql import age, equal, highest, lowest, total
+from grafana.board import Board, Line, Section, link_to
+from grafana.definitions.figures import (
+    FRESH,
+    PENDING,
+    REACHED,
+    RUNNING,
+    SHARE,
+    failed,
+    failure_ratio,
+    failure_ratio_now,
+    over_limit,
+    stalled,
+    stalled_now,
+    top,
+    unresolved_now,
 )
-from grafana.definitions.figures import failed, failure_ratio, stalled
 from grafana.panels import (
     ANY_IS_BAD,
     ANY_IS_WORTH_A_LOOK,
-    GREEN,
-    ORANGE,
-    RED,
     Column,
     Key,
     Query,
@@ -27,16 +29,18 @@ from grafana.panels import (
     timeline,
     timeseries,
 )
-from grafana.scope import Scope
+from grafana.scope import HUB, TARGET, Scope
 
-FLEET = Scope(one_of("task_hub", "$task_hub"))
-HUB = ("task_hub",)
-REACHED = {0: ("cannot be polled", RED), 1: ("polled", GREEN)}
-FRESH = ((None, GREEN), (300, ORANGE), (900, RED))
-SHARE = ((None, GREEN), (0.05, ORANGE), (0.2, RED))
+FLEET = Scope(of_many=True)
+LEGEND = "{{task_hub}} {{cluster}} {{namespace}}"
 
-_PENDING, _RUNNING = equal("runtime_status", "Pending"), equal("runtime_status", "Running")
 _ACTIVE = equal("sweep", "active")
+
+
+def reached(*by: str) -> str:
+    """Tell whether hubs can be polled; -1 where their exporter is no longer scraped."""
+    now, before = FLEET.latest(c.UP), FLEET.known_within(c.UP, "1h")
+    return f"{highest(now, *by)} or (0 * {highest(before, *by)} - 1)"
 
 
 def oldest_data(*by: str) -> str:
@@ -46,8 +50,30 @@ def oldest_data(*by: str) -> str:
 
 def longest_pending(*by: str) -> str:
     """Tell how long the instance waits that has been waiting longest to start."""
-    return age(lowest(FLEET.earliest(c.OLDEST_UPDATED, _PENDING), *by))
+    return age(lowest(FLEET.earliest(c.OLDEST_UPDATED, PENDING), *by))
 
+
+def of_instances(status: str) -> str:
+    """Count instances in a status, of each hub."""
+    return total(FLEET.latest(c.INSTANCES, status), *HUB)
+
+
+def orphaned_locks(*by: str) -> str:
+    """Count entities that nobody will give back."""
+    return total(FLEET.latest(c.ENTITY_ORPHANED_LOCKS), *by)
+
+
+TO_HUB = Key(
+    "task_hub",
+    "Task hub",
+    link_to(
+        "hub",
+        *(f"{label}=${{__data.fields.{label.capitalize()}:percentencode}}" for label in TARGET),
+        "task_hub=${__value.text:percentencode}",
+    ),
+    "Open the hub's dashboard",
+)
+TARGET_KEYS = tuple(Key(label, label.capitalize()) for label in TARGET)
 
 NOW = Line(
     4,
@@ -55,7 +81,7 @@ NOW = Line(
         stat(
             "Hubs that cannot be polled",
             "Is the exporter blind anywhere? Everything else is old or missing for these hubs.",
-            Query(f"sum(1 - {FLEET.latest(c.UP)})", "hubs"),
+            Query(f"sum(({reached(*HUB)}) < bool 1)", "hubs"),
             steps=ANY_IS_BAD,
         ),
         stat(
@@ -65,146 +91,174 @@ NOW = Line(
             unit="s",
             steps=FRESH,
         ),
-        stat(
-            "Stalled instances",
-            "Is anything stalled? Instances over a limit whose wait means trouble; a sample.",
-            Query(stalled(FLEET), "stalled"),
-            steps=ANY_IS_BAD,
-        ),
+        stalled_now(FLEET, "Stalled instances"),
         stat(
             "Failed in the last hour",
             "Does anything fail right now? Instances that finished as Failed, exact.",
             Query(failed(FLEET), "failed"),
             steps=ANY_IS_WORTH_A_LOOK,
         ),
-        stat(
-            "Failure ratio, last hour",
-            "Is it many? Failed of all that completed or failed; no data where nothing ended.",
-            Query(failure_ratio(FLEET), "ratio"),
-            unit="percentunit",
-            steps=SHARE,
-            decimals=1,
-        ),
-        stat(
-            "Unresolved failures",
-            "What does somebody have to clean up? Failed now: not rewound, restarted or purged.",
-            Query(total(FLEET.latest(c.UNRESOLVED)), "unresolved"),
-            steps=ANY_IS_WORTH_A_LOOK,
-        ),
+        failure_ratio_now(FLEET),
+        unresolved_now(FLEET),
     ),
 )
 
 HUBS = Line(
-    7,
+    8,
     (
         rows(
             "Task hubs, the worst first",
-            "Which hub is it? A hub's name leads to its dashboard. Empty cells are not known now.",
+            "Which hub is it? Those that cannot be polled, then those with most stalled instances.",
+            (TO_HUB, Key("team", "Team"), Key("function_app", "Function app"), *TARGET_KEYS),
             (
-                Key(
-                    "task_hub",
-                    "Task hub",
-                    link_to("hub", "task_hub=${__value.text:percentencode}"),
-                    "Open the hub's dashboard",
-                ),
-                Key("function_app", "Function app"),
-            ),
-            (
+                Column("Polled", reached(*HUB), states=REACHED),
                 Column("Stalled", stalled(FLEET, *HUB), steps=ANY_IS_BAD, decimals=0),
-                Column("Polled", highest(FLEET.latest(c.UP), *HUB), "bool_yes_no"),
                 Column("Numbers' age", oldest_data(*HUB), "s", FRESH),
-                Column(
-                    "Over a limit",
-                    total(FLEET.latest(c.OVER_LIMIT), *HUB),
-                    steps=ANY_IS_WORTH_A_LOOK,
-                ),
-                Column("Pending", total(FLEET.latest(c.INSTANCES, _PENDING), *HUB)),
+                Column("Over a limit", over_limit(FLEET, *HUB), steps=ANY_IS_WORTH_A_LOOK),
+                Column("Pending", of_instances(PENDING)),
                 Column("Longest pending", longest_pending(*HUB), "s"),
-                Column("Running", total(FLEET.latest(c.INSTANCES, _RUNNING), *HUB)),
+                Column("Running", of_instances(RUNNING)),
                 Column("Failed, 1 h", failed(FLEET, *HUB), steps=ANY_IS_WORTH_A_LOOK),
                 Column("Failure ratio, 1 h", failure_ratio(FLEET, *HUB), "percentunit", SHARE, 1),
                 Column("Unresolved", total(FLEET.latest(c.UNRESOLVED), *HUB)),
-                Column(
-                    "Orphaned locks",
-                    total(FLEET.latest(c.ENTITY_ORPHANED_LOCKS), *HUB),
-                    steps=ANY_IS_BAD,
-                ),
+                Column("Orphans", total(FLEET.latest(c.ORPHANED), *HUB), steps=ANY_IS_BAD),
+                Column("Orphaned locks", orphaned_locks(*HUB), steps=ANY_IS_BAD),
                 Column("Entity backlog", total(FLEET.latest(c.ENTITY_BACKLOG), *HUB)),
             ),
-            sort_by="Stalled",
-            facts=(highest(FLEET.latest(c.HUB_INFO), *HUB, "function_app"),),
+            sort_by=("Stalled",),
+            first="Polled",
+            facts=(highest(FLEET.latest(c.HUB_INFO), *HUB, "team", "function_app"),),
         ),
     ),
 )
 
-WAITS = ("task_hub", "orchestrator", "waiting_on", "target")
+WAIT = ("waiting_on", "target")
+WAITS = (*HUB, "orchestrator", *WAIT)
+
+
+def waits_of_orphans() -> str:
+    """Count orphans as groups: sub-orchestrations, and entities whose lock nobody gives back."""
+    instances = total(FLEET.latest(c.ORPHANED), *HUB, "orchestrator")
+    entities = orphaned_locks(*HUB, "entity")
+    called = f'label_join({entities} > 0, "target", "", "entity")'
+    locks = f'label_replace({called}, "waiting_on", "orphaned lock", "", "")'
+    parents = f'label_replace({instances} > 0, "waiting_on", "orphaned by its parent", "", "")'
+    return f"{parents} or {total(locks, *HUB, *WAIT)}"
+
+
+def since() -> str:
+    """Tell how long groups wait: the stalled by their histories, all others at most so long."""
+    stalled_for = age(lowest(FLEET.earliest(c.STALLED_SINCE), *WAITS))
+    idle_for = age(lowest(FLEET.earliest(c.OLDEST_UPDATED), *HUB, "orchestrator"))
+    groups = f"0 * {total(FLEET.latest(c.WAITING), *WAITS)}"
+    at_most = f"{groups} + on ({', '.join(HUB)}, orchestrator) group_left () ({idle_for})"
+    return f"({stalled_for}) or ({at_most})"
+
+
 GROUPS = Line(
     7,
     (
         rows(
             "What is stalled, and what waits as expected",
-            "On what? The groups of the status page and of `stuck`: stalled ones first.",
+            "On what? The lines of the status page and of `stuck`; expected waits last so at most.",
             (
-                Key(
-                    "task_hub",
-                    "Task hub",
-                    link_to("hub", "task_hub=${__value.text:percentencode}"),
-                    "Open the hub's dashboard",
-                ),
+                TO_HUB,
                 Key("orchestrator", "Orchestrator"),
                 Key("waiting_on", "Waits on"),
                 Key("target", "Which"),
+                *TARGET_KEYS,
             ),
             (
                 Column(
                     "Stalled", total(FLEET.latest(c.STALLED), *WAITS), steps=ANY_IS_BAD, decimals=0
                 ),
-                Column("Since", age(lowest(FLEET.earliest(c.STALLED_SINCE), *WAITS)), "s"),
+                Column("Orphaned", waits_of_orphans(), steps=ANY_IS_BAD, decimals=0),
                 Column("As expected", total(FLEET.latest(c.WAITING), *WAITS), decimals=0),
+                Column("For", since(), "s"),
             ),
-            sort_by="Stalled",
+            sort_by=("Stalled", "Orphaned", "As expected"),
         ),
     ),
 )
 
-TRUST = Line(
+ALERT = ("alertname", "severity", *HUB, "orchestrator")
+_OURS = (
+    'alertname=~"DurableFunctions.+"',
+    'task_hub=~"$task_hub|"',
+    *FLEET.exporters,
+)
+FIRING = f'ALERTS{{alertstate="firing", {", ".join(_OURS)}}}'
+ALERTS = Line(
     6,
     (
+        rows(
+            "Firing alerts",
+            "What fires, and for how long? Of the rules that this Prometheus itself evaluates.",
+            (
+                Key("alertname", "Alert"),
+                Key("severity", "Severity"),
+                TO_HUB,
+                Key("orchestrator", "Orchestrator"),
+                *TARGET_KEYS,
+            ),
+            (
+                Column("Alerts", f"count by ({', '.join(ALERT)}) ({FIRING})", decimals=0),
+                Column(
+                    "Active for",
+                    age(lowest(f"ALERTS_FOR_STATE{{{', '.join(_OURS)}}}", *ALERT))
+                    + f" and on ({', '.join(ALERT)}) {FIRING}",
+                    "s",
+                ),
+            ),
+            sort_by=("Active for",),
+        ),
         timeline(
             "Hubs polled",
-            "Since when can a hub not be polled? Gaps: nothing was scraped from the exporter.",
-            Query(highest(FLEET.latest(c.UP), *HUB), "{{task_hub}}"),
+            "Since when can a hub not be polled, or its exporter not be scraped?",
+            Query(reached(*HUB), LEGEND),
             states_of=REACHED,
         ),
-        timeseries(
-            "Age of the numbers",
-            "Do sweeps of the active instances keep up? A rising line is a hub that went silent.",
-            Query(oldest_data(*HUB), "{{task_hub}}"),
-            unit="s",
-        ),
     ),
+    (14, 10),
 )
 
 COURSE = (
+    Line(
+        6,
+        (
+            timeseries(
+                "Age of the numbers",
+                "Do sweeps of active instances keep up? A rising line is a hub that went silent.",
+                Query(top(oldest_data(*HUB), *HUB, adds_up=False), LEGEND),
+                unit="s",
+            ),
+            timeseries(
+                "Over a limit",
+                "Is more and more over a limit? Stalled, as expected or not looked at, each once.",
+                Query(top(over_limit(FLEET, *HUB), *HUB), LEGEND),
+                stacked=True,
+            ),
+        ),
+    ),
     Line(
         8,
         (
             timeseries(
                 "Stalled instances",
                 "Since when is something stalled, and is it getting worse?",
-                Query(stalled(FLEET, *HUB), "{{task_hub}}"),
+                Query(top(stalled(FLEET, *HUB), *HUB), LEGEND),
                 stacked=True,
             ),
             timeseries(
                 "Failures in the hour before",
                 "When did it start to fail, and does it still fail?",
-                Query(failed(FLEET, *HUB), "{{task_hub}}"),
+                Query(top(failed(FLEET, *HUB), *HUB), LEGEND),
                 stacked=True,
             ),
             timeseries(
                 "Unresolved failures",
                 "Do failures pile up, or does somebody take care of them?",
-                Query(total(FLEET.latest(c.UNRESOLVED), *HUB), "{{task_hub}}"),
+                Query(top(total(FLEET.latest(c.UNRESOLVED), *HUB), *HUB), LEGEND),
                 stacked=True,
             ),
         ),
@@ -215,19 +269,19 @@ COURSE = (
             timeseries(
                 "Pending instances",
                 "Does work wait for a worker?",
-                Query(total(FLEET.latest(c.INSTANCES, _PENDING), *HUB), "{{task_hub}}"),
+                Query(top(of_instances(PENDING), *HUB), LEGEND),
                 stacked=True,
             ),
             timeseries(
                 "Longest pending",
                 "How long does the oldest of it wait already? No line where nothing waits.",
-                Query(longest_pending(*HUB), "{{task_hub}}"),
+                Query(top(longest_pending(*HUB), *HUB, adds_up=False), LEGEND),
                 unit="s",
             ),
             timeseries(
                 "Running instances",
                 "How much is in flight, and does any hub run away?",
-                Query(total(FLEET.latest(c.INSTANCES, _RUNNING), *HUB), "{{task_hub}}"),
+                Query(top(of_instances(RUNNING), *HUB), LEGEND),
                 stacked=True,
             ),
         ),
@@ -238,22 +292,11 @@ BOARD = Board(
     "fleet",
     "Durable Functions / Fleet",
     "Ten seconds for someone on call: is anything on fire, can the numbers be trusted, which hub?",
-    (
-        datasource(),
-        choice(
-            "task_hub",
-            "Task hub",
-            f"label_values({c.UP.name}, task_hub)",
-            "The hubs to look at",
-            many=True,
-        ),
-        exporter_url(),
-        replicas(),
-    ),
-    "${exporter_url}/",
+    FLEET,
+    (),
     (
         Section("Is anything on fire, and which hub is it?", (NOW, HUBS, GROUPS)),
-        Section("Can the numbers be trusted?", (TRUST,)),
+        Section("What fires, and can the numbers be trusted?", (ALERTS,)),
         Section("Since when, and is it getting worse?", COURSE),
     ),
 )

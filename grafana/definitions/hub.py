@@ -1,23 +1,30 @@
 """Hub: what waits, what is stuck, what fails, how long things take, what stays stored."""
 
+from grafana_foundation_sdk.models.dashboard import Panel
+
 from exporter.metrics import catalogue as c
-from exporter.metrics.promql import age, equal, highest, lowest, one_of, quantile, selector, total
-from grafana.board import (
-    Board,
-    Line,
-    Section,
-    choice,
-    datasource,
-    exporter_url,
-    link_to,
-    replicas,
+from exporter.metrics.promql import age, equal, highest, lowest, one_of, quantile, total
+from grafana.board import Board, Line, Section, choice, link_to
+from grafana.definitions.figures import (
+    ACTIVE,
+    FRESH,
+    PENDING,
+    REACHED,
+    RUNNING,
+    blocking_causes,
+    durations,
+    failed,
+    failure_ratio_now,
+    failures_by_category,
+    finished_by_outcome,
+    reasons,
+    stalled_now,
+    top,
+    top_now,
+    unresolved_now,
 )
-from grafana.definitions.figures import failed, failure_ratio, stalled
-from grafana.definitions.fleet import FRESH, REACHED, SHARE
 from grafana.panels import (
-    ANY_IS_BAD,
     ANY_IS_WORTH_A_LOOK,
-    CATEGORY_COLORS,
     GREEN,
     ORANGE,
     RED,
@@ -33,14 +40,13 @@ from grafana.panels import (
     stat,
     timeseries,
 )
-from grafana.scope import Scope
+from grafana.scope import HUB as HUB_LABELS
+from grafana.scope import RATE_WINDOW, Scope
 
-HUB = Scope(equal("task_hub", "$task_hub"), one_of("orchestrator", "$orchestrator"))
+HUB = Scope(one_of("orchestrator", "$orchestrator"))
 NAME = ("orchestrator",)
 WAITS = ("orchestrator", "waiting_on", "target")
 
-_PENDING, _RUNNING = equal("runtime_status", "Pending"), equal("runtime_status", "Running")
-_ACTIVE = one_of("runtime_status", "Pending", "Running", "Suspended", "ContinuedAsNew")
 _FAILED = equal("runtime_status", "Failed")
 _HOUR, _DAY = equal("window", "1h"), equal("window", "24h")
 
@@ -49,7 +55,7 @@ TO_ORCHESTRATOR = Key(
     "Orchestrator",
     link_to(
         "orchestrator",
-        "task_hub=${task_hub:percentencode}",
+        *(f"{label}=${{{label}:percentencode}}" for label in HUB_LABELS),
         "orchestrator=${__value.text:percentencode}",
     ),
     "Open the orchestrator's dashboard",
@@ -72,21 +78,16 @@ NOW = Line(
             unit="s",
             steps=FRESH,
         ),
-        stat(
-            "Stalled",
-            "How many instances are stalled? Those over a limit whose wait means trouble; sampled.",
-            Query(stalled(HUB), "stalled"),
-            steps=ANY_IS_BAD,
-        ),
+        stalled_now(HUB, "Stalled"),
         stat(
             "Pending",
             "How many instances have not started yet?",
-            Query(total(HUB.latest(c.INSTANCES, _PENDING)), "pending"),
+            Query(total(HUB.latest(c.INSTANCES, PENDING)), "pending"),
         ),
         stat(
             "In flight",
             "How many instances are active: pending, running, suspended?",
-            Query(total(HUB.latest(c.INSTANCES, _ACTIVE)), "active"),
+            Query(total(HUB.latest(c.INSTANCES, ACTIVE)), "active"),
         ),
         stat(
             "Failed, 1 h",
@@ -94,20 +95,8 @@ NOW = Line(
             Query(failed(HUB), "failed"),
             steps=ANY_IS_WORTH_A_LOOK,
         ),
-        stat(
-            "Failure ratio, 1 h",
-            "Which share failed of what came to a result? No data where nothing did.",
-            Query(failure_ratio(HUB), "ratio"),
-            unit="percentunit",
-            steps=SHARE,
-            decimals=1,
-        ),
-        stat(
-            "Unresolved",
-            "How many failures has nobody rewound, restarted or purged yet?",
-            Query(total(HUB.latest(c.UNRESOLVED)), "unresolved"),
-            steps=ANY_IS_WORTH_A_LOOK,
-        ),
+        failure_ratio_now(HUB),
+        unresolved_now(HUB),
     ),
 )
 
@@ -118,7 +107,10 @@ WORK = (
             timeseries(
                 "Backlog: pending instances",
                 "Does work wait for a worker, and whose work?",
-                Query(total(HUB.latest(c.INSTANCES, _PENDING), *NAME), "{{orchestrator}}"),
+                Query(
+                    top(total(HUB.latest(c.INSTANCES, PENDING), *NAME), *NAME),
+                    "{{orchestrator}}",
+                ),
                 stacked=True,
             ),
             timeseries(
@@ -134,7 +126,11 @@ WORK = (
                 "Pending: how long",
                 "How long does the oldest pending instance wait? No line where none waits.",
                 Query(
-                    age(lowest(HUB.earliest(c.OLDEST_UPDATED, _PENDING), *NAME)),
+                    top(
+                        age(lowest(HUB.earliest(c.OLDEST_UPDATED, PENDING), *NAME)),
+                        *NAME,
+                        adds_up=False,
+                    ),
                     "{{orchestrator}}",
                 ),
                 unit="s",
@@ -147,24 +143,18 @@ WORK = (
             timeseries(
                 "In flight",
                 "Of which orchestrator are the active instances?",
-                Query(total(HUB.latest(c.INSTANCES, _ACTIVE), *NAME), "{{orchestrator}}"),
+                Query(
+                    top(total(HUB.latest(c.INSTANCES, ACTIVE), *NAME), *NAME),
+                    "{{orchestrator}}",
+                ),
                 stacked=True,
             ),
             heat(
                 "Running: for how long",
                 "Do running instances come to an end? A band that climbs is a stalled group.",
-                total(HUB.buckets(c.INSTANCE_AGE, _RUNNING), "le"),
+                total(HUB.buckets(c.INSTANCE_AGE, RUNNING), "le"),
             ),
-            timeseries(
-                "Finished, by outcome",
-                "How do instances end, and has that changed?",
-                Query(total(HUB.increase(c.FINISHED), "runtime_status"), "{{runtime_status}}"),
-                interval=SMOOTH,
-                stacked=True,
-                bars=True,
-                colors=STATUS_COLORS,
-                decimals=0,
-            ),
+            finished_by_outcome(HUB),
         ),
     ),
 )
@@ -173,19 +163,12 @@ STUCK = (
     Line(
         8,
         (
-            rows(
-                "Stalled, by blocking cause",
-                "What are instances stalled on, since when, and how many are blocked?",
-                (
-                    TO_ORCHESTRATOR,
-                    Key("waiting_on", "Waits on"),
-                    Key("target", "Which"),
-                ),
-                (
-                    Column("Instances", total(HUB.latest(c.STALLED), *WAITS), decimals=0),
-                    Column("Oldest since", age(lowest(HUB.earliest(c.STALLED_SINCE), *WAITS)), "s"),
-                ),
-                sort_by="Instances",
+            blocking_causes(
+                HUB,
+                TO_ORCHESTRATOR,
+                Key("waiting_on", "Waits on"),
+                Key("target", "Which"),
+                title="Stalled, by blocking cause",
             ),
             timeseries(
                 "Stalled, by what they wait on",
@@ -201,10 +184,10 @@ STUCK = (
         (
             bars(
                 "Over a limit",
-                "Which orchestrators have instances beyond which limit? Exact.",
+                "Which orchestrators have instances over which limit? Exact; one may be over two.",
                 Query(
-                    f"topk(15, {total(HUB.latest(c.OVER_LIMIT), *NAME, 'limit')} > 0)",
-                    "{{orchestrator}}: {{limit}}",
+                    top_now(f"({total(HUB.latest(c.OVER_LIMIT), *NAME, 'limit')} > 0)", *NAME),
+                    "{{orchestrator}} {{limit}}",
                 ),
                 steps=((None, ORANGE),),
             ),
@@ -212,9 +195,15 @@ STUCK = (
                 "Waiting as expected",
                 "What is over a limit, but waits for an event, a timer, a person? Sampled.",
                 Query(
-                    f"topk(15, {total(HUB.latest(c.WAITING), *WAITS)})",
-                    "{{orchestrator}}: {{waiting_on}} {{target}}",
+                    top_now(total(HUB.latest(c.WAITING), *WAITS), *NAME),
+                    "{{orchestrator}} {{waiting_on}} {{target}}",
                 ),
+            ),
+            timeseries(
+                "Orphaned",
+                "Are any active whose parent is finished or gone? No line: rows name no parents.",
+                Query(top(total(HUB.latest(c.ORPHANED), *NAME), *NAME), "{{orchestrator}}"),
+                stacked=True,
             ),
             timeseries(
                 "Not looked at yet",
@@ -233,24 +222,19 @@ FAILURES = (
                 "Top failing orchestrators, 24 h",
                 "Which orchestrators fail most? Failures within 24 hours, exact.",
                 Query(
-                    f"topk(10, {total(HUB.latest(c.RECENT, _DAY, _FAILED), *NAME)} > 0)",
+                    top_now(f"({total(HUB.latest(c.RECENT, _DAY, _FAILED), *NAME)} > 0)", *NAME),
                     "{{orchestrator}}",
                 ),
                 steps=((None, RED),),
             ),
-            timeseries(
-                "Failures, by category",
-                "When did instances fail, and what kind of failure was it?",
-                Query(total(HUB.increase(c.FAILURES), "category") + " > 0", "{{category}}"),
-                interval=SMOOTH,
-                stacked=True,
-                bars=True,
-                colors=CATEGORY_COLORS,
-            ),
+            failures_by_category(HUB),
             timeseries(
                 "Failure ratio in the hour before",
                 "Which orchestrator fails more than usual? No line where nothing ended.",
-                Query(highest(HUB.latest(c.FAILURE_RATIO, _HOUR), *NAME), "{{orchestrator}}"),
+                Query(
+                    top(highest(HUB.latest(c.FAILURE_RATIO, _HOUR), *NAME), *NAME, adds_up=False),
+                    "{{orchestrator}}",
+                ),
                 unit="percentunit",
             ),
         ),
@@ -258,35 +242,10 @@ FAILURES = (
     Line(
         7,
         (
-            rows(
-                "Reasons, in the chosen time",
-                "Why do they fail? By the function that failed and its error; times are estimates.",
-                (
-                    TO_ORCHESTRATOR,
-                    Key("category", "Category"),
-                    Key("failed_function", "Function"),
-                    Key("error_type", "Error"),
-                ),
-                (
-                    Column(
-                        "Failures",
-                        "topk(20, "
-                        + total(
-                            HUB.increase(c.FAILURE_REASONS, over="$__range"),
-                            "orchestrator",
-                            "category",
-                            "failed_function",
-                            "error_type",
-                        )
-                        + " > 0)",
-                        decimals=0,
-                    ),
-                ),
-                sort_by="Failures",
-            ),
+            reasons(HUB, TO_ORCHESTRATOR),
             rows(
                 "Unresolved failures",
-                "Which failures wait for somebody, and since when?",
+                "Which failed roots wait for somebody, and since when?",
                 (TO_ORCHESTRATOR,),
                 (
                     Column(
@@ -300,38 +259,41 @@ FAILURES = (
                         "s",
                     ),
                 ),
-                sort_by="Unresolved",
+                sort_by=("Unresolved",),
             ),
         ),
         (15, 9),
     ),
 )
 
+
+def duration(title: str, question: str, share: float) -> Panel:
+    """Show a percentile of how long instances took, by orchestrator."""
+    of_each = quantile(share, HUB.grown_buckets(c.DURATION, RATE_WINDOW), *NAME)
+    return timeseries(
+        title,
+        question,
+        Query(top(of_each, *NAME, adds_up=False), "{{orchestrator}}"),
+        unit="s",
+        interval="10m",
+        is_log=True,
+    )
+
+
 DURATIONS = Line(
     8,
     (
-        timeseries(
-            "Half took longer than",
-            "How long does a usual instance take, queueing included? Estimated from buckets.",
-            Query(quantile(0.5, HUB.buckets(c.DURATION, grown=True), *NAME), "{{orchestrator}}"),
-            unit="s",
-            interval="10m",
-            is_log=True,
+        duration(
+            "Duration, p50",
+            "How long does half of the instances take at most, queueing included? Estimated.",
+            0.5,
         ),
-        timeseries(
-            "One in ten took longer than",
-            "How long do the slow ones take, which became slower? Estimated from buckets.",
-            Query(quantile(0.9, HUB.buckets(c.DURATION, grown=True), *NAME), "{{orchestrator}}"),
-            unit="s",
-            interval="10m",
-            is_log=True,
+        duration(
+            "Duration, p90",
+            "How long do 9 of 10 take at most, and which became slower? Estimated from buckets.",
+            0.9,
         ),
-        heat(
-            "Durations of all that finished",
-            "How are durations spread, and is there a second band of slow ones?",
-            total(HUB.buckets(c.DURATION, grown=True), "le"),
-            interval=SMOOTH,
-        ),
+        durations(HUB),
     ),
 )
 
@@ -377,20 +339,16 @@ BOARD = Board(
     "hub",
     "Durable Functions / Hub",
     "One task hub: what waits, what is stalled and on what, what fails and why, how long it takes.",
+    HUB,
     (
-        datasource(),
-        choice("task_hub", "Task hub", f"label_values({c.UP.name}, task_hub)", "The hub"),
         choice(
             "orchestrator",
             "Orchestrator",
-            f"label_values({selector(c.FINISHED, equal('task_hub', '$task_hub'))}, orchestrator)",
+            HUB.values(c.FINISHED, "orchestrator"),
             "The orchestrators to look at",
-            many=True,
+            all_of=".+",
         ),
-        exporter_url(),
-        replicas(),
     ),
-    "${exporter_url}/hubs/${task_hub:percentencode}",
     (
         Section("How is the hub?", (NOW,)),
         Section("Does the work get done?", WORK),
@@ -399,4 +357,5 @@ BOARD = Board(
         Section("How long does it take?", (DURATIONS,)),
         Section("What stays in storage?", (RETENTION,)),
     ),
+    has_instances=True,
 )

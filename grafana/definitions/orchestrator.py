@@ -1,28 +1,26 @@
 """Orchestrator: one of them against its limits, and against an earlier time."""
 
 from exporter.metrics import catalogue as c
-from exporter.metrics.promql import age, equal, highest, lowest, one_of, quantile, selector, total
-from grafana.board import (
-    Board,
-    Line,
-    Section,
-    choice,
-    datasource,
-    exporter_url,
-    replicas,
-    setting,
+from exporter.metrics.promql import age, equal, highest, lowest, quantile, total
+from grafana.board import Board, Line, Section, choice, setting
+from grafana.definitions.figures import (
+    ACTIVE,
+    PENDING,
+    RUNNING,
+    blocking_causes,
+    durations,
+    failure_ratio_now,
+    failures_by_category,
+    finished_by_outcome,
+    reasons,
+    stalled_now,
+    unresolved_now,
 )
-from grafana.definitions.figures import failure_ratio, stalled
-from grafana.definitions.fleet import SHARE
 from grafana.panels import (
-    ANY_IS_BAD,
-    ANY_IS_WORTH_A_LOOK,
-    CATEGORY_COLORS,
     GREEN,
     ORANGE,
     RED,
     SMOOTH,
-    STATUS_COLORS,
     Column,
     Key,
     Query,
@@ -33,15 +31,13 @@ from grafana.panels import (
     stat,
     timeseries,
 )
-from grafana.scope import Scope
+from grafana.scope import RATE_WINDOW, Scope
 
-ONE = Scope(equal("task_hub", "$task_hub"), equal("orchestrator", "$orchestrator"))
-HUB = Scope(equal("task_hub", "$task_hub"))
+ONE = Scope(equal("orchestrator", "$orchestrator"))
+HUB = Scope()
 WAITS = ("waiting_on", "target")
 EARLIER = "$earlier"
 
-_PENDING, _RUNNING = equal("runtime_status", "Pending"), equal("runtime_status", "Running")
-_ACTIVE = one_of("runtime_status", "Pending", "Running", "Suspended", "ContinuedAsNew")
 _COMPLETED = equal("runtime_status", "Completed")
 
 
@@ -63,28 +59,11 @@ NOW = Line(
         stat(
             "In flight",
             "How many instances are active, by status?",
-            Query(total(ONE.latest(c.INSTANCES, _ACTIVE), "runtime_status"), "{{runtime_status}}"),
+            Query(total(ONE.latest(c.INSTANCES, ACTIVE), "runtime_status"), "{{runtime_status}}"),
         ),
-        stat(
-            "Stalled",
-            "How many are stalled? Those over a limit whose wait means trouble; sampled.",
-            Query(stalled(ONE), "stalled"),
-            steps=ANY_IS_BAD,
-        ),
-        stat(
-            "Failure ratio, 1 h",
-            "Which share failed of what came to a result? No data where nothing did.",
-            Query(failure_ratio(ONE), "ratio"),
-            unit="percentunit",
-            steps=SHARE,
-            decimals=1,
-        ),
-        stat(
-            "Unresolved failures",
-            "How many failures has nobody rewound, restarted or purged yet?",
-            Query(total(ONE.latest(c.UNRESOLVED)), "unresolved"),
-            steps=ANY_IS_WORTH_A_LOOK,
-        ),
+        stalled_now(ONE, "Stalled"),
+        failure_ratio_now(ONE),
+        unresolved_now(ONE),
         stat(
             "Last started",
             "Is it still started at all?",
@@ -108,7 +87,7 @@ LIMITS = (
             timeseries(
                 "Pending: longest wait, and its limit",
                 "Do instances get started in time? Since they were created or last touched.",
-                Query(age(lowest(ONE.earliest(c.OLDEST_UPDATED, _PENDING))), "longest wait"),
+                Query(age(lowest(ONE.earliest(c.OLDEST_UPDATED, PENDING))), "longest wait"),
                 limit("pending"),
                 unit="s",
                 styles=(limit_style(),),
@@ -116,7 +95,7 @@ LIMITS = (
             timeseries(
                 "Running: longest idle, and its limit",
                 "Do running instances make progress? Since the last update of the one most idle.",
-                Query(age(lowest(ONE.earliest(c.OLDEST_UPDATED, _RUNNING))), "longest idle"),
+                Query(age(lowest(ONE.earliest(c.OLDEST_UPDATED, RUNNING))), "longest idle"),
                 limit("idle"),
                 unit="s",
                 styles=(limit_style(),),
@@ -124,7 +103,7 @@ LIMITS = (
             timeseries(
                 "Active: highest age, and its limit",
                 "Does everything end in time? Since the oldest active instance was created.",
-                Query(age(lowest(ONE.earliest(c.OLDEST_CREATED, _ACTIVE))), "highest age"),
+                Query(age(lowest(ONE.earliest(c.OLDEST_CREATED, ACTIVE))), "highest age"),
                 limit("age"),
                 unit="s",
                 styles=(limit_style(),),
@@ -152,7 +131,7 @@ LIMITS = (
                 "Which limits hold: its own, or those of the hub?",
                 (Key("limit", "Limit"),),
                 (Column("Value", limits_in_force(), "s"),),
-                sort_by="Limit",
+                sort_by=("Limit",),
             ),
         ),
     ),
@@ -161,15 +140,11 @@ LIMITS = (
 STUCK = Line(
     8,
     (
-        rows(
-            "Over a limit, and stalled",
-            "What are they stalled on, since when, and how many does it block? Sampled.",
-            (Key("waiting_on", "Waits on"), Key("target", "Which")),
-            (
-                Column("Instances", total(ONE.latest(c.STALLED), *WAITS), decimals=0),
-                Column("Oldest since", age(lowest(ONE.earliest(c.STALLED_SINCE), *WAITS)), "s"),
-            ),
-            sort_by="Instances",
+        blocking_causes(
+            ONE,
+            Key("waiting_on", "Waits on"),
+            Key("target", "Which"),
+            title="Stalled, by blocking cause",
         ),
         timeseries(
             "Over a limit, by what they wait on",
@@ -193,6 +168,13 @@ STUCK = Line(
         ),
     ),
 )
+
+
+def duration(share: float, legend: str, offset: str = "") -> Query:
+    """Estimate a percentile of how long instances took."""
+    grown = ONE.grown_buckets(c.DURATION, RATE_WINDOW, offset=offset)
+    return Query(quantile(share, grown), legend)
+
 
 OUTCOMES = (
     Line(
@@ -218,16 +200,7 @@ OUTCOMES = (
                 styles=(before_style(),),
                 colors={"now": GREEN},
             ),
-            timeseries(
-                "Finished, by outcome",
-                "How do instances end, and has that changed?",
-                Query(total(ONE.increase(c.FINISHED), "runtime_status"), "{{runtime_status}}"),
-                interval=SMOOTH,
-                stacked=True,
-                bars=True,
-                colors=STATUS_COLORS,
-                decimals=0,
-            ),
+            finished_by_outcome(ONE),
         ),
     ),
     Line(
@@ -235,24 +208,16 @@ OUTCOMES = (
         (
             timeseries(
                 "Durations, now and earlier",
-                "Has it become slower? Queueing included; estimated from buckets.",
-                Query(quantile(0.5, ONE.buckets(c.DURATION, grown=True)), "half took longer"),
-                Query(quantile(0.9, ONE.buckets(c.DURATION, grown=True)), "1 in 10 took longer"),
-                Query(
-                    quantile(0.9, ONE.buckets(c.DURATION, grown=True, offset=EARLIER)),
-                    f"1 in 10, {EARLIER} earlier",
-                ),
+                "Has it become slower? p50 and p90, queueing included; estimated from buckets.",
+                duration(0.5, "p50"),
+                duration(0.9, "p90"),
+                duration(0.9, f"p90, {EARLIER} earlier", offset=EARLIER),
                 unit="s",
                 interval="10m",
                 styles=(before_style(),),
-                colors={"half took longer": GREEN, "1 in 10 took longer": ORANGE},
+                colors={"p50": GREEN, "p90": ORANGE},
             ),
-            heat(
-                "Durations",
-                "How are durations spread, and is there a second band of slow ones?",
-                total(ONE.buckets(c.DURATION, grown=True), "le"),
-                interval=SMOOTH,
-            ),
+            durations(ONE),
             heat(
                 "Ages of active instances",
                 "How old is what is in flight, and does a group of old ones grow?",
@@ -265,38 +230,8 @@ OUTCOMES = (
 FAILURES = Line(
     8,
     (
-        timeseries(
-            "Failures, by category",
-            "When did it fail, and what kind of failure was it?",
-            Query(total(ONE.increase(c.FAILURES), "category") + " > 0", "{{category}}"),
-            interval=SMOOTH,
-            stacked=True,
-            bars=True,
-            colors=CATEGORY_COLORS,
-        ),
-        rows(
-            "Reasons, in the chosen time",
-            "Why does it fail? By the function that failed and its error; estimated from samples.",
-            (
-                Key("category", "Category"),
-                Key("failed_function", "Function"),
-                Key("error_type", "Error"),
-            ),
-            (
-                Column(
-                    "Failures",
-                    total(
-                        ONE.increase(c.FAILURE_REASONS, over="$__range"),
-                        "category",
-                        "failed_function",
-                        "error_type",
-                    )
-                    + " > 0",
-                    decimals=0,
-                ),
-            ),
-            sort_by="Failures",
-        ),
+        failures_by_category(ONE),
+        reasons(ONE),
         timeseries(
             "Continued as new",
             "Does an eternal orchestration still turn? Generations that ended in a new one.",
@@ -311,20 +246,16 @@ BOARD = Board(
     "orchestrator",
     "Durable Functions / Orchestrator",
     "One orchestrator of one hub: within its limits, and as fast and reliable as it was before?",
+    ONE,
     (
-        datasource(),
-        choice("task_hub", "Task hub", f"label_values({c.UP.name}, task_hub)", "The hub"),
         choice(
             "orchestrator",
             "Orchestrator",
-            f"label_values({selector(c.FINISHED, equal('task_hub', '$task_hub'))}, orchestrator)",
+            HUB.values(c.FINISHED, "orchestrator"),
             "The orchestrator",
         ),
         setting("earlier", "Compare with", "1w", "How much earlier the dashed lines are: 1d, 1w"),
-        exporter_url(),
-        replicas(),
     ),
-    "${exporter_url}/hubs/${task_hub:percentencode}",
     (
         Section("How is it?", (NOW,)),
         Section("Is it within its limits?", LIMITS),
@@ -332,4 +263,5 @@ BOARD = Board(
         Section("Does it do as much, and as fast, as before?", OUTCOMES),
         Section("What fails, and why?", (FAILURES,)),
     ),
+    has_instances=True,
 )

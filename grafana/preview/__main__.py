@@ -20,7 +20,7 @@ from grafana.preview.asking import FOLDER, Asking, View
 
 PAGE = Path(__file__).with_name("page")
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
-OWN = {"dashboard", "at", "seconds"}
+OWN = {"dashboard", "at", "seconds", "smooth"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -47,6 +47,7 @@ class Handler(BaseHTTPRequestHandler):
             at=float(asked.get("at", time.time())),
             seconds=float(asked.get("seconds", 6 * 3600)),
             scrape_interval=self._scrape_interval,
+            smooth=float(asked["smooth"]) if "smooth" in asked else None,
             chosen={key: value for key, value in asked.items() if key not in OWN},
         )
         try:

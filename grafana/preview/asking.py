@@ -26,12 +26,17 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is looked at: until when and how far back, and what was chosen; times in seconds."""
+    """
+    What is looked at: until when and how far back, and what was chosen; times in seconds.
+
+    `smooth` is the least step of panels that have one, instead of their own.
+    """
 
     at: float
     seconds: float
     scrape_interval: float
     chosen: Mapping[str, str]
+    smooth: float | None = None
 
 
 class Asking:
@@ -50,6 +55,11 @@ class Asking:
             "variables": {key: text for key, text in values.items() if key != "replicas"},
             "from": view.at - view.seconds,
             "to": view.at,
+            "annotations": [
+                self._annotation(each, view, values)
+                for each in content["annotations"]["list"]
+                if "expr" in each
+            ],
             "panels": [self._panel(panel, view, values) for panel in content["panels"]],
         }
 
@@ -78,6 +88,35 @@ class Asking:
         values: list[str] = self._get(f"label/{asked.label}/values", params)
         return values[0] if values else ""
 
+    def _annotation(self, annotation: Json, view: View, values: Mapping[str, str]) -> Json:
+        """Return the moments of an annotation within the view, in seconds."""
+        found = self._range(interpolate(annotation["expr"], values), view, view.seconds / 100)
+        moments = {float(value) / 1000 for each in found for _, value in each["values"]}
+        shown = sorted(each for each in moments if view.at - view.seconds <= each <= view.at)
+        return {"name": annotation["name"], "color": annotation["iconColor"], "moments": shown}
+
+    def _range(self, expr: str, view: View, step: float) -> list[Json]:
+        params = {
+            "query": expr,
+            "start": repr(math.floor((view.at - view.seconds) / step) * step),
+            "end": repr(view.at),
+            "step": repr(step),
+        }
+        found: list[Json] = self._get("query_range", params)["result"]
+        return found
+
+    def _exemplars(self, expr: str, view: View) -> list[Json]:
+        params = {
+            "query": expr,
+            "start": repr(view.at - view.seconds),
+            "end": repr(view.at),
+        }
+        return [
+            {"labels": each["seriesLabels"] | one["labels"], "at": float(one["timestamp"])}
+            for each in self._get("query_exemplars", params)
+            for one in each["exemplars"]
+        ]
+
     def _panel(self, panel: Json, view: View, values: Mapping[str, str]) -> Json:
         step = _step(panel, view)
         given = {
@@ -95,16 +134,16 @@ class Asking:
             found = self._get("query", {"query": expr, "time": repr(view.at)})["result"]
             series = [{"labels": each["metric"], "points": [each["value"]]} for each in found]
         else:
-            params = {
-                "query": expr,
-                "start": repr(math.floor((view.at - view.seconds) / step) * step),
-                "end": repr(view.at),
-                "step": repr(step),
-            }
-            found = self._get("query_range", params)["result"]
+            found = self._range(expr, view, step)
             series = [{"labels": each["metric"], "points": each["values"]} for each in found]
         legend = interpolate_legend(target["legendFormat"], values)
-        return {"refId": target["refId"], "legend": legend, "series": series}
+        exemplars = self._exemplars(expr, view) if target.get("exemplar") else []
+        return {
+            "refId": target["refId"],
+            "legend": legend,
+            "series": series,
+            "exemplars": exemplars,
+        }
 
     def _get(self, path: str, params: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON of others
         answer = self._client.get(f"/api/v1/{path}", params=params)
@@ -122,4 +161,6 @@ def _step(panel: Json, view: View) -> float:
     least = panel.get("interval") or "0s"
     wanted = view.seconds / (width / _PIXELS_A_POINT)
     asked = float(least[:-1]) * _UNITS[least[-1]]
+    if asked and view.smooth is not None:
+        asked = view.smooth
     return float(math.ceil(max(wanted, asked, view.scrape_interval)))

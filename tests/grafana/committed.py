@@ -17,12 +17,17 @@ Json = dict[str, Any]
 
 VALUES: Mapping[str, str] = {
     "task_hub": ".+",
+    "cluster": "",
+    "namespace": "",
+    "job": "durable-functions",
+    "team": ".*",
     "orchestrator": ".+",
     "entity": ".+",
     "replicas": "instance, pod",
     "price": "0.5",
     "earlier": "10s",
     "__rate_interval": "30s",
+    "__interval": "10s",
     "__range": "10m",
 }
 """Something for every variable, so that a query can be parsed."""
@@ -91,6 +96,16 @@ def variable_queries() -> Iterator[VariableQuery]:
                 )
 
 
+def annotation_queries() -> list[tuple[str, str]]:
+    """Return the queries of annotations, with where they stand."""
+    return [
+        (f"{name} / {each['name']}", each["expr"])
+        for name in NAMES
+        for each in board(name)["annotations"]["list"]
+        if "expr" in each
+    ]
+
+
 def all_expressions() -> list[tuple[str, str]]:
     """Return every expression that is sent to Prometheus, with where it stands."""
     of_panels = [(str(query), interpolate(query.expr, VALUES)) for query in all_queries()]
@@ -98,4 +113,5 @@ def all_expressions() -> list[tuple[str, str]]:
         (f"{each.board} / {each.name}", interpolate(each.asked.selector, VALUES))
         for each in variable_queries()
     ]
-    return of_panels + of_variables
+    of_annotations = [(place, interpolate(expr, VALUES)) for place, expr in annotation_queries()]
+    return of_panels + of_variables + of_annotations

@@ -12,8 +12,9 @@ from exporter.ledger.status import RuntimeStatus
 from exporter.metrics import catalogue as c
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import SPREAD_SUFFIXES, Family, Kind
+from grafana.scope import HUB
 
-TARGET_LABELS = frozenset({"job", "instance", "pod"})
+TARGET_LABELS = frozenset({"cluster", "namespace", "job", "instance", "pod"})
 REPLICA_LABELS = ["instance", "pod"]
 OF_PROCESS = frozenset(
     {
@@ -25,6 +26,15 @@ OF_PROCESS = frozenset(
     }
 )
 """What the client library adds, as far as dashboards may use it."""
+
+OF_RULES = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
+"""What a Prometheus that evaluates alerts stores of them."""
+
+ALERT_LABELS = frozenset(
+    {"alertname", "alertstate", "severity", "task_hub", "orchestrator", *TARGET_LABELS}
+)
+CONFIGURED_LABELS = ("team",)
+"""What dashboards use of the labels that the configuration gives to hubs."""
 
 OWN_WORK = frozenset(
     {
@@ -60,6 +70,9 @@ VALUES = {
 }
 """Labels whose values are known."""
 
+EXISTENCE = "existence"
+"""How the right side of `and` and `unless` is folded: it does not matter how often it is there."""
+
 _COUNTED = (Kind.COUNTER, Kind.HISTOGRAM)
 _GROWTH = {"rate", "increase"}
 
@@ -94,7 +107,7 @@ def families_in(expr: str) -> Iterator[Family]:
 
     promql.walk(promql.parse(expr), pre_visit=visit)
     for name in found:
-        if name not in OF_PROCESS:
+        if name not in OF_PROCESS | OF_RULES:
             yield family_of(name)[0]
 
 
@@ -117,7 +130,7 @@ def _labels(node: object, *, folded_by: str | None, grown: bool) -> Labels:
     match node:
         case promql.NumberLiteral() | promql.StringLiteral():
             return None
-        case promql.ParenExpr() | promql.UnaryExpr():
+        case promql.ParenExpr() | promql.UnaryExpr() | promql.SubqueryExpr():
             return _labels(node.expr, folded_by=folded_by, grown=grown)
         case promql.VectorSelector() | promql.MatrixSelector():
             selector = node.vector_selector if isinstance(node, promql.MatrixSelector) else node
@@ -135,8 +148,11 @@ def _selected(node: promql.VectorSelector, *, folded_by: str | None, grown: bool
     name = node.name or ""
     if name in OF_PROCESS:
         return TARGET_LABELS
+    if name in OF_RULES:
+        return ALERT_LABELS
     family, suffix = family_of(name)
-    labels = {*family.label_names, *TARGET_LABELS, *(["le"] if suffix == "_bucket" else [])}
+    free = CONFIGURED_LABELS if family.free_labels else ()
+    labels = {*free, *family.label_names, *TARGET_LABELS, *(["le"] if suffix == "_bucket" else [])}
     for matcher in node.matchers.matchers:
         if matcher.name not in labels:
             raise WrongQuery(f"{name} has no label {matcher.name}")
@@ -145,7 +161,8 @@ def _selected(node: promql.VectorSelector, *, folded_by: str | None, grown: bool
             raise WrongQuery(f"{matcher.name} is never {matcher.value}")
     if grown is not (family.kind in _COUNTED) and family not in LEVELS:
         raise WrongQuery(f"{name} is a {family.kind}: {'' if grown else 'no '}rate is wrong")
-    _check_fold(family, folded_by)
+    if folded_by != EXISTENCE:
+        _check_fold(family, folded_by)
     return frozenset(labels)
 
 
@@ -163,7 +180,12 @@ def _called(node: promql.Call, *, folded_by: str | None) -> Labels:
     name = node.func.name
     if name == "time":
         return None
+    if name in ("label_replace", "label_join"):
+        labels = _labels(node.args[0], folded_by=folded_by, grown=False)
+        return (labels or frozenset()) | {node.args[1].val}
     labels = _labels(node.args[-1], folded_by=folded_by, grown=name in _GROWTH)
+    if name == "scalar":
+        return None
     if name == "histogram_quantile":
         if labels is None or "le" not in labels:
             raise WrongQuery("a quantile needs the label le")
@@ -188,13 +210,16 @@ def _aggregated(node: promql.AggregateExpr, *, folded_by: str | None) -> frozens
 
 def _combined(node: promql.BinaryExpr, *, folded_by: str | None) -> Labels:
     left = _labels(node.lhs, folded_by=folded_by, grown=False)
-    right = _labels(node.rhs, folded_by=folded_by, grown=False)
+    is_choice = str(node.op) in ("and", "unless")
+    right = _labels(node.rhs, folded_by=EXISTENCE if is_choice else folded_by, grown=False)
     if left is None or right is None:
         return right if left is None else left
     if node.modifier is not None and (matching := node.modifier.matching) is not None:
         if not set(matching.labels) <= left & right:
             raise WrongQuery(f"on ({', '.join(matching.labels)}), which are not on both sides")
         return left | set(node.modifier.group_labels or ())
+    if str(node.op) == "or" and (right < left or set(HUB) <= left & right):
+        return left | right
     if left != right:
         raise WrongQuery(f"{sorted(left)} never match {sorted(right)}")
     return left

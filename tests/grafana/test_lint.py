@@ -15,8 +15,9 @@ from tests.grafana.committed import NAMES, Json, PanelQuery, all_queries, board,
 STABLE_TYPES = {"stat", "timeseries", "table", "heatmap", "bargauge", "state-timeline", "row"}
 """Of Grafana's own, and neither deprecated nor experimental from 10 to 13."""
 
-BUILT_IN = {"__range", "__rate_interval", "__url_time_range", "__value"}
+BUILT_IN = {"__interval", "__range", "__rate_interval", "__url_time_range", "__value"}
 UNITS = {"short", "s", "percentunit", "cpm", "Bps", "bytes", "bool_yes_no"}
+GROUPING = re.compile(r"\b(?:by|on) \(([^)]*)\)")
 WINDOW = re.compile(r"\b(?:rate|increase)\([^\[]*\[([^\]]*)\]")
 SENTENCE = re.compile(r"[A-Z][^?]*\?")
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -120,7 +121,7 @@ def test_every_query_has_a_letter_a_legend_and_the_data_source(name: str) -> Non
 @pytest.mark.parametrize("query", all_queries(), ids=str)
 def test_rates_follow_the_resolution(query: PanelQuery) -> None:
     for window in WINDOW.findall(query.expr):
-        assert window in ("$__rate_interval", "$__range", "1h")
+        assert window in ("$__rate_interval", "$__interval", "$__range", "1h")
         if window == "1h":
             assert (query.board, query.panel) == ("exporter", "Sweeps not completed, 1 h")
 
@@ -129,8 +130,20 @@ def test_rates_follow_the_resolution(query: PanelQuery) -> None:
 def test_series_drawn_from_rates_have_a_step_that_holds_two_scrapes(name: str) -> None:
     for panel in panels(name):
         if panel["type"] in ("timeseries", "heatmap"):
-            has_rate = any("$__rate_interval" in target["expr"] for target in panel["targets"])
-            assert has_rate is (panel.get("interval") in ("2m", "10m")), panel["title"]
+            windows = {w for target in panel["targets"] for w in WINDOW.findall(target["expr"])}
+            assert bool(windows) is (panel.get("interval") in ("2m", "10m")), panel["title"]
+
+
+@every_dashboard
+def test_bars_and_cells_stand_for_what_happened_in_their_own_time(name: str) -> None:
+    for panel in panels(name):
+        is_bars = panel["fieldConfig"]["defaults"].get("custom", {}).get("drawStyle") == "bars"
+        for target in panel["targets"]:
+            windows = WINDOW.findall(target["expr"])
+            if is_bars or panel["type"] == "heatmap":
+                assert set(windows) <= {"$__interval"}, panel["title"]
+            else:
+                assert "$__interval" not in windows, panel["title"]
 
 
 @every_dashboard
@@ -138,6 +151,7 @@ def test_no_uid_of_a_data_source_or_a_server_is_written_down(name: str) -> None:
     text = json.dumps(board(name))
     assert set(re.findall(r'"uid": "([^"]*)"', text)) == {
         "${datasource}",
+        "-- Grafana --",
         f"durable-functions-{name}",
     }
     assert set(re.findall(r"https?://[^\"/]*", text)) == {"http://localhost:10771"}
@@ -147,7 +161,8 @@ def test_no_uid_of_a_data_source_or_a_server_is_written_down(name: str) -> None:
 def test_variables_are_those_that_are_used_and_have_descriptions(name: str) -> None:
     defined = variables(name)
     content = board(name)
-    in_use = variables_in(json.dumps([content["panels"], content["links"]]))
+    used = [content["panels"], content["links"], content["annotations"]]
+    in_use = variables_in(json.dumps(used))
     in_use |= {"datasource"}
     for variable in defined.values():
         assert variable["description"]
@@ -164,7 +179,8 @@ def test_where_several_hubs_can_be_chosen_all_are_from_the_start(name: str) -> N
     for variable in variables(name).values():
         if variable.get("multi"):
             assert variable["includeAll"]
-            assert variable["allValue"] == ".+"
+            is_optional = variable["name"] in ("cluster", "namespace", "job", "team")
+            assert variable["allValue"] == (".*" if is_optional else ".+")
             assert variable["current"]["value"] == "$__all"
         equals = f'{variable["name"]}="${variable["name"]}"'
         if variable["type"] == "query":
@@ -173,8 +189,20 @@ def test_where_several_hubs_can_be_chosen_all_are_from_the_start(name: str) -> N
 
 
 @every_dashboard
+def test_hubs_of_the_same_name_are_told_apart(name: str) -> None:
+    """By what scrapes add to series: of several, each has a row or a line of its own."""
+    for query in all_queries():
+        if query.board == name:
+            for label in ("cluster", "namespace", "job"):
+                assert f"${label}" in query.expr, query
+            for grouping in GROUPING.findall(query.expr):
+                if "task_hub" in grouping:
+                    assert {"cluster", "namespace", "job"} <= set(grouping.split(", ")), query
+
+
+@every_dashboard
 def test_it_leads_to_the_others_and_to_the_status_page(name: str) -> None:
-    others, page = board(name)["links"]
+    others, page, *instance = board(name)["links"]
     assert (others["type"], others["tags"]) == ("dashboards", ["durable-functions"])
     assert others["includeVars"]
     assert others["keepTime"]
@@ -182,6 +210,26 @@ def test_it_leads_to_the_others_and_to_the_status_page(name: str) -> None:
     of_one_hub = "task_hub" in variables(name) and not variables(name)["task_hub"]["multi"]
     expected = "hubs/${task_hub:percentencode}" if of_one_hub else ""
     assert page["url"] == f"${{exporter_url}}/{expected}"
+    has_instances = name in ("hub", "orchestrator")
+    assert [link["url"] for link in instance] == has_instances * [
+        f"${{exporter_url}}/{expected}/instances/${{instance_id:percentencode}}"
+    ]
+
+
+def test_hubs_that_cannot_be_polled_come_first_and_are_red() -> None:
+    (table,) = (panel for panel in panels("fleet") if panel["title"].startswith("Task hubs"))
+    assert table["options"]["sortBy"] == [
+        {"displayName": "Polled", "desc": False},
+        {"displayName": "Stalled", "desc": True},
+    ]
+    (properties,) = (
+        {each["id"]: each["value"] for each in override["properties"]}
+        for override in table["fieldConfig"]["overrides"]
+        if override["matcher"]["options"] == "Polled"
+    )
+    assert properties["custom.cellOptions"]["type"] == "color-background"
+    colors = {key: each["color"] for key, each in properties["mappings"][0]["options"].items()}
+    assert colors == {"-1": "dark-red", "0": "red", "1": "green"}
 
 
 def test_links_in_tables_lead_to_dashboards_that_are_there_with_their_variables() -> None:
@@ -191,7 +239,11 @@ def test_links_in_tables_lead_to_dashboards_that_are_there_with_their_variables(
             uid, _, query = url.removeprefix("/d/").partition("?")
             target = uid.removeprefix("durable-functions-")
             assert target in NAMES
-            assert set(re.findall(r"var-(\w+)=", query)) <= set(variables(target))
+            assert (
+                {"task_hub", "job", "cluster", "namespace"}
+                <= set(re.findall(r"var-(\w+)=", query))
+                <= set(variables(target))
+            )
             assert query.endswith("${datasource:queryparam}&${__url_time_range}")
             found.append((name, target))
     assert {("fleet", "hub"), ("hub", "orchestrator")} <= set(found)

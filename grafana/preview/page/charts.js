@@ -122,7 +122,21 @@ export function timeseries(panel, series, view, width, height) {
   const grid = ticks.map((tick) => `<line x1="${AXIS}" x2="${width - 8}" y1="${y(tick)}" y2="${y(tick)}" stroke="#23262b"/>`
     + `<text x="${AXIS - 5}" y="${y(tick) + 3}" text-anchor="end">${format(tick, unit)}</text>`).join('');
   return `<svg height="${inner + FOOT}" viewBox="0 0 ${width} ${inner + FOOT}">${timeAxis(view, x, inner)}${grid}`
-    + `${all.map((each) => drawn(each, panel, view, x, y)).join('')}</svg>${legend(all)}`;
+    + `${all.map((each) => drawn(each, panel, view, x, y)).join('')}${explained(view, x, inner)}${instances(panel, view, x, inner)}</svg>${legend(all)}`;
+}
+
+// What explains a step: when exporters began, hubs were met or replaced.
+function explained(view, x, height) {
+  return view.annotations.flatMap(({ name, color: hue, moments }) => moments.map((at) =>
+    `<line class="annotation" x1="${x(at)}" x2="${x(at)}" y1="0" y2="${height}" stroke="${color(hue)}" stroke-dasharray="3 3"><title>${escape(name)}</title></line>`)).join('');
+}
+
+// Exemplars, each with a link to the page of its instance.
+function instances(panel, view, x, height) {
+  return panel.results.flatMap(({ exemplars }) => exemplars.map(({ at, labels }) => {
+    const page = `${view.variables.exporter_url}/hubs/${encodeURIComponent(labels.task_hub)}/instances/${encodeURIComponent(labels.instance_id)}`;
+    return `<a class="exemplar" href="${escape(page)}"><circle cx="${x(at)}" cy="${height - 4}" r="3" fill="${color('blue')}"><title>${escape(labels.instance_id)}</title></circle></a>`;
+  })).join('');
 }
 
 export function heatmap(panel, series, view, width, height) {

@@ -6,7 +6,7 @@ const COLUMN = 1576 / 24;
 const ROW = 34;
 const escape = (text) => String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 
-const named = (legend, labels) => legend.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label) => labels[label] ?? '').trim();
+const named = (legend, labels) => legend.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label) => labels[label] ?? '').replace(/ +/g, ' ').trim();
 
 // All series of a panel, without points that are no numbers.
 function seriesOf(panel) {
@@ -25,7 +25,7 @@ function stat(panel, series) {
     const state = mappings?.[0]?.options[value];
     const hue = state ? color(state.color) : stepColor(value, thresholds);
     const style = filled ? `background:${hue}cc` : 'color:#e4e4ee';
-    const label = series.length > 1 ? `<small>${escape(name)}</small>` : '';
+    const label = series.length > 1 || panel.options.textMode === 'value_and_name' ? `<small>${escape(name)}</small>` : '';
     return `<div class="stat ${filled ? 'filled' : ''}" style="${style}">${escape(state?.text ?? format(value, unit, decimals))}${label}</div>`;
   }).join('')}</div>`;
 }
@@ -59,20 +59,24 @@ function table(panel) {
   const columns = Object.keys(indexByName).filter((name) => !excludeByName[name]).sort((one, other) => indexByName[one] - indexByName[other]);
   const settings = Object.fromEntries(panel.fieldConfig.overrides.map(({ matcher, properties }) =>
     [matcher.options, Object.fromEntries(properties.map(({ id, value }) => [id, value]))]));
-  const [{ displayName }] = panel.options.sortBy;
-  const by = columns.find((name) => renameByName[name] === displayName);
-  const rows = rowsOf(panel).sort((one, other) => (other[by] ?? -1) - (one[by] ?? -1) || 0);
+  const order = panel.options.sortBy.map(({ displayName, desc }) =>
+    ({ by: columns.find((name) => renameByName[name] === displayName), sign: desc ? -1 : 1 }));
+  const known = (value) => (typeof value === 'number' ? value : -1e12);
+  const rows = rowsOf(panel).sort((one, other) =>
+    order.reduce((before, { by, sign }) => before || sign * (known(one[by]) - known(other[by])), 0));
   if (!rows.length) return '';
   const cell = (row, name) => {
     const own = settings[renameByName[name]] ?? {};
     const value = row[name];
     if (typeof value !== 'number') return `<td class="${own.links ? 'link' : ''}">${escape(value ?? '')}</td>`;
     if (!Number.isFinite(value)) return '<td></td>';
-    const hue = own['custom.cellOptions'] ? ` style="background:${stepColor(value, own.thresholds)}99"` : '';
-    return `<td class="number"${hue}>${format(value, own.unit ?? 'short', own.decimals)}</td>`;
+    const state = own.mappings?.[0]?.options[value];
+    const hue = own['custom.cellOptions'] ? ` style="background:${state ? color(state.color) : stepColor(value, own.thresholds)}99"` : '';
+    return `<td class="number"${hue}>${escape(state?.text ?? format(value, own.unit ?? 'short', own.decimals))}</td>`;
   };
-  const head = columns.map((name) => `<th class="${name.startsWith('Value') ? 'number' : ''}">${escape(renameByName[name])}</th>`).join('');
-  return `<table><tr>${head}</tr>${rows.map((row) => `<tr>${columns.map((name) => cell(row, name)).join('')}</tr>`).join('')}</table>`;
+  const shown = columns.filter((name) => rows.some((row) => row[name] !== undefined) || name.startsWith('Value'));
+  const head = shown.map((name) => `<th class="${name.startsWith('Value') ? 'number' : ''}">${escape(renameByName[name])}</th>`).join('');
+  return `<table><tr>${head}</tr>${rows.map((row) => `<tr>${shown.map((name) => cell(row, name)).join('')}</tr>`).join('')}</table>`;
 }
 
 const DRAW = { stat, bargauge, table, timeseries, heatmap, 'state-timeline': timeline };
@@ -107,7 +111,7 @@ document.body.dataset.ready = answer.ok ? 'soon' : 'failed';
 const board = await answer.json();
 document.title = board.title;
 document.querySelector('h1').textContent = board.title;
-const chosen = Object.entries(board.variables).map(([name, value]) => `${name}: ${value === '.+' ? 'All' : value}`).join('   ');
+const chosen = Object.entries(board.variables).filter(([, value]) => value).map(([name, value]) => `${name}: ${['.+', '.*'].includes(value) ? 'All' : value}`).join('   ');
 document.querySelector('.about').textContent = `${board.description}   ${chosen}`;
 const main = document.querySelector('main');
 main.append(...board.panels.map((panel) => draw(panel, board)));
