@@ -22,7 +22,7 @@ from exporter.web.sockets import bind
 
 HUB = "OrdersHub"
 SCENARIO = "demo"
-_OPTIONS = {
+OPTIONS = {
     "intervals.active": "5s",
     "intervals.entities": "10s",
     "intervals.census": "30s",
@@ -84,8 +84,10 @@ def _settings(url: str, key: str, listen_address: str, state_dir: str) -> Settin
         "state_dir": state_dir,
         "log_level": "error",
         "log_format": "console",
+        "metrics.exemplars": "true",
+        "web.instance_pages": "true",
     }
-    return load_settings({}, {**given, **_OPTIONS})
+    return load_settings({}, {**given, **OPTIONS})
 
 
 def _print_banner(emulator_url: str, hub: TaskHub, settings: Settings, port: int) -> None:

@@ -26,9 +26,10 @@ async function look(browser, job) {
     marks: panel.querySelectorAll('.stat, .bar, td, svg rect, svg polyline, svg circle').length,
     broken: /NaN|undefined|Infinity/.test(panel.innerHTML),
   })));
+  const [annotations, exemplars] = await Promise.all(['.annotation', 'a.exemplar'].map((each) => page.locator(each).count()));
   if (job.screenshot) await page.screenshot({ path: job.screenshot, fullPage: true });
   await context.close();
-  return { panels, problems };
+  return { panels, problems, annotations, exemplars };
 }
 
 async function main() {

@@ -1,26 +1,56 @@
-"""`python -m tests.grafana.pictures` takes the pictures of `docs/dashboards.md`."""
+"""
+`python -m tests.grafana.pictures` takes the pictures of `docs/dashboards.md`.
+
+Of one hub, that of the demo, and of twelve: both live for an hour within seconds.
+"""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
+import re
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
-from PIL import Image
+import anyio
+from PIL import Image, PngImagePlugin
 
+from emulator import ManualClock
+from emulator.scenarios.play import play
+from emulator.scenarios.scenario import load_scenario
+from exporter.alerts.prometheus import rules
+from exporter.cli.demo import OPTIONS
+from exporter.cli.logs import set_up_logging
 from grafana.preview.__main__ import preview
 from tests.grafana.committed import NAMES, Json
+from tests.real.blocks import create_blocks
+from tests.real.played import TICK, Exporter, Hub, played
+from tests.real.prometheus import running_prometheus
 from tests.tools import node_package, tool
 
 SCRIPT = Path(__file__).with_name("looking.js")
 PICTURES = Path(__file__).parents[2] / "docs" / "dashboards"
+TITLES = "panels"
+"""What a picture tells of itself: the titles of the panels in it, as JSON."""
+
+ONE_HUB = {name: name for name in NAMES}
+TWELVE_HUBS = {"fleet-12": "fleet", "hub-12": "hub"}
+"""Dashboards by their pictures."""
+
+TEAMS = {
+    "checkout": ("Orders", "Returns", "Payments", "Refunds", "Invoices"),
+    "logistics": ("Parcels",),
+    "insurance": ("Claims", "Policies", "Renewals", "Reports", "Archive"),
+}
+SECONDS = 3600.0
+_AHEAD = 120.0
+"""So much later is the end of what is played: until then it has been played and stored."""
 
 
 @contextmanager
@@ -57,41 +87,86 @@ def look(jobs: Iterable[Mapping[str, str]], home: Path) -> list[Json]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def shrink(path: Path) -> None:
+def shrink(path: Path, titles: Sequence[str] = ()) -> None:
     """Write a picture anew with a palette, where a browser writes all colours."""
     with Image.open(path) as picture:
         small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    small.save(path, optimize=True)
+    about = PngImagePlugin.PngInfo()
+    about.add_text(TITLES, json.dumps(titles))
+    small.save(path, optimize=True, pnginfo=about)
 
 
-def main() -> None:
-    """Take a picture of each dashboard."""
-    parser = argparse.ArgumentParser(prog="python -m tests.grafana.pictures")
-    parser.add_argument("--prometheus", required=True, metavar="URL")
-    parser.add_argument("--seconds", default="1800", help="how far back (%(default)s)")
-    parser.add_argument("--earlier", default="10m", help="what dashed lines show (%(default)s)")
-    options = parser.parse_args()
+def one_hub(clock: ManualClock) -> Exporter:
+    """Return an exporter that polls what the demo has."""
+    demo = play(load_scenario("demo"), clock)
+    hub = Hub("OrdersHub", demo, options={**OPTIONS, "labels.team": "checkout"})
+    return Exporter({"job": "durable-functions", "instance": "exporter:10771"}, [hub])
+
+
+def twelve_hubs(clock: ManualClock) -> Exporter:
+    """Return an exporter of twelve hubs, of which one stops and one never answers."""
+    plays = play(load_scenario(str(Path(__file__).with_name("twelve.yaml"))), clock)
+    options = {"limits.idle": "10m", "retries.max_retries": "0"}
+    hubs = [
+        Hub(name.lower(), plays, f"{name}Hub", {**options, "labels.team": team})
+        for team, names in TEAMS.items()
+        for name in names
+    ]
+    dead = {**options, "labels.team": "logistics"}
+    hubs.append(Hub("customs", "http://127.0.0.1:9", "CustomsHub", dead))
+    return Exporter({"job": "durable-functions", "instance": "exporter:10771"}, hubs)
+
+
+async def take(exporter: Exporter, clock: ManualClock, pictures: Mapping[str, str]) -> None:
+    """Take pictures of dashboards, by the names of the files, at the end of an hour."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        create_blocks(home, await played(clock, [exporter], SECONDS, scraped_after=7.0))
+        # What is wrong has been for long: no alert waits for what it has seen.
+        at_once = re.sub(r"\bfor: \w+", "for: 0s", rules())
+        (home / "rules.yaml").write_text(at_once, encoding="utf-8")
+        await anyio.sleep(max(0.0, clock.now() - time.time()))
+        async with running_prometheus(
+            home,
+            scrape_interval="1s",
+            config={"rule_files": ["rules.yaml"]},
+            # What was stored has no marks where series end, so only the last scrape counts.
+            flags=("--query.lookback-delta=29s",),
+        ) as prometheus:
+            await prometheus.wait_until('count(ALERTS{alertstate="firing"}) > 0')
+            await anyio.sleep(3)
+            at = {"at": f"{time.time():.3f}"}
+            with serving(prometheus.url, scrape_interval=TICK) as url:
+                jobs = [
+                    {
+                        "url": f"{url}/?" + urlencode({"dashboard": board, **at, **_chosen(name)}),
+                        "screenshot": str(PICTURES / f"{name}.png"),
+                    }
+                    for name, board in pictures.items()
+                ]
+                found = await anyio.to_thread.run_sync(look, jobs, home)
+    for name, seen in zip(pictures, found, strict=True):
+        shrink(PICTURES / f"{name}.png", [panel["title"] for panel in seen["panels"]])
+
+
+def _chosen(name: str) -> dict[str, str]:
+    chosen = {"seconds": f"{SECONDS:.0f}", "earlier": "30m", "price": "0.05"}
+    if name == "orchestrator":
+        chosen["orchestrator"] = "PaymentSaga"
+    if name == "hub-12":
+        chosen["task_hub"] = "parcels"
+    return chosen
+
+
+async def main() -> None:
+    """Take all pictures."""
+    set_up_logging("error", "console")
     PICTURES.mkdir(exist_ok=True)
-    chosen = {"seconds": options.seconds, "earlier": options.earlier, "price": "0.05"}
-    with (
-        serving(options.prometheus, scrape_interval=1.0) as url,
-        tempfile.TemporaryDirectory() as home,
-    ):
-        jobs = [
-            {
-                "url": f"{url}/?" + urlencode({"dashboard": name, **_of(name), **chosen}),
-                "screenshot": str(PICTURES / f"{name}.png"),
-            }
-            for name in NAMES
-        ]
-        look(jobs, Path(home))
-    for name in NAMES:
-        shrink(PICTURES / f"{name}.png")
-
-
-def _of(name: str) -> dict[str, str]:
-    return {"orchestrator": "PaymentSaga"} if name == "orchestrator" else {}
+    for make, pictures in ((one_hub, ONE_HUB), (twelve_hubs, TWELVE_HUBS)):
+        end = (time.time() + _AHEAD) // TICK * TICK
+        clock = ManualClock(end - SECONDS)
+        await take(make(clock), clock, pictures)
 
 
 if __name__ == "__main__":
-    main()
+    anyio.run(main)

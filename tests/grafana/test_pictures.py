@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from tests.grafana.pictures import shrink
+from tests.grafana.committed import panels
+from tests.grafana.pictures import ONE_HUB, PICTURES, TITLES, TWELVE_HUBS, shrink
 
 
 def test_a_picture_of_few_colours_is_smaller_and_shows_the_same(tmp_path: Path) -> None:
@@ -33,3 +36,16 @@ def test_many_colours_become_ones_that_are_near(tmp_path: Path) -> None:
     with Image.open(path) as small:
         difference = ImageChops.difference(small.convert("RGB"), gradient)
     assert max(high for _, high in ImageStat.Stat(difference).extrema) < 64
+
+
+@pytest.mark.parametrize(("name", "board"), [*ONE_HUB.items(), *TWELVE_HUBS.items()])
+def test_the_pictures_of_the_docs_show_the_panels_that_there_are(name: str, board: str) -> None:
+    with Image.open(PICTURES / f"{name}.png") as picture:
+        titles = json.loads(picture.text[TITLES])  # type: ignore[attr-defined] # of PNG files
+    assert titles == [panel["title"] for panel in panels(board)], (
+        "take them anew with python -m tests.grafana.pictures"
+    )
+
+
+def test_no_other_picture_is_kept() -> None:
+    assert {path.stem for path in PICTURES.iterdir()} == {*ONE_HUB, *TWELVE_HUBS}

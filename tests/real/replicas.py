@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from exporter.metrics.family import Kind
 from tests.grafana.reading import OWN_WORK, family_of
+from tests.real.blocks import create_blocks
 from tests.real.prometheus import Series
-from tests.tools import tool
 
 ALONE, TWICE = "Alone", "Twice"
 """The same hub, shown by one exporter and by two."""
@@ -18,7 +17,7 @@ ALONE, TWICE = "Alone", "Twice"
 _IDENTITY = ("__name__", "instance", "pod", "task_hub")
 
 
-def store(folder: Path, watched: Sequence[Series], *, begun: float) -> Path:
+def store(folder: Path, watched: Sequence[Series], *, begun: float) -> None:
     """
     Write a folder of data for Prometheus from what was *watched*.
 
@@ -29,12 +28,7 @@ def store(folder: Path, watched: Sequence[Series], *, begun: float) -> Path:
     for series in watched:
         for line in _lines(series, begun):
             samples[series.metric["__name__"]].append(line)
-    text = "\n".join(line for lines in samples.values() for line in lines) + "\n# EOF\n"
-    (source := folder / "samples.openmetrics").write_text(text, encoding="utf-8")
-    data = folder / "prometheus-data"
-    command = ["tsdb", "create-blocks-from", "openmetrics", str(source), str(data)]
-    subprocess.run([str(tool("promtool")), *command], check=True, capture_output=True, timeout=300)
-    return data
+    create_blocks(folder, samples)
 
 
 def _lines(series: Series, begun: float) -> Iterator[str]:

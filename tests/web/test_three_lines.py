@@ -55,22 +55,24 @@ def ShipParcel(_argument: JsonValue, context: ActivityContext) -> JsonValue:  # 
     return None
 
 
-def incident() -> TaskHub:
-    clock = ManualClock(START)
+def incident(clock: ManualClock) -> TaskHub:
+    """Return a hub whose incident begins now."""
+    begin = clock.now()
     hub = TaskHub("OrdersHub", clock, functions=functions, seed=3)
     for number in range(30):
-        hub.engine.start("ProcessOrder", f"order-{number:03}", None, START)
+        hub.engine.start("ProcessOrder", f"order-{number:03}", None, begin)
     for number in range(40):
-        hub.engine.start("ApprovalWorkflow", f"approval-{number:03}", None, START)
-    hub.engine.start("ReserveStock", "reserve-1", None, START)
-    hub.engine.at(START + HOUR, lambda at: hub.engine.terminate("reserve-1", "by hand", at))
-    clock.set(START + 3 * HOUR + 30)
-    hub.advance()
+        hub.engine.start("ApprovalWorkflow", f"approval-{number:03}", None, begin)
+    hub.engine.start("ReserveStock", "reserve-1", None, begin)
+    hub.engine.at(begin + HOUR, lambda at: hub.engine.terminate("reserve-1", "by hand", at))
     return hub
 
 
 async def test_it_is_the_same_three_lines(capfd: pytest.CaptureFixture[str]) -> None:
-    hub = incident()
+    clock = ManualClock(START)
+    hub = incident(clock)
+    clock.advance(3 * HOUR + 30)
+    hub.advance()
     async with serving_hub(hub) as url:
         settings = load_settings({}, {"hubs.orders.url": url})
         stuck = await ask(capfd, settings, "stuck")
