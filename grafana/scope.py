@@ -69,7 +69,8 @@ class Scope:
 
     def known_within(self, family: Family, window: str) -> str:
         """Return the last values of series that may be gone since."""
-        return self._folded(f"last_over_time({self.series(family)}[{window}])")
+        known = f"last_over_time({self.series(family)}[{window}])"
+        return without(REPLICAS, self._of_team(known, within=window))
 
     def increase(self, family: Family, *matchers: str, over: str = STEP) -> str:
         """Return by how much counters have grown, folded afterwards: a replica may begin anew."""
@@ -101,11 +102,13 @@ class Scope:
     def _folded(self, expr: str, *, by: str = "max") -> str:
         return without(REPLICAS, self._of_team(expr), by=by)
 
-    def _of_team(self, expr: str) -> str:
+    def _of_team(self, expr: str, *, within: str = "") -> str:
         """Leave out hubs of other teams; all are there where no hub has a team."""
         if not self.of_many:
             return expr
         others = selector(c.HUB_INFO, 'team!~"$team"')
+        if within:
+            others = f"last_over_time({others}[{within}])"
         return f"{expr} unless on ({', '.join(HUB)}) {others}"
 
 

@@ -14,6 +14,7 @@ from tests.grafana.committed import (
     PanelQuery,
     all_expressions,
     all_queries,
+    annotation_queries,
     panels,
     variable_queries,
 )
@@ -70,6 +71,13 @@ def test_a_variable_asks_for_a_label_that_its_series_have() -> None:
         family = family_of(name)[0]
         known = {*family.label_names, *TARGET_LABELS, *CONFIGURED_LABELS * family.free_labels}
         assert each.asked.label in known
+
+
+@pytest.mark.parametrize(("place", "expr"), annotation_queries())
+def test_an_annotation_asks_for_moments_of_hubs_and_exporters(place: str, expr: str) -> None:
+    labels = check(interpolate(expr, VALUES))
+    assert labels >= {"cluster", "namespace", "job"}, place
+    assert "_timestamp_" in expr or "process_start_time" in expr
 
 
 def test_every_family_is_on_a_dashboard_or_there_is_a_reason() -> None:

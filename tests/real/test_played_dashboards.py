@@ -331,7 +331,8 @@ async def test_fleet_says_the_same_three_lines_as_the_page(shown: Shown) -> None
 
 
 async def test_a_hub_that_cannot_be_polled_is_counted_and_comes_first(shown: Shown) -> None:
-    rows = await shown.ask("fleet", "Task hubs, the worst first", "Polled")
+    table = ("fleet", "Task hubs, the worst first")
+    rows = await shown.ask(*table, "Polled")
     assert {sample.labels["job"]: sample.value for sample in rows} == {
         **dict.fromkeys((*SCENARIOS, "demo", "incident", "prefixes"), 1.0),
         "dead": 0.0,
@@ -340,10 +341,12 @@ async def test_a_hub_that_cannot_be_polled_is_counted_and_comes_first(shown: Sho
     assert hubs.value == 1
     # Ten minutes after the last scrape, there is no series, and nothing that was polled.
     later = Shown(shown.prometheus, shown.at + 600, shown.listings, shown.page)
-    rows = await later.ask("fleet", "Task hubs, the worst first", "Polled")
+    rows = await later.ask(*table, "Polled")
     assert {sample.value for sample in rows} == {-1.0}
     (hubs,) = await later.ask("fleet", "Hubs that cannot be polled", "hubs")
     assert hubs.value == len(rows) == 6
+    rows = await later.ask(*table, "Polled", team="team-families")
+    assert [sample.labels["job"] for sample in rows] == ["families"]
 
 
 async def test_the_hubs_of_a_team_are_shown_alone(shown: Shown) -> None:
