@@ -27,11 +27,20 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
 
+class ExemplarLink(Part):
+    """Where a link from an exemplar leads, by the label that it comes from."""
+
+    name: str
+    url: str
+    url_display_label: str = Field(alias="urlDisplayLabel")
+
+
 class JsonData(Part):
     """What depends on the kind of a data source."""
 
     http_method: Literal["GET", "POST"] | None = Field(None, alias="httpMethod")
     time_interval: str | None = Field(None, alias="timeInterval")
+    exemplars: list[ExemplarLink] = Field([], alias="exemplarTraceIdDestinations")
     implementation: Literal["prometheus", "cortex", "mimir"] | None = None
 
 
@@ -158,6 +167,16 @@ def test_links_to_instances_lead_to_the_exporter_that_is_published() -> None:
     for dashboard in dashboards().values():
         variables = {each["name"]: each for each in dashboard["templating"]["list"]}
         assert variables["exporter_url"]["query"] == own
+
+
+def test_exemplars_lead_to_the_pages_of_instances() -> None:
+    settings = yaml.safe_load((ROOT / "compose" / "exporter.yaml").read_text(encoding="utf-8"))
+    (hub,) = settings["hubs"]
+    (link,) = data_sources()["prometheus"].json_data.exemplars
+    page = f"http://localhost:10771/hubs/{hub}/instances/$${{__value.raw}}"
+    assert (link.name, link.url) == ("instance_id", page)
+    assert settings["metrics"]["exemplars"]
+    assert settings["web"]["instance_pages"]
 
 
 def test_its_own_alerts_come_only_with_the_second_file() -> None:
