@@ -20,7 +20,6 @@ SCHEMA_VERSION = 39
 """Of Grafana 10, which newer ones migrate by themselves."""
 
 TAG = "durable-functions"
-EXPORTER_URL = "http://localhost:10771"
 HUB_PAGE = "${exporter_url}/hubs/${task_hub:percentencode}"
 REPLICA_LABELS = "instance, pod"
 _VARIABLE_KEYS = {"auto", "auto_min", "auto_count", "allowCustomValue"}
@@ -281,8 +280,8 @@ def exporter_url() -> dashboard.VariableModel:
     return setting(
         "exporter_url",
         "Exporter",
-        EXPORTER_URL,
-        "Where the exporter's own page answers, for the links to it",
+        "",
+        "Where people reach the exporter, for links to its page: set it, and save the dashboard",
     )
 
 
