@@ -24,6 +24,7 @@ def alertmanager() -> str:
 
 PAGES = {
     "docs/alerts.md": alerts.page,
+    "docs/alert-parameters.md": alerts.parameters_page,
     "docs/metrics.md": metrics.page,
     "docs/settings.md": settings.page,
     "docs/api.md": api.page,

@@ -26,7 +26,8 @@ PAGES = {
     "helm/durable-functions-exporter/README.md": "chart.md",
 }
 _LIES_AT = {uri: path for path, uri in PAGES.items()}
-_LINK = re.compile(r"(?<!!)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^()\s]+)\)")
+_LINK = re.compile(r"\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<target>[^()\s]+)\)")
+_BADGE = re.compile(r"^\[?!\[.*badge.*\n", re.MULTILINE)
 _ELSEWHERE = re.compile(r"[a-z]+:|#|//")
 _FENCE = re.compile(r"^ *```", re.MULTILINE)
 _RUNBOOKS = "runbooks/"
@@ -51,13 +52,13 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages of the top."""
     for path, uri in PAGES.items():
-        if (ROOT / path).exists() and uri != "readme.md":
+        if (ROOT / path).exists():
             files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links that leave `docs`, or come from outside, to where the site has their targets."""
+    """Lead links and pictures to their targets on the site, and drop badges of other sites."""
     uri = page.file.src_uri
     here = posixpath.dirname(_LIES_AT.get(uri, f"docs/{uri}"))
 
@@ -71,15 +72,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         relative = posixpath.relpath(there, posixpath.dirname(uri) or ".")
         return f"[{link['text']}]({relative}{'#' if anchor else ''}{anchor})"
 
-    return _outside_of_fences(markdown, lambda text: _LINK.sub(replace, text))
+    return _outside_of_fences(_BADGE.sub("", markdown), lambda text: _LINK.sub(replace, text))
 
 
 def _on_site(path: str, config: MkDocsConfig, files: Files) -> str | None:
     """Return where the site has the *path* of the repository, None for a folder."""
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
-    if path == "README.md":
-        return "index.md"
     if path in PAGES:
         return PAGES[path]
     if not (ROOT / path).is_file():

@@ -101,7 +101,7 @@ or on ({ONE_ORCHESTRATOR})
     + _OF
     + " that finished within 24 hours have failed: {{ $value }}"
     "{{ else }}{{ $value }} instances " + _OF + " are Failed, and nobody has rewound, restarted or"
-    " purged them{{ end }}. First see what they have in common: " + _FAILURES,
+    " purged them{{ end }}. First check what they have in common: " + _FAILURES,
     Board.ORCHESTRATOR,
     (_RATIO_FINISHES, _RATIO_FAILURES),
     cause_labels=("cause",),
@@ -164,9 +164,8 @@ _REFUSED = fresh(
 DEPLOYMENT_BROKEN = Alert(
     "DeploymentBroken",
     "failures",
-    "instances fail or cannot continue since what is deployed does not fit them: the code of an"
-    " orchestrator no longer fits their histories, or a function or version is not there. A start"
-    " under a name that never completed is none",
+    "the deployed code does not fit instances: it contradicts their histories, or a function or"
+    " version is missing. Starts under a name that never completed do not count",
     f"""\
 topk by ({ONE_ORCHESTRATOR}) (
   1,
@@ -186,7 +185,7 @@ topk by ({ONE_ORCHESTRATOR}) (
         "deployment_broken_for", "0s", "Each instance that continues fails; they do not come back."
     ),
     Severity.CRITICAL,
-    "What is deployed does not fit {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}",
+    "The deployed code does not fit {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}",
     'About {{ $value | printf "%.0f" }} instances '
     + _OF
     + " {{ if eq $labels.category"

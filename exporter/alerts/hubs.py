@@ -122,9 +122,9 @@ count by ({TARGET_LABELS}) ({UNREAD_HUBS})
     ),
     Severity.CRITICAL,
     "{{ $value }} task hubs cannot be read",
-    "{{ $value }} task hubs cannot be read at once, so look for what they share: proxy, DNS,"
-    " outgoing network, certificates, a plan that was stopped. First run `durable-exporter check`"
-    " where the exporter runs; the alerts of the single hubs are inhibited.",
+    "{{ $value }} task hubs cannot be read at once. First run `durable-exporter check` where the"
+    " exporter runs, and check what they share: proxy, DNS, egress, certificates, a stopped plan."
+    " Their own alerts are inhibited.",
     Board.FLEET,
     (_MANY_HUBS, _MANY_HUBS_RATIO),
     of_hub=False,
@@ -176,7 +176,7 @@ DATA_STALE = Alert(
     "DataStale",
     "hubs",
     "the hub answers, but one of its sweeps does not complete, takes so long that its interval is"
-    " stretched, or is left out since the day's `max_pages_per_day` is spent",
+    " stretched, or is skipped because `max_pages_per_day` is spent",
     f"""\
 topk by ({ONE_HUB}) (
   1,
@@ -196,17 +196,17 @@ unless on ({ONE_HUB}) {UNREAD_HUBS}""",
     Severity.WARNING,
     "Data of task hub {{ $labels.task_hub }} is stale",
     '{{ if eq $labels.cause "budget" }}`max_pages_per_day` of task hub {{ $labels.task_hub }} is'
-    ' spent, and sweeps are left out ({{ $value | printf "%.0f" }} within the last hour). First see'
-    " with `durable-exporter estimate` what a day takes; then raise the budget or the intervals."
+    ' spent, and sweeps are skipped ({{ $value | printf "%.0f" }} within the last hour). First run'
+    " `durable-exporter estimate`; then raise the budget or the intervals."
     '{{ else if eq $labels.cause "slow" }}The sweep {{ $labels.sweep }} of task hub'
-    " {{ $labels.task_hub }} takes so long that it is made every {{ $value | humanizeDuration }}:"
+    " {{ $labels.task_hub }} takes so long that it runs every {{ $value | humanizeDuration }}:"
     " more than $(sweep_too_slow_ratio) times its configured interval. First purge old instances;"
     " `durable-exporter estimate` shows what a sweep reads."
     "{{ else }}{{ if eq $value 0.0 }}No sweep {{ $labels.sweep }} of task hub"
     " {{ $labels.task_hub }} has completed since the exporter started{{ else }}The last complete"
     " sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} ended"
     " {{ $value | humanizeDuration }} ago{{ end }}; what it feeds is removed, and its alerts raise"
-    " nothing new. First look at the exporter's log for this hub, and at `durable-exporter check`."
+    " nothing new. First check the exporter's log for this hub, and run `durable-exporter check`."
     "{{ end }}",
     Board.EXPORTER,
     (_STALE_FAILURES, _SLOW_RATIO, _SLOW_WINDOW),
@@ -222,7 +222,7 @@ _EMPTY_SECONDS = number(
 HUB_EMPTY = Alert(
     "HubEmpty",
     "hubs",
-    "nothing at all has been found in the hub since first contact: its name may be mistyped",
+    "the hub has been empty since first contact: its name may be mistyped",
     f"""\
 time() - {fresh(c.BASELINE.name, by="min")} > {_EMPTY_SECONDS}
 and on ({ONE_HUB}) {folded(c.ROWS.name, drop="sweep")} == 0
@@ -232,7 +232,7 @@ unless on ({ONE_HUB}) {c.LAST_PROGRESS.name}""",
     Severity.WARNING,
     "Task hub {{ $labels.task_hub }} is empty",
     "No row has been found in task hub {{ $labels.task_hub }} since first contact"
-    " {{ $value | humanizeDuration }} ago. A mistyped name reads as an empty hub. First compare the"
+    " {{ $value | humanizeDuration }} ago. A mistyped name creates an empty hub. First compare the"
     " exporter's `task_hub` with `hubName` in the app's host.json.",
     Board.HUB,
     (_EMPTY_SECONDS,),
@@ -297,7 +297,7 @@ and on ({ONE_HUB}) (
     Severity.BY_LIMIT,
     "Nothing moves in task hub {{ $labels.task_hub }}",
     "{{ $value }} instances of task hub {{ $labels.task_hub }} are Pending over their limit, and no"
-    " instance has made progress for $(hub_stalled_window). First see whether the app's host runs"
+    " instance has made progress for $(hub_stalled_window). First check whether the app's host runs"
     " and takes its queues; then `durable-exporter stuck`.",
     Board.HUB,
     (_STALLED_WINDOW,),

@@ -58,9 +58,9 @@ PENDING_STUCK = Alert(
         "A batch whose last instances start within three hours drains by then.",
     ),
     Severity.BY_LIMIT,
-    "{{ $value }} instances " + _OF + " do not start",
+    "{{ $value }} instances " + _OF + " have not started",
     "{{ $value }} instances " + _OF + " have been Pending for longer than their limit."
-    " First see whether the app's host runs and scales out; then whether the function is still"
+    " First check whether the app's host runs and scales out; then whether the function is still"
     " deployed. " + _STUCK,
     Board.ORCHESTRATOR,
     (_DRAINING_WINDOW, _DRAINING_RATIO),
@@ -99,8 +99,8 @@ and
     Severity.WARNING,
     "The backlog of instances " + _OF + " grows",
     "{{ $value }} instances " + _OF + " are Pending, at least $(pending_backlog_growth)"
-    " times as many as $(pending_backlog_window) before. First see whether the app scales out, and"
-    " what starts so many.",
+    " times as many as $(pending_backlog_window) before. First check whether the app scales out,"
+    " and what starts so many.",
     Board.ORCHESTRATOR,
     (_BACKLOG, _BACKLOG_GROWTH, _BACKLOG_WINDOW),
     sweep=Sweep.ACTIVE,
@@ -114,8 +114,8 @@ OVER_AGE = Alert(
     labelled(_over("age"), "severity", CONFIGURED_SEVERITY),
     duration("over_age_for", "5m", "One that ends just then is not worth a message."),
     Severity.CONFIGURED,
-    "{{ $value }} instances " + _OF + " take too long",
-    "{{ $value }} instances " + _OF + " have been active for longer than their limit. First see"
+    "{{ $value }} instances " + _OF + " are over their age limit",
+    "{{ $value }} instances " + _OF + " have been active for longer than their limit. First check"
     " whether they still make progress. " + _STUCK,
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
@@ -152,7 +152,7 @@ ORCHESTRATION_STALLED = Alert(
     "Instances " + _OF + " are stalled",
     "{{ $value }} instances " + _OF + " are stalled"
     "{{ if $labels.waiting_on }}: most wait on {{ $labels.waiting_on }}"
-    "{{ if $labels.target }} {{ $labels.target }}{{ end }}{{ end }}. First look at that step: its"
+    "{{ if $labels.target }} {{ $labels.target }}{{ end }}{{ end }}. First check that step: its"
     " log, and what it calls. " + _STUCK,
     Board.ORCHESTRATOR,
     cause_labels=("waiting_on", "target"),
@@ -166,9 +166,9 @@ ORPHANED_INSTANCES = Alert(
     f"{fresh(selected(c.ORPHANED))} > 0",
     duration("orphaned_instances_for", "10m", "Who terminates a parent may be at its children."),
     Severity.WARNING,
-    "{{ $value }} instances " + _OF + " have lost their parent",
+    "{{ $value }} instances " + _OF + " are orphaned",
     "{{ $value }} instances " + _OF + " are active, but their parent has finished, was terminated"
-    " or purged: nobody takes their result, and their side effects continue. First see what they"
+    " or purged: nobody takes their result, and their side effects continue. First check what they"
     " still do; then terminate them. `durable-exporter stuck --orphans` names them.",
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
@@ -213,9 +213,9 @@ label_replace(
 )""",
     duration("no_success_for", "5m", "Bridges one late sweep; the limit comes before it."),
     Severity.CONFIGURED,
-    _HERE + " has not succeeded for long",
+    _HERE + " has not succeeded within its limit",
     "{{ $labels.orchestrator }} last completed {{ $value | humanizeDuration }} ago in task hub"
-    " {{ $labels.task_hub }} (or never since first contact): longer than its limit. First see"
+    " {{ $labels.task_hub }} (or never since first contact): longer than its limit. First check"
     " whether the app runs and whether it was started at all, then `durable-exporter failures`.",
     Board.ORCHESTRATOR,
 )
@@ -242,7 +242,7 @@ and
     Severity.WARNING,
     "Nothing starts " + _HERE,
     "No instance " + _OF + " was started within $(nothing_started_window); a week ago there were"
-    ' about {{ $value | printf "%.0f" }}. First look at what starts it: a queue, a schedule, a'
+    ' about {{ $value | printf "%.0f" }}. First check what starts it: a queue, a schedule, a'
     " caller. A holiday is the usual harmless reason.",
     Board.ORCHESTRATOR,
     (_NOTHING_WINDOW, _NOTHING_USUAL),

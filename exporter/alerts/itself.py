@@ -35,7 +35,7 @@ absent(last_over_time({c.BUILD_INFO.name}[{EXPORTER_MEMORY}]))""",
     Severity.CRITICAL,
     "The Durable Functions exporter is not scraped",
     "Prometheus gets nothing from the Durable Functions exporter{{ if $labels.job }} (job"
-    " {{ $labels.job }}){{ end }}: no other alert of it can fire. First see whether its pods run,"
+    " {{ $labels.job }}){{ end }}: no other alert of it can fire. First check whether its pods run,"
     " then Prometheus' list of targets.",
     Board.EXPORTER,
     of_hub=False,
@@ -50,7 +50,7 @@ SHARD_MISSING = Alert(
     Severity.CRITICAL,
     "Shards of the Durable Functions exporter are missing",
     "Only {{ $value }} of {{ $labels.shards }} shards are scraped: nobody polls the hubs of the"
-    " others, and their alerts cannot fire. First see which pod does not run.",
+    " others, and their alerts cannot fire. First check which pod is down.",
     Board.EXPORTER,
     of_hub=False,
 )
@@ -73,7 +73,7 @@ THROTTLED = Alert(
     Severity.WARNING,
     "Requests to " + _HUB + " are throttled",
     'About {{ $value | printf "%.0f" }} requests to ' + _HUB + " were throttled (429) within"
-    " $(throttled_window). Its users may be, too. First look at the app's own load and its storage"
+    " $(throttled_window). Its users may be, too. First check the app's own load and its storage"
     " account; then raise the exporter's intervals.",
     Board.EXPORTER,
     (_THROTTLED, _THROTTLED_WINDOW),
@@ -135,13 +135,13 @@ or
     " `durable-exporter discover`."
     '{{ else if eq $labels.cause "prefixes" }}{{ $value }} active instances of '
     + _HUB
-    + " begin with none of `id_prefixes`: they are not followed. First correct the prefixes."
+    + " match none of `id_prefixes` and are not tracked. First correct the prefixes."
     '{{ else if eq $labels.cause "clock" }}The clocks of the exporter and of the app of '
     + _HUB
-    + " differ by {{ $value | humanizeDuration }}: ages are off by as much. First see whether the"
+    + " differ by {{ $value | humanizeDuration }}: ages are off by as much. First check whether the"
     " exporter's node keeps its time."
     "{{ else }}{{ $value }} values of the label {{ $labels.label }} of " + _HUB + " are beyond"
-    " `max_label_values` and share `_other`, which no alert looks at. First see whether names hold"
+    " `max_label_values` and share `_other`, which no alert covers. First check whether names hold"
     " ids; if they are real, raise `max_label_values` or list the important ones in the"
     " configuration.{{ end }}",
     Board.EXPORTER,
@@ -168,7 +168,7 @@ STATE_NOT_WRITTEN = Alert(
     "The state of " + _HUB + " cannot be written",
     "Writing the state of " + _HUB + ' has failed about {{ $value | printf "%.0f" }} times within'
     " $(state_write_window). Its counters are frozen until it works, so failures raise no alert."
-    " First see whether the volume of `state_dir` is full or read-only.",
+    " First check whether the volume of `state_dir` is full or read-only.",
     Board.EXPORTER,
     (_WRITE_WINDOW,),
 )

@@ -41,8 +41,10 @@ ENTITY_BACKLOG = Alert(
     f"{fresh(selected(c.ENTITY_BACKLOG_MAX))} > {_BACKLOG}",
     duration("entity_backlog_for", "10m", "A burst is worked off by then."),
     Severity.WARNING,
-    "An entity " + _OF + " does not keep up",
-    "{{ $value }} operations are queued at one entity " + _OF + ". First see whether it is locked,"
+    "An entity " + _OF + " has a backlog",
+    "{{ $value }} operations are queued at one entity "
+    + _OF
+    + ". First check whether it is locked,"
     " and by which instance (`durable-exporter stuck`); then what calls it so often.",
     Board.ENTITIES,
     (_BACKLOG,),
@@ -74,7 +76,7 @@ unless on ({ONE_HUB}) (
     "Purging of task hub {{ $labels.task_hub }} does not keep up",
     "The oldest finished instance in task hub {{ $labels.task_hub }} was created"
     " {{ $value | humanizeDuration }} ago, over the limit: storage, and the cost of every"
-    " listing, grow. First see whether the job that purges still runs.",
+    " listing, grow. First check whether the job that purges still runs.",
     Board.HUB,
     (_MARGIN,),
     sweep=Sweep.CENSUS,

@@ -20,10 +20,10 @@ _VARIABLES = {
 _OPTIONAL_VARIABLES = ("cluster", "namespace", "job")
 
 _UNKNOWN = {
-    "summary": "Not known to be over: task hub {{ $labels.task_hub }} cannot be read",
-    "description": "This fired while task hub {{ $labels.task_hub }} could be read. It cannot be"
-    " now, so nobody knows whether it is over: it keeps firing until a sweep completes. First get"
-    " the hub read again: `durable-exporter check` says what is wrong.",
+    "summary": "Status unknown: task hub {{ $labels.task_hub }} cannot be read",
+    "description": "Task hub {{ $labels.task_hub }} can no longer be read, so it is unknown"
+    " whether this is over: it keeps firing until a sweep completes. First run"
+    " `durable-exporter check`.",
 }
 
 

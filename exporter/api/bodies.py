@@ -114,7 +114,7 @@ async def _inflated(
 ) -> AsyncIterator[bytes]:
     """Undo one content *coding*, in bounded steps."""
     if coding not in _WINDOW_BITS:
-        raise failures.protocol("the body is compressed in a way that was not asked for")
+        raise failures.protocol("the body has an unrequested compression")
     inflater = zlib.decompressobj(_WINDOW_BITS[coding])
     try:
         async for piece in received:

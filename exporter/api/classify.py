@@ -83,7 +83,7 @@ class Failures:
                 retryable=True,
                 retry_after=retry_after,
             )
-        hint = "look at the app's own log; its storage may be throttled or unreachable"
+        hint = "check the app's log; its storage may be throttled or unreachable"
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             hint = "check the proxy or gateway in between: it did not pass the request on"
         return self._error(
@@ -127,7 +127,7 @@ class Failures:
             HistoryRefused,
             ErrorKind.PROTOCOL,
             "400, the history of this instance cannot be shown",
-            "an activity was renamed while the instance was in flight, most likely: restart it",
+            "most likely an activity was renamed while the instance was in flight: restart it",
             status=400,
         )
 
@@ -157,7 +157,7 @@ class Failures:
     def over_budget(self) -> ListingTruncated:
         """Return the error for a list whose end the pages of the day do not reach."""
         hint = "raise max_pages_per_day, or the intervals of the sweeps"
-        message = "the page budget of today was spent before the end of the list"
+        message = "today's page budget was spent before the end of the listing"
         return self._error(ListingTruncated, ErrorKind.TOO_LARGE, message, hint)
 
     def too_slow(

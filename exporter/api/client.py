@@ -232,7 +232,7 @@ class HubClient:
             if not _is_text(answer.token):
                 raise failures.protocol("the token of the next page cannot be sent back")
             if cursor.came_before(answer.token):
-                raise failures.protocol("the list leads in a circle: a token came twice")
+                raise failures.protocol("the listing repeats a continuation token")
             return rows, answer
 
         return await self._request(

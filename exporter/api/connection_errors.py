@@ -78,7 +78,7 @@ def cause_of(error: Exception, way: Way, seconds: float) -> Cause:
     return Cause(
         ErrorKind.CONNECT if reason and not way.has_answered else ErrorKind.PROTOCOL,
         f"the connection broke {where}: {reason or 'closed'}",
-        "check the app's own log, and the proxy or gateway in between",
+        "check the app's log, and the proxy or gateway in between",
     )
 
 
@@ -212,7 +212,7 @@ def _of_http(chain: Sequence[BaseException], _: Way) -> Cause | None:
     elif r"\x15\x03" in said or r"\x16\x03" in said:
         message, hint = "what listens there speaks TLS", "use https:// in url"
     elif "chunk" in said.lower():
-        message = "the answer has chunks that are none"
+        message = "the answer has invalid chunks"
         hint = "check the proxy or gateway in between: it rewrites answers"
     else:
         message, hint = "the answer is not HTTP", _WHAT_LISTENS

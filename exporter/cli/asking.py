@@ -62,12 +62,12 @@ def say_failure(error: ApiError) -> None:
 def add_hub_option(command: argparse.ArgumentParser) -> None:
     """Let the user choose hubs by name."""
     command.add_argument(
-        "--hub", action="append", default=[], metavar="NAME", help="this hub only; may be repeated"
+        "--hub", action="append", default=[], metavar="NAME", help="only this hub; repeatable"
     )
 
 
 def add_timeout_option(
-    command: argparse.ArgumentParser, default: str = "5m", what: str = "how long one hub may take"
+    command: argparse.ArgumentParser, default: str = "5m", what: str = "time per hub"
 ) -> None:
     """Let the user say when to give up."""
     command.add_argument(
@@ -146,7 +146,7 @@ async def within_its_time(
 def gave_up(hub: str, seconds: float) -> ApiError:
     """Return the error of a hub that was not done in time."""
     failures = Failures(hub, LIST_INSTANCES)
-    return failures.too_slow(f"not done within {seconds:g} s", hint="give more with --timeout")
+    return failures.too_slow(f"not done within {seconds:g} s", hint="raise --timeout")
 
 
 @asynccontextmanager

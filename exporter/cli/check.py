@@ -42,12 +42,11 @@ _STEP_OF = {
     ErrorKind.AZURE_AUTH: KEY,
 }
 _EMPTY = (
-    "there is no instance at all. A wrong task_hub reads like that, too, and makes storage on the "
-    "account: compare it with host.json"
+    "no instance at all: compare task_hub with host.json, since a wrong name creates an empty hub"
 )
-_COMPARE = "compare task_hub with host.json: a wrong one reads like that, and has made storage"
-_IDLE = "nothing is active there now"
-_NO_KEY = "it answers without a key: anybody who reaches it can start and end instances"
+_COMPARE = "compare task_hub with host.json: a wrong name has just created storage"
+_IDLE = "no active instances"
+_NO_KEY = "answers without a key: anybody who reaches it can start and terminate instances"
 _UNUSUAL = (
     "Azure Storage would refuse the name of this task hub: it takes 3 to 45 letters and digits, a "
     "letter first"
@@ -84,16 +83,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     configured.add_options(command)
     command.add_argument(
-        "--offline", action="store_true", help="read the configuration only, and ask no hub"
+        "--offline", action="store_true", help="read the configuration only; send no requests"
     )
     command.add_argument(
         "--print",
         action="store_true",
-        help="print what is set as a file in today's names, with where it is set, and ask no hub",
+        help="print the effective configuration under current names, with the source of each value",
     )
-    command.add_argument(
-        "--strict", action="store_true", help="fail where a task hub that is named is empty"
-    )
+    command.add_argument("--strict", action="store_true", help="fail if a named task hub is empty")
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -122,8 +119,8 @@ async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
     named = [f"{hub.task_hub} ({hub.name})" for hub in settings.own_hubs if hub.task_hub]
     if named:
         say(
-            f"asking by name for the task hubs {', '.join(named)}: a name that the app does not "
-            "have makes storage on its account; --offline asks nothing"
+            f"requesting task hubs by name: {', '.join(named)}; an unknown name creates storage in "
+            "the app's account (--offline sends no requests)"
         )
 
     async def one(hub: HubSettings) -> None:
@@ -178,8 +175,8 @@ def _proved(
 
 def _crashed(hub: HubSettings, error: Exception) -> HubCheck:
     """Return what is told of a hub that could not be checked."""
-    reason = f"the check of this hub ended with {type(error).__name__}"
-    hint = "this is a defect of the exporter, unless a file of the hub has just changed: report it"
+    reason = f"checking this hub failed with {type(error).__name__}"
+    hint = "report this defect, unless a file of the hub has just changed"
     return HubCheck(hub.name, (), LISTING, reason, hint)
 
 
@@ -231,7 +228,7 @@ class _Survey:
         if not await _has_no_other(self._client):
             self.notes.append(_IDLE)
         elif hub.task_hub:
-            self.doubt = f"the task hub {hub.task_hub} is empty: there is no instance at all"
+            self.doubt = f"task hub {hub.task_hub} is empty"
         else:
             self.notes.append(_EMPTY)
 
@@ -244,8 +241,8 @@ def _notes_on(page: Page[InstanceRow], page_size: int, now: float) -> Iterator[s
             yield _skewed(skew)
     if len(page.rows) > page_size:
         yield (
-            f"a page has {len(page.rows):,} rows where {page_size:,} were asked for: something "
-            "drops the parameter top"
+            f"a page has {len(page.rows):,} rows instead of {page_size:,}: something drops the "
+            "parameter top"
         )
 
 
@@ -266,10 +263,7 @@ async def _next_page(client: HubClient, listing: Cursor[InstanceRow]) -> Page[In
 
 def _skewed(skew: float) -> str:
     where = "ahead of" if skew > 0 else "behind"
-    return (
-        f"the app's clock is {span(abs(skew))} {where} this machine's: synchronize both with "
-        "a time server"
-    )
+    return f"the app's clock is {span(abs(skew))} {where} this machine's: synchronize both by NTP"
 
 
 def _show(settings: Settings) -> None:
@@ -290,8 +284,8 @@ def _show(settings: Settings) -> None:
     if settings.discovery.azure.enabled:
         out.print("\nfurther hubs are found in Azure: durable-exporter discover lists them")
     out.print(
-        f"\nthe configuration is right; {len(settings.own_hubs)} of {len(settings.hubs)} hubs are "
-        f"of shard {settings.shard}; none was asked"
+        f"\nconfiguration valid: {len(settings.own_hubs)} of {len(settings.hubs)} hubs in shard "
+        f"{settings.shard}; no requests sent"
     )
 
 

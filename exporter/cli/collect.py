@@ -39,7 +39,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="write to a file, replaced as a whole: for the textfile collector of node_exporter",
+        help="write to a file (replaced atomically), for node_exporter's textfile collector",
     )
 
 
@@ -54,7 +54,7 @@ async def collect(settings: Settings, options: argparse.Namespace) -> ExitCode:
     failures: dict[str, ApiError] = {}
     if output is not None and not os.access(output.parent, os.W_OK):
         # Said before the collection, which costs something.
-        why = "is no folder that can be written to"
+        why = "is not a writable folder"
         raise SettingsError([Problem("--output", f"{output.parent} {why}")])
 
     async def one(hub: HubCollector) -> None:

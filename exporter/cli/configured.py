@@ -23,7 +23,7 @@ Work = Callable[[Settings, argparse.Namespace], Awaitable[ExitCode]]
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options that every configured command has, in a group of their own."""
-    group = command.add_argument_group("configuration", "the same for all commands that ask hubs")
+    group = command.add_argument_group("configuration", "common to all commands that query hubs")
     for setting, meaning in SHORTCUTS.items():
         group.add_argument(f"--{setting.replace('_', '-')}", help=meaning, metavar="VALUE")
     group.add_argument(
@@ -32,7 +32,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="SETTING=VALUE",
         type=_assignment,
-        help="any setting, as intervals.active=10s; may be repeated",
+        help="any setting, such as intervals.active=10s; repeatable",
     )
 
 

@@ -29,16 +29,21 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "name", nargs="*", metavar="NAME", help=f"which ones (all): {', '.join(NAMES)}"
     )
     command.add_argument(
-        "--output", type=Path, metavar="DIR", help="write a file each, instead of printing"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="write files into this folder instead of printing",
     )
-    command.add_argument("--list", action="store_true", help="show what each is for")
+    command.add_argument(
+        "--list", action="store_true", help="list the dashboards with their purpose"
+    )
 
 
 def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
     """Run the command."""
     names = options.name or NAMES
     if unknown := sorted(set(names) - set(NAMES)):
-        say(f"no dashboard is called {', '.join(unknown)}: {', '.join(NAMES)}")
+        say(f"unknown dashboard {', '.join(unknown)}; known: {', '.join(NAMES)}")
         return ExitCode.CONFIGURATION
     if options.list:
         _show(names)
@@ -54,7 +59,7 @@ def _text(name: str) -> str:
 
 
 def _show(names: Iterable[str]) -> None:
-    lines = table("name", "uid", "title", "what it is for", folds=("what it is for",))
+    lines = table("name", "uid", "title", "purpose", folds=("purpose",))
     for name in names:
         about = msgspec.json.decode(_text(name), type=_About)
         lines.add_row(name, about.uid, about.title, about.description)

@@ -92,16 +92,16 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("orchestrator", metavar="ORCHESTRATOR", help="its name, in any case")
     command.add_argument("--format", choices=("text", "json"), default="text")
     add_hub_option(command)
-    command.add_argument("--wait", action="store_true", help="until nothing is in flight")
+    command.add_argument("--wait", action="store_true", help="repeat until nothing is in flight")
     command.add_argument(
         "--must-exist",
         action="store_true",
-        help="exit with 4 where no instance of it is known: the name may be spelled wrongly",
+        help="exit with 4 if no instance of it is known: the name may be misspelled",
     )
-    add_timeout_option(command, "30m", "how long to wait, and how long one look may take")
+    add_timeout_option(command, "30m", "how long to wait, and for one query")
     command.add_argument(
         "--every", type=duration, default=5.0, metavar="DURATION",
-        help="from one look to the next (5s)",
+        help="interval between queries (5s)",
     )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--hub",
         action="append",
         metavar="NAME",
-        help="name of a task hub; may be repeated (OrdersHub)",
+        help="name of a task hub; repeatable (OrdersHub)",
     )
     command.add_argument(
         "--seed", type=int, default=1, help="the same seed repeats the same run (%(default)s)"
@@ -73,9 +73,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         default=0.5,
         help="starts per second of the first hub (%(default)s)",
     )
-    command.add_argument(
-        "--speed", type=_positive, default=1.0, help="how much faster time runs (%(default)s)"
-    )
+    command.add_argument("--speed", type=_positive, default=1.0, help="speed of time (%(default)s)")
     command.add_argument(
         "--app",
         choices=[app.value for app in App],
@@ -105,14 +103,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--crash-after",
         type=_positive,
         metavar="SECONDS",
-        help="crash the host so long after the start",
+        help="crash the host after this time",
     )
     command.add_argument(
         "--crash-for",
         type=_positive,
         default=60.0,
         metavar="SECONDS",
-        help="how long it is down then (%(default)g)",
+        help="how long it stays down (%(default)g)",
     )
     command.add_argument(
         "--scenario",
@@ -122,19 +120,19 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--rehearse",
         action="store_true",
-        help="play the scenario to its end at once, and say whether all came as it expects",
+        help="play the scenario at once, and compare the result with its expectations",
     )
     command.add_argument(
         "--timeline",
         type=Path,
         metavar="FILE",
-        help="show a recorded timeline again instead of an app",
+        help="show a recorded timeline instead of an app",
     )
     command.add_argument(
         "--replay",
         type=Path,
         metavar="FILE",
-        help="answer as a hub did while `durable-exporter record` made this file",
+        help="serve the answers that `durable-exporter record` stored in this file",
     )
     command.add_argument(
         "--backend",
@@ -147,7 +145,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         action="append",
         metavar="KIND[:name=value,...]",
         default=[],
-        help="inject a fault from the start, such as throttled:rate=0.2,seconds=5; may be repeated",
+        help="inject a fault from the start, such as throttled:rate=0.2,seconds=5; repeatable",
     )
     command.add_argument(
         "--synthetic",
@@ -161,13 +159,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
         type=_latency,
         default=Latency(),
         metavar="SECONDS[,SECONDS]",
-        help="what an answer takes, and what it takes more for every 1,000 rows looked at (0)",
+        help="seconds per answer, and per 1,000 rows scanned (0)",
     )
     command.add_argument(
         "--scan-rows",
         type=_natural,
         metavar="ROWS",
-        help="rows that a filtered query looks at before it answers, as Azure's tables do",
+        help="rows that a filtered query scans before it answers with a token",
     )
     command.add_argument(
         "--azure",
@@ -176,7 +174,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="serve a stand-in of Azure by TLS, with the apps in this file",
     )
     command.add_argument(
-        "--key-file", type=Path, metavar="FILE", help="ask for the key in this file (no key)"
+        "--key-file", type=Path, metavar="FILE", help="require the key in this file (no key)"
     )
 
 
@@ -222,13 +220,13 @@ def _run(options: argparse.Namespace) -> ExitCode:
 
 def _rehearse(options: argparse.Namespace) -> ExitCode:
     if options.scenario is None:
-        raise _refusal("--rehearse", "there is no --scenario to rehearse")
+        raise _refusal("--rehearse", "--rehearse needs --scenario")
     scenario = _scenario(options.scenario)
     problems = rehearse(scenario, seed=options.seed, functions=_functions(options))
     for problem in problems:
         print(f"{scenario.name}: {problem}")
     if not problems:
-        print(f"{scenario.name}: all {len(scenario.expected)} expectations are met")
+        print(f"{scenario.name}: all {len(scenario.expected)} expectations met")
     return ExitCode.HUB_FAILED if problems else ExitCode.OK
 
 
@@ -458,6 +456,6 @@ def _print_banner(emulator: Emulator, url: str, key_file: Path | None) -> None:
     print(
         f"\nPoint an exporter at it:\n  durable-exporter serve --url {url} --task-hub {hub.name}"
         + ("" if key_file is None else f" --key-file {key_file}")
-        + f"\n\nIts own page, with what else it can do: {url}/",
+        + f"\n\nStatus and usage: {url}/",
         flush=True,
     )

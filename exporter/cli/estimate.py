@@ -141,16 +141,16 @@ def _print(found: Forecast) -> None:
     out.print()
     out.print(_table(found.sweeps))
     out.print(
-        f"\nin a day about {found.requests_per_day:,.0f} requests, of them "
-        f"{found.reads_per_day:,.0f} of single instances; {size(found.bytes_per_day)}; on Azure "
-        f"Storage at least {found.storage_transactions_per_day:,.0f} transactions"
+        f"\nper day about {found.requests_per_day:,.0f} requests, {found.reads_per_day:,.0f} of "
+        f"them for single instances; {size(found.bytes_per_day)}; on Azure Storage at least "
+        f"{found.storage_transactions_per_day:,.0f} transactions"
     )
     if found.instances_over_limit:
         over = plural(found.instances_over_limit, "instance")
-        out.print(f"besides, the histories of {over} over a limit, each once until it moves")
+        out.print(f"plus the histories of {over} over a limit, each once until it moves")
     out.print(f"{plural(found.series, 'series', 'series')} in Prometheus")
     if found.suggestions:
-        out.print("\nsettings that would fit:")
+        out.print("\nproposed settings:")
         for setting, value in found.suggestions.items():
             reason = markup(found.reasons[setting])
             out.print(f"  {markup(setting)}: {value}  [dim]# {reason}[/]")
@@ -160,7 +160,7 @@ def _print(found: Forecast) -> None:
 def _table(sweeps: Sequence[SweepForecast]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("sweep")
-    for heading in ("pages", "rows", "takes", "size", "every", "pages a day"):
+    for heading in ("pages", "rows", "takes", "size", "every", "pages per day"):
         table.add_column(heading, justify="right")
     for each in sweeps:
         table.add_row(

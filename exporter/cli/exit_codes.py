@@ -19,17 +19,17 @@ class ExitCode(IntEnum):
 
 # Code, the commands that end with it, and what it means there.
 MEANINGS = (
-    (0, "all", "everything asked for was done; serve, record: also when asked to stop"),
+    (0, "all", "done; serve, record: also when stopped"),
     (0, "drain", "nothing is in flight"),
     (1, "check, collect, stuck, why, failures, drain, estimate", "a hub could not be read"),
     (1, "discover", "Azure could not be searched"),
     (1, "healthy", "the exporter does not answer"),
-    (1, "emulator --rehearse", "the scenario did not come out as it expects"),
-    (2, "all", "the configuration or the command line is wrong; a line each"),
-    (3, "serve, demo, emulator", "the address to listen on is taken, or not of this machine"),
+    (1, "emulator --rehearse", "the scenario did not meet its expectations"),
+    (2, "all", "the configuration or command line is wrong; a line each"),
+    (3, "serve, demo, emulator", "the address is taken, or not of this machine"),
     (3, "drain", "instances are in flight"),
     (4, "why", "every hub answered, and none has such an instance"),
     (4, "drain --must-exist", "every hub answered, and none knows the orchestrator"),
-    (4, "rules --check", "something is asked for that is gone"),
+    (4, "rules --check", "a name no longer exists"),
     (130, "all", "interrupted from the keyboard"),
 )

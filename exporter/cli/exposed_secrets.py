@@ -19,7 +19,7 @@ log = structlog.get_logger()
 def warn_about_files(settings: Settings) -> None:
     """Warn about each file with a key that every user of the machine can read."""
     for path in exposed_files(settings):
-        hint = "take the right from others: chmod o-r, in Kubernetes defaultMode: 0440"
+        hint = "chmod o-r; in Kubernetes defaultMode: 0440"
         log.warning(READABLE_BY_EVERYONE, path=str(path), hint=hint)
 
 

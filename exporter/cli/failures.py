@@ -156,11 +156,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--samples", type=int, choices=range(1, 101), default=3, metavar="N",
-        help="ids to show of each reason, the newest (%(default)s)",
+        help="newest ids to show per reason (%(default)s)",
     )  # fmt: skip
     command.add_argument(
         "--reads", type=int, choices=range(1001), default=100, metavar="N",
-        help="histories to read of each hub at most, for error types (%(default)s)",
+        help="most histories to read per hub, for error types (%(default)s)",
     )  # fmt: skip
 
 
@@ -291,9 +291,11 @@ def _print(hub: str, found: Failures, groups: Sequence[FailureGroup]) -> None:
         out.print()
         out.print(_table(groups, found.at))
     if found.left_out:
-        out.print(f"{found.left_out:,} more failed, and are not looked at")
+        out.print(f"{found.left_out:,} more failed and were not examined")
     if found.unread:
-        out.print(f"the error types of {found.unread:,} are in histories not read: raise --reads")
+        out.print(
+            f"error types of {found.unread:,} are in histories that were not read: raise --reads"
+        )
     out.print()
 
 

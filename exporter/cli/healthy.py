@@ -90,7 +90,7 @@ def _answer(connection: http.client.HTTPConnection) -> str | None:
         status = connection.getresponse().status
     finally:
         connection.close()
-    return None if status == http.client.OK else f"{_PATH} is answered with {status}"
+    return None if status == http.client.OK else f"{_PATH} answered {status}"
 
 
 if __name__ == "__main__":

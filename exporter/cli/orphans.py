@@ -101,15 +101,15 @@ def print_orphans(hub: str, found: Orphaned, most: int) -> None:
     """Print the orphans of a hub, at most so many."""
     out = console()
     count = len(found.orphans)
-    verdict = f"{plural(count, 'instance')} orphaned" if count else "no instance is orphaned"
+    verdict = f"{plural(count, 'instance')} orphaned" if count else "no orphaned instances"
     out.print(f"[bold]{markup(hub)}[/]: {verdict}")
     if found.orphans:
         out.print()
         out.print(_table(found.orphans[:most], found.at))
     if count > most:
-        out.print(f"{count - most:,} more: raise --limit, or take --format json")
+        out.print(f"{count - most:,} more: raise --limit, or use --format json")
     if found.unread:
-        out.print(f"{plural(found.unread, 'parent')} not looked at: raise --reads")
+        out.print(f"{plural(found.unread, 'parent')} not examined: raise --reads")
     out.print()
 
 

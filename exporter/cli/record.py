@@ -101,7 +101,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         type=_mebibytes,
         default="20",
         metavar="MIB",
-        help="end earlier where it would be larger (%(default)s)",
+        help="end before the text grows larger (%(default)s)",
     )
 
 
@@ -158,7 +158,7 @@ def _created(path: Path) -> Generator[_File, None, None]:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        problem = Problem("FILE", f"{str(path)!r} exists already: name a new file")
+        problem = Problem("FILE", f"{str(path)!r} exists: choose a new file")
         raise SettingsError([problem]) from None
     except OSError as error:
         problem = Problem("FILE", f"cannot write {str(path)!r}: {error.strerror}")
@@ -197,6 +197,6 @@ def _say_what_it_holds(recording: Recording, options: argparse.Namespace) -> Non
     requests = plural(recording.exchanges, "request")
     say(f"{options.file}: {requests}{failed}, {size(recording.written)} of text")
     if recording.is_full.is_set():
-        say("it ended early: --max-size is reached")
+        say("ended early: --max-size reached")
     ids = "ids are hashed" if options.hash_ids else "instance ids are kept (--hash-ids)"
     say(f"keys, inputs, outputs and custom statuses are redacted; {ids}")

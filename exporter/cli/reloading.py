@@ -148,7 +148,7 @@ class Reloading:
         listed = await self._read()
         fixed = [name for name in _FIXED if _differs(name, listed, self.settings)]
         if fixed:
-            reason = "cannot change while the exporter runs: restart it, or put it back"
+            reason = "needs a restart: restart the exporter, or restore the previous value"
             raise SettingsError([Problem(name, reason) for name in fixed])
         settings = await self._discovery.extend_in_thread(listed)
         try:

@@ -45,10 +45,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PARAMETER=VALUE",
         type=_assignment,
-        help="a parameter, as hub_unreachable_for=10m; may be repeated",
+        help="a parameter, such as hub_unreachable_for=10m; repeatable",
     )
     command.add_argument(
-        "--disable", nargs="+", action="extend", default=[], metavar="ALERT", help="leave these out"
+        "--disable", nargs="+", action="extend", default=[], metavar="ALERT", help="alerts to omit"
     )
     command.add_argument(
         "--enable",
@@ -56,10 +56,10 @@ def add_options(command: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="ALERT",
-        help="add these of the opt-in alerts",
+        help="opt-in alerts to add",
     )
     command.add_argument(
-        "--list", action="store_true", help="show the alerts and parameters, with their reasons"
+        "--list", action="store_true", help="list alerts and parameters with reasons"
     )
     command.add_argument(
         "--check",
@@ -67,7 +67,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="FILE",
-        help="say what rules or dashboards of your own (YAML, JSON) ask for that is gone",
+        help="find removed names in your own rules or dashboards (YAML, JSON)",
     )
 
 

@@ -33,7 +33,7 @@ from exporter.web.server import listening as listening_on
 
 LISTENING = "listening"
 STOPPING = "stopping"
-FORMER_NAME = "setting has a former name"
+FORMER_NAME = "setting was renamed"
 
 _ENOUGH_FILES = 65_536
 

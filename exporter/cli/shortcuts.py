@@ -2,11 +2,11 @@
 
 SHORTCUTS = {
     "config_file": "YAML file with the configuration",
-    "url": "where the hub answers: the app's root, or a path that ends in /durabletask",
+    "url": "URL of the hub: the app's root, or a path ending in /durabletask",
     "task_hub": "the task hub's own name, if it is not the app's default",
     "connection": "name of the app setting with the hub's connection",
     "key_file": "file with the key of the app",
-    "name": "what the hub is called in metrics",
+    "name": "name of the hub in metrics",
     "listen_address": "host:port to listen on",
     "log_level": "debug, info, warning or error",
     "log_format": "auto (console on a terminal, else json), json or console",

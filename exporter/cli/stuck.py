@@ -53,7 +53,7 @@ from exporter.web.waits import (
 )
 
 NOTHING_ACTIVE = (
-    "nothing is active there; a wrong task_hub reads like that, too: compare it with host.json"
+    "no active instances: compare task_hub with host.json, since a wrong name is empty, too"
 )
 _MOST_BYTES = 1 << 30
 _MOST_GROUPS = 20
@@ -118,13 +118,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--all",
         action="store_true",
-        help="those that are waiting as expected, too, and all that are suspended",
+        help="include those waiting as expected, and all suspended",
     )
     command.add_argument(
         "--older-than",
         type=duration,
         metavar="DURATION",
-        help="without a start or progress for so long, instead of over limits.pending and idle",
+        help="without start or progress for this long, instead of over limits.pending, idle or age",
     )
     command.add_argument(
         "--orphans", action="store_true",
@@ -135,7 +135,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         type=_count,
         default=500,
         metavar="N",
-        help="histories to read of each hub at most (%(default)s)",
+        help="most histories to read per hub (%(default)s)",
     )
     command.add_argument(
         "--limit", type=_count, default=50, metavar="N", help="rows of a table (%(default)s)"
@@ -312,12 +312,12 @@ def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
             for line in _lines(group, found.at):
                 out.print(line, soft_wrap=True)
         if len(groups) > _MOST_GROUPS:
-            out.print(f"and {len(groups) - _MOST_GROUPS:,} groups more")
+            out.print(f"and {len(groups) - _MOST_GROUPS:,} more groups")
     if shown:
         out.print()
         out.print(_instances(shown[:most], found.at))
     if len(shown) > most:
-        out.print(f"{len(shown) - most:,} more: raise --limit, or take --format json")
+        out.print(f"{len(shown) - most:,} more: raise --limit, or use --format json")
     out.print()
 
 
@@ -400,7 +400,4 @@ def _say_what_is_missing(name: str, found: Survey) -> None:
         say_failure(found.error)
     missing = found.over - len(found.findings)
     if missing > 0:
-        say(
-            f"hub {name}: of {plural(missing, 'instance')} over a limit it is not known what "
-            "they wait on; --reads looks at more"
-        )
+        say(f"hub {name}: {plural(missing, 'instance')} over a limit not diagnosed; raise --reads")

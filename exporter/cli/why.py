@@ -201,8 +201,8 @@ def _print(hub: str, found: FoundInstance, most: int) -> None:
             out.print(f"{plural(len(steps) - most, 'earlier step')} not shown: raise --events")
     if found.left_out:
         out.print(
-            f"The first {plural(found.left_out, 'event')} of its history are not looked at: it is "
-            f"longer than {MOST_EVENTS:,}. What it waits on may be older than the rest."
+            f"The first {plural(found.left_out, 'event')} of its history are skipped: it is longer "
+            f"than {MOST_EVENTS:,}. What it waits on may be among them."
         )
     out.print()
 
@@ -225,12 +225,12 @@ def _print_blame(blame: Blame, found: FoundInstance, out: Console) -> None:
         later = ", or later: a long timer is set in pieces of 3 days" if wait.is_piece else ""
         out.print(f"  fires in {span(wait.fire_at - at)}, at {rfc3339(wait.fire_at)}{later}")
     if wait.leftover is not None and wait.leftover > at:
-        out.print(f"  or on a timer until {rfc3339(wait.leftover)}, which is a leftover as a rule")
+        out.print(f"  or on a timer until {rfc3339(wait.leftover)}, usually a leftover")
     if len(blame.chain) > 1:
         _print_chain(blame, leaf, at, out)
     for older in found.older:
         since = f" since {rfc3339(older.since)}" if older.since else ""
-        out.print(f"Still outstanding, of an earlier turn: {markup(wait_in_words(older))}{since}")
+        out.print(f"Still outstanding from an earlier turn: {markup(wait_in_words(older))}{since}")
     verdict = verdict_on(found)
     if verdict:
         out.print(verdict)

@@ -33,7 +33,7 @@ from exporter.settings import (
     suits_azure_storage,
 )
 
-TASK_HUB_UNUSUAL = "task hub has a name that Azure Storage refuses"
+TASK_HUB_UNUSUAL = "task hub name is invalid for Azure Storage"
 
 # Hubs start one after another and not quite regularly, so that neither a hundred of them nor
 # several exporters that were started together ask in the same instant.

@@ -122,7 +122,7 @@ def read(content: bytes) -> Kept:
     """
     start = len(MAGIC) + HEADER.size
     if not content.startswith(MAGIC) or len(content) < start:
-        raise StateUnusable(StateProblem.UNREADABLE, "it is no state file")
+        raise StateUnusable(StateProblem.UNREADABLE, "not a state file")
     version, length, sum_of_body = HEADER.unpack_from(content, len(MAGIC))
     if version not in _VERSIONS:
         message = f"it has the version {version}, which is unknown"

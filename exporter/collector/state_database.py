@@ -88,7 +88,7 @@ class StateDatabase:
         """
         with self.path.open("rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:
-                raise StateUnusable(StateProblem.UNREADABLE, "it is no state file")
+                raise StateUnusable(StateProblem.UNREADABLE, "not a state file")
         try:
             with _connected(self.path) as database:
                 _check(database)
@@ -131,7 +131,7 @@ class StateDatabase:
     def _next_number(self, database: sqlite3.Connection) -> int:
         ((number,),) = database.execute("SELECT max(number) FROM change")
         if number != self._number:
-            raise _NotOurs("another file is in its place: all is written next time")
+            raise _NotOurs("the file was replaced; the next commit writes it in full")
         return self._number + 1
 
     def write(
@@ -174,7 +174,9 @@ def journal_of(path: Path) -> Path:
 @contextmanager
 def _connected(path: Path, journal: str = "TRUNCATE") -> Iterator[sqlite3.Connection]:
     if not path.exists():
-        raise FileNotFoundError(errno.ENOENT, "the file was removed: all is written next time")
+        raise FileNotFoundError(
+            errno.ENOENT, "the file was removed; the next commit writes it in full"
+        )
     try:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw&nolock=1", uri=True, timeout=0.0)
@@ -199,7 +201,7 @@ def _connected(path: Path, journal: str = "TRUNCATE") -> Iterator[sqlite3.Connec
 def _check(database: sqlite3.Connection) -> None:
     ((application,),) = database.execute("PRAGMA application_id")
     if application != _APPLICATION:
-        raise StateUnusable(StateProblem.UNREADABLE, "it is no state file")
+        raise StateUnusable(StateProblem.UNREADABLE, "not a state file")
     ((version,),) = database.execute("PRAGMA user_version")
     if version != VERSION:
         message = f"it has the version {version}; {VERSION} is what is read"

@@ -36,10 +36,10 @@ from exporter.ledger.rules import LedgerRules
 from exporter.ledger.state import LedgerState, healed
 
 STATE_RESTORED = "state restored"
-STATE_HEALED = "state lay ahead of the clock and is pulled back"
+STATE_HEALED = "state was ahead of the clock and is reset to it"
 STATE_LOCKED = "state is held by another process"
 STATE_UNUSABLE = "state cannot be used"
-STATE_OF_OTHER_HUB = "state of a hub that is not polled here is moved aside"
+STATE_OF_OTHER_HUB = "state of an unpolled hub moved aside"
 STATE_NOT_WRITTEN = "state not written"
 STATE_WRITTEN_AGAIN = "state is written again"
 
@@ -47,7 +47,7 @@ _LOCK_WAIT_SECONDS = 30.0
 _WRITE_SECONDS = 30.0
 _STEM_LENGTH = 40
 _HINTS = {
-    StateProblem.LOCKED: "give each exporter a state_dir of its own, or end the other process",
+    StateProblem.LOCKED: "give each exporter its own state_dir, or stop the other process",
     StateProblem.UNREADABLE: "check the disk under state_dir; the hub gets a new baseline",
     StateProblem.VERSION: "nothing to do after a downgrade; the hub gets a new baseline",
     StateProblem.FOREIGN: "nothing to do if the hub has moved; it gets a new baseline",
@@ -208,7 +208,7 @@ class StateFile:
     def _kept(self) -> Kept:
         if self.path.is_fifo():
             # Whoever opens one waits for somebody to write to it.
-            raise StateUnusable(StateProblem.UNREADABLE, "it is no file")
+            raise StateUnusable(StateProblem.UNREADABLE, "not a file")
         with self.path.open("rb") as file:
             if file.read(len(state_0_1.MAGIC)) == state_0_1.MAGIC:
                 return state_0_1.read(self.path.read_bytes())

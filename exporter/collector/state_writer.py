@@ -40,7 +40,7 @@ class StateWriter:
         """Let *work* write, and raise what it raises. Abandoned, it goes on by itself."""
         while self._is_writing:
             if self._hangs:
-                raise OSError("the write before has not ended")
+                raise OSError("the previous write has not ended")
             await self._ended.wait()
         with self._guard:
             self._is_writing = True

@@ -49,7 +49,7 @@ def _check_host_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
     for pattern in patterns:
         if not _HOST_PATTERN.fullmatch(pattern):
             raise ValueError(
-                "has an item that is no host: write app.example.com, *.example.com, 10.0.0.1 or "
+                "has an item that is not a host: write app.example.com, *.example.com, 10.0.0.1 or "
                 "[::1], without scheme and port"
             )
     return patterns
@@ -70,7 +70,7 @@ def check_hub_url(url: str, *, allow_insecure: bool) -> str:
     if "@" in parts.netloc:
         raise ValueError("has a user or password in it: remove it, and put the key in key_file")
     if _LAST_SEGMENT in parts.path.rstrip("/").lower().split("/")[:-1]:
-        raise ValueError(f"goes on after /{_LAST_SEGMENT}: cut it there")
+        raise ValueError(f"has extra path after /{_LAST_SEGMENT}: cut it there")
     if parts.scheme == "http" and not (allow_insecure or is_loopback(parts.hostname or "")):
         raise ValueError("is not encrypted: use https://, or set allow_insecure to true")
     return url
@@ -103,13 +103,11 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         usable = parts.hostname and parts.port != 0
     except ValueError:
-        raise ValueError(
-            "has a host or port that cannot be: write it as https://host:port"
-        ) from None
+        raise ValueError("has an impossible host or port: write it as https://host:port") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("does not start with https:// or http://: give the whole URL")
     if not usable:
-        raise ValueError("names no host: write it as https://host")
+        raise ValueError("has no host: write it as https://host")
     return parts
 
 
@@ -132,13 +130,13 @@ PLACEHOLDERS = ("instance_id", "task_hub", "hub_name", "orchestrator")
 
 _KNOWN = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 _LONGEST_NAME = 40
-_NO_ADDRESS = "is no web address: begin it with https:// or http:// and a host"
+_NO_ADDRESS = "is not a URL: start it with https:// or http:// and a host"
 
 
 def _check_name(name: str) -> str:
     if name != name.strip() or not name or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise ValueError(
-            f"is no name for a link: give up to {_LONGEST_NAME} characters without blanks around"
+            f"is not a link name: use up to {_LONGEST_NAME} characters without surrounding blanks"
         )
     return name
 
@@ -177,11 +175,11 @@ def _parts(template: str) -> Iterator[tuple[str, str | None]]:
         parts = list(Formatter().parse(template))
     except ValueError:
         raise ValueError(
-            f"has a brace that is none of {_KNOWN}: write a brace that stands for itself twice"
+            f"has an unknown placeholder; known: {_KNOWN}; write a literal brace twice"
         ) from None
     for literal, field, form, conversion in parts:
         if field is not None and (field not in PLACEHOLDERS or form or conversion):
-            raise ValueError(f"has a placeholder that is not known: use {_KNOWN}")
+            raise ValueError(f"has an unknown placeholder: use {_KNOWN}")
         yield literal, field
 
 

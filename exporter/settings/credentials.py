@@ -25,7 +25,7 @@ def check_key(key: str) -> str:
     if not key:
         raise ValueError("is empty: give the key, or leave the setting out")
     if not _can_be_sent(key):
-        raise ValueError("has characters that no key has: copy it anew, as one line")
+        raise ValueError("contains characters that no key has: copy it again, as one line")
     return key
 
 
@@ -66,11 +66,11 @@ def check_key_file(path: Path) -> Path:
         read_key(path)
     except OSError as error:
         raise ValueError(
-            f"names a file that cannot be read ({error.strerror}; looked {_looked_for(path)}): "
-            "check the path, the mount and its permissions"
+            f"cannot be read ({error.strerror}; looked {_looked_for(path)}): "
+            "check the path, mount and permissions"
         ) from None
     except ValueError as error:
-        raise ValueError(f"names a file whose content {error}") from None
+        raise ValueError(f"file content {error}") from None
     return path
 
 

@@ -115,7 +115,7 @@ class Tls(BaseModel):
             try:
                 ssl.create_default_context(cafile=path)
             except ssl.SSLError:
-                raise ValueError("holds no certificate in PEM form: convert it to PEM") from None
+                raise ValueError("has no certificate in PEM form: convert it to PEM") from None
         return path
 
     @field_validator("client_key_file")
@@ -124,7 +124,7 @@ class Tls(BaseModel):
         cls, path: ReadableFile | None, others: ValidationInfo
     ) -> ReadableFile | None:
         if path is not None and others.data.get("client_cert_file", path) is None:
-            raise ValueError("stands without its certificate: set tls.client_cert_file too")
+            raise ValueError("has no certificate: set tls.client_cert_file, too")
         return path
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class Tls(BaseModel):
             context.load_cert_chain(self.client_cert_file, self.client_key_file, password="")
         except (OSError, ValueError):
             raise ValueError(
-                "client_cert_file and client_key_file are no usable pair: "
+                "client_cert_file and client_key_file do not match: "
                 "give the certificate and its unencrypted key in PEM form"
             ) from None
         return self

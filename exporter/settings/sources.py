@@ -133,7 +133,7 @@ class Source(InitSettingsSource):
         self.former_names.append(Problem(origin, use))
 
     def _complain_of_two(self, origin: str, other: str) -> None:
-        self.complain(origin, f"says the same as {other}: remove one of the two")
+        self.complain(origin, f"duplicates {other}: remove one of the two")
 
 
 class _Nested(EnvSettingsSource):

@@ -108,7 +108,7 @@ def _problem_of(key: yaml.Node, seen: set[str]) -> str | None:
     if key.tag != f"{_TAG}str" or not isinstance(key, yaml.ScalarNode):
         return "a key is not text: put it in quotes"
     if key.value in seen:
-        return "a key stands here a second time: remove one of the two"
+        return "duplicate key: remove one"
     seen.add(key.value)
     return None
 

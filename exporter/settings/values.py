@@ -62,7 +62,7 @@ def _parse_names(value: object) -> list[str]:
     names = []
     for item in split_list(value):
         if not isinstance(item, str) or not item.strip():
-            raise ValueError("has an item that is not a name: give each name as text, in quotes")
+            raise ValueError("has an item that is not a name: quote each name")
         names.append(item.strip())
     return names
 
@@ -74,7 +74,7 @@ def _parse_bounds(value: object) -> list[float]:
     if bounds[0] == 0:
         raise ValueError("starts at 0: every bound is above 0")
     if any(upper <= lower for lower, upper in pairwise(bounds)):
-        raise ValueError("does not ascend: order the bounds, each of them once")
+        raise ValueError("is not ascending: order the bounds, without duplicates")
     return bounds
 
 
@@ -120,8 +120,7 @@ def _readable(path: Path) -> Path:
             return path
     except OSError as error:
         raise ValueError(
-            f"names a file that cannot be read ({error.strerror}): "
-            "check the path, the mount and its permissions"
+            f"cannot be read ({error.strerror}): check the path, mount and permissions"
         ) from None
 
 

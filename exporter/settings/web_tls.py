@@ -106,7 +106,7 @@ def _load_certificate(context: ssl.SSLContext, policy: TlsPolicy) -> None:
             context.load_cert_chain(certificate, key, password="")
         except (OSError, ValueError):
             raise ValueError(
-                "has a certificate and a key that are no usable pair: "
+                "has a certificate and a key that do not match: "
                 "give the certificate and its unencrypted key in PEM form"
             ) from None
 
@@ -163,8 +163,7 @@ def _read_beside(value: object, info: ValidationInfo) -> object:
         content: bytes = path.read_bytes()
     except OSError as error:
         raise ValueError(
-            f"names a file that cannot be read ({error.strerror}): "
-            "check the path, the mount and its permissions"
+            f"cannot be read ({error.strerror}): check the path, mount and permissions"
         ) from None
     return content
 

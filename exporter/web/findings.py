@@ -96,17 +96,17 @@ def trust_in(snapshot: HubSnapshot, now: float) -> str:
     """Tell whether the numbers of a hub can be trusted."""
     active = snapshot.sweeps[Sweep.ACTIVE]
     if active.completed is None:
-        return "There are no numbers yet: no sweep is complete."
+        return "No numbers yet: no sweep is complete."
     missing = _missing(snapshot, now)
     age = span(now - active.completed)
     if Sweep.ACTIVE in missing:
-        return f"No: what was last seen is {age} old and no longer shown. Only counters stay."
+        return f"No: the last numbers are {age} old and removed. Only counters stay."
     if not snapshot.up:
         left = span(snapshot.withdrawn_after(Sweep.ACTIVE, now) - (now - active.completed))
         return f"Only as of {age} ago: stale, and removed in {left}."
     if missing:
         fed = "; ".join(FEEDS[sweep] for sweep in missing)
-        return f"In part: not known now are {fed}. The rest is fresh, {age} old at most."
+        return f"In part: unknown are {fed}. The rest is fresh, {age} old at most."
     return f"Yes: every sweep is fresh. Active instances are as of {age} ago."
 
 
@@ -144,9 +144,7 @@ def _polling(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             runbook_of_trouble(trouble.kind, otherwise="DurableFunctionsHubUnreachable"),
         )
     elif not snapshot.up:
-        yield Finding(
-            Severity.NOTE, "starting", "The hub was not polled yet: its first sweep comes now.", ""
-        )
+        yield Finding(Severity.NOTE, "starting", "Not polled yet: the first sweep is running.", "")
     yield from _sweeps(snapshot, now)
 
 
@@ -161,7 +159,7 @@ def _sweeps(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         if not is_said or (is_stale and sweep is not Sweep.ACTIVE):
             missing.setdefault((is_stale, state.trouble), []).append(sweep)
     for (is_stale, trouble), sweeps in missing.items():
-        why, hint, runbook = "", "Look in the log for “sweep failed”.", _STALE
+        why, hint, runbook = "", "Search the log for “sweep failed”.", _STALE
         if trouble is not None and trouble == snapshot.trouble:
             why, hint = "", "As above."
         elif trouble is not None:
@@ -173,7 +171,7 @@ def _sweeps(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         if is_stale:
             completed = [snapshot.sweeps[sweep].completed or 0.0 for sweep in sweeps]
             age = span(now - min(completed))
-            summary = f"Not known now: {fed}. The last complete sweep was {age} ago{why}."
+            summary = f"Unknown now: {fed}. The last complete sweep was {age} ago{why}."
         else:
             summary = f"The last sweep for {fed} failed{why}."
         kind = "stale" if is_stale else "sweep_failed"
@@ -201,7 +199,7 @@ def _waits(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             "undiagnosed",
-            f"{plural(unknown, 'instance')} over a limit: what they wait on is not known yet.",
+            f"{plural(unknown, 'instance')} over a limit: not diagnosed yet.",
             "Each cycle reads up to max_histories_per_sweep histories; see durable-exporter stuck.",
             RUNBOOKS["over_limit_idle"],
             "over",
@@ -246,7 +244,7 @@ def _active(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             Severity.WARNING if limit in _SET_ON_PURPOSE else Severity.ERROR,
             f"over_limit_{limit}",
             f"{plural(total, 'instance')} {one if total == 1 else many}: {who}.",
-            f"For those that may take longer, raise limits.{limit}.",
+            f"If that is normal, raise limits.{limit}.",
             RUNBOOKS[f"over_limit_{limit}"],
             "over",
         )
@@ -259,7 +257,7 @@ def _locks(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             Severity.ERROR,
             "orphaned_locks",
             f"{said}.",
-            "CleanEntityStorage of the durable client releases such locks.",
+            "Run CleanEntityStorage of the durable client to release such locks.",
             RUNBOOKS["orphaned_locks"],
             "entities",
         )
@@ -277,9 +275,8 @@ def _failing(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING if failing else Severity.NOTE,
             "failing",
-            f"{failed:,} of {plural(ended, 'instance')} that ended in the last hour failed{share}."
-            f"{too_many}",
-            "Look at the reasons.",
+            f"{failed:,} of {plural(ended, 'instance')} failed in the last hour{share}.{too_many}",
+            "Check the reasons.",
             RUNBOOKS["failing"],
             "failures",
         )
@@ -317,12 +314,11 @@ def _unresolved(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     if total:
         oldest = min(snapshot.unresolved.oldest.values(), default=None)
         server_now = now + (snapshot.clock_skew or 0.0)
-        since = "" if oldest is None else f", the oldest for {span(server_now - oldest)}"
-        verb = "is" if total == 1 else "are"
+        since = "" if oldest is None else f", oldest {span(server_now - oldest)} ago"
         yield Finding(
             Severity.WARNING if many else Severity.NOTE,
             "unresolved_failures",
-            f"{plural(total, 'failed instance')} {verb} unresolved{since}.{too_many}",
+            f"{plural(total, 'unresolved failure')}{since}.{too_many}",
             "Fix the cause, then rewind, restart or purge them.",
             RUNBOOKS["unresolved_failures"],
             "failures",
@@ -350,16 +346,15 @@ def _accounts(snapshot: HubSnapshot) -> Iterator[Finding]:
             yield Finding(
                 Severity.WARNING,
                 "state_not_kept",
-                f"The accounts are not kept: they were written {lag}. Counters may be frozen.",
-                "Look in the log for “state not written” and “state is held by another process”.",
+                f"State is not written: last write {lag}. Counters may be frozen.",
+                "Search the log for “state not written” and “state is held by another process”.",
                 RUNBOOKS["state_not_kept"],
             )
     if known.unconfirmed:
         yield Finding(
             Severity.NOTE,
             "unconfirmed",
-            f"{plural(known.unconfirmed, 'instance')} left the list of active ones and could not "
-            "be read yet.",
+            f"{plural(known.unconfirmed, 'instance')} no longer active and not read yet.",
             "",
         )
 
@@ -372,14 +367,14 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             "outside_prefixes",
-            f"{plural(outside, 'active instance')} outside id_prefixes: nothing here counts them.",
-            "Add the beginnings of their ids to id_prefixes.",
+            f"{plural(outside, 'active instance')} outside id_prefixes: not counted here.",
+            "Add the prefixes of their ids to id_prefixes.",
         )
     if snapshot.pages_remaining == 0:
         yield Finding(
             Severity.WARNING,
             "page_budget",
-            "The page budget of today is spent: no sweep is made before midnight UTC.",
+            "Today's page budget is spent: no sweeps until midnight UTC.",
             "Raise max_pages_per_day, or lengthen the intervals.",
             RUNBOOKS["page_budget"],
         )
@@ -390,7 +385,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             Severity.WARNING,
             "clock_skew",
             f"The app's clock is {span(abs(skew))} {where} this machine's.",
-            "Synchronize both with a time server: ages here are by the app's clock.",
+            "Synchronize both by NTP: ages here use the app's clock.",
         )
     for labels, count in snapshot.counters.label_values_folded.items():
         if count:
@@ -398,7 +393,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
                 Severity.NOTE,
                 "names_folded",
                 f"{plural(count, 'name')} of the label {labels[0]} share _other.",
-                "Raise max_label_values to give each a label of its own.",
+                "Raise max_label_values to give each its own label.",
                 RUNBOOKS["names_folded"],
             )
 
@@ -416,9 +411,9 @@ def _emptiness(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         yield Finding(
             Severity.NOTE,
             "empty",
-            "There is nothing in this task hub: no instance and no entity.",
-            "If there should be, compare task_hub and connection with the app's host.json: a hub "
-            "of another name reads as an empty one.",
+            "This task hub is empty: no instance and no entity.",
+            "Compare task_hub and connection with the app's host.json: a wrong name "
+            "creates an empty hub.",
             RUNBOOKS["empty"],
         )
 

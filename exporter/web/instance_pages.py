@@ -60,10 +60,10 @@ class InstancePages:
         """Return the page of an instance, or why there is none."""
         asked = _Asked(snapshot.identity.name, instance_id, view)
         if not self.is_on:
-            why = "Pages of instances are off: web.instance_pages allows them."
+            why = "Instance pages are off: set web.instance_pages."
             return asked.refused(why, HTTPStatus.NOT_FOUND)
         if self._waiting > _MAX_WAITING:
-            why = "Too many look-ups wait already: try again in a moment."
+            why = "Too many look-ups: try again in a moment."
             return asked.refused(why, HTTPStatus.SERVICE_UNAVAILABLE, 5.0)
         self._waiting += 1
         try:
@@ -78,7 +78,7 @@ class InstancePages:
         if self._monotonic() - read_at >= _KEPT_SECONDS:
             self._bucket = self._bucket or TokenBucket(_RATE, self._monotonic)
             if not self._bucket.take():
-                why = "Too many look-ups: hubs are asked for one instance in two seconds."
+                why = "Too many look-ups: the limit is one in two seconds."
                 return asked.refused(why, HTTPStatus.TOO_MANY_REQUESTS, self._bucket.wait)
             try:
                 found = await self._reader.read(*key)

@@ -136,7 +136,7 @@ class _People:
         name, now = request.path_params["name"], self._wall()
         found = self._find(name)
         if found is None:
-            problem = Problem(f"there is no hub called {name!r}")
+            problem = Problem(f"unknown hub {name!r}")
             return _json(msgspec.json.encode(problem), _NOT_FOUND)
         return _json(
             await self._make(

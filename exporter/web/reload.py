@@ -13,8 +13,8 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 PATH = "/-/reload"
-_FORBIDDEN = "reloading by request is off: set allow_reload to true, or send SIGHUP\n"
-_CROSS_SITE = "a page of another site asked for this: reload from a terminal, or send SIGHUP\n"
+_FORBIDDEN = "reload by request is off: set allow_reload, or send SIGHUP\n"
+_CROSS_SITE = "requested by a page of another site: reload from a terminal, or send SIGHUP\n"
 
 
 def with_reload(

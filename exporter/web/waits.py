@@ -19,23 +19,23 @@ from exporter.web.links import links_to
 from exporter.web.report import BlockerReport, CauseReport, WaitGroupReport
 
 REFUSED = (
-    "Its history cannot be read: an activity was renamed while it was in flight, most likely. Look "
-    "at the last deployment; once no more is to be learnt of it, terminate it and start it again."
+    "Its history cannot be read: most likely an activity was renamed while it was in flight. Check "
+    "the last deployment, then terminate it and start it again."
 )
 _REWOUND = (
-    "It was rewound, and is shown as Pending until it ends: nothing shows what it waits on, and "
-    "it may be running."
+    "It was rewound and is listed as Pending until it ends: its wait is unknown, and it may "
+    "be running."
 )
 _MAY_BE_SCHEDULED = (
-    "In an app of .NET isolated or Java it may be scheduled for later: the API does not show it."
+    "In .NET isolated and Java it may be scheduled for later, which the API does not show."
 )
 _EVENT_OR_LOST = (
     "Nothing is outstanding: it waits on an external event, or (JavaScript, Python, PowerShell) a "
-    "call or a failure was lost without a trace. The app's log has the latter."
+    "call or a failure was lost without a trace; the app's log has those."
 )
 _LOST = (
-    "Nothing has happened since its start, and no instance of its orchestrator was seen to get an "
-    "event: look in the app's log for a call of a function that does not exist."
+    "Nothing has happened since its start, and no instance of its orchestrator has received an "
+    "event: check the app's log for a call of a missing function."
 )
 
 # What is to be said of the end of a chain beside what it waits on.
@@ -61,7 +61,7 @@ def end_in_words(blame: Blame) -> str:
 
 # Classes that nobody can be said to wait on.
 _STATES = {
-    WaitingOn.NOT_STARTED: "has not been started",
+    WaitingOn.NOT_STARTED: "has not started",
     WaitingOn.TIMER: "waits on a timer, or an external event before it",
     WaitingOn.TIMER_OVERDUE: "waits on a timer that is overdue",
     WaitingOn.RETRY_BACKOFF: "waits to repeat",
@@ -196,7 +196,7 @@ def blame_in_words(found: FoundInstance, now: float) -> Iterator[str]:
         who = f"{blame.leaf_orchestrator} {blame.chain[-1]}".strip()
         yield f"In the end: {odd}." if odd else f"In the end, {who} {state_in_words(blame.leaf)}."
     for older in found.older:
-        yield f"Still outstanding, of an earlier turn: {wait_in_words(older)}."
+        yield f"Still outstanding from an earlier turn: {wait_in_words(older)}."
     if verdict := verdict_on(found):
         yield verdict
 
@@ -207,7 +207,7 @@ def verdict_on(found: FoundInstance) -> str:
     waiting_on = leaf.waiting_on if leaf else None
     if waiting_on is WaitingOn.UNKNOWN:
         is_rewound = known_status(found.row.runtime_status) is RuntimeStatus.PENDING
-        return _REWOUND if is_rewound else "What that is cannot be seen from outside."
+        return _REWOUND if is_rewound else "The API does not show what."
     if waiting_on is WaitingOn.NOT_STARTED:
         return _MAY_BE_SCHEDULED
     if waiting_on is WaitingOn.NO_STEP:
@@ -227,7 +227,7 @@ def orphaned_in_words(locks: Mapping[str, EntityLocks]) -> str:
     which = ", ".join(f"{entity} {count:,}" for entity, count in orphaned.items())
     verb = "is" if total == 1 else "are"
     entities = plural(total, "entity", "entities")
-    return f"{entities} {verb} locked by an instance that is not active: {which}"
+    return f"{entities} {verb} permanently locked: {which}"
 
 
 def blocker_in_words(cause: Cause, now: float) -> str:

@@ -98,7 +98,7 @@ ANSWERS: dict[str, tuple[bytes, str, str, str]] = {
     "421": (status("421 Misdirected Request"), "server", "421", "gateway in between"),
     "425": (status("425 Too Early"), "server", "425", "gateway in between"),
     "429": (status("429 Too Many Requests"), "throttled", "overloaded", "raise intervals"),
-    "500": (status("500 Internal Server Error"), "server", "500", "the app's own log"),
+    "500": (status("500 Internal Server Error"), "server", "500", "the app's log"),
     "500 of the extension": (
         status("500 Internal Server Error", '{"ExceptionType":"System.TimeoutException"}'),
         "server", "500, System.TimeoutException", "storage may be throttled",
@@ -106,9 +106,9 @@ ANSWERS: dict[str, tuple[bytes, str, str, str]] = {
     "500 that is nested deeply": (
         status("500 Internal Server Error", f'{{"Message":{DEEP}}}'), "server", "500", "log",
     ),
-    "502": (status("502 Bad Gateway", "<html>"), "server", "502", "the app's own log"),
-    "503": (status("503 Service Unavailable"), "server", "503", "the app's own log"),
-    "599": (status("599 Odd"), "server", "599", "the app's own log"),
+    "502": (status("502 Bad Gateway", "<html>"), "server", "502", "the app's log"),
+    "503": (status("503 Service Unavailable"), "server", "503", "the app's log"),
+    "599": (status("599 Odd"), "server", "599", "the app's log"),
     # Redirects and other statuses.
     "301 to TLS": (
         status("301 Moved Permanently", Location="https://app.example/"),
@@ -161,9 +161,9 @@ ANSWERS: dict[str, tuple[bytes, str, str, str]] = {
     # Content codings that nobody asked for.
     "two codings": (
         answer(gzip.compress(b"[]"), Content_Encoding="gzip, gzip"),
-        "protocol", "compressed in a way that was not asked for", "nothing rewrites it",
+        "protocol", "an unrequested compression", "nothing rewrites it",
     ),
-    "brotli": (answer(b"xx", Content_Encoding="br"), "protocol", "compressed in a way", "rewrites"),
+    "brotli": (answer(b"xx", Content_Encoding="br"), "protocol", "unrequested compression", "rewrites"),
     "no gzip": (answer(b"[]", Content_Encoding="gzip"), "protocol", "not gzip, as it says", "rewrites"),
     "half of a gzip": (
         answer(gzip.compress(b"[]")[:-4], Content_Encoding="gzip"), "protocol", "not gzip", "rewrites",
@@ -192,12 +192,12 @@ ANSWERS: dict[str, tuple[bytes, str, str, str]] = {
     "a length below nothing": (
         OK + b"content-length: -2\r\n\r\n[]", "protocol", "lengths that contradict", "rewrites",
     ),
-    "a chunk without a size": (CHUNKS + b"zz\r\n", "protocol", "chunks that are none", "rewrites"),
+    "a chunk without a size": (CHUNKS + b"zz\r\n", "protocol", "invalid chunks", "rewrites"),
     "a chunk of endless size": (CHUNKS + b"f" * 20 + b"\r\n", "protocol", "chunks", "rewrites"),
     "a zero byte": (OK + b"x: a\0b\r\n\r\n", "protocol", "not HTTP", "another service"),
     # Cut off.
-    "no answer": (b"", "protocol", "the connection broke before an answer", "the app's own log"),
-    "half of a head": (OK + b"content-le", "protocol", "broke before an answer", "own log"),
+    "no answer": (b"", "protocol", "the connection broke before an answer", "the app's log"),
+    "half of a head": (OK + b"content-le", "protocol", "broke before an answer", "log"),
     "half of a body": (OK + b"content-length: 9\r\n\r\n[", "protocol", "ended early", "cut the answer"),
     "half of a chunk": (CHUNKS + b"5\r\nab", "protocol", "the answer ended early", "cut the answer"),
 }  # fmt: skip

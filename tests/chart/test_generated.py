@@ -29,7 +29,7 @@ def test_the_oldest_kubernetes_is_the_one_that_the_pages_name() -> None:
     oldest = re.fullmatch(r">=(1\.\d+)\.0-0", chart["kubeVersion"])
     assert oldest
     docs = CHART.parents[1] / "docs"
-    assert f"Kubernetes | {oldest[1]} and newer" in (docs / "supported-versions.md").read_text()
+    assert f"Kubernetes | {oldest[1]} and newer" in (docs / "stability.md").read_text()
     assert f"Kubernetes {oldest[1]} and Helm" in (docs / "kubernetes.md").read_text()
 
 

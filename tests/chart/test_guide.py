@@ -26,7 +26,6 @@ GUIDES = {
     path.name: path.read_text(encoding="utf-8")
     for path in (
         ROOT / "docs" / "kubernetes.md",
-        ROOT / "docs" / "openshift.md",
         CHART / "README.md",
     )
 }
@@ -41,8 +40,7 @@ def blocks(language: str, text: str = GUIDE) -> list[str]:
 def values_blocks() -> dict[str, str]:
     """Return the blocks that are files of values, by their titles."""
     titled = r'^```yaml title="(\S*values\.yaml)"\n(.*?)^```'
-    pages = GUIDE + GUIDES["openshift.md"]
-    found: dict[str, str] = dict(re.findall(titled, pages, re.DOTALL | re.MULTILINE))
+    found: dict[str, str] = dict(re.findall(titled, GUIDE, re.DOTALL | re.MULTILINE))
     (example,) = blocks("yaml", GUIDES["README.md"])
     return found | {"example-of-the-readme.yaml": example}
 

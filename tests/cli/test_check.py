@@ -36,7 +36,7 @@ async def test_an_empty_hub_under_a_name_may_be_a_wrong_one(
         )
     assert outcome.code == code
     said = " ".join(outcome.out.split())
-    assert "the task hub OrderHub is empty: there is no instance at all" in said
+    assert "task hub OrderHub is empty" in said
     assert "compare task_hub with host.json" in said
 
 
@@ -46,7 +46,7 @@ async def test_an_empty_hub_of_the_app_s_default_name_is_only_noted() -> None:
         outcome = await run("check", "--strict", "--url", url)
     assert outcome.code == 0
     assert outcome.err == ""
-    assert "there is no instance at all" in outcome.out
+    assert "no instance at all" in outcome.out
 
 
 async def test_a_name_that_azure_storage_would_refuse_is_noted() -> None:
@@ -79,7 +79,7 @@ async def test_a_defect_of_one_hub_hides_no_other(
     said = " ".join(capsys.readouterr().out.split())
     assert code == 1
     assert "bad - - - - failed good ok ok - ok ok" in said
-    assert "bad: listing: the check of this hub ended with ZeroDivisionError" in said
+    assert "bad: listing: checking this hub failed with ZeroDivisionError" in said
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

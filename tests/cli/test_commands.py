@@ -122,8 +122,8 @@ class TestCheck:
         assert "wrongpath: listing: 404" in lines
         assert "4 of 5 hubs failed" in lines
         assert outcome.err == (
-            "asking by name for the task hubs OrdersHub (good): a name that the app does not have "
-            "makes storage on its account; --offline asks nothing\n"
+            "requesting task hubs by name: OrdersHub (good); an unknown name creates storage in "
+            "the app's account (--offline sends no requests)\n"
         )
 
     async def test_a_stopped_app_is_not_taken_for_a_wrong_key(self, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ class TestCheck:
             busy = await check_hub(settings)
             hub.faults.set(Fault(kind=FaultKind.CLOCK_SKEW, seconds=-86_400.0 * 20))
             late = await check_hub(settings)
-        assert [note.partition(".")[0] for note in empty.notes] == ["there is no instance at all"]
+        assert [note.partition(":")[0] for note in empty.notes] == ["no instance at all"]
         assert busy.notes == []
         (note,) = late.notes
         assert note.startswith("the app's clock is ")
@@ -213,7 +213,7 @@ class TestCheck:
         (("emulator", "--hub", "1"), "--hub: '1' is no task hub of azure-storage: 3 to 45 letters"),
         (("emulator", "--synthetic", "B=1"), "--synthetic: 'B' is no task hub of azure-storage"),
         (("demo", "--listen-address", "foo"), "--listen-address"),
-        (("collect", "--output", "/nowhere/x"), "--output: /nowhere is no folder"),
+        (("collect", "--output", "/nowhere/x"), "--output: /nowhere is not a writable folder"),
         (("failures", "--since", "5x"), "argument --since: '5x' is not a duration: write it as "),
     ],
 )

@@ -115,7 +115,7 @@ async def test_offline_shows_the_hubs_and_asks_none(tmp_path: Path) -> None:
     api = "runtime/webhooks/durabletask"
     assert ["orders", f"https://orders.invalid/{api}", "the", "app's", "default", "yes"] in rows
     assert ["billing", f"https://billing.invalid/{api}", "BillingHub", "none"] in rows
-    assert "the configuration is right; 2 of 2 hubs are of shard 0/1; none was asked" in outcome.out
+    assert "configuration valid: 2 of 2 hubs in shard 0/1; no requests sent" in outcome.out
 
 
 def test_offline_refuses_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,7 @@ def test_one_that_is_not_there_is_said_with_those_that_are(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        "no dashboard is called flete: fleet, hub, orchestrator, entities, exporter\n"
+        "unknown dashboard flete; known: fleet, hub, orchestrator, entities, exporter\n"
     )
 
 

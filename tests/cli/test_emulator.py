@@ -167,7 +167,7 @@ expect: [{orchestrator: Greet, status: Completed, exactly: COUNT}]
 @pytest.mark.parametrize(
     ("count", "code", "said"),
     [
-        (3, 0, "own: all 1 expectations are met"),
+        (3, 0, "own: all 1 expectations met"),
         (4, 1, "own: expect[0]: 3 of name Greet, runtimeStatus Completed, where 4 are expected"),
     ],
 )
@@ -199,7 +199,7 @@ def test_what_cannot_be_done_is_one_line(arguments: tuple[str, ...], problem: st
 async def test_without_a_scenario_there_is_nothing_to_rehearse() -> None:
     finished = await run("emulator", "--rehearse")
     assert finished.code == 2
-    assert finished.err == "--rehearse: there is no --scenario to rehearse\n"
+    assert finished.err == "--rehearse: --rehearse needs --scenario\n"
 
 
 async def test_a_fault_is_there_from_the_start() -> None:

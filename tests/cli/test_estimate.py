@@ -112,7 +112,7 @@ async def test_a_table_tells_people(capfd: Capture) -> None:
     async with serving_hub(hub) as url:
         outcome = await ask(capfd, settings_for(orders=url), "estimate")
     assert (outcome.code, outcome.err) == (0, "")
-    assert "in a day about" in outcome.out
+    assert "per day about" in outcome.out
     assert "transactions" in outcome.out
     assert "series in Prometheus" in outcome.out
 

@@ -33,7 +33,7 @@ class Mistake:
 OF_SETTINGS = [
     Mistake("nothing at all", {}, "URL: is missing, so there is no hub: set it to the address"),
     Mistake("no https://", {"URL": "orders.azurewebsites.net"}, "does not start with https://"),
-    Mistake("no host", {"URL": "https://"}, "names no host: write it as https://host"),
+    Mistake("no host", {"URL": "https://"}, "has no host: write it as https://host"),
     Mistake("blank in the URL", {"URL": f"{URL} "}, "has blanks or control characters in it"),
     Mistake("key in the URL", {"URL": f"{URL}?code=abc"}, "cut it before the ? or #, and put the "),
     Mistake("password in the URL", {"URL": "https://me:pw@host"}, "has a user or password in it"),
@@ -41,7 +41,7 @@ OF_SETTINGS = [
     Mistake(
         "URL of a request",
         {"URL": f"{URL}/runtime/webhooks/durabletask/instances"},
-        "goes on after /durabletask: cut it there",
+        "has extra path after /durabletask: cut it there",
     ),
     Mistake("one underscore", {"URL": URL, "INTERVALS_ACTIVE": "30s"}, "did you mean DURABLE_"),
     Mistake(
@@ -51,7 +51,7 @@ OF_SETTINGS = [
     Mistake("empty hub", {"URL": URL, "TASK_HUB": ""}, "TASK_HUB: is empty: give the task hub's"),
     Mistake("connection string", {"URL": URL, "CONNECTION": STORAGE}, "not the connection string"),
     Mistake("empty key", {"URL": URL, "KEY": ""}, "KEY: is empty: give the key, or leave the"),
-    Mistake("key of two lines", {"URL": URL, "KEY": "ab\ncd"}, "copy it anew, as one line"),
+    Mistake("key of two lines", {"URL": URL, "KEY": "ab\ncd"}, "copy it again, as one line"),
     Mistake("two keys", {"URL": URL, "KEY": "a", "KEY_FILE": "key"}, "remove one", {"key": b"a"}),
     Mistake(
         "no key file", {"URL": URL, "KEY_FILE": "none.key"}, "No such file or directory; looked"
@@ -94,7 +94,7 @@ OF_REQUESTS = [
     Mistake("no key", {}, "key: 401, and no key is configured"),
     Mistake("URL with /api", {"URL": "{url}/api", "KEY": KEY}, "listing: 404"),
     Mistake("URL of a function", {"URL": "{url}/api/Start", "KEY": KEY}, "listing: 404"),
-    Mistake("wrong hub", {"KEY": KEY, "TASK_HUB": "OrderHub"}, "the task hub OrderHub is empty"),
+    Mistake("wrong hub", {"KEY": KEY, "TASK_HUB": "OrderHub"}, "task hub OrderHub is empty"),
     Mistake("https on a port of http", {"URL": "{url_of_tls}", "KEY": KEY}, "TLS: TLS failed"),
     Mistake("nobody there", {"URL": "http://127.0.0.1:9"}, "connection: no connection"),
     Mistake(

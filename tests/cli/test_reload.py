@@ -23,7 +23,7 @@ from tests.web.test_passwords import hashed
 pytestmark = pytest.mark.anyio
 
 HOST = "127.0.0.1"
-FORMER = "setting has a former name"
+FORMER = "setting was renamed"
 RELOADED = "configuration reloaded"
 REFUSED = "configuration refused, keeping the previous one"
 SUCCESSFUL = "durable_functions_exporter_config_last_reload_successful"
@@ -188,7 +188,7 @@ class TestTheFile:
             configured.say("Another", more=f"state_dir: {configured.folder}")
             event = await daemon.until(REFUSED)
             assert event["problems"] == [
-                "state_dir: cannot change while the exporter runs: restart it, or put it back"
+                "state_dir: needs a restart: restart the exporter, or restore the previous value"
             ]
             assert hubs_in(await metrics(daemon)) == {"OrdersHub"}
 
@@ -333,7 +333,7 @@ class TestWebConfig:
             path.write_text("basic_auth_users: {}\ntls_server_config: {cert_file: none}\n")
             configured.say("OrdersHub", "Another")
             event = await daemon.until(REFUSED)
-            assert "tls_server_config.cert_file names a file" in str(event["problems"])
+            assert "tls_server_config.cert_file cannot be read" in str(event["problems"])
             assert (await client.get("/metrics")).status_code == 401
             answer = await client.get("/metrics", auth=("alice", "one"))
             assert hubs_in(answer.text) == {"OrdersHub"}

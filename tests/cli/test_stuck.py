@@ -164,7 +164,7 @@ class TestStuck:
             )
         assert outcome.code == 0
         assert json.loads(outcome.out)
-        assert "it is not known what they wait on; --reads looks at more" in outcome.err
+        assert "over a limit not diagnosed; raise --reads" in outcome.err
 
     async def test_one_hub_that_fails_hides_no_other(self, capfd: Capture, hub: TaskHub) -> None:
         async with serving_hub(hub) as url:
@@ -200,7 +200,7 @@ class TestStuck:
             scripted = await ask(capfd, settings_for(orders=url), "stuck", "--format", "json")
         assert (table.code, scripted.code) == (0, 0)
         assert "nothing is stalled" in table.out
-        assert "a wrong task_hub reads like that" in table.out
+        assert "compare task_hub with host.json" in table.out
         assert json.loads(scripted.out) == []
 
 

@@ -155,7 +155,7 @@ class TestEstimate:
             await seen.until("from 1 hub, ")
             code = await seen.end()
         assert code == 0
-        assert "in a day about" in seen.seen
+        assert "per day about" in seen.seen
         assert is_left_clean(seen)
 
     async def test_ctrl_c_ends_it_at_once_without_a_traceback(self, hub: TaskHub) -> None:

@@ -303,7 +303,7 @@ class TestWriting:
             await state.commit(ledger)
             changes: list[tuple[Callable[[], object], str]] = [
                 (state.path.unlink, "was removed"),
-                (lambda: shutil.copy(another, state.path), "another file"),
+                (lambda: shutil.copy(another, state.path), "the file was replaced"),
                 (lambda: state.path.write_bytes(b"rubbish" * 1000), "not a database"),
             ]
             for change, message in changes:
@@ -374,7 +374,7 @@ class TestWriting:
                 ):
                     await state.commit(ledger)
                 await anyio.to_thread.run_sync(hanging.wait)
-                with pytest.raises(StateNotWritten, match="the write before has not ended"):
+                with pytest.raises(StateNotWritten, match="the previous write has not ended"):
                     await state.commit(ledger)
                 # Another process would write into what this one has not ended.
                 state.close()

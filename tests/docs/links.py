@@ -11,7 +11,8 @@ from tests.docs.pages import ROOT, prose_of
 _LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]*`")
-_OUTSIDE = ("http://", "https://", "mailto:")
+# The last is GitHub's own page of a workflow, wherever the repository is.
+_OUTSIDE = ("http://", "https://", "mailto:", "../../actions/")
 
 
 def links_of(page: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""docs/errors.md tells of every class of error, every kind and reason, and of nothing else."""
+"""docs/logs.md tells of every class of error, every kind and reason, and of nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exporter.api.errors import ApiError, ErrorKind
 from exporter.collector.state import StateProblem
 from tests.docs.pages import ROOT
 
-PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8").partition("\n## Errors\n")[2]
 # Errors that never leave the package: of the server that the emulator is, and of its engine.
 INSIDE = {
     "emulator/errors.py", "emulator/engine/failures.py:NonDeterministic",
@@ -87,7 +87,7 @@ def test_every_kind_stands_there() -> None:
 
 
 def test_every_reason_of_a_state_stands_there_and_no_other() -> None:
-    section = PAGE.split("## Of the state")[1].split("\n## ")[0]
+    section = PAGE.split("### State")[1].split("\n### ")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [
         problem.value for problem in StateProblem
     ]

@@ -1,4 +1,4 @@
-"""The gateway of docs/gateway.md, in a real nginx: reads pass, all else is refused."""
+"""The gateway of docs/guides/networks.md, in a real nginx: reads pass, all else is refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ pytestmark = pytest.mark.anyio
 TOKEN = "a-token-that-only-reads"
 HOOK = "/runtime/webhooks/durabletask"
 (RECIPE,) = (
-    block.text for block in blocks_of(ROOT / "docs" / "gateway.md") if block.language == "nginx"
+    block.text
+    for block in blocks_of(ROOT / "docs" / "guides" / "networks.md")
+    if block.language == "nginx"
 )
 
 

@@ -9,9 +9,6 @@ from tests.docs.wording import WORDS, Hit, files, hits_of, texts_of
 # Names of the contract, by which others filter: they keep their words until a major version.
 ALLOWED = {
     "configuration refused, keeping the previous one": "exporter/cli/reloading.py",
-    # Renamed together with the other messages of errors, which tests quote.
-    "goes on after ": "exporter/settings/addresses.py",
-    "copy it anew, as one line": "exporter/settings/credentials.py",
 }
 
 

@@ -1,7 +1,7 @@
 """
 Remembers a release: `python -m tests.releases.record` writes the folder of the present version.
 
-It is run once, before the release, as docs/releasing.md says; what is released is not written anew.
+It is run once, before the release, as CONTRIBUTING.md says; what is released is not written anew.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def test_what_was_promised_holds(release: Release) -> None:
 
 
 def test_the_present_version_is_remembered() -> None:
-    assert __version__ in [str(each) for each in releases()], "docs/releasing.md says how"
+    assert __version__ in [str(each) for each in releases()], "CONTRIBUTING.md says how"
 
 
 @pytest.mark.parametrize(

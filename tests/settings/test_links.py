@@ -32,26 +32,26 @@ hubs:
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("javascript:alert({instance_id})", "is no web address"),
-        ("ftp://x.example/{instance_id}", "is no web address"),
-        ("//x.example/{instance_id}", "is no web address"),
-        ("/{instance_id}", "is no web address"),
-        ("https://", "is no web address"),
-        ("https://x.example:0/", "is no web address"),
-        ("https://[x/", "is no web address"),
+        ("javascript:alert({instance_id})", "is not a URL"),
+        ("ftp://x.example/{instance_id}", "is not a URL"),
+        ("//x.example/{instance_id}", "is not a URL"),
+        ("/{instance_id}", "is not a URL"),
+        ("https://", "is not a URL"),
+        ("https://x.example:0/", "is not a URL"),
+        ("https://[x/", "is not a URL"),
         ("https://{task_hub}.example/", "has a placeholder in its host"),
         ("https://x.example:{task_hub}/", "has a placeholder in its host"),
         ("https://x.example{instance_id}", "has a placeholder in its host"),
-        ("{instance_id}", "is no web address"),
+        ("{instance_id}", "is not a URL"),
         (f"https://me:{SECRET}@x.example/{{instance_id}}", "has a user or password in it"),
-        (f"https://x.example/{{{SECRET}}}", "has a placeholder that is not known"),
-        ("https://x.example/{}", "has a placeholder that is not known"),
-        ("https://x.example/{0}", "has a placeholder that is not known"),
-        ("https://x.example/{instance_id.__class__}", "has a placeholder that is not known"),
-        ("https://x.example/{instance_id!r}", "has a placeholder that is not known"),
-        ("https://x.example/{instance_id:>9}", "has a placeholder that is not known"),
-        ("https://x.example/{instance_id", "has a brace that is none of"),
-        ("https://x.example/}", "has a brace that is none of"),
+        (f"https://x.example/{{{SECRET}}}", "has an unknown placeholder"),
+        ("https://x.example/{}", "has an unknown placeholder"),
+        ("https://x.example/{0}", "has an unknown placeholder"),
+        ("https://x.example/{instance_id.__class__}", "has an unknown placeholder"),
+        ("https://x.example/{instance_id!r}", "has an unknown placeholder"),
+        ("https://x.example/{instance_id:>9}", "has an unknown placeholder"),
+        ("https://x.example/{instance_id", "has an unknown placeholder"),
+        ("https://x.example/}", "has an unknown placeholder"),
         ("https://x.example/a b", "has blanks or control characters"),
         ("https://x.example/\x01", "has blanks or control characters"),
     ],
@@ -66,4 +66,4 @@ def test_a_template_that_could_lead_elsewhere_is_refused(template: str, reason: 
 def test_a_link_has_a_name_that_can_be_shown(name: str, tmp_path: Path) -> None:
     yaml = f'url: {URL}\nlinks: {{"{name.replace(chr(9), chr(92) + "t")}": "https://x.example"}}'
     (problem,) = problems({}, yaml, tmp_path)
-    assert "is no name for a link" in problem
+    assert "is not a link name" in problem

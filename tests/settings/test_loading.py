@@ -372,7 +372,7 @@ class TestTls:
         variables["TLS__CLIENT_KEY_FILE"] = str(tmp_path / "key.pem")
         (mismatched,) = problems({"URL": URL, **variables})
         for line in (alone, mismatched):
-            assert "client_cert_file and client_key_file are no usable pair" in line
+            assert "client_cert_file and client_key_file do not match" in line
 
 
 class TestProfiles:

@@ -18,17 +18,17 @@ BAD_VALUES = [
     ("LOG_LEVEL", "loud", "is not known: give one of 'debug', 'info', 'warning' or 'error'"),
     ("LOG_FORMAT", "xml", "is not known: give one of 'auto', 'json' or 'console'"),
     ("GRACE_PERIOD", "soon", "'soon' is not a duration: write it as 30s"),
-    ("BUCKETS__AGE", "5m,1m", "does not ascend"),
-    ("BUCKETS__AGE", "1m,1m", "does not ascend"),
+    ("BUCKETS__AGE", "5m,1m", "is not ascending"),
+    ("BUCKETS__AGE", "1m,1m", "is not ascending"),
     ("BUCKETS__AGE", "0,1m", "starts at 0"),
     ("BUCKETS__DURATION", "[]", "is empty"),
     ("BUCKETS__DURATION", '["1s", ', "is not a JSON list"),
     ("URL", "", "is empty"),
     ("URL", "orders.azurewebsites.net", "does not start with https://"),
     ("URL", "ftp://orders", "does not start with https://"),
-    ("URL", "https://", "names no host"),
-    ("URL", "https://a:port", "has a host or port that cannot be"),
-    ("URL", "https://[::1", "has a host or port that cannot be"),
+    ("URL", "https://", "has no host"),
+    ("URL", "https://a:port", "has an impossible host or port"),
+    ("URL", "https://[::1", "has an impossible host or port"),
     ("URL", "https://a b", "has blanks or control characters"),
     ("URL", "https://a\n", "has blanks or control characters"),
     ("URL", f"{URL}?code={SECRET}", "has a query or a fragment: cut it before the ? or #"),
@@ -36,7 +36,7 @@ BAD_VALUES = [
     ("URL", f"https://me:{SECRET}@orders", "has a user or password in it"),
     ("URL", "http://orders.azurewebsites.net", "is not encrypted: use https://"),
     ("URL", "http://127.0.0.1.example.com", "is not encrypted"),
-    ("URL", f"{URL}/runtime/webhooks/durabletask/instances", "goes on after /durabletask"),
+    ("URL", f"{URL}/runtime/webhooks/durabletask/instances", "has extra path after /durabletask"),
     ("NAME", "", "is empty"),
     ("NAME", " orders", "has blanks around it"),
     ("NAME", "or\tders", "has blanks around it or control characters"),
@@ -49,15 +49,15 @@ BAD_VALUES = [
     ("CONNECTION", "", "is empty"),
     ("CONNECTION", f"AccountKey={SECRET};", "is not the name of an app setting"),
     ("KEY", "", "is empty"),
-    ("KEY", f"{SECRET}\r\nX: y", "has characters that no key has"),
-    ("KEY", f"{SECRET}✓", "has characters that no key has"),
+    ("KEY", f"{SECRET}\r\nX: y", "contains characters that no key has"),
+    ("KEY", f"{SECRET}✓", "contains characters that no key has"),
     ("KEYS_DIR", "/does/not/exist", "names no folder"),
     ("KEYS_DIR", "x" * 300, "cannot be reached (File name too long)"),
-    ("KEY_FILE", "/does/not/exist", "names a file that cannot be read (No such file or"),
-    ("KEY_FILE", SECRET, "names a file that cannot be read"),
-    ("ALLOWED_HOSTS", "https://exporter.example.com", "has an item that is no host"),
-    ("ALLOWED_HOSTS", "exporter:10771", "has an item that is no host"),
-    ("ALLOWED_HOSTS", "exporter.*", "has an item that is no host"),
+    ("KEY_FILE", "/does/not/exist", "cannot be read (No such file or"),
+    ("KEY_FILE", SECRET, "cannot be read"),
+    ("ALLOWED_HOSTS", "https://exporter.example.com", "has an item that is not a host"),
+    ("ALLOWED_HOSTS", "exporter:10771", "has an item that is not a host"),
+    ("ALLOWED_HOSTS", "exporter.*", "has an item that is not a host"),
     ("LABELS", "team", "is not JSON (Expecting value at character 1): correct it, or set each"),
     ("LABELS", '["team"]', "is not a JSON object"),
     ("LABELS", '{"le": "x"}', "le: is a reserved label name"),
@@ -94,11 +94,11 @@ BAD_VALUES = [
     ("HEADERS", f'{{"a b": "{SECRET}"}}', "a b: is not the name of a header"),
     ("HEADERS", f'{{"x-a": "{SECRET}\\r\\n"}}', "x-a: has characters that no header may have"),
     ("HEADERS", f'{{"x-a": "{SECRET}"', "is not JSON"),
-    ("TLS__CA_FILE", "/does/not/exist", "names a file that cannot be read (No such file or"),
-    ("TLS__CA_FILE", "/", "names a file that cannot be read (Is a directory)"),
-    ("TLS__CA_FILE", SECRET, "names a file that cannot be read"),
-    ("TLS__CLIENT_KEY_FILE", __file__, "stands without its certificate"),
-    ("TLS__CA_FILE", __file__, "holds no certificate in PEM form"),
+    ("TLS__CA_FILE", "/does/not/exist", "cannot be read (No such file or"),
+    ("TLS__CA_FILE", "/", "cannot be read (Is a directory)"),
+    ("TLS__CA_FILE", SECRET, "cannot be read"),
+    ("TLS__CLIENT_KEY_FILE", __file__, "has no certificate"),
+    ("TLS__CA_FILE", __file__, "has no certificate in PEM form"),
     ("STATE_DIR", "/nowhere/state", "names no folder"),
     (
         "INTERVAL__ACTIVE",
@@ -139,8 +139,8 @@ BAD_FILES = [
     ("config_file: other.yaml", "config_file: is this file itself"),
     ("- a", "is not a mapping: write settings as name: value"),
     (f"a: b: {SECRET}", "is not YAML (line 1: mapping values are not allowed here)"),
-    ("labels: {a: x, a: y}", "line 1: a key stands here a second time"),
-    ("proxy: https://a\nproxy: https://b", "line 2: a key stands here a second time"),
+    ("labels: {a: x, a: y}", "line 1: duplicate key"),
+    ("proxy: https://a\nproxy: https://b", "line 2: duplicate key"),
     ("labels:\n  1: x", "line 2: a key is not text: put it in quotes"),
     ("labels: {on: x}", "line 1: a key is not text"),
     ("log_level: !!python/object:os.system x", "is not YAML (line 1: could not determine"),
@@ -259,13 +259,13 @@ class TestKeys:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (b" \n", "names a file whose content is empty"),
-            (b"a\nb", "names a file whose content has characters that no key has"),
-            (b"\xff\xfe", "names a file whose content is empty"),
-            (b'""', "names a file whose content is empty"),
-            (b"\xe9\xff", "names a file whose content is not text: save the key as UTF-8"),
-            (b"k\0e\0y\0", "names a file whose content looks like UTF-16 without its mark"),
-            (b"k" * 70_000, "names a file whose content is too long for a key"),
+            (b" \n", "file content is empty"),
+            (b"a\nb", "file content contains characters that no key has"),
+            (b"\xff\xfe", "file content is empty"),
+            (b'""', "file content is empty"),
+            (b"\xe9\xff", "file content is not text: save the key as UTF-8"),
+            (b"k\0e\0y\0", "file content looks like UTF-16 without its mark"),
+            (b"k" * 70_000, "file content is too long for a key"),
         ],
     )
     def test_a_key_file_must_hold_a_key(self, content: bytes, message: str, tmp_path: Path) -> None:
@@ -301,7 +301,9 @@ class TestKeys:
     def test_a_key_file_in_the_folder_must_hold_a_key(self, tmp_path: Path) -> None:
         write(tmp_path / "orders", "")
         (line,) = problems({"URL": URL, "NAME": "orders", "KEYS_DIR": str(tmp_path)})
-        assert line.startswith("DURABLE_EXPORTER_KEYS_DIR: is searched for 'orders', and names")
+        assert line.startswith(
+            "DURABLE_EXPORTER_KEYS_DIR: is searched for 'orders', and file content"
+        )
 
     def test_a_name_too_long_for_a_file_is_said(self, tmp_path: Path) -> None:
         (line,) = problems({"URL": URL, "NAME": "é" * 128, "KEYS_DIR": str(tmp_path)})
@@ -329,7 +331,7 @@ class TestDoubles:
 
     def test_a_variable_may_not_come_in_two_spellings(self) -> None:
         (line,) = problems({"HUBS__A__URL": "https://a", "HUBS__a__URL": "https://b"})
-        assert "says the same as DURABLE_EXPORTER_HUBS__A__URL" in line
+        assert "duplicates DURABLE_EXPORTER_HUBS__A__URL" in line
 
 
 @pytest.mark.parametrize("name", sorted(document().members or ()))

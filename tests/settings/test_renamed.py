@@ -129,13 +129,13 @@ def test_both_names_in_one_place_are_an_error(
 ) -> None:
     (line,) = problems({"URL": URL, **variables}, yaml_text, tmp_path)
     assert location in line
-    assert ": says the same as " in line
+    assert ": duplicates " in line
     assert line.endswith(": remove one of the two")
 
 
 def test_both_names_as_options_are_an_error() -> None:
     assert problems({"URL": URL}, page_size="1", max_page_size="1") == [
-        "--set max_page_size: says the same as --set page_size: remove one of the two"
+        "--set max_page_size: duplicates --set page_size: remove one of the two"
     ]
 
 

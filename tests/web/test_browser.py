@@ -257,7 +257,7 @@ async def test_three_things_are_three_lines_on_the_first_screen(
     lines = [each for texts in list(seen["texts"].values())[1:] for each in texts]
     assert "30 ProcessOrder: activity ShipParcel for 3 h" in lines
     assert "40 ApprovalWorkflow: external event for 2 h 30 min" in lines
-    assert any("1 entity is locked by an instance that is not active" in each for each in lines)
+    assert any("1 entity is permanently locked" in each for each in lines)
     assert seen["bottom"] <= height
     assert seen["problems"] == []
 

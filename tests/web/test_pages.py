@@ -115,8 +115,8 @@ class TestHub:
         async with serving_hubs(healthy_hub(), incident_hub()) as client:
             page = Read((await client.get("/hubs/payments")).text)
         assert "Needs attention" in page.text
-        assert "69 of 253 instances that ended in the last hour failed (27.3%)." in page.text
-        assert "9 entities are locked by an instance that is not active: account 9." in page.text
+        assert "69 of 253 instances failed in the last hour (27.3%)." in page.text
+        assert "9 entities are permanently locked: account 9." in page.text
         assert "10 samples of 162" in page.text
         assert "ChargeCard" in page.text
         assert "TimeoutException" in page.text
@@ -133,7 +133,7 @@ class TestHub:
     async def test_a_number_that_is_not_known_is_a_dash_not_a_zero(self) -> None:
         async with serving_hubs(unreachable_hub(since=1e6)) as client:
             page = (await client.get("/")).text
-        assert "No: what was last seen is" in page
+        assert "No: the last numbers are" in page
         row = page[page.index('scope="row">Process') :].partition("</tr>")[0]
         assert row.count("not known") == 12
         assert ">0<" not in row
@@ -141,13 +141,13 @@ class TestHub:
     async def test_an_empty_hub_is_no_healthy_one_without_a_word(self) -> None:
         async with serving_hubs(empty_hub()) as client:
             page = Read((await client.get("/")).text)
-        assert "There is nothing in this task hub" in page.text
-        assert "compare task_hub and connection" in page.text
+        assert "This task hub is empty" in page.text
+        assert "Compare task_hub and connection" in page.text
 
     async def test_a_hub_that_was_not_polled_yet_shows_no_number(self) -> None:
         async with serving_hubs(starting_hub()) as client:
             page = Read((await client.get("/")).text)
-        assert "There are no numbers yet" in page.text
+        assert "No numbers yet" in page.text
         assert "Not polled yet" in page.text
 
     async def test_an_unknown_hub_is_not_found_and_named_harmlessly(self) -> None:
@@ -161,7 +161,7 @@ class TestHub:
         """The links of alerts lead to a Service, and that to any of the shards."""
         async with serving_hubs(healthy_hub()) as client:
             page = Read((await client.get("/hubs/elsewhere")).text)
-        assert "the label pod of durable_functions_up says whose this one is" in page.text
+        assert "the label pod of durable_functions_up names the shard of a hub" in page.text
 
 
 class TestEveryPage:

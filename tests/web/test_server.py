@@ -318,7 +318,7 @@ class TestFollowing:
         self, of_server: Certificate
     ) -> None:
         async with running() as server:
-            with pytest.raises(ValueError, match="no usable pair"):
+            with pytest.raises(ValueError, match="do not match"):
                 await server.follow(TlsPolicy(of_server.cert.read_bytes(), b"junk"))
             assert await code(server) == 200
 

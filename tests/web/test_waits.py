@@ -57,8 +57,8 @@ async def test_one_cause_stands_for_its_victims_and_comes_first() -> None:
     assert first["blockers"][0]["instance_id"] == cause["cause"]
     assert (first["instances"], first["blockers"][0]["blocked"]) == (137, 136)
     assert (second["waiting_on"], second["instances"]) == ("not_started", 22)
-    assert page.index("What is stalled, and on what") < page.index('id="over"')
-    assert "3 more instances over a limit not diagnosed yet" in page
+    assert page.index("Stalled instances") < page.index('id="over"')
+    assert "3 more instances over a limit: not diagnosed yet" in page
 
 
 async def test_each_sample_tells_what_it_waits_on_and_what_holds_it() -> None:
@@ -161,5 +161,5 @@ def test_how_somebody_is_who_waits_follows_a_name_in_a_sentence(kind: WaitingOn)
 
 def test_nobody_is_said_to_wait_on_what_nobody_can_wait_on() -> None:
     assert state_in_words(Wait(WaitingOn.ACTIVITY, "ChargeCard")) == "waits on activity ChargeCard"
-    assert state_in_words(Wait(WaitingOn.NOT_STARTED)) == "has not been started"
+    assert state_in_words(Wait(WaitingOn.NOT_STARTED)) == "has not started"
     assert state_in_words(Wait(WaitingOn.RETRY_BACKOFF, "Ship")) == "waits to repeat Ship"

@@ -4,7 +4,7 @@
 'use strict';
 
 const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
-const FILTERED = ['Orchestrator', 'Status', 'How it is'];
+const FILTERED = ['Orchestrator', 'Status', 'State'];
 
 function element(name, attributes, ...children) {
   const made = document.createElement(name);
