@@ -9,10 +9,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+# Whose release it is; names of nobody are enough to see what it would be made of.
+REPOSITORY ?= https://github.com/example/durable-functions-exporter
+IMAGE ?= registry.example/example/durable-functions-exporter
 NAMING_IMAGES := Dockerfile compose.yaml .github/workflows/ci.yml docs/container.md
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit proofs image-test incident-test nightly bench docs site lock images clean
+.PHONY: help demo test lint types unit proofs image-test incident-test nightly bench docs site release lock images clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +59,10 @@ site: $(DEV_STAMP) ## Build the documentation as a site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "build/site/index.html"
 
+release: $(DEV_STAMP) ## Make the files of a release, into dist/; publishes nothing
+	@$(BIN)/python -m release --repository $(REPOSITORY) --image $(IMAGE)
+	@cat dist/SHA256SUMS
+
 lock: ## Resolve and lock the dependencies again (needs uv)
 	uv pip compile pyproject.toml --extra azure --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links -o requirements.lock
@@ -63,6 +70,8 @@ lock: ## Resolve and lock the dependencies again (needs uv)
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links -c requirements.lock -o requirements-dev.lock
 	uv pip compile pyproject.toml --extra azure --group chart --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links -c requirements-dev.lock -o requirements-chart.lock
+	uv pip compile --group release --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links -c requirements-dev.lock -o requirements-release.lock
 	printf 'hatchling\neditables\n' | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links -c requirements-dev.lock -o requirements-build.lock
 

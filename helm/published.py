@@ -1,17 +1,18 @@
 """
-Writes the chart as it is published: `python -m helm.published FOLDER --repository URL ...`.
+The chart as it is published.
 
 Who publishes it, and where, no file of the repository knows: home, sources, maintainers, icon and
 links come from the repository that the release is made of, the image from the registry that it was
-pushed to. Nothing needs to be installed for it.
+pushed to.
 """
 
 from __future__ import annotations
 
-import argparse
+import gzip
 import posixpath
 import re
 import shutil
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,7 @@ annotations:
 
 def publish(folder: Path, publication: Publication) -> None:
     """Write the chart to *folder*, which must not exist."""
-    shutil.copytree(CHART, folder)
+    shutil.copytree(CHART, folder, ignore=shutil.ignore_patterns("ci", ".helmignore"))
     for name in _LINKED:
         path = folder / name
         path.write_text(publication.linked(path.read_text(encoding="utf-8")), encoding="utf-8")
@@ -89,15 +90,21 @@ def _replaced(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def main() -> None:
-    """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m helm.published")
-    parser.add_argument("folder", type=Path)
-    for name in ("repository", "revision", "image"):
-        parser.add_argument(f"--{name}", required=True)
-    options = parser.parse_args()
-    publish(options.folder, Publication(options.repository, options.revision, options.image))
+def pack(folder: Path, package: Path, epoch: int) -> None:
+    """Write the package of a chart as `helm package` does, but with one time for all files."""
 
+    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.mtime, entry.mode = epoch, 0o644
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = ""
+        return entry
 
-if __name__ == "__main__":
-    main()
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    with (
+        package.open("wb") as raw,
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=epoch) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for path in files:
+            name = path.relative_to(folder.parent)
+            archive.add(path, arcname=name, recursive=False, filter=plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ MAY_WRITE = {
     "package": {"id-token"},
     "image": {"packages", "id-token"},
     "chart": {"packages", "id-token"},
+    "notes": {"contents"},
 }
 PINNED = re.compile(r" *(?:- )?uses: [\w.-]+(?:/[\w.-]+)+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 OWN = re.compile(r" *uses: \./\.github/workflows/\w+\.yml")
@@ -39,6 +41,28 @@ def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def steps() -> Iterator[dict[str, Any]]:
     for _, _, job in jobs():
         yield from job.get("steps", ())
+
+
+def test_workflows_are_what_the_official_schema_says(tmp_path: Path) -> None:
+    assert lint(*PATHS).returncode == 0
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(PATHS[0].read_text(encoding="utf-8").replace("runs-on:", "run-on:"))
+    assert lint(wrong).returncode == 1
+
+
+def lint(*paths: Path) -> subprocess.CompletedProcess[str]:
+    schema = ("--builtin-schema", "vendor.github-workflows")
+    return subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", *schema, *paths],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_what_a_job_is_told_of_another_one_that_one_says() -> None:
+    release = workflow("release.yml")["jobs"]
+    read = re.findall(r"needs\.(\w+)\.outputs\.(\w+)", (FOLDER / "release.yml").read_text())
+    assert read
+    assert all(output in release[job]["outputs"] for job, output in read)
 
 
 def test_a_release_comes_from_a_tag_of_a_version_and_from_nothing_else() -> None:

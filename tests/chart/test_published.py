@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from helm.published import Publication, pack, publish
 from tests.chart.chart import CHART, helm3, read_yaml, render
 from tests.tools import python_module
 
@@ -23,15 +22,7 @@ BLOB = f"{REPOSITORY}/blob/v1.2.3/"
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published") / CHART.name
-    # As the release does it: with nothing installed.
-    subprocess.run(
-        [
-            *(sys.executable, "-S", "-m", "helm.published", str(folder)),
-            *("--repository", REPOSITORY, "--revision", "v1.2.3", "--image", IMAGE),
-        ],
-        check=True,
-        cwd=ROOT,
-    )
+    publish(folder, Publication(REPOSITORY, "v1.2.3", IMAGE))
     return folder
 
 
@@ -84,7 +75,11 @@ def test_both_helms_take_it_and_it_runs_the_published_image(
     assert "icon is recommended" not in done.stdout
     lint = python_module("helm_python", "requirements-chart.lock").lint
     assert not lint(str(published), {}, strict=True)["messages"]
-    version = about(published)["appVersion"]
+    said = about(published)
+    version = said["appVersion"]
     assert render({}, chart=published).exporter["image"] == f"{IMAGE}:{version}"
-    packed = helm3("package", str(published), "--destination", str(tmp_path), home=tmp_path)
-    assert packed.returncode == 0, packed.stderr
+    package = tmp_path / "chart.tgz"
+    pack(published, package, epoch=1577836800)
+    assert render({}, chart=package).exporter["image"] == f"{IMAGE}:{version}"
+    shown = helm3("show", "chart", str(package), home=tmp_path)
+    assert read_yaml(shown.stdout) == said, shown.stderr
