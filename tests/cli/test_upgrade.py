@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ from exporter.collector.state_file import stem_of
 from tests.cli.process import START, Daemon, serving
 from tests.ledger.world import NOW
 from tests.real.polling import poll
-from tests.releases.release import led_to
+from tests.releases.release import lead_to
 
 pytestmark = pytest.mark.anyio
 VERSION_1 = Path(__file__).parents[1] / "data" / "state" / "version-1.state"
@@ -127,8 +128,9 @@ async def test_the_state_of_the_version_before_is_gone_on_with(tmp_path: Path) -
     hub.put(of_version_1("c1", RuntimeStatus.COMPLETED, 20, 21))
     hub.put(of_version_1("r2", RuntimeStatus.COMPLETED, -30, 300))
     async with running(Emulator(hub, clock=clock)) as url:
-        left = led_to(VERSION_1.read_bytes(), url, time())
-        (tmp_path / f"{stem_of('orders')}.state").write_bytes(left)
+        left = tmp_path / f"{stem_of('orders')}.state"
+        shutil.copy(VERSION_1, left)
+        lead_to(left, url, time())
         async with served(url, tmp_path, "--name", "orders", "--task-hub", "OrdersHub") as daemon:
             text = await until_completed(daemon, "0", "2")
             await daemon.until("state restored")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,21 +130,41 @@ def _differs(was: Described, now: Described | None) -> bool:
     return (now.kind, sorted(now.labels), now.names) != (was.kind, sorted(was.labels), was.names)
 
 
-def led_to(state: bytes, url: str, written: float) -> bytes:
+def lead_to(state: Path, url: str, written: float) -> None:
     """
-    Return a state as if its hub had been at *url*, and as if it had been written then.
+    Make a state one of a hub at *url*, and one that was written then.
 
     Nothing else is touched: hubs of tests get another port each time, and a recording grows old.
     """
+    content = state.read_bytes()
+    if content.startswith(MAGIC):
+        state.write_bytes(_led_of_0_1(content, url, written))
+        return
+    with closing(sqlite3.connect(state)) as database, database:
+        found = database.execute("SELECT key, content FROM record WHERE kind = 'owner'")
+        ((key, packed),) = found
+        owner = _at(msgspec.msgpack.decode(packed), url)
+        records = [("owner", key, owner), ("written", key, written)]
+        change = [(kind, key, msgspec.msgpack.encode(value)) for kind, key, value in records]
+        database.execute(
+            "INSERT INTO change SELECT max(number) + 1, ? FROM change",
+            (zlib.compress(msgspec.msgpack.encode(change)),),
+        )
+
+
+def _led_of_0_1(state: bytes, url: str, written: float) -> bytes:
     version, _, sum_of_body = HEADER.unpack_from(state, len(MAGIC))
     body = state[len(MAGIC) + HEADER.size :]
     assert checksum(body) == sum_of_body
     content = msgspec.msgpack.decode(body)
-    path = content["owner"]["url"].split("/", 3)[3]
-    content["owner"]["url"] = f"{url}/{path}"
-    content["written"] = written
+    content |= {"owner": _at(content["owner"], url), "written": written}
     moved = msgspec.msgpack.encode(content)
     return MAGIC + HEADER.pack(version, len(moved), checksum(moved)) + moved
+
+
+def _at(owner: dict[str, str], url: str) -> dict[str, str]:
+    path = owner["url"].split("/", 3)[3]
+    return owner | {"url": f"{url}/{path}"}
 
 
 def as_json(content: object) -> str:

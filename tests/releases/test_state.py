@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tests.releases.hub import (
     series,
     served,
 )
-from tests.releases.release import Release, led_to, number_of, releases
+from tests.releases.release import Release, lead_to, number_of, releases
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +54,8 @@ def was_by_status(each: Series) -> bool:
 async def test_an_upgrade_goes_on_counting(release: Release, tmp_path: Path) -> None:
     clock = ManualClock(BACK)
     async with running(Emulator(hub_after_the_upgrade(clock), clock=clock)) as url:
-        left = led_to(release.state.read_bytes(), url, time.time())
-        (tmp_path / release.state.name).write_bytes(left)
+        left = Path(shutil.copy(release.state, tmp_path))
+        lead_to(left, url, time.time())
         async with served(url, tmp_path) as daemon:
             text = await scraped_with(daemon, Completed=2, Failed=1)
             await daemon.until("state restored")
