@@ -64,4 +64,9 @@ FORMER: tuple[Former, ...] = (
         for status in ("Terminated", "Canceled")
     ),
     Former(c.FAILURE_RATIO.name, "window='1h' or window='24h'", label="window", value="5m"),
+    # Recorded by the rules of then.
+    *(
+        Former(f"durable_functions:fresh_{sweep}:last", f"{c.SWEEP_FRESH.name}{{sweep='{sweep}'}}")
+        for sweep in ("active", "finished", "census", "failed", "entities")
+    ),
 )

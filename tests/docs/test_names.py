@@ -71,7 +71,10 @@ def test_metrics_are_in_the_catalogue(page: Path) -> None:
 
 @PAGES
 def test_recorded_names_are_those_of_rules(page: Path) -> None:
-    assert set(RECORDED.findall(text_of(page))) <= recorded_names()
+    unknown = {*RECORDED.findall(text_of(page))} - recorded_names()
+    if page.name == "upgrading.md":
+        unknown -= {former.name for former in FORMER}
+    assert not unknown
 
 
 @PAGES
