@@ -78,7 +78,7 @@ def test_the_test_pod_takes_them_too_and_is_of_no_shard(name: str, tmp_path: Pat
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "of shard 0/1" in done.stdout
+    assert "in shard 0/1" in done.stdout
 
 
 def test_every_setting_of_the_reference_can_be_said_in_values() -> None:
