@@ -43,8 +43,11 @@ def test_an_upgrade_changes_nothing_that_cannot_be_changed(release: Release, pat
     assert fixed_of(render(values_of(path))) == release.fixed[path.stem]
 
 
-def test_both_helms_render_what_an_upgrade_replaces_and_by_what(tmp_path: Path) -> None:
-    for release, path in REUSED:
+@pytest.mark.parametrize("release", releases(), ids=str)
+def test_both_helms_render_what_an_upgrade_replaces_and_by_what(
+    tmp_path: Path, release: Release
+) -> None:
+    for path in release.values:
         for chart in (CHART, release.chart):
             by_helm_3 = render_by_helm3(path, tmp_path, chart=chart).ordered()
             assert by_helm_3 == render(values_of(path), chart=chart).ordered(), (chart, path)
