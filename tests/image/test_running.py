@@ -65,7 +65,7 @@ def volume() -> Iterator[str]:
 async def emulator(image: Image) -> AsyncIterator[str]:
     serving = ("emulator", "--port=0", f"--synthetic={SYNTHETIC}")
     async with running(image, *serving, limit=EMULATOR_LIMIT) as container:
-        yield emulator_url(await logged(container, "Its own page"))
+        yield emulator_url(await logged(container, "Status and usage: "))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,11 @@ import yaml
 
 from emulator import Fault, FaultKind, running
 from exporter.alerts.inhibition import inhibition
-from exporter.alerts.table import ALERTS
+from exporter.alerts.table import ALERTS, DEFAULTS
 from tests.real.daemon import Daemon, reserved_port
 from tests.real.incidents import world as w
 from tests.real.incidents.alertmanager import Notified, Receiver, receiving, running_alertmanager
-from tests.real.incidents.faster import KEPT, difference, faster, faster_rules
+from tests.real.incidents.faster import KEPT, OWN_FACTORS, difference, faster, faster_rules
 from tests.real.incidents.past import remember
 from tests.real.incidents.world import World
 from tests.real.polling import poll
@@ -38,6 +38,7 @@ PATIENCE_SECONDS = 150.0
 JOB = "exporter"
 SHARDED = "sharded"
 TEAM = "payments"
+_STALLED_WINDOW = faster(DEFAULTS["hub_stalled_window"], OWN_FACTORS["hub_stalled_window"])
 
 OF_WORK = {
     "PendingStuck", "PendingBacklogGrowing", "OverAge", "OrchestrationStalled", "OrphanedInstances",
@@ -314,6 +315,11 @@ async def everything_goes_wrong(scene_: Scene) -> None:
     """Every cause raises its alert; what it explains as well is held back."""
     shard = f'durable_functions_up{{job="{SHARDED}"}} == 1'
     await scene_.prometheus.wait_until(f"count({shard}) == {len(w.SHARED_HUBS) - 1}")
+    # That nothing moves is known once as much was scraped without a gap.
+    moved = (
+        f'durable_functions_last_progress_timestamp_seconds{{task_hub="{w.STANDSTILL.lower()}"}}'
+    )
+    await scene_.prometheus.wait_until(f"{moved} offset {_STALLED_WINDOW}")
     rmtree(scene_.folder / "state-0")
     scene_.world.trouble_begins()
     await scene_.until_fired(OF_HUBS | OF_SHARDS)
