@@ -19,9 +19,11 @@ from tests.cli.process import COMMAND, PATIENCE_SECONDS
 
 CTRL_C = b"\x03"
 _LINES = 40
-# A new session has no terminal until it opens one; from then on keys are signals for it.
+# A new session has no terminal until it opens one; from then on keys are signals for it. What a
+# shell runs in the background ignores Ctrl-C, and so would all that it starts.
 _TAKE_TERMINAL = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.close(os.open(os.ttyname(0), os.O_RDWR))
 os.execv(sys.argv[1], sys.argv[1:])
 """
