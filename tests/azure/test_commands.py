@@ -8,13 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import pytest
-from anyio.streams.text import TextReceiveStream
 
 from tests.azure.stand_in import subscription
 from tests.certificates import Authority
-from tests.cli.process import COMMAND, PATIENCE_SECONDS, run
+from tests.cli.process import emulator_that_says, run
 
 pytestmark = pytest.mark.anyio
 
@@ -37,22 +35,10 @@ async def emulated(folder: Path) -> AsyncIterator[dict[str, str]]:
     Authority(folder).sign("azure", "*.azure.localhost")
     (folder / "azure.yaml").write_text(FILE)
     options = ("--azure", str(folder / "azure.yaml"), "--app", "recorded")
-    process = await anyio.open_process([*COMMAND, "emulator", "--port", "0", *options], env={})
-    try:
-        assert process.stdout is not None
-        banner = ""
-        with anyio.fail_after(PATIENCE_SECONDS):
-            async for text in TextReceiveStream(process.stdout):
-                banner += text
-                if "durable-exporter discover" in banner:
-                    break
+    async with emulator_that_says("durable-exporter discover", *options) as banner:
         environ = dict(re.findall(r"^  (\w+)=(.*)$", banner, re.MULTILINE))
         ca = str(folder / "ca.pem")
         yield {**environ, "SSL_CERT_FILE": ca, "DURABLE_EXPORTER_TLS__CA_FILE": ca}
-    finally:
-        process.kill()
-        with anyio.CancelScope(shield=True):
-            await process.aclose()
 
 
 async def test_the_emulated_apps_are_found_with_reasons_as_table_and_json(tmp_path: Path) -> None:

@@ -98,8 +98,8 @@ async def serving(
 
 
 @asynccontextmanager
-async def emulator_at(*arguments: str) -> AsyncGenerator[str, None]:
-    """Run `emulator` on a free port; yields its URL."""
+async def emulator_that_says(words: str, *arguments: str) -> AsyncGenerator[str, None]:
+    """Run `emulator` on a free port; yields its banner once that has *words*, a pattern."""
     process = await anyio.open_process([*COMMAND, "emulator", "--port", "0", *arguments], env={})
     try:
         assert process.stdout is not None
@@ -107,14 +107,22 @@ async def emulator_at(*arguments: str) -> AsyncGenerator[str, None]:
         with anyio.fail_after(PATIENCE_SECONDS):
             async for text in TextReceiveStream(process.stdout):
                 banner += text
-                if found := re.search(r"--url (\S+)", banner):
+                if re.search(words, banner):
                     break
-        assert found is not None
-        yield found[1]
+        yield banner
     finally:
         process.kill()
         with anyio.CancelScope(shield=True):
             await process.aclose()
+
+
+@asynccontextmanager
+async def emulator_at(*arguments: str) -> AsyncGenerator[str, None]:
+    """Run `emulator` on a free port; yields its URL."""
+    async with emulator_that_says(r"--url \S+\s", *arguments) as banner:
+        found = re.search(r"--url (\S+)", banner)
+        assert found is not None
+        yield found[1]
 
 
 def frozen_emulator(**options: Sequence[str]) -> Emulator:
