@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import anyio
 import anyio.to_thread
@@ -39,6 +40,8 @@ TASK_HUB_UNUSUAL = "task hub name is invalid for Azure Storage"
 # several exporters that were started together ask in the same instant.
 _SPREAD_SECONDS = 0.1
 _NAMES_REMEMBERED = 1000
+# One for all orchestrators: a dict for each would be work for the garbage collector.
+_NO_OWN_LIMITS: Mapping[str, float] = MappingProxyType({})
 _TIDY_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -279,11 +282,12 @@ def rules_of(hub: HubSettings, buckets: Buckets) -> LedgerRules:
 
     @lru_cache(_NAMES_REMEMBERED)
     def own_limits_of(name: str) -> Mapping[str, float]:
-        return {
+        own = {
             limit: math.inf if value is None else value
             for limit, value in hub.limits.own(name).items()
             if value is not None or limit in limits
         }
+        return own or _NO_OWN_LIMITS
 
     return LedgerRules(
         limits=limits,

@@ -236,5 +236,4 @@ def test_what_there_is_most_of_is_no_work_for_the_collector(work: Callable[[int]
         kept = [work(1)]
         before = steps_of_a_round()
         kept.append(work(1000))
-        # Python 3.14 goes on looking at a key of two texts.
-        assert steps_of_a_round() - before < (1200 if sys.version_info >= (3, 14) else 200)
+        assert steps_of_a_round() - before < 200
