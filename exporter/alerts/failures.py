@@ -17,6 +17,7 @@ from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.reasons import Category
+from exporter.ledger.rules import FEWEST_FAILURES, FEWEST_FINISHES
 from exporter.ledger.status import RuntimeStatus
 from exporter.metrics import catalogue as c
 from exporter.metrics.promql import equal, one_of
@@ -26,11 +27,13 @@ _FAILURES = "`durable-exporter failures` shows them with their messages."
 
 _RATIO_FINISHES = number(
     "failure_ratio_finishes",
-    20,
+    FEWEST_FINISHES,
     "Of fewer finishes within an hour a ratio says nothing: one is 5 %.",
 )
 _RATIO_FAILURES = number(
-    "failure_ratio_failures", 3, "Two failures within an hour are no trend, however few finished."
+    "failure_ratio_failures",
+    FEWEST_FAILURES,
+    "Two failures within an hour are no trend, however few finished.",
 )
 _LIMIT_RATIO = limit_of_orchestrator("failure_ratio", c.LIMIT_RATIO)
 

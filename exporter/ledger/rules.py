@@ -10,6 +10,9 @@ from exporter.ledger.workers import Worker
 # Limits on something else than a time.
 FAILURE_RATIO_LIMIT = "failure_ratio"
 UNRESOLVED_LIMIT = "unresolved_failures"
+# Fewer within an hour say nothing of a share.
+FEWEST_FINISHES = 20
+FEWEST_FAILURES = 3
 # The limit on the hub as a whole.
 STOPPED_LIMIT = "stopped"
 

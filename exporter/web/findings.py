@@ -7,7 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.collector.snapshot import HubSnapshot, Sweep, Trouble
 from exporter.diagnosis.view import DiagnosisView
-from exporter.ledger.rules import FAILURE_RATIO_LIMIT, UNRESOLVED_LIMIT
+from exporter.ledger.rules import (
+    FAILURE_RATIO_LIMIT,
+    FEWEST_FAILURES,
+    FEWEST_FINISHES,
+    UNRESOLVED_LIMIT,
+)
 from exporter.ledger.snapshot import EntityLocks, FinishedView, KnownView, Name
 from exporter.ledger.status import RuntimeStatus
 from exporter.web.formatting import percent, plural, span
@@ -39,9 +44,6 @@ _STATES = {
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STATUS = {Severity.ERROR: HubStatus.ERROR, Severity.WARNING: HubStatus.WARNING}
 _NAMED = 3
-# Fewer within an hour are no trend: the alert OrchestrationsFailing has the same two parameters.
-FEWEST_FINISHES = 20
-FEWEST_FAILURES = 3
 _ENDS = (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED)
 # By orchestrator, how many failed, and how many failed or completed.
 _Finishes = Mapping[Name, tuple[int, int]]

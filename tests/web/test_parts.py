@@ -13,15 +13,10 @@ from hypothesis import strategies as st
 
 from exporter.alerts.table import DEFAULTS
 from exporter.collector.snapshot import HubIdentity, HubSnapshot, StateUse, Sweep, Trouble
+from exporter.ledger.rules import FEWEST_FAILURES, FEWEST_FINISHES
 from exporter.ledger.snapshot import CountersView, EntityLocks, UnfilteredView
 from exporter.web.charts import chart_of
-from exporter.web.findings import (
-    FEWEST_FAILURES,
-    FEWEST_FINISHES,
-    findings_of,
-    status_of,
-    trust_in,
-)
+from exporter.web.findings import findings_of, status_of, trust_in
 from exporter.web.formatting import percent, plural, rfc3339, size, span
 from exporter.web.links import links_to
 from exporter.web.report import FinishesReport, HubStatus, Severity

@@ -14,17 +14,13 @@ from pathlib import Path
 
 from exporter.alerts.model import Kind, Parameter
 from exporter.alerts.prometheus import rules
-from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS
+from exporter.alerts.table import ALERTS, PARAMETERS
+from tests.alerts.cases import VALUES
 
 FACTOR = 180
 # A busy machine is slower than that: sweeps that should take a second take several.
 OWN_FACTORS = {"hub_stalled_window": 60, "sweep_too_slow_window": 45}
 OPT_IN = {alert.full_name for alert in ALERTS if alert.opt_in}
-VALUES = {
-    **DEFAULTS,
-    "exporter_url": "https://durable.example.com",
-    "grafana_url": "https://grafana.example.com",
-}
 KEPT = Path(__file__).with_name("faster.diff")
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
