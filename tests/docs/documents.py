@@ -24,7 +24,7 @@ from emulator.scenarios.scenario import read_scenario
 from exporter.settings import load_settings
 from exporter.settings.schema import document
 from exporter.settings.web_config import read_web_config
-from tests.chart.custom_kinds import SCHEMAS
+from tests.chart.custom_kinds import is_custom, problems
 from tests.compose.specification import VALIDATOR as COMPOSE
 from tests.docs import schemas
 from tests.docs.pages import ROOT, Block
@@ -114,21 +114,24 @@ def check_alertmanager(content: Any, folder: Path) -> None:  # noqa: ANN401
 
 
 def check_kubernetes(content: Any, folder: Path) -> None:  # noqa: ANN401
-    """Check a resource; those of operators against schemas of what pages use of them."""
-    kind = content["kind"]
-    own = SCHEMAS.get((content["apiVersion"], kind)) or schemas.RESOURCES.get(kind)
+    """Check a resource against what its kind's publisher says, or what pages use of it."""
+    own = schemas.RESOURCES.get(content["kind"])
     if content["apiVersion"].startswith("kustomize"):
         own = schemas.KUSTOMIZATION
-    if own is None:
+    if own is not None:
+        jsonschema.validate(content, own)
+        return
+    if not is_custom(content):
         kubernetes_validate.validate(content, KUBERNETES_VERSION, strict=True)
         return
-    jsonschema.validate(content, own)
+    if found := problems(content):
+        raise NotValid(f"{content['kind']}: {found}")
     if content["kind"] == "PrometheusRule":
         check_rules(content["spec"], folder)
     for trigger in content["spec"].get("triggers", ()):
         query = trigger["metadata"]["query"]
-        if problems := [*filter(None, (problem_of(query), *unknown_names(query)))]:
-            raise NotValid(f"{query}: {problems}")
+        if wrong := [*filter(None, (problem_of(query), *unknown_names(query)))]:
+            raise NotValid(f"{query}: {wrong}")
 
 
 def check_collector(content: Any, folder: Path) -> None:  # noqa: ANN401

@@ -100,6 +100,9 @@
 
 {{- define "durable-functions-exporter.serviceProblems" -}}
 {{- $problems := list -}}
+{{- if not .Values.service.port -}}
+{{- $problems = append $problems "service.port is null: set a port, or remove the line for the default" -}}
+{{- end -}}
 {{- $service := .Values.service -}}
 {{- if and $service.nodePort (eq $service.type "ClusterIP") -}}
 {{- $problems = append $problems "service.nodePort is not used with service.type ClusterIP: set it to NodePort, or leave the port out" -}}
