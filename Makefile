@@ -5,6 +5,8 @@ VENV ?= .venv
 # How many tests run at once: three for two cores, since many wait for a program that they started. 0 is one after
 # another in one process, as a debugger needs it.
 WORKERS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+# Tests start hundreds of programs: what these import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,13 @@ class Exchange:
         return ""
 
 
-def exchanges(*versions: str) -> Iterator[Exchange]:
-    """Yield every recorded exchange of some recordings, of the two main versions by default."""
+@cache
+def exchanges(*versions: str) -> tuple[Exchange, ...]:
+    """Return every recorded exchange of some recordings, of the two main versions by default."""
+    return tuple(_exchanges(*versions))
+
+
+def _exchanges(*versions: str) -> Iterator[Exchange]:
     folders = [RECORDINGS / version for version in versions or VERSIONS]
     for path in (path for folder in folders for path in sorted(folder.glob("*"))):
         recording = json.loads(path.read_text(encoding="utf-8"))

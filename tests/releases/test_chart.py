@@ -11,7 +11,7 @@ import pytest
 from exporter import __version__
 from exporter.cli import main
 from exporter.cli.exit_codes import ExitCode
-from tests.chart.chart import CHART, copy_of_version, render, render_by_helm3, values_of
+from tests.chart.chart import CHART, copy_of_version, render, values_of
 from tests.chart.pods import laid_out
 from tests.releases.difference import Field, difference
 from tests.releases.fixed import fixed_of
@@ -41,16 +41,6 @@ def test_the_chart_takes_them_and_the_command_what_comes_of_them(
 @pytest.mark.parametrize(("release", "path"), REUSED, ids=IDS)
 def test_an_upgrade_changes_nothing_that_cannot_be_changed(release: Release, path: Path) -> None:
     assert fixed_of(render(values_of(path))) == release.fixed[path.stem]
-
-
-@pytest.mark.parametrize("release", releases(), ids=str)
-def test_both_helms_render_what_an_upgrade_replaces_and_by_what(
-    tmp_path: Path, release: Release
-) -> None:
-    for path in release.values:
-        for chart in (CHART, release.chart):
-            by_helm_3 = render_by_helm3(path, tmp_path, chart=chart).ordered()
-            assert by_helm_3 == render(values_of(path), chart=chart).ordered(), (chart, path)
 
 
 def listed() -> set[Field]:

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -31,7 +32,8 @@ _TAKEN = {"slow-entity", "slow-two", "slow-two-next"}
 Row = Mapping[str, Any]
 
 
-def rows_of(version: str) -> dict[str, Row]:
+@cache
+def rows_of(version: str) -> Mapping[str, Row]:
     """Return every recorded row without its input, by its id: that of a list, else of a read."""
     found: dict[str, Row] = {}
     for entry in exchanges(version):
@@ -46,7 +48,8 @@ def rows_of(version: str) -> dict[str, Row]:
     return found
 
 
-def reads_of(version: str) -> dict[Question, Exchange]:
+@cache
+def reads_of(version: str) -> Mapping[Question, Exchange]:
     """Return the reads of single instances, those of rows alone and of inputs put back."""
     reads = {
         question: replace(entry, body=_restored(entry.body))
@@ -98,11 +101,13 @@ def updated(row: Row) -> float:
     return datetime.fromisoformat(row["lastUpdatedTime"]).timestamp()
 
 
+@cache
 def has_history(version: str) -> set[str]:
     """Return the ids of those whose history was read, or refused."""
     return {each.instance_id for each in recorded_reads(version) if each.history}
 
 
+@cache
 def nothing_but_a_start(version: str) -> set[str]:
     """Return the ids of those in whose history is nothing but their start, and pauses."""
     found = set()
