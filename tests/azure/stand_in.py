@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from emulator import App, Clock, RealClock, sample_emulator
+from emulator import Clock, Emulator, Keys, RealClock, TaskHub
 from emulator.azure.app import create_azure_app
 from emulator.azure.cloud import AzureCloud
 from emulator.azure.site import Site
 from emulator.http.server import running_app
+from emulator.samples import shop
 from exporter.settings import Settings
 from tests.certificates import Authority
 from tests.settings.configured import load
@@ -35,17 +36,15 @@ def site(
     clock: Clock | None = None,
     **facts: object,
 ) -> Site:
-    """Return an app with a task hub of its own, in a numbered subscription."""
+    """Return an app with a task hub of its own and a few orders, in a numbered subscription."""
     app, _, slot = name.partition("/")
     path = f"{app}/slots/{slot}" if slot else app
-    emulator = sample_emulator(
-        clock=clock or RealClock(),
-        seed=7,
-        hub_names=(f"{app.title().replace('-', '')}Hub",),
-        system_key=key or f"key-of-{name}-0123456789",
-        app=App.SHOP,
-        history=60.0,
-    )
+    clock = clock or RealClock()
+    hub = TaskHub(f"{app.title().replace('-', '')}Hub", clock, functions=shop.functions)
+    for order in range(3):
+        hub.engine.start("ProcessOrder", f"order-{order}", '{"order": 1, "lines": 1}', clock.now())
+    keys = Keys(system=key or f"key-of-{name}-0123456789")
+    emulator = Emulator(hub, clock=clock, keys=keys)
     return Site(
         f"/subscriptions/{subscription(number)}/resourceGroups/{group}/providers/Microsoft.Web"
         f"/sites/{path}",
