@@ -22,7 +22,7 @@ def test_every_alert_is_tried() -> None:
 
 @pytest.mark.parametrize("share", range(3))
 def test_each_fires_in_time_and_only_where_it_should(tmp_path: Path, share: int) -> None:
-    """Each on what is its own, and on a third of what all are tried on, the next on another."""
+    """Each on what is its own, and on a sixth of what all are tried on, the next on another."""
     titles = Counter(case.title for one in TRIES.values() for case in one.cases)
     shared = [title for title, tried in titles.items() if tried > len(TRIES) / 3]
     shared.remove("fires in time")
@@ -30,7 +30,7 @@ def test_each_fires_in_time_and_only_where_it_should(tmp_path: Path, share: int)
         name: [
             case
             for case in one.cases
-            if case.title not in shared or (shared.index(case.title) + number) % 3 == 0
+            if case.title not in shared or (shared.index(case.title) + number) % 6 == 0
         ]
         for number, (name, one) in enumerate(TRIES.items())
     }
@@ -67,7 +67,7 @@ def test_further_labels_of_every_alert_do_no_harm(tmp_path: Path) -> None:
 
 def test_a_case_that_expects_something_else_is_found(tmp_path: Path) -> None:
     """What is asked of `promtool` is really asked: each expectation alone, turned round, fails."""
-    one = TRIES["PendingStuck"]
+    one = TRIES["HubStalled"]
     turned = [replace(one, cases=[case]) for case in one.turned_round()]
     written = [case.write(tmp_path, f"turned{number}") for number, case in enumerate(turned)]
     assert len(written) > 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -38,6 +39,7 @@ def row(
     )
 
 
+@lru_cache(maxsize=200_000)
 def shown(offset: float | None) -> str:
     """Write a time as the API does."""
     return "0001-01-01T00:00:00Z" if offset is None else format_shown_time(NOW + offset)
