@@ -126,7 +126,7 @@ class TestRendering:
     def test_cells_say_what_their_column_is_called(self) -> None:
         page = Read(runbook_page("DurableFunctionsDataStale", "../"))
         cells = [attributes for tag, attributes in page.elements if tag == "td"]
-        assert {attributes["data-label"] for attributes in cells} >= {"sweep", "what is old"}
+        assert {attributes["data-label"] for attributes in cells} >= {"sweep", "what is stale"}
         assert {attributes["role"] for attributes in cells} == {"cell"}
 
     def test_the_package_serves_the_files_of_the_docs(self) -> None:
