@@ -15,11 +15,10 @@ import anyio
 from bench.served_hub import ACTIVE, AT, HUB, MIX
 from emulator import Emulator, Entity, Instance, ManualClock, TaskHub, running
 from emulator.backends.azure_storage import AzureStorage
-from emulator.backends.backend import Backend
-from emulator.backends.latency import Latency
+from emulator.backends.backend import Backend, Latency
 from emulator.backends.mssql import MSSQL
-from emulator.storage.queries import EntityQuery, InstanceQuery
 from emulator.storage.rows import RuntimeStatus
+from emulator.storage.table import EntityQuery, InstanceQuery
 from emulator.synthetic.hub import SyntheticHub
 from emulator.synthetic.mix import LONGEST_SECONDS, EntityClass
 from emulator.synthetic.paging import SyntheticPage

@@ -4,25 +4,21 @@ The Durable Functions HTTP API as a server, over task hubs that live in memory.
 It shares nothing with the client: both know only the API.
 """
 
+from emulator.api import ExtensionVersion, Operation
+from emulator.apps import App, sample_emulator
 from emulator.clock import Clock, ManualClock, RealClock
-from emulator.demo_hubs import App, sample_emulator
-from emulator.emulator import Emulator
+from emulator.emulator import Emulator, Keys
 from emulator.engine.context import EntityId, OrchestrationContext, RetryOptions
-from emulator.engine.entity_context import EntityContext
 from emulator.engine.failures import FunctionFailed
-from emulator.engine.functions import ActivityContext, Functions, Steps
+from emulator.engine.functions import ActivityContext, EntityContext, Functions, Steps
 from emulator.engine.pace import BUSY, Crash, Pace
-from emulator.engine.workers.worker import Worker
+from emulator.engine.workers import Worker
 from emulator.faults import Fault, FaultKind
 from emulator.http.app import create_app
-from emulator.http.keys import Keys
 from emulator.http.server import running, serve
-from emulator.operations import Operation
-from emulator.samples.traffic import start_traffic
+from emulator.samples.shop_traffic import start_traffic
 from emulator.storage.rows import Entity, Instance, RuntimeStatus
-from emulator.task_hub import Finish, Start, TaskHub
-from emulator.truth import Truth, finishes_between, truth
-from emulator.version import ExtensionVersion
+from emulator.task_hub import Finish, Start, TaskHub, Truth, finishes_between, truth
 
 __all__ = [
     "BUSY",

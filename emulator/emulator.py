@@ -1,23 +1,57 @@
 """The emulated function app: its hubs, its keys, its connections."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import TypeAlias
 
-from emulator.clock import Clock
-from emulator.engine.timeline import Happening, Timeline
-from emulator.errors import (
+from emulator.api import (
     ApiError,
     ConnectionUnknown,
+    ExtensionVersion,
     HubNameInvalid,
     StorageRefused,
 )
-from emulator.http.keys import Keys
+from emulator.clock import Clock, Happening, Timeline
 from emulator.http.parameters import Parameters
 from emulator.synthetic.hub import SyntheticHub
 from emulator.task_hub import TaskHub
-from emulator.version import ExtensionVersion
+
+HEADER = "x-functions-key"
+
+
+class Verdict(Enum):
+    """What the host makes of the key of a request."""
+
+    ALLOWED = auto()
+    UNKNOWN = auto()
+    WRONG_KIND = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """
+    The keys of an app.
+
+    `system` belongs to the durable task extension and opens its web hook, as does `master`;
+    `others` are valid keys of another kind. Without a system key the web hook is open, as on a
+    developer's machine.
+    """
+
+    system: str | None = field(default=None, repr=False)
+    master: str | None = field(default=None, repr=False)
+    others: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def verdict(self, headers: Mapping[str, str], parameters: Parameters) -> Verdict:
+        """Judge a request: the header wins over `code`, even if only `code` is right."""
+        if self.system is None:
+            return Verdict.ALLOWED
+        key = headers.get(HEADER, parameters.text("code"))
+        if key and key in (self.system, self.master):
+            return Verdict.ALLOWED
+        return Verdict.WRONG_KIND if key in self.others else Verdict.UNKNOWN
+
 
 _TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
 

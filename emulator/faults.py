@@ -6,7 +6,7 @@ from enum import StrEnum
 from random import Random
 from typing import TypeVar
 
-from emulator.operations import Operation
+from emulator.api import Operation
 
 
 class FaultKind(StrEnum):

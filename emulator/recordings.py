@@ -15,12 +15,12 @@ from urllib.parse import parse_qsl, unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emulator.api import ExtensionVersion
 from emulator.clock import Clock
-from emulator.http.delivery import CLOSE_CONNECTION
+from emulator.http.connection import CLOSE_CONNECTION
 from emulator.http.messages import JSON, TOKEN_HEADER, Request, read
 from emulator.json_text import JsonValue, compact
 from emulator.times import EPOCH, parse
-from emulator.version import ExtensionVersion
 
 FORMAT = "durable-exporter recording 1"
 

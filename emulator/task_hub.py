@@ -1,22 +1,21 @@
 """A task hub that lives in memory: its rows, its log of what happened, and its listings."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from emulator.api import ExtensionVersion
 from emulator.backends.azure_storage import AzureStorage
-from emulator.backends.backend import Backend, Listing
-from emulator.backends.latency import Latency
+from emulator.backends.backend import Backend, Latency, Listing
 from emulator.clock import Clock
 from emulator.engine.engine import Engine
 from emulator.engine.functions import Functions
-from emulator.engine.identities import Identities
+from emulator.engine.orchestration import Identities
 from emulator.engine.pace import Crash, Pace
-from emulator.engine.workers.worker import Worker
+from emulator.engine.workers import Worker
 from emulator.faults import Faults
-from emulator.storage.queries import EntityQuery, InstanceQuery
 from emulator.storage.rows import Entity, Instance, Row, RuntimeStatus
-from emulator.storage.table import Table
-from emulator.version import ExtensionVersion
+from emulator.storage.table import EntityQuery, InstanceQuery, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +178,51 @@ class TaskHub:
         if row.status.terminal and not (was_terminal and same_life):
             finish = Finish(row.name, row.instance_id, row.status, row.created, row.updated, at)
             self.finishes.append(finish)
+
+
+Pair = tuple[str, RuntimeStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """
+    The state of a hub at a time.
+
+    Orchestrations are counted by name and status; the oldest times are whole seconds, cut as the
+    API cuts them. Entities are those that exist, by class.
+    """
+
+    at: float
+    instances: Mapping[Pair, int]
+    oldest_created: Mapping[Pair, int]
+    oldest_updated: Mapping[Pair, int]
+    entities: Mapping[str, int]
+
+
+def truth(hub: TaskHub) -> Truth:
+    """Return the truth at the hub's own time."""
+    now = hub.advance()
+    rows = list(hub.instances())
+    pairs = [(row.name, row.status) for row in rows]
+    return Truth(
+        at=now,
+        instances=Counter(pairs),
+        oldest_created=_oldest(zip(pairs, (row.created for row in rows), strict=True)),
+        oldest_updated=_oldest(zip(pairs, (row.updated for row in rows), strict=True)),
+        entities=Counter(entity.class_name for entity in hub.entities() if entity.exists),
+    )
+
+
+def finishes_between(hub: TaskHub, after: float, until: float) -> Mapping[Pair, int]:
+    """Count what finished after a time and not after another, by name and status."""
+    hub.advance()
+    return Counter(
+        (finish.name, finish.status) for finish in hub.finishes if after < finish.updated <= until
+    )
+
+
+def _oldest(times: Iterable[tuple[Pair, float]]) -> Mapping[Pair, int]:
+    oldest: dict[Pair, int] = {}
+    for pair, time in times:
+        oldest[pair] = min(oldest.get(pair, int(time)), int(time))
+    return oldest

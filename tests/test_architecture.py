@@ -105,7 +105,7 @@ def test_only_what_hubs_survive_of_each_other_and_calls_of_users_code_catch_ever
         and (node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException"))
     ]
     assert blind == [
-        "emulator/engine/user_code.py",
+        "emulator/engine/failures.py",
         "exporter/cli/check.py",
         "exporter/cli/reloading.py",
         "exporter/collector/hub.py",

@@ -4,13 +4,11 @@ from urllib.parse import parse_qs, unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.azure.cloud import LOGIN, RESOURCE_MANAGER, AzureCloud
+from emulator.azure.cloud import LOGIN, RESOURCE_MANAGER, AzureCloud, Site
 from emulator.azure.resource_manager import ROUTE, Asked, answer, error
-from emulator.azure.site import Site
 from emulator.clock import RealClock
-from emulator.http.connection import read_body
-from emulator.http.delivery import Delivery
-from emulator.http.keys import HEADER
+from emulator.emulator import HEADER
+from emulator.http.connection import Delivery, read_body
 from emulator.http.messages import Answer, json_answer
 
 IDENTITY_PATH = "/msi/token"

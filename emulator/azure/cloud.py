@@ -1,13 +1,165 @@
 """All of Azure that is emulated: apps, the tokens that were issued, and the limits."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from secrets import token_urlsafe
 from time import monotonic
 
-from emulator.azure.graph import PAGE_SIZE
-from emulator.azure.limits import QUERIES, QUERY_SECONDS, READS, READS_PER_SECOND, Bucket, Window
-from emulator.azure.site import Site
+from starlette.types import ASGIApp
+
+from emulator.emulator import Emulator
+from emulator.http.app import create_app
+from emulator.json_text import JsonValue
+
+PAGE_SIZE = 1000
+READS = 250.0
+READS_PER_SECOND = 25.0
+QUERIES = 15
+QUERY_SECONDS = 5.0
+
+
+class Bucket:
+    """Holds *most* requests, and gets *per_second* more; *now* tells the time in seconds."""
+
+    def __init__(self, most: float, per_second: float, now: Callable[[], float]) -> None:
+        self._most = most
+        self._per_second = per_second
+        self._now = now
+        self._level = most
+        self._at = now()
+        self.taken = 0
+        self.refused = 0
+
+    @property
+    def remaining(self) -> int:
+        """How many requests are left."""
+        return int(self._level)
+
+    def take(self) -> float:
+        """Take one request; returns how many seconds to wait where none is left, else 0."""
+        now = self._now()
+        self._level = min(self._most, self._level + (now - self._at) * self._per_second)
+        self._at = now
+        if self._level < 1:
+            self.refused += 1
+            return max(1.0, (1 - self._level) / self._per_second)
+        self._level -= 1
+        self.taken += 1
+        return 0.0
+
+
+class Window:
+    """Takes *most* requests in each window of so many *seconds*."""
+
+    def __init__(self, most: int, seconds: float, now: Callable[[], float]) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._now = now
+        self._begin = now()
+        self.remaining = most
+
+    def take(self) -> bool:
+        """Take one request; False where none is left."""
+        if self._now() >= self._begin + self._seconds:
+            self._begin, self.remaining = self._now(), self._most
+        if not self.remaining:
+            return False
+        self.remaining -= 1
+        return True
+
+    @property
+    def resets_after(self) -> float:
+        """Seconds until there are as many again."""
+        return max(0.0, self._begin + self._seconds - self._now())
+
+
+DURABLE_BINDINGS = ("orchestrationTrigger", "activityTrigger")
+RUNNING, STOPPED = "Running", "Stopped"
+
+
+@dataclass(slots=True, eq=False)
+class Site:
+    """
+    An app or a slot.
+
+    `bindings` are those of its functions, one function each. With `has_login`, App Service
+    authentication answers whoever is not signed in.
+    """
+
+    resource_id: str
+    host: str
+    emulator: Emulator
+    kind: str = "functionapp,linux"
+    location: str = "westeurope"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    state: str = RUNNING
+    bindings: tuple[str, ...] = DURABLE_BINDINGS
+    has_login: bool = False
+    master_key: str = "master-of-the-emulated-app"
+    served: ASGIApp = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.served = create_app(self.emulator)
+
+    @property
+    def subscription(self) -> str:
+        """The subscription that it is in."""
+        return self.resource_id.split("/")[2]
+
+    @property
+    def name(self) -> str:
+        """Its name, that of a slot after that of its app."""
+        _, _, path = self.resource_id.partition("/sites/")
+        return path.replace("/slots/", "/")
+
+    @property
+    def type(self) -> str:
+        """Its type, as Resource Graph spells it."""
+        return "microsoft.web/sites" + ("/slots" if "/" in self.name else "")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its host answers."""
+        return self.state == RUNNING
+
+    def row(self, port: int | None = None) -> dict[str, JsonValue]:
+        """Return what Resource Graph knows of it; its host listens on a *port*."""
+        return {
+            "id": self.resource_id,
+            "name": self.name,
+            "type": self.type,
+            "kind": self.kind,
+            "resourceGroup": self.resource_id.split("/")[4].lower(),
+            "subscriptionId": self.subscription,
+            "location": self.location,
+            "tags": dict(self.tags) or None,
+            "properties": {
+                "defaultHostName": self.host if port is None else f"{self.host}:{port}",
+                "state": self.state,
+                "enabled": self.is_running,
+            },
+        }
+
+    def functions(self) -> list[JsonValue]:
+        """Return its functions; a host that does not run names none."""
+        if not self.is_running:
+            return []
+        return [
+            {
+                "id": f"{self.resource_id}/functions/{binding}",
+                "name": f"{self.name}/{binding}",
+                "type": "Microsoft.Web/sites/functions",
+                "properties": {
+                    "name": binding,
+                    "config": {
+                        "bindings": [{"type": binding, "name": "context", "direction": "in"}]
+                    },
+                },
+            }
+            for binding in self.bindings
+        ]
+
 
 RESOURCE_MANAGER = "management.azure.localhost"
 LOGIN = "login.azure.localhost"

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from emulator.azure.cloud import TOKEN_SECONDS, AzureCloud
-from emulator.azure.site import DURABLE_BINDINGS, RUNNING, STOPPED, Site
+from emulator.azure.cloud import DURABLE_BINDINGS, RUNNING, STOPPED, TOKEN_SECONDS, AzureCloud, Site
 from emulator.emulator import Emulator
 from emulator.scenarios.fields import FieldProblem, Fields
 

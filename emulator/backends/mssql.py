@@ -4,15 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
-from emulator.backends.backend import Listing, Payload, existing
-from emulator.backends.hub_names import SQL_TEXT
-from emulator.backends.traits import Traits
-from emulator.errors import ArgumentInvalid
+from emulator.api import ArgumentInvalid, ExtensionVersion
+from emulator.backends.backend import SQL_TEXT, Listing, Payload, Traits, existing
 from emulator.json_text import JsonValue, compact
-from emulator.storage.queries import EntityQuery, InstanceQuery
 from emulator.storage.rows import Entity, Row
-from emulator.storage.table import Table
-from emulator.version import ExtensionVersion
+from emulator.storage.table import EntityQuery, InstanceQuery, Table
 
 MAXIMUM = 2**15 - 1
 """Of rows on a page, and of pages: both are 16-bit numbers."""

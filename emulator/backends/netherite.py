@@ -5,15 +5,11 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from zlib import crc32
 
-from emulator.backends.backend import Listing, Payload, existing
-from emulator.backends.hub_names import EVENT_HUBS
-from emulator.backends.traits import Traits
-from emulator.errors import ArgumentInvalid
+from emulator.api import ArgumentInvalid, ExtensionVersion
+from emulator.backends.backend import EVENT_HUBS, Listing, Payload, Traits, existing
 from emulator.json_text import compact
-from emulator.storage.queries import EntityQuery, InstanceQuery
 from emulator.storage.rows import Entity, Row
-from emulator.storage.table import Table
-from emulator.version import ExtensionVersion
+from emulator.storage.table import EntityQuery, InstanceQuery, Table
 
 PARTITIONS = 12
 

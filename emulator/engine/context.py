@@ -13,8 +13,7 @@ from emulator.engine.actions import (
     SendToEntity,
     SetTimer,
 )
-from emulator.engine.execution import Execution
-from emulator.engine.tasks import AllOf, AnyOf, Task
+from emulator.engine.execution import AllOf, AnyOf, Execution, Task
 from emulator.json_text import JsonValue, compact, parsed, transported
 from emulator.times import EPOCH
 

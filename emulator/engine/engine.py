@@ -10,7 +10,9 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
-from emulator.backends.traits import Traits
+from emulator.api import ExtensionVersion
+from emulator.backends.backend import Traits
+from emulator.clock import Happening, Timeline
 from emulator.engine.actions import (
     Action,
     CallActivity,
@@ -19,30 +21,28 @@ from emulator.engine.actions import (
     SendToEntity,
     SetTimer,
 )
-from emulator.engine.activities import run_activity
-from emulator.engine.checkpoints import Checkpoints, Rows
-from emulator.engine.disturbances import Disturbances
 from emulator.engine.entities import Effect, EntityScheduler, Response
 from emulator.engine.execution import Run
-from emulator.engine.functions import ActivityContext, Functions
-from emulator.engine.identities import Identities
-from emulator.engine.interventions import (
+from emulator.engine.functions import ActivityContext, Disturbances, Functions, run_activity
+from emulator.engine.orchestration import (
     INTERVENTIONS,
+    Checkpoints,
+    Identities,
+    Orchestration,
+    Parent,
+    Rows,
     last_reason,
     reason_of,
+    rewound,
     status_after,
 )
-from emulator.engine.orchestration import Orchestration, Parent
 from emulator.engine.pace import Crash, Host, Pace, Range
 from emulator.engine.replay import Outcome, Replay
-from emulator.engine.rewind import rewound
-from emulator.engine.timeline import Happening, Timeline
-from emulator.engine.workers.worker import Worker, conventions_of
+from emulator.engine.workers import Worker, conventions_of
 from emulator.json_text import JsonValue, compact, parsed
 from emulator.storage import history
 from emulator.storage.history import Event, EventKind
 from emulator.storage.rows import NEVER, Instance, RuntimeStatus
-from emulator.version import ExtensionVersion
 
 # Between two events that one turn writes: a float tells about a quarter of a microsecond.
 _TICK = 2e-6

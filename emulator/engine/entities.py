@@ -7,15 +7,79 @@ from functools import partial
 from typing import cast
 
 from emulator.engine.actions import EntityRequest
-from emulator.engine.entity_context import EntityContext
-from emulator.engine.failures import failure_of
-from emulator.engine.functions import Functions
-from emulator.engine.queues import Queues
-from emulator.engine.sorter import MessageSorter
-from emulator.engine.user_code import attempt
+from emulator.engine.failures import attempt, failure_of
+from emulator.engine.functions import EntityContext, Functions
 from emulator.engine.workers.conventions import Conventions
 from emulator.json_text import JsonValue, parsed
 from emulator.storage.rows import NEVER, Entity, RuntimeStatus
+from emulator.times import precise
+
+
+class Queues:
+    """Keeps the messages to each receiver in their order, however long each is under way."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def arrival(self, receiver: str, at: float) -> float:
+        """Return when a message arrives that would come at a time: not before the one before it."""
+        self._last[receiver] = max(at, self._last.get(receiver, at))
+        return self._last[receiver]
+
+
+_WINDOW_SECONDS = 30 * 60
+# Older entries are thrown away no more often than this.
+_CLEANING_SECONDS = 10
+
+
+class MessageSorter:
+    """Remembers the last message to and from each other instance, for half an hour."""
+
+    def __init__(self) -> None:
+        self._received: dict[str, tuple[float, str | None]] = {}
+        self._sent: dict[str, float] = {}
+        self._received_horizon: float | None = None
+        self._sent_horizon: float | None = None
+
+    def receive(self, sender: str, label: float, execution: str | None) -> None:
+        """Note a message that came in."""
+        horizon = _moved(self._received_horizon, label)
+        if horizon != self._received_horizon:
+            self._received_horizon = horizon
+            self._received = {s: (t, e) for s, (t, e) in self._received.items() if t >= horizon}
+        self._received[sender] = (label, execution)
+
+    def send(self, target: str, now: float) -> tuple[float, float | None]:
+        """Return the label of a message that goes out, and that of the one before it."""
+        previous = self._sent.get(target)
+        label = now if previous is None else max(now, previous + 1e-6)
+        horizon = _moved(self._sent_horizon, label)
+        if horizon != self._sent_horizon:
+            self._sent_horizon = horizon
+            self._sent = {t: at for t, at in self._sent.items() if at >= horizon}
+        self._sent[target] = label
+        return label, previous
+
+    def shown(self) -> JsonValue:
+        """Return what the row of the entity shows of it."""
+        parts: dict[str, JsonValue] = {}
+        if self._sent:
+            parts["LastSentToInstance"] = {t: precise(at) for t, at in self._sent.items()}
+        if self._received and self._received_horizon is not None:
+            parts["ReceivedFromInstance"] = {
+                sender: {"Last": precise(label)}
+                | ({} if execution is None else {"ExecutionId": execution})
+                for sender, (label, execution) in self._received.items()
+            }
+            parts["ReceiveHorizon"] = precise(self._received_horizon)
+        if self._sent and self._sent_horizon is not None:
+            parts["SendHorizon"] = precise(self._sent_horizon)
+        return parts
+
+
+def _moved(horizon: float | None, label: float) -> float:
+    least = label - _WINDOW_SECONDS
+    return least if horizon is None or least - horizon > _CLEANING_SECONDS else horizon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

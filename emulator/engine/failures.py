@@ -1,10 +1,22 @@
 """Failures of functions, as histories and outputs tell of them."""
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from emulator.json_text import JsonValue, compact, parsed
+
+ValueT = TypeVar("ValueT")
+
+
+def attempt(call: Callable[[], ValueT]) -> ValueT | Exception:
+    """Call a user's code; returns what it returned, or the exception that it raised."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - it fails its function and nothing else
+        return error
+
 
 _CORE = "System.Private.CoreLib"
 _ARGUMENT = -2147024809

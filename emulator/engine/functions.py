@@ -2,15 +2,79 @@
 
 import math
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from emulator.engine.actions import CallActivity
 from emulator.engine.context import HTTP_ACTIVITY, OrchestrationContext
-from emulator.engine.entity_context import EntityContext
-from emulator.engine.failures import FunctionFailed, FunctionMissing, connection_refused
-from emulator.engine.tasks import Task
-from emulator.json_text import JsonValue
+from emulator.engine.execution import Task
+from emulator.engine.failures import (
+    Failure,
+    FunctionFailed,
+    FunctionMissing,
+    attempt,
+    connection_refused,
+    failure_of,
+)
+from emulator.json_text import JsonValue, compact, parsed, transported
+
+
+@dataclass(slots=True, kw_only=True)
+class EntityContext:
+    """
+    What an entity function is given for one operation.
+
+    The names are those of the Python library for Durable Functions. What it does counts only if it
+    does not raise. `entity_name` is the class in lower case; `operation_name` is empty if nothing
+    was said; `signals` are target, operation and input of what it sends.
+    """
+
+    entity_name: str
+    entity_key: str
+    operation_name: str
+    input_text: str | None
+    exists: bool
+    state: JsonValue
+    keeps_signal_case: bool = False
+    result: JsonValue = None
+    signals: list[tuple[str, str, str | None]] = field(default_factory=list)
+    is_stuck: bool = False
+
+    def get_input(self) -> JsonValue:
+        """Return what the operation is given."""
+        return parsed(self.input_text)
+
+    def get_state(self, initializer: Callable[[], JsonValue] = lambda: None) -> JsonValue:
+        """Return a copy of the state, and what an entity without one begins with."""
+        return parsed(compact(self.state)) if self.exists else initializer()
+
+    def set_state(self, state: JsonValue) -> None:
+        """Keep a state, JSON; with it the entity exists."""
+        self.exists, self.state = True, transported(state)
+
+    def set_result(self, result: JsonValue) -> None:
+        """Answer the caller."""
+        self.result = transported(result)
+
+    def destruct_on_exit(self) -> None:
+        """Forget the state: the entity exists no longer."""
+        self.exists, self.state = False, None
+
+    def never_returns(self) -> None:
+        """Say that the operation never ends: nothing of its batch shows, and all others wait."""
+        self.is_stuck = True
+
+    def signal_entity(self, target: str, operation: str, input_: JsonValue = None) -> None:
+        """Tell another entity, by its id `@class@key`, to do something; else `ValueError`."""
+        class_name, separator, key = target.removeprefix("@").partition("@")
+        if not (target.startswith("@") and class_name and separator):
+            raise ValueError(f"The id of an entity is of the form @class@key, not {target}")
+        text = None if input_ is None else compact(input_)
+        spelled = class_name if self.keeps_signal_case else class_name.lower()
+        self.signals.append((f"@{spelled}@{key}", operation, text))
+
 
 Steps: TypeAlias = Generator[Task, Any, Any]
 """What an orchestrator is: it yields tasks, gets their values, and returns its output."""
@@ -182,3 +246,53 @@ def _unknown(name: str, a_kind: str, kind: str, known: tuple[str, ...]) -> str:
         f"The function '{name}' doesn't exist, is disabled, or is not {a_kind} function. "
         f"Additional info: The following are the known {kind} functions: {names}."
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disturbance:
+    """A share of the calls, above 0 and at most 1, fails with `error`, or never returns."""
+
+    share: float
+    error: str | None
+
+
+class Disturbances:
+    """The disturbances of a hub, by the name of the activity, in any letter case."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Disturbance] = {}
+
+    def begin(self, activity: str, disturbance: Disturbance) -> None:
+        """Disturb an activity from now on."""
+        self._by_name[activity.casefold()] = disturbance
+
+    def end(self, activity: str) -> None:
+        """Let an activity be as its function has it."""
+        self._by_name.pop(activity.casefold(), None)
+
+    def strike(self, activity: str, random: Random) -> Disturbance | None:
+        """Return what befalls a call, `None` if nothing does."""
+        disturbance = self._by_name.get(activity.casefold())
+        if disturbance is None or random.random() >= disturbance.share:
+            return None
+        return disturbance
+
+
+def run_activity(
+    action: CallActivity, context: ActivityContext, functions: Functions, disturbances: Disturbances
+) -> tuple[JsonValue, Failure | None]:
+    """Return the result of an activity, or why it failed; the context has what it takes."""
+    disturbed = disturbances.strike(action.name, context.random)
+
+    def run() -> JsonValue:
+        if disturbed is not None and disturbed.error is not None:
+            raise RuntimeError(disturbed.error)
+        argument = transported(action.argument)
+        return transported(functions.run_activity(action.name, argument, context))
+
+    result = attempt(run)
+    if disturbed is not None and disturbed.error is None:
+        context.never_returns()
+    if isinstance(result, Exception):
+        return None, failure_of(result, action.name)
+    return result, None

@@ -1,13 +1,131 @@
 """One orchestration instance, as the engine keeps it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from random import Random
+from typing import Protocol
+from uuid import UUID, uuid5
 
+from emulator.api import ExtensionVersion
+from emulator.clock import Timeline
+from emulator.engine.entities import Queues
 from emulator.engine.execution import Run
-from emulator.engine.queues import Queues
+from emulator.engine.pace import INVISIBLE_SECONDS, Host
 from emulator.json_text import JsonValue, parsed
-from emulator.storage.history import Event
-from emulator.storage.rows import Instance, RuntimeStatus
+from emulator.storage.history import Event, EventKind, generic_event
+from emulator.storage.rows import Instance, Row, RuntimeStatus
+
+
+class Identities:
+    """Makes ids, always the same ones from a seed."""
+
+    def __init__(self, seed: int | str, version: ExtensionVersion) -> None:
+        self._random = Random(f"identities/{seed}")
+        self._version = version
+
+    def instance_id(self) -> str:
+        """Return an id for an instance that was not given one."""
+        return self._guid().hex
+
+    def execution_id(self, _instance_id: str) -> str:
+        """Return an id for a run of an instance, in the form that the version gives it."""
+        guid = self._guid()
+        return guid.hex if self._version is ExtensionVersion.V2 else str(guid)
+
+    def child_id(self, parent: Run, number: int, _name: str, *, plain: bool) -> str:
+        """Return the id of a sub-orchestration without one: the same whenever that is replayed."""
+        if plain:
+            return uuid5(UUID(parent.execution_id), f"child {number}").hex
+        return f"{parent.execution_id}:{number}"
+
+    def request_id(self) -> str:
+        """Return an id for a message to an entity."""
+        return str(self._guid())
+
+    def span_id(self) -> str | None:
+        """Return the id of a trace's span, which only v2 gives to sub-orchestrations."""
+        if self._version is not ExtensionVersion.V2:
+            return None
+        return f"{self._random.getrandbits(64):016x}"
+
+    def _guid(self) -> UUID:
+        return UUID(int=self._random.getrandbits(128), version=4)
+
+
+# The status that follows, and the field with the reason.
+_INTERVENTIONS = {
+    EventKind.EXECUTION_SUSPENDED: (RuntimeStatus.SUSPENDED, "Reason"),
+    EventKind.EXECUTION_RESUMED: (RuntimeStatus.RUNNING, "Reason"),
+    EventKind.EXECUTION_TERMINATED: (RuntimeStatus.TERMINATED, "Input"),
+}
+INTERVENTIONS = frozenset(_INTERVENTIONS)
+
+
+def reason_of(intervention: Event) -> str | None:
+    """Return why somebody intervened."""
+    reason = intervention.fields[_INTERVENTIONS[intervention.kind][1]]
+    return reason if isinstance(reason, str) else None
+
+
+def status_after(status: RuntimeStatus, news: Sequence[Event]) -> RuntimeStatus:
+    """Return the status after the messages of a turn; only some of them say anything about it."""
+    for event in news:
+        if event.kind is EventKind.EXECUTION_STARTED:
+            status = RuntimeStatus.RUNNING
+        elif event.kind in INTERVENTIONS:
+            status, _ = _INTERVENTIONS[event.kind]
+    return status
+
+
+def last_reason(news: Sequence[Event], kinds: Collection[EventKind]) -> JsonValue:
+    """Return what the column of the output gets of the messages of a turn."""
+    reasons = [reason_of(event) for event in news if event.kind in kinds]
+    return parsed(reasons[-1]) if reasons else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rewound:
+    """A history without its failures, and the sub-orchestrations that have to run again first."""
+
+    history: Sequence[Event]
+    failed_children: Sequence[str]
+
+
+def rewound(history: Sequence[Event]) -> Rewound:
+    """
+    Take the failures out of a history.
+
+    A failed activity goes with its scheduling, so that it is scheduled again; of a failed
+    sub-orchestration only the failure goes, since it will report once more. What was taken out
+    leaves an event that says nothing, at the same time (recorded).
+    """
+    failed_tasks = {event.task for event in history if event.kind is EventKind.TASK_FAILED}
+    failed_children = {
+        event.task for event in history if event.kind is EventKind.SUB_ORCHESTRATION_FAILED
+    }
+    return Rewound(
+        history=[
+            generic_event(event.timestamp, None) if _taken(event, failed_tasks) else replace(event)
+            for event in history
+        ],
+        failed_children=[
+            str(event.fields["InstanceId"])
+            for event in history
+            if event.kind is EventKind.SUB_ORCHESTRATION_CREATED and event.task in failed_children
+        ],
+    )
+
+
+def _taken(event: Event, failed_tasks: set[int | None]) -> bool:
+    if event.kind is EventKind.TASK_SCHEDULED:
+        return event.task in failed_tasks
+    return event.kind in (
+        EventKind.TASK_FAILED,
+        EventKind.SUB_ORCHESTRATION_FAILED,
+        EventKind.EXECUTION_COMPLETED,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +177,59 @@ class Orchestration:
             version=self.version,
             parent_id=self.run.parent_id,
         )
+
+
+class Rows(Protocol):
+    """Where the engine shows what it does."""
+
+    def get(self, instance_id: str) -> Row | None:
+        """Return the row of an instance."""
+        ...
+
+    def put(self, row: Row, *, at: float | None = None) -> None:
+        """Insert or replace a row at a time."""
+        ...
+
+    def remove(self, instance_id: str) -> None:
+        """Delete a row."""
+        ...
+
+
+class Checkpoints:
+    """Writes rows when their turns end; where the host dies between history and row, late."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        timeline: Timeline,
+        host: Host,
+        is_current: Callable[[Orchestration], bool],
+    ) -> None:
+        self._rows = rows
+        self._timeline = timeline
+        self._host = host
+        self._is_current = is_current
+
+    def write(self, life: Orchestration, begin: float, end: float) -> None:
+        """Write what a turn has come to that lasted from *begin* to *end*."""
+        row = life.row(end)
+        if not life.loses_row_writes and not self._host.cut_off(begin, end):
+            self._timeline.add(end, partial(self._show, life, row))
+            return
+        self._timeline.add(end, partial(self._show_history, life, row))
+        if not life.loses_row_writes:
+            self._timeline.add(end + INVISIBLE_SECONDS, partial(self._show_late, life, row))
+
+    def _show_history(self, life: Orchestration, row: Instance, at: float) -> None:
+        shown = self._rows.get(row.instance_id)
+        if isinstance(shown, Instance) and shown.created == row.created:
+            self._show(life, replace(shown, history=row.history), at)
+
+    def _show_late(self, life: Orchestration, row: Row, at: float) -> None:
+        shown = self._rows.get(row.instance_id)
+        if shown is None or shown.updated < row.updated:  # else a later turn has been quicker
+            self._show(life, row, at)
+
+    def _show(self, life: Orchestration, row: Row, at: float) -> None:
+        if self._is_current(life):
+            self._rows.put(row, at=at)

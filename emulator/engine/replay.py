@@ -10,15 +10,14 @@ from emulator.engine.actions import (
     CallActivity,
     CallSubOrchestrator,
     SendToEntity,
+    is_same,
+    mismatch,
 )
 from emulator.engine.context import OrchestrationContext
-from emulator.engine.execution import Execution, Run
-from emulator.engine.failures import Failure, FunctionFailed, NonDeterministic, failure_of
+from emulator.engine.execution import Execution, Run, Task
+from emulator.engine.failures import Failure, FunctionFailed, NonDeterministic, attempt, failure_of
 from emulator.engine.functions import Functions
-from emulator.engine.identities import Identities
-from emulator.engine.non_determinism import is_same, mismatch
-from emulator.engine.tasks import Task
-from emulator.engine.user_code import attempt
+from emulator.engine.orchestration import Identities
 from emulator.engine.workers.conventions import Call, Conventions, Ending, Told
 from emulator.json_text import JsonValue, parsed, transported
 from emulator.storage.history import Event, EventKind

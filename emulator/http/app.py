@@ -1,6 +1,6 @@
 """The ASGI application: keys, routes, hubs and faults around the operations."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -8,18 +8,42 @@ from functools import partial
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emulator.backends.latency import Latency
-from emulator.emulator import Emulator, Hub
-from emulator.errors import ApiError, BasePathIncomplete
+from emulator.api import ApiError, BasePathIncomplete, Operation
+from emulator.backends.backend import Latency
+from emulator.emulator import Emulator, Hub, Verdict
 from emulator.faults import Fault, FaultKind
-from emulator.http.connection import read_body, while_connected
+from emulator.http import reads, starts, writes
+from emulator.http.connection import Delivery, read_body, while_connected
 from emulator.http.control import control
-from emulator.http.delivery import Delivery
 from emulator.http.distortions import distort_answer, distort_request, substitute
-from emulator.http.keys import Verdict
-from emulator.http.messages import Answer, Base, Request, error_answer, read
-from emulator.http.operate import WITH_BODY, operate
+from emulator.http.messages import Answer, Base, Request, error_answer, message_answer, read
 from emulator.http.routes import Route, find
+from emulator.http.starts import links
+from emulator.synthetic.hub import SyntheticHub
+from emulator.task_hub import TaskHub
+
+# Reads are answered of synthetic hubs too.
+_READS: Mapping[Operation, Callable[[Hub, Request, Route], Answer]] = {
+    Operation.LIST_INSTANCES: reads.list_instances,
+    Operation.GET_INSTANCE: reads.get_instance,
+    Operation.LIST_ENTITIES: reads.list_entities,
+    Operation.GET_ENTITY: reads.get_entity,
+}
+_WRITES: Mapping[Operation, Callable[[TaskHub, Request, Route], Answer]] = {
+    Operation.PURGE_INSTANCES: writes.purge_instances,
+    Operation.PURGE_INSTANCE: writes.purge_instance,
+    Operation.RAISE_EVENT: writes.raise_event,
+    Operation.TERMINATE: writes.terminate,
+    Operation.SUSPEND: writes.suspend,
+    Operation.RESUME: writes.resume,
+    Operation.REWIND: writes.rewind,
+    Operation.SIGNAL_ENTITY: writes.signal_entity,
+    Operation.DELETE_ENTITY: writes.delete_entity,
+    Operation.MAKE_PRIMARY: writes.make_primary,
+}
+# A caller may wait for what these start.
+_STARTERS = {Operation.START: starts.start, Operation.RESTART: starts.restart}
+_WITH_BODY = frozenset((Operation.START, Operation.RAISE_EVENT, Operation.SIGNAL_ENTITY))
 
 # As the host of an app has it.
 MAXIMUM_BODY_BYTES = 100 * 1024 * 1024
@@ -48,7 +72,7 @@ async def _serve(emulator: Emulator, scope: Scope, receive: Receive, send: Send)
     route = find(request.method, request.path, request.version) if request.base else None
     hub = emulator.find_hub(request.parameters)
     delivery = Delivery(scope, receive, send, clock=(hub or emulator).clock)
-    if request.base is None or (route is not None and route.operation in WITH_BODY):
+    if request.base is None or (route is not None and route.operation in _WITH_BODY):
         body = await read_body(receive, MAXIMUM_BODY_BYTES)
         if body is None:
             await delivery.whole(_TOO_LARGE, request.base)
@@ -107,10 +131,24 @@ async def _answer(emulator: Emulator, request: Request, route: Route | None) -> 
             return Answer(404)
         hub = emulator.hub(request.parameters)
         hub.advance()
-        answer = await operate(emulator, hub, request, route)
+        answer = await _operate(emulator, hub, request, route)
     except ApiError as failure:
         return error_answer(failure)
     takes = hub.latency.seconds(answer.scanned)
     if takes:
         await hub.clock.sleep(takes)
     return answer
+
+
+async def _operate(emulator: Emulator, hub: Hub, request: Request, route: Route) -> Answer:
+    read_of = _READS.get(route.operation)
+    if read_of is not None:
+        return read_of(hub, request, route)
+    if isinstance(hub, SyntheticHub):
+        return message_answer(501, f"{hub.name} is synthetic: it can only be read.")
+    write = _WRITES.get(route.operation)
+    if write is not None:
+        return write(hub, request, route)
+    named = request.parameters.text("taskHub") or hub.name
+    urls = links(request, named, emulator.connection, emulator.keys.system)
+    return await _STARTERS[route.operation](hub, request, route, urls)

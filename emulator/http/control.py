@@ -9,11 +9,11 @@ from urllib.parse import unquote
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from emulator.api import Operation
 from emulator.emulator import Emulator, Hub
 from emulator.faults import Fault, FaultKind, read_fault
 from emulator.http.messages import Answer, Base, Request, json_answer
 from emulator.json_text import JsonValue
-from emulator.operations import Operation
 from emulator.storage.rows import RuntimeStatus
 from emulator.synthetic.hub import SyntheticHub
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
 
-from emulator.errors import StorageRefused
+from emulator.api import StorageRefused
 from emulator.faults import Fault, FaultKind
 from emulator.http.messages import Answer, Request, error_answer
 

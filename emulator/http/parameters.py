@@ -4,9 +4,9 @@ import re
 from urllib.parse import unquote_plus
 
 from emulator import times
-from emulator.errors import ArgumentInvalid
-from emulator.storage.queries import DEFAULT_TOP, EntityQuery, InstanceQuery
+from emulator.api import ArgumentInvalid
 from emulator.storage.rows import RuntimeStatus
+from emulator.storage.table import DEFAULT_TOP, EntityQuery, InstanceQuery
 
 # Longer ones do not fit into 32 bits, and some not into Python's patience.
 _LONGEST_SECONDS = 1e9

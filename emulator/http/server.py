@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from emulator.emulator import Emulator
 from emulator.http.app import create_app
-from emulator.http.delivery import CLOSE_CONNECTION
+from emulator.http.connection import CLOSE_CONNECTION
 
 
 class _Connection(H11Protocol):

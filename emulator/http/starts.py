@@ -1,10 +1,11 @@
 """Starting an instance, and starting one again."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from urllib.parse import quote_plus
 
-from emulator.engine.functions import unknown_orchestrator
-from emulator.errors import (
+from emulator.api import (
+    ExtensionVersion,
     FunctionUnknown,
     InstanceExists,
     InstanceIdInvalid,
@@ -12,15 +13,67 @@ from emulator.errors import (
     RestartConflict,
     WaitTooShort,
 )
-from emulator.http.json_body import read_json
-from emulator.http.management import Links
-from emulator.http.messages import Answer, Request, json_answer, message_answer
-from emulator.http.payloads import instance
+from emulator.engine.functions import unknown_orchestrator
+from emulator.http.messages import Answer, Base, Request, instance_body, json_answer, message_answer
 from emulator.http.routes import Route
-from emulator.json_text import compact
+from emulator.json_text import JsonValue, compact, read_json
 from emulator.storage.rows import Instance, RuntimeStatus
 from emulator.task_hub import TaskHub
-from emulator.version import ExtensionVersion
+
+# What a caller is told to wait before it asks for a new instance.
+LOOK_AGAIN_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Makes the URLs: `query` is what each of them needs to reach the hub with the right key."""
+
+    origin: str
+    query: str
+    failures_as_500: bool = False
+
+    def started(self, instance_id: str) -> Answer:
+        """Answer that an instance was started."""
+        payload = self.payload(instance_id)
+        headers = {
+            "location": str(payload["statusQueryGetUri"]),
+            "retry-after": str(LOOK_AGAIN_SECONDS),
+        }
+        return json_answer(202, payload, headers=headers)
+
+    def payload(self, instance_id: str) -> dict[str, JsonValue]:
+        """Return all URLs of an instance (reference 5)."""
+        instance = f"{self.origin}{Base.WEB_HOOK}/instances/{_encoded(instance_id)}"
+        status = "&returnInternalServerErrorOnFailure=true" if self.failures_as_500 else ""
+        return {
+            "id": instance_id,
+            "statusQueryGetUri": f"{instance}?{self.query}{status}",
+            "sendEventPostUri": f"{instance}/raiseEvent/{{eventName}}?{self.query}",
+            "terminatePostUri": f"{instance}/terminate?reason={{text}}&{self.query}",
+            "purgeHistoryDeleteUri": f"{instance}?{self.query}",
+            "restartPostUri": f"{instance}/restart?{self.query}",
+            "suspendPostUri": f"{instance}/suspend?reason={{text}}&{self.query}",
+            "resumePostUri": f"{instance}/resume?reason={{text}}&{self.query}",
+        }
+
+
+def links(request: Request, hub: str, connection: str, key: str | None) -> Links:
+    """Return what makes the URLs for a request's caller."""
+    parameters = request.parameters
+    named = parameters.text("connection") or connection
+    query = f"taskHub={_encoded(hub)}&connection={_encoded(named)}"
+    return Links(
+        request.origin,
+        query if key is None else f"{query}&code={quote_plus(key)}",
+        parameters.boolean("returnInternalServerErrorOnFailure", default=False),
+    )
+
+
+def _encoded(text: str) -> str:
+    # As .NET encodes forms: it leaves these as they are, but not the tilde.
+    encoded = quote_plus(text, safe="-_.!*()", errors="replace")
+    return encoded.replace("~", "%7E")
+
 
 _LONGEST_ID = 256
 _SHORTEST_WAIT = 0.01
@@ -114,7 +167,7 @@ async def _started(hub: TaskHub, request: Request, instance_id: str, links: Link
     if ended.status is RuntimeStatus.COMPLETED:
         return json_answer(200, ended.output)
     status = 500 if links.failures_as_500 and ended.status is RuntimeStatus.FAILED else 200
-    return json_answer(status, instance(ended, request.version, show_input=True))
+    return json_answer(status, instance_body(ended, request.version, show_input=True))
 
 
 async def _wait(hub: TaskHub, instance_id: str, seconds: float, interval: float) -> Instance | None:

@@ -1,15 +1,13 @@
 """The operations that change what is there: instances, one or many, and entities."""
 
+from emulator.api import ExtensionVersion, JsonUnreadable, OperationInvalid
 from emulator.engine.functions import unknown_entity
-from emulator.errors import JsonUnreadable, OperationInvalid
-from emulator.http.json_body import read_json
 from emulator.http.messages import Answer, Request, json_answer, message_answer
 from emulator.http.routes import Route
-from emulator.json_text import compact
-from emulator.storage.queries import InstanceQuery
+from emulator.json_text import compact, read_json
 from emulator.storage.rows import RuntimeStatus
+from emulator.storage.table import InstanceQuery
 from emulator.task_hub import TaskHub
-from emulator.version import ExtensionVersion
 
 _GONE = Answer(410)
 _MISSING = Answer(404)

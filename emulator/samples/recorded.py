@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from emulator.engine.context import EntityId, OrchestrationContext, RetryOptions
-from emulator.engine.entity_context import EntityContext
-from emulator.engine.functions import ActivityContext, Functions, Steps
+from emulator.engine.functions import ActivityContext, EntityContext, Functions, Steps
 from emulator.json_text import JsonValue
 
 functions = Functions()

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 
 from emulator.emulator import Emulator
-from emulator.engine.disturbances import Disturbance
+from emulator.engine.context import EntityId, OrchestrationContext
+from emulator.engine.functions import Disturbance, Functions, Steps
 from emulator.engine.pace import Crash
 from emulator.faults import read_fault
 from emulator.json_text import JsonValue, compact
-from emulator.samples.leaks import LEAKED_LOCK
 from emulator.scenarios.fields import FieldProblem, Fields
 from emulator.task_hub import TaskHub
+
+leak_functions = Functions()
+"""What `leak_lock` starts."""
 
 Action = Callable[[Emulator, TaskHub, float], None]
 _MINUTE = 60.0
@@ -134,11 +137,22 @@ def _crash(fields: Fields, *, answers: bool) -> Action:
     return lambda _, hub, at: hub.engine.host.crash(Crash(at=at, down=down, answers=answers))
 
 
+def _hold_lock(context: OrchestrationContext) -> Steps:
+    """Lock the entity of the input, and wait for an event that nobody sends."""
+    _, class_name, key = str(context.get_input()).split("@", 2)
+    yield context.lock_entities(EntityId(class_name, key))
+    yield context.wait_for_external_event("GiveItBack")
+    return None
+
+
+leak_functions.orchestrator(_hold_lock, name="LeakedLock")
+
+
 def _leak_lock(fields: Fields) -> Action:
     class_name, key = _entity(fields)
     instance_id = fields.text("by", "lock-leak")
     text = compact(f"@{class_name}@{key}")
-    return lambda _, hub, at: hub.engine.start(LEAKED_LOCK, instance_id, text, at)
+    return lambda _, hub, at: hub.engine.start("LeakedLock", instance_id, text, at)
 
 
 def _fault(fields: Fields) -> Action:

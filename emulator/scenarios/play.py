@@ -3,27 +3,24 @@
 from collections.abc import Callable
 from functools import partial
 
+from emulator.api import ExtensionVersion
+from emulator.apps import App, functions_of
 from emulator.backends.azure_storage import AzureStorage
 from emulator.backends.backend import Backend
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
 from emulator.clock import Clock, ManualClock
-from emulator.demo_hubs import App, functions_of
-from emulator.emulator import Emulator
+from emulator.emulator import Emulator, Keys
 from emulator.engine.functions import Functions
 from emulator.engine.pace import BUSY
-from emulator.engine.workers.worker import Worker
-from emulator.http.keys import Keys
-from emulator.http.payloads import instance
-from emulator.samples import leaks
-from emulator.samples.claims.traffic import start_claims
-from emulator.samples.traffic import start_traffic
-from emulator.scenarios.events import Event
-from emulator.scenarios.expectations import Rows, unmet
-from emulator.scenarios.scenario import HubPlan, Scenario
-from emulator.storage.queries import InstanceQuery
+from emulator.engine.workers import Worker
+from emulator.http.messages import instance_body
+from emulator.samples.claims import start_claims
+from emulator.samples.shop_traffic import start_traffic
+from emulator.scenarios.events import Event, leak_functions
+from emulator.scenarios.scenario import HubPlan, Rows, Scenario, unmet
+from emulator.storage.table import InstanceQuery
 from emulator.task_hub import TaskHub
-from emulator.version import ExtensionVersion
 
 BACKENDS: dict[str, Callable[[], Backend]] = {
     "azure-storage": AzureStorage,
@@ -92,7 +89,7 @@ def _hub(
     served = functions_of(plan.app, functions)
     if plan.beside is not None:
         served.include(functions_of(plan.beside))
-    served.include(leaks.functions)
+    served.include(leak_functions)
     backend = BACKENDS[plan.backend]()
     hub = TaskHub(
         name,
@@ -137,7 +134,7 @@ def _rows(hub: TaskHub) -> Rows:
     token = ""
     while True:
         page = hub.list_instances(InstanceQuery(top=1000), token)
-        rows += [{**instance(row, hub.version, show_input=False)} for row in page.rows]
+        rows += [{**instance_body(row, hub.version, show_input=False)} for row in page.rows]
         token = page.token
         if not token:
             return rows

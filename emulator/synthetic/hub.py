@@ -1,17 +1,18 @@
 """A task hub of millions of rows, none of which is kept."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import floor
 
+from emulator.api import ExtensionVersion
 from emulator.backends.azure_storage import AzureStorage
-from emulator.backends.backend import Backend
-from emulator.backends.latency import Latency
+from emulator.backends.backend import Backend, Latency
 from emulator.clock import Clock
 from emulator.faults import Faults
-from emulator.storage.queries import EntityQuery, InstanceQuery
 from emulator.storage.rows import Entity, Instance, RuntimeStatus
-from emulator.storage.table import Table
+from emulator.storage.table import EntityQuery, InstanceQuery, Table
 from emulator.synthetic.mix import (
     LONGEST_SECONDS,
     SHOP,
@@ -26,7 +27,63 @@ from emulator.synthetic.paging import Pager, Selection, SyntheticPage
 from emulator.synthetic.population import OFFSET_DIGITS, Population, still_part
 from emulator.synthetic.rendering import Renderer, Style
 from emulator.synthetic.traffic import MovingRows, Traffic
-from emulator.version import ExtensionVersion
+
+_COUNT = re.compile(r"(\d{1,12})([kM]?)", re.ASCII)
+_UNITS = {"": 1, "k": 1000, "M": 1_000_000}
+_CLASSES = ("cart", "counter")
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticOption:
+    """A synthetic hub that was asked for; `active` is `None` where the shares say how many."""
+
+    name: str
+    rows: int
+    active: int | None = None
+    entities: int = 0
+
+    @property
+    def entity_classes(self) -> tuple[EntityClass, ...]:
+        """The entities, divided between some classes."""
+        first = self.entities // len(_CLASSES)
+        numbers = (first, self.entities - first)
+        return tuple(
+            EntityClass(name=name, rows=rows) for name, rows in zip(_CLASSES, numbers, strict=True)
+        )
+
+
+def parse_synthetic(text: str) -> SyntheticOption:
+    """
+    Read `NAME=ROWS[,active=N][,entities=N]`; `k` and `M` behind a number are thousands, millions.
+
+    Raises `ValueError`, which says what is wrong.
+    """
+    (name, rows), *options = (_pair(part) for part in text.split(","))
+    counts = {option: _count(option, value) for option, value in options}
+    unknown = counts.keys() - {"active", "entities"}
+    if unknown:
+        raise ValueError(f"There is no {', '.join(sorted(unknown))}; there are active, entities")
+    option = SyntheticOption(
+        name, _count(name, rows), counts.get("active"), counts.get("entities", 0)
+    )
+    if option.active is not None and option.active > option.rows:
+        raise ValueError(f"{option.active} of {option.rows} instances cannot be active")
+    return option
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{text!r} is not of the form name=value")
+    return name, value
+
+
+def _count(name: str, text: str) -> int:
+    match = _COUNT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{name}: {text!r} is not a number of rows, such as 1000, 20k or 10M")
+    return int(match[1]) * _UNITS[match[2]]
+
 
 # As long as the ids that the extension makes up.
 _ID_LENGTH = 32

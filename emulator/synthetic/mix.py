@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from emulator.backends.traits import Traits
+from emulator.backends.backend import Traits
 from emulator.json_text import JsonValue, compact
 from emulator.storage.history import execution_completed, execution_started
 from emulator.storage.rows import NEVER, Entity, Instance, RuntimeStatus

@@ -5,18 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from emulator.backends import azure_tokens
-from emulator.backends.azure_storage import MAXIMUM_TOP, AzureStorage
+from emulator.api import ArgumentInvalid, ExtensionVersion
+from emulator.backends.azure_storage import MAXIMUM_TOP, AzureStorage, decode_token, encode_token
 from emulator.backends.backend import Backend
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
-from emulator.errors import ArgumentInvalid
 from emulator.json_text import compact
-from emulator.storage.partition import BEYOND_THE_END
-from emulator.storage.queries import EntityQuery, InstanceQuery
+from emulator.storage.table import BEYOND_THE_END, EntityQuery, InstanceQuery
 from emulator.synthetic.layout import View
 from emulator.synthetic.population import Choice, Population
-from emulator.version import ExtensionVersion
 
 # What `LIKE` makes of a prefix to MSSQL.
 LONGEST_PREFIX = 100
@@ -135,7 +132,7 @@ class Pager:
 
     def _azure_storage(self, backend: AzureStorage, asked: Selection, token: str) -> SyntheticPage:
         bounds = self._bounds(asked.prefix, asked.created_from, asked.created_to)
-        begin = azure_tokens.decode(token, self._version)
+        begin = decode_token(token, self._version)
         low = max(bounds.low, 0 if begin is None else self._population.find(begin))
         high = max(low, bounds.high)
         scan_rows = backend.scan_rows if asked.scanning else None
@@ -150,7 +147,7 @@ class Pager:
         return SyntheticPage([found], next_token, seen - low, asked.existing)
 
     def _token(self, position: int) -> str:
-        return azure_tokens.encode(self._population.id_at(position), self._version)
+        return encode_token(self._population.id_at(position), self._version)
 
     def _mssql(self, asked: Selection, token: str) -> SyntheticPage:
         prefix = asked.prefix[:LONGEST_PREFIX]

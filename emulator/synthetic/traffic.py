@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import floor
 
-from emulator.backends.traits import Traits
+from emulator.backends.backend import Traits
 from emulator.storage.rows import RuntimeStatus
 from emulator.synthetic.layout import BLOCK_ROWS, Stretch, one_block
 from emulator.synthetic.mix import InstanceKind, Orchestrator, weighed_kinds

@@ -22,16 +22,14 @@ from emulator import (
     running,
     sample_emulator,
 )
+from emulator.apps import FunctionsFileProblem, load_functions
 from emulator.azure.app import IDENTITY_PATH, create_azure_app
 from emulator.azure.file import AzureFile, read_azure_file
 from emulator.backends.azure_storage import AzureStorage
-from emulator.backends.backend import Backend
-from emulator.backends.hub_names import HubNameRefused
-from emulator.backends.latency import Latency
+from emulator.backends.backend import Backend, HubNameRefused, Latency
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
 from emulator.faults import Fault, parse_fault
-from emulator.functions_file import FunctionsFileProblem, load_functions
 from emulator.http.server import running_app
 from emulator.recordings import Recording, read_recording, replay_app
 from emulator.scenarios.play import BACKENDS, play, rehearse
@@ -41,8 +39,7 @@ from emulator.scenarios.scenario import (
     built_in,
     load_scenario,
 )
-from emulator.synthetic.hub import SyntheticHub
-from emulator.synthetic.option import SyntheticOption, parse_synthetic
+from emulator.synthetic.hub import SyntheticHub, SyntheticOption, parse_synthetic
 from emulator.timelines import Timeline, read_timeline, timeline_hub
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.outcome import outcome_of

@@ -10,8 +10,7 @@ from uuid import UUID
 
 from emulator import Clock, Emulator, Keys, RealClock, TaskHub
 from emulator.azure.app import create_azure_app
-from emulator.azure.cloud import AzureCloud
-from emulator.azure.site import Site
+from emulator.azure.cloud import AzureCloud, Site
 from emulator.http.server import running_app
 from emulator.samples import shop
 from exporter.settings import Settings

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from emulator import RealClock, TaskHub
+from emulator.azure.cloud import STOPPED, Site
 from emulator.azure.resource_manager import LIST_KEYS, READ_ROUTE
-from emulator.azure.site import STOPPED, Site
-from emulator.http.keys import Verdict
+from emulator.emulator import Verdict
 from exporter.api.classify import Failures
 from exporter.api.client import HubClient
 from exporter.api.connection import SharedLimits, connect

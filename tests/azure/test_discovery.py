@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.azure.cloud import STOPPED
 from emulator.azure.resource_manager import READ_FUNCTIONS, READ_GRAPH
-from emulator.azure.site import STOPPED
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.discovery.apps import Row, app_of
 from exporter.settings import Shard

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from emulator import Emulator, Keys, RealClock, TaskHub
-from emulator.azure.cloud import AzureCloud
+from emulator.azure.cloud import STOPPED, AzureCloud, Site
 from emulator.azure.resource_manager import LIST_KEYS
-from emulator.azure.site import STOPPED, Site
 from tests.azure.stand_in import Azure, azure, subscription
 from tests.real.counted import FINISHED
 from tests.real.daemon import Daemon, reserved_port

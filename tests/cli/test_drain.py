@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from emulator import Fault, FaultKind, ManualClock, TaskHub
+from emulator.api import Operation
 from emulator.backends.azure_storage import AzureStorage
-from emulator.operations import Operation
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.cli.process import COMMAND
 from tests.diagnosis.stuck_app import END, START, VERSIONS, functions, stuck_hub

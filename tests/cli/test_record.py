@@ -19,8 +19,8 @@ from emulator import (
     running,
     sample_emulator,
 )
+from emulator.api import Operation
 from emulator.http.server import running_app
-from emulator.operations import Operation
 from emulator.recordings import read_recording, replay_app
 from exporter.settings import load_settings
 from tests.cli.asked import ask

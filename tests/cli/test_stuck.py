@@ -19,9 +19,9 @@ from emulator import (
     TaskHub,
     running,
 )
+from emulator.api import Operation
 from emulator.backends.azure_storage import AzureStorage
 from emulator.json_text import JsonValue
-from emulator.operations import Operation
 from exporter.settings import load_settings
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.cli.process import KEY, frozen_emulator, run

@@ -11,7 +11,7 @@ import pytest
 
 from emulator import ManualClock, TaskHub
 from emulator.backends.azure_storage import AzureStorage
-from emulator.backends.latency import Latency
+from emulator.backends.backend import Latency
 from tests.cli.asked import serving_hub
 from tests.cli.process import COMMAND, run, serving
 from tests.cli.terminal import CTRL_C, Terminal, at_terminal

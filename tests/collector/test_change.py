@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from emulator import Emulator, ManualClock, running, sample_emulator
-from emulator.truth import finishes_between
+from emulator.task_hub import finishes_between
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import Collector, open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep

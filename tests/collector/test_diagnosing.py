@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from emulator import Emulator, Fault, FaultKind, ManualClock, TaskHub, running
+from emulator.api import Operation
 from emulator.backends.azure_storage import AzureStorage
-from emulator.operations import Operation
 from exporter.collector.budget import PageBudget
 from exporter.collector.hub import HubCollector
 from exporter.collector.schedule import spare_seconds

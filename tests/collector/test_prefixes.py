@@ -8,7 +8,7 @@ import pytest
 
 from emulator import Emulator, ManualClock, TaskHub, running, sample_emulator, truth
 from emulator.backends.azure_storage import AzureStorage
-from emulator.http.keys import Keys
+from emulator.emulator import Keys
 from exporter.collector.snapshot import Sweep
 from tests.collector.polled import INTERVALS, KEY, collector_of
 from tests.collector.test_hub import TERMINAL, by_status, plain

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from emulator import Emulator, ManualClock, running
+from emulator.api import Operation
 from emulator.faults import Fault, FaultKind
-from emulator.operations import Operation
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from tests.collector.polled import KEY, Publications, collector_of

@@ -11,9 +11,9 @@ from emulator import Emulator, ManualClock, RuntimeStatus, TaskHub, running
 from emulator.backends.azure_storage import AzureStorage
 from emulator.backends.backend import Backend
 from emulator.backends.mssql import MSSQL
-from emulator.http.keys import Keys
-from emulator.storage.queries import EntityQuery, InstanceQuery
+from emulator.emulator import Keys
 from emulator.storage.rows import Row
+from emulator.storage.table import EntityQuery, InstanceQuery
 from emulator.synthetic.hub import SyntheticHub
 from emulator.synthetic.mix import EntityClass, Orchestrator
 from emulator.synthetic.paging import SyntheticPage

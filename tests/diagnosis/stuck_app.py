@@ -22,8 +22,9 @@ from emulator.backends.backend import Backend
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
 from emulator.json_text import JsonValue, compact
-from emulator.samples import leaks, recorded, shop
-from emulator.samples.shop.residents import move_in
+from emulator.samples import recorded, shop
+from emulator.samples.shop_traffic import move_in
+from emulator.scenarios.events import leak_functions
 
 START = 1_800_000_000.75  # 2027-01-15T08:00:00.75Z
 HOUR = 3600.0
@@ -38,7 +39,7 @@ LOCKED = EntityId("Counter", "locked")
 functions = Functions()
 functions.include(recorded.functions)
 functions.include(shop.functions)
-functions.include(leaks.functions)
+functions.include(leak_functions)
 
 
 @dataclass(frozen=True, slots=True)

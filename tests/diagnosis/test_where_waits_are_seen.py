@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from emulator import ManualClock, TaskHub
-from emulator.samples import leaks, recorded, shop
+from emulator.samples import recorded, shop
+from emulator.scenarios.events import leak_functions
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.over_limit import MAX_SAMPLES_PER_ORCHESTRATOR
 from exporter.web.formatting import span
@@ -92,7 +93,8 @@ def as_a_state(step: tuple[str, str]) -> str:
 
 
 def test_every_sample_orchestrator_that_can_get_stuck_is_in_the_hub() -> None:
-    samples = {name for each in (leaks, recorded, shop) for name in each.functions.orchestrators}
+    apps = (leak_functions, recorded.functions, shop.functions)
+    samples = {name for app in apps for name in app.orchestrators}
     hub = shown_hub("v3", "azure-storage")
     active = {row.name for row in hub.instances() if not row.status.terminal}
     assert samples - active == NEVER_STUCK | GO_ON

@@ -18,9 +18,10 @@ from tests.docs.pages import ROOT
 PAGE = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8").partition("\n## Errors\n")[2]
 # Errors that never leave the package: of the server that the emulator is, and of its engine.
 INSIDE = {
-    "emulator/errors.py", "emulator/engine/failures.py:NonDeterministic",
+    "emulator/api.py", "emulator/engine/failures.py:NonDeterministic",
     "emulator/engine/failures.py:FunctionMissing", "emulator/storage/history.py:HistoryRefused",
-    "emulator/azure/graph.py", "exporter/web/overload.py", "exporter/web/passwords.py",
+    "emulator/azure/resource_manager.py:QueryInvalid",
+    "exporter/web/overload.py", "exporter/web/passwords.py",
 }  # fmt: skip
 BASES = {"Exception", "ValueError", "RuntimeError", "OSError"}
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from emulator.version import ExtensionVersion
+from emulator.api import ExtensionVersion
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
 # Those that hold exchanges; the others are timelines.

@@ -16,7 +16,7 @@ from emulator import (
     TaskHub,
 )
 from emulator.engine.functions import Functions
-from emulator.engine.identities import Identities
+from emulator.engine.orchestration import Identities
 from emulator.samples.recorded import functions
 from emulator.times import parse
 from tests.emulator.recordings import Recording, recorded

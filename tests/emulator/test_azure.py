@@ -8,10 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from emulator.azure.cloud import AzureCloud
-from emulator.azure.graph import QueryInvalid, find
-from emulator.azure.resource_manager import Asked, answer
-from emulator.azure.site import STOPPED, Site
+from emulator.azure.cloud import STOPPED, AzureCloud, Site
+from emulator.azure.resource_manager import Asked, QueryInvalid, answer, find
 from emulator.http.messages import Answer
 from tests.azure.stand_in import site, subscription
 

@@ -21,8 +21,7 @@ from emulator import (
     running,
 )
 from emulator.backends.azure_storage import AzureStorage
-from emulator.backends.backend import Backend
-from emulator.backends.latency import Latency
+from emulator.backends.backend import Backend, Latency
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
 from emulator.samples.recorded import functions

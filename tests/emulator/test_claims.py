@@ -6,8 +6,7 @@ import pytest
 
 from emulator import Functions, ManualClock, RuntimeStatus, TaskHub
 from emulator.json_text import JsonValue
-from emulator.samples.claims.functions import functions
-from emulator.samples.claims.traffic import start_claims
+from emulator.samples.claims import functions, start_claims
 from emulator.storage.history import EventKind
 from tests.emulator.engine_calls import events, run, tell
 from tests.emulator.moving import instance_of, move, status_of

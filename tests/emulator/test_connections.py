@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from emulator import Emulator, Keys, ManualClock, TaskHub, running
-from emulator.backends.latency import Latency
+from emulator.backends.backend import Latency
 from emulator.samples.recorded import functions
 from tests.emulator.conftest import OPTIONS
 

@@ -3,11 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator import Entity, ManualClock, RuntimeStatus, TaskHub
-from emulator.backends.azure_storage import AzureStorage
-from emulator.backends.azure_tokens import encode
-from emulator.errors import StorageRefused
-from emulator.storage.partition import partition_key
-from emulator.storage.queries import EntityQuery, InstanceQuery
+from emulator.api import StorageRefused
+from emulator.backends.azure_storage import AzureStorage, encode_token
+from emulator.storage.table import EntityQuery, InstanceQuery, partition_key
 from tests.emulator.conftest import NOW
 from tests.emulator.rows import instance
 
@@ -68,7 +66,7 @@ class TestListing:
         for instance_id, status in zip("abcd", [*RuntimeStatus][:4], strict=True):
             hub.put(instance(instance_id, status))
         query = InstanceQuery(top=1, statuses=frozenset(["Running", "Failed"]))
-        assert hub.list_instances(query).token == encode("d")
+        assert hub.list_instances(query).token == encode_token("d")
 
     def test_a_scan_that_finds_nothing_is_an_empty_page_with_a_token(
         self, clock: ManualClock
@@ -77,7 +75,7 @@ class TestListing:
         for instance_id in "abcd":
             hub.put(instance(instance_id))
         page = hub.list_instances(InstanceQuery(statuses=frozenset(["Failed"])))
-        assert (page.rows, page.token) == ([], encode("c"))
+        assert (page.rows, page.token) == ([], encode_token("c"))
 
     def test_filters_compare_full_times_inclusively(self, hub: TaskHub) -> None:
         hub.put(instance("a", created=43.698))
@@ -89,13 +87,13 @@ class TestListing:
     def test_a_page_of_no_rows_never_gets_further(self, hub: TaskHub) -> None:
         hub.put(instance("a"))
         page = hub.list_instances(InstanceQuery(top=0))
-        assert (page.rows, page.token) == ([], encode("a"))
+        assert (page.rows, page.token) == ([], encode_token("a"))
 
     def test_a_page_has_at_most_a_thousand_rows(self, hub: TaskHub) -> None:
         for number in range(1001):
             hub.put(instance(f"{number:04}"))
         page = hub.list_instances(InstanceQuery(top=5000))
-        assert (len(page.rows), page.token) == (1000, encode("1000"))
+        assert (len(page.rows), page.token) == (1000, encode_token("1000"))
 
     def test_a_negative_page_size_is_refused(self, hub: TaskHub) -> None:
         with pytest.raises(StorageRefused):
@@ -105,7 +103,7 @@ class TestListing:
         for key, exists in (("a", True), ("b", False), ("c", True)):
             hub.put(Entity(class_name="counter", key=key, last_operation=NOW, exists=exists))
         page = hub.list_entities(EntityQuery(top=2))
-        assert ([row.key for row in page.rows], page.token) == (["a"], encode("@counter@c"))
+        assert ([row.key for row in page.rows], page.token) == (["a"], encode_token("@counter@c"))
 
     def test_entities_are_filtered_by_class_and_time(self, hub: TaskHub) -> None:
         for name, at in (("cart", 10.0), ("counter", 20.0), ("counters", 20.0)):

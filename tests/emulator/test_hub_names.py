@@ -15,8 +15,7 @@ from emulator import (
     running,
 )
 from emulator.backends.azure_storage import AzureStorage
-from emulator.backends.backend import Backend
-from emulator.backends.hub_names import HubNameRefused
+from emulator.backends.backend import Backend, HubNameRefused
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
 from emulator.json_text import JsonValue

@@ -12,7 +12,7 @@ from emulator import (
     Steps,
     TaskHub,
 )
-from emulator.engine.tasks import Task
+from emulator.engine.execution import Task
 from emulator.json_text import JsonValue
 from emulator.samples import recorded
 from emulator.storage.history import EventKind

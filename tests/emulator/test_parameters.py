@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator import times
+from emulator.api import ArgumentInvalid
 from emulator.backends.azure_storage import AzureStorage
-from emulator.errors import ArgumentInvalid
 from emulator.http.parameters import Parameters, entity_query, instance_query
-from emulator.storage.queries import InstanceQuery
+from emulator.storage.table import InstanceQuery
 
 NOW = 1_800_000_000.75  # 2027-01-15T08:00:00.75Z
 MIDNIGHT = 1_799_971_200.0

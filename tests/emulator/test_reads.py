@@ -10,7 +10,7 @@ from emulator import (
     RuntimeStatus,
     TaskHub,
 )
-from emulator.backends import azure_tokens as tokens
+from emulator.backends.azure_storage import encode_token
 from emulator.storage import history as events
 from tests.emulator.conftest import NOW
 from tests.emulator.rows import instance
@@ -94,7 +94,7 @@ class TestListingInstances:
     ) -> None:
         for instance_id in "abc":
             hub.put(instance(instance_id))
-        headers = [(TOKEN, tokens.encode(key).strip()) for key in "cb"]
+        headers = [(TOKEN, encode_token(key).strip()) for key in "cb"]
         answer = await web_hook.get("instances", headers=headers)
         assert [row["instanceId"] for row in answer.json()] == ["c"]
 

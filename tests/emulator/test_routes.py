@@ -9,8 +9,7 @@ import yaml
 
 from emulator import ExtensionVersion
 from emulator.http.messages import Base
-from emulator.http.paths import decode
-from emulator.http.routes import find
+from emulator.http.routes import decode, find
 from tests.emulator.conftest import MAJOR_VERSIONS
 
 DESCRIPTION = Path(__file__).parents[1] / "data" / "durable-functions-http-api.openapi.yml"

@@ -6,14 +6,15 @@ import httpx
 import pytest
 
 from emulator import ManualClock, running
-from emulator.scenarios.expectations import Rows, unmet
 from emulator.scenarios.play import play, rehearse
 from emulator.scenarios.scenario import (
+    Rows,
     Scenario,
     ScenarioProblem,
     built_in,
     load_scenario,
     read_scenario,
+    unmet,
 )
 from tests.emulator.app import functions
 from tests.emulator.conftest import NOW, OPTIONS

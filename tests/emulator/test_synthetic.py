@@ -26,19 +26,17 @@ from emulator import (
     TaskHub,
     running,
 )
+from emulator.api import ApiError, Operation
 from emulator.backends import netherite
 from emulator.backends.azure_storage import AzureStorage
-from emulator.backends.backend import Backend
-from emulator.backends.latency import Latency
+from emulator.backends.backend import Backend, Latency
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
-from emulator.errors import ApiError
-from emulator.http import reads, synthetic_reads
+from emulator.http import reads
 from emulator.http.messages import Answer, Base, Request, error_answer
 from emulator.http.parameters import Parameters
 from emulator.http.routes import find
-from emulator.operations import Operation
-from emulator.storage.queries import InstanceQuery
+from emulator.storage.table import InstanceQuery
 from emulator.synthetic.hub import SyntheticHub
 from emulator.synthetic.layout import BLOCK_ROWS
 from emulator.synthetic.mix import EntityClass, Orchestrator
@@ -147,7 +145,7 @@ def answers(
     except ApiError as failure:
         expected = error_answer(failure)
     try:
-        given_one = synthetic_reads.answer(hub, request, route)
+        given_one = listing(hub, request, route)
     except ApiError as failure:
         given_one = error_answer(failure)
     return given_one, expected
@@ -270,7 +268,7 @@ class TestListings:
 
     def test_the_same_question_gets_the_same_bytes(self) -> None:
         query = InstanceQuery(top=1000, statuses=frozenset(["Failed"]))
-        style = synthetic_reads._AsInstance(AzureStorage(), V3, True)
+        style = reads.InstanceStyle(AzureStorage(), V3, True)
         hub, other = synthetic(), synthetic()
         bodies = {of.body(of.list_instances(query), style) for of in (hub, hub, other)}
         assert len(bodies) == 1
@@ -404,7 +402,7 @@ class TestMemory:
 
 def peak_of_pages(rows: int) -> int:
     """The most bytes held while a hub is made and serves pages."""
-    style = synthetic_reads._AsInstance(AzureStorage(), V3, False)
+    style = reads.InstanceStyle(AzureStorage(), V3, False)
     tracemalloc.start()
     try:
         hub = synthetic(rows=rows)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.synthetic.hub import parse_synthetic
 from emulator.synthetic.layout import BLOCK_ROWS, Run, View, apportion, spread
-from emulator.synthetic.option import parse_synthetic
 
 COUNTS = st.lists(st.integers(0, 5000), min_size=1, max_size=8)
 

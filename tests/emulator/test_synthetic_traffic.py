@@ -15,7 +15,7 @@ from emulator.backends.azure_storage import AzureStorage
 from emulator.backends.backend import Backend
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
-from emulator.storage.queries import InstanceQuery
+from emulator.storage.table import InstanceQuery
 from emulator.synthetic.hub import SyntheticHub
 from emulator.synthetic.mix import EntityClass, Orchestrator
 from emulator.synthetic.traffic import Traffic

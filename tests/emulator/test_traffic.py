@@ -22,7 +22,7 @@ from emulator import (
 )
 from emulator.samples import shop
 from emulator.storage.history import EventKind
-from emulator.storage.queries import InstanceQuery
+from emulator.storage.table import InstanceQuery
 from tests.emulator.conftest import NOW
 from tests.emulator.moving import instance_of, move, rows, set_clock
 from tests.emulator.rows import instance

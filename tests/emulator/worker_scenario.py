@@ -28,8 +28,8 @@ from emulator import (
 from emulator.engine.execution import Run
 from emulator.engine.failures import FunctionMissing
 from emulator.engine.functions import unknown_entity, unknown_orchestrator
-from emulator.engine.identities import Identities
-from emulator.engine.workers.worker import Worker
+from emulator.engine.orchestration import Identities
+from emulator.engine.workers import Worker
 from emulator.json_text import JsonValue
 from emulator.times import parse
 from tests.emulator.apps import isolated, javascript

@@ -1,12 +1,15 @@
 """What differs between the languages of apps."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from emulator.engine.actions import EntityRequest
-from emulator.engine.failures import Failure
-from emulator.engine.tasks import Task
-from emulator.json_text import JsonValue
+from emulator.engine.context import HTTP_ACTIVITY
+from emulator.engine.execution import Task
+from emulator.engine.failures import Failure, read_failure, uncaught
+from emulator.json_text import JsonValue, compact, parsed
+from emulator.times import precise, precise_with_offset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,3 +98,126 @@ class Conventions(Protocol):
     def read_response(self, text: str, request: EntityRequest, target: str, task: Task) -> None:
         """Complete the task that waits for the answer to a request."""
         ...
+
+
+LOCK_ACQUIRED = "Lock Acquisition Completed"
+
+_EXTENSION = "Microsoft.Azure.WebJobs.Extensions.DurableTask"
+_NEVER = "0001-01-01T00:00:00"
+_CORE_VERSION = "Version=10.0.0.0, Culture=neutral, PublicKeyToken=7cec85d7bea7798e"
+
+
+class InProcess:
+    """The conventions of in-process .NET."""
+
+    schedules_on_yield = False
+    drops_missing = False
+    keeps_signal_case = False
+    shows_exists = True
+    plain_child_ids = False
+    empty_tags = False
+    keeps_child_inputs = True
+
+    def activity_failed(self, name: str, failure: Failure) -> Told:
+        """Return what the caller's history says of a failed activity."""
+        reason = failure.reason or f"Activity function '{name}' failed: {failure.message}"
+        return Told(reason=reason, details=failure.details())
+
+    def child_failed(self, ending: Ending, failure: Failure | None) -> Told:
+        """Return what the parent's history says; somebody who terminates may give any reason."""
+        result = ending.result
+        reason = result if isinstance(result, str) else compact(result) if result else ""
+        return Told(reason=reason, details=(failure or Failure(message=reason)).details())
+
+    def orchestrator_failed(self, name: str, failure: Failure) -> Ending:
+        """Return how an orchestration ends that its orchestrator's failure ended."""
+        text = f"Orchestrator function '{name}' failed: {failure.message}"
+        return Ending(output=text, result=text)
+
+    def received(self, call: Call, told: Told) -> Failure:
+        """Return what an orchestrator sees of the failure of what it called."""
+        failure = read_failure(told.details or "")
+        if call.name == HTTP_ACTIVITY:
+            return failure
+        return uncaught("activity" if call.is_activity else "orchestrator", call.name, failure)
+
+    def request_text(self, request: EntityRequest) -> str:
+        """Write a request as its sender's history has it."""
+        kind = "ReleaseMessage" if request.sent is None else "RequestMessage"
+        return compact({"$type": _type(kind), **request_fields(request, typed=True)})
+
+    def queued(self, request: EntityRequest) -> JsonValue:
+        """Write a request as it waits in the queue of an entity."""
+        return request_fields(request, typed=False)
+
+    def lock_acquired_text(self) -> str:
+        """Write the answer that gives a lock."""
+        return response_text({"result": LOCK_ACQUIRED})
+
+    def result_text(self, result: JsonValue) -> str:
+        """Write the answer of an operation that went well; an operation may have no result."""
+        return compact({} if result is None else {"result": compact(result)})
+
+    def failure_text(self, failure: Failure) -> str:
+        """Write the answer of an operation that failed."""
+        qualified = f"{failure.qualified_type}, {_CORE_VERSION}"
+        return compact({"result": failure.details(), "exceptionType": qualified})
+
+    def read_response(self, text: str, _request: EntityRequest, _target: str, task: Task) -> None:
+        """Complete the task that waits for the answer to a request."""
+        fields = response_fields(text)
+        result = fields.get("result")
+        content = result if isinstance(result, str) else None
+        if "exceptionType" in fields:
+            task.fail(self._read_failure(content or ""))
+        else:
+            task.complete(parsed(content))
+
+    def _read_failure(self, content: str) -> Failure:
+        return read_failure(content)
+
+
+def response_text(fields: Mapping[str, JsonValue]) -> str:
+    """Write an answer that names its type."""
+    return compact({"$type": _type("ResponseMessage"), **fields})
+
+
+def response_fields(text: str) -> Mapping[str, JsonValue]:
+    """Return the fields of an entity's answer, none where it is no object."""
+    answer = parsed(text)
+    return answer if isinstance(answer, Mapping) else {}
+
+
+def request_fields(request: EntityRequest, *, typed: bool) -> dict[str, JsonValue]:
+    """Return the fields of a message to an entity."""
+    if request.sent is None:  # the release of a lock
+        return {"parent": request.parent, "id": request.request_id}
+    fields: dict[str, JsonValue] = {"op": request.operation}
+    if request.signal:
+        fields["signal"] = True
+    if request.input_text is not None:
+        fields["input"] = request.input_text
+    fields["id"] = request.request_id
+    if request.parent is not None:
+        fields["parent"] = request.parent
+    if request.execution is not None:
+        fields["parentExecution"] = request.execution
+    fields["Timestamp"] = precise(request.sent)
+    fields["Predecessor"] = _NEVER if request.previous is None else precise(request.previous)
+    if request.lockset:
+        fields["lockset"] = _lockset(request.lockset, typed=typed)
+    if request.position:
+        fields["pos"] = request.position
+    if request.requested is not None:
+        fields["requestTime"] = precise_with_offset(request.requested)
+    return fields
+
+
+def _lockset(ids: Sequence[str], *, typed: bool) -> list[JsonValue]:
+    kind = {"$type": _type("EntityId")} if typed else {}
+    names = (entity_id.split("@", 2) for entity_id in ids)
+    return [{**kind, "name": name, "key": key} for _, name, key in names]
+
+
+def _type(name: str) -> str:
+    return f"{_EXTENSION}.{name}, {_EXTENSION}"

@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from emulator.engine.failures import Failure, failure_details, read_failure_details
-from emulator.engine.workers.conventions import Call, Ending, Told
-from emulator.engine.workers.in_process import InProcess, response_text
+from emulator.engine.workers.conventions import Call, Ending, InProcess, Told, response_text
 from emulator.json_text import JsonValue, compact
 
 _TRACE = (

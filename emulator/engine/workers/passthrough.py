@@ -1,12 +1,14 @@
 """Isolated .NET and Java: their SDK runs the orchestrators, and failures are FailureDetails."""
 
 from emulator.engine.actions import EntityRequest
+from emulator.engine.execution import Task
 from emulator.engine.failures import Failure, failure_details, read_failure_details
-from emulator.engine.tasks import Task
-from emulator.engine.workers.conventions import Call, Ending, Told
-from emulator.engine.workers.in_process import (
+from emulator.engine.workers.conventions import (
     LOCK_ACQUIRED,
+    Call,
+    Ending,
     InProcess,
+    Told,
     request_fields,
     response_fields,
 )

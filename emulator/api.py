@@ -1,4 +1,40 @@
-"""What goes wrong inside the API, as the .NET exceptions that its error bodies name."""
+"""The API's versions, operations and errors."""
+
+from enum import StrEnum
+
+
+class ExtensionVersion(StrEnum):
+    """
+    A version of the durable task extension, with the storage provider that it brings.
+
+    `V3` is 3.15.3 and newer, whose rows of sub-orchestrations name the parent.
+    """
+
+    V2 = "v2"
+    V3_15 = "v3.15"
+    V3 = "v3"
+
+
+class Operation(StrEnum):
+    """What can be asked of the API."""
+
+    START = "start"
+    LIST_INSTANCES = "list_instances"
+    GET_INSTANCE = "get_instance"
+    PURGE_INSTANCES = "purge_instances"
+    PURGE_INSTANCE = "purge_instance"
+    RAISE_EVENT = "raise_event"
+    TERMINATE = "terminate"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REWIND = "rewind"
+    RESTART = "restart"
+    LIST_ENTITIES = "list_entities"
+    GET_ENTITY = "get_entity"
+    SIGNAL_ENTITY = "signal_entity"
+    DELETE_ENTITY = "delete_entity"
+    MAKE_PRIMARY = "make_primary"
+
 
 _EXTENSION = "   at Microsoft.Azure.WebJobs.Extensions.DurableTask"
 

@@ -1,22 +1,71 @@
-"""The emulator that the demo runs: hubs of a sample app."""
+"""Apps to emulate: the samples, and functions from a user's file."""
 
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
 
+from emulator.api import ExtensionVersion
 from emulator.backends.backend import Backend
 from emulator.clock import Clock
-from emulator.emulator import Emulator
+from emulator.emulator import Emulator, Keys
+from emulator.engine.failures import attempt
 from emulator.engine.functions import Functions
 from emulator.engine.pace import BUSY, Crash
-from emulator.engine.workers.worker import Worker
-from emulator.http.keys import Keys
-from emulator.samples import recorded, shop
-from emulator.samples.claims import functions as claims
-from emulator.samples.claims.traffic import start_claims
+from emulator.engine.workers import Worker
+from emulator.samples import claims, recorded, shop
+from emulator.samples.claims import start_claims
 from emulator.samples.schedule import DAY, HOUR
-from emulator.samples.traffic import start_traffic
+from emulator.samples.shop_traffic import start_traffic
 from emulator.task_hub import TaskHub
-from emulator.version import ExtensionVersion
+
+_MODULE = "functions_of_the_app"
+
+
+class FunctionsFileProblem(ValueError):
+    """A file of functions cannot be run, or has none; the message says where and why."""
+
+
+def load_functions(path: Path) -> Functions:
+    """
+    Run a file and return what it calls `functions`.
+
+    Raises `FunctionsFileProblem` if the file is missing, raises, or has no `functions`.
+    """
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise FunctionsFileProblem(f"cannot read {path}: {error.strerror}") from error
+    module = attempt(partial(_run, path))
+    if isinstance(module, Exception):
+        why = f"{type(module).__name__}: {module}".splitlines()[0]
+        raise FunctionsFileProblem(f"{path}{_line(module, path)}: {why}") from module
+    functions = getattr(module, "functions", None)
+    if not isinstance(functions, Functions):
+        raise FunctionsFileProblem(f"{path} has no `functions = Functions()`")
+    return functions
+
+
+def _run(path: Path) -> ModuleType:
+    spec = spec_from_file_location(_MODULE, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("the name of a file of Python ends in .py")
+    module = module_from_spec(spec)
+    sys.modules[_MODULE] = module  # dataclasses and the like look there
+    spec.loader.exec_module(module)
+    return module
+
+
+def _line(error: Exception, path: Path) -> str:
+    """Return which line of the file raised; a syntax error says so itself."""
+    frames = extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""
+
 
 DEFAULT_RATE = 0.5
 

@@ -1,0 +1,215 @@
+"""What the shop's customers and staff start and do, and the instances that are in trouble."""
+
+from functools import partial
+from itertools import count
+from random import Random
+
+from emulator.json_text import JsonValue, compact
+from emulator.samples.schedule import DAY, FOREVER, HOUR, MINUTE, Client, Schedule, by_chance, every
+from emulator.storage.rows import Entity
+from emulator.task_hub import TaskHub
+
+STALLED_ITEM = "sku-1007"
+
+_ITEMS = tuple(f"sku-{1000 + index}" for index in range(20))
+# Nobody buys what cannot be paid for.
+_ITEMS_FOR_SALE = tuple(item for item in _ITEMS if item != STALLED_ITEM)
+_COUNTERS = ("orders", "payments", "refunds", "visits")
+_CUSTOMERS = 48
+_MONITORS = 3
+_MAXIMUM_BACKLOG = 40
+
+
+def order(hub: TaskHub, random: Random, at: float, number: int) -> None:
+    """Order one to three things."""
+    argument: JsonValue = {"order": 100_000 + number, "lines": random.randint(1, 3)}
+    hub.engine.start("ProcessOrder", hub.engine.new_instance_id(), compact(argument), at)
+
+
+def pay(hub: TaskHub, random: Random, at: float, number: int) -> None:
+    """Pay for an item."""
+    argument: JsonValue = {"payment": number, "item": random.choice(_ITEMS_FOR_SALE)}
+    hub.engine.start("PaymentSaga", f"payment-{number:06}", compact(argument), at)
+
+
+def ask_for_approval(hub: TaskHub, random: Random, at: float, number: int) -> None:
+    """Ask for an approval; hours later a tenth is withdrawn, and most of the rest approved."""
+    instance_id = f"approval-{number:05}"
+    hub.engine.start("ApprovalWorkflow", instance_id, compact({"request": number}), at)
+    answered = at + random.uniform(0.2 * HOUR, 8 * HOUR)
+    withdrawn, approved = random.random() < 0.1, random.random() < 0.85  # noqa: PLR2004
+    if withdrawn:
+        reason = "withdrawn by the requester"
+        hub.engine.at(answered, partial(hub.engine.terminate, instance_id, reason))
+    else:
+        decision = compact({"approved": approved})
+        hub.engine.at(answered, partial(hub.engine.raise_event, instance_id, "Approval", decision))
+
+
+def deliver_batch(hub: TaskHub, _random: Random, at: float, number: int) -> None:
+    """Deliver a batch of files."""
+    instance_id = hub.engine.new_instance_id()
+    hub.engine.start("ImportBatch", instance_id, compact({"batch": number}), at)
+
+
+def order_report(hub: TaskHub, _random: Random, at: float, number: int) -> None:
+    """Order a report."""
+    hub.engine.start("NightlyReport", f"nightly-report-{number:04}", None, at)
+
+
+def start_monitors(hub: TaskHub, at: float) -> None:
+    """Start three monitors, which run for ever, each a third of a minute after the last."""
+    for number in range(_MONITORS):
+        start = partial(hub.engine.start, "CleanupMonitor", f"cleanup-monitor-{number + 1}", None)
+        hub.engine.at(at + number * 60 / _MONITORS, start)
+
+
+def count_something(hub: TaskHub, random: Random, at: float, _number: int) -> None:
+    """Count one of a few things."""
+    hub.engine.signal("counter", random.choice(_COUNTERS), "add", None, at)
+
+
+def fill_cart(hub: TaskHub, random: Random, at: float, _number: int) -> None:
+    """Put something into a cart, or check out."""
+    key = f"customer-{random.randrange(_CUSTOMERS):03}"
+    item = compact(random.choice(_ITEMS))
+    operation = "check_out" if random.random() < 1 / 6 else "add"
+    hub.engine.signal("cart", key, operation, item, at)
+
+
+def sell(hub: TaskHub, _random: Random, at: float, number: int) -> None:
+    """Sell one piece of each item in turn, but none of what has too many requests waiting."""
+    key = _ITEMS[number % len(_ITEMS)]
+    stock = hub.get(f"@inventory@{key}")
+    if not isinstance(stock, Entity) or len(stock.queue) < _MAXIMUM_BACKLOG:
+        hub.engine.signal("inventory", key, "reserve", None, at)
+
+
+_STUCK_TRANSFERS = 4
+_WAITING_PAYMENTS = 6
+
+
+def move_in(hub: TaskHub, now: float) -> None:
+    """Let all of them live by now; the oldest began three hours ago."""
+    _suspended_report(hub, now - 3 * HOUR)
+    _unanswered_approvals(hub, now - 2 * HOUR)
+    _transfer_to_a_closed_bank(hub, now - 100 * MINUTE)
+    _report_without_its_last_row(hub, now - 50 * MINUTE)
+    _monitor_without_its_timer(hub, now - 40 * MINUTE)
+    _payment_that_holds_a_lock(hub, now - 35 * MINUTE)
+    _transfers_without_their_start(hub, now - 25 * MINUTE)
+
+
+def _suspended_report(hub: TaskHub, at: float) -> None:
+    """Be suspended in the middle of an activity."""
+    instance_id = "nightly-report-suspended"
+    _start(hub, "NightlyReport", instance_id, None, at)
+    suspend = partial(hub.engine.suspend, instance_id, "maintenance window")
+    hub.engine.at(at + MINUTE, suspend)
+
+
+def _unanswered_approvals(hub: TaskHub, at: float) -> None:
+    """Wait for an event that does not come."""
+    for number in (90_001, 90_002):
+        _start(hub, "ApprovalWorkflow", f"approval-{number}", {"request": number}, at)
+
+
+def _transfer_to_a_closed_bank(hub: TaskHub, at: float) -> None:
+    """Fail and wait, ever longer, for the next attempt."""
+    _start(hub, "TransferFunds", "transfer-retried", {"amount": 250, "bank": "closed"}, at)
+
+
+def _report_without_its_last_row(hub: TaskHub, at: float) -> None:
+    """Be complete in the history while the row says Running."""
+    instance_id = "nightly-report-row-lost"
+    _start(hub, "NightlyReport", instance_id, None, at)
+    hub.engine.at(at + MINUTE, lambda _: hub.engine.lose_row_writes(instance_id))
+
+
+def _monitor_without_its_timer(hub: TaskHub, at: float) -> None:
+    """Wait for a timer that was due long ago."""
+    instance_id = "cleanup-monitor-timer-lost"
+    _start(hub, "CleanupMonitor", instance_id, None, at)
+    _lose_messages(hub, instance_id, at + MINUTE / 2)
+
+
+def _payment_that_holds_a_lock(hub: TaskHub, at: float) -> None:
+    """Hold an item while the bank does not answer; others wait for the same item."""
+    stalled: JsonValue = {"payment": 900_000, "item": STALLED_ITEM, "bank": "silent"}
+    _start(hub, "PaymentSaga", "payment-stalled", stalled, at)
+    for number in range(1, _WAITING_PAYMENTS + 1):
+        waiting: JsonValue = {"payment": 900_000 + number, "item": STALLED_ITEM}
+        _start(hub, "PaymentSaga", f"payment-waiting-{number}", waiting, at + number * MINUTE)
+
+
+def _transfers_without_their_start(hub: TaskHub, at: float) -> None:
+    """Stay Pending, as the message that starts them is lost."""
+    for number in range(_STUCK_TRANSFERS):
+        instance_id = f"transfer-{number:04}"
+        started = at + 7 * number
+        _start(hub, "TransferFunds", instance_id, {"amount": 100 * (number + 1)}, started)
+        _lose_messages(hub, instance_id, started)
+
+
+def _start(hub: TaskHub, name: str, instance_id: str, argument: JsonValue, at: float) -> None:
+    text = None if argument is None else compact(argument)
+    hub.engine.at(at, partial(hub.engine.start, name, instance_id, text))
+
+
+def _lose_messages(hub: TaskHub, instance_id: str, at: float) -> None:
+    hub.engine.at(at, lambda _: hub.engine.lose_messages(instance_id))
+
+
+# How much of the present rate the past had, so that a fresh population is not a big one.
+PAST_SHARE = 0.1
+
+# Each orchestration's part of the rate.
+_SHARES: tuple[tuple[Client, float], ...] = (
+    (order, 0.7),
+    (pay, 0.2),
+    (ask_for_approval, 0.05),
+    (deliver_batch, 0.05),
+)
+
+
+def start_traffic(
+    hub: TaskHub,
+    *,
+    seed: int,
+    rate: float,
+    history: float = DAY,
+    retention: float = DAY,
+    past: float = PAST_SHARE,
+    begin: float = 0.0,
+    end: float = FOREVER,
+) -> None:
+    """
+    Let the clients of the sample app use a hub, from now on and as if they long had.
+
+    `rate` is how many top-level orchestrations start per second from now on. Before that lie
+    `history` seconds at the share `past` of it. What finished is purged after `retention` seconds.
+    `begin` and `end` are seconds from now between which something is started.
+    """
+    now = hub.clock.now() + begin
+    schedule = Schedule(hub, seed)
+    for client, share in _SHARES:
+        numbers = count(1)
+        often = rate * share
+        schedule.add(client, now - history, by_chance(often * past), numbers, end=now)
+        schedule.add(client, now, by_chance(often), numbers, end=now - begin + end)
+    _add_routine(hub, schedule, now - history, now, now - begin + end)
+    if not begin:
+        move_in(hub, now)
+    schedule.purge(now, retention=retention)
+    hub.advance()
+
+
+def _add_routine(hub: TaskHub, schedule: Schedule, past: float, now: float, end: float) -> None:
+    reports = count(1)
+    schedule.add(order_report, past, every(HOUR), reports, end=now)
+    schedule.add(order_report, now, every(10 * MINUTE), reports, end=end)
+    # What only replaces its own rows needs no long past.
+    start_monitors(hub, now - 2 * MINUTE)
+    schedule.add(count_something, now - 10 * MINUTE, by_chance(0.5), end=end)
+    schedule.add(fill_cart, now - HOUR, by_chance(0.2), end=end)
+    schedule.add(sell, now - 20 * MINUTE, every(3.0), end=end)
