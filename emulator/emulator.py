@@ -157,7 +157,7 @@ class Emulator:
         return hub
 
     def _create(self, name: str) -> TaskHub:
-        if not self._own.backend.hub_names.allow(name):
+        if not self._own.backend.allows_hub(name):
             raise _refusal(name, self.version)
         hub = TaskHub(name, self.clock, version=self.version, backend=self._own.backend)
         return self.hubs.setdefault(name.lower(), hub)

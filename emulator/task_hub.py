@@ -67,8 +67,8 @@ class TaskHub:
     ) -> None:
         self.name = name
         self.clock = clock
-        self.backend: Backend = backend or AzureStorage()
-        self.backend.hub_names.check(name)
+        self.backend = backend or AzureStorage()
+        self.backend.check_hub(name)
         self.latency = Latency()
         self.faults = Faults(f"{name}/{seed}")
         self.starts: list[Start] = []
@@ -155,7 +155,7 @@ class TaskHub:
 
         Raises `ApiError` for a token or a page size that the backend does not take.
         """
-        return self.backend.list_instances(self._table, query, token, self.version)
+        return self.backend.page(self._table, query, token, self.version)
 
     def list_entities(self, query: EntityQuery, token: str = "") -> Listing[Entity]:
         """
@@ -163,7 +163,9 @@ class TaskHub:
 
         Raises `ApiError` for a token or a page size that the backend does not take.
         """
-        return self.backend.list_entities(self._table, query, token, self.version)
+        page = self.backend.page(self._table, query, token, self.version)
+        found = [row for row in page.rows if isinstance(row, Entity) and row.exists]
+        return Listing(found, page.token, page.scanned)
 
     def token_to_nowhere(self, number: int) -> str:
         """Return a token that leads behind the last row, another one for each number."""

@@ -1,29 +1,24 @@
-"""Microsoft SQL Server: rows by creation, pages by number, JSON as text."""
+"""Microsoft SQL Server: rows by creation, numbered pages, JSON as text."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from emulator.api import ArgumentInvalid, ExtensionVersion
-from emulator.backends.backend import SQL_TEXT, Listing, Payload, Traits, existing
+from emulator.backends.backend import Backend, Listing, Payload, Traits
 from emulator.json_text import JsonValue, compact
 from emulator.storage.rows import Entity, Row
 from emulator.storage.table import EntityQuery, InstanceQuery, Table
 
 MAXIMUM = 2**15 - 1
-"""Of rows on a page, and of pages: both are 16-bit numbers."""
+"""Rows per page, and pages: 16-bit numbers."""
 
 _LONGEST_PREFIX = 100
 _TEXTS = ("input", "customStatus", "output")
 
 
-class MSSQL:
-    """
-    The provider that keeps its hubs in a SQL database.
-
-    Times and statuses are indexed, so nothing is scanned that is not found. Which hub is read
-    follows from the login; `taskHub` is not looked at.
-    """
+class MSSQL(Backend):
+    """The provider with a SQL database; times and statuses are indexed, so only results count."""
 
     name = "mssql"
     traits = Traits(
@@ -32,53 +27,39 @@ class MSSQL:
         never_updated=True,
         reasons_in_output=False,
     )
-    hub_names = SQL_TEXT
+    hub_name = re.compile(r"[^\x00-\x1f\x7f]{1,50}")
+    hub_name_rule = "1 to 50 characters"
     one_hub = True
-    waits_without_interval = False
 
-    def list_instances(
-        self, table: Table, query: InstanceQuery, token: str, _version: ExtensionVersion
+    def page(
+        self,
+        table: Table,
+        query: InstanceQuery | EntityQuery,
+        token: str,
+        _version: ExtensionVersion,
     ) -> Listing[Row]:
         """Return a page in the order of creation."""
-        like = _like(query.id_prefix or "")
-        rows = (row for row in table if query.matches(row) and like(row.instance_id))
-        return _page(rows, query.top, token)
-
-    def list_entities(
-        self, table: Table, query: EntityQuery, token: str, _version: ExtensionVersion
-    ) -> Listing[Entity]:
-        """Return a page of entities in the order of creation."""
-        rows = (
-            row
-            for row in table
-            if row.instance_id.startswith(query.id_prefix) and query.matches(row)
-        )
-        page = _page(rows, query.top, token)
-        return Listing(existing(page.rows), page.token, page.scanned)
-
-    def shows_inputs(self, query: InstanceQuery) -> bool:
-        """Tell whether inputs come: as asked for."""
-        return query.show_input
+        if not 1 <= query.top <= MAXIMUM:
+            raise ArgumentInvalid(
+                f"The page size must be between 1 and {MAXIMUM}, not {query.top}."
+            )
+        number, top, prefix = _page_number(token), query.top, query.id_prefix or ""
+        begins = _like(prefix) if isinstance(query, InstanceQuery) else _prefix(prefix)
+        rows = (row for row in table if query.matches(row) and begins(row.instance_id))
+        ordered = sorted(rows, key=lambda row: (row.created, row.instance_id))
+        found: Sequence[Row] = ordered[number * top : (number + 1) * top]
+        # A full page may be the last one: then an empty one follows.
+        return Listing(found, str(number + 1) if len(found) == top else "", len(found))
 
     def listed(self, row: Row, payload: Payload) -> Payload:
-        """Return the payload with JSON left as text, and the class as an entity's name."""
+        """Return the payload with JSON as text, and an entity's class as its name."""
         texts = {name: _text(payload[name]) for name in _TEXTS}
         name = row.class_name if isinstance(row, Entity) else row.name
         return {**payload, **texts, "name": name}
 
     def endless_token(self, number: int, _version: ExtensionVersion) -> str:
-        """Return the number of a page behind the last one."""
+        """Return the number of a page behind the last."""
         return str(MAXIMUM - 1 - number % 2)
-
-
-def _page(rows: Iterable[Row], top: int, token: str) -> Listing[Row]:
-    if not 1 <= top <= MAXIMUM:
-        raise ArgumentInvalid(f"The page size must be between 1 and {MAXIMUM}, not {top}.")
-    number = _page_number(token)
-    ordered = sorted(rows, key=lambda row: (row.created, row.instance_id))
-    found: Sequence[Row] = ordered[number * top : (number + 1) * top]
-    # A full page may have been the last one: then one without rows follows.
-    return Listing(found, str(number + 1) if len(found) == top else "", len(found))
 
 
 def _page_number(token: str) -> int:
@@ -90,9 +71,13 @@ def _page_number(token: str) -> int:
     return int(text)
 
 
+def _prefix(prefix: str) -> Callable[[str], bool]:
+    return lambda text: text.startswith(prefix)
+
+
 @cache
 def _like(prefix: str) -> Callable[[str], bool]:
-    """Return what a prefix means to `LIKE`: `%`, `_` and `[` stand for more than themselves."""
+    """Return the predicate of `LIKE`, to which `%`, `_` and `[` in a prefix are wildcards."""
     pattern = re.compile(_regular(prefix[:_LONGEST_PREFIX]), re.DOTALL)
     return lambda text: pattern.match(text) is not None
 

@@ -1,32 +1,32 @@
-"""Netherite: partitions that answer side by side, each from where it stopped."""
+"""Netherite: partitions that page side by side."""
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import zip_longest
 from zlib import crc32
 
 from emulator.api import ArgumentInvalid, ExtensionVersion
-from emulator.backends.backend import EVENT_HUBS, Listing, Payload, Traits, existing
+from emulator.backends.backend import Backend, Listing, Traits
 from emulator.json_text import compact
-from emulator.storage.rows import Entity, Row
+from emulator.storage.rows import Row
 from emulator.storage.table import EntityQuery, InstanceQuery, Table
 
 PARTITIONS = 12
 
 
-class Netherite:
+class Netherite(Backend):
     """
     The provider that keeps its hubs in event logs.
 
-    A page has up to `top` rows of each of the `partitions`. `scan_rows` is how many rows a
-    partition looks at in the time that it has; `None` for all. Without `ids_in_memory` there is
-    no paging.
+    A page has up to `top` rows of each partition. `scan_rows` limits the rows that a partition
+    scans per page; `None` is no limit. Without `ids_in_memory` there is no paging.
     """
 
     name = "netherite"
     traits = Traits(rewinds=False, reasons_in_output=False)
-    hub_names = EVENT_HUBS
-    one_hub = False
+    hub_name = re.compile(r"[A-Za-z][A-Za-z0-9-]{2,44}")
+    hub_name_rule = "3 to 45 letters, digits and hyphens, a letter first"
     waits_without_interval = True
 
     def __init__(
@@ -42,39 +42,15 @@ class Netherite:
         self.scan_rows = scan_rows
         self._paging = ids_in_memory
 
-    def list_instances(
-        self, table: Table, query: InstanceQuery, token: str, _version: ExtensionVersion
-    ) -> Listing[Row]:
-        """Return a page of all partitions, one row of each in turn."""
-        return self._page(table, query.id_prefix or "", query, query.top, token)
-
-    def list_entities(
-        self, table: Table, query: EntityQuery, token: str, _version: ExtensionVersion
-    ) -> Listing[Entity]:
-        """Return a page of the entities of all partitions."""
-        page = self._page(table, query.id_prefix, query, query.top, token)
-        return Listing(existing(page.rows), page.token, page.scanned)
-
-    def shows_inputs(self, query: InstanceQuery) -> bool:
-        """Tell whether inputs come: as asked for."""
-        return query.show_input
-
-    def listed(self, _row: Row, payload: Payload) -> Payload:
-        """Return the payload as it is."""
-        return payload
-
-    def endless_token(self, number: int, _version: ExtensionVersion) -> str:
-        """Return places behind the last row of every partition."""
-        return compact([f"~{number}"] * self.partitions)
-
-    def _page(
+    def page(
         self,
         table: Table,
-        prefix: str,
         query: InstanceQuery | EntityQuery,
-        top: int,
         token: str,
+        _version: ExtensionVersion,
     ) -> Listing[Row]:
+        """Return a page of all partitions, one row of each in turn."""
+        top, prefix = query.top, query.id_prefix or ""
         if top < 1:
             raise ArgumentInvalid(f"The page size must be positive, not {top}.")
         parts: list[list[Row]] = [[] for _ in range(self.partitions)]
@@ -95,6 +71,10 @@ class Netherite:
             _token(places) if any(place is not None for place in places) else "",
             sum(scanned for _, _, scanned in answers),
         )
+
+    def endless_token(self, number: int, _version: ExtensionVersion) -> str:
+        """Return places behind the last row of every partition."""
+        return compact([f"~{number}"] * self.partitions)
 
     def _answer(
         self,

@@ -307,9 +307,9 @@ class Engine:
             result = outcome.ending.result
             event = history.sub_orchestration_completed(arrives, parent.task, result)
         else:
-            told = self._conventions.child_failed(outcome.ending, outcome.failure)
+            recorded = self._conventions.child_failed(outcome.ending, outcome.failure)
             event = history.sub_orchestration_failed(
-                arrives, parent.task, told.reason, told.details, told.failure_details
+                arrives, parent.task, recorded.reason, recorded.details, recorded.failure_details
             )
         self._answer(parent.instance_id, parent.execution_id, event, arrives)
 
@@ -349,9 +349,9 @@ class Engine:
         if failure is None:
             event = history.task_completed(done, action.number, result)
         else:
-            told = self._conventions.activity_failed(action.name, failure)
+            recorded = self._conventions.activity_failed(action.name, failure)
             event = history.task_failed(
-                done, action.number, told.reason, told.details, told.failure_details
+                done, action.number, recorded.reason, recorded.details, recorded.failure_details
             )
         self._answer(life.run.instance_id, life.run.execution_id, event, done)
 

@@ -18,7 +18,7 @@ from emulator.engine.execution import Execution, Run, Task
 from emulator.engine.failures import Failure, FunctionFailed, NonDeterministic, attempt, failure_of
 from emulator.engine.functions import Functions
 from emulator.engine.orchestration import Identities
-from emulator.engine.workers.conventions import Call, Conventions, Ending, Told
+from emulator.engine.workers.conventions import Call, Conventions, Ending, RecordedFailure
 from emulator.json_text import JsonValue, parsed, transported
 from emulator.storage.history import Event, EventKind
 from emulator.storage.rows import RuntimeStatus
@@ -246,12 +246,12 @@ class Replay:
             return
         call = Call(name=self._execution.name_of(number), number=number, is_activity=is_activity)
         details = event.fields["Details"]
-        told = Told(
+        recorded = RecordedFailure(
             reason=str(event.fields["Reason"]),
             details=None if details is None else str(details),
             failure_details=event.fields["FailureDetails"],
         )
-        task.fail(self._conventions.received(call, told))
+        task.fail(self._conventions.received(call, recorded))
 
     def _raise_event(self, fields: Mapping[str, JsonValue]) -> None:
         name = str(fields["Name"])

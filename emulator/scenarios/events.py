@@ -20,10 +20,6 @@ Action = Callable[[Emulator, TaskHub, float], None]
 _MINUTE = 60.0
 
 
-class EventProblem(ValueError):
-    """An event cannot be carried out as it is written."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """

@@ -13,7 +13,7 @@ from emulator.apps import App
 from emulator.engine.workers import Worker
 from emulator.samples.schedule import FOREVER
 from emulator.samples.shop_traffic import PAST_SHARE
-from emulator.scenarios.events import EVENTS, Event, EventProblem
+from emulator.scenarios.events import EVENTS, Event
 from emulator.scenarios.fields import FieldProblem, Fields, seconds_of
 from emulator.storage.rows import RuntimeStatus
 
@@ -194,7 +194,7 @@ def read_scenario(name: str, text: str) -> Scenario:
         line = re.search(r"line (\d+)", str(error))
         where = f", line {line[1]}" if line else ""
         raise ScenarioProblem(f"{name}{where}: this is no YAML") from error
-    except (FieldProblem, EventProblem) as error:
+    except FieldProblem as error:
         raise ScenarioProblem(f"{name}: {error}") from error
 
 

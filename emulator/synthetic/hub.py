@@ -132,8 +132,8 @@ class SyntheticHub:
             raise ValueError("Each class of entities is named once")
         self.name = name
         self.clock = clock
-        self.backend: Backend = backend or AzureStorage()
-        self.backend.hub_names.check(name)
+        self.backend = backend or AzureStorage()
+        self.backend.check_hub(name)
         self.version = version
         self.latency = Latency()
         self.faults = Faults(f"{name}/{seed}")
@@ -204,7 +204,7 @@ class SyntheticHub:
         Raises `ApiError` for a token, a page size or a prefix that cannot be used.
         """
         # What the provider does not take, it does not take of an empty table either.
-        self.backend.list_instances(_NO_ROWS, query, token, self.version)
+        self.backend.page(_NO_ROWS, query, token, self.version)
         self.advance()
         return self._pager.page(self.backend, Selection.of_instances(query), token)
 
@@ -214,7 +214,7 @@ class SyntheticHub:
 
         Raises `ApiError` for a token or a page size that cannot be used.
         """
-        self.backend.list_entities(_NO_ROWS, query, token, self.version)
+        self.backend.page(_NO_ROWS, query, token, self.version)
         self.advance()
         return self._pager.page(self.backend, Selection.of_entities(query), token)
 

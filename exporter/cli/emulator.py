@@ -309,7 +309,7 @@ def _fault(text: str) -> Fault:
 def _synthetic(text: str, options: argparse.Namespace) -> SyntheticOption:
     try:
         option = parse_synthetic(text)
-        _backend(options).hub_names.check(option.name)
+        _backend(options).check_hub(option.name)
     except ValueError as error:
         raise _refusal("--synthetic", str(error)) from error
     return option

@@ -38,7 +38,7 @@ def test_each_provider_takes_names_by_its_own_rule(backend: Backend, name: str) 
         assert TaskHub(name, clock, backend=backend).name == name
         assert SyntheticHub(name, clock, rows=10, backend=backend).name == name
         return
-    problem = f"is no task hub of {backend.name}: {backend.hub_names.rule}"
+    problem = f"is no task hub of {backend.name}: {backend.hub_name_rule}"
     with pytest.raises(HubNameRefused, match=problem):
         TaskHub(name, clock, backend=backend)
     with pytest.raises(HubNameRefused, match=problem):

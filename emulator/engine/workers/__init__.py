@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from emulator.engine.workers.conventions import Conventions, InProcess
+from emulator.engine.workers.conventions import Conventions
 from emulator.engine.workers.json_protocol import JavaScript, PowerShell, Python
 from emulator.engine.workers.passthrough import Passthrough
 
@@ -19,7 +19,7 @@ class Worker(StrEnum):
 
 
 _CONVENTIONS: dict[Worker, Conventions] = {
-    Worker.DOTNET: InProcess(),
+    Worker.DOTNET: Conventions(),
     Worker.ISOLATED: Passthrough(),
     Worker.JAVA: Passthrough(),
     Worker.JAVASCRIPT: JavaScript(),

@@ -1,8 +1,7 @@
-"""What differs between the languages of apps."""
+"""How in-process .NET writes failures and messages, and what other workers change of that."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from emulator.engine.actions import EntityRequest
 from emulator.engine.context import HTTP_ACTIVITY
@@ -11,10 +10,16 @@ from emulator.engine.failures import Failure, read_failure, uncaught
 from emulator.json_text import JsonValue, compact, parsed
 from emulator.times import precise, precise_with_offset
 
+LOCK_ACQUIRED = "Lock Acquisition Completed"
+
+_EXTENSION = "Microsoft.Azure.WebJobs.Extensions.DurableTask"
+_NEVER = "0001-01-01T00:00:00"
+_CORE_VERSION = "Version=10.0.0.0, Culture=neutral, PublicKeyToken=7cec85d7bea7798e"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a history says of a failure: reason, details as text, and FailureDetails as JSON."""
+class RecordedFailure:
+    """A failure in a history: reason, details as text, FailureDetails as JSON."""
 
     reason: str
     details: str | None = None
@@ -23,7 +28,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a failed orchestration ends: its row's output, and what its history says."""
+    """The output of an ended orchestration's row, and the result in its history."""
 
     output: JsonValue
     result: JsonValue
@@ -39,76 +44,17 @@ class Call:
     is_activity: bool
 
 
-class Conventions(Protocol):
+class Conventions:
     """
-    The conventions of a worker's language.
+    The conventions of in-process .NET; subclasses have those of other workers.
 
-    `schedules_on_yield`: what an orchestrator calls is scheduled once it is yielded, in the order
-    of the tasks there. `drops_missing`: calls of functions that do not exist come to nothing, and
-    their callers wait for ever. `keeps_signal_case`: an entity's signals go to the class as it is
-    spelled. `shows_exists`: the row of an entity says that it exists. `plain_child_ids`: the ids of
-    sub-orchestrations and their runs are 32 hex digits. `empty_tags`: tags are empty, not null.
-    `keeps_child_inputs`: the history of a parent has the inputs of its children.
+    `schedules_on_yield`: a call is scheduled once its task is yielded. `drops_missing`: calls of
+    missing functions are dropped, and their callers hang. `keeps_signal_case`: an entity's signals
+    keep the case of the class. `shows_exists`: an entity's row shows that it exists.
+    `plain_child_ids`: the ids of sub-orchestrations and their executions are 32 hex digits.
+    `empty_tags`: tags are empty, not null. `keeps_child_inputs`: a parent's history has the inputs
+    of its children.
     """
-
-    schedules_on_yield: bool
-    drops_missing: bool
-    keeps_signal_case: bool
-    shows_exists: bool
-    plain_child_ids: bool
-    empty_tags: bool
-    keeps_child_inputs: bool
-
-    def activity_failed(self, name: str, failure: Failure) -> Told:
-        """Return what the caller's history says of a failed activity."""
-        ...
-
-    def child_failed(self, ending: Ending, failure: Failure | None) -> Told:
-        """Return what the parent's history says; without a failure the child was terminated."""
-        ...
-
-    def orchestrator_failed(self, name: str, failure: Failure) -> Ending:
-        """Return how an orchestration ends that its orchestrator's failure ended."""
-        ...
-
-    def received(self, call: Call, told: Told) -> Failure:
-        """Return what an orchestrator sees of the failure of what it called."""
-        ...
-
-    def request_text(self, request: EntityRequest) -> str:
-        """Write a request as its sender's history has it."""
-        ...
-
-    def queued(self, request: EntityRequest) -> JsonValue:
-        """Write a request as it waits in the queue of an entity."""
-        ...
-
-    def lock_acquired_text(self) -> str:
-        """Write the answer that gives a lock."""
-        ...
-
-    def result_text(self, result: JsonValue) -> str:
-        """Write the answer of an operation that went well; an operation may have no result."""
-        ...
-
-    def failure_text(self, failure: Failure) -> str:
-        """Write the answer of an operation that failed."""
-        ...
-
-    def read_response(self, text: str, request: EntityRequest, target: str, task: Task) -> None:
-        """Complete the task that waits for the answer to a request."""
-        ...
-
-
-LOCK_ACQUIRED = "Lock Acquisition Completed"
-
-_EXTENSION = "Microsoft.Azure.WebJobs.Extensions.DurableTask"
-_NEVER = "0001-01-01T00:00:00"
-_CORE_VERSION = "Version=10.0.0.0, Culture=neutral, PublicKeyToken=7cec85d7bea7798e"
-
-
-class InProcess:
-    """The conventions of in-process .NET."""
 
     schedules_on_yield = False
     drops_missing = False
@@ -118,25 +64,27 @@ class InProcess:
     empty_tags = False
     keeps_child_inputs = True
 
-    def activity_failed(self, name: str, failure: Failure) -> Told:
+    def activity_failed(self, name: str, failure: Failure) -> RecordedFailure:
         """Return what the caller's history says of a failed activity."""
         reason = failure.reason or f"Activity function '{name}' failed: {failure.message}"
-        return Told(reason=reason, details=failure.details())
+        return RecordedFailure(reason=reason, details=failure.details())
 
-    def child_failed(self, ending: Ending, failure: Failure | None) -> Told:
+    def child_failed(self, ending: Ending, failure: Failure | None) -> RecordedFailure:
         """Return what the parent's history says; somebody who terminates may give any reason."""
         result = ending.result
         reason = result if isinstance(result, str) else compact(result) if result else ""
-        return Told(reason=reason, details=(failure or Failure(message=reason)).details())
+        return RecordedFailure(
+            reason=reason, details=(failure or Failure(message=reason)).details()
+        )
 
     def orchestrator_failed(self, name: str, failure: Failure) -> Ending:
         """Return how an orchestration ends that its orchestrator's failure ended."""
         text = f"Orchestrator function '{name}' failed: {failure.message}"
         return Ending(output=text, result=text)
 
-    def received(self, call: Call, told: Told) -> Failure:
+    def received(self, call: Call, recorded: RecordedFailure) -> Failure:
         """Return what an orchestrator sees of the failure of what it called."""
-        failure = read_failure(told.details or "")
+        failure = read_failure(recorded.details or "")
         if call.name == HTTP_ACTIVITY:
             return failure
         return uncaught("activity" if call.is_activity else "orchestrator", call.name, failure)

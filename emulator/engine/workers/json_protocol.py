@@ -3,7 +3,13 @@
 from dataclasses import replace
 
 from emulator.engine.failures import Failure, failure_details, read_failure_details
-from emulator.engine.workers.conventions import Call, Ending, InProcess, Told, response_text
+from emulator.engine.workers.conventions import (
+    Call,
+    Conventions,
+    Ending,
+    RecordedFailure,
+    response_text,
+)
 from emulator.json_text import JsonValue, compact
 
 _TRACE = (
@@ -16,33 +22,33 @@ _CORE = "System.Private.CoreLib"
 _PLAIN_ERRORS = frozenset(("", "Exception", "LookupError", "RuntimeError", "ValueError"))
 
 
-class JsonProtocol(InProcess):
+class JsonProtocol(Conventions):
     """The conventions that the languages of the JSON protocol share."""
 
     schedules_on_yield = True
     drops_missing = True
 
-    def activity_failed(self, name: str, failure: Failure) -> Told:
+    def activity_failed(self, name: str, failure: Failure) -> RecordedFailure:
         """Return what the caller's history says of a failed activity."""
         if failure.reason is not None:  # what the extension does itself
-            return Told(reason=failure.reason, details=failure.details())
+            return RecordedFailure(reason=failure.reason, details=failure.details())
         if failure.properties is not None:
             # Numbers are doubles on their way.
             numbers = {key: _double(value) for key, value in failure.properties.items()}
-            return Told(
+            return RecordedFailure(
                 reason=f"Activity function '{name}' failed with an unhandled exception.",
                 failure_details=failure_details(replace(failure, properties=numbers)),
             )
         text = self.text_of(failure)
         reason = f"Activity function '{name}' failed: {text}"
-        return Told(reason=reason, details=compact(self._exception(failure, text)))
+        return RecordedFailure(reason=reason, details=compact(self._exception(failure, text)))
 
-    def child_failed(self, ending: Ending, failure: Failure | None) -> Told:
+    def child_failed(self, ending: Ending, failure: Failure | None) -> RecordedFailure:
         """Return what the parent's history says; somebody who terminates may give any reason."""
         if failure is None:
             return super().child_failed(ending, None)
         details = f"Message: {failure.message}, StackTrace: {_TRACE}"
-        return Told(
+        return RecordedFailure(
             reason=str(ending.result), details=details, failure_details=ending.failure_details
         )
 
@@ -58,11 +64,11 @@ class JsonProtocol(InProcess):
             failure_details=failure_details(replace(failure, properties=numbers)),
         )
 
-    def received(self, _call: Call, told: Told) -> Failure:
+    def received(self, _call: Call, recorded: RecordedFailure) -> Failure:
         """Return what an orchestrator sees of the failure of what it called."""
-        if told.failure_details is not None and told.details is None:
-            return read_failure_details(told.failure_details)
-        return Failure(message=f"{told.reason} \n {told.details}")
+        if recorded.failure_details is not None and recorded.details is None:
+            return read_failure_details(recorded.failure_details)
+        return Failure(message=f"{recorded.reason} \n {recorded.details}")
 
     def result_text(self, result: JsonValue) -> str:
         """Write the answer of an operation that went well; an operation may have no result."""

@@ -6,9 +6,9 @@ from emulator.engine.failures import Failure, failure_details, read_failure_deta
 from emulator.engine.workers.conventions import (
     LOCK_ACQUIRED,
     Call,
+    Conventions,
     Ending,
-    InProcess,
-    Told,
+    RecordedFailure,
     request_fields,
     response_fields,
 )
@@ -26,7 +26,7 @@ _NO_REFERENCE = Failure(
 )
 
 
-class Passthrough(InProcess):
+class Passthrough(Conventions):
     """The conventions of isolated .NET, whose protocol Java and custom handlers speak too."""
 
     shows_exists = False
@@ -34,22 +34,22 @@ class Passthrough(InProcess):
     empty_tags = True
     keeps_child_inputs = False
 
-    def activity_failed(self, name: str, failure: Failure) -> Told:
+    def activity_failed(self, name: str, failure: Failure) -> RecordedFailure:
         """Return what the caller's history says of a failed activity."""
         if failure.reason is not None:  # what the extension does itself
-            return Told(reason=failure.reason, details=failure.details())
+            return RecordedFailure(reason=failure.reason, details=failure.details())
         if failure.known_functions is not None:
-            return Told(reason=f"{failure.message}{_known(failure.known_functions)}")
-        return Told(
+            return RecordedFailure(reason=f"{failure.message}{_known(failure.known_functions)}")
+        return RecordedFailure(
             reason=f"Function '{name}' failed with an unhandled exception.",
             failure_details=failure_details(failure),
         )
 
-    def child_failed(self, ending: Ending, _failure: Failure | None) -> Told:
+    def child_failed(self, ending: Ending, _failure: Failure | None) -> RecordedFailure:
         """Return what the parent's history says; somebody who terminates may give any reason."""
         result = ending.result
         reason = result if isinstance(result, str) else compact(result) if result else ""
-        return Told(reason=reason, failure_details=ending.failure_details)
+        return RecordedFailure(reason=reason, failure_details=ending.failure_details)
 
     def orchestrator_failed(self, name: str, failure: Failure) -> Ending:
         """Return how an orchestration ends that its orchestrator's failure ended."""
@@ -67,12 +67,12 @@ class Passthrough(InProcess):
             failure_details=failure_details(failure, properties={}),
         )
 
-    def received(self, call: Call, told: Told) -> Failure:
+    def received(self, call: Call, recorded: RecordedFailure) -> Failure:
         """Return what an orchestrator sees of the failure of what it called."""
-        if told.failure_details is None and not call.is_activity:
+        if recorded.failure_details is None and not call.is_activity:
             return _NO_REFERENCE
-        known = told.failure_details is not None
-        cause = read_failure_details(told.failure_details) if known else _UNKNOWN
+        known = recorded.failure_details is not None
+        cause = read_failure_details(recorded.failure_details) if known else _UNKNOWN
         what = cause.message if known else _NOTHING_KNOWN
         task = f"Task '{call.name}' (#{call.number})"
         return Failure(
