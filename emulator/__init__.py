@@ -1,7 +1,7 @@
 """
 The Durable Functions HTTP API as a server, over task hubs that live in memory.
 
-It shares nothing with the client: both know only the API.
+It shares no code with the exporter's client.
 """
 
 from emulator.api import ExtensionVersion, Operation

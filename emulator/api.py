@@ -5,9 +5,9 @@ from enum import StrEnum
 
 class ExtensionVersion(StrEnum):
     """
-    A version of the durable task extension, with the storage provider that it brings.
+    A version of the extension, with its storage provider.
 
-    `V3` is 3.15.3 and newer, whose rows of sub-orchestrations name the parent.
+    `V3` is 3.15.3 and newer, whose sub-orchestrations show `parentInstanceId`.
     """
 
     V2 = "v2"
@@ -16,7 +16,7 @@ class ExtensionVersion(StrEnum):
 
 
 class Operation(StrEnum):
-    """What can be asked of the API."""
+    """The operations of the API."""
 
     START = "start"
     LIST_INSTANCES = "list_instances"
@@ -40,17 +40,17 @@ _EXTENSION = "   at Microsoft.Azure.WebJobs.Extensions.DurableTask"
 
 
 class ApiError(Exception):
-    """An exception that the API turns into an error object; the message goes to the caller."""
+    """A .NET exception, which the API turns into an error object."""
 
     status = 500
     sentence: str | None = None
-    """What is said instead of the usual sentence for the status."""
+    """Replaces the usual sentence for the status."""
     exception_type = "System.Exception"
     stack_trace = "   at System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw()"
 
 
 class ArgumentInvalid(ApiError):
-    """A parameter has a value that the storage provider cannot use."""
+    """The storage provider rejects the value of a parameter."""
 
     status = 400
     exception_type = "System.ArgumentException"
@@ -60,13 +60,13 @@ class ArgumentInvalid(ApiError):
 
 
 class HistoryKeyDuplicated(ArgumentInvalid):
-    """A history schedules two activities under one number, which its merging does not take."""
+    """A history schedules two activities under one number."""
 
     stack_trace = "   at System.Collections.Generic.Dictionary`2.Add(TKey key, TValue value)"
 
 
 class PageSizeInvalid(ArgumentInvalid):
-    """A page of no rows, which the tables' client library of v2 does not ask for."""
+    """A page size of 0, which v2's client library of Azure Tables rejects."""
 
     stack_trace = (
         "   at Microsoft.WindowsAzure.Storage.Table.TableQuery`1.set_TakeCount(Nullable`1 value)"
@@ -77,7 +77,7 @@ class PageSizeInvalid(ArgumentInvalid):
 
 
 class PageSizeNegative(ArgumentInvalid):
-    """A page of less than no rows, for which v2 cannot make a list."""
+    """A negative page size, for which v2 cannot allocate a list."""
 
     exception_type = "System.ArgumentOutOfRangeException"
     stack_trace = "   at System.Collections.Generic.List`1..ctor(Int32 capacity)"
@@ -87,13 +87,13 @@ class PageSizeNegative(ArgumentInvalid):
 
 
 class HubNameInvalid(ArgumentInvalid):
-    """A hub name of which no table or container can be made, as v2 finds out by itself."""
+    """A hub name that v2 rejects as a table or container."""
 
     stack_trace = "   at Microsoft.WindowsAzure.Storage.NameValidator.ValidateTableName()"
 
 
 class BasePathIncomplete(ApiError):
-    """The base path was asked for without anything behind it, not even a slash."""
+    """A request for the bare base path, without a slash."""
 
     status = 400
     exception_type = "System.ArgumentOutOfRangeException"
@@ -106,7 +106,7 @@ class BasePathIncomplete(ApiError):
 
 
 class ConnectionUnknown(ApiError):
-    """The app has no setting of the connection's name."""
+    """The app has no setting for the connection."""
 
     exception_type = "System.InvalidOperationException"
 
@@ -115,7 +115,7 @@ class ConnectionUnknown(ApiError):
 
 
 class TokenUnreadable(ApiError):
-    """A continuation token is not what v2 wrote."""
+    """v2 cannot read a continuation token."""
 
     exception_type = "System.FormatException"
     stack_trace = "   at System.Convert.FromBase64String(String s)"
@@ -128,7 +128,7 @@ class TokenUnreadable(ApiError):
 
 
 class StorageRefused(ApiError):
-    """Azure Storage rejects the request: a negative page size, an illegal hub name."""
+    """Azure Storage rejects a negative page size or an invalid hub name."""
 
     exception_type = "DurableTask.AzureStorage.Storage.DurableTaskStorageException"
     stack_trace = (
@@ -151,7 +151,7 @@ class JsonUnreadable(ApiError):
 
 
 class InstanceIdInvalid(ArgumentInvalid):
-    """An id that v2 does not let an orchestration have."""
+    """v2 rejects an instance id."""
 
     stack_trace = (
         "   at Microsoft.Azure.WebJobs.Extensions.DurableTask.DurableClient.StartNewAsync()"
@@ -159,7 +159,7 @@ class InstanceIdInvalid(ArgumentInvalid):
 
 
 class FunctionUnknown(ArgumentInvalid):
-    """The app has no orchestrator of the name, which only v2 looks up."""
+    """The app has no such orchestrator; only v2 checks."""
 
     stack_trace = (
         "   at Microsoft.Azure.WebJobs.Extensions.DurableTask.DurableTaskExtension.Throw()"
@@ -167,7 +167,7 @@ class FunctionUnknown(ArgumentInvalid):
 
 
 class InstanceUnknown(ArgumentInvalid):
-    """There is nothing to start again."""
+    """There is no instance to restart."""
 
     sentence = "InstanceId does not match a valid orchestration instance."
     stack_trace = (
@@ -176,20 +176,20 @@ class InstanceUnknown(ArgumentInvalid):
 
 
 class WaitTooShort(ArgumentInvalid):
-    """The status would be asked for less often than once."""
+    """The polling interval exceeds the timeout."""
 
     stack_trace = f"{_EXTENSION}.HttpApiHandler.Wait()"
 
 
 class OperationInvalid(ApiError):
-    """The instance is in a state in which that cannot be done."""
+    """The state of the instance forbids the operation."""
 
     exception_type = "System.InvalidOperationException"
     stack_trace = f"{_EXTENSION}.DurableClient.ResumeAsync()"
 
 
 class InstanceExists(ApiError):
-    """An instance of the id has not ended."""
+    """An active instance has the id."""
 
     exception_type = "DurableTask.Core.Exceptions.OrchestrationAlreadyExistsException"
     stack_trace = (
@@ -199,7 +199,7 @@ class InstanceExists(ApiError):
 
 
 class RestartConflict(InstanceExists):
-    """An instance that has not ended cannot be started again under its id, as v3 says it."""
+    """v3 cannot restart an active instance under its id."""
 
     status = 409
     sentence = "A non-terminal instance with this instance ID already exists."

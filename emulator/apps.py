@@ -32,9 +32,9 @@ class FunctionsFileProblem(ValueError):
 
 def load_functions(path: Path) -> Functions:
     """
-    Run a file and return what it calls `functions`.
+    Run a file and return its `functions`.
 
-    Raises `FunctionsFileProblem` if the file is missing, raises, or has no `functions`.
+    Raises `FunctionsFileProblem` if it is missing, raises, or has none.
     """
     try:
         path.open("rb").close()
@@ -55,13 +55,13 @@ def _run(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError("the name of a file of Python ends in .py")
     module = module_from_spec(spec)
-    sys.modules[_MODULE] = module  # dataclasses and the like look there
+    sys.modules[_MODULE] = module  # dataclasses look there
     spec.loader.exec_module(module)
     return module
 
 
 def _line(error: Exception, path: Path) -> str:
-    """Return which line of the file raised; a syntax error says so itself."""
+    """Return the line that raised; a syntax error has its own."""
     frames = extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     return f", line {lines[-1]}" if lines else ""
@@ -71,7 +71,7 @@ DEFAULT_RATE = 0.5
 
 
 class App(StrEnum):
-    """What hubs can serve: shop and insurer, with traffic; the recorded functions; nothing."""
+    """What hubs serve: a shop or an insurer with traffic, the recorded functions, nothing."""
 
     SHOP = "shop"
     CLAIMS = "claims"
@@ -103,11 +103,11 @@ def sample_emulator(
     crashes: Sequence[Crash] = (),
 ) -> Emulator:
     """
-    Return an emulator whose hubs are alive, each with a seed of its own and less to do.
+    Return an emulator with hubs in use, each with its own seed.
 
-    `rate` is how many orchestrations per second the first hub starts, the second one half as many,
-    and so on; only the shop and the insurer have such traffic. `functions` are served beside those
-    of the app. Without a system key the web hook asks for none.
+    The first hub starts `rate` orchestrations per second, the second half as many, the third a
+    third; only the shop and the insurer have traffic. `functions` are added to the app's. Without a
+    system key the web hook is open.
     """
     served = functions_of(app, functions)
     hubs = [
@@ -134,7 +134,7 @@ def sample_emulator(
 
 
 def functions_of(app: App, more: Functions | None = None) -> Functions:
-    """Return the functions of an app, and those of a user beside them."""
+    """Return the functions of an app, with a user's added."""
     served = Functions()
     for part in (_FUNCTIONS[app], more or Functions()):
         served.include(part)

@@ -1,4 +1,4 @@
-"""The time in the emulator: the real one, a faster one, or one that a test moves by hand."""
+"""Emulated time: real, accelerated or manual, and the callbacks that are due in it."""
 
 import time
 from collections.abc import Callable
@@ -10,19 +10,19 @@ import anyio
 
 
 class Clock(Protocol):
-    """Tells the time that every task hub lives by."""
+    """The time of task hubs."""
 
     def now(self) -> float:
-        """Return the seconds since the epoch."""
+        """Return seconds since the epoch."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until as much of this time has passed."""
+        """Wait for some seconds of this time."""
         ...
 
 
 class RealClock:
-    """The time of the machine, optionally running faster from the moment of construction on."""
+    """The machine's time, accelerated by *speed* since construction."""
 
     def __init__(self, speed: float = 1.0) -> None:
         if speed <= 0:
@@ -32,27 +32,27 @@ class RealClock:
         self._mark = time.monotonic()
 
     def now(self) -> float:
-        """Return the seconds since the epoch, never going back."""
+        """Return seconds since the epoch; monotonic."""
         return self._started + (time.monotonic() - self._mark) * self._speed
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, the shorter the faster the clock runs."""
+        """Wait for some seconds of this time."""
         await anyio.sleep(seconds / self._speed)
 
 
 class ManualClock:
-    """A clock that stands still until it is told to move."""
+    """A clock that moves on request."""
 
     def __init__(self, start: float) -> None:
         self._now = start
         self._moved = anyio.Event()
 
     def now(self) -> float:
-        """Return the seconds since the epoch."""
+        """Return seconds since the epoch."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move forward; a negative number of seconds is a `ValueError`."""
+        """Move forward; `ValueError` for negative seconds."""
         if seconds < 0:
             raise ValueError(f"advance() moves forward; use set() to go back by {-seconds} s")
         self.set(self._now + seconds)
@@ -64,28 +64,28 @@ class ManualClock:
         self._moved = anyio.Event()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until somebody has moved the clock so far."""
+        """Wait until the clock was moved so far."""
         end = self._now + seconds
         while self._now < end:
             await self._moved.wait()
 
 
-Happening = Callable[[float], None]
+Callback = Callable[[float], None]
 
 
-class Timeline:
-    """Things that are due at a time; of two at the same time the one that was added first."""
+class EventQueue:
+    """Callbacks by time, first in, first out at the same time."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[float, int, Happening]] = []
+        self._due: list[tuple[float, int, Callback]] = []
         self._order = count()
 
-    def add(self, at: float, happening: Happening) -> None:
-        """Let something happen at a time; it is told the time."""
-        heappush(self._due, (at, next(self._order), happening))
+    def add(self, at: float, callback: Callback) -> None:
+        """Add a callback, which gets its time."""
+        heappush(self._due, (at, next(self._order), callback))
 
     def advance(self, now: float) -> None:
-        """Let happen whatever is due by now, also what comes of it."""
+        """Run the callbacks due by now, and those that they add."""
         while self._due and self._due[0][0] <= now:
-            at, _, happening = heappop(self._due)
-            happening(at)
+            at, _, callback = heappop(self._due)
+            callback(at)

@@ -1,4 +1,4 @@
-"""The emulated function app: its hubs, its keys, its connections."""
+"""The emulated function app: keys, hubs, connection."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from emulator.api import (
     HubNameInvalid,
     StorageRefused,
 )
-from emulator.clock import Clock, Happening, Timeline
+from emulator.clock import Callback, Clock, EventQueue
 from emulator.http.parameters import Parameters
 from emulator.synthetic.hub import SyntheticHub
 from emulator.task_hub import TaskHub
@@ -22,7 +22,7 @@ HEADER = "x-functions-key"
 
 
 class Verdict(Enum):
-    """What the host makes of the key of a request."""
+    """The host's verdict on a key."""
 
     ALLOWED = auto()
     UNKNOWN = auto()
@@ -34,9 +34,8 @@ class Keys:
     """
     The keys of an app.
 
-    `system` belongs to the durable task extension and opens its web hook, as does `master`;
-    `others` are valid keys of another kind. Without a system key the web hook is open, as on a
-    developer's machine.
+    `system`, that of the durable task extension, and `master` open the web hook; `others` are valid
+    keys of another kind. Without a system key the web hook is open, as on a developer's machine.
     """
 
     system: str | None = field(default=None, repr=False)
@@ -44,7 +43,7 @@ class Keys:
     others: frozenset[str] = field(default=frozenset(), repr=False)
 
     def verdict(self, headers: Mapping[str, str], parameters: Parameters) -> Verdict:
-        """Judge a request: the header wins over `code`, even if only `code` is right."""
+        """Check a request: the header takes precedence over `code`, right or wrong."""
         if self.system is None:
             return Verdict.ALLOWED
         key = headers.get(HEADER, parameters.text("code"))
@@ -61,11 +60,10 @@ Hub: TypeAlias = TaskHub | SyntheticHub
 
 class Emulator:
     """
-    A function app with task hubs; the first hub is the app's own, used when none is named.
+    A function app with task hubs; the first is the app's own, the default of requests.
 
-    `hubs` maps names in lower case to hubs. It grows: a request that names an unknown hub creates
-    it, as the real one creates the storage for it. `synthetic` hubs stand beside them, and are
-    found by their names whatever the provider of the app's own.
+    `hubs` maps names in lower case to hubs; a request for an unknown hub creates it, as in the real
+    one. `synthetic` hubs are found by name whatever the provider of the app's own.
     """
 
     def __init__(
@@ -87,16 +85,16 @@ class Emulator:
         self.synthetic = {hub.name.lower(): hub for hub in synthetic}
         self._own = hubs[0]
         self.connection = connection
-        self._timeline = Timeline()
+        self._events = EventQueue()
 
-    def at(self, time: float, happening: Happening) -> None:
-        """Let something happen at a time, whichever hub is asked for then."""
-        self._timeline.add(time, happening)
+    def at(self, time: float, callback: Callback) -> None:
+        """Run a callback at a time, whichever hub is read then."""
+        self._events.add(time, callback)
 
     def advance(self) -> float:
-        """Let happen what is due by now, and return the time; each hub advances by itself."""
+        """Run what is due by now, except in hubs, and return the time."""
         now = self.clock.now()
-        self._timeline.advance(now)
+        self._events.advance(now)
         return now
 
     @property
@@ -105,19 +103,19 @@ class Emulator:
         return (*self.hubs.values(), *self.synthetic.values())
 
     def add_synthetic(self, hub: SyntheticHub) -> None:
-        """Let a synthetic hub stand beside the others; one of the same name is replaced."""
+        """Add a synthetic hub, replacing one of the same name."""
         self.synthetic[hub.name.lower()] = hub
 
     def rotate_key(self, key: str) -> None:
-        """Let another system key open the web hook from now on, and the old one no longer."""
+        """Replace the system key."""
         self.keys = replace(self.keys, system=key)
 
-    def choose(self, hub: TaskHub) -> None:
-        """Let another hub be the app's own from now on, as after a change of its `hubName`."""
+    def set_own_hub(self, hub: TaskHub) -> None:
+        """Make a hub the app's own, as a change of `hubName` does."""
         self._own = hub
 
     def swap(self, hub: TaskHub, other: TaskHub) -> None:
-        """Exchange the contents of two hubs, as when two slots of an app are swapped."""
+        """Exchange the contents of two hubs, as a slot swap does."""
         self.hubs[hub.name.lower()], self.hubs[other.name.lower()] = other, hub
         hub.name, other.name = other.name, hub.name
         if self._own in (hub, other):
@@ -129,7 +127,7 @@ class Emulator:
         return self._own
 
     def find_hub(self, parameters: Parameters) -> Hub | None:
-        """Return the hub that a request names now, `None` if there is no such hub yet."""
+        """Return the hub that a request names, `None` if there is none yet."""
         self.advance()
         synthetic = self.synthetic.get((parameters.text("taskHub") or "").lower())
         if synthetic is not None:
@@ -139,10 +137,9 @@ class Emulator:
 
     def hub(self, parameters: Parameters) -> Hub:
         """
-        Return the hub that a request names, creating it if need be.
+        Return the hub that a request names, creating it if necessary.
 
-        Raises `ConnectionUnknown`, `HubNameInvalid` or `StorageRefused` where the real one cannot
-        reach the storage.
+        Raises `ConnectionUnknown`, `HubNameInvalid` or `StorageRefused`, as the real one.
         """
         connection = parameters.text("connection")
         if connection and connection.lower() != self.connection.lower():

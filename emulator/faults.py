@@ -1,4 +1,4 @@
-"""Faults that a task hub can be given: what goes wrong, in which requests and how often."""
+"""Injected faults: their kinds, the requests they hit, and how often."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,65 +10,64 @@ from emulator.api import Operation
 
 
 class FaultKind(StrEnum):
-    """The ways in which a request can go wrong."""
+    """Kinds of faults."""
 
     UNAUTHORIZED = "unauthorized"
-    """401: the key is not known."""
+    """401: unknown key."""
     STOPPED = "stopped"
-    """403 with the front end's HTML page: the app is stopped."""
+    """403 with the front end's HTML page of a stopped app."""
     RESTRICTED = "restricted"
-    """403 with `x-ms-forbidden-ip`: an access restriction hides the app."""
+    """403 with `x-ms-forbidden-ip`, of an access restriction."""
     FORBIDDEN = "forbidden"
-    """403 without a body: the key is of the wrong kind."""
+    """403 without a body: a key of the wrong kind."""
     THROTTLED = "throttled"
-    """429, with `Retry-After` if the fault has `seconds`."""
+    """429, with `seconds` as `Retry-After`."""
     ERROR = "error"
     """500 with an error object."""
     ERROR_WITH_BODY = "error_with_body"
-    """500 with the right body, as for an instance of an unknown status."""
+    """500 with the usual body."""
     ERROR_WITHOUT_BODY = "error_without_body"
-    """500 without a body, from the pipeline of the host."""
+    """500 without a body, from the host."""
     UNAVAILABLE = "unavailable"
     """503 with plain text."""
     STARTING = "starting"
-    """The host is starting: the request is held for `seconds`, usually 30, and then gets 503."""
+    """503 after `seconds`, 30 by default: the host is starting."""
     HTML = "html"
     """200 with an HTML page."""
     REDIRECT = "redirect"
     """302 to a login page."""
     HANG = "hang"
-    """No answer until the client goes away."""
+    """No answer until the client disconnects."""
     CUT = "cut"
-    """Half of the body, then the connection is cut."""
+    """Half of the body, then a closed connection."""
     HUGE = "huge"
-    """A body that does not end."""
+    """An endless body."""
     SLOW = "slow"
-    """The right answer, `seconds` late."""
+    """The usual answer, `seconds` late."""
     MALFORMED = "malformed"
-    """JSON that breaks off."""
+    """Truncated JSON."""
     WRONG_TYPE = "wrong_type"
     """A JSON object instead of an array, an array instead of an object."""
     ENDLESS_TOKEN = "endless_token"  # noqa: S105 - a kind of fault
-    """Empty pages, each with a new token, for ever."""
+    """Empty pages with ever new tokens."""
     REPEATED_TOKEN = "repeated_token"  # noqa: S105 - a kind of fault
-    """The right rows, but always the same token."""
+    """The usual rows with the same token on each page."""
     SILENT_END = "silent_end"
-    """The right rows, but no token although more follow."""
+    """The usual rows without a token, although more follow."""
     DROPPED_FILTER = "dropped_filter"
     """The filters by status and creation time are ignored."""
     CLOCK_SKEW = "clock_skew"
-    """The right answer, whose `Date` is `seconds` ahead; a negative number is behind."""
+    """The usual answer, with a `Date` of `seconds` ahead, or behind if negative."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """
-    Something that goes wrong.
+    A fault to inject.
 
-    `operations` are those that it strikes, `None` for all. It lets the first `skip` of their
-    requests pass and then strikes `times` of them, `None` for every one until it is cleared; of
-    those it strikes the share `rate`, above 0 and at most 1, left to chance. `seconds` is the delay
-    of `SLOW` and `STARTING`, the `Retry-After` of `THROTTLED`, and how far `CLOCK_SKEW` goes.
+    It hits requests of `operations`, `None` for all: after the first `skip`, a random share `rate`
+    of them, above 0 and at most 1, up to `times`, `None` for no limit. `seconds` is the delay of
+    `SLOW` and `STARTING`, the `Retry-After` of `THROTTLED`, and the skew of `CLOCK_SKEW`.
     """
 
     kind: FaultKind
@@ -86,15 +85,15 @@ class Fault:
                 raise ValueError(f"{name} must not be negative, not {number}")
 
     def concerns(self, operation: Operation) -> bool:
-        """Whether the fault can strike an operation."""
+        """Return whether the fault can hit an operation."""
         return self.operations is None or operation in self.operations
 
 
 class Faults:
     """
-    The faults of a hub, in the order in which they strike.
+    The faults of a hub, in order of precedence.
 
-    `struck` is how many requests they have befallen so far.
+    `struck` counts the requests that they have hit.
     """
 
     def __init__(self, seed: int | str = 0) -> None:
@@ -104,27 +103,27 @@ class Faults:
 
     @property
     def current(self) -> tuple[Fault, ...]:
-        """The faults that may still strike."""
+        """The faults that are not used up."""
         return tuple(pending.fault for pending in self._pending if pending.left != 0)
 
     def set(self, *faults: Fault) -> None:
-        """Replace all faults; of several that concern a request, the first that is left strikes."""
+        """Replace all faults; of several for a request, the first applies."""
         self._pending = [_Pending(fault, fault.skip, fault.times) for fault in faults]
 
     def add(self, fault: Fault) -> None:
-        """Add a fault behind those that there are."""
+        """Add a fault behind the others."""
         self._pending.append(_Pending(fault, fault.skip, fault.times))
 
     def remove(self, fault: Fault) -> None:
-        """End one fault, if it is still there."""
+        """Remove a fault, if it is still there."""
         self._pending = [pending for pending in self._pending if pending.fault is not fault]
 
     def clear(self) -> None:
-        """End all faults."""
+        """Remove all faults."""
         self._pending = []
 
     def strike(self, operation: Operation) -> Fault | None:
-        """Return the fault that befalls a request, and count it; `None` if all goes well."""
+        """Return and count the fault that hits a request, if any."""
         for pending in self._pending:
             if not pending.fault.concerns(operation) or pending.left == 0:
                 continue
@@ -149,9 +148,9 @@ class _Pending:
 
 def read_fault(fields: Mapping[str, object]) -> Fault:
     """
-    Read a fault from JSON or YAML: `kind` and any of the other fields of `Fault`.
+    Read a fault from JSON or YAML with the fields of `Fault`.
 
-    Raises `ValueError`, which says what is wrong and what there is to choose from.
+    Raises `ValueError`, which names the mistake and the choices.
     """
     unknown = fields.keys() - _FIELDS
     if unknown:
@@ -170,9 +169,9 @@ def read_fault(fields: Mapping[str, object]) -> Fault:
 
 def parse_fault(text: str) -> Fault:
     """
-    Read a fault from a command line: `KIND`, or `KIND:name=value,name=value`.
+    Read `KIND` or `KIND:name=value,name=value`, with operations joined by plus signs.
 
-    Several operations are joined by plus signs. Raises `ValueError` like `read_fault`.
+    Raises `ValueError` like `read_fault`.
     """
     kind, _, options = text.partition(":")
     fields: dict[str, object] = {"kind": kind}

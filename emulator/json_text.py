@@ -1,4 +1,4 @@
-"""JSON as the API writes it, and as it reads what is stored."""
+"""JSON as the API writes and reads it."""
 
 import json
 import re
@@ -12,28 +12,28 @@ JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 )
 
-# Made once: for each of them the library would make one otherwise.
+# `json.dumps` would create one per call.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 MAXIMUM_DEPTH = 64
-"""How deep objects and arrays may be nested, as the real parser has it."""
+"""Maximum nesting, as in the real parser."""
 
 
 def compact(value: JsonValue) -> str:
     """
-    Write without spaces and without escaping what is not ASCII; NaN and infinities become text.
+    Return JSON without spaces and ASCII escapes; NaN and infinities become text.
 
-    Raises `TypeError`, `ValueError` or `RecursionError` for what is no JSON.
+    Raises `TypeError`, `ValueError` or `RecursionError` for what is not JSON.
     """
     try:
         return _ENCODER.encode(value)
     except ValueError:
-        # JSON has no such numbers, so the real one writes their names; a circle raises again.
+        # A number that JSON lacks is written as its name; a cycle raises again.
         return compact(cast("JsonValue", json.loads(json.dumps(value), parse_constant=str)))
 
 
 def parsed(text: str | None) -> JsonValue:
-    """Read stored text: what is no JSON, or too deep, is a string."""
+    """Return stored JSON; text that is not JSON, or too deep, is a string."""
     if text is None:
         return None
     try:
@@ -45,7 +45,7 @@ def parsed(text: str | None) -> JsonValue:
 
 def transported(value: JsonValue) -> JsonValue:
     """
-    Return a value as it comes out where it was sent as text: a copy.
+    Return a copy of a value as it arrives after being sent as JSON.
 
     Raises what `compact` raises.
     """
@@ -56,7 +56,7 @@ def transported(value: JsonValue) -> JsonValue:
 
 
 class _NotPlainError(Exception):
-    """A value may come out as another one than it went in."""
+    """JSON may change the value."""
 
 
 def _copied(value: JsonValue, depth: int) -> JsonValue:
@@ -77,7 +77,7 @@ def _copied(value: JsonValue, depth: int) -> JsonValue:
 
 
 def too_deep(value: JsonValue, text: str) -> bool:
-    """Tell whether a value is nested deeper than the real parser goes, given its text."""
+    """Return whether a value is nested too deeply, given its text."""
     return text.count("[") + text.count("{") > MAXIMUM_DEPTH and _deeper_than(value, MAXIMUM_DEPTH)
 
 
@@ -100,9 +100,9 @@ _BARE_NAME = re.compile(r"\s*\{\s*[A-Za-z_$][\w$]*", re.ASCII)
 
 def read_json(body: bytes) -> JsonValue:
     """
-    Read a body as one JSON value.
+    Return a body's JSON value.
 
-    Raises `JsonUnreadable` with the sentence of the real parser, as far as it was recorded.
+    Raises `JsonUnreadable` with the message of the real parser, as far as recorded.
     """
     text = body.decode("utf-8-sig", "replace")
     try:

@@ -1,4 +1,4 @@
-"""Recordings of a hub, as `durable-exporter record` makes them: its answers, given again."""
+"""Replay of the recordings that `durable-exporter record` makes."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ from emulator.times import EPOCH, parse
 
 FORMAT = "durable-exporter recording 1"
 
-# Of a filter by time, only whether it is one counts: the time is another one each time.
+# A filter by time differs in each request: only its presence counts.
 _EVER = parse("2001-01-01T00:00:00Z", 0)
 _UNKNOWN_YEARS = parse("0100-01-01T00:00:00Z", 0)
 _SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
@@ -37,9 +37,9 @@ Question: TypeAlias = tuple[str, ...]
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """
-    What was asked, and what came: `body` filled up to the `size` that it had.
+    A request and its answer, with the `size` of the body.
 
-    `error` says why nothing whole came; `status` is then what came before that, if anything.
+    `error` is why the answer is incomplete; `status` is then `None` if nothing arrived.
     """
 
     question: Question
@@ -52,14 +52,14 @@ class Exchange:
 
     @property
     def following(self) -> Question | None:
-        """The question for the next page, `None` where there is none."""
+        """The question for the next page, if there is one."""
         token = self.headers.get(TOKEN_HEADER)
         return (*self.question[:-1], token) if token else None
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """All exchanges, in the order in which they ended, and when the first one began."""
+    """All exchanges, in the order of their ends, and when the first began."""
 
     begin: float
     exchanges: Sequence[Exchange]
@@ -69,7 +69,7 @@ def read_recording(path: Path) -> Recording:
     """
     Read a recording, compressed or not.
 
-    Raises `OSError`, and `ValueError` for a file that is none.
+    Raises `OSError`, and `ValueError` for other content.
     """
     content = path.read_bytes()
     try:
@@ -104,7 +104,7 @@ def _exchange(line: Mapping[str, object]) -> Exchange:
 
 
 def _question(path: str, query: str, token: str) -> Question:
-    """Return what a request asks for, whenever and with pages of whatever size it does."""
+    """Return what a request asks for, whatever its times and page size."""
     asked: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         asked[name.lower()] = value
@@ -119,9 +119,9 @@ def _question(path: str, query: str, token: str) -> Question:
 @dataclass(slots=True)
 class Replay:
     """
-    Answers as was recorded: the same question in the same order, the last answer from then on.
+    Answers each question with its recorded answers in order, then repeats the last.
 
-    Times are moved along, so that ages are what they were.
+    Times are shifted, so that ages stay.
     """
 
     recording: Recording
@@ -136,11 +136,11 @@ class Replay:
 
     @property
     def later(self) -> int:
-        """By how many seconds times are moved; whole ones, as rows show them."""
+        """The shift of times in whole seconds, as rows have them."""
         return round(self.begin - self.recording.begin)
 
     def next(self, question: Question) -> tuple[Exchange, bool] | None:
-        """Return the answer to a question, and whether it was given before; `None` if unknown."""
+        """Return an answer, and whether it is repeated; `None` for an unknown question."""
         answers = self._answers.get(question)
         if not answers:
             return None
@@ -148,7 +148,7 @@ class Replay:
         self._given[question] += 1
         if given < len(answers):
             return answers[given], False
-        # A list that the end of the recording broke off leads nowhere.
+        # A listing that the end of the recording cut off leads nowhere.
         return next(filter(self._leads_on, reversed(answers)), answers[-1]), True
 
     def _leads_on(self, exchange: Exchange) -> bool:
@@ -162,14 +162,14 @@ class Replay:
         return True
 
     def body(self, exchange: Exchange) -> bytes:
-        """Return the body of an answer: as many bytes as it had, by which pages are sized."""
+        """Return the body of an answer, padded to its size, by which clients size pages."""
         text = (
             exchange.text if exchange.json is None else compact(_moved(exchange.json, self.later))
         )
         return text.encode().ljust(exchange.size)
 
     def date(self, exchange: Exchange, *, is_repeated: bool) -> str | None:
-        """Return the `Date` of an answer, where it had one."""
+        """Return the `Date` of an answer, if it had one."""
         recorded = parse(exchange.headers.get("date", ""), 0)
         if recorded is None:
             return None
@@ -180,7 +180,7 @@ class Replay:
 def replay_app(
     recording: Recording, clock: Clock, unknown: Callable[[str], object] = lambda _: None
 ) -> ASGIApp:
-    """Return the app that answers as was recorded, from now on; what is *unknown* is told."""
+    """Return the app that replays a recording from now on; *unknown* gets other requests."""
     replay = Replay(recording, clock, clock.now())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -221,7 +221,7 @@ async def _send(send: Send, status: int, headers: Mapping[str, str], body: bytes
 
 
 async def _fail(scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
-    """Give no answer, or the begin of one, as was recorded."""
+    """Send no answer, or its begin, as recorded."""
     if exchange.status is not None:
         fields = [(b"content-length", b"2")]
         await send({"type": "http.response.start", "status": exchange.status, "headers": fields})
@@ -234,7 +234,7 @@ async def _fail(scope: Scope, receive: Receive, send: Send, exchange: Exchange) 
 
 
 def _moved(value: JsonValue, seconds: int, key: str = "") -> JsonValue:
-    """Return JSON whose times are so many seconds later; text may hold JSON."""
+    """Return JSON with its times shifted, also within text that holds JSON."""
     if isinstance(value, str):
         return _moved_text(value, seconds, key)
     if isinstance(value, Mapping):
@@ -257,7 +257,7 @@ def _moved_text(text: str, seconds: int, key: str) -> str:
 
 def _later(text: str, seconds: int) -> str:
     moment = parse(f"{text}Z", 0)
-    # What stands for no time stays.
+    # A placeholder for no time stays.
     if moment is None or _UNKNOWN_YEARS is None or moment < _UNKNOWN_YEARS:
         return text
     return (EPOCH + timedelta(seconds=moment + seconds)).strftime("%Y-%m-%dT%H:%M:%S")

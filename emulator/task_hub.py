@@ -1,4 +1,4 @@
-"""A task hub that lives in memory: its rows, its log of what happened, and its listings."""
+"""A task hub in memory: its rows, listings, and the log that is the truth about it."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from emulator.storage.table import EntityQuery, InstanceQuery, Table
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """An instance began a life; `visible` is when its row first showed it."""
+    """A start of an instance; `visible` is when its row first showed it."""
 
     name: str
     instance_id: str
@@ -30,7 +30,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """An instance reached a terminal status; `visible` is when its row first showed it."""
+    """The end of an instance; `visible` is when its row first showed it."""
 
     name: str
     instance_id: str
@@ -44,11 +44,9 @@ class TaskHub:
     """
     The instances and entities of one hub.
 
-    `functions` are those of the app that serves it; without them nobody does. `starts` and
-    `finishes` are the hub's own log, in the order in which the rows showed them: the truth that an
-    observer is measured by. `latency` is what its storage takes, nothing unless it is set. `worker`
-    is the language of the app: it shows in failures, histories and messages. `HubNameRefused` for a
-    name that the backend does not take.
+    `functions` are those of the app that serves it, if any. `starts` and `finishes` log what its
+    rows showed, in that order: the truth that an observer is measured by. `worker` is the language
+    of the app. Raises `HubNameRefused` for a name that the backend does not take.
     """
 
     def __init__(
@@ -91,44 +89,44 @@ class TaskHub:
 
     @property
     def is_down(self) -> bool:
-        """Whether the host has crashed and is not back: then it answers nothing either."""
+        """Whether the host is down, and answers nothing."""
         return self.engine.host.is_down(self.clock.now())
 
     def advance(self) -> float:
-        """Let happen what is due by now, and return the time."""
+        """Run what is due by now, and return the time."""
         now = self.clock.now()
         self.engine.advance(now)
         return now
 
     def put(self, row: Row, *, at: float | None = None) -> None:
-        """Insert or replace a row; `at` is when that happens, now if not given."""
+        """Insert or replace a row, now or *at* a time."""
         previous = self._table.get(row.instance_id)
         self._table.put(row)
         if isinstance(row, Instance):
             self._log(previous, row, self.clock.now() if at is None else at)
 
     def remove(self, instance_id: str) -> None:
-        """Delete a row, as a purge does; nothing happens if there is none."""
+        """Delete a row, if there is one."""
         self._table.remove(instance_id)
 
     def purge(self, instance_id: str) -> bool:
-        """Delete an instance, or an entity, in whatever state; tells whether there was one."""
+        """Delete an instance or entity in any state; returns whether there was one."""
         self.engine.forget(instance_id)
         return self._table.remove(instance_id) is not None
 
     def purge_where(self, query: InstanceQuery) -> int:
-        """Delete every instance and entity that a query matches; returns how many."""
+        """Delete the instances and entities that match; returns how many."""
         found = [row.instance_id for row in self._table if query.matches(row)]
         return sum(self.purge(instance_id) for instance_id in found)
 
     def purge_finished(self, *, before: float) -> None:
-        """Delete every finished orchestration that was last updated before a time."""
+        """Delete the orchestrations that ended before a time."""
         old = [row for row in self.instances() if row.status.terminal and row.updated < before]
         for row in old:
             self.purge(row.instance_id)
 
     def forget(self, *, before: float) -> None:
-        """Drop what became visible before a time from the log."""
+        """Drop log entries from before a time."""
         self.starts = [start for start in self.starts if start.visible >= before]
         self.finishes = [finish for finish in self.finishes if finish.visible >= before]
 
@@ -137,44 +135,44 @@ class TaskHub:
         return self._table.get(instance_id)
 
     def entity(self, class_name: str, key: str) -> Entity | None:
-        """Return an entity that exists; the class in any letter case."""
+        """Return an existing entity; the class in any letter case."""
         row = self._table.get(f"@{class_name.lower()}@{key}")
         return row if isinstance(row, Entity) and row.exists else None
 
     def instances(self) -> Iterator[Instance]:
-        """Iterate over the orchestrations, in the order of the table."""
+        """Iterate over the orchestrations, in key order."""
         return (row for row in self._table if isinstance(row, Instance))
 
     def entities(self) -> Iterator[Entity]:
-        """Iterate over the entities, deleted ones among them, in the order of the table."""
+        """Iterate over the entities, also deleted ones, in key order."""
         return (row for row in self._table if isinstance(row, Entity))
 
     def list_instances(self, query: InstanceQuery, token: str = "") -> Listing[Row]:
         """
-        Return a page of the instances and entities that match.
+        Return a page of the matching instances and entities.
 
-        Raises `ApiError` for a token or a page size that the backend does not take.
+        Raises `ApiError` for a token or page size that the backend rejects.
         """
         return self.backend.page(self._table, query, token, self.version)
 
     def list_entities(self, query: EntityQuery, token: str = "") -> Listing[Entity]:
         """
-        Return a page of the entities that match and exist.
+        Return a page of the matching, existing entities.
 
-        Raises `ApiError` for a token or a page size that the backend does not take.
+        Raises `ApiError` for a token or page size that the backend rejects.
         """
         page = self.backend.page(self._table, query, token, self.version)
         found = [row for row in page.rows if isinstance(row, Entity) and row.exists]
         return Listing(found, page.token, page.scanned)
 
-    def token_to_nowhere(self, number: int) -> str:
-        """Return a token that leads behind the last row, another one for each number."""
+    def endless_token(self, number: int) -> str:
+        """Return a token behind the last row, another one per number."""
         return self.backend.endless_token(number, self.version)
 
     def _log(self, previous: Row | None, row: Instance, at: float) -> None:
         same_life = previous is not None and previous.created == row.created
         was_terminal = previous is not None and previous.status.terminal
-        # A newer createdTime while active is the next generation of the same life.
+        # A newer createdTime while active is the next generation.
         if previous is None or (was_terminal and not same_life):
             self.starts.append(Start(row.name, row.instance_id, row.created, at))
         if row.status.terminal and not (was_terminal and same_life):
@@ -190,8 +188,8 @@ class Truth:
     """
     The state of a hub at a time.
 
-    Orchestrations are counted by name and status; the oldest times are whole seconds, cut as the
-    API cuts them. Entities are those that exist, by class.
+    Orchestrations are counted by name and status, existing entities by class; the oldest times are
+    truncated to seconds, as in the API.
     """
 
     at: float
@@ -202,7 +200,7 @@ class Truth:
 
 
 def truth(hub: TaskHub) -> Truth:
-    """Return the truth at the hub's own time."""
+    """Return what an exporter of the hub should show now."""
     now = hub.advance()
     rows = list(hub.instances())
     pairs = [(row.name, row.status) for row in rows]
@@ -216,7 +214,7 @@ def truth(hub: TaskHub) -> Truth:
 
 
 def finishes_between(hub: TaskHub, after: float, until: float) -> Mapping[Pair, int]:
-    """Count what finished after a time and not after another, by name and status."""
+    """Count finishes after one time and up to another, by name and status."""
     hub.advance()
     return Counter(
         (finish.name, finish.status) for finish in hub.finishes if after < finish.updated <= until

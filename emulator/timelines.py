@@ -1,4 +1,4 @@
-"""Recorded timelines: every change of every row of a real hub, shown again as it happened."""
+"""Recorded timelines: every change of every row of a real hub, replayed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from emulator.times import parse
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From `at` on, in seconds since the begin, a row looks like this; `None`: it is gone."""
+    """The look of a row from `at` on, in seconds since the begin; `None` if deleted."""
 
     at: float
     instance_id: str
@@ -26,10 +26,10 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """
-    What happened to a hub.
+    The changes of a hub.
 
-    `begin` is when, in seconds since the epoch; `down` are the spans in which nobody answered, in
-    seconds since then.
+    `begin` is in seconds since the epoch; `down` has the spans without answers, in seconds since
+    `begin`.
     """
 
     begin: float
@@ -38,15 +38,15 @@ class Timeline:
 
     @property
     def seconds(self) -> float:
-        """How long it lasted."""
+        """The duration."""
         return self.changes[-1].at if self.changes else 0.0
 
 
 def read_timeline(path: Path) -> Timeline:
     """
-    Read a timeline: JSON with `t0`, `timeline` and maybe `down`.
+    Read a timeline: JSON with `t0`, `timeline` and an optional `down`.
 
-    Raises `OSError`, and `ValueError` for a file that is none.
+    Raises `OSError`, and `ValueError` for other content.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -61,10 +61,10 @@ def read_timeline(path: Path) -> Timeline:
 
 def replay_timeline(hub: TaskHub, timeline: Timeline, begin: float) -> None:
     """
-    Let a hub show a timeline, from a time on.
+    Replay a timeline on a hub, from a time on.
 
-    Times in rows are moved along, so that ages are what they were. While the recorded host was
-    down, requests get 503.
+    Times in rows are shifted, so that ages stay. While the recorded host was down, requests get
+    503.
     """
     later = begin - timeline.begin
     for change in timeline.changes:
@@ -75,7 +75,7 @@ def replay_timeline(hub: TaskHub, timeline: Timeline, begin: float) -> None:
 
 
 def timeline_hub(name: str, clock: Clock, timeline: Timeline) -> TaskHub:
-    """Return a hub that shows a timeline from now on."""
+    """Return a hub that replays a timeline from now on."""
     hub = TaskHub(name, clock)
     replay_timeline(hub, timeline, clock.now())
     return hub
@@ -114,7 +114,7 @@ def _apply(hub: TaskHub, change: Change, later: float, at: float) -> None:
 
 
 def _moved(row: Instance, later: float) -> Instance:
-    # Whole seconds, as they were recorded: a fraction would make up what nobody has seen.
+    # Whole seconds, as recorded.
     whole = round(later)
     return replace(row, created=row.created + whole, updated=row.updated + whole)
 

@@ -1,4 +1,4 @@
-"""Times as text: how the API writes them, and the many ways in which it reads them."""
+"""Times as text, as the API writes and reads them."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -18,25 +18,25 @@ _RFC_1123 = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d
 
 
 def whole_seconds(time: float) -> str:
-    """Write a time as instances show it: the fraction is cut off, not rounded."""
+    """Return a time as in instances, truncated to seconds."""
     return f"{_without_fraction(int(time // 1))}Z"
 
 
 def precise(time: float) -> str:
-    """Write a time in up to seven digits of a second, trailing zeros trimmed, `Z` at the end."""
+    """Return a time with up to seven decimals, trailing zeros trimmed, and `Z`."""
     return f"{_precise(time)}Z"
 
 
 def precise_with_offset(time: float) -> str:
-    """Write a time like `precise`, but with the offset of a host that runs in UTC."""
+    """Return a time like `precise`, with the offset of a host in UTC."""
     return f"{_precise(time)}+00:00"
 
 
 def parse(text: str, now: float) -> float | None:
     """
-    Read a time as .NET would on a host in UTC; `None` for what it does not understand.
+    Return a time as .NET reads it on a host in UTC, `None` if unreadable.
 
-    `now` gives the day of a text that is only a time of day.
+    `now` gives the day of a bare time of day.
     """
     text = text.strip()
     try:
@@ -59,7 +59,7 @@ def _from_iso(match: re.Match[str]) -> float:
     whole = _seconds(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
     whole -= _offset(match["zone"])
     fraction = match["fraction"] or "0"
-    # One conversion of the decimal text, so that a time that was written comes back unchanged.
+    # One conversion of the decimal text keeps a time exact.
     return float(f"{whole}.{fraction}") if whole >= 0 else whole + float(f"0.{fraction}")
 
 

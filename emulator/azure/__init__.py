@@ -1,1 +1,1 @@
-"""A stand-in for Azure around function apps: Resource Manager, Resource Graph, tokens."""
+"""A stand-in for Azure: Resource Manager, Resource Graph, tokens, apps."""

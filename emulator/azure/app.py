@@ -1,4 +1,4 @@
-"""The ASGI application of the stand-in: one listener for Azure's hosts and those of its apps."""
+"""The stand-in's ASGI application, for all of Azure's hosts and apps."""
 
 from urllib.parse import parse_qs, unquote
 
@@ -31,7 +31,7 @@ _STOPPED = Answer(
 
 
 def create_azure_app(cloud: AzureCloud) -> ASGIApp:
-    """Return the app that serves a cloud; which part of it is asked the host of a request says."""
+    """Return the app that serves a cloud, by the host of a request."""
     clock = RealClock()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,13 +58,13 @@ def create_azure_app(cloud: AzureCloud) -> ASGIApp:
                 await answered.served(_handed_on(answered, scope), receive, send)
                 return
             answered = _SIGN_IN
-        await Delivery(scope, receive, send, clock=clock).whole(answered, None)
+        await Delivery(scope, receive, send, clock=clock).send(answered, None)
 
     return app
 
 
 def _handed_on(site: Site, scope: Scope) -> Scope:
-    """Return the request as the app gets it: its own path, and a key instead of the token."""
+    """Return the request as forwarded: with the app's path, and its key instead of a token."""
     raw = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
     below = raw[raw.lower().index(f"{ROUTE}/") + len(ROUTE) :]
     key = site.emulator.keys.system or ""

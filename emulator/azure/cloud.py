@@ -1,4 +1,4 @@
-"""All of Azure that is emulated: apps, the tokens that were issued, and the limits."""
+"""The emulated cloud: rate limits, apps, tokens."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ QUERY_SECONDS = 5.0
 
 
 class Bucket:
-    """Holds *most* requests, and gets *per_second* more; *now* tells the time in seconds."""
+    """A token bucket of *most* requests, refilled *per_second*; *now* is a clock in seconds."""
 
     def __init__(self, most: float, per_second: float, now: Callable[[], float]) -> None:
         self._most = most
@@ -33,11 +33,11 @@ class Bucket:
 
     @property
     def remaining(self) -> int:
-        """How many requests are left."""
+        """Requests left."""
         return int(self._level)
 
     def take(self) -> float:
-        """Take one request; returns how many seconds to wait where none is left, else 0."""
+        """Take a request; returns the seconds to wait if none is left, else 0."""
         now = self._now()
         self._level = min(self._most, self._level + (now - self._at) * self._per_second)
         self._at = now
@@ -50,7 +50,7 @@ class Bucket:
 
 
 class Window:
-    """Takes *most* requests in each window of so many *seconds*."""
+    """A limit of *most* requests per window of *seconds*."""
 
     def __init__(self, most: int, seconds: float, now: Callable[[], float]) -> None:
         self._most = most
@@ -60,7 +60,7 @@ class Window:
         self.remaining = most
 
     def take(self) -> bool:
-        """Take one request; False where none is left."""
+        """Take a request; returns whether one was left."""
         if self._now() >= self._begin + self._seconds:
             self._begin, self.remaining = self._now(), self._most
         if not self.remaining:
@@ -70,7 +70,7 @@ class Window:
 
     @property
     def resets_after(self) -> float:
-        """Seconds until there are as many again."""
+        """Seconds until the next window."""
         return max(0.0, self._begin + self._seconds - self._now())
 
 
@@ -81,10 +81,9 @@ RUNNING, STOPPED = "Running", "Stopped"
 @dataclass(slots=True, eq=False)
 class Site:
     """
-    An app or a slot.
+    An app or a slot, with its emulator.
 
-    `bindings` are those of its functions, one function each. With `has_login`, App Service
-    authentication answers whoever is not signed in.
+    It has a function per binding. With `has_login`, App Service authentication rejects requests.
     """
 
     resource_id: str
@@ -104,27 +103,27 @@ class Site:
 
     @property
     def subscription(self) -> str:
-        """The subscription that it is in."""
+        """The subscription."""
         return self.resource_id.split("/")[2]
 
     @property
     def name(self) -> str:
-        """Its name, that of a slot after that of its app."""
+        """The name, for a slot behind that of its app."""
         _, _, path = self.resource_id.partition("/sites/")
         return path.replace("/slots/", "/")
 
     @property
     def type(self) -> str:
-        """Its type, as Resource Graph spells it."""
+        """The type in Resource Graph."""
         return "microsoft.web/sites" + ("/slots" if "/" in self.name else "")
 
     @property
     def is_running(self) -> bool:
-        """Whether its host answers."""
+        """Whether the host answers."""
         return self.state == RUNNING
 
     def row(self, port: int | None = None) -> dict[str, JsonValue]:
-        """Return what Resource Graph knows of it; its host listens on a *port*."""
+        """Return the row in Resource Graph; the host listens on *port*."""
         return {
             "id": self.resource_id,
             "name": self.name,
@@ -142,7 +141,7 @@ class Site:
         }
 
     def functions(self) -> list[JsonValue]:
-        """Return its functions; a host that does not run names none."""
+        """Return the functions, none while the host is stopped."""
         if not self.is_running:
             return []
         return [
@@ -168,12 +167,11 @@ TOKEN_SECONDS = 3600.0
 
 class AzureCloud:
     """
-    Apps in subscriptions, which change as tests and users please.
+    Apps in subscriptions, the tokens of an identity, and its limits.
 
-    `denied` are actions that the identity may not do, as roles spell them; `refuses_tokens` lets
-    the token endpoint issue none. All hosts listen on `port`, the usual one where it is `None`.
-    `requests` counts what the Resource Manager was asked for by subscription, `actions` what of it
-    was not refused.
+    `denied` are actions that its roles lack; with `refuses_tokens` it gets none. All hosts listen
+    on `port`, `None` for the default. `requests` counts requests to the Resource Manager by
+    subscription, `actions` those not refused.
     """
 
     def __init__(
@@ -204,15 +202,15 @@ class AzureCloud:
 
     @property
     def resource_manager(self) -> str:
-        """Host and port of the Resource Manager."""
+        """The Resource Manager's host and port."""
         return RESOURCE_MANAGER if self.port is None else f"{RESOURCE_MANAGER}:{self.port}"
 
     def site_at(self, host: str) -> Site | None:
-        """Return the app that answers at a host, `None` if there is none."""
+        """Return the app at a host, if there is one."""
         return next((site for site in self.sites if site.host.partition(":")[0] == host), None)
 
     def site_of(self, path: str) -> tuple[Site, str] | None:
-        """Return the app whose resource id begins a path, and what follows it."""
+        """Return the app whose resource id a path begins with, and the rest."""
         for site in sorted(self.sites, key=lambda site: -len(site.resource_id)):
             rest = path[len(site.resource_id) :]
             if path.lower().startswith(site.resource_id.lower()) and rest[:1] in ("", "/"):
@@ -220,25 +218,25 @@ class AzureCloud:
         return None
 
     def issue(self, way: str) -> tuple[str, int]:
-        """Issue a token in one *way*; returns it, and for how many seconds it is valid."""
+        """Issue a token, counted under *way*; returns it and its lifetime in seconds."""
         token = token_urlsafe(24)
         self.tokens[way] += 1
         self._valid_until[token] = self.now() + self.token_seconds
         return token, int(self.token_seconds)
 
     def expire_tokens(self) -> None:
-        """Let every token that was issued be expired."""
+        """Expire all tokens."""
         self._valid_until = dict.fromkeys(self._valid_until, self.now())
 
-    def refusal_of(self, token: str) -> str | None:
-        """Return the code of the error for a token, `None` where it is valid."""
+    def token_error(self, token: str) -> str | None:
+        """Return the error code for a token, `None` if it is valid."""
         until = self._valid_until.get(token)
         if until is None:
             return "InvalidAuthenticationToken"
         return "ExpiredAuthenticationToken" if self.now() >= until else None
 
-    def of_subscriptions(self, subscriptions: Iterable[str] | None) -> Iterator[Site]:
-        """Yield the apps of some subscriptions, of all where none are named."""
+    def sites_in(self, subscriptions: Iterable[str] | None) -> Iterator[Site]:
+        """Yield the apps in some subscriptions, by default in all."""
         wanted = {each.lower() for each in subscriptions or ()}
         yield from (
             site for site in self.sites if not wanted or site.subscription.lower() in wanted

@@ -1,4 +1,4 @@
-"""A cloud from a file of YAML: where its certificate is, and which apps there are."""
+"""Clouds from YAML files: apps, and the certificate to serve them with."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _OTHER_BINDINGS = ("httpTrigger", "timerTrigger")
 
 
 class AzureFileProblem(ValueError):
-    """A file of `--azure` cannot be used; the message says where and why."""
+    """A file of `--azure` has a mistake; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class AzureFile:
-    """A cloud, and the files of the certificate that it listens with."""
+    """A cloud, and the files of its certificate."""
 
     cloud: AzureCloud
     certificate: Path
@@ -30,9 +30,9 @@ class AzureFile:
 
 def read_azure_file(path: Path, make: Callable[[str, str], Emulator]) -> AzureFile:
     """
-    Return the cloud in a file; *make* makes the emulator of an app with a task hub and a key.
+    Return the cloud of a file; *make* returns the emulator of an app for a hub and a key.
 
-    Raises `OSError` if it cannot be read, `AzureFileProblem` if it has a mistake.
+    Raises `OSError`, and `AzureFileProblem` for a mistake.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What the Resource Manager answers: queries, functions, keys, and what it hands on."""
+"""Answers of the Resource Manager: Resource Graph, functions, keys, forwarded requests."""
 
 import json
 import re
@@ -22,15 +22,11 @@ Row = Mapping[str, JsonValue]
 
 
 class QueryInvalid(ValueError):
-    """A query uses what is not emulated, or is none."""
+    """A query is not of the emulated form."""
 
 
 def find(query: str, rows: Sequence[Row]) -> list[JsonValue]:
-    """
-    Return the *rows* that a query finds, with its columns.
-
-    Without an order by id they come in another order each time, as those of the real one may.
-    """
+    """Return the columns of *rows* that a query of Resource Graph finds."""
     lines = query.strip()
     types, kind, projects = _TYPES.search(lines), _KIND.search(lines), _PROJECT.findall(lines)
     if not lines.startswith("resources") or types is None or len(projects) != 1:
@@ -62,7 +58,7 @@ def _projected(row: Row, columns: str) -> JsonValue:
 
 
 def page(rows: Sequence[JsonValue], token: str, size: int) -> dict[str, JsonValue]:
-    """Return the page of *rows* that begins at a *token* of an earlier page."""
+    """Return the page of *rows* at a *token*."""
     begin = int(token or "0")
     some = list(rows[begin : begin + size])
     answer: dict[str, JsonValue] = {
@@ -89,13 +85,13 @@ _VERSION = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def error(status: int, code: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an error in the form that the Resource Manager has."""
+    """Return an error of the Resource Manager."""
     body: JsonValue = {"error": {"code": code, "message": f"The request failed: {code}."}}
     return json_answer(status, body, headers=headers)
 
 
 def host_down(site: Site) -> Answer:
-    """Return what App Service says where the host of an app does not answer it."""
+    """Return App Service's error for a host that is down."""
     message = "Encountered an error (ServiceUnavailable) from extensions API."
     return json_answer(400, {"Code": "BadRequest", "Message": message, "Target": site.name})
 
@@ -112,7 +108,7 @@ class Asked:
 
 
 def answer(cloud: AzureCloud, asked: Asked) -> Answer | Site:
-    """Return the answer to a request, or the app that it is handed on to."""
+    """Return the answer to a request, or the app to forward it to."""
     refusal = _refusal(cloud, asked)
     if refusal is not None:
         return refusal
@@ -125,9 +121,9 @@ def answer(cloud: AzureCloud, asked: Asked) -> Answer | Site:
 
 
 def _refusal(cloud: AzureCloud, asked: Asked) -> Answer | None:
-    """Refuse a request without a valid token, or without a version."""
+    """Reject a request without a valid token or version."""
     scheme, _, token = asked.headers.get("authorization", "").partition(" ")
-    refusal = cloud.refusal_of(token) if scheme.lower() == "bearer" else "AuthenticationFailed"
+    refusal = cloud.token_error(token) if scheme.lower() == "bearer" else "AuthenticationFailed"
     if refusal is not None:
         return error(401, refusal, {"www-authenticate": "Bearer"})
     versions = parse_qs(asked.query).get("api-version", [])
@@ -193,7 +189,7 @@ def _query(cloud: AzureCloud, body: bytes) -> Answer:
     try:
         asked = json.loads(body)
         options = asked.get("options", {})
-        sites = cloud.of_subscriptions(asked.get("subscriptions"))
+        sites = cloud.sites_in(asked.get("subscriptions"))
         rows = find(asked["query"], [site.row(cloud.port) for site in sites])
         size = min(cloud.page_size, int(options.get("$top", cloud.page_size)))
         content = page(rows, str(options.get("$skipToken", "")), size)
@@ -204,7 +200,7 @@ def _query(cloud: AzureCloud, body: bytes) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """What may be asked of an app, with the right that it takes; *path* may end in `*`."""
+    """An operation on an app, and the action that it requires; *path* may end in `*`."""
 
     method: str
     path: str

@@ -83,7 +83,7 @@ class Netherite(Backend):
         place: str | None,
         limit: int,
     ) -> tuple[list[Row], str | None, int]:
-        """Return what a partition finds, the id with which it goes on, and what it looked at."""
+        """Return the found rows, the id to continue at, and the number of scanned rows."""
         if place is None:
             return [], None, 0
         found: list[Row] = []
@@ -96,7 +96,7 @@ class Netherite(Backend):
         return found, None, len(left)
 
     def _places(self, token: str) -> list[str | None]:
-        """Read a token: where each partition goes on, `None` for one that is done."""
+        """Return the id at which each partition continues, `None` for a finished one."""
         if not token.strip():
             return [""] * self.partitions
         try:

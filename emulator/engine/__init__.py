@@ -1,1 +1,1 @@
-"""What makes instances live: orchestrators, activities, entities, and the messages between them."""
+"""The engine: orchestrators, activities, entities, and the messages between them."""

@@ -1,4 +1,4 @@
-"""What orchestrators ask for; each gets the next number of its generation."""
+"""Actions of orchestrators, numbered per generation, and the check of a replay against them."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from emulator.storage.history import Event, EventKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallActivity:
-    """Run an activity; the input is handed over as it is."""
+    """Run an activity."""
 
     number: int
     name: str
@@ -17,7 +17,7 @@ class CallActivity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSubOrchestrator:
-    """Start an instance whose end the caller is told of."""
+    """Start an instance that reports its end to the caller."""
 
     number: int
     name: str
@@ -27,7 +27,7 @@ class CallSubOrchestrator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetTimer:
-    """Wake the instance up; seconds since the epoch."""
+    """Wake the instance at a time in seconds since the epoch."""
 
     number: int
     fire_at: float
@@ -48,10 +48,9 @@ class EntityRequest:
     """
     A message to an entity.
 
-    It is a request for a lock if `lockset` has entities, else an operation; `operation` is `None`
-    for locks and their release. `parent` and `execution` are the sender and its run; a client has
-    neither. `sent` is the label that orders the messages between two instances, `previous` the one
-    before it.
+    It requests a lock if `lockset` has entities, else an operation; `operation` is `None` for locks
+    and their release. `parent` and `execution` are the sender's, `None` for a client. `sent` labels
+    the message for ordering, `previous` is the label before it from the same sender.
     """
 
     request_id: str
@@ -78,7 +77,7 @@ _EVENTS: dict[type[Action], EventKind] = {
 
 
 def recorded_as(action: Action) -> EventKind:
-    """Return the kind of event that a history has for an action."""
+    """Return the kind of event that records an action."""
     return _EVENTS[type(action)]
 
 
@@ -96,13 +95,13 @@ _INSTEAD = "but the current orchestration replay instead"
 
 
 def is_same(event: Event, action: Action) -> bool:
-    """Tell whether an event is that of an action; names are compared ignoring case."""
+    """Return whether an event records an action; names match in any letter case."""
     name = str(event.fields.get("Name", ""))
     return recorded_as(action) is event.kind and _name(action).casefold() == name.casefold()
 
 
 def mismatch(event: Event, action: Action | None) -> str:
-    """Return the sentence for an event of which the replay asked *action* instead, or nothing."""
+    """Return the error of DurableTask.Core where a replay has *action* in place of an event."""
     number, name, target = event.task, event.fields.get("Name"), event.fields.get("InstanceId")
     match event.kind:
         case EventKind.TASK_SCHEDULED:
@@ -124,7 +123,7 @@ def _activity(number: int | None, name: object, action: Action | None) -> str:
         return f"{task} with sequence ID {number} and name '{name}' (version ''), {_NOT_YET}"
     scheduled = f"{task} with sequence number {number} named '{name}', {_INSTEAD}"
     if isinstance(action, CallActivity):
-        # Two blanks follow, as in the original.
+        # The original ends in two blanks.
         return f"{scheduled} scheduled {task} named '{action.name}' {here} "
     return f"{scheduled} produced a {_PRODUCED[type(action)]} action {here}"
 

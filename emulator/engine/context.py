@@ -1,4 +1,4 @@
-"""What an orchestrator is given, by the names of the Python library for Durable Functions."""
+"""The orchestration context, with the names of the Python library for Durable Functions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from emulator.times import EPOCH
 
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 
-# The storage provider cuts longer timers into pieces (reference 3.5).
+# The storage provider splits longer timers (reference 3.5).
 _LONGEST_TIMER = timedelta(days=6)
 _TIMER_PIECE = timedelta(days=3)
 _POLL_SECONDS = 3
-# A century, which the calendar has room for.
+# A century, which `datetime` can hold.
 _LONGEST_RETRY_SECONDS = 3.2e9
 _ACCEPTED = 202
 
 
 @dataclass(frozen=True, slots=True)
 class EntityId:
-    """An entity: a class, in any letter case, and a key."""
+    """An entity's class, in any letter case, and key."""
 
     name: str
     key: str
@@ -42,9 +42,9 @@ class EntityId:
 @dataclass(frozen=True, slots=True)
 class RetryOptions:
     """
-    How often to try, and how long to wait between: each wait is `backoff` times the last.
+    Attempts and the seconds between them: each wait is `backoff` times the last.
 
-    `ValueError` if there is no attempt, or if a wait is not above 0 seconds.
+    `ValueError` for less than one attempt or a wait of 0 seconds or less.
     """
 
     first_retry_interval: float
@@ -58,7 +58,7 @@ class RetryOptions:
             raise ValueError("There is at least one attempt")
 
     def wait_after(self, attempt: int) -> float:
-        """Return the seconds to wait after an attempt; nothing follows the last one."""
+        """Return the seconds to wait after an attempt, 0 after the last."""
         if attempt >= self.max_number_of_attempts:
             return 0.0
         try:
@@ -69,7 +69,7 @@ class RetryOptions:
 
 
 class Timer(Task):
-    """A timer, in one piece or several; cancelled, it fires all the same, but nobody minds."""
+    """A timer, in one piece or several; a cancelled one still fires, without effect."""
 
     def __init__(self, execution: Execution, fire_at: datetime) -> None:
         super().__init__()
@@ -79,14 +79,14 @@ class Timer(Task):
         self._is_cancelled = False
 
     def start(self) -> None:
-        """Set the first piece, unless it is set."""
+        """Schedule the first piece, unless it is."""
         if not self._pieces:
             self._set_piece()
 
     def cancel(self) -> None:
-        """Stop waiting for it, so that the instance can end; the history shows nothing of that."""
+        """Stop waiting for it, so that the instance can end; not in the history."""
         self._is_cancelled = True
-        self._execution.drop(self._pieces)
+        self._execution.abandon(self._pieces)
 
     def _set_piece(self) -> None:
         if self._is_cancelled:
@@ -96,16 +96,16 @@ class Timer(Task):
         piece = ((now + _TIMER_PIECE if is_long else self._fire_at) - EPOCH) / timedelta(seconds=1)
         number = self._execution.next_number()
         self._pieces.append(number)
-        task = self._execution.ask(SetTimer(number=number, fire_at=piece))
+        task = self._execution.schedule(SetTimer(number=number, fire_at=piece))
         task.follow(self._set_piece if is_long else lambda: self.complete(None))
 
 
 class OrchestrationContext:
     """
-    The world of one run of an orchestrator.
+    The context of one run of an orchestrator.
 
-    What the methods return is a task to `yield`, or to put into `task_all` or `task_any`. An
-    orchestrator is run from its beginning for every turn, so it must do the same each time.
+    Methods return tasks to `yield`, or for `task_all` and `task_any`. An orchestrator runs from its
+    beginning for every turn, so it must be deterministic.
     """
 
     def __init__(self, execution: Execution) -> None:
@@ -117,22 +117,22 @@ class OrchestrationContext:
 
     @property
     def instance_id(self) -> str:
-        """The id of the instance."""
+        """The instance id."""
         return self._execution.run.instance_id
 
     @property
     def name(self) -> str:
-        """The name under which the orchestrator was started."""
+        """The name that the orchestrator was started with."""
         return self._execution.run.name
 
     @property
     def parent_instance_id(self) -> str | None:
-        """The id of the instance that started this one, if one did."""
+        """The id of the parent, if there is one."""
         return self._execution.run.parent_id
 
     @property
     def is_replaying(self) -> bool:
-        """Whether what happens now has happened before."""
+        """Whether this part of the orchestrator ran before."""
         return self._execution.replaying
 
     @property
@@ -141,7 +141,7 @@ class OrchestrationContext:
         return EPOCH + timedelta(seconds=self._execution.now)
 
     def get_input(self) -> JsonValue:
-        """Return what the instance was started with."""
+        """Return the input."""
         return parsed(self._execution.run.input_text)
 
     def new_uuid(self) -> str:
@@ -150,27 +150,27 @@ class OrchestrationContext:
         return self._guid(f"guid {self._guids}")
 
     def set_custom_status(self, status: JsonValue) -> None:
-        """Show a status of one's own."""
+        """Set the custom status."""
         self._execution.custom_status = transported(status)
 
     def call_activity(self, name: str, input_: JsonValue = None) -> Task:
-        """Run an activity: its result, or `FunctionFailed`."""
+        """Run an activity; `FunctionFailed` if it fails."""
         argument = transported(input_)
-        return self._execution.later(lambda: self._call_activity(name, argument))
+        return self._execution.defer(lambda: self._call_activity(name, argument))
 
     def call_activity_with_retry(
         self, name: str, retry_options: RetryOptions, input_: JsonValue = None
     ) -> Task:
-        """Run an activity, and again as long as it fails and attempts are left."""
+        """Run an activity, with retries."""
         argument = transported(input_)
-        return self._execution.later(
+        return self._execution.defer(
             lambda: self._retry(lambda: self._call_activity(name, argument), retry_options)
         )
 
     def call_sub_orchestrator(
         self, name: str, input_: JsonValue = None, instance_id: str | None = None
     ) -> Task:
-        """Start another orchestration and wait for its end."""
+        """Run a sub-orchestration."""
         text = None if input_ is None else compact(input_)
 
         def call() -> Task:
@@ -178,7 +178,7 @@ class OrchestrationContext:
             child_id = instance_id or self._execution.child_id(number, name)
             return self._call_sub_orchestrator(number, name, text, child_id)
 
-        return self._execution.later(call)
+        return self._execution.defer(call)
 
     def call_sub_orchestrator_with_retry(
         self,
@@ -187,7 +187,7 @@ class OrchestrationContext:
         input_: JsonValue = None,
         instance_id: str | None = None,
     ) -> Task:
-        """Start another orchestration, and again as long as it fails and attempts are left."""
+        """Run a sub-orchestration, with retries."""
         text = None if input_ is None else compact(input_)
         child_id = instance_id
 
@@ -199,7 +199,7 @@ class OrchestrationContext:
                 child_id = this_id
             return self._call_sub_orchestrator(number, name, text, this_id)
 
-        return self._execution.later(lambda: self._retry(attempt, retry_options))
+        return self._execution.defer(lambda: self._retry(attempt, retry_options))
 
     def create_timer(self, fire_at: datetime) -> Timer:
         """Wait until a time."""
@@ -209,58 +209,58 @@ class OrchestrationContext:
         return timer
 
     def wait_for_external_event(self, name: str) -> Task:
-        """Wait for an event by its name, in any letter case; one that came before counts too."""
+        """Wait for an event, also an earlier one, by name in any letter case."""
         return self._execution.await_event(name)
 
     def task_all(self, tasks: Sequence[Task]) -> Task:
-        """Wait for all of several tasks."""
+        """Wait for all tasks."""
         return AllOf(tasks)
 
     def task_any(self, tasks: Sequence[Task]) -> Task:
-        """Wait for the first of several tasks; the result is that task."""
+        """Wait for the first task; the result is that task."""
         return AnyOf(tasks)
 
     def continue_as_new(self, input_: JsonValue) -> None:
-        """Begin anew with another input once the orchestrator returns, with an empty history."""
+        """Restart with another input and an empty history once the orchestrator returns."""
         self._execution.continued = (None if input_ is None else compact(input_),)
 
     def call_entity(self, entity: EntityId, operation: str, input_: JsonValue = None) -> Task:
-        """Let an entity do something: its result, or `FunctionFailed`."""
+        """Call an operation of an entity; `FunctionFailed` if it fails."""
         text = None if input_ is None else compact(input_)
-        return self._execution.later(
+        return self._execution.defer(
             lambda: self._execution.send(self._message(entity, operation, text, signal=False))
         )
 
     def signal_entity(self, entity: EntityId, operation: str, input_: JsonValue = None) -> None:
-        """Tell an entity to do something, without waiting."""
+        """Signal an entity, without waiting."""
         text = None if input_ is None else compact(input_)
-        self._execution.ask(self._message(entity, operation, text, signal=True))
+        self._execution.schedule(self._message(entity, operation, text, signal=True))
 
     def lock_entities(self, *entities: EntityId) -> Task:
-        """Wait until nobody else may use some entities; one lock at a time, else `RuntimeError`."""
+        """Lock entities; `RuntimeError` while others are locked."""
         if self._locks:
             raise RuntimeError("Cannot acquire more locks when already holding some locks.")
         self._locks = tuple(sorted(str(entity) for entity in entities))
-        return self._execution.later(self._lock)
+        return self._execution.defer(self._lock)
 
     def release_locks(self) -> None:
-        """Give back the entities that are locked; an orchestrator that ends does so by itself."""
+        """Release the locked entities; the end of an orchestrator does so too."""
         for target in self._locks:
             number = self._execution.next_number()
             request = EntityRequest(request_id=self._lock_id, parent=self.instance_id)
             action = SendToEntity(number=number, target=target, event="release", request=request)
-            self._execution.ask(action)
+            self._execution.schedule(action)
         self._locks = ()
 
     def call_http(self, method: str, uri: str) -> Task:
-        """Make an HTTP call, and again as long as the answer is 202; the result is the status."""
-        return self._execution.later(lambda: self._poll({"method": method, "uri": uri}))
+        """Make an HTTP call, polling while the status is 202; the result is the status."""
+        return self._execution.defer(lambda: self._poll({"method": method, "uri": uri}))
 
     def _poll(self, request: dict[str, str]) -> Task:
         outcome = Task()
         after = parse_qs(urlsplit(request["uri"]).query).get("after", [str(_POLL_SECONDS)])[0]
 
-        def ask() -> None:
+        def call() -> None:
             task = self._call_activity(HTTP_ACTIVITY, dict(request))
             task.follow(lambda: judge(task))
 
@@ -268,11 +268,11 @@ class OrchestrationContext:
             if task.failure is not None:
                 outcome.fail(task.failure)
             elif task.result == _ACCEPTED:
-                self._timer(self._execution.now + float(after)).follow(ask)
+                self._timer(self._execution.now + float(after)).follow(call)
             else:
                 outcome.complete(task.result)
 
-        ask()
+        call()
         return outcome
 
     def _retry(self, call: Callable[[], Task], retry_options: RetryOptions) -> Task:
@@ -287,7 +287,7 @@ class OrchestrationContext:
             if failure is None:
                 outcome.complete(task.result)
                 return
-            # The real one sets a timer after the last attempt too, one that is over at once.
+            # The real one sets a timer after the last attempt too, which fires at once.
             pause = self._timer(self._execution.now + retry_options.wait_after(number))
             if number < retry_options.max_number_of_attempts:
                 pause.follow(lambda: attempt(number + 1))
@@ -299,18 +299,18 @@ class OrchestrationContext:
 
     def _call_activity(self, name: str, argument: JsonValue) -> Task:
         number = self._execution.next_number()
-        return self._execution.ask(CallActivity(number=number, name=name, argument=argument))
+        return self._execution.schedule(CallActivity(number=number, name=name, argument=argument))
 
     def _call_sub_orchestrator(
         self, number: int, name: str, text: str | None, child_id: str
     ) -> Task:
-        return self._execution.ask(
+        return self._execution.schedule(
             CallSubOrchestrator(number=number, name=name, instance_id=child_id, input_text=text)
         )
 
     def _timer(self, fire_at: float) -> Task:
         number = self._execution.next_number()
-        return self._execution.ask(SetTimer(number=number, fire_at=fire_at))
+        return self._execution.schedule(SetTimer(number=number, fire_at=fire_at))
 
     def _lock(self) -> Task:
         number = self._execution.next_number()

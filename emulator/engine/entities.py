@@ -1,4 +1,4 @@
-"""Entities: one at a time they take the requests that come to them, in order, and keep a state."""
+"""Entities: operations in order, locks, and the state of the message sorter."""
 
 from collections import deque
 from collections.abc import Callable
@@ -15,25 +15,25 @@ from emulator.storage.rows import NEVER, Entity, RuntimeStatus
 from emulator.times import precise
 
 
-class Queues:
-    """Keeps the messages to each receiver in their order, however long each is under way."""
+class DeliveryOrder:
+    """Keeps the messages of one sender to each receiver in order."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
 
     def arrival(self, receiver: str, at: float) -> float:
-        """Return when a message arrives that would come at a time: not before the one before it."""
+        """Return when a message arrives: not before the one sent before it."""
         self._last[receiver] = max(at, self._last.get(receiver, at))
         return self._last[receiver]
 
 
 _WINDOW_SECONDS = 30 * 60
-# Older entries are thrown away no more often than this.
+# Minimum time between two removals of older entries.
 _CLEANING_SECONDS = 10
 
 
 class MessageSorter:
-    """Remembers the last message to and from each other instance, for half an hour."""
+    """The last message to and from each instance within half an hour."""
 
     def __init__(self) -> None:
         self._received: dict[str, tuple[float, str | None]] = {}
@@ -42,7 +42,7 @@ class MessageSorter:
         self._sent_horizon: float | None = None
 
     def receive(self, sender: str, label: float, execution: str | None) -> None:
-        """Note a message that came in."""
+        """Record an incoming message."""
         horizon = _moved(self._received_horizon, label)
         if horizon != self._received_horizon:
             self._received_horizon = horizon
@@ -50,7 +50,7 @@ class MessageSorter:
         self._received[sender] = (label, execution)
 
     def send(self, target: str, now: float) -> tuple[float, float | None]:
-        """Return the label of a message that goes out, and that of the one before it."""
+        """Return the label of an outgoing message, and that of the one before it."""
         previous = self._sent.get(target)
         label = now if previous is None else max(now, previous + 1e-6)
         horizon = _moved(self._sent_horizon, label)
@@ -61,7 +61,7 @@ class MessageSorter:
         return label, previous
 
     def shown(self) -> JsonValue:
-        """Return what the row of the entity shows of it."""
+        """Return its JSON in the row of the entity."""
         parts: dict[str, JsonValue] = {}
         if self._sent:
             parts["LastSentToInstance"] = {t: precise(at) for t, at in self._sent.items()}
@@ -84,7 +84,7 @@ def _moved(horizon: float | None, label: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """An answer to an orchestration: it comes as an event named after the request."""
+    """A response to an orchestration: an event named after the request."""
 
     instance_id: str
     execution: str | None
@@ -104,7 +104,7 @@ Effect = Response | Forwarded
 
 
 class EntityScheduler:
-    """One entity: its state, who holds its lock, and who waits."""
+    """One entity: its state, lock holder and queue."""
 
     def __init__(
         self, instance_id: str, conventions: Conventions, *, made: float | None = None
@@ -113,17 +113,17 @@ class EntityScheduler:
         _, self.class_name, self.key = instance_id.split("@", 2)
         self.instance_id = instance_id
         self.exists = False
-        # An operation never returns: nothing of its batch is written, and no other is taken.
+        # An operation hangs: its batch is never written, and no other runs.
         self.is_stuck = False
         self.state: JsonValue = None
         self.locked_by: str | None = None
-        # Some providers show an entity before it has done anything, and keep when it was made.
+        # Some providers show an entity before its first operation, with the time of that row.
         self.status = RuntimeStatus.RUNNING if made is None else RuntimeStatus.PENDING
         self._made = made
         self.output: JsonValue = None
         self.intervened: float | None = None
         self.last_operation = NEVER
-        self.queues = Queues()
+        self.delivery = DeliveryOrder()
         self._queue: deque[EntityRequest] = deque()
         self._sorter = MessageSorter()
 
@@ -134,7 +134,7 @@ class EntityScheduler:
         now: float,
         new_id: Callable[[], str],
     ) -> list[Effect]:
-        """Take a batch of requests; what cannot be done now waits in the queue."""
+        """Process a batch of requests; those that a lock blocks stay queued."""
         self.last_operation = now
         self.intervened = None
         effects: list[Effect] = []
@@ -146,13 +146,13 @@ class EntityScheduler:
         return effects
 
     def intervene(self, status: RuntimeStatus, reason: str | None, now: float) -> None:
-        """Be suspended, resumed or terminated by somebody."""
+        """Suspend, resume or terminate the entity."""
         self.status, self.intervened = status, now
         if reason is not None:
             self.output = parsed(reason)
 
     def row(self) -> Entity:
-        """Return the row that shows the entity."""
+        """Return the entity's row."""
         return Entity(
             class_name=self.class_name,
             key=self.key,
@@ -183,7 +183,7 @@ class EntityScheduler:
         return effects
 
     def _next(self) -> EntityRequest | None:
-        """Take the first request that may be done: with a lock, the first one of its holder."""
+        """Take the first request, or that of the lock holder."""
         for request in self._queue:
             if self.locked_by is None or request.parent == self.locked_by:
                 self._queue.remove(request)

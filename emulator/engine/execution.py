@@ -1,4 +1,4 @@
-"""What an orchestrator has asked for, and what it waits for, in one run over its history."""
+"""Tasks and actions of one run of an orchestrator over its history."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
@@ -11,7 +11,7 @@ from emulator.json_text import JsonValue
 
 
 class Task:
-    """Something that will be done: `result` is its value, a failure is raised in the waiter."""
+    """Something to wait for; a failure is raised in the orchestrator that yields it."""
 
     def __init__(self) -> None:
         self.is_completed = False
@@ -32,22 +32,22 @@ class Task:
 
     @property
     def value(self) -> object:
-        """The value, `None` if there is none; nothing is raised."""
+        """The value, `None` if there is none."""
         return self._value
 
     def start(self) -> None:
-        """Begin what was not begun when it was called."""
+        """Schedule what was deferred."""
 
     def complete(self, value: object) -> None:
-        """Give the task its value; what is already completed stays as it is."""
+        """Complete the task, unless it is."""
         self._end(value, None)
 
     def fail(self, failure: Failure) -> None:
-        """Make the task fail."""
+        """Fail the task, unless it is completed."""
         self._end(None, failure)
 
     def follow(self, follower: Callable[[], None]) -> None:
-        """Call a function once the task is completed, at once if it is."""
+        """Call a function once the task is completed."""
         if self.is_completed:
             follower()
         else:
@@ -63,21 +63,21 @@ class Task:
 
 
 class Deferred(Task):
-    """A task that begins once somebody yields it."""
+    """A task that is scheduled once it is yielded."""
 
     def __init__(self, begin: Callable[[], Task]) -> None:
         super().__init__()
         self._begin: Callable[[], Task] | None = begin
 
     def start(self) -> None:
-        """Begin, unless it has."""
+        """Schedule it, unless it is."""
         if self._begin is not None:
             begun, self._begin = self._begin(), None
             begun.follow(lambda: self._end(begun.value, begun.failure))
 
 
 class AllOf(Task):
-    """Completed when all are, with their values in order; fails as soon as one does."""
+    """Completes with the values of all, in order; fails as soon as one does."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class AllOf(Task):
         self._look()
 
     def start(self) -> None:
-        """Begin all, in their order."""
+        """Schedule all, in order."""
         for task in self._tasks:
             task.start()
 
@@ -100,7 +100,7 @@ class AllOf(Task):
 
 
 class AnyOf(Task):
-    """Completed when one is: its value is that task, failed or not."""
+    """Completes when one does; its value is that task, failed or not."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         super().__init__()
@@ -109,14 +109,14 @@ class AnyOf(Task):
             task.follow(lambda task=task: self.complete(task))  # type: ignore[misc]
 
     def start(self) -> None:
-        """Begin all, in their order."""
+        """Schedule all, in order."""
         for task in self._tasks:
             task.start()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Which run of which instance this is; a run is one generation of one life."""
+    """One generation of an instance."""
 
     instance_id: str
     execution_id: str
@@ -129,10 +129,9 @@ class Execution:
     """
     The actions and tasks of one run.
 
-    `now` is the time of the turn that is replayed. `asked` has the actions that no event of the
-    history confirms, by number. `continued` is the input of the next generation, in a tuple, once
-    the orchestrator has asked for one. `child_id` makes the id of a sub-orchestration that is given
-    none, of the number and name of its call.
+    `now` is the time of the turn that is replayed. `unconfirmed` has the actions that no event of
+    the history confirms, by number. `continued` holds the input of the next generation, once one is
+    requested. `child_id` makes an id from the number and name of a sub-orchestrator's call.
     """
 
     def __init__(
@@ -152,7 +151,7 @@ class Execution:
         self.now = 0.0
         self.replaying = True
         self.custom_status: JsonValue = None
-        self.asked: dict[int, Action] = {}
+        self.unconfirmed: dict[int, Action] = {}
         self.continued: tuple[str | None] | None = None
         self._numbers = count()
         self._tasks: dict[int, Task] = {}
@@ -164,31 +163,31 @@ class Execution:
 
     @property
     def has_open_tasks(self) -> bool:
-        """Whether an activity, a sub-orchestration or a timer has no result: no end before it."""
+        """Whether an activity, a sub-orchestration or a timer has no result."""
         return bool(self._open)
 
     def next_number(self) -> int:
         """Return the next number of an action."""
         return next(self._numbers)
 
-    def later(self, begin: Callable[[], Task]) -> Task:
+    def defer(self, begin: Callable[[], Task]) -> Task:
         """
-        Return a task that *begin* begins: now, or once it is yielded.
+        Return the task that *begin* schedules: now, or once it is yielded.
 
-        What a generator of the JSON protocol calls and never yields is never scheduled.
+        In the JSON protocol, a call that is never yielded is never scheduled.
         """
         return Deferred(begin) if self.schedules_on_yield else begin()
 
-    def ask(self, action: Action) -> Task:
+    def schedule(self, action: Action) -> Task:
         """
-        Note an action; the task is completed once the history has its result.
+        Schedule an action; its task completes once the history has the result.
 
-        A call that comes to nothing has a task that never is.
+        The task of a dropped call never completes.
         """
         task = Task()
         if not self._can_call(action):
             return task
-        self.asked[action.number] = action
+        self.unconfirmed[action.number] = action
         self._tasks[action.number] = task
         if isinstance(action, CallActivity | CallSubOrchestrator):
             self._names[action.number] = action.name
@@ -196,16 +195,16 @@ class Execution:
             self._open.add(action.number)
         return task
 
-    def drop(self, numbers: Collection[int]) -> None:
-        """Stop waiting for actions, as a cancelled timer's owner does."""
+    def abandon(self, numbers: Collection[int]) -> None:
+        """Stop waiting for actions, as those of a cancelled timer."""
         self._open.difference_update(numbers)
 
     def name_of(self, number: int) -> str:
-        """Return the name of the function that an action calls, empty if it calls none."""
+        """Return the name of the function that an action calls, or an empty one."""
         return self._names.get(number, "")
 
     def close(self, number: int) -> Task | None:
-        """Return the task of an action that has its result now, `None` if there is no such."""
+        """Return the task of an action whose result has arrived."""
         self._open.discard(number)
         return self._tasks.get(number)
 
@@ -220,7 +219,7 @@ class Execution:
         return task
 
     def raise_event(self, name: str, value: JsonValue) -> None:
-        """Hand an event to the first that waits for it, or keep it for the next."""
+        """Deliver an event to the first waiter, or keep it for the next."""
         waiters = self._waiters[name.casefold()]
         if waiters:
             waiters.popleft().complete(value)
@@ -228,12 +227,12 @@ class Execution:
             self._unclaimed[name.casefold()].append(value)
 
     def send(self, message: SendToEntity) -> Task:
-        """Note a message to an entity; its answer completes the task, if it gets one."""
-        self.ask(message)
+        """Send a message to an entity; the response completes the task."""
+        self.schedule(message)
         task = Task()
         self._responses[message.request.request_id] = task, message
         return task
 
     def response(self, request_id: str) -> tuple[Task, SendToEntity] | None:
-        """Return what waits for the answer to a request, `None` if nothing does."""
+        """Return the task and message of a request, `None` if nothing waits for it."""
         return self._responses.get(request_id)

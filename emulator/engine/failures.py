@@ -1,4 +1,4 @@
-"""Failures of functions, as histories and outputs tell of them."""
+"""Failures of functions, as histories and outputs show them."""
 
 import builtins
 from collections.abc import Callable, Mapping
@@ -11,10 +11,10 @@ ValueT = TypeVar("ValueT")
 
 
 def attempt(call: Callable[[], ValueT]) -> ValueT | Exception:
-    """Call a user's code; returns what it returned, or the exception that it raised."""
+    """Return what a user's code returns, or the exception that it raises."""
     try:
         return call()
-    except Exception as error:  # noqa: BLE001 - it fails its function and nothing else
+    except Exception as error:  # noqa: BLE001 - only its function fails
         return error
 
 
@@ -28,14 +28,13 @@ _EXTENSION = "Microsoft.Azure.WebJobs.Extensions.DurableTask"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """
-    Why a function failed: the exception of the real one that stands for it.
+    The exception that failed a function.
 
-    `exception_type` is what .NET calls it, `error_type` what other languages do. `function` is the
-    frame of its stack trace, `reason` overrides what a history says. `fields` are the exception as
-    JSON where it is not of the usual form, `more` what follows the usual form. `cause` is its inner
-    exception, `properties` are what an app adds to structured errors. `known_functions` are those
-    of the app where the one that was called is not among them. `leaves_worker`: the host tells of
-    it, as nothing in an isolated worker has caught it.
+    `exception_type` is its .NET type, `error_type` that in other languages. `function` is the frame
+    of its stack trace; `reason` overrides that of the history. `fields` replace its usual JSON,
+    `more` follow it. `cause` is the inner exception, `properties` are an app's own, and
+    `known_functions` those of an app that misses the called one. `leaves_worker`: nothing in an
+    isolated worker caught it, so the host reports it.
     """
 
     message: str
@@ -55,11 +54,11 @@ class Failure:
 
     @property
     def qualified_type(self) -> str:
-        """The exception's type with its assembly."""
+        """The assembly-qualified type."""
         return f"{self.exception_type}, {self.assembly}"
 
     def details(self) -> str:
-        """Return the exception as the JSON text that histories keep of it."""
+        """Return the JSON text of the exception in histories."""
         usual: dict[str, JsonValue] = {
             "ClassName": self.exception_type,
             "Message": self.message,
@@ -79,7 +78,7 @@ class Failure:
 
 
 class FunctionFailed(Exception):
-    """Raised in an orchestrator where something that it called has failed; it may be caught."""
+    """Raised in an orchestrator whose callee failed."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -87,7 +86,7 @@ class FunctionFailed(Exception):
 
 
 class FunctionMissing(LookupError):
-    """An app has no function of a name; `known` are those of the kind that it has."""
+    """An app has no function of a name; `known` are its others of that kind."""
 
     def __init__(self, message: str, known: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -95,18 +94,18 @@ class FunctionMissing(LookupError):
 
 
 class NonDeterministic(Exception):
-    """An orchestrator did something else than the last time that it ran."""
+    """A replay differs from the history."""
 
 
 def failure_of(error: Exception, function: str) -> Failure:
-    """Return what the failure of a function looks like, given what it raised."""
+    """Return the failure of a function that raised *error*."""
     if isinstance(error, FunctionFailed):
         return error.failure
     if isinstance(error, FunctionMissing):
         return Failure(message=str(error), function=function, known_functions=error.known)
     error_type = type(error).__name__
     failure = Failure(message=str(error) or error_type, function=function, error_type=error_type)
-    if error_type not in vars(builtins):  # an exception of the app's own
+    if error_type not in vars(builtins):  # the app's own
         return replace(failure, message=str(error), exception_type=error_type, assembly="app")
     if isinstance(error, ValueError):
         parameter: dict[str, JsonValue] = {"ParamName": None}
@@ -118,7 +117,7 @@ def failure_of(error: Exception, function: str) -> Failure:
 def failure_details(
     failure: Failure, properties: Mapping[str, JsonValue] | None = None
 ) -> dict[str, JsonValue]:
-    """Return the FailureDetails of a failure; *properties* where the app has added none."""
+    """Return the FailureDetails; *properties* are the default for the app's own."""
     own = failure.properties if failure.properties is not None else properties
     cause = failure.cause
     return {
@@ -132,7 +131,7 @@ def failure_details(
 
 
 def read_failure_details(details: JsonValue) -> Failure:
-    """Return the failure whose FailureDetails a history keeps."""
+    """Return the failure of FailureDetails in a history."""
     fields = details if isinstance(details, Mapping) else {}
     inner = fields.get("InnerFailure")
     properties = fields.get("Properties")
@@ -147,7 +146,7 @@ def read_failure_details(details: JsonValue) -> Failure:
 
 
 def uncaught(kind: str, name: str, failure: Failure) -> Failure:
-    """Return what an orchestrator sees of the failure of an activity or a sub-orchestration."""
+    """Return the failure that an in-process orchestrator catches."""
     return Failure(
         message=f"The {kind} function '{name}' failed: \"{failure.message}\". "
         "See the function execution logs for additional details.",
@@ -159,7 +158,7 @@ def uncaught(kind: str, name: str, failure: Failure) -> Failure:
 
 
 def connection_refused(address: str) -> Failure:
-    """Return the failure of an HTTP call that nobody answers."""
+    """Return the failure of an HTTP call to a closed port."""
     message = f"Connection refused ({address})"
     socket_error: JsonValue = {
         "$type": "System.Net.Sockets.SocketException, System.Net.Primitives",
@@ -198,7 +197,7 @@ def connection_refused(address: str) -> Failure:
 
 
 def read_failure(details: str) -> Failure:
-    """Return the failure whose details a history keeps."""
+    """Return the failure of the details in a history."""
     fields = parsed(details)
     if not isinstance(fields, Mapping):
         return Failure(message=details)

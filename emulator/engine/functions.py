@@ -1,4 +1,4 @@
-"""The functions of an app: orchestrators, activities and entities, found by name in any case."""
+"""The functions of an app, found by name in any letter case, and how activities run."""
 
 import math
 from collections.abc import Callable, Generator, Mapping
@@ -24,11 +24,10 @@ from emulator.json_text import JsonValue, compact, parsed, transported
 @dataclass(slots=True, kw_only=True)
 class EntityContext:
     """
-    What an entity function is given for one operation.
+    One operation of an entity, with the names of the Python library for Durable Functions.
 
-    The names are those of the Python library for Durable Functions. What it does counts only if it
-    does not raise. `entity_name` is the class in lower case; `operation_name` is empty if nothing
-    was said; `signals` are target, operation and input of what it sends.
+    Changes count only if the function does not raise. `entity_name` is the class in lower case;
+    `operation_name` may be empty; `signals` are target, operation and input.
     """
 
     entity_name: str
@@ -43,31 +42,31 @@ class EntityContext:
     is_stuck: bool = False
 
     def get_input(self) -> JsonValue:
-        """Return what the operation is given."""
+        """Return the operation's input."""
         return parsed(self.input_text)
 
     def get_state(self, initializer: Callable[[], JsonValue] = lambda: None) -> JsonValue:
-        """Return a copy of the state, and what an entity without one begins with."""
+        """Return a copy of the state, or the initial one."""
         return parsed(compact(self.state)) if self.exists else initializer()
 
     def set_state(self, state: JsonValue) -> None:
-        """Keep a state, JSON; with it the entity exists."""
+        """Store a JSON state; the entity then exists."""
         self.exists, self.state = True, transported(state)
 
     def set_result(self, result: JsonValue) -> None:
-        """Answer the caller."""
+        """Set the result for the caller."""
         self.result = transported(result)
 
     def destruct_on_exit(self) -> None:
-        """Forget the state: the entity exists no longer."""
+        """Delete the entity."""
         self.exists, self.state = False, None
 
     def never_returns(self) -> None:
-        """Say that the operation never ends: nothing of its batch shows, and all others wait."""
+        """Hang: nothing of the batch is written, and later requests wait."""
         self.is_stuck = True
 
     def signal_entity(self, target: str, operation: str, input_: JsonValue = None) -> None:
-        """Tell another entity, by its id `@class@key`, to do something; else `ValueError`."""
+        """Signal an entity by its id `@class@key`; `ValueError` for another form."""
         class_name, separator, key = target.removeprefix("@").partition("@")
         if not (target.startswith("@") and class_name and separator):
             raise ValueError(f"The id of an entity is of the form @class@key, not {target}")
@@ -77,12 +76,12 @@ class EntityContext:
 
 
 Steps: TypeAlias = Generator[Task, Any, Any]
-"""What an orchestrator is: it yields tasks, gets their values, and returns its output."""
+"""An orchestrator: yields tasks, receives their values, returns its output."""
 Orchestrator: TypeAlias = Callable[[OrchestrationContext], "Steps | JsonValue"]
 Activity: TypeAlias = "Callable[[JsonValue, ActivityContext], JsonValue]"
 EntityFunction: TypeAlias = Callable[[EntityContext], None]
 
-# What an activity takes if it does not say.
+# An activity's duration unless it sets one.
 _USUAL_SECONDS = (0.02, 0.1)
 _REFUSING_PORT = 9
 _ANSWERS_OF_202 = 3
@@ -90,10 +89,9 @@ _ANSWERS_OF_202 = 3
 
 class ActivityContext:
     """
-    One run of an activity, which happens at once in the emulator: it says how long it takes.
+    One run of an activity, which executes at once and sets its duration.
 
-    `random` is its own source of chance, the same whenever the same seed is used. `runs_before` is
-    how often the instance has run this activity before.
+    `random` is seeded per run. `runs_before` counts earlier runs of the activity by the instance.
     """
 
     def __init__(self, instance_id: str, random: Random, *, runs_before: int = 0) -> None:
@@ -103,21 +101,21 @@ class ActivityContext:
         self.seconds: float | None = random.uniform(*_USUAL_SECONDS)
 
     def takes(self, seconds: float) -> None:
-        """Say how long the activity takes; `ValueError` unless that is a time."""
+        """Set the duration in seconds; `ValueError` unless it is finite and not negative."""
         if not 0 <= seconds < math.inf:
             raise ValueError(f"An activity takes some seconds, not {seconds}")
         self.seconds = seconds
 
     def never_returns(self) -> None:
-        """Say that the result never comes."""
+        """Hang: the result never arrives."""
         self.seconds = None
 
 
 class Functions:
     """
-    What an app can run; names are those of the Python functions, unless given.
+    The functions of an app, named after the Python functions unless a name is given.
 
-    Durable HTTP calls are an activity too, `BuiltIn::HttpActivity`: nothing leaves the process.
+    Durable HTTP calls are the activity `BuiltIn::HttpActivity`; nothing leaves the process.
     """
 
     def __init__(self) -> None:
@@ -128,39 +126,39 @@ class Functions:
 
     @property
     def orchestrators(self) -> Mapping[str, Orchestrator]:
-        """The orchestrators by name, in the order of their definition."""
+        """The orchestrators by name, in order of definition."""
         return dict(self._orchestrators.values())
 
     @property
     def activities(self) -> Mapping[str, Activity]:
-        """The activities by name, in the order of their definition."""
+        """The activities by name, in order of definition."""
         return dict(self._activities.values())
 
     @property
     def entities(self) -> Mapping[str, EntityFunction]:
-        """The classes of entities by name, in the order of their definition."""
+        """The entity classes by name, in order of definition."""
         return dict(self._entities.values())
 
     def orchestrator(self, function: Orchestrator, *, name: str | None = None) -> Orchestrator:
-        """Add an orchestrator; for use as a decorator."""
+        """Add an orchestrator; usable as a decorator."""
         known_as = name or function.__name__
         self._orchestrators[known_as.casefold()] = (known_as, function)
         return function
 
     def activity(self, function: Activity, *, name: str | None = None) -> Activity:
-        """Add an activity; for use as a decorator."""
+        """Add an activity; usable as a decorator."""
         known_as = name or function.__name__
         self._activities[known_as.casefold()] = (known_as, function)
         return function
 
     def entity(self, function: EntityFunction, *, name: str | None = None) -> EntityFunction:
-        """Add a class of entities; for use as a decorator."""
+        """Add an entity class; usable as a decorator."""
         known_as = name or function.__name__
         self._entities[known_as.casefold()] = (known_as, function)
         return function
 
     def include(self, other: "Functions") -> None:
-        """Add all functions of another app; those of the same name are replaced."""
+        """Add all functions of another app, replacing those of the same name."""
         for name, orchestrator in other.orchestrators.items():
             self.orchestrator(orchestrator, name=name)
         for name, activity in other.activities.items():
@@ -169,22 +167,22 @@ class Functions:
             self.entity(entity, name=name)
 
     def has_orchestrator(self, name: str) -> bool:
-        """Tell whether an orchestrator can be run."""
+        """Return whether there is an orchestrator of a name."""
         return name.casefold() in self._orchestrators
 
     def has_activity(self, name: str) -> bool:
-        """Tell whether an activity can be run."""
+        """Return whether there is an activity of a name."""
         return name.casefold() in self._activities
 
     def has_entity(self, name: str) -> bool:
-        """Tell whether entities of a class can be run."""
+        """Return whether there is an entity class of a name."""
         return name.casefold() in self._entities
 
     def run_orchestrator(self, name: str, context: OrchestrationContext) -> "Steps | JsonValue":
         """
-        Begin to run an orchestrator.
+        Start an orchestrator.
 
-        Raises `FunctionMissing` if there is none of the name, and whatever the function raises.
+        Raises `FunctionMissing`, and what the function raises.
         """
         found = self._orchestrators.get(name.casefold())
         if found is None:
@@ -196,7 +194,7 @@ class Functions:
         """
         Run an activity.
 
-        Raises `FunctionMissing` if there is none of the name, and whatever the function raises.
+        Raises `FunctionMissing`, and what the function raises.
         """
         found = self._activities.get(name.casefold())
         if found is None:
@@ -209,9 +207,9 @@ class Functions:
 
     def run_entity(self, name: str, context: EntityContext) -> None:
         """
-        Let an entity do something.
+        Run an operation of an entity.
 
-        Raises `FunctionMissing` if there is no such class, and whatever the function raises.
+        Raises `FunctionMissing`, and what the function raises.
         """
         found = self._entities.get(name.casefold())
         if found is None:
@@ -221,7 +219,7 @@ class Functions:
 
 
 def _http(argument: JsonValue, context: ActivityContext) -> JsonValue:
-    """Answer a durable HTTP call; see docs/emulator.md for what answers how."""
+    """Answer a durable HTTP call as docs/emulator.md says."""
     uri = urlsplit(str(argument["uri"]) if isinstance(argument, Mapping) else "")
     if uri.port == _REFUSING_PORT:
         raise FunctionFailed(connection_refused(uri.netloc))
@@ -231,12 +229,12 @@ def _http(argument: JsonValue, context: ActivityContext) -> JsonValue:
 
 
 def unknown_orchestrator(name: str, known: tuple[str, ...]) -> str:
-    """Return the sentence for an orchestrator that an app does not have."""
+    """Return the error message for a missing orchestrator."""
     return _unknown(name, "an orchestrator", "orchestrator", known)
 
 
 def unknown_entity(name: str, known: tuple[str, ...]) -> str:
-    """Return the sentence for an entity class that an app does not have."""
+    """Return the error message for a missing entity class."""
     return _unknown(name, "an entity", "entity", known)
 
 
@@ -250,14 +248,14 @@ def _unknown(name: str, a_kind: str, kind: str, known: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disturbance:
-    """A share of the calls, above 0 and at most 1, fails with `error`, or never returns."""
+    """A share of the calls, above 0 and at most 1, fails with `error`, or hangs without one."""
 
     share: float
     error: str | None
 
 
 class Disturbances:
-    """The disturbances of a hub, by the name of the activity, in any letter case."""
+    """The disturbances of a hub, by activity in any letter case."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Disturbance] = {}
@@ -267,11 +265,11 @@ class Disturbances:
         self._by_name[activity.casefold()] = disturbance
 
     def end(self, activity: str) -> None:
-        """Let an activity be as its function has it."""
+        """Stop disturbing an activity."""
         self._by_name.pop(activity.casefold(), None)
 
     def strike(self, activity: str, random: Random) -> Disturbance | None:
-        """Return what befalls a call, `None` if nothing does."""
+        """Return the disturbance of a call, if any."""
         disturbance = self._by_name.get(activity.casefold())
         if disturbance is None or random.random() >= disturbance.share:
             return None
@@ -281,7 +279,7 @@ class Disturbances:
 def run_activity(
     action: CallActivity, context: ActivityContext, functions: Functions, disturbances: Disturbances
 ) -> tuple[JsonValue, Failure | None]:
-    """Return the result of an activity, or why it failed; the context has what it takes."""
+    """Return the result or failure of an activity; the context has its duration."""
     disturbed = disturbances.strike(action.name, context.random)
 
     def run() -> JsonValue:

@@ -1,4 +1,4 @@
-"""One orchestration instance, as the engine keeps it."""
+"""Orchestration instances in the engine: ids, state, interventions, rewinds, checkpoints."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -9,8 +9,8 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from emulator.api import ExtensionVersion
-from emulator.clock import Timeline
-from emulator.engine.entities import Queues
+from emulator.clock import EventQueue
+from emulator.engine.entities import DeliveryOrder
 from emulator.engine.execution import Run
 from emulator.engine.pace import INVISIBLE_SECONDS, Host
 from emulator.json_text import JsonValue, parsed
@@ -19,33 +19,33 @@ from emulator.storage.rows import Instance, Row, RuntimeStatus
 
 
 class Identities:
-    """Makes ids, always the same ones from a seed."""
+    """Generates the ids of a hub from a seed."""
 
     def __init__(self, seed: int | str, version: ExtensionVersion) -> None:
         self._random = Random(f"identities/{seed}")
         self._version = version
 
     def instance_id(self) -> str:
-        """Return an id for an instance that was not given one."""
+        """Return a new instance id."""
         return self._guid().hex
 
     def execution_id(self, _instance_id: str) -> str:
-        """Return an id for a run of an instance, in the form that the version gives it."""
+        """Return a new execution id, in the form of the version."""
         guid = self._guid()
         return guid.hex if self._version is ExtensionVersion.V2 else str(guid)
 
     def child_id(self, parent: Run, number: int, _name: str, *, plain: bool) -> str:
-        """Return the id of a sub-orchestration without one: the same whenever that is replayed."""
+        """Return the id of an unnamed sub-orchestration, the same in every replay."""
         if plain:
             return uuid5(UUID(parent.execution_id), f"child {number}").hex
         return f"{parent.execution_id}:{number}"
 
     def request_id(self) -> str:
-        """Return an id for a message to an entity."""
+        """Return a new id for a message to an entity."""
         return str(self._guid())
 
     def span_id(self) -> str | None:
-        """Return the id of a trace's span, which only v2 gives to sub-orchestrations."""
+        """Return a span id, which only sub-orchestrations of v2 have."""
         if self._version is not ExtensionVersion.V2:
             return None
         return f"{self._random.getrandbits(64):016x}"
@@ -54,7 +54,7 @@ class Identities:
         return UUID(int=self._random.getrandbits(128), version=4)
 
 
-# The status that follows, and the field with the reason.
+# The resulting status, and the field with the reason.
 _INTERVENTIONS = {
     EventKind.EXECUTION_SUSPENDED: (RuntimeStatus.SUSPENDED, "Reason"),
     EventKind.EXECUTION_RESUMED: (RuntimeStatus.RUNNING, "Reason"),
@@ -64,13 +64,13 @@ INTERVENTIONS = frozenset(_INTERVENTIONS)
 
 
 def reason_of(intervention: Event) -> str | None:
-    """Return why somebody intervened."""
+    """Return the reason of an intervention."""
     reason = intervention.fields[_INTERVENTIONS[intervention.kind][1]]
     return reason if isinstance(reason, str) else None
 
 
 def status_after(status: RuntimeStatus, news: Sequence[Event]) -> RuntimeStatus:
-    """Return the status after the messages of a turn; only some of them say anything about it."""
+    """Return the status after the messages of a turn."""
     for event in news:
         if event.kind is EventKind.EXECUTION_STARTED:
             status = RuntimeStatus.RUNNING
@@ -80,14 +80,14 @@ def status_after(status: RuntimeStatus, news: Sequence[Event]) -> RuntimeStatus:
 
 
 def last_reason(news: Sequence[Event], kinds: Collection[EventKind]) -> JsonValue:
-    """Return what the column of the output gets of the messages of a turn."""
+    """Return the output that the interventions of a turn leave."""
     reasons = [reason_of(event) for event in news if event.kind in kinds]
     return parsed(reasons[-1]) if reasons else None
 
 
 @dataclass(frozen=True, slots=True)
 class Rewound:
-    """A history without its failures, and the sub-orchestrations that have to run again first."""
+    """A history without its failures, and the sub-orchestrations to rewind first."""
 
     history: Sequence[Event]
     failed_children: Sequence[str]
@@ -95,11 +95,11 @@ class Rewound:
 
 def rewound(history: Sequence[Event]) -> Rewound:
     """
-    Take the failures out of a history.
+    Remove the failures from a history.
 
     A failed activity goes with its scheduling, so that it is scheduled again; of a failed
-    sub-orchestration only the failure goes, since it will report once more. What was taken out
-    leaves an event that says nothing, at the same time (recorded).
+    sub-orchestration only the failure goes, as it will report again. A removed event leaves an
+    empty one with its timestamp (recorded).
     """
     failed_tasks = {event.task for event in history if event.kind is EventKind.TASK_FAILED}
     failed_children = {
@@ -130,7 +130,7 @@ def _taken(event: Event, failed_tasks: set[int | None]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
-    """Who waits for the end of an instance, and for which of its actions."""
+    """The parent of an instance, and the action that waits for it."""
 
     instance_id: str
     execution_id: str
@@ -140,10 +140,10 @@ class Parent:
 @dataclass(slots=True, kw_only=True)
 class Orchestration:
     """
-    A life of an instance: what is stored of it, and the messages that wait for its next turn.
+    The state of an instance, from its start to a restart of its id, and its inbox.
 
-    `runs` counts how often each activity was called, rewinds included. A restart of the id is a new
-    life. Where row writes are lost, the row stays as it is while the history goes on.
+    `runs` counts the calls of each activity, across rewinds. With `loses_row_writes` only the
+    history is written.
     """
 
     run: Run
@@ -157,13 +157,13 @@ class Orchestration:
     inbox: list[Event] = field(default_factory=list)
     runs: Counter[str] = field(default_factory=Counter)
     rewinds: int = 0
-    queues: Queues = field(default_factory=Queues)
+    delivery: DeliveryOrder = field(default_factory=DeliveryOrder)
     awake: bool = False
     busy_until: float = 0.0
     loses_row_writes: bool = False
 
     def row(self, updated: float) -> Instance:
-        """Return the row that shows the instance as it is now."""
+        """Return the current row."""
         return Instance(
             instance_id=self.run.instance_id,
             name=self.run.name,
@@ -180,14 +180,14 @@ class Orchestration:
 
 
 class Rows(Protocol):
-    """Where the engine shows what it does."""
+    """The rows of a hub, as the engine writes them."""
 
     def get(self, instance_id: str) -> Row | None:
         """Return the row of an instance."""
         ...
 
     def put(self, row: Row, *, at: float | None = None) -> None:
-        """Insert or replace a row at a time."""
+        """Insert or replace a row."""
         ...
 
     def remove(self, instance_id: str) -> None:
@@ -196,40 +196,40 @@ class Rows(Protocol):
 
 
 class Checkpoints:
-    """Writes rows when their turns end; where the host dies between history and row, late."""
+    """Writes rows when turns end, or late if the host dies between history and row."""
 
     def __init__(
         self,
         rows: Rows,
-        timeline: Timeline,
+        events: EventQueue,
         host: Host,
         is_current: Callable[[Orchestration], bool],
     ) -> None:
         self._rows = rows
-        self._timeline = timeline
+        self._events = events
         self._host = host
         self._is_current = is_current
 
-    def write(self, life: Orchestration, begin: float, end: float) -> None:
-        """Write what a turn has come to that lasted from *begin* to *end*."""
-        row = life.row(end)
-        if not life.loses_row_writes and not self._host.cut_off(begin, end):
-            self._timeline.add(end, partial(self._show, life, row))
+    def write(self, instance: Orchestration, begin: float, end: float) -> None:
+        """Write the result of a turn that lasted from *begin* to *end*."""
+        row = instance.row(end)
+        if not instance.loses_row_writes and not self._host.cut_off(begin, end):
+            self._events.add(end, partial(self._show, instance, row))
             return
-        self._timeline.add(end, partial(self._show_history, life, row))
-        if not life.loses_row_writes:
-            self._timeline.add(end + INVISIBLE_SECONDS, partial(self._show_late, life, row))
+        self._events.add(end, partial(self._show_history, instance, row))
+        if not instance.loses_row_writes:
+            self._events.add(end + INVISIBLE_SECONDS, partial(self._show_late, instance, row))
 
-    def _show_history(self, life: Orchestration, row: Instance, at: float) -> None:
+    def _show_history(self, instance: Orchestration, row: Instance, at: float) -> None:
         shown = self._rows.get(row.instance_id)
         if isinstance(shown, Instance) and shown.created == row.created:
-            self._show(life, replace(shown, history=row.history), at)
+            self._show(instance, replace(shown, history=row.history), at)
 
-    def _show_late(self, life: Orchestration, row: Row, at: float) -> None:
+    def _show_late(self, instance: Orchestration, row: Row, at: float) -> None:
         shown = self._rows.get(row.instance_id)
-        if shown is None or shown.updated < row.updated:  # else a later turn has been quicker
-            self._show(life, row, at)
+        if shown is None or shown.updated < row.updated:  # else a later turn was written first
+            self._show(instance, row, at)
 
-    def _show(self, life: Orchestration, row: Row, at: float) -> None:
-        if self._is_current(life):
+    def _show(self, instance: Orchestration, row: Row, at: float) -> None:
+        if self._is_current(instance):
             self._rows.put(row, at=at)

@@ -1,4 +1,4 @@
-"""One run of an orchestrator over the history of its instance: what it asks for next."""
+"""One run of an orchestrator over the history of its instance."""
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ _SCHEDULED = frozenset(
         EventKind.EVENT_SENT,
     )
 )
-# How many nested clean-ups that yield tasks an orchestrator may have.
+# Maximum of nested `finally` blocks that yield tasks.
 _CLEAN_UPS = 20
 _NON_DETERMINISTIC = "DurableTask.Core.Exceptions.NonDeterministicOrchestrationException"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended; `next_input` is the next run's if it is not the end."""
+    """How a generation ended; `next_input` is that of the next one."""
 
     status: RuntimeStatus
     ending: Ending
@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What a turn came to: what is asked for, the custom status, and the end if it is one."""
+    """The result of a turn: new actions, custom status, and the end if it is one."""
 
     actions: Sequence[Action]
     custom_status: JsonValue
@@ -80,7 +80,7 @@ class Replay:
         self._set_aside: dict[int, Action] = {}
 
     def turn(self, history: Sequence[Event]) -> Turn:
-        """Go through a history whose last turn is new, and return what that comes to."""
+        """Replay a history, and return the result of its last turn."""
         turns = [
             i for i, event in enumerate(history) if event.kind is EventKind.ORCHESTRATOR_STARTED
         ]
@@ -88,35 +88,35 @@ class Replay:
         try:
             for index, event in enumerate(history):
                 self._execution.replaying = index < newest
-                self._feed(event)
+                self._read(event)
         except NonDeterministic as error:
             failure = Failure(
                 message=str(error), exception_type=_NON_DETERMINISTIC, function=self._run.name
             )
             ending = self._conventions.orchestrator_failed(self._run.name, failure)
-            # In-process, nobody says which orchestrator it was.
+            # In-process, the message does not name the orchestrator.
             is_text = ending.failure_details is None
             ending = Ending(output=str(error), result=str(error)) if is_text else ending
             self._stop(Outcome(status=RuntimeStatus.FAILED, ending=ending, failure=failure))
-        # DurableTask.Core's rule: a return or a throw counts once every open task has its result.
+        # DurableTask.Core: an orchestrator ends once every open task has its result.
         has_ended = self._is_stopped or not self._execution.has_open_tasks
         turn = Turn(
-            actions=tuple(self._execution.asked.values()),
+            actions=tuple(self._execution.unconfirmed.values()),
             custom_status=self._execution.custom_status,
             outcome=self._outcome if has_ended else None,
         )
-        self._leave()
+        self._close()
         return turn
 
-    def _leave(self) -> None:
-        """Close the orchestrator where it waits; what it yields in a clean-up is for no one."""
+    def _close(self) -> None:
+        """Close the orchestrator where it waits; what its clean-up yields is dropped."""
         if self._generator is None:
             return
         for _ in range(_CLEAN_UPS):
             if not isinstance(attempt(self._generator.close), RuntimeError):
                 return
 
-    def _feed(self, event: Event) -> None:
+    def _read(self, event: Event) -> None:
         if event.kind is EventKind.ORCHESTRATOR_STARTED:
             self._execution.now = event.timestamp
         elif event.kind is EventKind.EXECUTION_SUSPENDED:
@@ -130,23 +130,23 @@ class Replay:
         elif self._held is not None:
             self._held.append(event)
         else:
-            self._take(event)
+            self._apply(event)
 
     def _suspend(self) -> None:
-        """Hold back what comes, and what was asked for in the same turn."""
+        """Hold back what arrives, and the actions of the same turn."""
         if self._held is None:
-            self._held, self._set_aside = [], self._execution.asked
-            self._execution.asked = {}
+            self._held, self._set_aside = [], self._execution.unconfirmed
+            self._execution.unconfirmed = {}
 
     def _resume(self) -> None:
         held, self._held = self._held or [], None
-        self._execution.asked = self._set_aside | self._execution.asked
+        self._execution.unconfirmed = self._set_aside | self._execution.unconfirmed
         self._set_aside = {}
         for late in held:
-            self._take(late)
+            self._apply(late)
 
     def _stop(self, outcome: Outcome) -> None:
-        """End here, whatever the orchestrator returned and whatever is still open."""
+        """End here, whatever the orchestrator returned and is open."""
         if not self._is_stopped:
             self._is_stopped, self._outcome = True, outcome
 
@@ -167,7 +167,7 @@ class Replay:
             case _:
                 return True
 
-    def _take(self, event: Event) -> None:
+    def _apply(self, event: Event) -> None:
         if self._is_stopped:
             return
         if event.kind is EventKind.EXECUTION_STARTED:
@@ -241,7 +241,7 @@ class Replay:
             return
         is_activity = event.kind is EventKind.TASK_FAILED
         if not is_activity and event.kind is not EventKind.SUB_ORCHESTRATION_FAILED:
-            # A copy, since the orchestrator may change it and is run again on the same history.
+            # A copy: the orchestrator may change it, and the history is replayed.
             task.complete(transported(event.fields.get("Result")))
             return
         call = Call(name=self._execution.name_of(number), number=number, is_activity=is_activity)
@@ -264,8 +264,8 @@ class Replay:
             self._conventions.read_response(text or "", sent.request, sent.target, task)
 
     def _confirm(self, event: Event) -> None:
-        action = self._execution.asked.get(event.task if event.task is not None else -1)
+        action = self._execution.unconfirmed.get(event.task if event.task is not None else -1)
         if action is not None and is_same(event, action):
-            del self._execution.asked[action.number]
+            del self._execution.unconfirmed[action.number]
         elif not self._is_stopped:
             raise NonDeterministic(mismatch(event, action))

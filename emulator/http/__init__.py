@@ -1,1 +1,1 @@
-"""The API over HTTP: from request to answer."""
+"""The API over HTTP."""

@@ -22,7 +22,7 @@ from emulator.http.starts import links
 from emulator.synthetic.hub import SyntheticHub
 from emulator.task_hub import TaskHub
 
-# Reads are answered of synthetic hubs too.
+# Synthetic hubs have reads alone.
 _READS: Mapping[Operation, Callable[[Hub, Request, Route], Answer]] = {
     Operation.LIST_INSTANCES: reads.list_instances,
     Operation.GET_INSTANCE: reads.get_instance,
@@ -41,11 +41,11 @@ _WRITES: Mapping[Operation, Callable[[TaskHub, Request, Route], Answer]] = {
     Operation.DELETE_ENTITY: writes.delete_entity,
     Operation.MAKE_PRIMARY: writes.make_primary,
 }
-# A caller may wait for what these start.
+# A caller may wait for the end of what these start.
 _STARTERS = {Operation.START: starts.start, Operation.RESTART: starts.restart}
 _WITH_BODY = frozenset((Operation.START, Operation.RAISE_EVENT, Operation.SIGNAL_ENTITY))
 
-# As the host of an app has it.
+# The limit of the Functions host.
 MAXIMUM_BODY_BYTES = 100 * 1024 * 1024
 
 _REFUSALS = {
@@ -75,25 +75,25 @@ async def _serve(emulator: Emulator, scope: Scope, receive: Receive, send: Send)
     if request.base is None or (route is not None and route.operation in _WITH_BODY):
         body = await read_body(receive, MAXIMUM_BODY_BYTES)
         if body is None:
-            await delivery.whole(_TOO_LARGE, request.base)
+            await delivery.send(_TOO_LARGE, request.base)
             return
         request = replace(request, body=body)
     fault = _fault(hub, route)
     if request.base is None:
-        await delivery.whole(control(emulator, request), request.base)
+        await delivery.send(control(emulator, request), request.base)
     elif hub is None or fault is None:
         answering = partial(_answer, emulator, request, route)
-        await delivery.whole(await _patiently(receive, hub, request, answering), request.base)
+        await delivery.send(await _patiently(receive, hub, request, answering), request.base)
     else:
         answering = partial(_faulty_answer, emulator, hub, request, route, fault)
         answer = await _patiently(receive, hub, request, answering)
-        await delivery.faulty(fault, answer, request.base)
+        await delivery.send_faulty(fault, answer, request.base)
 
 
 async def _patiently(
     receive: Receive, hub: Hub | None, request: Request, answering: Callable[[], Awaitable[Answer]]
 ) -> Answer:
-    # To watch the client costs more than most answers, so only what may take time does.
+    # Watching the client costs more than most answers, so only slow ones do.
     may_wait = request.parameters.text("timeout") is not None
     if may_wait or (hub is not None and hub.latency != Latency()):
         return await while_connected(receive, answering)
@@ -103,7 +103,7 @@ async def _patiently(
 def _fault(hub: Hub | None, route: Route | None) -> Fault | None:
     if hub is None or route is None:
         return None
-    hub.advance()  # which may change what goes wrong
+    hub.advance()  # may change the faults
     if hub.is_down:
         return Fault(kind=FaultKind.UNAVAILABLE)
     return hub.faults.strike(route.operation)
@@ -116,7 +116,7 @@ async def _faulty_answer(
     if instead is not None:
         return instead
     right = await _answer(emulator, distort_request(fault, request), route)
-    return distort_answer(fault, right, hub.token_to_nowhere)
+    return distort_answer(fault, right, hub.endless_token)
 
 
 async def _answer(emulator: Emulator, request: Request, route: Route | None) -> Answer:

@@ -1,4 +1,4 @@
-"""A client's connection: its body in, its answer out, and that it has gone."""
+"""A client's connection: bodies, answers, disconnects."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
@@ -18,9 +18,9 @@ AnswerT = TypeVar("AnswerT")
 
 async def read_body(receive: Receive, maximum: int) -> bytes | None:
     """
-    Read the body of a request, `None` if it is longer than a number of bytes.
+    Return the body of a request, `None` if it exceeds *maximum* bytes.
 
-    Raises `ClientDisconnect` if it breaks off.
+    Raises `ClientDisconnect`.
     """
     body = bytearray()
     while True:
@@ -36,9 +36,9 @@ async def read_body(receive: Receive, maximum: int) -> bytes | None:
 
 async def while_connected(receive: Receive, answering: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
     """
-    Wait for an answer, which may take as long as the client asked for.
+    Wait for an answer while the client is connected.
 
-    Raises `ClientDisconnect` if the client goes away first.
+    Raises `ClientDisconnect`.
     """
     answers: list[AnswerT] = []
     async with anyio.create_task_group() as group:
@@ -56,18 +56,18 @@ async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-# Where the server puts the function that closes the connection of a request.
+# The key of the function that closes the connection, in the state of a request's scope.
 CLOSE_CONNECTION = "close_connection"
-# A client without a timeout of its own is let go after this.
+# Limit for clients without a timeout.
 PATIENCE_SECONDS = 300.0
 
-# How late the answers to some faults are, in seconds, if they do not say.
+# Default delays in seconds.
 _DELAYS = {FaultKind.SLOW: 0.0, FaultKind.STARTING: 30.0}
 _CHUNK = b'{"name":"Huge","instanceId":"huge","runtimeStatus":"Running"},' * 1000
 
 
 class Delivery:
-    """Sends the answer to one request; the clock gives the time that its `Date` shows."""
+    """Sends the answer to one request, with the clock's time as `Date`."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, clock: Clock) -> None:
         self._scope = scope
@@ -76,19 +76,19 @@ class Delivery:
         self._clock = clock
         self._skew = 0.0
 
-    async def whole(self, answer: Answer, base: Base | None) -> None:
-        """Send an answer; the web hook says how long it is, the local listener sends chunks."""
+    async def send(self, answer: Answer, base: Base | None) -> None:
+        """Send an answer, with a length from the web hook, in chunks from the local listener."""
         headers = dict(answer.headers)
         if base is not Base.LOCAL or not answer.body:
             headers["content-length"] = str(len(answer.body))
-        # HTTP does not count blanks around a value, so the one at a token's end need not travel.
+        # HTTP ignores blanks around a value, such as the one at a token's end.
         if answer.token or (answer.token is not None and base is Base.LOCAL):
             headers[TOKEN_HEADER] = answer.token.strip()
         await self._start(answer.status, headers)
         await self._body(answer.body, more=False)
 
-    async def faulty(self, fault: Fault, answer: Answer, base: Base | None) -> None:
-        """Send an answer in the way of a fault."""
+    async def send_faulty(self, fault: Fault, answer: Answer, base: Base | None) -> None:
+        """Send an answer as a fault has it."""
         if fault.kind is FaultKind.HANG:
             await self._hang()
         elif fault.kind is FaultKind.CUT:
@@ -102,7 +102,7 @@ class Delivery:
                     await self._disconnected()
             if fault.kind is FaultKind.CLOCK_SKEW:
                 self._skew = fault.seconds or 0
-            await self.whole(answer, base)
+            await self.send(answer, base)
 
     async def _hang(self) -> None:
         await self._until_disconnect(anyio.sleep_forever)
@@ -119,7 +119,7 @@ class Delivery:
         await self._body(b"[", more=True)
         while True:
             await self._body(_CHUNK, more=True)
-            await checkpoint()  # a client that keeps up would otherwise never let others run
+            await checkpoint()  # lets others run while the client keeps up
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
         headers["date"] = formatdate(self._clock.now() + self._skew, usegmt=True)
@@ -138,7 +138,7 @@ class Delivery:
         await self._disconnect()
 
     async def _disconnect(self) -> None:
-        # To return from here while the client listens would make the server complete the answer.
+        # The server completes the answer if this returns before the client disconnects.
         self._scope["state"][CLOSE_CONNECTION]()
         await self._disconnected()
 

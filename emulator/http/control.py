@@ -1,4 +1,4 @@
-"""What the emulator offers beside the API: a page, and switches for what goes wrong."""
+"""The emulator's own endpoints: status page, faults, key."""
 
 import json
 from collections import Counter
@@ -29,8 +29,8 @@ _pages = Environment(
 
 
 @dataclass(frozen=True, slots=True)
-class HubLine:
-    """What the page shows of a hub; counts are by name and then in the order of the statuses."""
+class HubSummary:
+    """A hub on the status page; counts are by name, in the order of `statuses`."""
 
     name: str
     backend: str
@@ -43,9 +43,9 @@ class HubLine:
 
 def control(emulator: Emulator, request: Request) -> Answer:
     """
-    Answer a request that is not for the API.
+    Answer a request outside the API.
 
-    `GET /` is the page, `GET /-/hubs` the same as JSON. `PUT` and `DELETE` of
+    `GET /` is the status page, `GET /-/hubs` its data as JSON. `PUT` and `DELETE` of
     `/-/hubs/{name}/faults` set and clear the faults of a hub, `PUT /-/key` rotates the key.
     """
     if request.method == "CONNECT":
@@ -137,10 +137,10 @@ def _hubs(emulator: Emulator) -> Sequence[Hub]:
     return emulator.every_hub
 
 
-def _line(hub: Hub) -> HubLine:
+def _line(hub: Hub) -> HubSummary:
     counts, entities = _counts(hub)
     statuses = [status for status in RuntimeStatus if any(s is status for _, s in counts)]
-    return HubLine(
+    return HubSummary(
         name=hub.name,
         backend=hub.backend.name,
         served=isinstance(hub, SyntheticHub) or hub.functions is not None,

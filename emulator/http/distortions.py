@@ -1,4 +1,4 @@
-"""What faults make of requests and answers."""
+"""What faults change in requests and answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,26 +16,26 @@ _RESTRICTED = Answer(
 )
 _NOT_RUNNING = Answer(503, b"Function host is not running.", {"content-type": "text/plain"})
 
-TokenToNowhere = Callable[[int], str]
-"""Makes a token that leads behind the last row, another one for each number."""
+EndlessToken = Callable[[int], str]
+"""Returns a token behind the last row, another one per number."""
 
 
 def substitute(fault: Fault) -> Answer | None:
-    """Return the answer that a fault gives in place of the right one; `None` if it gives none."""
+    """Return the answer that a fault gives instead, if any."""
     make = _SUBSTITUTES.get(fault.kind)
     return None if make is None else make(fault)
 
 
 def distort_request(fault: Fault, request: Request) -> Request:
-    """Return the request as the faulty server reads it."""
+    """Return the request as a faulty server reads it."""
     if fault.kind is not FaultKind.DROPPED_FILTER:
         return request
     kept = request.parameters.without("runtimeStatus", "createdTimeFrom", "createdTimeTo")
     return replace(request, parameters=kept)
 
 
-def distort_answer(fault: Fault, answer: Answer, token: TokenToNowhere) -> Answer:
-    """Return what a fault leaves of the right answer."""
+def distort_answer(fault: Fault, answer: Answer, token: EndlessToken) -> Answer:
+    """Return the usual answer as a fault changes it."""
     distort = _DISTORTIONS.get(fault.kind)
     return answer if distort is None else distort(answer, token)
 
@@ -66,38 +66,38 @@ _SUBSTITUTES: Mapping[FaultKind, Callable[[Fault], Answer]] = {
 }
 
 
-def _break_off(answer: Answer, _token: TokenToNowhere) -> Answer:
+def _break_off(answer: Answer, _token: EndlessToken) -> Answer:
     return replace(answer, body=answer.body[:-1])
 
 
-def _other_type(answer: Answer, _token: TokenToNowhere) -> Answer:
+def _other_type(answer: Answer, _token: EndlessToken) -> Answer:
     is_array = answer.body.startswith(b"[")
     body = b'{"value":%b}' % answer.body if is_array else b"[%b]" % answer.body
     return replace(answer, body=body)
 
 
-def _endless(answer: Answer, token: TokenToNowhere) -> Answer:
+def _endless(answer: Answer, token: EndlessToken) -> Answer:
     return _tokenised(answer, token(next(_EVER_NEW)), b"[]")
 
 
-def _repeated(answer: Answer, token: TokenToNowhere) -> Answer:
+def _repeated(answer: Answer, token: EndlessToken) -> Answer:
     return _tokenised(answer, token(0), answer.body)
 
 
-def _ended(answer: Answer, _token: TokenToNowhere) -> Answer:
+def _ended(answer: Answer, _token: EndlessToken) -> Answer:
     return _tokenised(answer, "", answer.body)
 
 
 def _tokenised(answer: Answer, token: str, body: bytes) -> Answer:
-    """Give a listing another token; other answers stay as they are."""
+    """Give a listing another token; leave other answers."""
     return answer if answer.token is None else replace(answer, body=body, token=token)
 
 
-def _as_error(answer: Answer, _token: TokenToNowhere) -> Answer:
+def _as_error(answer: Answer, _token: EndlessToken) -> Answer:
     return replace(answer, status=500)
 
 
-_DISTORTIONS: Mapping[FaultKind, Callable[[Answer, TokenToNowhere], Answer]] = {
+_DISTORTIONS: Mapping[FaultKind, Callable[[Answer, EndlessToken], Answer]] = {
     FaultKind.ERROR_WITH_BODY: _as_error,
     FaultKind.MALFORMED: _break_off,
     FaultKind.WRONG_TYPE: _other_type,

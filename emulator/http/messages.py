@@ -1,4 +1,4 @@
-"""Requests and answers, between the HTTP server and the operations."""
+"""Requests, answers, and the bodies of answers."""
 
 import re
 from collections.abc import Mapping
@@ -24,17 +24,17 @@ _READABLE = re.compile(r"%(?:3A|40)", re.IGNORECASE)
 
 
 class Base(StrEnum):
-    """The paths under which the API is served."""
+    """Base paths of the API."""
 
     WEB_HOOK = "/runtime/webhooks/durabletask"
-    """Through the Functions host, with a key."""
+    """The Functions host, with a key."""
     LOCAL = "/durabletask"
-    """From inside the app, without one."""
+    """The listener for the app itself, without a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to a version: `path` is what follows the base, decoded once."""
+    """A request; `path` is what follows the base, decoded once."""
 
     version: ExtensionVersion
     method: str
@@ -47,7 +47,7 @@ class Request:
 
     @property
     def origin(self) -> str:
-        """The scheme and the authority of the URL."""
+        """The URL's scheme and authority."""
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://{rest.partition('/')[0]}"
 
@@ -55,9 +55,9 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    An answer; `token` is `None` where there is no listing, and empty at its end.
+    An answer; `token` is `None` unless it is a listing, and empty at its end.
 
-    `scanned` is how many rows were looked at for it.
+    `scanned` counts the rows that it took.
     """
 
     status: int
@@ -68,11 +68,11 @@ class Answer:
 
 
 def read(scope: Scope, version: ExtensionVersion) -> Request:
-    """Read a request from its ASGI scope, where the body plays no part."""
+    """Read a request, without its body, from its ASGI scope."""
     raw_path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
     query = scope["query_string"].decode("latin-1")
     headers: dict[str, str] = {}
-    for name, value in scope["headers"]:  # of a header that is sent twice, the first one counts
+    for name, value in scope["headers"]:  # the first of a repeated header counts
         headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
     path = decode(raw_path, version)
     base = next((base for base in Base if _below(path, base)), None)
@@ -103,7 +103,7 @@ def json_answer(
 def _encoded(text: str) -> bytes:
     try:
         return text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape
+    except UnicodeEncodeError:  # half a surrogate pair, from a JSON escape
         return _HALF_CHARACTER.sub("\ufffd", text).encode()
 
 
@@ -113,7 +113,7 @@ def error_answer(failure: ApiError) -> Answer:
 
 
 def message_answer(status: int, message: str) -> Answer:
-    """Answer with an object that only has a message, as some operations do."""
+    """Answer with a message alone, as some operations do."""
     return json_answer(status, {"Message": message})
 
 
@@ -122,7 +122,7 @@ def _below(path: str, base: Base) -> bool:
 
 
 def _url(scheme: str, host: str, path: str, query: str) -> str:
-    # The real one shows ids as it read them, so `%40counter%40steps` becomes `@counter@steps`.
+    # The real one shows `%40counter%40steps` as `@counter@steps`.
     readable = _READABLE.sub(lambda escape: unquote(escape[0]), path)
     return f"{scheme}://{host}{readable}" + (f"?{query}" if query else "")
 
@@ -132,7 +132,7 @@ _SENTENCES = {
     500: "Something went wrong while processing your request",
 }
 
-# What events of v3 show and those of v2 do not.
+# Fields that v2 lacks.
 _UNKNOWN_TO_V2: Mapping[str, frozenset[str]] = {
     EventKind.EXECUTION_STARTED: frozenset(["GenerateNewTrace"]),
     EventKind.TASK_SCHEDULED: frozenset(["Tags"]),
@@ -143,7 +143,7 @@ _UNKNOWN_TO_V2: Mapping[str, frozenset[str]] = {
 
 
 def instance_body(row: Row, api: ExtensionVersion, *, show_input: bool) -> dict[str, JsonValue]:
-    """Return an instance or an entity as an item of a listing, and as the body of a status."""
+    """Return a row as in `GET instances` and `GET instances/{id}`."""
     versioned = row.version is not None and api is not ExtensionVersion.V2
     shows_parent = row.parent_id is not None and api is ExtensionVersion.V3
     return {
@@ -163,7 +163,7 @@ def instance_body(row: Row, api: ExtensionVersion, *, show_input: bool) -> dict[
 def instance_with_history(
     row: Row, api: ExtensionVersion, *, show_input: bool, show_results: bool
 ) -> dict[str, JsonValue]:
-    """Return an instance with its events; raises `HistoryKeyDuplicated` where they are refused."""
+    """Return an instance with its history; raises `HistoryKeyDuplicated`."""
     try:
         events = shown(row.history, inputs=show_input, results=show_results)
     except HistoryRefused as refused:
@@ -179,7 +179,7 @@ def _event_of_v2(event: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def entity_body(row: Entity, *, fetch_state: bool) -> dict[str, JsonValue]:
-    """Return an entity as an item of an entity listing."""
+    """Return an entity as in `GET entities`."""
     return {
         "entityId": {"name": row.class_name.lower(), "key": row.key},
         "lastOperationTime": precise(row.last_operation),

@@ -1,4 +1,4 @@
-"""Query parameters, read as leniently as the real API does: what it cannot parse, it ignores."""
+"""Query parameters; like the real API, it ignores what it cannot parse."""
 
 import re
 from urllib.parse import unquote_plus
@@ -8,7 +8,7 @@ from emulator.api import ArgumentInvalid
 from emulator.storage.rows import RuntimeStatus
 from emulator.storage.table import DEFAULT_TOP, EntityQuery, InstanceQuery
 
-# Longer ones do not fit into 32 bits, and some not into Python's patience.
+# The limit for a number of seconds.
 _LONGEST_SECONDS = 1e9
 _INTEGER = re.compile(r"(?P<sign>[+-]?)0*(?P<digits>\d{1,10})", re.ASCII)
 _BY_NUMBER = dict(enumerate(RuntimeStatus))
@@ -17,31 +17,31 @@ _UNKNOWN = -1
 
 
 class Parameters:
-    """The parameters of a query string, by names in any letter case."""
+    """The parameters of a query string, by name in any letter case."""
 
     def __init__(self, query: str) -> None:
         self._values: dict[str, str] = {}
         for pair in query.split("&"):
             name, _, value = (unquote_plus(part.strip()) for part in pair.partition("="))
             name, value = name.strip().casefold(), value.strip()
-            # A repeated parameter is one value with commas, which only a list of statuses survives.
+            # Repeated parameters are joined by commas, which only lists of statuses allow.
             self._values[name] = f"{self._values[name]},{value}" if name in self._values else value
 
     def text(self, name: str) -> str | None:
-        """Return a value, which may be empty, or `None` if the parameter is absent."""
+        """Return a value, `None` if absent."""
         return self._values.get(name.casefold())
 
     def boolean(self, name: str, *, default: bool) -> bool:
-        """Return a boolean; anything but `true` and `false` in any letter case is the default."""
+        """Return `true` or `false`, in any letter case, else the default."""
         return {"true": True, "false": False}.get((self.text(name) or "").lower(), default)
 
     def integer(self, name: str, *, default: int) -> int:
-        """Return a whole number of 32 bits; anything else is the default."""
+        """Return a 32-bit integer, else the default."""
         number = _integer(self.text(name) or "")
         return default if number is None else number
 
     def number(self, name: str) -> float | None:
-        """Return a number of seconds, `None` if it is absent, unreadable, or not above 0."""
+        """Return a number of seconds above 0, else `None`."""
         try:
             number = float(self.text(name) or "")
         except ValueError:
@@ -49,21 +49,21 @@ class Parameters:
         return number if 0 < number < _LONGEST_SECONDS else None
 
     def time(self, name: str, now: float) -> float | None:
-        """Return a time, `None` if it is absent or unreadable."""
+        """Return a time, `None` if absent or unreadable."""
         return times.parse(self.text(name) or "", now)
 
     def statuses(self, name: str) -> frozenset[str] | None:
         """
-        Return the statuses to filter by, `None` if no item of the list is one.
+        Return the statuses to filter by, `None` without any.
 
-        Names count in their exact case, and so do their numbers; a number of 32 bits without a name
-        is kept and matches nothing. `Unknown` raises `ArgumentInvalid`.
+        They are exact names or their numbers; other 32-bit numbers match nothing. `Unknown` raises
+        `ArgumentInvalid`.
         """
         items = (item.strip() for item in (self.text(name) or "").split(","))
         return frozenset(status for item in items if (status := _status(item))) or None
 
     def without(self, *names: str) -> "Parameters":
-        """Return a copy in which some parameters are absent."""
+        """Return a copy without some parameters."""
         dropped = {name.casefold() for name in names}
         copy = Parameters("")
         copy._values = {n: v for n, v in self._values.items() if n not in dropped}

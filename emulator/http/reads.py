@@ -1,4 +1,4 @@
-"""The operations that only read."""
+"""The read operations."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -70,7 +70,7 @@ def list_entities(hub: Hub, request: Request, route: Route) -> Answer:
     query = entity_query(request.parameters, class_name, hub.clock.now())
     try:
         page = hub.list_entities(query, _token(request))
-    except ArgumentInvalid as failure:  # shorter than the error of `GET instances`
+    except ArgumentInvalid as failure:  # shorter than in `GET instances`
         return message_answer(failure.status, str(failure))
     return _listed(hub, page, EntityStyle(query.fetch_state))
 

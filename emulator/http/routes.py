@@ -1,4 +1,4 @@
-"""Which operation a method and a path stand for."""
+"""Routes: how paths are decoded, and the operation of a method and path."""
 
 import re
 from collections.abc import Sequence
@@ -14,8 +14,7 @@ def decode(path: str, version: ExtensionVersion) -> str:
     """
     Decode a path, or a part of it, once.
 
-    v3 reads it like the value of a form: a plus is a space, and an encoded slash is a slash. To v2
-    a plus is a plus, and an encoded slash stays encoded.
+    v3 decodes a plus as a space, and encoded slashes. v2 does neither.
     """
     if version is not ExtensionVersion.V2:
         return unquote_plus(path)
@@ -25,7 +24,7 @@ def decode(path: str, version: ExtensionVersion) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation and the variable parts of its path, in order."""
+    """An operation, and the variable segments of its path in order."""
 
     operation: Operation
     arguments: tuple[str, ...] = ()
@@ -33,7 +32,7 @@ class Route:
 
 ANY_METHOD = "*"
 
-# A `None` in a path stands for anything but an empty segment.
+# `None` matches any segment but an empty one.
 _ROUTES: tuple[tuple[str, tuple[str | None, ...], Operation], ...] = (
     ("POST", ("orchestrators", None), Operation.START),
     ("POST", ("orchestrators", None, None), Operation.START),
@@ -62,8 +61,8 @@ def find(method: str, path: str, version: ExtensionVersion) -> Route | None:
     """
     Return the route of a decoded path below the base, `None` if there is none.
 
-    Literals match in any letter case and slashes around the path do not count. Variable parts are
-    decoded a second time: that is how the real one reads them.
+    Literals match in any letter case, and outer slashes are ignored. Like the real one, it decodes
+    variable segments again.
     """
     segments = path.strip("/").split("/")
     for allowed, pattern, operation in _ROUTES:

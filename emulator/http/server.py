@@ -18,7 +18,7 @@ from emulator.http.connection import CLOSE_CONNECTION
 
 
 class _Connection(H11Protocol):
-    """Lets the app close its connection, which ASGI knows no message for."""
+    """Lets the app close its connection, for which ASGI has no message."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
         super().connection_made(transport)
@@ -26,7 +26,7 @@ class _Connection(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens, and stops when told to instead of on signals."""
+    """Reports when it listens, and stops on request instead of on signals."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -49,14 +49,14 @@ class _Server(uvicorn.Server):
             listener.close()
         for connection in list(self.server_state.connections):
             if isinstance(connection, _Connection):
-                connection.transport.abort()  # closing would wait for a client that reads no more
+                connection.transport.abort()  # closing waits for a client that has stopped reading
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks)
         for server in self.servers:
             await server.wait_closed()
 
     def stop(self) -> None:
-        """Stop at once: requests that are being answered are cut off."""
+        """Stop at once, aborting requests."""
         self._stopping.set()
 
 
@@ -74,8 +74,8 @@ async def running_app(
     """
     Serve an app while the context lasts; yields its base URL once it listens.
 
-    With a *certificate* and its *key* it speaks TLS. Port 0 takes a free one. `OSError` if the
-    address cannot be had.
+    It serves TLS with a *certificate* and its *key*. Port 0 takes a free one. Raises `OSError` if
+    it cannot bind.
     """
     listener = _bind(host, port)
     config = uvicorn.Config(
@@ -94,7 +94,7 @@ async def running_app(
     server = _Server(config)
 
     async def serve_to_the_end() -> None:
-        # Cancelled halfway, the server would leave its sockets open.
+        # A cancelled server leaves its sockets open.
         with anyio.CancelScope(shield=True):
             await server.serve([listener])
 
@@ -107,21 +107,21 @@ async def running_app(
             finally:
                 server.stop()
     except BaseExceptionGroup as failures:
-        # What the context raises comes out as it is, not as the only one of a group.
+        # A single exception is raised as it is.
         if len(failures.exceptions) > 1:
             raise
         raise failures.exceptions[0] from None
 
 
 async def serve(emulator: Emulator, host: str, port: int) -> None:
-    """Serve an emulator until cancelled; signals are the caller's business."""
+    """Serve an emulator until cancelled, without signal handlers."""
     async with running(emulator, host, port):
         await anyio.sleep_forever()
 
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sends small segments at once; else each answer takes 40 ms.
+    # asyncio sets TCP_NODELAY if the protocol is named; else each answer takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Starting an instance, and starting one again."""
+"""Starts and restarts, and the management URLs of what they start."""
 
 import re
 from dataclasses import dataclass, replace
@@ -20,20 +20,20 @@ from emulator.json_text import JsonValue, compact, read_json
 from emulator.storage.rows import Instance, RuntimeStatus
 from emulator.task_hub import TaskHub
 
-# What a caller is told to wait before it asks for a new instance.
+# The `Retry-After` for a new instance.
 LOOK_AGAIN_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Makes the URLs: `query` is what each of them needs to reach the hub with the right key."""
+    """Returns management URLs; `query` selects the hub and has the key."""
 
     origin: str
     query: str
     failures_as_500: bool = False
 
     def started(self, instance_id: str) -> Answer:
-        """Answer that an instance was started."""
+        """Answer with the URLs of a started instance."""
         payload = self.payload(instance_id)
         headers = {
             "location": str(payload["statusQueryGetUri"]),
@@ -58,7 +58,7 @@ class Links:
 
 
 def links(request: Request, hub: str, connection: str, key: str | None) -> Links:
-    """Return what makes the URLs for a request's caller."""
+    """Return the links for a request."""
     parameters = request.parameters
     named = parameters.text("connection") or connection
     query = f"taskHub={_encoded(hub)}&connection={_encoded(named)}"
@@ -70,7 +70,7 @@ def links(request: Request, hub: str, connection: str, key: str | None) -> Links
 
 
 def _encoded(text: str) -> str:
-    # As .NET encodes forms: it leaves these as they are, but not the tilde.
+    # .NET encodes forms except for these, but the tilde.
     encoded = quote_plus(text, safe="-_.!*()", errors="replace")
     return encoded.replace("~", "%7E")
 
@@ -81,7 +81,7 @@ _FORBIDDEN_IN_IDS = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 
 
 async def start(hub: TaskHub, request: Request, route: Route, links: Links) -> Answer:
-    """Answer `POST orchestrators/{name}[/{id}]`, at once or when the instance has ended."""
+    """Answer `POST orchestrators/{name}[/{id}]`, at once or after the end of the instance."""
     name, *given = route.arguments
     input_text = _input(request)
     instance_id = given[0] if given else hub.engine.new_instance_id()
@@ -100,7 +100,7 @@ async def start(hub: TaskHub, request: Request, route: Route, links: Links) -> A
 
 
 async def restart(hub: TaskHub, request: Request, route: Route, links: Links) -> Answer:
-    """Answer `POST instances/{id}/restart`: the same function and input, by default a new id."""
+    """Answer `POST instances/{id}/restart`, with a new id by default."""
     (instance_id,) = route.arguments
     row = hub.get(instance_id)
     if not isinstance(row, Instance):
@@ -171,7 +171,7 @@ async def _started(hub: TaskHub, request: Request, instance_id: str, links: Link
 
 
 async def _wait(hub: TaskHub, instance_id: str, seconds: float, interval: float) -> Instance | None:
-    """Look at an instance until it has ended; `None` if that takes too long."""
+    """Poll an instance until its end; `None` after a timeout."""
     end = hub.clock.now() + seconds
     while True:
         now = hub.advance()

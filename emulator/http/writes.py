@@ -1,4 +1,4 @@
-"""The operations that change what is there: instances, one or many, and entities."""
+"""The write operations, except for starts."""
 
 from emulator.api import ExtensionVersion, JsonUnreadable, OperationInvalid
 from emulator.engine.functions import unknown_entity
@@ -80,7 +80,7 @@ def rewind(hub: TaskHub, request: Request, route: Route) -> Answer:
 
 
 def purge_instance(hub: TaskHub, request: Request, route: Route) -> Answer:
-    """Answer `DELETE instances/{id}`; only v3 minds the state, and not that of entities."""
+    """Answer `DELETE instances/{id}`; only v3 checks the state, and not that of entities."""
     (instance_id,) = route.arguments
     row = hub.get(instance_id)
     careful = request.version is not ExtensionVersion.V2 and not instance_id.startswith("@")
@@ -100,8 +100,8 @@ def purge_instances(hub: TaskHub, request: Request, _route: Route) -> Answer:
     """
     Answer `DELETE instances`.
 
-    Of the statuses only those of finished instances count. If none is left, there is no filter by
-    status at all: that is how running instances get deleted (reference 4.3).
+    Only terminal statuses count; without one there is no filter by status, so that active instances
+    are deleted (reference 4.3).
     """
     now = hub.clock.now()
     created_from = request.parameters.time("createdTimeFrom", now)
@@ -119,7 +119,7 @@ def purge_instances(hub: TaskHub, request: Request, _route: Route) -> Answer:
 
 
 def signal_entity(hub: TaskHub, request: Request, route: Route) -> Answer:
-    """Answer `POST entities/{name}[/{key}]`; without a key it is the empty one."""
+    """Answer `POST entities/{name}[/{key}]`; the default key is empty."""
     operation = request.parameters.text("op") or ""
     if not request.body:
         return _signal(hub, route, operation, None)
@@ -128,7 +128,7 @@ def signal_entity(hub: TaskHub, request: Request, route: Route) -> Answer:
     try:
         text = compact(read_json(request.body))
     except JsonUnreadable:
-        # Another reader than that of other bodies, and another complaint.
+        # Another parser than that of other bodies, with another message.
         position = len(request.body.decode("utf-8", "replace"))
         return message_answer(
             400,
@@ -139,12 +139,12 @@ def signal_entity(hub: TaskHub, request: Request, route: Route) -> Answer:
 
 
 def delete_entity(hub: TaskHub, _request: Request, route: Route) -> Answer:
-    """Answer `DELETE entities/{name}[/{key}]`: the entity is told to delete itself."""
+    """Answer `DELETE entities/{name}[/{key}]`: signal `delete`."""
     return _signal(hub, route, "delete", None)
 
 
 def make_primary(_hub: TaskHub, _request: Request, _route: Route) -> Answer:
-    """Answer `makeprimary`: there is only one app, so it always succeeds."""
+    """Answer `makeprimary`, which always succeeds with one app."""
     return Answer(200)
 
 

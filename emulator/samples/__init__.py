@@ -1,1 +1,1 @@
-"""Functions to run: those of the recordings, and an app that a team would recognise."""
+"""Sample apps, and their traffic."""

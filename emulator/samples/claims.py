@@ -1,4 +1,4 @@
-"""An insurer: functions and traffic."""
+"""An insurer: slow by design, with about 1 % of failures."""
 
 from datetime import timedelta
 from functools import partial
@@ -8,7 +8,7 @@ from emulator.engine.context import OrchestrationContext, RetryOptions
 from emulator.engine.failures import FunctionFailed
 from emulator.engine.functions import ActivityContext, EntityContext, Functions, Steps
 from emulator.json_text import JsonValue, compact
-from emulator.samples.schedule import DAY, FOREVER, HOUR, MINUTE, Schedule, by_chance, every
+from emulator.samples.schedule import DAY, FOREVER, HOUR, MINUTE, Schedule, every, poisson
 from emulator.samples.shop import number, text
 from emulator.task_hub import TaskHub
 
@@ -17,14 +17,14 @@ functions = Functions()
 _MAIL_SERVER = RetryOptions(first_retry_interval=10.0, max_number_of_attempts=4, backoff=2.0)
 _DEADLINE = timedelta(days=3)
 _WATCH_PERIOD = timedelta(minutes=5)
-# The mailbox is watched by day alone; hours in UTC.
+# Daytime in hours of UTC.
 _MORNING, _EVENING = 6, 22
 _REFUSED_SHARE = 0.01
 
 
 @functions.orchestrator
 def SettleClaim(context: OrchestrationContext) -> Steps:
-    """Check a claim, pay it, and tell the customer."""
+    """Check a claim, pay it, notify the customer."""
     claim = context.get_input()
     yield context.call_activity("CheckPolicy", claim)
     yield context.call_activity("PayClaim", claim)
@@ -34,7 +34,7 @@ def SettleClaim(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def ApproveClaim(context: OrchestrationContext) -> Steps:
-    """Wait for the decision on a large claim, at most three days."""
+    """Wait for a decision, for at most three days."""
     decision = context.wait_for_external_event("Decision")
     deadline = context.create_timer(context.current_utc_datetime + _DEADLINE)
     context.set_custom_status("waiting for a decision")
@@ -45,13 +45,13 @@ def ApproveClaim(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def RenderDocuments(context: OrchestrationContext) -> Steps:
-    """Render the documents of a claim: one activity of up to 40 minutes."""
+    """Render documents: one activity of up to 40 minutes."""
     return (yield context.call_activity("RenderPages", context.get_input()))
 
 
 @functions.orchestrator
 def WatchMailbox(context: OrchestrationContext) -> Steps:
-    """Read the mailbox every five minutes by day, for ever, and rest at night."""
+    """Read the mailbox every five minutes in daytime, forever."""
     yield context.call_activity("ReadMailbox")
     now = context.current_utc_datetime
     following = now + _WATCH_PERIOD
@@ -65,7 +65,7 @@ def WatchMailbox(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def NightlyBatch(context: OrchestrationContext) -> Steps:
-    """Reconcile all accounts; one that cannot be is left for people, and fails nothing else."""
+    """Reconcile all accounts, and count those that fail."""
     count, failed = number(context.get_input(), "accounts", 100), 0
     started = [
         context.call_sub_orchestrator("ReconcileAccount", {"account": i}) for i in range(count)
@@ -86,7 +86,7 @@ def ReconcileAccount(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def PayOut(context: OrchestrationContext) -> Steps:
-    """Pay in parts, each in an orchestration of its own; where one fails, so does the whole."""
+    """Pay in parts, each in a sub-orchestration; one that fails fails the whole."""
     parts = range(number(context.get_input(), "parts", 2))
     bank = text(context.get_input(), "bank")
     return (
@@ -109,7 +109,7 @@ def PayPart(context: OrchestrationContext) -> Steps:
 
 @functions.activity
 def CheckPolicy(claim: JsonValue, context: ActivityContext) -> JsonValue:
-    """Take 0.2 to 2 s; of 100 claims one is for a policy that has expired."""
+    """Take 0.2 to 2 s; 1 % fail."""
     context.takes(context.random.uniform(0.2, 2))
     if context.random.random() < _REFUSED_SHARE:
         raise ValueError(f"The policy of claim {number(claim, 'claim')} has expired")
@@ -125,7 +125,7 @@ def PayClaim(_claim: JsonValue, context: ActivityContext) -> JsonValue:
 
 @functions.activity
 def SendLetter(_claim: JsonValue, context: ActivityContext) -> JsonValue:
-    """Take 0.1 to 1 s; of 50 letters one has to be sent again."""
+    """Take 0.1 to 1 s; 2 % fail."""
     context.takes(context.random.uniform(0.1, 1))
     if context.random.random() < 0.02:  # noqa: PLR2004 - see the docstring
         raise RuntimeError("The mail server is busy")
@@ -148,7 +148,7 @@ def ReadMailbox(_argument: JsonValue, context: ActivityContext) -> JsonValue:
 
 @functions.activity
 def CompareAccount(account: JsonValue, context: ActivityContext) -> JsonValue:
-    """Take 1 to 60 s; of 100 accounts one does not agree."""
+    """Take 1 to 60 s; 1 % fail."""
     context.takes(context.random.uniform(1, 60))
     if context.random.random() < _REFUSED_SHARE:
         raise RuntimeError(f"Account {number(account, 'account')} does not agree with the bank")
@@ -157,7 +157,7 @@ def CompareAccount(account: JsonValue, context: ActivityContext) -> JsonValue:
 
 @functions.activity
 def Transfer(part: JsonValue, context: ActivityContext) -> JsonValue:
-    """Take 1 to 3 s; the bank `closed` refuses, and `slow` takes an hour."""
+    """Take 1 to 3 s; the bank `closed` fails, `slow` takes an hour."""
     bank = text(part, "bank")
     context.takes(3600 if bank == "slow" else context.random.uniform(1, 3))
     if bank == "closed":
@@ -167,7 +167,7 @@ def Transfer(part: JsonValue, context: ActivityContext) -> JsonValue:
 
 @functions.entity
 def Budget(context: EntityContext) -> None:
-    """Add up what is spent."""
+    """Add up amounts."""
     spent = context.get_state(lambda: 0)
     operand = context.get_input()
     if isinstance(spent, int) and isinstance(operand, int):
@@ -175,7 +175,7 @@ def Budget(context: EntityContext) -> None:
 
 
 _MONITORS = 3
-# Of 100 claims so many need an approval, and so many have documents.
+# Shares of claims with an approval, and with documents.
 _LARGE_SHARE, _DOCUMENTS_SHARE = 0.04, 0.02
 _FORGOTTEN_SHARE = 0.05
 _BATCH_AT = 2 * HOUR
@@ -192,17 +192,17 @@ def start_claims(
     end: float = FOREVER,
 ) -> None:
     """
-    Let people use a hub, from now on and for *history* seconds before.
+    Add the insurer's traffic to a hub, with a past.
 
-    `rate` is how many claims a second come in, in the past as now: nothing begins with a burst.
-    `begin` and `end` are seconds from now between which something is started.
+    `rate` claims start per second, from `history` seconds before `begin` to `end`, in seconds from
+    now.
     """
     now = hub.clock.now() + begin
     past, last = now - history, now - begin + end
     schedule = Schedule(hub, seed)
-    schedule.add(settle, past, by_chance(rate), end=last)
-    schedule.add(ask_for_approval, past, by_chance(rate * _LARGE_SHARE), end=last)
-    schedule.add(render, past, by_chance(rate * _DOCUMENTS_SHARE), end=last)
+    schedule.add(settle, past, poisson(rate), end=last)
+    schedule.add(ask_for_approval, past, poisson(rate * _LARGE_SHARE), end=last)
+    schedule.add(render, past, poisson(rate * _DOCUMENTS_SHARE), end=last)
     midnight = past - past % DAY
     schedule.add(run_batch, midnight - DAY + _BATCH_AT, every(DAY), end=last)
     for index in range(_MONITORS):
@@ -213,14 +213,14 @@ def start_claims(
 
 
 def settle(hub: TaskHub, _random: Random, at: float, number: int) -> None:
-    """Make a claim."""
+    """Start a claim."""
     argument = compact({"claim": number})
     hub.engine.start("SettleClaim", hub.engine.new_instance_id(), argument, at)
     hub.engine.signal("budget", "claims", "spend", "1", at)
 
 
 def ask_for_approval(hub: TaskHub, random: Random, at: float, number: int) -> None:
-    """Ask for the approval of a large claim; a clerk decides within two days, one in 20 never."""
+    """Start an approval, decided within two days except for one in 20."""
     instance_id = f"approve-claim-{number:05}"
     hub.engine.start("ApproveClaim", instance_id, compact({"claim": number}), at)
     if random.random() < _FORGOTTEN_SHARE:
@@ -231,12 +231,12 @@ def ask_for_approval(hub: TaskHub, random: Random, at: float, number: int) -> No
 
 
 def render(hub: TaskHub, _random: Random, at: float, number: int) -> None:
-    """Ask for documents."""
+    """Start documents."""
     instance_id = f"render-{number:05}"
     hub.engine.start("RenderDocuments", instance_id, compact({"claim": number}), at)
 
 
 def run_batch(hub: TaskHub, _random: Random, at: float, number: int) -> None:
-    """Begin the batch of a night."""
+    """Start a nightly batch."""
     argument = compact({"accounts": _BATCH_ACCOUNTS})
     hub.engine.start("NightlyBatch", f"nightly-batch-{number:04}", argument, at)

@@ -1,4 +1,4 @@
-"""The functions of the recordings: small ones, each of which ends up in a state of its own."""
+"""The functions of the recordings."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,13 +16,13 @@ _LOCKED = EntityId("Counter", "locked")
 
 @functions.orchestrator
 def BigOutput(_context: OrchestrationContext) -> JsonValue:
-    """Return much."""
+    """Return a long text."""
     return "o" * _BIG
 
 
 @functions.orchestrator
 def FanOut(context: OrchestrationContext) -> Steps:
-    """Say hello as often as the input says, all at once."""
+    """Run as many activities at once as the input says."""
     number = context.get_input()
     count = number if isinstance(number, int) else 1
     yield context.task_all([context.call_activity("SayHello", str(i)) for i in range(count)])
@@ -31,7 +31,7 @@ def FanOut(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def Retry(context: OrchestrationContext) -> Steps:
-    """Try to charge a card that is always declined; the input is the seconds between attempts."""
+    """Retry a failing activity; the input is the seconds between attempts."""
     pause = context.get_input()
     options = RetryOptions(float(pause) if isinstance(pause, int) else 1.0, _ATTEMPTS)
     yield context.call_activity_with_retry("Charge", options, {"id": 7})
@@ -40,7 +40,7 @@ def Retry(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def CallsFailingEntity(context: OrchestrationContext) -> Steps:
-    """Call an operation that throws."""
+    """Call a failing operation."""
     yield context.call_entity(EntityId("Counter", str(context.get_input())), "explode")
     return None
 
@@ -54,20 +54,20 @@ def WaitsForever(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def SignalsEntity(context: OrchestrationContext) -> JsonValue:
-    """Tell a counter to add 5, and end."""
+    """Signal a counter to add 5."""
     context.signal_entity(EntityId("Counter", str(context.get_input())), "add", 5)
     return None
 
 
 @functions.orchestrator
 def FailsItself(_context: OrchestrationContext) -> JsonValue:
-    """Throw."""
+    """Fail."""
     raise ValueError("The order has no lines")
 
 
 @functions.orchestrator
 def Nondeterministic(context: OrchestrationContext) -> Steps:
-    """Do something else when it is run again, which orchestrators must not."""
+    """Differ in a replay, which orchestrators must not."""
     if context.is_replaying:
         yield context.call_sub_orchestrator("HelloSequence")
     else:
@@ -77,7 +77,7 @@ def Nondeterministic(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def Parent(context: OrchestrationContext) -> Steps:
-    """Run the orchestrator that the input names, and expect text of it."""
+    """Run the orchestrator that the input names, and expect text from it."""
     child_id = f"{context.instance_id}:child"
     result = yield context.call_sub_orchestrator(str(context.get_input()), instance_id=child_id)
     if isinstance(result, list | Mapping):
@@ -104,7 +104,7 @@ def TwoEvents(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def Progress(context: OrchestrationContext) -> Steps:
-    """Show progress, then wait for the event `Continue`."""
+    """Set a custom status, then wait for the event `Continue`."""
     status: JsonValue = {"stage": "loading", "done": 3, "total": 10, "note": 'žluťoučký <b>&"'}
     context.set_custom_status(status)
     yield context.wait_for_external_event("Continue")
@@ -113,7 +113,7 @@ def Progress(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def FanOutSlow(context: OrchestrationContext) -> Steps:
-    """Run three activities of which two never return."""
+    """Run three activities, two of which hang."""
     names = ("SayHello", "Slow", "Slow")
     yield context.task_all([context.call_activity(name, "Prague") for name in names])
     return None
@@ -131,14 +131,14 @@ def HoldsLock(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def SlowActivity(context: OrchestrationContext) -> Steps:
-    """Wait for an activity that never returns."""
+    """Wait for an activity that hangs."""
     yield context.call_activity("Slow")
     return None
 
 
 @functions.orchestrator
 def Eternal(context: OrchestrationContext) -> Steps:
-    """Do something every five seconds, for ever; the input counts."""
+    """Continue as new every five seconds; the input counts."""
     yield context.call_activity("SayHello", "again")
     yield context.create_timer(context.current_utc_datetime + timedelta(seconds=5))
     number = context.get_input()
@@ -155,7 +155,7 @@ def LongTimer(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def ShortTimer(context: OrchestrationContext) -> Steps:
-    """Sleep for as many seconds as the input says."""
+    """Sleep for the seconds of the input."""
     seconds = context.get_input()
     pause = timedelta(seconds=seconds if isinstance(seconds, int) else 1)
     yield context.create_timer(context.current_utc_datetime + pause)
@@ -164,7 +164,7 @@ def ShortTimer(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def Approval(context: OrchestrationContext) -> Steps:
-    """Wait for the event `Approval`, at most three days."""
+    """Wait for the event `Approval`, for at most three days."""
     context.set_custom_status("waiting for a manager")
     decision = context.wait_for_external_event("Approval")
     deadline = context.create_timer(context.current_utc_datetime + timedelta(hours=72))
@@ -177,20 +177,20 @@ def Approval(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def ParentAuto(context: OrchestrationContext) -> Steps:
-    """Run two orchestrations under ids that are made for them; one of them waits for ever."""
+    """Run two orchestrations with generated ids; one waits forever."""
     names = ("WaitsForever", "HelloSequence")
     return (yield context.task_all([context.call_sub_orchestrator(name) for name in names]))
 
 
 @functions.orchestrator
 def OrderSaga(context: OrchestrationContext) -> Steps:
-    """Charge a card, which is always declined."""
+    """Run a failing activity."""
     return (yield context.call_activity("Charge", context.get_input()))
 
 
 @functions.orchestrator
 def HelloSequence(context: OrchestrationContext) -> Steps:
-    """Say hello to three cities, one after another."""
+    """Run three activities in sequence."""
     greetings: list[JsonValue] = []
     for city in ("Tokyo", "Seattle", "London"):
         greetings.append((yield context.call_activity("SayHello", city)))  # noqa: PERF401
@@ -200,7 +200,7 @@ def HelloSequence(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def CallsHttp(context: OrchestrationContext) -> Steps:
-    """Call the URI of the input and return the status of the answer."""
+    """Call the URI of the input and return the status."""
     return (yield context.call_http("GET", str(context.get_input())))
 
 
@@ -212,7 +212,7 @@ def SayHello(city: JsonValue, _context: ActivityContext) -> JsonValue:
 
 @functions.activity
 def Slow(_argument: JsonValue, context: ActivityContext) -> JsonValue:
-    """Never return."""
+    """Hang."""
     context.never_returns()
     return None
 
@@ -226,7 +226,7 @@ def Charge(order: JsonValue, _context: ActivityContext) -> JsonValue:
 
 @functions.entity
 def Profile(context: EntityContext) -> None:
-    """Keep whatever is `set`."""
+    """Store what is `set`."""
     if context.operation_name == "set":
         context.set_state(context.get_input())
     elif context.operation_name == "delete":

@@ -1,8 +1,8 @@
 """
-What clients of a sample app do again and again, as time goes by.
+Recurring calls of a sample app's clients.
 
-Everything happens on the timeline of the hub's engine, and every kind of client has its own source
-of chance: what happens depends on the seed and the times alone, however rarely somebody looks.
+They run in the hub's engine, each kind with its own random source: so they depend on the seed and
+the times alone, however rarely the hub is read.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,14 +21,14 @@ FOREVER = float("inf")
 _PURGE_SECONDS = 5 * MINUTE
 _LOG_SECONDS = 7 * DAY
 
-# Does something to a hub, given a source of chance, the time, and how often it was done, from 1 on.
+# Arguments: hub, random source, time, and number of the call, from 1.
 Client = Callable[[TaskHub, Random, float, int], None]
 Interval = Callable[[Random], float]
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Does the same thing again and again, from an interval after its begin until its end."""
+    """Calls of a client, from an interval after the begin until the end."""
 
     client: Client
     random: Random
@@ -53,13 +53,13 @@ class Schedule:
         *,
         end: float = FOREVER,
     ) -> None:
-        """Let a client come again and again; the first time is an interval after the begin."""
+        """Add a recurring call; the first one is an interval after *begin*."""
         period = "present" if end == FOREVER else "past"
         random = Random(f"{self._seed}/{client.__qualname__}/{period}")
         self._next(_Source(client, random, interval, end, numbers or count(1)), begin)
 
     def purge(self, at: float, *, retention: float) -> None:
-        """Delete every five minutes what finished longer ago than *retention* seconds."""
+        """Purge every five minutes what ended more than *retention* seconds ago."""
         self._hub.engine.at(at, partial(self._purge, retention))
 
     def _next(self, source: _Source, after: float) -> None:
@@ -77,11 +77,11 @@ class Schedule:
         self.purge(at + _PURGE_SECONDS, retention=retention)
 
 
-def by_chance(rate: float) -> Interval:
-    """Come so often in a second, at any time."""
+def poisson(rate: float) -> Interval:
+    """Return random intervals with a rate per second."""
     return lambda random: random.expovariate(rate)
 
 
 def every(seconds: float) -> Interval:
-    """Come at even intervals."""
+    """Return constant intervals."""
     return lambda _: seconds

@@ -12,13 +12,13 @@ functions = Functions()
 
 
 def number(argument: JsonValue, name: str, default: int = 0) -> int:
-    """Return a whole number among the arguments."""
+    """Return an integer argument, which a caller may omit or mistype."""
     value = argument.get(name) if isinstance(argument, Mapping) else None
     return value if isinstance(value, int) else default
 
 
 def text(argument: JsonValue, name: str, default: str = "") -> str:
-    """Return a text among the arguments."""
+    """Return a text argument, which a caller may omit or mistype."""
     value = argument.get(name) if isinstance(argument, Mapping) else None
     return value if isinstance(value, str) else default
 
@@ -31,7 +31,7 @@ _DECLINED = ("Card declined", "Insufficient funds", "The issuer did not answer w
 
 @functions.orchestrator
 def ProcessOrder(context: OrchestrationContext) -> Steps:
-    """Reserve all lines of an order at once, charge the card, and ship the parcel."""
+    """Reserve the lines of an order at once, charge the card, ship the parcel."""
     order = context.get_input()
     lines = range(number(order, "lines", 1))
     yield context.task_all([context.call_activity("ReserveStock", line) for line in lines])
@@ -42,7 +42,7 @@ def ProcessOrder(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def PaymentSaga(context: OrchestrationContext) -> Steps:
-    """Hold an item while money moves; if the credit fails, give back the money and the item."""
+    """Lock an item while money moves; compensate if the credit fails."""
     payment = context.get_input()
     item = EntityId("inventory", text(payment, "item", "sku-1000"))
     yield context.lock_entities(item)
@@ -64,7 +64,7 @@ def PaymentSaga(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def TransferFunds(context: OrchestrationContext) -> Steps:
-    """Book a transfer, trying again after ever longer waits, from five minutes to a day."""
+    """Book a transfer, with retries after five minutes to a day."""
     return (yield context.call_activity_with_retry("BookTransfer", _BANK, context.get_input()))
 
 
@@ -77,7 +77,7 @@ def ReserveStock(_line: JsonValue, context: ActivityContext) -> JsonValue:
 
 @functions.activity
 def ChargeCard(order: JsonValue, context: ActivityContext) -> JsonValue:
-    """Take 0.3 to 4 s; 3 % are declined."""
+    """Take 0.3 to 4 s; 3 % fail."""
     context.takes(context.random.uniform(0.3, 4))
     if context.random.random() < 0.03:  # noqa: PLR2004 - see the docstring
         why = context.random.choice(_DECLINED)
@@ -87,7 +87,7 @@ def ChargeCard(order: JsonValue, context: ActivityContext) -> JsonValue:
 
 @functions.activity
 def ShipParcel(order: JsonValue, context: ActivityContext) -> JsonValue:
-    """Take 8 s on average; the carrier is busy 5 % of the time."""
+    """Take 8 s on average; 5 % fail."""
     if context.random.random() < 0.05:  # noqa: PLR2004 - see the docstring
         raise RuntimeError("The carrier is busy")
     context.takes(min(_LONGEST_SHIPPING, context.random.expovariate(1 / 8)))
@@ -103,7 +103,7 @@ def DebitAccount(_payment: JsonValue, context: ActivityContext) -> JsonValue:
 
 @functions.activity
 def CreditAccount(payment: JsonValue, context: ActivityContext) -> JsonValue:
-    """Take 0.5 to 5 s; 8 % are refused."""
+    """Take 0.5 to 5 s; 8 % fail, all for the bank `closed`; the bank `silent` hangs."""
     context.takes(context.random.uniform(0.5, 5))
     bank = text(payment, "bank")
     if bank == "silent":
@@ -130,7 +130,7 @@ def SendReceipt(_payment: JsonValue, context: ActivityContext) -> JsonValue:
 
 @functions.activity
 def BookTransfer(transfer: JsonValue, context: ActivityContext) -> JsonValue:
-    """Take 1 to 3 s."""
+    """Take 1 to 3 s; the bank `closed` fails, `silent` hangs."""
     context.takes(context.random.uniform(1, 3))
     bank = text(transfer, "bank")
     if bank == "silent":
@@ -147,7 +147,7 @@ _CLEANING_PERIOD = timedelta(minutes=1)
 
 @functions.orchestrator
 def ApprovalWorkflow(context: OrchestrationContext) -> Steps:
-    """Ask a manager, remind after a day, and take three days without the event for a no."""
+    """Wait for a manager's decision: a reminder after a day, rejection after three."""
     yield context.call_activity("NotifyManager", "please approve")
     context.set_custom_status("waiting for a manager")
     asked = context.current_utc_datetime
@@ -169,13 +169,13 @@ def ApprovalWorkflow(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def NightlyReport(context: OrchestrationContext) -> Steps:
-    """Run one activity for several minutes."""
+    """Run an activity of minutes."""
     return (yield context.call_activity("RenderReport"))
 
 
 @functions.orchestrator
 def ImportBatch(context: OrchestrationContext) -> Steps:
-    """Import the files of a batch all at once, each one in an orchestration of its own."""
+    """Import the files of a batch at once, each in a sub-orchestration."""
     files = yield context.call_activity("ListFiles", context.get_input())
     rows = yield context.task_all(
         [context.call_sub_orchestrator("ImportFile", file) for file in files]
@@ -185,7 +185,7 @@ def ImportBatch(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def ImportFile(context: OrchestrationContext) -> Steps:
-    """Read a file and return the number of its rows; one that has not changed is not read."""
+    """Return the number of rows of a file, 0 for an unchanged one."""
     file = context.get_input()
     if not number(file, "changed", default=1):
         return 0
@@ -194,7 +194,7 @@ def ImportFile(context: OrchestrationContext) -> Steps:
 
 @functions.orchestrator
 def CleanupMonitor(context: OrchestrationContext) -> Steps:
-    """Delete what has expired, every minute, for ever; the input counts the rounds."""
+    """Delete expired files every minute, forever; the input counts the rounds."""
     began = context.current_utc_datetime
     yield context.call_activity("DeleteExpiredFiles")
     yield context.create_timer(began + _CLEANING_PERIOD)
@@ -225,7 +225,7 @@ def RenderReport(_argument: JsonValue, context: ActivityContext) -> JsonValue:
 
 @functions.activity
 def ListFiles(batch: JsonValue, context: ActivityContext) -> JsonValue:
-    """Find as many files as the batch says, else 4 to 12; about half of them have changed."""
+    """Return the files of a batch, 4 to 12 by default; about half have changed."""
     context.takes(context.random.uniform(0.2, 1))
     count = number(batch, "files") or context.random.randint(4, 12)
     folder = f"{number(batch, 'batch'):04}"
@@ -271,7 +271,7 @@ def counter(context: EntityContext) -> None:
 
 @functions.entity
 def cart(context: EntityContext) -> None:
-    """Hold what a customer wants: `add` an item, `get` all; to `check_out` deletes the cart."""
+    """Keep items: `add`, `get`, `check_out`, which deletes the cart."""
     items = context.get_state(list)
     items = items if isinstance(items, Sequence) else []
     match context.operation_name:
@@ -288,7 +288,7 @@ def cart(context: EntityContext) -> None:
 
 @functions.entity
 def inventory(context: EntityContext) -> None:
-    """Keep the pieces of an item: `reserve` and `release` one, `get`; what is sold out comes in."""
+    """Keep the stock of an item: `reserve`, `release`, `get`; refilled when sold out."""
     left = _left(context.get_state())
     match context.operation_name:
         case "reserve":

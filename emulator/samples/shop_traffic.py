@@ -1,18 +1,18 @@
-"""What the shop's customers and staff start and do, and the instances that are in trouble."""
+"""The shop's traffic, and its instances in trouble."""
 
 from functools import partial
 from itertools import count
 from random import Random
 
 from emulator.json_text import JsonValue, compact
-from emulator.samples.schedule import DAY, FOREVER, HOUR, MINUTE, Client, Schedule, by_chance, every
+from emulator.samples.schedule import DAY, FOREVER, HOUR, MINUTE, Client, Schedule, every, poisson
 from emulator.storage.rows import Entity
 from emulator.task_hub import TaskHub
 
 STALLED_ITEM = "sku-1007"
 
 _ITEMS = tuple(f"sku-{1000 + index}" for index in range(20))
-# Nobody buys what cannot be paid for.
+# Payments for the stalled item would block.
 _ITEMS_FOR_SALE = tuple(item for item in _ITEMS if item != STALLED_ITEM)
 _COUNTERS = ("orders", "payments", "refunds", "visits")
 _CUSTOMERS = 48
@@ -21,19 +21,19 @@ _MAXIMUM_BACKLOG = 40
 
 
 def order(hub: TaskHub, random: Random, at: float, number: int) -> None:
-    """Order one to three things."""
+    """Start an order of one to three lines."""
     argument: JsonValue = {"order": 100_000 + number, "lines": random.randint(1, 3)}
     hub.engine.start("ProcessOrder", hub.engine.new_instance_id(), compact(argument), at)
 
 
 def pay(hub: TaskHub, random: Random, at: float, number: int) -> None:
-    """Pay for an item."""
+    """Start a payment."""
     argument: JsonValue = {"payment": number, "item": random.choice(_ITEMS_FOR_SALE)}
     hub.engine.start("PaymentSaga", f"payment-{number:06}", compact(argument), at)
 
 
 def ask_for_approval(hub: TaskHub, random: Random, at: float, number: int) -> None:
-    """Ask for an approval; hours later a tenth is withdrawn, and most of the rest approved."""
+    """Start an approval; hours later 10 % are terminated, the rest decided."""
     instance_id = f"approval-{number:05}"
     hub.engine.start("ApprovalWorkflow", instance_id, compact({"request": number}), at)
     answered = at + random.uniform(0.2 * HOUR, 8 * HOUR)
@@ -47,30 +47,30 @@ def ask_for_approval(hub: TaskHub, random: Random, at: float, number: int) -> No
 
 
 def deliver_batch(hub: TaskHub, _random: Random, at: float, number: int) -> None:
-    """Deliver a batch of files."""
+    """Start an import."""
     instance_id = hub.engine.new_instance_id()
     hub.engine.start("ImportBatch", instance_id, compact({"batch": number}), at)
 
 
 def order_report(hub: TaskHub, _random: Random, at: float, number: int) -> None:
-    """Order a report."""
+    """Start a report."""
     hub.engine.start("NightlyReport", f"nightly-report-{number:04}", None, at)
 
 
 def start_monitors(hub: TaskHub, at: float) -> None:
-    """Start three monitors, which run for ever, each a third of a minute after the last."""
+    """Start three eternal monitors, 20 s apart."""
     for number in range(_MONITORS):
         start = partial(hub.engine.start, "CleanupMonitor", f"cleanup-monitor-{number + 1}", None)
         hub.engine.at(at + number * 60 / _MONITORS, start)
 
 
 def count_something(hub: TaskHub, random: Random, at: float, _number: int) -> None:
-    """Count one of a few things."""
+    """Signal a counter."""
     hub.engine.signal("counter", random.choice(_COUNTERS), "add", None, at)
 
 
 def fill_cart(hub: TaskHub, random: Random, at: float, _number: int) -> None:
-    """Put something into a cart, or check out."""
+    """Signal a cart."""
     key = f"customer-{random.randrange(_CUSTOMERS):03}"
     item = compact(random.choice(_ITEMS))
     operation = "check_out" if random.random() < 1 / 6 else "add"
@@ -78,7 +78,7 @@ def fill_cart(hub: TaskHub, random: Random, at: float, _number: int) -> None:
 
 
 def sell(hub: TaskHub, _random: Random, at: float, number: int) -> None:
-    """Sell one piece of each item in turn, but none of what has too many requests waiting."""
+    """Reserve each item in turn, except for one with a backlog."""
     key = _ITEMS[number % len(_ITEMS)]
     stock = hub.get(f"@inventory@{key}")
     if not isinstance(stock, Entity) or len(stock.queue) < _MAXIMUM_BACKLOG:
@@ -89,8 +89,8 @@ _STUCK_TRANSFERS = 4
 _WAITING_PAYMENTS = 6
 
 
-def move_in(hub: TaskHub, now: float) -> None:
-    """Let all of them live by now; the oldest began three hours ago."""
+def start_troubled(hub: TaskHub, now: float) -> None:
+    """Start one or a few of each kind; the oldest began three hours ago."""
     _suspended_report(hub, now - 3 * HOUR)
     _unanswered_approvals(hub, now - 2 * HOUR)
     _transfer_to_a_closed_bank(hub, now - 100 * MINUTE)
@@ -101,7 +101,7 @@ def move_in(hub: TaskHub, now: float) -> None:
 
 
 def _suspended_report(hub: TaskHub, at: float) -> None:
-    """Be suspended in the middle of an activity."""
+    """Start one that is suspended during an activity."""
     instance_id = "nightly-report-suspended"
     _start(hub, "NightlyReport", instance_id, None, at)
     suspend = partial(hub.engine.suspend, instance_id, "maintenance window")
@@ -109,32 +109,32 @@ def _suspended_report(hub: TaskHub, at: float) -> None:
 
 
 def _unanswered_approvals(hub: TaskHub, at: float) -> None:
-    """Wait for an event that does not come."""
+    """Start two that wait for an event which does not arrive."""
     for number in (90_001, 90_002):
         _start(hub, "ApprovalWorkflow", f"approval-{number}", {"request": number}, at)
 
 
 def _transfer_to_a_closed_bank(hub: TaskHub, at: float) -> None:
-    """Fail and wait, ever longer, for the next attempt."""
+    """Start one that waits ever longer between retries."""
     _start(hub, "TransferFunds", "transfer-retried", {"amount": 250, "bank": "closed"}, at)
 
 
 def _report_without_its_last_row(hub: TaskHub, at: float) -> None:
-    """Be complete in the history while the row says Running."""
+    """Start one that is Completed in the history, Running in the row."""
     instance_id = "nightly-report-row-lost"
     _start(hub, "NightlyReport", instance_id, None, at)
     hub.engine.at(at + MINUTE, lambda _: hub.engine.lose_row_writes(instance_id))
 
 
 def _monitor_without_its_timer(hub: TaskHub, at: float) -> None:
-    """Wait for a timer that was due long ago."""
+    """Start one that waits for an overdue timer."""
     instance_id = "cleanup-monitor-timer-lost"
     _start(hub, "CleanupMonitor", instance_id, None, at)
     _lose_messages(hub, instance_id, at + MINUTE / 2)
 
 
 def _payment_that_holds_a_lock(hub: TaskHub, at: float) -> None:
-    """Hold an item while the bank does not answer; others wait for the same item."""
+    """Start one that holds a lock while the bank hangs, and others that wait for it."""
     stalled: JsonValue = {"payment": 900_000, "item": STALLED_ITEM, "bank": "silent"}
     _start(hub, "PaymentSaga", "payment-stalled", stalled, at)
     for number in range(1, _WAITING_PAYMENTS + 1):
@@ -143,7 +143,7 @@ def _payment_that_holds_a_lock(hub: TaskHub, at: float) -> None:
 
 
 def _transfers_without_their_start(hub: TaskHub, at: float) -> None:
-    """Stay Pending, as the message that starts them is lost."""
+    """Start some that stay Pending, as their start message is lost."""
     for number in range(_STUCK_TRANSFERS):
         instance_id = f"transfer-{number:04}"
         started = at + 7 * number
@@ -160,10 +160,10 @@ def _lose_messages(hub: TaskHub, instance_id: str, at: float) -> None:
     hub.engine.at(at, lambda _: hub.engine.lose_messages(instance_id))
 
 
-# How much of the present rate the past had, so that a fresh population is not a big one.
+# The past's share of the rate, which keeps a new hub small.
 PAST_SHARE = 0.1
 
-# Each orchestration's part of the rate.
+# Shares of the rate.
 _SHARES: tuple[tuple[Client, float], ...] = (
     (order, 0.7),
     (pay, 0.2),
@@ -184,22 +184,22 @@ def start_traffic(
     end: float = FOREVER,
 ) -> None:
     """
-    Let the clients of the sample app use a hub, from now on and as if they long had.
+    Add the shop's traffic to a hub, with a past.
 
-    `rate` is how many top-level orchestrations start per second from now on. Before that lie
-    `history` seconds at the share `past` of it. What finished is purged after `retention` seconds.
-    `begin` and `end` are seconds from now between which something is started.
+    `rate` top-level orchestrations start per second, from `begin` to `end` seconds from now, and a
+    share `past` of it in the `history` seconds before. Ended ones are purged after `retention`
+    seconds.
     """
     now = hub.clock.now() + begin
     schedule = Schedule(hub, seed)
     for client, share in _SHARES:
         numbers = count(1)
         often = rate * share
-        schedule.add(client, now - history, by_chance(often * past), numbers, end=now)
-        schedule.add(client, now, by_chance(often), numbers, end=now - begin + end)
+        schedule.add(client, now - history, poisson(often * past), numbers, end=now)
+        schedule.add(client, now, poisson(often), numbers, end=now - begin + end)
     _add_routine(hub, schedule, now - history, now, now - begin + end)
     if not begin:
-        move_in(hub, now)
+        start_troubled(hub, now)
     schedule.purge(now, retention=retention)
     hub.advance()
 
@@ -208,8 +208,8 @@ def _add_routine(hub: TaskHub, schedule: Schedule, past: float, now: float, end:
     reports = count(1)
     schedule.add(order_report, past, every(HOUR), reports, end=now)
     schedule.add(order_report, now, every(10 * MINUTE), reports, end=end)
-    # What only replaces its own rows needs no long past.
+    # What replaces its own rows needs no long past.
     start_monitors(hub, now - 2 * MINUTE)
-    schedule.add(count_something, now - 10 * MINUTE, by_chance(0.5), end=end)
-    schedule.add(fill_cart, now - HOUR, by_chance(0.2), end=end)
+    schedule.add(count_something, now - 10 * MINUTE, poisson(0.5), end=end)
+    schedule.add(fill_cart, now - HOUR, poisson(0.2), end=end)
     schedule.add(sell, now - 20 * MINUTE, every(3.0), end=end)

@@ -1,1 +1,1 @@
-"""Scenarios: what happens to hubs over time, and what has come of it in the end."""
+"""Scenarios: events in hubs over time, and the expected result."""

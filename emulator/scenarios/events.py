@@ -1,4 +1,4 @@
-"""What can happen in a scenario: each kind of event reads its fields and returns what it does."""
+"""Events of scenarios; each kind reads its fields and returns its action."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from emulator.scenarios.fields import FieldProblem, Fields
 from emulator.task_hub import TaskHub
 
 leak_functions = Functions()
-"""What `leak_lock` starts."""
+"""The orchestrator of `leak_lock`."""
 
 Action = Callable[[Emulator, TaskHub, float], None]
 _MINUTE = 60.0
@@ -23,10 +23,10 @@ _MINUTE = 60.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """
-    Something that happens to a hub, the first one if none is named.
+    An event of a hub, by default the first.
 
-    `at` and `every` are seconds, the first since the begin; `every` repeats it to the end, 0 does
-    not. `where` names it in messages. `other` is a second hub that it is about.
+    `at` is in seconds since the begin; every `every` seconds above 0 it is repeated. `where` names
+    it in messages. `other` is a second hub of the event.
     """
 
     at: float
@@ -134,7 +134,7 @@ def _crash(fields: Fields, *, answers: bool) -> Action:
 
 
 def _hold_lock(context: OrchestrationContext) -> Steps:
-    """Lock the entity of the input, and wait for an event that nobody sends."""
+    """Lock the entity of the input, then wait for an event that is never sent."""
     _, class_name, key = str(context.get_input()).split("@", 2)
     yield context.lock_entities(EntityId(class_name, key))
     yield context.wait_for_external_event("GiveItBack")
@@ -172,7 +172,7 @@ def _rotate_key(fields: Fields) -> Action:
 
 
 def _own_hub(_fields: Fields) -> Action:
-    return lambda emulator, hub, _at: emulator.choose(hub)
+    return lambda emulator, hub, _at: emulator.set_own_hub(hub)
 
 
 def _swap(fields: Fields) -> Action:
@@ -204,7 +204,7 @@ EVENTS: Mapping[str, Callable[[Fields], Action]] = {
     "own_hub": _own_hub,
     "swap": _swap,
 }
-"""The kinds of events by the name that a scenario gives them with `do`."""
+"""The kinds of events by their name in `do`."""
 
 
 def _entity(fields: Fields) -> tuple[str, str]:

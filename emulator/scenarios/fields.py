@@ -1,4 +1,4 @@
-"""The fields of a mapping in a file, each read once and checked; what is left over is an error."""
+"""The fields of a mapping in a file, read once and checked; unread ones are an error."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ _MISSING = object()
 
 
 class FieldProblem(ValueError):
-    """A field is missing, of the wrong kind, or unknown; the message says which and why."""
+    """A field is missing, invalid or unknown; the message says which and why."""
 
 
 def seconds_of(value: object, where: str) -> float:
@@ -27,7 +27,7 @@ def seconds_of(value: object, where: str) -> float:
 
 
 class Fields:
-    """Reads the fields of one mapping; `where` says in messages which."""
+    """Reads the fields of a mapping, which messages call `where`."""
 
     def __init__(self, content: object, where: str) -> None:
         if not isinstance(content, Mapping):
@@ -36,16 +36,16 @@ class Fields:
         self._left: dict[str, object] = {str(name): value for name, value in content.items()}
 
     def has(self, name: str) -> bool:
-        """Tell whether a field is there."""
+        """Return whether there is a field."""
         return name in self._left
 
     def peek(self, name: str) -> str | None:
-        """Return a text that somebody else is to read, `None` if there is none."""
+        """Return a text without counting it as read, `None` if there is none."""
         value = self._left.get(name)
         return value if isinstance(value, str) else None
 
     def required(self, name: str) -> object:
-        """Return a field that must be there."""
+        """Return a required field."""
         value = self._left.pop(name, _MISSING)
         if value is _MISSING:
             raise FieldProblem(f"{self.where}: {name} is missing")
@@ -60,14 +60,14 @@ class Fields:
         return value
 
     def number(self, name: str, default: float, *, least: float = 0.0) -> float:
-        """Return a number that is not too small."""
+        """Return a number from *least* on."""
         value = self._left.pop(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
             raise FieldProblem(f"{self.where}: {name} must be a number from {least:g} on")
         return float(value)
 
     def optional_number(self, name: str) -> float | None:
-        """Return a number from 0 on, `None` if it is not there."""
+        """Return a number from 0 on, `None` if absent."""
         return self.number(name, 0) if name in self._left else None
 
     def seconds(self, name: str, default: float) -> float:
@@ -76,15 +76,15 @@ class Fields:
         return seconds_of(value, f"{self.where}.{name}")
 
     def choice(self, name: str, kind: type[ChoiceT], default: ChoiceT) -> ChoiceT:
-        """Return one of some names."""
+        """Return a member of an enumeration."""
         return kind(self.one_of(name, [option.value for option in kind], default.value))
 
     def optional_choice(self, name: str, kind: type[ChoiceT]) -> ChoiceT | None:
-        """Return one of some names, `None` if it is not there."""
+        """Return a member of an enumeration, `None` if absent."""
         return self.choice(name, kind, next(iter(kind))) if name in self._left else None
 
     def one_of(self, name: str, options: Sequence[str], default: str | None = None) -> str:
-        """Return one of some texts, the first if none is given."""
+        """Return one of some texts, by default the first."""
         value = self._left.pop(name, default or options[0])
         if value not in options:
             raise FieldProblem(
@@ -93,30 +93,30 @@ class Fields:
         return str(value)
 
     def json(self, name: str) -> JsonValue:
-        """Return whatever is there."""
+        """Return any value."""
         value: JsonValue = self._left.pop(name, None)  # type: ignore[assignment]
         return value
 
     def mapping(self, name: str) -> Mapping[str, object]:
-        """Return a mapping, empty if it is not there."""
+        """Return a mapping, empty if absent."""
         value = self._left.pop(name, None) or {}
         if not isinstance(value, Mapping):
             raise FieldProblem(f"{self.where}: {name} must have names with fields")
         return {str(key): entry for key, entry in value.items()}
 
     def items(self, name: str) -> Iterable[object]:
-        """Return a list, empty if it is not there."""
+        """Return a list, empty if absent."""
         value = self._left.pop(name, None) or []
         if not isinstance(value, list):
             raise FieldProblem(f"{self.where}: {name} must be a list")
         return value
 
     def rest(self) -> Mapping[str, object]:
-        """Return all that is left, for somebody else to read."""
+        """Return the unread fields."""
         left, self._left = self._left, {}
         return left
 
     def finish(self) -> None:
-        """Make sure that nothing is left that nobody has read."""
+        """Raise `FieldProblem` for unread fields."""
         if self._left:
             raise FieldProblem(f"{self.where}: {', '.join(sorted(self._left))} means nothing here")

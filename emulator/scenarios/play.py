@@ -1,4 +1,4 @@
-"""Scenarios, played: on an emulator that people look at, or to the end on a clock of their own."""
+"""Play scenarios: on an emulator, or to the end at once."""
 
 from collections.abc import Callable
 from functools import partial
@@ -40,10 +40,10 @@ def play(
     functions: Functions | None = None,
 ) -> Emulator:
     """
-    Return an emulator on which a scenario begins now; `functions` are those of a user.
+    Return an emulator on which a scenario begins now, with a user's *functions* added.
 
-    Raises `HubNameRefused` for a hub that its backend cannot have. `worker` is the language of the
-    apps that the scenario gives none.
+    *worker* is the default language of apps. Raises `HubNameRefused` for a hub that its backend
+    does not take.
     """
     begin = clock.now()
     hubs = [
@@ -67,7 +67,7 @@ def play(
 
 
 def rehearse(scenario: Scenario, *, seed: int = 1, functions: Functions | None = None) -> list[str]:
-    """Play a scenario to its end on a clock of its own; returns what is not as it is expected."""
+    """Play a scenario to its end at once; returns the unmet expectations."""
     clock = ManualClock(1_800_000_000.0)
     emulator = play(scenario, clock, seed=seed, functions=functions)
     clock.advance(scenario.duration)

@@ -1,4 +1,4 @@
-"""What a scenario says, and how it is read from YAML."""
+"""Scenarios: hubs, events and expectations, read from YAML."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,15 +18,15 @@ from emulator.scenarios.fields import FieldProblem, Fields, seconds_of
 from emulator.storage.rows import RuntimeStatus
 
 Rows = Sequence[Mapping[str, object]]
-"""All rows of a hub, as `GET instances` shows them."""
+"""All rows of a hub, as in `GET instances`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
     """
-    Something that is true of a hub in the end: how many rows are like `wanted`.
+    An expected number of rows at the end, in words `wanted`.
 
-    `texts` are what fields of the row must be; `locked_by` and `queued` are of an entity.
+    `texts` are values of fields; `locked_by` and `queued` are those of an entity.
     """
 
     hub: str
@@ -38,7 +38,7 @@ class Expectation:
     wanted: str
 
     def problem(self, rows: Rows) -> str | None:
-        """Return what is wrong, `None` if it is true."""
+        """Return the problem, if there is one."""
         number = sum(self._matches(row) for row in rows)
         if self.fits(number):
             return None
@@ -57,7 +57,7 @@ class Expectation:
 
 def read_expectation(entry: object, where: str, first_hub: str) -> Expectation:
     """
-    Read what is expected: which rows, and how many.
+    Read an expectation.
 
     Raises `FieldProblem`.
     """
@@ -91,7 +91,7 @@ def read_expectation(entry: object, where: str, first_hub: str) -> Expectation:
 
 
 def unmet(expected: Iterable[Expectation], rows: Mapping[str, Rows]) -> list[str]:
-    """Return what is not as it was expected, given all rows of each hub."""
+    """Return the problems, given all rows of each hub."""
     problems = (expectation.problem(rows[expectation.hub]) for expectation in expected)
     return [problem for problem in problems if problem is not None]
 
@@ -117,17 +117,17 @@ DEFAULT_HUB = "OrdersHub"
 
 
 class ScenarioProblem(ValueError):
-    """A scenario cannot be used; the message says where and why, in one line."""
+    """A scenario has a mistake; the message says where and why, in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubPlan:
     """
-    A hub: what it serves, how much is started in a second, and how long it has been in use.
+    A hub of a scenario: its app, backend and traffic.
 
-    `worker` is the language of its app, `None` that of whoever plays the scenario. `past` is the
-    share of the rate that the shop had before, `begin` and `end` when people begin and end to use
-    the hub. `beside` is another app that it serves at the same rate.
+    `rate` instances start per second from `begin` to `end`, and a share `past` of it in the
+    `history` seconds before. `worker` is `None` for that of the command. `beside` is a second app
+    with the same traffic.
     """
 
     app: App = App.SHOP
@@ -143,11 +143,7 @@ class HubPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """
-    What happens to some hubs in `duration` seconds.
-
-    Events are in the order of time; what is expected holds at the end.
-    """
+    """Hubs, their events in the order of time, and what is expected after `duration` seconds."""
 
     name: str
     about: str
@@ -158,14 +154,14 @@ class Scenario:
 
 
 def built_in() -> tuple[str, ...]:
-    """Return the names of the scenarios that come along."""
+    """Return the names of the built-in scenarios."""
     names = (entry.name for entry in _BUILT_IN.iterdir())
     return tuple(sorted(n.removesuffix(_SUFFIX) for n in names if n.endswith(_SUFFIX)))
 
 
 def load_scenario(name: str) -> Scenario:
     """
-    Return a scenario by its name, or from a file, whose name ends in `.yaml`.
+    Return a built-in scenario, or that of a file named `.yaml` or `.yml`.
 
     Raises `ScenarioProblem`.
     """
@@ -183,7 +179,7 @@ def load_scenario(name: str) -> Scenario:
 
 def read_scenario(name: str, text: str) -> Scenario:
     """
-    Read a scenario from YAML; `name` says what it is called in messages.
+    Read a scenario from YAML; messages call it *name*.
 
     Raises `ScenarioProblem`.
     """

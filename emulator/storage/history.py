@@ -1,8 +1,8 @@
 """
-The history of an instance: raw events as they are stored, and as the API shows them.
+Histories: events as stored, and as the API shows them.
 
-Raw events carry numbers that tie a result to what was scheduled. The API uses them to merge the two
-and shows neither the numbers nor the merged scheduling event.
+Stored events have task numbers, by which the API merges a result with its scheduling event; it
+shows neither the numbers nor the merged event.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from emulator.times import precise, precise_with_offset
 
 
 class EventKind(StrEnum):
-    """The kinds of events; the API shows all but the first."""
+    """Kinds of events; the API shows all but the first."""
 
     ORCHESTRATOR_STARTED = "OrchestratorStarted"
     EXECUTION_STARTED = "ExecutionStarted"
@@ -46,7 +46,7 @@ _ANSWERS: Mapping[EventKind, EventKind] = {
 
 
 class HistoryRefused(Exception):
-    """The API cannot show a history: an activity or a child was renamed while the instance ran."""
+    """The API cannot show a history in which a callee was renamed while the instance ran."""
 
     def __init__(self, kind: EventKind, task: int) -> None:
         super().__init__(f"An item with the same key has already been added. Key: {kind}_{task}")
@@ -55,11 +55,10 @@ class HistoryRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class Event:
     """
-    One raw event.
+    A stored event.
 
-    `task` is the number of what was scheduled: its own for a scheduling event, that of the task for
-    a result, `None` for every other kind. `fields` are what the API shows, in its order; `Input`
-    and `Result` among them only when they are asked for.
+    `task` is the number of a scheduled task in its scheduling event and result, else `None`.
+    `fields` are those of the API, in its order; it shows `Input` and `Result` on request.
     """
 
     kind: EventKind
@@ -69,14 +68,14 @@ class Event:
 
 
 def orchestrator_started(at: float) -> Event:
-    """Begin a turn of the orchestrator: this is the time that it sees."""
+    """Begin a turn, at the time that the orchestrator sees."""
     return Event(EventKind.ORCHESTRATOR_STARTED, at)
 
 
 def execution_started(
     at: float, name: str, input_text: str | None, *, generation: int | None = 0
 ) -> Event:
-    """Start a generation; later ones than the first have no number."""
+    """Start a generation; only the first has a number."""
     fields: dict[str, JsonValue] = {
         "Input": input_text,
         "Correlation": None,
@@ -92,7 +91,7 @@ def execution_started(
 def execution_completed(
     at: float, status: str, result: JsonValue, failure_details: JsonValue = None
 ) -> Event:
-    """End an instance with a status by its API name."""
+    """End an instance with a status of the API."""
     fields = {"OrchestrationStatus": status, "Result": result, "FailureDetails": failure_details}
     return Event(EventKind.EXECUTION_COMPLETED, at, fields)
 
@@ -108,18 +107,18 @@ def execution_resumed(at: float, reason: str | None) -> Event:
 
 
 def execution_terminated(at: float, reason: str | None) -> Event:
-    """Terminate an instance; the reason shows as the input."""
+    """Terminate an instance; the reason is the input."""
     return Event(EventKind.EXECUTION_TERMINATED, at, {"Input": reason})
 
 
 def task_scheduled(at: float, task: int, name: str, tags: JsonValue = None) -> Event:
-    """Schedule an activity; its input is not kept, unless the app asks for it."""
+    """Schedule an activity; its input is not stored."""
     fields = {"Name": name, "Input": None, "ParentTraceContext": None, "Tags": tags}
     return Event(EventKind.TASK_SCHEDULED, at, fields, task)
 
 
 def task_completed(at: float, task: int, result: JsonValue) -> Event:
-    """Give an activity its result."""
+    """Complete an activity."""
     return Event(EventKind.TASK_COMPLETED, at, {"Result": result}, task)
 
 
@@ -130,7 +129,7 @@ def task_failed(
     details: str | None = None,
     failure_details: JsonValue = None,
 ) -> Event:
-    """Fail an activity; the details are the exception as JSON text."""
+    """Fail an activity; *details* is the exception as JSON text."""
     return Event(EventKind.TASK_FAILED, at, _failure(reason, details, failure_details), task)
 
 
@@ -156,14 +155,14 @@ def sub_orchestration_created(
 
 
 def sub_orchestration_completed(at: float, task: int, result: JsonValue) -> Event:
-    """Give a sub-orchestration's result to its parent."""
+    """Complete a sub-orchestration."""
     return Event(EventKind.SUB_ORCHESTRATION_COMPLETED, at, {"Result": result}, task)
 
 
 def sub_orchestration_failed(
     at: float, task: int, reason: str, details: str | None, failure_details: JsonValue = None
 ) -> Event:
-    """Tell a parent that its sub-orchestration failed."""
+    """Fail a sub-orchestration."""
     fields = _failure(reason, details, failure_details)
     return Event(EventKind.SUB_ORCHESTRATION_FAILED, at, fields, task)
 
@@ -174,24 +173,24 @@ def timer_created(at: float, fire_at: float, task: int | None = None) -> Event:
 
 
 def timer_fired(created: float, fire_at: float, task: int | None = None) -> Event:
-    """Fire a timer; its timestamp is the time at which the timer was made, as in the real one."""
+    """Fire a timer, with the time of its creation as timestamp, as the real one does."""
     return Event(EventKind.TIMER_FIRED, created, {"FireAt": precise(fire_at)}, task)
 
 
 def event_raised(at: float, name: str, input_text: str | None) -> Event:
-    """Deliver an external event, or the answer of an entity."""
+    """Deliver an external event, or the response of an entity."""
     fields = {"Name": name, "Input": input_text, "ParentTraceContext": None}
     return Event(EventKind.EVENT_RAISED, at, fields)
 
 
 def event_sent(at: float, target: str, name: str, message: str, task: int | None = None) -> Event:
-    """Send a message to another instance, such as an entity."""
+    """Send a message to an entity."""
     fields = {"InstanceId": target, "Name": name, "Input": message}
     return Event(EventKind.EVENT_SENT, at, fields, task)
 
 
 def generic_event(at: float, data: str | None) -> Event:
-    """Say something about the run itself; a rewind leaves these where it took events out."""
+    """Add the placeholder that a rewind leaves for a removed event."""
     return Event(EventKind.GENERIC_EVENT, at, {"Data": data})
 
 
@@ -201,9 +200,9 @@ def _failure(reason: str, details: str | None, failure_details: JsonValue) -> di
 
 def shown(events: Sequence[Event], *, inputs: bool, results: bool) -> list[dict[str, JsonValue]]:
     """
-    Return the events as the API shows them: results merged with what they answer.
+    Return the events as the API shows them: results merged with their scheduling events.
 
-    Raises `HistoryRefused` where two were scheduled under one number.
+    Raises `HistoryRefused` if two were scheduled under one number.
     """
     scheduled: dict[tuple[EventKind, int | None], Event] = {}
     for event in events:
@@ -230,7 +229,7 @@ def _fields(
     hidden = {"FunctionName", "Data"}
     hidden |= set() if inputs else {"Input"}
     hidden |= set() if results else {"Result"}
-    if "Data" in event.fields:  # the one field that comes first
+    if "Data" in event.fields:  # comes before the type
         yield "Data", event.fields["Data"]
     yield "EventType", event.kind.value
     yield from ((name, value) for name, value in event.fields.items() if name not in hidden)

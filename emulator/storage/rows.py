@@ -26,7 +26,7 @@ class RuntimeStatus(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing more happens to an instance by itself."""
+        """Whether an instance has ended."""
         return self in _TERMINAL
 
 
@@ -41,7 +41,7 @@ _TERMINAL = frozenset(
 
 
 class Row(Protocol):
-    """What a listing of instances shows; times are full precision seconds since the epoch."""
+    """A row of the instance table; times are in seconds since the epoch."""
 
     @property
     def instance_id(self) -> str:
@@ -55,12 +55,12 @@ class Row(Protocol):
 
     @property
     def version(self) -> str | None:
-        """The version that it was started with, `None` for most."""
+        """The version that it was started with, usually `None`."""
         ...
 
     @property
     def parent_id(self) -> str | None:
-        """The instance that started it as a sub-orchestration, `None` for all others."""
+        """The parent of a sub-orchestration."""
         ...
 
     @property
@@ -70,17 +70,17 @@ class Row(Protocol):
 
     @property
     def input(self) -> JsonValue:
-        """What it was started with."""
+        """The input."""
         ...
 
     @property
     def custom_status(self) -> JsonValue:
-        """What it says about itself."""
+        """The custom status."""
         ...
 
     @property
     def output(self) -> JsonValue:
-        """The result, the failure, or the reason of whoever intervened."""
+        """The result, the failure, or the reason of an intervention."""
         ...
 
     @property
@@ -90,7 +90,7 @@ class Row(Protocol):
 
     @property
     def updated(self) -> float:
-        """When it last wrote a checkpoint."""
+        """When the last checkpoint was written."""
         ...
 
     @property
@@ -119,12 +119,11 @@ class Instance:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
     """
-    An entity: the class in lower case, its key, and its state while it exists.
+    An entity; the class is in lower case, the state that of an existing one.
 
-    `queue` and `sorter` are internals of its scheduler, as the row shows them. `updated` is the
-    last operation, unless somebody suspended or terminated it; then `output` is the reason. `made`
-    is when its row was made, where the provider keeps that as its createdTime. `shows_exists`: the
-    scheduler's state says so.
+    `queue` and `sorter` are internals of its scheduler, as JSON. `intervened` is when it was
+    suspended or terminated, with the reason as `output`. `made` is its createdTime, where the
+    provider keeps the one of its row. `shows_exists`: the scheduler's state includes `exists`.
     """
 
     class_name: str
@@ -143,37 +142,37 @@ class Entity:
 
     @property
     def instance_id(self) -> str:
-        """The id of the orchestration that runs the entity."""
+        """The instance id of the entity."""
         return f"@{self.class_name}@{self.key}"
 
     @property
     def name(self) -> str:
-        """The whole id: on Azure Storage an entity has no other name in the instance table."""
+        """The instance id, as in the instance table of Azure Storage."""
         return self.instance_id
 
     @property
     def version(self) -> None:
-        """Nothing: entities have no versions."""
+        """Always `None`."""
         return
 
     @property
     def parent_id(self) -> None:
-        """Nothing: nobody starts an entity."""
+        """Always `None`."""
         return
 
     @property
     def created(self) -> float:
-        """The last batch of operations, each of which starts a new generation, or its first row."""
+        """The last batch of operations, which is a new generation, or `made`."""
         return self.last_operation if self.made is None else self.made
 
     @property
     def updated(self) -> float:
-        """The last batch of operations, or when somebody intervened."""
+        """The last batch of operations or intervention."""
         return self.last_operation if self.intervened is None else self.intervened
 
     @property
     def custom_status(self) -> JsonValue:
-        """What differs from the default: existence, backlog and lock."""
+        """Existence, backlog and lock, where not the default."""
         status: dict[str, JsonValue] = {}
         if self.exists:
             status["entityExists"] = True
@@ -185,7 +184,7 @@ class Entity:
 
     @property
     def input(self) -> JsonValue:
-        """The scheduler's own state, in which the entity's state is JSON text."""
+        """The scheduler's state, with the entity's state as JSON text."""
         scheduler: dict[str, JsonValue] = {}
         if self.exists:
             scheduler |= {"exists": True} if self.shows_exists else {}
@@ -199,6 +198,6 @@ class Entity:
 
     @property
     def history(self) -> tuple[Event, ...]:
-        """The start of the current generation and nothing else."""
+        """The start of the current generation."""
         state = compact(self.input)
         return (execution_started(self.last_operation, self.name, state, generation=None),)

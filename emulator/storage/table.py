@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from emulator.storage.rows import Row
 
-# Above every key: valid UTF-8 never reaches it, so a walk that starts here finds nothing.
+# Above every key in valid UTF-8.
 BEYOND_THE_END = chr(0x10FFFF)
 
 _ESCAPES = {ord("^"): "^^", ord("/"): "^0", ord("\\"): "^1", ord("#"): "^2", ord("?"): "^3"} | {
@@ -16,7 +16,7 @@ _ESCAPES = {ord("^"): "^^", ord("/"): "^0", ord("\\"): "^1", ord("#"): "^2", ord
 
 
 def partition_key(instance_id: str) -> str:
-    """Return the key of an instance's row: the id with forbidden characters escaped."""
+    """Return the key of an instance's row: the id with invalid characters escaped."""
     return instance_id.translate(_ESCAPES)
 
 
@@ -25,7 +25,7 @@ DEFAULT_TOP = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceQuery:
-    """What `GET instances` was asked for; `None` stands for no condition."""
+    """The filters of `GET instances`; `None` is no filter."""
 
     created_from: float | None = None
     created_to: float | None = None
@@ -35,7 +35,7 @@ class InstanceQuery:
     show_input: bool = True
 
     def matches(self, row: Row) -> bool:
-        """Tell whether a row is of the statuses and times that were asked for."""
+        """Return whether a row matches statuses and times."""
         return (
             (self.statuses is None or row.status in self.statuses)
             and (self.created_from is None or row.created >= self.created_from)
@@ -44,18 +44,18 @@ class InstanceQuery:
 
     @property
     def filtered(self) -> bool:
-        """Whether any filter is set; an empty id prefix is one, though it excludes nothing."""
+        """Whether any filter is set, also an empty id prefix."""
         return self.scanning or self.id_prefix is not None
 
     @property
     def scanning(self) -> bool:
-        """Whether rows have to be looked at one by one; an id prefix alone is a range of keys."""
+        """Whether rows are scanned; an id prefix alone is a range of keys."""
         return (self.created_from, self.created_to, self.statuses) != (None, None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityQuery:
-    """What `GET entities` was asked for; `class_name` is lower case, `None` for every class."""
+    """The filters of `GET entities`; `class_name` is lower case, `None` for every class."""
 
     class_name: str | None = None
     operated_from: float | None = None
@@ -65,16 +65,16 @@ class EntityQuery:
 
     @property
     def id_prefix(self) -> str:
-        """How the ids of the rows begin that can match."""
+        """The id prefix of rows that can match."""
         return "@" if self.class_name is None else f"@{self.class_name}@"
 
     @property
     def scanning(self) -> bool:
-        """Whether rows have to be looked at one by one."""
+        """Whether rows are scanned."""
         return (self.operated_from, self.operated_to) != (None, None)
 
     def matches(self, row: Row) -> bool:
-        """Tell whether a row is of the times that were asked for: those of its creation."""
+        """Return whether the creation of a row matches."""
         return (self.operated_from is None or row.created >= self.operated_from) and (
             self.operated_to is None or row.created <= self.operated_to
         )
@@ -85,7 +85,7 @@ RowT = TypeVar("RowT")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[RowT]):
-    """Some rows, the key of the next page, `None` at the end, and how many rows were looked at."""
+    """A page, the key of the next one, `None` at the end, and the number of scanned rows."""
 
     rows: list[RowT]
     next_key: str | None
@@ -93,7 +93,7 @@ class Page(Generic[RowT]):
 
 
 class Table:
-    """Rows by the ordinal order of their escaped ids."""
+    """Rows in the ordinal order of their keys."""
 
     def __init__(self) -> None:
         self._keys: list[str] = []
@@ -107,7 +107,7 @@ class Table:
         return self._rows.get(partition_key(instance_id))
 
     def put(self, row: Row) -> None:
-        """Insert a row, or replace the one of the same id."""
+        """Insert or replace a row."""
         key = partition_key(row.instance_id)
         if key not in self._rows:
             insort(self._keys, key)
@@ -131,10 +131,10 @@ class Table:
         scan_rows: int | None = None,
     ) -> Page[Row]:
         """
-        Return at most `top` rows that match, from a key on.
+        Return at most `top` matching rows, from a key on.
 
-        The next page begins at the next row that matches, or, once `scan_rows` rows were looked at,
-        at the first one that was not: so a page may be short, or empty, and not be the last.
+        The next page begins at the next match, or at the first row beyond `scan_rows`: so a page
+        that is not the last may be short or empty.
         """
         low, high = self._range(partition_key(prefix), begin)
         seen = high if scan_rows is None else min(high, low + scan_rows)

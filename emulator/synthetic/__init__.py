@@ -1,1 +1,1 @@
-"""Hubs of millions of rows that are computed when they are asked for, at constant memory."""
+"""Hubs of millions of rows, computed on request in constant memory."""

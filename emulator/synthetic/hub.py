@@ -1,4 +1,4 @@
-"""A task hub of millions of rows, none of which is kept."""
+"""A task hub of millions of rows, none of which is stored."""
 
 import re
 from collections import Counter
@@ -24,9 +24,9 @@ from emulator.synthetic.mix import (
     instance_kinds,
 )
 from emulator.synthetic.paging import Pager, Selection, SyntheticPage
-from emulator.synthetic.population import OFFSET_DIGITS, Population, still_part
+from emulator.synthetic.population import OFFSET_DIGITS, Population, static_part
 from emulator.synthetic.rendering import Renderer, Style
-from emulator.synthetic.traffic import MovingRows, Traffic
+from emulator.synthetic.traffic import Traffic, TrafficRows
 
 _COUNT = re.compile(r"(\d{1,12})([kM]?)", re.ASCII)
 _UNITS = {"": 1, "k": 1000, "M": 1_000_000}
@@ -35,7 +35,7 @@ _CLASSES = ("cart", "counter")
 
 @dataclass(frozen=True, slots=True)
 class SyntheticOption:
-    """A synthetic hub that was asked for; `active` is `None` where the shares say how many."""
+    """A synthetic hub of the command line; `active` is `None` for that of the mix."""
 
     name: str
     rows: int
@@ -44,7 +44,7 @@ class SyntheticOption:
 
     @property
     def entity_classes(self) -> tuple[EntityClass, ...]:
-        """The entities, divided between some classes."""
+        """The entities, divided among classes."""
         first = self.entities // len(_CLASSES)
         numbers = (first, self.entities - first)
         return tuple(
@@ -54,9 +54,9 @@ class SyntheticOption:
 
 def parse_synthetic(text: str) -> SyntheticOption:
     """
-    Read `NAME=ROWS[,active=N][,entities=N]`; `k` and `M` behind a number are thousands, millions.
+    Read `NAME=ROWS[,active=N][,entities=N]`, with units `k` and `M`.
 
-    Raises `ValueError`, which says what is wrong.
+    Raises `ValueError`, which names the mistake.
     """
     (name, rows), *options = (_pair(part) for part in text.split(","))
     counts = {option: _count(option, value) for option, value in options}
@@ -85,26 +85,25 @@ def _count(name: str, text: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-# As long as the ids that the extension makes up.
+# The length of ids that the extension generates.
 _ID_LENGTH = 32
 _ENTITY_BLOCK_DIGITS = 7
-# Sorts after the digits that the other ids go on with.
+# Sorts behind the digits of the other ids.
 _MOVING = "t"
 _NO_ROWS = Table()
 
 
 class SyntheticHub:
     """
-    A task hub that can be listed and read, but not changed.
+    A read-only task hub.
 
-    `rows` is how many instances it has; `active` of them are not finished, or as many as the shares
-    of the `orchestrators` say. Entities come on top. Ids begin with `id_prefix`, a letter first,
-    and ascend with the time of creation, sixteen a second; the entities are older. What was updated
-    last was so before `newest`, in seconds since the epoch: now, if not given.
+    It has `rows` instances, `active` of them unfinished, by default as the `orchestrators` say, and
+    `entities` in addition. Ids begin with `id_prefix`, a letter first, and ascend with creation,
+    sixteen per second; entities are older. The last update is before `newest`, in seconds since the
+    epoch, by default now.
 
-    It stands still, but for the instances of its `traffic`, which come on top, as they were when
-    the second began. The same arguments, at the same time, make the same rows. Raises `ValueError`
-    for those that contradict each other.
+    Rows are static except for those of `traffic`, in addition, which change every second. The same
+    arguments give the same rows at the same time. Raises `ValueError` for contradictory ones.
     """
 
     is_down = False
@@ -141,13 +140,13 @@ class SyntheticHub:
         self._seed = seed
         self._newest = (clock.now() if newest is None else newest) - LONGEST_SECONDS
         self._still = [
-            still_part(id_prefix, width, kinds, seed),
+            static_part(id_prefix, width, kinds, seed),
             *(
-                still_part(f"@{each.name}@", _ENTITY_BLOCK_DIGITS, entity_kinds(each), seed)
+                static_part(f"@{each.name}@", _ENTITY_BLOCK_DIGITS, entity_kinds(each), seed)
                 for each in entities
             ),
         ]
-        self._moving = traffic and MovingRows(
+        self._moving = traffic and TrafficRows(
             traffic, f"{id_prefix}{_MOVING}", width - 1, traits=self.backend.traits, seed=seed
         )
         if traffic is not None and traffic.begin < self._newest:
@@ -155,7 +154,7 @@ class SyntheticHub:
         self._show()
 
     def _show(self) -> None:
-        """Lay out the rows as they are when the current second begins."""
+        """Lay out the rows as of the begin of the current second."""
         self._second = floor(self.clock.now())
         moving = [self._moving.at(self._second)] if self._moving else []
         self.population = Population([*self._still, *moving], seed=self._seed, newest=self._newest)
@@ -164,7 +163,7 @@ class SyntheticHub:
 
     @property
     def instances(self) -> Mapping[tuple[str, RuntimeStatus], int]:
-        """How many instances there are of each orchestrator and status."""
+        """The number of instances by orchestrator and status."""
         self.advance()
         counts = Counter[tuple[str, RuntimeStatus]]()
         for kind, count in self.population.counted:
@@ -174,7 +173,7 @@ class SyntheticHub:
 
     @property
     def entities(self) -> Mapping[str, int]:
-        """How many entities of each class exist."""
+        """The number of existing entities by class."""
         counts = Counter[str]()
         for kind, count in self.population.counted:
             if isinstance(kind, EntityKind) and kind.exists:
@@ -182,7 +181,7 @@ class SyntheticHub:
         return counts
 
     def advance(self) -> float:
-        """Let happen what is due, and return the time."""
+        """Update the rows of traffic, and return the time."""
         if self._moving and floor(self.clock.now()) != self._second:
             self._show()
         return self.clock.now()
@@ -193,37 +192,37 @@ class SyntheticHub:
         return self.population.get(instance_id)
 
     def entity(self, class_name: str, key: str) -> Entity | None:
-        """Return an entity that exists; the class in any letter case."""
+        """Return an existing entity; the class in any letter case."""
         row = self.get(f"@{class_name.lower()}@{key}")
         return row if isinstance(row, Entity) and row.exists else None
 
     def list_instances(self, query: InstanceQuery, token: str = "") -> SyntheticPage:
         """
-        Return a page of the instances and entities that match.
+        Return a page of the matching instances and entities.
 
-        Raises `ApiError` for a token, a page size or a prefix that cannot be used.
+        Raises `ApiError` for an invalid token, page size or prefix.
         """
-        # What the provider does not take, it does not take of an empty table either.
+        # The provider validates the request on an empty table.
         self.backend.page(_NO_ROWS, query, token, self.version)
         self.advance()
         return self._pager.page(self.backend, Selection.of_instances(query), token)
 
     def list_entities(self, query: EntityQuery, token: str = "") -> SyntheticPage:
         """
-        Return a page of the entities that match and exist.
+        Return a page of the matching, existing entities.
 
-        Raises `ApiError` for a token or a page size that cannot be used.
+        Raises `ApiError` for an invalid token or page size.
         """
         self.backend.page(_NO_ROWS, query, token, self.version)
         self.advance()
         return self._pager.page(self.backend, Selection.of_entities(query), token)
 
     def body(self, page: SyntheticPage, style: Style) -> bytes:
-        """Return the rows of the page listed last as a JSON array, as the style shows each."""
+        """Return the rows of the last listed page as a JSON array."""
         if style not in self._renderers:
             self._renderers[style] = Renderer(self.population, style)
         return self._renderers[style].body(page)
 
-    def token_to_nowhere(self, number: int) -> str:
-        """Return a token that leads behind the last row, another one for each number."""
+    def endless_token(self, number: int) -> str:
+        """Return a token behind the last row, another one per number."""
         return self.backend.endless_token(number, self.version)

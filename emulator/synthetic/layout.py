@@ -1,9 +1,9 @@
 """
-Where which kind of row stands: arithmetic on positions, however many rows there are.
+The layout of kinds of rows: arithmetic on positions, for any number of rows.
 
-Rows stand on a line, in blocks of a fixed number of rows. Neighbouring blocks that look the same
-are a run, and there are few runs: so to count the rows of some kinds, or to find the n-th of them,
-takes a look at the runs and a division.
+Rows are on a line, in blocks of a fixed size. Adjacent blocks that are alike form a run; there are
+few of them, so that counting the rows of some kinds, or finding the n-th, takes a search among the
+runs and a division.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,12 +14,12 @@ from itertools import accumulate, chain, pairwise, repeat
 from random import Random
 
 BLOCK_ROWS = 960
-"""Rows of a block; only the last block of a segment may have fewer."""
+"""Rows per block; the last block of a segment may have fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Some blocks that look the same: the kind of the row at each offset, by its number."""
+    """Blocks that are alike: the number of the kind of the row at each offset."""
 
     blocks: int
     kinds: tuple[int, ...]
@@ -27,7 +27,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stretch on the line: the position of its first row, the number of its first block."""
+    """A stretch on the line, with the position of its first row and number of its first block."""
 
     segment: int
     start: int
@@ -38,7 +38,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Rows of a view within one run, from `first` to before `last`, counted from its begin."""
+    """Rows `first` to `last`, exclusive, of a view within a run."""
 
     run: int
     first: int
@@ -47,9 +47,9 @@ class Span:
 
 def apportion(total: int, weights: Sequence[float]) -> list[int]:
     """
-    Split a number by weights into whole numbers whose sum it is, each less than 1 off.
+    Split a number by weights into integers, each less than 1 off.
 
-    Raises `ValueError` where nothing has a weight above 0, or something one below.
+    Raises `ValueError` for a negative weight, or without one above 0.
     """
     exact = [Fraction(weight) for weight in weights]
     whole = sum(exact)
@@ -67,9 +67,9 @@ def spread(totals: Sequence[int], seed: int | str) -> Iterator[Stretch]:
     """
     Spread rows of every kind evenly over blocks, in exactly the given numbers.
 
-    Each block has the whole part of what a kind has per block. The places that are left are filled
-    one after the other along all blocks, kind after kind: so no more blocks than there are kinds
-    differ from the one before, and a last kind of few rows stands in the last blocks.
+    Each block has the integer part of a kind's rows per block. The remaining places are filled
+    along all blocks, kind by kind: so at most as many blocks as there are kinds differ from the one
+    before, and few rows of a last kind are in the last blocks.
     """
     blocks, remainder = divmod(sum(totals), BLOCK_ROWS)
     ending = apportion(remainder, totals) if remainder else [0] * len(totals)
@@ -90,7 +90,7 @@ def _full_blocks(totals: Sequence[int], blocks: int, seed: int | str) -> Iterato
 
 
 def one_block(rows: int, weights: Sequence[float], seed: int | str) -> tuple[int, ...]:
-    """Return the kind of the row at each offset of a block whose rows are split by weights."""
+    """Return the kind of the row at each offset of a block, split by weights."""
     return _shuffled(_repeated(apportion(rows, weights)), seed)
 
 
@@ -99,13 +99,13 @@ def _repeated(counts: Sequence[int]) -> list[int]:
 
 
 def _shuffled(kinds: list[int], seed: int | str) -> tuple[int, ...]:
-    # The same order for every stretch of a length: so they differ in few offsets.
+    # One order per length, so that stretches differ in few offsets.
     Random(f"layout/{seed}").shuffle(kinds)
     return tuple(kinds)
 
 
 class View:
-    """Some of the rows of the line: those at the `chosen` offsets of the blocks of each run."""
+    """The rows of the line at the `chosen` offsets of each run's blocks."""
 
     def __init__(self, runs: Sequence[Run], chosen: Sequence[tuple[int, ...]]) -> None:
         self.chosen = chosen
@@ -116,15 +116,15 @@ class View:
 
     @property
     def size(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return self._ranks[-1]
 
     def run_at(self, position: int) -> int:
-        """Return the number of the run to which a position of the line belongs."""
+        """Return the number of the run at a position."""
         return bisect_right(self._starts, position) - 1
 
     def rank(self, position: int) -> int:
-        """Return how many rows of the view stand before a position of the line."""
+        """Return the number of the view's rows before a position."""
         index = self.run_at(position)
         if index < 0:
             return 0
@@ -135,14 +135,14 @@ class View:
         return self._ranks[index] + block * len(offsets) + bisect_left(offsets, offset)
 
     def position(self, rank: int) -> int:
-        """Return where on the line a row of the view stands, the first one having rank 0."""
+        """Return the position of the row of a rank, from 0."""
         index = bisect_right(self._ranks, rank) - 1
         run, offsets = self._runs[index], self.chosen[index]
         block, nth = divmod(rank - self._ranks[index], len(offsets))
         return run.start + block * len(run.kinds) + offsets[nth]
 
     def spans(self, first: int, last: int) -> Iterator[Span]:
-        """Divide the rows from one rank to before another by runs."""
+        """Split ranks `first` to `last`, exclusive, by runs."""
         index = bisect_right(self._ranks, first) - 1
         while first < last:
             begin, end = self._ranks[index], min(last, self._ranks[index + 1])

@@ -1,4 +1,4 @@
-"""What a synthetic hub is made of: orchestrators by share and status, and classes of entities."""
+"""The mix of a synthetic hub: orchestrators by share and status, and entity classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from emulator.storage.rows import NEVER, Entity, Instance, RuntimeStatus
 from emulator.synthetic.layout import apportion
 
 LONGEST_SECONDS = 3600.0
-"""The longest time between the creation of a row and its last update."""
+"""The maximum from creation to last update."""
 
 _LOCK_HOLDER = "the-lock-holder"
 _USUAL = {
@@ -27,10 +27,9 @@ _USUAL = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orchestrator:
     """
-    Instances of one orchestrator, and how many there are of each status.
+    The instances of an orchestrator.
 
-    `share` and the numbers of `statuses` are relative to each other; the latter may be numbers of
-    rows. `longest` is how many seconds an instance takes at most.
+    `share` and `statuses` are relative weights; `longest` is the maximum duration in seconds.
     """
 
     name: str
@@ -48,7 +47,7 @@ class Orchestrator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityClass:
-    """Entities of one class, all with the same state; some of the rows are deleted or locked."""
+    """Entities of a class, with one state; some rows are deleted or locked."""
 
     name: str
     rows: int
@@ -69,12 +68,12 @@ SHOP = (
     Orchestrator(name="ApprovalWorkflow", share=0.05, longest=3600.0, custom_status="waiting"),
     Orchestrator(name="NightlyReport", share=0.05, output={"rows": 1200}),
 )
-"""What a hub is made of unless it says otherwise."""
+"""The default mix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceKind:
-    """Instances of one orchestrator and one status; one that `never_ran` was never updated."""
+    """Instances of one orchestrator and status; those that `never_ran` were never updated."""
 
     name: str
     status: RuntimeStatus
@@ -87,7 +86,7 @@ class InstanceKind:
     exists = True
 
     def row(self, instance_id: str, created: float, seconds: float) -> Instance:
-        """Return an instance that was last updated some seconds after its creation."""
+        """Return an instance, last updated *seconds* after its creation."""
         updated = NEVER if self.never_ran else created + seconds
         text = None if self.input is None else compact(self.input)
         history = [execution_started(created, self.name, text)]
@@ -108,7 +107,7 @@ class InstanceKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityKind:
-    """Entities of one class that are alike."""
+    """Entities of a class that are alike."""
 
     class_name: str
     state: JsonValue
@@ -119,7 +118,7 @@ class EntityKind:
     longest = 0.0
 
     def row(self, instance_id: str, created: float, _seconds: float) -> Entity:
-        """Return an entity that was created, or last used, at a time."""
+        """Return an entity, last used at *created*."""
         return Entity(
             class_name=self.class_name,
             key=instance_id.rpartition("@")[2],
@@ -137,10 +136,10 @@ def instance_kinds(
     orchestrators: Sequence[Orchestrator], rows: int, active: int | None, traits: Traits
 ) -> list[tuple[InstanceKind, int]]:
     """
-    Return every kind of instance and how many rows are of it, the active ones last.
+    Return every kind of instance with its number of rows, the active ones last.
 
-    `active` is how many are not finished; `None` if the shares say so. Raises `ValueError` where
-    the shares allow no such number.
+    *active* is the number of unfinished ones, `None` for that of the mix. Raises `ValueError` where
+    the mix does not allow it.
     """
     weighed = weighed_kinds(orchestrators, traits)
     if rows < 0:
@@ -157,7 +156,7 @@ def instance_kinds(
 def weighed_kinds(
     orchestrators: Sequence[Orchestrator], traits: Traits
 ) -> list[tuple[InstanceKind, float]]:
-    """Return every kind of instance and its share, the active ones last."""
+    """Return every kind of instance with its share, the active ones last."""
     weighed = [
         (_instance_kind(orchestrator, status, traits), orchestrator.share * part)
         for orchestrator in orchestrators
@@ -168,7 +167,7 @@ def weighed_kinds(
 
 
 def entity_kinds(entities: EntityClass) -> list[tuple[EntityKind, int]]:
-    """Return every kind of entity of a class and how many rows are of it."""
+    """Return every kind of entity of a class with its number of rows."""
     name, state = entities.name, entities.state
     usual = entities.rows - entities.locked - entities.deleted
     return [
@@ -209,7 +208,7 @@ def _instance_kind(
 
 
 def _output(orchestrator: Orchestrator, status: RuntimeStatus, traits: Traits) -> JsonValue:
-    """Return what the row shows as its output, which is not only for what completed (2.4)."""
+    """Return the output of a row, which not only completed ones have (2.4)."""
     if status is RuntimeStatus.COMPLETED:
         return orchestrator.output
     if status is RuntimeStatus.FAILED:

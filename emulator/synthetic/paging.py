@@ -1,4 +1,4 @@
-"""Pages of a synthetic hub as each storage provider cuts them, by arithmetic instead of walking."""
+"""Pages of a synthetic hub, as of each storage provider, by arithmetic."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from emulator.storage.table import BEYOND_THE_END, EntityQuery, InstanceQuery
 from emulator.synthetic.layout import View
 from emulator.synthetic.population import Choice, Population
 
-# What `LIKE` makes of a prefix to MSSQL.
+# A prefix is a pattern of `LIKE` to MSSQL.
 LONGEST_PREFIX = 100
 _WILDCARDS = frozenset("%_[")
 _BOUNDS_KEPT = 64
@@ -23,7 +23,7 @@ _BOUNDS_KEPT = 64
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is asked for: rows of a choice, by their ids, and by when they were created."""
+    """The query of a listing: a choice of rows, by id prefix and creation."""
 
     choice: Choice
     prefix: str
@@ -32,11 +32,11 @@ class Selection:
     top: int
     scanning: bool
     existing: bool = False
-    """Whether deleted entities take up room on a page, but are not shown."""
+    """Whether deleted entities take up room on a page without being shown."""
 
     @classmethod
     def of_instances(cls, query: InstanceQuery) -> "Selection":
-        """Return what a listing of instances asks for."""
+        """Return the selection of `GET instances`."""
         return cls(
             Choice(query.statuses),
             query.id_prefix or "",
@@ -48,7 +48,7 @@ class Selection:
 
     @classmethod
     def of_entities(cls, query: EntityQuery) -> "Selection":
-        """Return what a listing of entities asks for."""
+        """Return the selection of `GET entities`."""
         return cls(
             Choice(),
             query.id_prefix,
@@ -62,7 +62,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of a view, from the one of rank `first` to before that of rank `last`."""
+    """The rows of ranks `first` to `last`, exclusive, of a view."""
 
     view: View
     first: int
@@ -75,9 +75,9 @@ class Rows:
 @dataclass(frozen=True, slots=True)
 class SyntheticPage:
     """
-    Rows of each partition that answers, the token of the next page, and what was looked at.
+    A page: rows of each partition, which come in turn.
 
-    The rows of several partitions come in turn; `existing` leaves out deleted entities.
+    `existing` leaves out deleted entities.
     """
 
     parts: Sequence[Rows]
@@ -88,7 +88,7 @@ class SyntheticPage:
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """Positions between which ids begin as asked for, and those between which times fit."""
+    """Positions between which ids have the prefix, and between which times match."""
 
     low: int
     high: int
@@ -96,17 +96,16 @@ class _Bounds:
     latest: int
 
     def rows(self, view: View, begin: int, end: int) -> Rows:
-        """Return the rows of a view between two positions that were created as asked for."""
+        """Return the rows of a view between two positions whose creation matches."""
         first = view.rank(max(begin, self.earliest))
         return Rows(view, first, max(first, view.rank(min(end, self.latest))))
 
 
 class Pager:
     """
-    Cuts pages as storage providers do.
+    Pages like storage providers.
 
-    To Netherite, the rows of a partition are those of some offsets rather than of some hashes of
-    ids, and there is always paging.
+    For Netherite, offsets stand for hashes of ids, and there is always paging.
     """
 
     def __init__(self, population: Population, version: ExtensionVersion) -> None:
@@ -117,9 +116,9 @@ class Pager:
 
     def page(self, backend: Backend, selection: Selection, token: str) -> SyntheticPage:
         """
-        Return a page; the backend must have taken its size and its token before.
+        Return a page, whose size and token the backend has validated.
 
-        Raises `ArgumentInvalid` for wildcards in a prefix, which only a walk would find.
+        Raises `ArgumentInvalid` for wildcards in a prefix, which would take a scan.
         """
         match backend:
             case AzureStorage():
@@ -187,7 +186,7 @@ class Pager:
         place: str,
         part: tuple[int, int],
     ) -> tuple[Rows, str | None, int]:
-        """Return what a partition finds, the id with which it goes on, and what it looked at."""
+        """Return the found rows, the id to continue at, and the number of scanned rows."""
         rows = self._population.view(Choice(part=part))
         view = self._population.view(replace(asked.choice, part=part))
         begin = max(bounds.low, self._population.find(place))
@@ -196,7 +195,7 @@ class Pager:
         seen = high if backend.scan_rows is None else min(high, low + backend.scan_rows)
         end = bounds.high if seen == high else rows.position(seen)
         found = bounds.rows(view, begin, end)
-        if len(found) >= asked.top:  # it stops right behind the last row that it takes
+        if len(found) >= asked.top:  # it stops behind the last row that it takes
             found = Rows(view, found.first, found.first + asked.top)
             seen = rows.rank(view.position(found.last - 1)) + 1
         next_place = None if seen == high else self._population.id_at(rows.position(seen))

@@ -1,4 +1,4 @@
-"""The rows of a synthetic hub: what stands where, and where to find it."""
+"""The rows of a synthetic hub, and how to find them."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -14,7 +14,7 @@ from emulator.synthetic.layout import BLOCK_ROWS, Run, Stretch, View, spread
 from emulator.synthetic.mix import Kind
 
 ROWS_PER_SECOND = 16
-"""Ticks of a second, each of which has a row: a power of two keeps times exact."""
+"""Ticks per second, each of which has a row; a power of two keeps times exact."""
 
 _MINUTE = BLOCK_ROWS // ROWS_PER_SECOND
 _OFFSETS = tuple(range(BLOCK_ROWS))
@@ -25,11 +25,11 @@ _VIEWS_KEPT = 128
 @dataclass(frozen=True, slots=True)
 class Part:
     """
-    Rows whose ids have the same begin, `head`, and of which kinds they are, by blocks.
+    Rows whose ids begin with `head`, by blocks.
 
-    An id goes on with the number of the block in `width` digits and the offset in it. A row is
-    created every so many `ticks`; a block is what is created in a minute. The first one is that of
-    `minute`, counted from the epoch; `None` for parts that end where the next one begins.
+    Ids continue with the number of the block in `width` digits and the offset in it. A row is
+    created every `ticks`; a block spans a minute. The first minute since the epoch is `minute`;
+    `None` for parts that end where the next one begins.
     """
 
     head: str
@@ -46,36 +46,32 @@ class Part:
 
     @property
     def minutes(self) -> int:
-        """How many blocks there are, each of which fills a minute."""
+        """The number of blocks, each of a minute."""
         return sum(stretch.blocks for stretch in self.stretches)
 
 
-def still_part(head: str, width: int, kinds: Sequence[tuple[Kind, int]], seed: int | str) -> Part:
-    """Return a part of so many rows of each kind, spread evenly; nothing changes in it."""
+def static_part(head: str, width: int, kinds: Sequence[tuple[Kind, int]], seed: int | str) -> Part:
+    """Return a constant part with a number of rows of each kind, spread evenly."""
     stretches = spread([rows for _, rows in kinds], f"{seed}/{head}")
     return Part(head, width, tuple(kind for kind, _ in kinds), tuple(stretches))
 
 
 @lru_cache
-def spent_shares(seed: int | str) -> tuple[float, ...]:
-    """Return which share of the longest time a row at each offset took from creation to update."""
+def duration_shares(seed: int | str) -> tuple[float, ...]:
+    """Return the duration of the row at each offset, as a share of the longest."""
     random = Random(f"durations/{seed}")
-    # Most take a small part of it.
+    # Most are short.
     return tuple(random.random() ** 3 for _ in _OFFSETS)
 
 
 def in_ticks(seconds: float) -> float:
-    """Return a time cut to whole ticks, in seconds."""
+    """Return seconds truncated to ticks."""
     return floor(seconds * ROWS_PER_SECOND) / ROWS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """
-    A part on the line: the position of its first row, and the minute of its first block.
-
-    `minute` counts from the epoch.
-    """
+    """A part on the line, from position `start` and `minute` since the epoch."""
 
     head: str
     width: int
@@ -86,7 +82,7 @@ class Segment:
 
     @property
     def block_rows(self) -> int:
-        """Rows of a block, except that the last one may have fewer."""
+        """Rows per block; the last one may have fewer."""
         return BLOCK_ROWS // self.ticks
 
     def id_at(self, index: int) -> str:
@@ -95,43 +91,42 @@ class Segment:
         return f"{self.head}{block:0{self.width}}{offset_text(offset)}"
 
     def rows_below(self, instance_id: str) -> int:
-        """Return how many ids are lower than one."""
+        """Return the number of lower ids."""
         if not instance_id.startswith(self.head):
             return 0 if instance_id < self.head else self.rows
         return bisect_left(range(self.rows), instance_id, key=self.id_at)
 
     def created(self, index: int) -> float:
-        """Return when a row was created, in seconds since the epoch."""
+        """Return the creation of a row, in seconds since the epoch."""
         return self.minute * _MINUTE + index * self.ticks / ROWS_PER_SECOND
 
     def rows_before(self, tick: int) -> int:
-        """Return how many rows were created before a time, in ticks since the epoch."""
+        """Return the number of rows created before a tick since the epoch."""
         return min(max(-(-(tick - self.minute * BLOCK_ROWS) // self.ticks), 0), self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """
-    Which rows a view shows; `None` stands for all.
+    The rows of a view; `None` stands for all.
 
-    `part` is the number of a partition, and of how many: rows belong to them by their offset.
+    `part` is a partition, as number and total; offsets decide.
     """
 
     statuses: frozenset[str] | None = None
     part: tuple[int, int] | None = None
 
     def accepts(self, kind: Kind) -> bool:
-        """Tell whether rows of a kind are shown."""
+        """Return whether rows of a kind are chosen."""
         return self.statuses is None or kind.status in self.statuses
 
 
 class Population:
     """
-    The parts of a hub one after the other on a line, along which both ids and times ascend.
+    The parts of a hub on a line, along which ids and times ascend.
 
-    No row is kept: the line is computed from the seed. Parts that do not say when they begin end
-    before `newest`, in seconds since the epoch. `kinds` are those of all parts, by the numbers that
-    the `runs` have.
+    No row is stored: the line follows from the seed. Parts without a minute end before *newest*, in
+    seconds since the epoch. `kinds` are those of all parts, by their numbers in `runs`.
     """
 
     def __init__(self, parts: Iterable[Part], *, seed: int | str, newest: float) -> None:
@@ -140,13 +135,13 @@ class Population:
         self.segments = _segments(ordered, newest)
         self.runs = tuple(_runs(ordered, self.segments))
         self.size = sum(part.rows for part in ordered)
-        self._spent = spent_shares(seed)
+        self._spent = duration_shares(seed)
         self._everything = View(self.runs, [_OFFSETS[: len(run.kinds)] for run in self.runs])
         self._view = lru_cache(_VIEWS_KEPT)(self._make_view)
 
     @property
     def counted(self) -> list[tuple[Kind, int]]:
-        """Every kind, and how many rows are of it."""
+        """Every kind with its number of rows."""
         counts = Counter[int]()
         for run in self.runs:
             for number in run.kinds:
@@ -154,7 +149,7 @@ class Population:
         return [(kind, counts[number]) for number, kind in enumerate(self.kinds)]
 
     def row(self, position: int) -> Instance | Entity:
-        """Return the row at a position of the line."""
+        """Return the row at a position."""
         run = self.runs[self._everything.run_at(position)]
         segment = self.segments[run.segment]
         index = position - segment.start
@@ -164,7 +159,7 @@ class Population:
         return kind.row(segment.id_at(index), segment.created(index), seconds)
 
     def seconds_taken(self, kind: Kind, offset: int) -> float:
-        """Return how long after its creation a row was last updated."""
+        """Return the seconds from creation to last update."""
         return in_ticks(kind.longest * self._spent[offset])
 
     def get(self, instance_id: str) -> Instance | Entity | None:
@@ -175,20 +170,20 @@ class Population:
         return self.row(position)
 
     def id_at(self, position: int) -> str:
-        """Return the id of the row at a position of the line."""
+        """Return the id at a position."""
         segment = self.segments[self.runs[self._everything.run_at(position)].segment]
         return segment.id_at(position - segment.start)
 
     def find(self, instance_id: str) -> int:
-        """Return the position of the first row whose id is not below a text."""
+        """Return the position of the first id from a text on."""
         return sum(segment.rows_below(instance_id) for segment in self.segments)
 
     def first_created(self, time: float) -> int:
-        """Return the position of the first row that was not created before a time."""
+        """Return the position of the first row created at a time or later."""
         return self._rows_before(ceil(time * ROWS_PER_SECOND))
 
     def first_created_after(self, time: float) -> int:
-        """Return the position of the first row that was created after a time."""
+        """Return the position of the first row created after a time."""
         return self._rows_before(floor(time * ROWS_PER_SECOND) + 1)
 
     def view(self, choice: Choice) -> View:
@@ -215,7 +210,7 @@ class Population:
 
 
 def offset_text(offset: int) -> str:
-    """Return how an offset shows in the id of a row."""
+    """Return an offset as in ids."""
     return f"{offset:0{OFFSET_DIGITS}}"
 
 

@@ -1,8 +1,8 @@
 """
-Rows of a synthetic hub as JSON, a page at a time.
+Pages of a synthetic hub as JSON.
 
-The text of a row is cut where it differs from that of the row at the same offset of another block:
-at the number of the block, and at minutes. These are made for a page and put between the rest.
+The text of a row is split where it differs between blocks at the same offset: at the number of the
+block, and at minutes. A page joins them with the constant rest.
 """
 
 import re
@@ -28,10 +28,9 @@ from emulator.times import whole_seconds
 
 T = TypeVar("T")
 Style: TypeAlias = Callable[[Row], JsonValue]
-"""What is shown of a row; equal styles show the same."""
+"""Returns the item for a row; equal styles return the same."""
 
-# A row is written with this for the number of its block, and as created in the year 9000: what no
-# payload has.
+# Placeholders, which no payload has, for the number of the block and the time of creation.
 _BLOCK = "\ue000"
 _FAR_AWAY = 221_845_392_000.0
 _CUTS = re.compile(f"({_BLOCK}|9000-01-01T[0-9][0-9]:[0-9][0-9]:|0001-01-01T00:00:)")
@@ -43,11 +42,7 @@ _SECTIONS_KEPT = 64
 
 
 class _MinuteTexts(dict[float, bytes]):
-    """
-    Times without their seconds, by minutes since the epoch, as far as they were needed lately.
-
-    Minus infinity is what never was.
-    """
+    """A cache of times without seconds, by minutes since the epoch, minus infinity for never."""
 
     def __missing__(self, minute: float) -> bytes:
         if len(self) >= _MINUTES_KEPT:
@@ -60,10 +55,10 @@ class _MinuteTexts(dict[float, bytes]):
 @dataclass(frozen=True, slots=True)
 class _Template:
     """
-    A row, cut: what differs from block to block stands between the `texts`.
+    The constant texts of a row, and what is between them.
 
-    That is the number of the block where `minutes` has `None`, and else the time so many minutes
-    after that of the block.
+    That is the number of the block where `minutes` has `None`, else a time in minutes after that of
+    the block.
     """
 
     texts: tuple[bytes, ...]
@@ -71,7 +66,7 @@ class _Template:
 
 
 class _Section:
-    """The rows of a view in the blocks of a run, by columns of their templates."""
+    """The rows of a view in a run, as columns of their templates."""
 
     def __init__(
         self,
@@ -90,7 +85,7 @@ class _Section:
         self._pieces_per_row = len(self._texts) + len(self._minutes)
 
     def pieces(self, first: int, last: int, times: _MinuteTexts) -> list[bytes]:
-        """Return the text of some rows in pieces, each row after a comma."""
+        """Return the pieces of some rows, each row after a comma."""
         begin, skipped = divmod(first, self._rows)
         end = -(-last // self._rows)
         blocks = range(self._run.first_block + begin, self._run.first_block + end)
@@ -111,13 +106,13 @@ class _Section:
         return [b"".join(pieces[at : at + stride]) for at in range(0, len(pieces), stride)]
 
     def existing(self, first: int) -> Iterator[bool]:
-        """Tell of the rows from one on, without end, whether they are more than a remnant."""
+        """Yield endlessly, from a row on, whether it exists."""
         return islice(cycle(self._exist), first % self._rows, None)
 
     def _column(
         self, minutes: list[float | None], blocks: range, times: _MinuteTexts
     ) -> list[bytes]:
-        """Return what stands in one place of every row of some blocks."""
+        """Return a column of some blocks."""
         if minutes[0] is None:  # and so is every other one
             return self._each(list(map(self._number.__mod__, blocks)))
         at = self._each([self._segment.minute + block for block in blocks])
@@ -125,7 +120,7 @@ class _Section:
         return list(map(times.__getitem__, map(add, at, later)))
 
     def _each(self, values: list[T]) -> list[T]:
-        """Repeat the value of each block for all of its rows."""
+        """Repeat the value of each block for its rows."""
         if self._rows == 1:
             return values
         return list(chain.from_iterable(map(repeat, values, repeat(self._rows))))
@@ -136,7 +131,7 @@ def _columns(rows: Iterable[Iterable[T]]) -> list[list[T]]:
 
 
 class Renderer:
-    """Writes rows in a style; it keeps templates, of which there are few, and no rows."""
+    """Renders rows in a style, caching templates, which are few."""
 
     def __init__(self, population: Population, style: Style) -> None:
         self._population = population
@@ -194,14 +189,14 @@ class Renderer:
         parts = _CUTS.split(f",{compact(self._style(row))}")
         texts = (part.encode() for part in parts[::2])
         return _Template(
-            # Most are those of many rows.
+            # Shared by many rows.
             tuple(self._texts.setdefault(text, text) for text in texts),
             tuple(None if cut == _BLOCK else _minutes(cut) for cut in parts[1::2]),
         )
 
 
 def _minutes(cut: str) -> float:
-    """Return how many minutes after that of the block a time of a template is."""
+    """Return the minutes from the block to a time of a template."""
     hour, minute = cut[11:13], cut[14:16]
     return int(hour) * 60 + int(minute) if cut.startswith("9") else -inf
 

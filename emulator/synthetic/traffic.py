@@ -1,4 +1,4 @@
-"""What goes on in a synthetic hub: instances start at an even pace, and end in their time."""
+"""Traffic of a synthetic hub: instances that start at a constant rate, and end."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +11,8 @@ from emulator.synthetic.mix import InstanceKind, Orchestrator, weighed_kinds
 from emulator.synthetic.population import (
     ROWS_PER_SECOND,
     Part,
+    duration_shares,
     in_ticks,
-    spent_shares,
 )
 
 _MINUTE = BLOCK_ROWS // ROWS_PER_SECOND
@@ -21,11 +21,11 @@ _MINUTE = BLOCK_ROWS // ROWS_PER_SECOND
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
     """
-    Instances that start from `begin` on, in seconds since the epoch, `per_second` of them.
+    Instances that start from `begin` on, in seconds since the epoch.
 
-    They are of the `orchestrators`, Running for up to `longest` seconds, most of them for a small
-    part of it, and then of one of the statuses of what has finished. Raises `ValueError` where
-    starts are not evenly spread over sixteenths of a second and minutes.
+    They are Running for up to `longest` seconds of their orchestrator, most of them briefly, and
+    then take one of its terminal statuses. Raises `ValueError` unless `per_second` divides ticks
+    and minutes evenly.
     """
 
     begin: float
@@ -42,12 +42,12 @@ class Traffic:
 
     @property
     def ticks(self) -> int:
-        """Ticks from one start to the next."""
+        """Ticks between starts."""
         return int(ROWS_PER_SECOND / self.per_second)
 
 
-class MovingRows:
-    """The part of a hub in which its traffic shows; ids begin with `head`."""
+class TrafficRows:
+    """The rows of traffic, whose ids begin with *head*."""
 
     def __init__(
         self, traffic: Traffic, head: str, width: int, *, traits: Traits, seed: int | str
@@ -59,22 +59,22 @@ class MovingRows:
         ends = [kind for kind, _ in weighed]
         rows = BLOCK_ROWS // self._ticks
         self._block = one_block(rows, [weight for _, weight in weighed], f"{seed}/{head}")
-        # Each kind of end has its own kind of what has not ended, as many numbers further on.
+        # Each terminal kind has a Running one, `len(ends)` further on.
         self._kinds = (*ends, *map(_unfinished, ends))
         self._ends_after = [
             offset * self._ticks / ROWS_PER_SECOND + in_ticks(ends[kind].longest * share)
             for offset, (kind, share) in enumerate(
-                zip(self._block, spent_shares(seed), strict=False)
+                zip(self._block, duration_shares(seed), strict=False)
             )
         ]
 
     def at(self, now: float) -> Part:
-        """Return the rows as they are at a time, in seconds since the epoch."""
+        """Return the rows at a time, in seconds since the epoch."""
         stretches = tuple(self._stretches(now - self._minute * _MINUTE))
         return Part(self._head, self._width, self._kinds, stretches, self._ticks, self._minute)
 
     def _stretches(self, passed: float) -> Iterator[Stretch]:
-        """Yield the blocks as they are some seconds after the first began."""
+        """Yield the blocks, *passed* seconds after the begin of the first."""
         started = max(0, floor(passed * ROWS_PER_SECOND / self._ticks) + 1)
         blocks = -(-started // len(self._block))
         settled = min(max(0, floor((passed - max(self._ends_after)) / _MINUTE) + 1), blocks - 1)
@@ -85,7 +85,7 @@ class MovingRows:
             yield Stretch(1, self._kinds_at(passed - block * _MINUTE)[:rows])
 
     def _kinds_at(self, passed: float) -> tuple[int, ...]:
-        """Return of which kinds the rows of a block are some seconds after it began."""
+        """Return the kinds of a block's rows, *passed* seconds after its begin."""
         ends = len(self._kinds) // 2
         return tuple(
             kind if ends_after <= passed else kind + ends

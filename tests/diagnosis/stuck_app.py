@@ -23,7 +23,7 @@ from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
 from emulator.json_text import JsonValue, compact
 from emulator.samples import recorded, shop
-from emulator.samples.shop_traffic import move_in
+from emulator.samples.shop_traffic import start_troubled
 from emulator.scenarios.events import leak_functions
 
 START = 1_800_000_000.75  # 2027-01-15T08:00:00.75Z
@@ -224,7 +224,7 @@ def stuck_hub(version: ExtensionVersion, backend: Backend, name: str = "OrdersHu
     for instance_id, orchestrator, argument in STARTS:
         _start(hub, orchestrator, instance_id, argument, START)
     _later(hub, START + 600.0)
-    move_in(hub, END)
+    start_troubled(hub, END)
     clock.set(END)
     hub.advance()
     return hub

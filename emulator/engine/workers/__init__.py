@@ -1,4 +1,4 @@
-"""What the language of an app changes in rows, histories and messages."""
+"""The language of an app, and what it changes in rows, histories and messages."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from emulator.engine.workers.passthrough import Passthrough
 
 
 class Worker(StrEnum):
-    """The language of an app, by the values of the exporter's setting `worker`."""
+    """The language of an app, as in the exporter's setting `worker`."""
 
     DOTNET = "dotnet"
     ISOLATED = "isolated"

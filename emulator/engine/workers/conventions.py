@@ -65,12 +65,12 @@ class Conventions:
     keeps_child_inputs = True
 
     def activity_failed(self, name: str, failure: Failure) -> RecordedFailure:
-        """Return what the caller's history says of a failed activity."""
+        """Return the event of a failed activity."""
         reason = failure.reason or f"Activity function '{name}' failed: {failure.message}"
         return RecordedFailure(reason=reason, details=failure.details())
 
     def child_failed(self, ending: Ending, failure: Failure | None) -> RecordedFailure:
-        """Return what the parent's history says; somebody who terminates may give any reason."""
+        """Return the event of a failed or terminated child; its reason may be any JSON."""
         result = ending.result
         reason = result if isinstance(result, str) else compact(result) if result else ""
         return RecordedFailure(
@@ -78,41 +78,41 @@ class Conventions:
         )
 
     def orchestrator_failed(self, name: str, failure: Failure) -> Ending:
-        """Return how an orchestration ends that its orchestrator's failure ended."""
+        """Return how a failed orchestrator ends."""
         text = f"Orchestrator function '{name}' failed: {failure.message}"
         return Ending(output=text, result=text)
 
     def received(self, call: Call, recorded: RecordedFailure) -> Failure:
-        """Return what an orchestrator sees of the failure of what it called."""
+        """Return the failure that an orchestrator catches."""
         failure = read_failure(recorded.details or "")
         if call.name == HTTP_ACTIVITY:
             return failure
         return uncaught("activity" if call.is_activity else "orchestrator", call.name, failure)
 
     def request_text(self, request: EntityRequest) -> str:
-        """Write a request as its sender's history has it."""
+        """Return a request as in its sender's history."""
         kind = "ReleaseMessage" if request.sent is None else "RequestMessage"
         return compact({"$type": _type(kind), **request_fields(request, typed=True)})
 
     def queued(self, request: EntityRequest) -> JsonValue:
-        """Write a request as it waits in the queue of an entity."""
+        """Return a request as in the queue of an entity."""
         return request_fields(request, typed=False)
 
     def lock_acquired_text(self) -> str:
-        """Write the answer that gives a lock."""
+        """Return the response that grants a lock."""
         return response_text({"result": LOCK_ACQUIRED})
 
     def result_text(self, result: JsonValue) -> str:
-        """Write the answer of an operation that went well; an operation may have no result."""
+        """Return the response of a successful operation."""
         return compact({} if result is None else {"result": compact(result)})
 
     def failure_text(self, failure: Failure) -> str:
-        """Write the answer of an operation that failed."""
+        """Return the response of a failed operation."""
         qualified = f"{failure.qualified_type}, {_CORE_VERSION}"
         return compact({"result": failure.details(), "exceptionType": qualified})
 
     def read_response(self, text: str, _request: EntityRequest, _target: str, task: Task) -> None:
-        """Complete the task that waits for the answer to a request."""
+        """Complete the task that waits for a response."""
         fields = response_fields(text)
         result = fields.get("result")
         content = result if isinstance(result, str) else None
@@ -126,12 +126,12 @@ class Conventions:
 
 
 def response_text(fields: Mapping[str, JsonValue]) -> str:
-    """Write an answer that names its type."""
+    """Return a response that names its type."""
     return compact({"$type": _type("ResponseMessage"), **fields})
 
 
 def response_fields(text: str) -> Mapping[str, JsonValue]:
-    """Return the fields of an entity's answer, none where it is no object."""
+    """Return the fields of an entity's response, none unless it is an object."""
     answer = parsed(text)
     return answer if isinstance(answer, Mapping) else {}
 

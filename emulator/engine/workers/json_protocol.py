@@ -1,4 +1,4 @@
-"""JavaScript, Python and PowerShell: the extension runs what their workers ask for in JSON."""
+"""JavaScript, Python and PowerShell: workers that return their actions as JSON."""
 
 from dataclasses import replace
 
@@ -18,22 +18,22 @@ _TRACE = (
 )
 _EXCEPTION = -2146233088
 _CORE = "System.Private.CoreLib"
-# Errors of Python that are an Error where the function stands for one in JavaScript.
+# Errors of Python that stand for JavaScript's Error.
 _PLAIN_ERRORS = frozenset(("", "Exception", "LookupError", "RuntimeError", "ValueError"))
 
 
 class JsonProtocol(Conventions):
-    """The conventions that the languages of the JSON protocol share."""
+    """The conventions of all languages of the JSON protocol."""
 
     schedules_on_yield = True
     drops_missing = True
 
     def activity_failed(self, name: str, failure: Failure) -> RecordedFailure:
-        """Return what the caller's history says of a failed activity."""
-        if failure.reason is not None:  # what the extension does itself
+        """Return the event of a failed activity."""
+        if failure.reason is not None:  # from the extension itself
             return RecordedFailure(reason=failure.reason, details=failure.details())
         if failure.properties is not None:
-            # Numbers are doubles on their way.
+            # Numbers become doubles in transit.
             numbers = {key: _double(value) for key, value in failure.properties.items()}
             return RecordedFailure(
                 reason=f"Activity function '{name}' failed with an unhandled exception.",
@@ -44,7 +44,7 @@ class JsonProtocol(Conventions):
         return RecordedFailure(reason=reason, details=compact(self._exception(failure, text)))
 
     def child_failed(self, ending: Ending, failure: Failure | None) -> RecordedFailure:
-        """Return what the parent's history says; somebody who terminates may give any reason."""
+        """Return the event of a failed or terminated child; its reason may be any JSON."""
         if failure is None:
             return super().child_failed(ending, None)
         details = f"Message: {failure.message}, StackTrace: {_TRACE}"
@@ -53,7 +53,7 @@ class JsonProtocol(Conventions):
         )
 
     def orchestrator_failed(self, name: str, failure: Failure) -> Ending:
-        """Return how an orchestration ends that its orchestrator's failure ended."""
+        """Return how a failed orchestrator ends."""
         if failure.properties is None:
             return super().orchestrator_failed(name, failure)
         numbers = {key: _whole(value) for key, value in failure.properties.items()}
@@ -65,21 +65,21 @@ class JsonProtocol(Conventions):
         )
 
     def received(self, _call: Call, recorded: RecordedFailure) -> Failure:
-        """Return what an orchestrator sees of the failure of what it called."""
+        """Return the failure that an orchestrator catches."""
         if recorded.failure_details is not None and recorded.details is None:
             return read_failure_details(recorded.failure_details)
         return Failure(message=f"{recorded.reason} \n {recorded.details}")
 
     def result_text(self, result: JsonValue) -> str:
-        """Write the answer of an operation that went well; an operation may have no result."""
+        """Return the response of a successful operation."""
         return response_text({} if result is None else {"result": compact(result)})
 
     def text_of(self, failure: Failure) -> str:
-        """Return the message of an activity's failure as it leaves the worker."""
+        """Return an activity's error message as the worker sends it."""
         return failure.message
 
     def trace_of(self, failure: Failure) -> str:
-        """Return the stack trace of an activity's failure in the worker."""
+        """Return an activity's stack trace in the worker."""
         return f"{failure.message}\n    at {failure.function}"
 
     def _exception(self, failure: Failure, text: str) -> dict[str, JsonValue]:
@@ -130,12 +130,12 @@ class JavaScript(JsonProtocol):
     keeps_signal_case = True
 
     def trace_of(self, failure: Failure) -> str:
-        """Return the stack trace of an activity's failure in the worker."""
+        """Return an activity's stack trace in the worker."""
         kind = "Error" if failure.error_type in _PLAIN_ERRORS else failure.error_type
         return f"{kind}: {failure.message}\n    at {failure.function} (functions.js)"
 
     def failure_text(self, failure: Failure) -> str:
-        """Write the answer of an operation that failed: an Error has no text as JSON."""
+        """Return the response of a failed operation: an Error is `{}` as JSON."""
         thrown: JsonValue = failure.message if failure.error_type == "string" else {}
         return response_text({"result": compact(thrown), "exceptionType": "Error"})
 
@@ -145,18 +145,18 @@ class JavaScript(JsonProtocol):
 
 
 class Python(JsonProtocol):
-    """Python, whose failures of activities begin with their type."""
+    """Python: error messages of activities begin with the type."""
 
     def text_of(self, failure: Failure) -> str:
-        """Return the message of an activity's failure as it leaves the worker."""
+        """Return an activity's error message as the worker sends it."""
         return f"{failure.error_type}: {failure.message}" if failure.error_type else failure.message
 
     def trace_of(self, failure: Failure) -> str:
-        """Return the stack trace of an activity's failure in the worker."""
+        """Return an activity's stack trace in the worker."""
         return f"Traceback (most recent call last):\n  File {failure.function}\n"
 
     def failure_text(self, failure: Failure) -> str:
-        """Write the answer of an operation that failed."""
+        """Return the response of a failed operation."""
         return response_text({"result": compact(failure.message), "exceptionType": "Error"})
 
     def _read_failure(self, content: str) -> Failure:
@@ -164,8 +164,8 @@ class Python(JsonProtocol):
 
 
 class PowerShell(Python):
-    """PowerShell: messages without a type."""
+    """PowerShell: error messages without a type."""
 
     def text_of(self, failure: Failure) -> str:
-        """Return the message of an activity's failure as it leaves the worker."""
+        """Return an activity's error message as the worker sends it."""
         return failure.message

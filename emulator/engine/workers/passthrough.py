@@ -1,4 +1,4 @@
-"""Isolated .NET and Java: their SDK runs the orchestrators, and failures are FailureDetails."""
+"""Isolated .NET and Java: their SDK replays, and failures are FailureDetails."""
 
 from emulator.engine.actions import EntityRequest
 from emulator.engine.execution import Task
@@ -27,7 +27,7 @@ _NO_REFERENCE = Failure(
 
 
 class Passthrough(Conventions):
-    """The conventions of isolated .NET, whose protocol Java and custom handlers speak too."""
+    """The conventions of isolated .NET, Java and custom handlers."""
 
     shows_exists = False
     plain_child_ids = True
@@ -35,8 +35,8 @@ class Passthrough(Conventions):
     keeps_child_inputs = False
 
     def activity_failed(self, name: str, failure: Failure) -> RecordedFailure:
-        """Return what the caller's history says of a failed activity."""
-        if failure.reason is not None:  # what the extension does itself
+        """Return the event of a failed activity."""
+        if failure.reason is not None:  # from the extension itself
             return RecordedFailure(reason=failure.reason, details=failure.details())
         if failure.known_functions is not None:
             return RecordedFailure(reason=f"{failure.message}{_known(failure.known_functions)}")
@@ -46,13 +46,13 @@ class Passthrough(Conventions):
         )
 
     def child_failed(self, ending: Ending, _failure: Failure | None) -> RecordedFailure:
-        """Return what the parent's history says; somebody who terminates may give any reason."""
+        """Return the event of a failed or terminated child; its reason may be any JSON."""
         result = ending.result
         reason = result if isinstance(result, str) else compact(result) if result else ""
         return RecordedFailure(reason=reason, failure_details=ending.failure_details)
 
     def orchestrator_failed(self, name: str, failure: Failure) -> Ending:
-        """Return how an orchestration ends that its orchestrator's failure ended."""
+        """Return how a failed orchestrator ends."""
         if failure.known_functions is not None:
             outside: JsonValue = {"message": failure.message, "details": None}
             return Ending(output=outside, result=outside)
@@ -68,7 +68,7 @@ class Passthrough(Conventions):
         )
 
     def received(self, call: Call, recorded: RecordedFailure) -> Failure:
-        """Return what an orchestrator sees of the failure of what it called."""
+        """Return the failure that an orchestrator catches."""
         if recorded.failure_details is None and not call.is_activity:
             return _NO_REFERENCE
         known = recorded.failure_details is not None
@@ -82,23 +82,23 @@ class Passthrough(Conventions):
         )
 
     def request_text(self, request: EntityRequest) -> str:
-        """Write a request as its sender's history has it."""
+        """Return a request as in its sender's history."""
         return compact(self._fields(request))
 
     def queued(self, request: EntityRequest) -> JsonValue:
-        """Write a request as it waits in the queue of an entity."""
+        """Return a request as in the queue of an entity."""
         return self._fields(request)
 
     def lock_acquired_text(self) -> str:
-        """Write the answer that gives a lock."""
+        """Return the response that grants a lock."""
         return compact({"result": LOCK_ACQUIRED})
 
     def result_text(self, result: JsonValue) -> str:
-        """Write the answer of an operation that went well; an operation may have no result."""
+        """Return the response of a successful operation."""
         return compact({"result": None if result is None else compact(result)})
 
     def failure_text(self, failure: Failure) -> str:
-        """Write the answer of an operation that failed."""
+        """Return the response of a failed operation."""
         if failure.known_functions is None:
             details = failure_details(failure, properties={})
             return compact({"result": None, "failureDetails": details})
@@ -119,7 +119,7 @@ class Passthrough(Conventions):
         )
 
     def read_response(self, text: str, request: EntityRequest, target: str, task: Task) -> None:
-        """Complete the task that waits for the answer to a request."""
+        """Complete the task that waits for a response."""
         fields = response_fields(text)
         details = fields.get("failureDetails")
         if details is None:
