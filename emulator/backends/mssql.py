@@ -46,7 +46,8 @@ class MSSQL(Backend):
         number, top, prefix = _page_number(token), query.top, query.id_prefix or ""
         begins = _like(prefix) if isinstance(query, InstanceQuery) else _prefix(prefix)
         rows = (row for row in table if query.matches(row) and begins(row.instance_id))
-        ordered = sorted(rows, key=lambda row: (row.created, row.instance_id))
+        # Ties are in no order that a client could rely on.
+        ordered = sorted(rows, key=lambda row: (row.created, row.instance_id[::-1]))
         found: Sequence[Row] = ordered[number * top : (number + 1) * top]
         # A full page may be the last one: then an empty one follows.
         return Listing(found, str(number + 1) if len(found) == top else "", len(found))

@@ -70,7 +70,7 @@ class Bustle:
         self._end(instance_id, at + self._chance.choice(_DELAYS))
 
     def _late(self, at: float) -> None:
-        parent = self._chance.choice(sorted(self._world.rows) or ["p"]).lstrip("@")
+        parent = self._chance.choice(self._world.ids_stored() or ["p"]).lstrip("@")
         for number in range(self._chance.randrange(1, 4)):
             late = self._chance.uniform(0.0, 1.0) ** 2 * self._lateness
             stale = late * self._chance.choice((0.0, 0.0, 0.5, 0.95))
@@ -95,9 +95,8 @@ class Bustle:
 
     def _known(self, at: float) -> None:
         """Let something happen to an instance that is there."""
-        for instance_id in self._chance.sample(
-            sorted(self._world.rows), min(len(self._world.rows), 3)
-        ):
+        ids = self._world.ids_stored()
+        for instance_id in self._chance.sample(ids, min(len(ids), 3)):
             if instance_id[:1] != "@":
                 event = self._chance.choice(EVENTS)
                 self._world.after(at, partial(event, self._world, instance_id))

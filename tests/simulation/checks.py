@@ -120,7 +120,7 @@ def check_truth(world: World, memory: Memory, lost: list[Instance]) -> None:
         if reason is Exempt.HISTORY and not is_history:
             raise Miscounted(f"taken for history: {finish}")
     for instance_id, row in memory.last.items():
-        if not row.finish and instance_id not in world.rows:
+        if not row.finish and world.get(instance_id) is None:
             raise Miscounted(f"still thought to be active: {row}")
 
 
@@ -134,7 +134,7 @@ def check_contact(memory: Memory, latency: float) -> None:
 
 
 def _told(row: Instance) -> str:
-    shown = row.row
+    shown = row.shown
     return (
         f"{row.instance_id} {row.name} {row.status}, created {shown.created_time},"
         f" updated {shown.last_updated_time}, shown so since {row.since - BEGIN:.2f}"

@@ -16,11 +16,11 @@ from exporter.collector.snapshot import Sweep
 from tests.simulation.bustle import EVENTS, Bustle, new_id
 from tests.simulation.simulation import MANY, Setup, Simulation
 from tests.simulation.troubles import FAILURES, CommitFault, Fault
-from tests.simulation.world import Order
+from tests.simulation.world import AZURE_STORAGE, SQL
 
 SETUPS = st.builds(
     Setup,
-    order=st.sampled_from([Order.BY_ID, Order.BY_ID, Order.BY_CREATED]),
+    backend=st.sampled_from([AZURE_STORAGE, AZURE_STORAGE, SQL]),
     page_size=st.sampled_from([100, 1, 2, 3, 7]),
     latency=st.sampled_from([0.0, 0.05, 0.3, 2.0]),
     skew=st.sampled_from([0.0, 0.6, -60.0, 60.0, 200.0, -200.0]),
@@ -200,7 +200,7 @@ class Histories(RuleBasedStateMachine):
                 return
 
     def _pick(self, which: int) -> str | None:
-        ids = [instance_id for instance_id in sorted(self.now.world.rows) if instance_id[:1] != "@"]
+        ids = [instance_id for instance_id in self.now.world.ids_stored() if instance_id[:1] != "@"]
         return ids[which % len(ids)] if ids else None
 
     def _make(self, sweep: Sweep) -> None:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import anyio.lowlevel
 import msgspec
 
+from emulator.api import ExtensionVersion
+from emulator.storage.table import InstanceQuery as StoredQuery
 from exporter.api.listing import Cursor, Page
 from exporter.api.query import EVER, InstanceQuery, Query
 from exporter.api.telemetry import GET_INSTANCE, LIST_ENTITIES, LIST_INSTANCES
@@ -19,7 +21,7 @@ from exporter.ledger.status import ACTIVE
 from tests.api.paged import ClientOfPages, MadePage
 from tests.simulation.observer import Found, Observer
 from tests.simulation.troubles import FAILURES, Fault, Killed, Troubles, error_of
-from tests.simulation.world import Instance, Order, Row, World
+from tests.simulation.world import AZURE_STORAGE, Instance, Row, World
 
 Listed = TypeVar("Listed")
 _COVERING = (Found.BASELINE, Found.RECENT)
@@ -71,7 +73,6 @@ class SimulatedClient(ClientOfPages):
         self.page_size = page_size
         self.latency = latency
         self._pauses = pauses
-        self._by_id = world.order is Order.BY_ID
 
     def list_instances(
         self, query: InstanceQuery, prefixes: Sequence[str] = ()
@@ -133,11 +134,11 @@ class SimulatedClient(ClientOfPages):
         self.traffic.reads += 1
         fault = self._troubles.of_read(self._world.now)
         await self._answered(GET_INSTANCE, fault)
-        stored = self._world.rows.get(instance_id)
+        stored = self._world.get(instance_id)
         began = self.traffic.active_began or 0.0
-        if stored is not None and stored.since < began and not stored.is_finished:
+        if stored is not None and stored.since < began and not stored.finish:
             self.traffic.needless_reads += 1
-        row = None if stored is None or fault is Fault.FALSE_404 else stored.row
+        row = None if stored is None or fault is Fault.FALSE_404 else stored.shown
         if row is not None and fault is Fault.UNKNOWN:
             row = msgspec.structs.replace(row, runtime_status="Unknown", finish=0)
         await anyio.lowlevel.checkpoint()
@@ -168,23 +169,21 @@ class SimulatedClient(ClientOfPages):
     def _slice(
         self, query: InstanceQuery, token: bytes, fault: Fault | None
     ) -> tuple[list[Row], bytes]:
-        matching = [row for row in self._world.listed() if _matches(row, query)]
-        if not self._by_id:
-            return self._offset_page(matching, token)
-        # A token holds the id from which to go on, and differs from all others.
-        begin = token.decode().partition("|")[2]
-        left = [row for row in matching if row.instance_id >= begin]
-        size = 0 if fault is Fault.EMPTY else self.page_size
-        if len(left) <= size:
-            return [row.row for row in left], b""
-        following = f"{self._troubles.requests}|{left[size].instance_id}"
-        return [row.row for row in left[:size]], following.encode()
-
-    def _offset_page(self, matching: list[Instance], token: bytes) -> tuple[list[Row], bytes]:
-        number = int(token or b"0")
-        rows = matching[number * self.page_size : (number + 1) * self.page_size]
-        is_full = len(rows) == self.page_size
-        return [row.row for row in rows], str(number + 1).encode() if is_full else b""
+        backend = self._world.backend
+        is_empty = fault is Fault.EMPTY and backend is AZURE_STORAGE
+        asked = StoredQuery(
+            created_from=query.created_from,
+            statuses=frozenset(query.statuses) or None,
+            id_prefix=query.id_prefix,
+            top=0 if is_empty else self.page_size,
+        )
+        given = token.decode().rpartition("|")[2]
+        page = backend.page(self._world.table, asked, given, ExtensionVersion.V3)
+        rows = [row.shown for row in page.rows if isinstance(row, Instance)]
+        following = page.token.strip()
+        if is_empty and following:  # differs from that which led here
+            following = f"{self._troubles.requests}|{following}"
+        return rows, following.encode()
 
     async def _answered(self, operation: str, fault: Fault | None) -> None:
         if self.is_dead:
@@ -232,11 +231,3 @@ class _Sought(Cursor[InstanceRow]):
     found: Found = Found.ACTIVE
     began: float = 0.0
     has_match: bool = False
-
-
-def _matches(row: Instance, query: InstanceQuery) -> bool:
-    return (
-        (not query.statuses or row.status in query.statuses)
-        and row.created >= query.created_from
-        and row.instance_id.startswith(query.id_prefix)
-    )

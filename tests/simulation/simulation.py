@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
+from emulator.backends.backend import Backend
 from exporter.api.errors import ApiError
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
@@ -21,7 +22,7 @@ from tests.simulation.keeping import MemoryState
 from tests.simulation.observer import Found, Memory, Observer
 from tests.simulation.server import SimulatedClient, Traffic
 from tests.simulation.troubles import Killed, Troubles
-from tests.simulation.world import BEGIN, Order, World
+from tests.simulation.world import AZURE_STORAGE, BEGIN, World
 
 OVERLAP = 120.0
 MANY = 2_000_000
@@ -42,7 +43,7 @@ class Setup:
     `pause_rate` is how often a list that may be read in steps pauses after a page.
     """
 
-    order: Order = Order.BY_ID
+    backend: Backend = AZURE_STORAGE
     page_size: int = 100
     latency: float = 0.0
     skew: float = 0.0
@@ -76,7 +77,7 @@ class Simulation:
         world: World | None = None,
     ) -> None:
         self.setup = setup
-        self.world = world or World(setup.order)
+        self.world = world or World(setup.backend)
         self.rules = rules or replace(
             DEFAULT_RULES, overlap=OVERLAP, most_finishes=setup.most_finishes
         )
@@ -110,7 +111,7 @@ class Simulation:
         self._check(exactly=self.observer.kept > kept)
         if sweep is Sweep.ACTIVE and error is None and mark is not None:
             self._check_promise(traffic, mark)
-        if sweep is Sweep.ACTIVE and self.setup.order is Order.BY_ID:
+        if sweep is Sweep.ACTIVE and self.setup.backend is AZURE_STORAGE:
             checks.check_reads(traffic, memory)
         return error
 
@@ -196,7 +197,7 @@ class Simulation:
 
     def _check_promise(self, traffic: Traffic, mark: float) -> None:
         if (
-            self.setup.order is Order.BY_ID
+            self.setup.backend is AZURE_STORAGE
             and not traffic.cuts[Found.RECENT]
             and traffic.recent_began
             and self.collector._sweeps._finished.cursor is None

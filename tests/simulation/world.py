@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum
-from heapq import heappop, heappush
 
-from exporter.api.times import format_shown_time
+from emulator.backends.azure_storage import AzureStorage
+from emulator.backends.backend import Backend
+from emulator.backends.mssql import MSSQL
+from emulator.clock import EventQueue
+from emulator.storage import rows
+from emulator.storage.rows import NEVER, RuntimeStatus
+from emulator.storage.table import Table
+from emulator.times import whole_seconds
 from exporter.api.wire import InstanceStatus
-from exporter.ledger.status import TERMINAL
 
 BEGIN = 1_790_000_000.25
-_NEVER_RAN = "0001-01-01T00:00:00Z"
-_TERMINAL = frozenset(status.value for status in TERMINAL)
-
-
-class Order(Enum):
-    """In which order a backend lists, and how it pages (reference 2.8)."""
-
-    BY_ID = "by id, as Azure Storage"
-    BY_CREATED = "by createdTime with offsets, as MSSQL"
+AZURE_STORAGE, SQL = AzureStorage(), MSSQL()
 
 
 class Row(InstanceStatus, frozen=True, gc=False):
@@ -30,41 +26,26 @@ class Row(InstanceStatus, frozen=True, gc=False):
     finish: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class Instance:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance(rows.Instance):
     """What is stored of an instance; `since` is when its row last changed, `finish` 0 if active."""
 
-    instance_id: str
-    name: str
-    status: str
-    created: float
-    updated: float | None
     life: int
     since: float
     finish: int = 0
-    _row: Row | None = None
+    shown: Row = field(init=False)
 
-    @property
-    def is_finished(self) -> bool:
-        return self.status in _TERMINAL
-
-    @property
-    def row(self) -> Row:
-        if self._row is None:
-            updated = _NEVER_RAN if self.updated is None else format_shown_time(self.updated)
-            self._row = Row(
-                instance_id=self.instance_id,
-                name=self.name,
-                runtime_status=self.status,
-                created_time=format_shown_time(self.created),
-                last_updated_time=updated,
-                life=self.life,
-                finish=self.finish,
-            )
-        return self._row
-
-    def forget_row(self) -> None:
-        self._row = None
+    def __post_init__(self) -> None:
+        shown = Row(
+            instance_id=self.instance_id,
+            name=self.name,
+            runtime_status=self.status,
+            created_time=whole_seconds(self.created),
+            last_updated_time=whole_seconds(self.updated),
+            life=self.life,
+            finish=self.finish,
+        )
+        object.__setattr__(self, "shown", shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,99 +63,94 @@ class Finish:
 @dataclass(slots=True)
 class World:
     """
-    Rows by id, and what will happen to them.
+    The rows of a hub as *backend* keeps them, and what will happen to them.
 
     Times are the server's clock. What does not fit the state of an instance does nothing; purged
     ids never come back.
     """
 
-    order: Order = Order.BY_ID
+    backend: Backend = AZURE_STORAGE
     now: float = BEGIN
-    rows: dict[str, Instance] = field(default_factory=dict)
+    table: Table = field(default_factory=Table)
     finishes: dict[int, Finish] = field(default_factory=dict)
     purged: set[str] = field(default_factory=set)
     events: list[str] = field(default_factory=list)
     lives: int = 0
     ids: int = 0
-    _coming: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
-    _serial: int = 0
+    _coming: EventQueue = field(default_factory=EventQueue)
 
     # -- time ----------------------------------------------------------------------------------
 
     def after(self, seconds: float, event: Callable[[], None]) -> None:
         """Let something happen in a while."""
-        self._serial += 1
-        heappush(self._coming, (self.now + seconds, self._serial, event))
+
+        def happen(at: float) -> None:
+            self.now = max(self.now, at)
+            event()
+
+        self._coming.add(self.now + seconds, happen)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and happen what is due."""
         until = self.now + seconds
-        while self._coming and self._coming[0][0] <= until:
-            at, _, event = heappop(self._coming)
-            self.now = max(self.now, at)
-            event()
+        self._coming.advance(until)
         self.now = until
 
     def rest(self) -> None:
         """Let nothing happen any more."""
-        self._coming.clear()
+        self._coming = EventQueue()
 
     # -- what happens to an instance -----------------------------------------------------------
 
     def start(self, instance_id: str, name: str = "Order", *, status: str = "Running") -> None:
         """Start an instance, anew where an earlier life of the id has finished."""
-        before = self.rows.get(instance_id)
-        if instance_id in self.purged or (before is not None and not before.is_finished):
+        before = self.get(instance_id)
+        if instance_id in self.purged or (before is not None and not before.finish):
             return
-        never_ran = status == "Pending" and self.order is Order.BY_CREATED
-        self._put(instance_id, name, status, self.now, None if never_ran else self.now)
+        never_ran = status == "Pending" and self.backend.traits.never_updated
+        self._put(instance_id, name, status, self.now, NEVER if never_ran else self.now)
 
     def appear(
         self, instance_id: str, name: str, *, created: float, updated: float, status: str
     ) -> None:
         """Show the row of an instance for the first time, finished already."""
-        if instance_id in self.purged or instance_id in self.rows:
-            return
-        self._put(instance_id, name, status, created, updated)
+        if instance_id not in self.purged and self.get(instance_id) is None:
+            self._put(instance_id, name, status, created, updated)
 
     def finish(self, instance_id: str, status: str = "Completed") -> None:
         """Let an active instance finish."""
-        row = self._active(instance_id)
-        if row is not None:
-            self._change(row, status)
+        self.move(instance_id, status)
 
     def move(self, instance_id: str, status: str) -> None:
-        """Let an active instance take another active status."""
-        row = self._active(instance_id)
-        if row is not None:
-            self._change(row, status)
+        """Let an active instance take another status."""
+        row = self.get(instance_id)
+        if row is not None and not row.finish:
+            self._change(row, status, row.created, self.now)
 
     def continue_as_new(self, instance_id: str) -> None:
         """Let an active instance begin its next generation."""
-        row = self._active(instance_id)
-        if row is not None:
-            if self.order is Order.BY_ID:
-                row.created = self.now
-            self._change(row, "Running")
+        row = self.get(instance_id)
+        if row is not None and not row.finish:
+            keeps_created = self.backend.traits.continued_keeps_created
+            self._change(row, "Running", row.created if keeps_created else self.now, self.now)
 
     def rewind(self, instance_id: str) -> None:
         """Let a failed instance go on; its row is Pending with the createdTime that it had."""
-        row = self.rows.get(instance_id)
-        if row is not None and row.status == "Failed":
-            row.finish = 0
-            self._change(row, "Pending")
+        row = self.get(instance_id)
+        if row is not None and row.status is RuntimeStatus.FAILED:
+            self._change(row, "Pending", row.created, self.now)
 
     def restart(self, instance_id: str) -> None:
         """Start a finished instance anew under its id."""
-        row = self.rows.get(instance_id)
-        if row is not None and row.is_finished:
+        row = self.get(instance_id)
+        if row is not None and row.finish:
             self.start(instance_id, row.name, status="Pending")
 
     def purge(self, instance_id: str) -> None:
         """Remove a finished instance for good."""
-        row = self.rows.get(instance_id)
-        if row is not None and row.is_finished:
-            del self.rows[instance_id]
+        row = self.get(instance_id)
+        if row is not None and row.finish:
+            self.table.remove(instance_id)
             self.purged.add(instance_id)
             self._say(instance_id, "purged")
 
@@ -182,54 +158,57 @@ class World:
         self, instance_id: str, name: str, status: str, *, created: float, updated: float
     ) -> None:
         """Let the row of an instance look like this, whatever it was before."""
-        before = self.rows.get(instance_id)
-        if before is None or (before.is_finished and before.created != created):
+        before = self.get(instance_id)
+        if before is None or (before.finish and before.created != created):
             self._put(instance_id, name, status, created, updated)
         elif (before.status, before.created, before.updated) != (status, created, updated):
-            before.created, before.finish = created, 0
-            self._change(before, status, updated)
+            self._change(before, status, created, updated)
 
     # -- what is stored ------------------------------------------------------------------------
 
+    def get(self, instance_id: str) -> Instance | None:
+        """Return what is stored of an instance."""
+        row = self.table.get(instance_id)
+        return row if isinstance(row, Instance) else None
+
     def finished_rows(self) -> Iterator[Instance]:
         """Yield the finished instances still stored."""
-        return (row for row in self.rows.values() if row.is_finished)
+        return (row for row in self.table if isinstance(row, Instance) and row.finish)
 
-    def listed(self) -> list[Instance]:
-        """Return all rows in the order of a listing."""
-        if self.order is Order.BY_ID:
-            return [self.rows[instance_id] for instance_id in sorted(self.rows)]
-        # Ties are in no order that a client could know.
-        return sorted(self.rows.values(), key=lambda row: (row.created, row.instance_id[::-1]))
-
-    def _active(self, instance_id: str) -> Instance | None:
-        row = self.rows.get(instance_id)
-        return None if row is None or row.is_finished else row
+    def ids_stored(self) -> list[str]:
+        """Return the ids of all rows, in order."""
+        return [row.instance_id for row in self.table]
 
     def _put(
-        self, instance_id: str, name: str, status: str, created: float, updated: float | None
+        self, instance_id: str, name: str, status: str, created: float, updated: float
     ) -> None:
         self.lives += 1
-        row = Instance(instance_id, name, status, created, updated, self.lives, self.now)
-        self.rows[instance_id] = row
-        self._changed(row)
+        self._store(instance_id, name, status, created, updated, life=self.lives)
 
-    def _change(self, row: Instance, status: str, updated: float | None = None) -> None:
-        row.status, row.since = status, self.now
-        row.updated = self.now if updated is None else updated
-        row.forget_row()
-        self._changed(row)
+    def _change(self, row: Instance, status: str, created: float, updated: float) -> None:
+        self._store(row.instance_id, row.name, status, created, updated, life=row.life)
 
-    def _changed(self, row: Instance) -> None:
-        if row.is_finished:
-            self._serial += 1
-            row.finish = self._serial
-            second = int(max(row.created, row.updated or 0.0))
+    def _store(
+        self, instance_id: str, name: str, state: str, created: float, updated: float, *, life: int
+    ) -> None:
+        status = RuntimeStatus(state)
+        row = Instance(
+            instance_id=instance_id,
+            name=name,
+            status=status,
+            created=created,
+            updated=updated,
+            life=life,
+            since=self.now,
+            finish=len(self.finishes) + 1 if status.terminal else 0,
+        )
+        self.table.put(row)
+        if row.finish:
+            second = int(max(created, updated))
             self.finishes[row.finish] = Finish(
-                row.finish, row.instance_id, row.name, row.status, self.now, second
+                row.finish, instance_id, name, status, self.now, second
             )
-        created = f"created {row.created - BEGIN:.2f}"
-        self._say(row.instance_id, f"{row.name} {row.status}, {created}, life {row.life}")
+        self._say(instance_id, f"{name} {status}, created {created - BEGIN:.2f}, life {life}")
 
     def _say(self, instance_id: str, what: str) -> None:
         self.events.append(f"{self.now - BEGIN:10.2f}  {instance_id}: {what}")
