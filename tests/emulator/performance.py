@@ -10,7 +10,7 @@ from emulator import ManualClock, TaskHub, running
 from emulator.times import parse
 from tests.emulator import scenario, worker_scenario
 from tests.emulator.conftest import OPTIONS
-from tests.emulator.passing_time import passing
+from tests.emulator.hubs import passing
 from tests.emulator.recordings import FILES, Exchange, Recording, recorded
 from tests.emulator.replay import ask, differences, differing_rows
 from tests.emulator.steps import Step

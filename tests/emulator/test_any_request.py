@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from emulator import Emulator, ExtensionVersion, Keys, ManualClock, TaskHub, create_app
 from emulator.backends.mssql import MSSQL
 from emulator.samples.recorded import functions
+from tests.emulator.clients import strict
 from tests.emulator.conftest import MAJOR_VERSIONS, NOW
-from tests.emulator.strict_json import strict
 from tests.emulator.test_bad_requests import NAMES, RUBBISH
 
 pytestmark = pytest.mark.anyio

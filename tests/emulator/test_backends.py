@@ -25,10 +25,9 @@ from emulator.backends.backend import Backend, Latency
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
 from emulator.samples.recorded import functions
-from tests.emulator.bindings import local_binding
+from tests.emulator.clients import local_binding
 from tests.emulator.conftest import NOW, OPTIONS
-from tests.emulator.passing_time import passing
-from tests.emulator.rows import instance
+from tests.emulator.hubs import instance, passing
 
 pytestmark = pytest.mark.anyio
 

@@ -21,11 +21,9 @@ from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
 from emulator.http import app as http_app
 from emulator.samples.recorded import functions
+from tests.emulator.clients import strict
 from tests.emulator.conftest import MAJOR_VERSIONS, NOW, OPTIONS
-from tests.emulator.engine_calls import entity_of
-from tests.emulator.moving import instance_of, move
-from tests.emulator.rows import instance
-from tests.emulator.strict_json import strict
+from tests.emulator.hubs import entity_of, instance, instance_of, move
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,7 @@ from emulator import Functions, ManualClock, RuntimeStatus, TaskHub
 from emulator.json_text import JsonValue
 from emulator.samples.claims import functions, start_claims
 from emulator.storage.history import EventKind
-from tests.emulator.engine_calls import events, run, tell
-from tests.emulator.moving import instance_of, move, status_of
+from tests.emulator.hubs import events, instance_of, move, run, status_of, tell
 
 HOUR = 3600.0
 DAY = 24 * HOUR

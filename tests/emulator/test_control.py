@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from emulator import Emulator, Fault, FaultKind, RuntimeStatus, TaskHub
-from tests.emulator.rows import instance
+from tests.emulator.hubs import instance
 
 pytestmark = pytest.mark.anyio
 

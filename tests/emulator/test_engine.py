@@ -19,14 +19,26 @@ from emulator import (
     RuntimeStatus,
     Steps,
     TaskHub,
+    Worker,
     running,
 )
 from emulator.json_text import JsonValue
 from emulator.samples import recorded
 from emulator.storage.history import EventKind
 from tests.emulator.conftest import MAJOR_VERSIONS, NOW, OPTIONS
-from tests.emulator.engine_calls import SETTLING_SECONDS, events, kinds, run, start, tell
-from tests.emulator.moving import instance_of, move, rows, set_clock, status_of
+from tests.emulator.hubs import (
+    SETTLING_SECONDS,
+    events,
+    instance_of,
+    kinds,
+    move,
+    rows,
+    run,
+    set_clock,
+    start,
+    status_of,
+    tell,
+)
 
 V2, V3 = ExtensionVersion.V2, ExtensionVersion.V3
 DAY = 86_400.0
@@ -411,3 +423,25 @@ def test_a_row_that_was_only_put_there_is_not_the_engines(hub: TaskHub) -> None:
     hub.engine.rewind("put", "why", hub.clock.now())
     move(hub, SETTLING_SECONDS)
     assert status_of(hub, "put") is RuntimeStatus.RUNNING
+
+
+@pytest.mark.parametrize("worker", [Worker.DOTNET, Worker.JAVASCRIPT])
+def test_functions_are_found_by_their_names_in_any_letters(worker: Worker) -> None:
+    app = Functions()
+
+    @app.activity
+    def Charge(_argument: JsonValue, context: ActivityContext) -> JsonValue:  # noqa: N802
+        return context.runs_before
+
+    @app.orchestrator
+    def Order(context: OrchestrationContext) -> Steps:  # noqa: N802
+        first = yield context.call_activity("CHARGE")
+        return [first, (yield context.call_activity("charge"))]
+
+    clock = ManualClock(NOW)
+    hub = TaskHub("OrdersHub", clock, functions=app, worker=worker)
+    hub.engine.start("oRDER", "it", None, clock.now())
+    clock.advance(10)
+    hub.advance()
+    (row,) = hub.instances()
+    assert (row.name, row.status, row.output) == ("oRDER", "Completed", [0, 1])

@@ -14,7 +14,7 @@ from emulator.samples.recorded import functions
 from emulator.storage.history import Event, EventKind
 from emulator.storage.rows import Entity, Row, RuntimeStatus
 from tests.emulator.conftest import MAJOR_VERSIONS, NOW
-from tests.emulator.moving import rows
+from tests.emulator.hubs import rows
 
 pytestmark = pytest.mark.anyio
 

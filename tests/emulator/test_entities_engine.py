@@ -24,16 +24,18 @@ from emulator.json_text import JsonValue
 from emulator.samples import recorded
 from emulator.storage.history import EventKind
 from tests.emulator.conftest import OPTIONS
-from tests.emulator.engine_calls import (
+from tests.emulator.hubs import (
     SETTLING_SECONDS,
     entity_of,
     events,
+    instance_of,
+    move,
     run,
     signal,
     start,
+    status_of,
     tell,
 )
-from tests.emulator.moving import instance_of, move, status_of
 
 COUNTER = EntityId("Counter", "x")
 LOCKED = EntityId("Counter", "locked")

@@ -18,7 +18,7 @@ from emulator import (
     running,
 )
 from emulator.faults import Faults, parse_fault, read_fault
-from tests.emulator.rows import instance
+from tests.emulator.hubs import instance
 
 pytestmark = pytest.mark.anyio
 

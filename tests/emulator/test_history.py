@@ -23,8 +23,7 @@ from emulator.samples.recorded import functions
 from emulator.storage import history
 from emulator.storage.history import Event, shown
 from tests.emulator.conftest import MAJOR_VERSIONS, NOW, OPTIONS
-from tests.emulator.engine_calls import run, signal, start, tell
-from tests.emulator.moving import move
+from tests.emulator.hubs import move, run, signal, start, tell
 
 V2, V3 = ExtensionVersion.V2, ExtensionVersion.V3
 AT = "2027-01-15T08:00:00.75Z"

@@ -1,13 +1,30 @@
+"""A task hub: its name, its rows, its pages and their tokens."""
+
+import base64
+
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator import Entity, ManualClock, RuntimeStatus, TaskHub
-from emulator.api import StorageRefused
-from emulator.backends.azure_storage import AzureStorage, encode_token
-from emulator.storage.table import EntityQuery, InstanceQuery, partition_key
-from tests.emulator.conftest import NOW
-from tests.emulator.rows import instance
+from emulator import (
+    Emulator,
+    Entity,
+    ExtensionVersion,
+    ManualClock,
+    RuntimeStatus,
+    TaskHub,
+    running,
+)
+from emulator.api import StorageRefused, TokenUnreadable
+from emulator.backends.azure_storage import AzureStorage, decode_token, encode_token
+from emulator.backends.backend import Backend, HubNameRefused
+from emulator.backends.mssql import MSSQL
+from emulator.backends.netherite import Netherite
+from emulator.storage.table import BEYOND_THE_END, EntityQuery, InstanceQuery, partition_key
+from emulator.synthetic.hub import SyntheticHub
+from tests.emulator.conftest import NOW, OPTIONS
+from tests.emulator.hubs import instance
 
 ids = st.text(alphabet="aB0-:@/#^ž", min_size=1, max_size=6)
 
@@ -168,3 +185,94 @@ class TestLog:
 def test_a_scan_limit_of_no_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="scan_rows"):
         AzureStorage(scan_rows=0)
+
+
+V2 = ExtensionVersion.V2
+
+
+class TestToken:
+    def test_it_is_the_next_key_and_an_empty_row_key(self) -> None:
+        assert encode_token("@counter@forwarder") == "QGNvdW50ZXJAZm9yd2FyZGVy "
+
+    def test_keys_escape_what_azure_tables_forbid(self) -> None:
+        assert encode_token(partition_key("a#b")) == "YV4yYg== "
+        assert partition_key("^/\\#?\t") == "^^^0^1^2^3^É"
+
+    @given(st.text())
+    def test_it_is_understood_with_and_without_its_last_space(self, instance_id: str) -> None:
+        key = partition_key(instance_id)
+        token = encode_token(key)
+        assert decode_token(token) == decode_token(token.strip()) == (key or None)
+
+    @pytest.mark.parametrize("token", ["", " "])
+    def test_an_empty_one_is_the_first_page(self, token: str) -> None:
+        assert decode_token(token) is None
+
+    @pytest.mark.parametrize("token", ["rubbish", "one two", "one two three", "žluť", "/w=="])
+    def test_rubbish_is_behind_the_last_row(self, token: str) -> None:
+        assert decode_token(token) == BEYOND_THE_END
+
+    def test_the_null_of_old_extensions_is_a_place_like_any_other(self) -> None:
+        assert decode_token("bnVsbA==") == "null"
+
+
+class TestTokenOfV2:
+    def test_it_is_a_json_object_in_base64(self) -> None:
+        assert base64.b64decode(encode_token("@counter@forwarder", V2)) == (
+            b'{"NextPartitionKey":"QGNvdW50ZXJAZm9yd2FyZGVy","NextRowKey":"",'
+            b'"NextTableName":null,"TargetLocation":0}'
+        )
+
+    @given(st.text())
+    def test_it_leads_to_its_key(self, key: str) -> None:
+        assert decode_token(encode_token(key, V2), V2) == key
+
+    @pytest.mark.parametrize("value", ["", " ", "null", "{}", "[]", '{"NextPartitionKey":null}'])
+    def test_one_that_names_no_key_is_the_first_page(self, value: str) -> None:
+        token = base64.b64encode(value.encode()).decode() if value.strip() else value
+        assert decode_token(token, V2) is None
+
+    @pytest.mark.parametrize("token", ["rubbish", "one two", "žluť", "/w==", "b29wcw=="])
+    def test_rubbish_is_an_error(self, token: str) -> None:
+        with pytest.raises(TokenUnreadable, match="not a valid Base-64 string"):
+            decode_token(token, V2)
+
+    def test_a_key_that_is_rubbish_is_behind_the_last_row(self) -> None:
+        token = base64.b64encode(b'{"NextPartitionKey":"rubbish"}').decode()
+        assert decode_token(token, V2) == BEYOND_THE_END
+
+
+NAMES = ("Orders2", "orders-hub", "orders hub", "2orders", "ab", "", "o" * 45, "o" * 50, "o" * 51)
+TAKEN = {
+    "azure-storage": {"Orders2", "o" * 45},
+    "netherite": {"Orders2", "orders-hub", "o" * 45},
+    "mssql": set(NAMES) - {"", "o" * 51},
+}
+
+
+@pytest.mark.parametrize("backend", [AzureStorage(), MSSQL(), Netherite()], ids=lambda b: b.name)
+@pytest.mark.parametrize("name", NAMES)
+def test_each_provider_takes_names_by_its_own_rule(backend: Backend, name: str) -> None:
+    clock = ManualClock(NOW)
+    if name in TAKEN[backend.name]:
+        assert TaskHub(name, clock, backend=backend).name == name
+        assert SyntheticHub(name, clock, rows=10, backend=backend).name == name
+        return
+    problem = f"is no task hub of {backend.name}: {backend.hub_name_rule}"
+    with pytest.raises(HubNameRefused, match=problem):
+        TaskHub(name, clock, backend=backend)
+    with pytest.raises(HubNameRefused, match=problem):
+        SyntheticHub(name, clock, rows=10, backend=backend)
+
+
+@pytest.mark.anyio
+async def test_a_hub_that_a_request_names_is_made_by_the_rule_of_the_apps_provider() -> None:
+    clock = ManualClock(NOW)
+    for backend, status in ((AzureStorage(), 500), (Netherite(), 200)):
+        app = Emulator(TaskHub("OrdersHub", clock, backend=backend), clock=clock)
+        async with (
+            running(app) as url,
+            httpx.AsyncClient(base_url=f"{url}/durabletask/", **OPTIONS) as client,
+        ):
+            answer = await client.get("instances", params={"taskHub": "orders-two"})
+        assert answer.status_code == status

@@ -15,7 +15,7 @@ from emulator.storage.history import EventKind
 from emulator.storage.rows import RuntimeStatus
 from emulator.task_hub import TaskHub
 from emulator.times import parse
-from tests.emulator.moving import instance_of, move, set_clock
+from tests.emulator.hubs import instance_of, move, set_clock
 from tests.emulator.recordings import RECORDINGS
 
 START = 1_800_000_000.0

@@ -16,8 +16,17 @@ from emulator import (
 from emulator.json_text import JsonValue
 from emulator.samples import recorded
 from emulator.storage.history import EventKind
-from tests.emulator.engine_calls import SETTLING_SECONDS, events, kinds, run, start, tell
-from tests.emulator.moving import instance_of, move, status_of
+from tests.emulator.hubs import (
+    SETTLING_SECONDS,
+    events,
+    instance_of,
+    kinds,
+    move,
+    run,
+    start,
+    status_of,
+    tell,
+)
 
 DAY = 86_400.0
 TEN_SECONDS = timedelta(seconds=10)

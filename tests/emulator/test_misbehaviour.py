@@ -17,7 +17,7 @@ from emulator.json_text import JsonValue
 from emulator.samples import recorded
 from emulator.storage.history import EventKind
 from tests.emulator.conftest import MAJOR_VERSIONS
-from tests.emulator.engine_calls import events, kinds, run, tell
+from tests.emulator.hubs import events, kinds, run, tell
 
 
 @pytest.fixture

@@ -23,8 +23,17 @@ from emulator.samples import recorded
 from emulator.storage.history import EventKind
 from emulator.times import parse
 from tests.emulator.conftest import NOW
-from tests.emulator.engine_calls import SETTLING_SECONDS, events, kinds, run, start, tell
-from tests.emulator.moving import instance_of, move, status_of
+from tests.emulator.hubs import (
+    SETTLING_SECONDS,
+    events,
+    instance_of,
+    kinds,
+    move,
+    run,
+    start,
+    status_of,
+    tell,
+)
 
 DAY = 86_400.0
 

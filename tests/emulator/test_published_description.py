@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
+import yaml
 from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -31,6 +32,8 @@ from emulator import (
     TaskHub,
     running,
 )
+from emulator.http.messages import Base
+from emulator.http.routes import decode, find
 from tests.emulator.app import functions
 from tests.emulator.conftest import MAJOR_VERSIONS, NOW
 
@@ -201,3 +204,29 @@ def test_what_is_beyond_it_really_happens(name: str, what: int | str) -> None:
     with served(beyond.version) as url, requests.Session() as session:
         response = case.call(base_url=url, session=session)
     assert list(_beyond(case, response)) == [what], (response.status_code, response.text)
+
+
+METHODS = ("get", "post", "put", "patch", "delete")
+BEHIND_BASE = len(Base.WEB_HOOK)
+
+
+def described() -> Iterator[tuple[str, str]]:
+    description = yaml.safe_load(DESCRIPTION.read_text("utf-8"))
+    for path, operations in description["paths"].items():
+        yield from ((method.upper(), path) for method in METHODS if method in operations)
+
+
+@pytest.mark.parametrize("version", MAJOR_VERSIONS)
+@pytest.mark.parametrize(("method", "path"), list(described()))
+def test_an_operation_is_routed_with_its_arguments(
+    version: ExtensionVersion, method: str, path: str
+) -> None:
+    names = re.findall(r"{(\w+)}", path)
+    filled = re.sub(r"{(\w+)}", r"the%20\1", path)
+    route = find(method, decode(filled[BEHIND_BASE:], version), version)
+    assert route is not None
+    assert route.arguments == tuple(f"the {name}" for name in names)
+
+
+def test_the_description_has_fourteen_operations() -> None:
+    assert len(list(described())) == 14

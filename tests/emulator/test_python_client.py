@@ -16,9 +16,9 @@ from azure.functions import HttpRequest
 
 from emulator import Emulator, ExtensionVersion, ManualClock, TaskHub, running
 from tests.emulator.app import functions
-from tests.emulator.bindings import local_binding
+from tests.emulator.clients import local_binding
 from tests.emulator.conftest import NOW
-from tests.emulator.passing_time import passing
+from tests.emulator.hubs import passing
 
 # The client says how it wants its connections cleaned up, which newer servers need no more.
 pytestmark = [

@@ -13,7 +13,7 @@ from emulator import (
 from emulator.backends.azure_storage import encode_token
 from emulator.storage import history as events
 from tests.emulator.conftest import NOW
-from tests.emulator.rows import instance
+from tests.emulator.hubs import instance
 
 pytestmark = pytest.mark.anyio
 

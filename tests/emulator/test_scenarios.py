@@ -1,6 +1,8 @@
 """Scenarios: each built-in one comes out as it says, and a broken one is told in one line."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,9 +20,6 @@ from emulator.scenarios.scenario import (
 )
 from tests.emulator.app import functions
 from tests.emulator.conftest import NOW, OPTIONS
-
-LONGER = ("demo", "many-backends")
-QUICK = [name for name in built_in() if name not in LONGER]
 
 OWN = """
 about: Refunds pile up while the bank does not answer.
@@ -71,18 +70,18 @@ async def shown_by_the_api(scenario: Scenario) -> Mapping[str, Rows]:
     return rows
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("name", QUICK)
-async def test_what_a_scenario_says_is_what_the_api_shows(name: str) -> None:
+@pytest.mark.parametrize("name", built_in())
+def test_a_built_in_scenario_comes_out_as_it_says(name: str) -> None:
     scenario = load_scenario(name)
     assert scenario.about
     assert scenario.expected
+    assert rehearse(scenario) == []
+
+
+@pytest.mark.anyio
+async def test_what_a_scenario_says_is_what_the_api_shows() -> None:
+    scenario = load_scenario("families")
     assert unmet(scenario.expected, await shown_by_the_api(scenario)) == []
-
-
-@pytest.mark.parametrize("name", LONGER)
-def test_so_it_is_with_the_longer_ones(name: str) -> None:
-    assert rehearse(load_scenario(name)) == []
 
 
 def test_each_failure_of_an_incident_is_said() -> None:
@@ -205,3 +204,21 @@ def test_a_broken_one_is_told_in_one_line(text: str, problem: str | None) -> Non
 def test_what_is_not_there_is_told(name: str, problem: str) -> None:
     with pytest.raises(ScenarioProblem, match=problem):
         load_scenario(name)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.anyio
+async def test_functions_scenario_and_test_run() -> None:
+    functions_file, test = blocks("python")
+    (scenario,) = (block for block in blocks("yaml") if block.startswith("about:"))
+    names: dict[str, object] = {}
+    exec(functions_file, names)
+    assert rehearse(read_scenario("own.yaml", scenario), functions=names["functions"]) == []  # type: ignore[arg-type]
+    exec(test, names)
+    await names["test_something"]()  # type: ignore[operator]

@@ -10,7 +10,7 @@ from emulator.json_text import JsonValue, compact
 from emulator.samples import shop
 from emulator.storage.history import Event, EventKind
 from tests.emulator.conftest import NOW
-from tests.emulator.moving import instance_of, move, status_of
+from tests.emulator.hubs import instance_of, move, status_of
 
 MINUTE = 60.0
 HOUR = 3600.0

@@ -19,8 +19,7 @@ from emulator import (
 from emulator.samples.recorded import functions
 from emulator.storage.history import EventKind
 from tests.emulator.conftest import OPTIONS
-from tests.emulator.engine_calls import events
-from tests.emulator.moving import instance_of, move
+from tests.emulator.hubs import events, instance_of, move
 
 pytestmark = pytest.mark.anyio
 

@@ -55,7 +55,7 @@ from exporter.ledger.status import ACTIVE, TERMINAL
 from tests.api.paged import all_rows
 from tests.api.scripted import connections
 from tests.emulator.conftest import NOW, OPTIONS
-from tests.emulator.passing_time import passing
+from tests.emulator.hubs import passing
 
 V2, V3 = ExtensionVersion.V2, ExtensionVersion.V3
 TOKEN = "x-ms-continuation-token"

@@ -9,7 +9,6 @@ from emulator import (
     Entity,
     ExtensionVersion,
     Finish,
-    Instance,
     ManualClock,
     RuntimeStatus,
     Start,
@@ -24,8 +23,7 @@ from emulator.samples import shop
 from emulator.storage.history import EventKind
 from emulator.storage.table import InstanceQuery
 from tests.emulator.conftest import NOW
-from tests.emulator.moving import instance_of, move, rows, set_clock
-from tests.emulator.rows import instance
+from tests.emulator.hubs import instance, instance_of, move, rows, set_clock
 
 HOUR = 3600.0
 MINUTE = 60.0
@@ -234,23 +232,17 @@ def test_the_log_goes_back_a_week(hub: TaskHub) -> None:
     assert days[8] not in hub.starts
 
 
-def test_every_row_says_what_it_logged() -> None:
-    hub = busy_hub(retention=24 * HOUR)
-    move(hub, HOUR)
-    finished = {row.instance_id: row for row in hub.instances() if row.status.terminal}
-    logged = {finish.instance_id: finish for finish in hub.finishes}
+def test_every_row_says_what_it_logged(day: TaskHub) -> None:
+    finished = {row.instance_id: row for row in day.instances() if row.status.terminal}
+    logged = {finish.instance_id: finish for finish in day.finishes}
     assert logged == {
         i: Finish(r.name, i, r.status, r.created, r.updated, logged[i].visible)
         for i, r in finished.items()
     }
 
 
-def test_every_row_that_ran_has_a_history() -> None:
-    assert all(
-        row.history or row.status is RuntimeStatus.PENDING
-        for row in busy_hub().instances()
-        if isinstance(row, Instance)
-    )
+def test_every_row_that_ran_has_a_history(day: TaskHub) -> None:
+    assert all(row.history or row.status is RuntimeStatus.PENDING for row in day.instances())
 
 
 def test_v2_has_the_same_traffic() -> None:

@@ -22,8 +22,7 @@ from emulator import (
 from emulator.json_text import JsonValue
 from emulator.storage.history import EventKind
 from tests.emulator.conftest import NOW, OPTIONS
-from tests.emulator.engine_calls import entity_of, kinds, run, start
-from tests.emulator.moving import instance_of, move
+from tests.emulator.hubs import entity_of, instance_of, kinds, move, run, start
 
 ORDER_FAILED = "Orchestrator function 'Order' failed"
 JSON_WORKERS = (Worker.JAVASCRIPT, Worker.PYTHON, Worker.POWERSHELL)

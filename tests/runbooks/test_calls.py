@@ -18,7 +18,7 @@ from emulator import (
     running,
 )
 from tests.emulator.app import functions
-from tests.emulator.moving import move, status_of
+from tests.emulator.hubs import move, status_of
 from tests.runbooks.pages import PAGES
 from tests.tools import tool
 

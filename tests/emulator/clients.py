@@ -1,4 +1,7 @@
-"""What a worker of the Functions host gives to the official clients."""
+"""What clients of the emulator are given, and how strictly they read."""
+
+import json
+from typing import Any
 
 
 def local_binding(url: str) -> dict[str, object]:
@@ -18,3 +21,10 @@ def local_binding(url: str) -> dict[str, object]:
         },
         "rpcBaseUrl": f"{url}/durabletask/",
     }
+
+
+def strict(text: str) -> Any:  # noqa: ANN401 - JSON
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
