@@ -14,7 +14,7 @@ from emulator.api import (
 from emulator.backends.backend import Backend, Listing
 from emulator.json_text import JsonValue, compact
 from emulator.storage.rows import Row
-from emulator.storage.table import BEYOND_THE_END, EntityQuery, InstanceQuery, Table
+from emulator.storage.table import BEYOND_THE_END, InstanceQuery, Query, Table
 
 # Azure's tables refuse a larger page; Azurite, which was recorded, cuts it to this.
 MAXIMUM_TOP = 1000
@@ -37,11 +37,7 @@ class AzureStorage(Backend):
         self.scan_rows = scan_rows
 
     def page(
-        self,
-        table: Table,
-        query: InstanceQuery | EntityQuery,
-        token: str,
-        version: ExtensionVersion,
+        self, table: Table, query: Query, token: str, version: ExtensionVersion
     ) -> Listing[Row]:
         """Return a page in the order of the ids, escaped as keys."""
         page = table.page(

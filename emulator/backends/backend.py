@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from emulator.api import ExtensionVersion
 from emulator.json_text import JsonValue
 from emulator.storage.rows import Row
-from emulator.storage.table import EntityQuery, InstanceQuery, Table
+from emulator.storage.table import InstanceQuery, Query, Table
 
 RowT = TypeVar("RowT")
 Payload = Mapping[str, JsonValue]
@@ -84,11 +84,7 @@ class Backend(ABC):
 
     @abstractmethod
     def page(
-        self,
-        table: Table,
-        query: InstanceQuery | EntityQuery,
-        token: str,
-        version: ExtensionVersion,
+        self, table: Table, query: Query, token: str, version: ExtensionVersion
     ) -> Listing[Row]:
         """
         Return a page of the matching rows; deleted entities take up room on it.

@@ -8,7 +8,7 @@ from emulator.api import ArgumentInvalid, ExtensionVersion
 from emulator.backends.backend import Backend, Listing, Payload, Traits
 from emulator.json_text import JsonValue, compact
 from emulator.storage.rows import Entity, Row
-from emulator.storage.table import EntityQuery, InstanceQuery, Table
+from emulator.storage.table import InstanceQuery, Query, Table
 
 MAXIMUM = 2**15 - 1
 """Rows per page, and pages: 16-bit numbers."""
@@ -32,11 +32,7 @@ class MSSQL(Backend):
     one_hub = True
 
     def page(
-        self,
-        table: Table,
-        query: InstanceQuery | EntityQuery,
-        token: str,
-        _version: ExtensionVersion,
+        self, table: Table, query: Query, token: str, _version: ExtensionVersion
     ) -> Listing[Row]:
         """Return a page in the order of creation."""
         if not 1 <= query.top <= MAXIMUM:

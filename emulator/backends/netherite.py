@@ -10,7 +10,7 @@ from emulator.api import ArgumentInvalid, ExtensionVersion
 from emulator.backends.backend import Backend, Listing, Traits
 from emulator.json_text import compact
 from emulator.storage.rows import Row
-from emulator.storage.table import EntityQuery, InstanceQuery, Table
+from emulator.storage.table import Query, Table
 
 PARTITIONS = 12
 
@@ -43,11 +43,7 @@ class Netherite(Backend):
         self._paging = ids_in_memory
 
     def page(
-        self,
-        table: Table,
-        query: InstanceQuery | EntityQuery,
-        token: str,
-        _version: ExtensionVersion,
+        self, table: Table, query: Query, token: str, _version: ExtensionVersion
     ) -> Listing[Row]:
         """Return a page of all partitions, one row of each in turn."""
         top, prefix = query.top, query.id_prefix or ""
@@ -79,7 +75,7 @@ class Netherite(Backend):
     def _answer(
         self,
         rows: Sequence[Row],
-        query: InstanceQuery | EntityQuery,
+        query: Query,
         place: str | None,
         limit: int,
     ) -> tuple[list[Row], str | None, int]:

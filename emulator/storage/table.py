@@ -3,7 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeAlias
 
 from emulator.storage.rows import Row
 
@@ -80,14 +80,14 @@ class EntityQuery:
         )
 
 
-RowT = TypeVar("RowT")
+Query: TypeAlias = InstanceQuery | EntityQuery
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[RowT]):
+class Page:
     """A page, the key of the next one, `None` at the end, and the number of scanned rows."""
 
-    rows: list[RowT]
+    rows: list[Row]
     next_key: str | None
     scanned: int
 
@@ -129,7 +129,7 @@ class Table:
         prefix: str = "",
         begin: str | None = None,
         scan_rows: int | None = None,
-    ) -> Page[Row]:
+    ) -> Page:
         """
         Return at most `top` matching rows, from a key on.
 

@@ -80,7 +80,7 @@ class TestRepeatability:
 @pytest.fixture(scope="module")
 def day() -> TaskHub:
     """A hub after a day of history and two hours of life."""
-    hub = busy_hub(history=24 * HOUR, retention=24 * HOUR)
+    hub = busy_hub(history=24 * HOUR, retention=48 * HOUR)
     move(hub, 2 * HOUR)
     return hub
 
