@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+_EXTENSION = "   at Microsoft.Azure.WebJobs.Extensions.DurableTask"
+
 
 class ExtensionVersion(StrEnum):
     """
@@ -34,9 +36,6 @@ class Operation(StrEnum):
     SIGNAL_ENTITY = "signal_entity"
     DELETE_ENTITY = "delete_entity"
     MAKE_PRIMARY = "make_primary"
-
-
-_EXTENSION = "   at Microsoft.Azure.WebJobs.Extensions.DurableTask"
 
 
 class ApiError(Exception):

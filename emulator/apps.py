@@ -25,6 +25,8 @@ from emulator.task_hub import TaskHub
 
 _MODULE = "functions_of_the_app"
 
+DEFAULT_RATE = 0.5
+
 
 class FunctionsFileProblem(ValueError):
     """A file of functions cannot be run, or has none; the message says where and why."""
@@ -65,9 +67,6 @@ def _line(error: Exception, path: Path) -> str:
     frames = extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     return f", line {lines[-1]}" if lines else ""
-
-
-DEFAULT_RATE = 0.5
 
 
 class App(StrEnum):

@@ -20,6 +20,8 @@ from emulator.task_hub import TaskHub
 
 HEADER = "x-functions-key"
 
+_TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
+
 
 class Verdict(Enum):
     """The host's verdict on a key."""
@@ -50,9 +52,6 @@ class Keys:
         if key and key in (self.system, self.master):
             return Verdict.ALLOWED
         return Verdict.WRONG_KIND if key in self.others else Verdict.UNKNOWN
-
-
-_TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
 
 
 Hub: TypeAlias = TaskHub | SyntheticHub

@@ -84,10 +84,6 @@ class Fault:
             if number < 0:
                 raise ValueError(f"{name} must not be negative, not {number}")
 
-    def concerns(self, operation: Operation) -> bool:
-        """Return whether the fault can hit an operation."""
-        return self.operations is None or operation in self.operations
-
 
 class Faults:
     """
@@ -125,7 +121,8 @@ class Faults:
     def strike(self, operation: Operation) -> Fault | None:
         """Return and count the fault that hits a request, if any."""
         for pending in self._pending:
-            if not pending.fault.concerns(operation) or pending.left == 0:
+            operations = pending.fault.operations
+            if pending.left == 0 or (operations is not None and operation not in operations):
                 continue
             if pending.skip > 0:
                 pending.skip -= 1

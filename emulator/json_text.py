@@ -18,6 +18,9 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan
 MAXIMUM_DEPTH = 64
 """Maximum nesting, as in the real parser."""
 
+_OPEN_OBJECT = re.compile(r'\s*\{(?:\s*"(?P<name>[^"]*)"\s*:)?\s*', re.ASCII)
+_BARE_NAME = re.compile(r"\s*\{\s*[A-Za-z_$][\w$]*", re.ASCII)
+
 
 def compact(value: JsonValue) -> str:
     """
@@ -92,10 +95,6 @@ def _items(value: JsonValue) -> Iterable[JsonValue]:
     if isinstance(value, Mapping):
         return value.values()
     return value if isinstance(value, list) else ()
-
-
-_OPEN_OBJECT = re.compile(r'\s*\{(?:\s*"(?P<name>[^"]*)"\s*:)?\s*', re.ASCII)
-_BARE_NAME = re.compile(r"\s*\{\s*[A-Za-z_$][\w$]*", re.ASCII)
 
 
 def read_json(body: bytes) -> JsonValue:

@@ -18,6 +18,12 @@ READS_PER_SECOND = 25.0
 QUERIES = 15
 QUERY_SECONDS = 5.0
 
+DURABLE_BINDINGS = ("orchestrationTrigger", "activityTrigger")
+RUNNING, STOPPED = "Running", "Stopped"
+RESOURCE_MANAGER = "management.azure.localhost"
+LOGIN = "login.azure.localhost"
+TOKEN_SECONDS = 3600.0
+
 
 class Bucket:
     """A token bucket of *most* requests, refilled *per_second*; *now* is a clock in seconds."""
@@ -72,10 +78,6 @@ class Window:
     def resets_after(self) -> float:
         """Seconds until the next window."""
         return max(0.0, self._begin + self._seconds - self._now())
-
-
-DURABLE_BINDINGS = ("orchestrationTrigger", "activityTrigger")
-RUNNING, STOPPED = "Running", "Stopped"
 
 
 @dataclass(slots=True, eq=False)
@@ -158,11 +160,6 @@ class Site:
             }
             for binding in self.bindings
         ]
-
-
-RESOURCE_MANAGER = "management.azure.localhost"
-LOGIN = "login.azure.localhost"
-TOKEN_SECONDS = 3600.0
 
 
 class AzureCloud:

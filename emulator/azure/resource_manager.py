@@ -20,6 +20,15 @@ _ORDERED = re.compile(r"\| *order by id asc *$")
 
 Row = Mapping[str, JsonValue]
 
+QUERY_PATH = "/providers/microsoft.resourcegraph/resources"
+ROUTE = "/hostruntime"
+LIST_KEYS = "Microsoft.Web/sites/host/listkeys/action"
+READ_FUNCTIONS = "Microsoft.Web/sites/functions/read"
+READ_ROUTE = "Microsoft.Web/sites/hostruntime/*/read"
+READ_GRAPH = "Microsoft.ResourceGraph/resources/read"
+_FUNCTIONS_AT_ONCE = 2
+_VERSION = re.compile(r"\d{4}-\d\d-\d\d")
+
 
 class QueryInvalid(ValueError):
     """A query is not of the emulated form."""
@@ -71,17 +80,6 @@ def page(rows: Sequence[JsonValue], token: str, size: int) -> dict[str, JsonValu
     if begin + size < len(rows):
         answer["$skipToken"] = str(begin + size)
     return answer
-
-
-QUERY_PATH = "/providers/microsoft.resourcegraph/resources"
-ROUTE = "/hostruntime"
-LIST_KEYS = "Microsoft.Web/sites/host/listkeys/action"
-READ_FUNCTIONS = "Microsoft.Web/sites/functions/read"
-READ_ROUTE = "Microsoft.Web/sites/hostruntime/*/read"
-READ_GRAPH = "Microsoft.ResourceGraph/resources/read"
-
-_FUNCTIONS_AT_ONCE = 2
-_VERSION = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def error(status: int, code: str, headers: Mapping[str, str] | None = None) -> Answer:

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from emulator.json_text import JsonValue
 from emulator.storage.history import Event, EventKind
 
+_QUESTION = (
+    "Was a change made to the orchestrator code after this instance had already started running?"
+)
+_NOT_YET = "but the current replay execution hasn't (yet?) scheduled this task."
+_INSTEAD = "but the current orchestration replay instead"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallActivity:
@@ -76,28 +82,18 @@ _EVENTS: dict[type[Action], EventKind] = {
 }
 
 
-def recorded_as(action: Action) -> EventKind:
-    """Return the kind of event that records an action."""
-    return _EVENTS[type(action)]
-
-
 _PRODUCED: dict[type[Action], str] = {
     CallActivity: "ScheduleTaskOrchestratorAction",
     CallSubOrchestrator: "CreateSubOrchestrationAction",
     SetTimer: "CreateTimerOrchestratorAction",
     SendToEntity: "SendEventOrchestratorAction",
 }
-_QUESTION = (
-    "Was a change made to the orchestrator code after this instance had already started running?"
-)
-_NOT_YET = "but the current replay execution hasn't (yet?) scheduled this task."
-_INSTEAD = "but the current orchestration replay instead"
 
 
 def is_same(event: Event, action: Action) -> bool:
     """Return whether an event records an action; names match in any letter case."""
     name = str(event.fields.get("Name", ""))
-    return recorded_as(action) is event.kind and _name(action).casefold() == name.casefold()
+    return _EVENTS[type(action)] is event.kind and _name(action).casefold() == name.casefold()
 
 
 def mismatch(event: Event, action: Action | None) -> str:

@@ -14,6 +14,10 @@ from emulator.json_text import JsonValue, parsed
 from emulator.storage.rows import NEVER, Entity, RuntimeStatus
 from emulator.times import precise
 
+_WINDOW_SECONDS = 30 * 60
+# Minimum time between two removals of older entries.
+_CLEANING_SECONDS = 10
+
 
 class DeliveryOrder:
     """Keeps the messages of one sender to each receiver in order."""
@@ -25,11 +29,6 @@ class DeliveryOrder:
         """Return when a message arrives: not before the one sent before it."""
         self._last[receiver] = max(at, self._last.get(receiver, at))
         return self._last[receiver]
-
-
-_WINDOW_SECONDS = 30 * 60
-# Minimum time between two removals of older entries.
-_CLEANING_SECONDS = 10
 
 
 class MessageSorter:

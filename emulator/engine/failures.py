@@ -9,6 +9,12 @@ from emulator.json_text import JsonValue, compact, parsed
 
 ValueT = TypeVar("ValueT")
 
+_CORE = "System.Private.CoreLib"
+_ARGUMENT = -2147024809
+_INVALID_OPERATION = -2146233079
+_EXCEPTION = -2146233088
+_EXTENSION = "Microsoft.Azure.WebJobs.Extensions.DurableTask"
+
 
 def attempt(call: Callable[[], ValueT]) -> ValueT | Exception:
     """Return what a user's code returns, or the exception that it raises."""
@@ -16,13 +22,6 @@ def attempt(call: Callable[[], ValueT]) -> ValueT | Exception:
         return call()
     except Exception as error:  # noqa: BLE001 - only its function fails
         return error
-
-
-_CORE = "System.Private.CoreLib"
-_ARGUMENT = -2147024809
-_INVALID_OPERATION = -2146233079
-_EXCEPTION = -2146233088
-_EXTENSION = "Microsoft.Azure.WebJobs.Extensions.DurableTask"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

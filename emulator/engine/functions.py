@@ -20,6 +20,11 @@ from emulator.engine.failures import (
 )
 from emulator.json_text import JsonValue, compact, parsed, transported
 
+# An activity's duration unless it sets one.
+_USUAL_SECONDS = (0.02, 0.1)
+_REFUSING_PORT = 9
+_ANSWERS_OF_202 = 3
+
 
 @dataclass(slots=True, kw_only=True)
 class EntityContext:
@@ -80,11 +85,6 @@ Steps: TypeAlias = Generator[Task, Any, Any]
 Orchestrator: TypeAlias = Callable[[OrchestrationContext], "Steps | JsonValue"]
 Activity: TypeAlias = "Callable[[JsonValue, ActivityContext], JsonValue]"
 EntityFunction: TypeAlias = Callable[[EntityContext], None]
-
-# An activity's duration unless it sets one.
-_USUAL_SECONDS = (0.02, 0.1)
-_REFUSING_PORT = 9
-_ANSWERS_OF_202 = 3
 
 
 class ActivityContext:

@@ -17,6 +17,14 @@ from emulator.json_text import JsonValue, parsed
 from emulator.storage.history import Event, EventKind, generic_event
 from emulator.storage.rows import Instance, Row, RuntimeStatus
 
+# The resulting status, and the field with the reason.
+_INTERVENTIONS = {
+    EventKind.EXECUTION_SUSPENDED: (RuntimeStatus.SUSPENDED, "Reason"),
+    EventKind.EXECUTION_RESUMED: (RuntimeStatus.RUNNING, "Reason"),
+    EventKind.EXECUTION_TERMINATED: (RuntimeStatus.TERMINATED, "Input"),
+}
+INTERVENTIONS = frozenset(_INTERVENTIONS)
+
 
 class Identities:
     """Generates the ids of a hub from a seed."""
@@ -52,15 +60,6 @@ class Identities:
 
     def _guid(self) -> UUID:
         return UUID(int=self._random.getrandbits(128), version=4)
-
-
-# The resulting status, and the field with the reason.
-_INTERVENTIONS = {
-    EventKind.EXECUTION_SUSPENDED: (RuntimeStatus.SUSPENDED, "Reason"),
-    EventKind.EXECUTION_RESUMED: (RuntimeStatus.RUNNING, "Reason"),
-    EventKind.EXECUTION_TERMINATED: (RuntimeStatus.TERMINATED, "Input"),
-}
-INTERVENTIONS = frozenset(_INTERVENTIONS)
 
 
 def reason_of(intervention: Event) -> str | None:

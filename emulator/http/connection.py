@@ -15,6 +15,14 @@ from emulator.http.messages import TOKEN_HEADER, Answer, Base
 
 AnswerT = TypeVar("AnswerT")
 
+# The key of the function that closes the connection, in the state of a request's scope.
+CLOSE_CONNECTION = "close_connection"
+# Limit for clients without a timeout.
+PATIENCE_SECONDS = 300.0
+# Default delays in seconds.
+_DELAYS = {FaultKind.SLOW: 0.0, FaultKind.STARTING: 30.0}
+_CHUNK = b'{"name":"Huge","instanceId":"huge","runtimeStatus":"Running"},' * 1000
+
 
 async def read_body(receive: Receive, maximum: int) -> bytes | None:
     """
@@ -54,16 +62,6 @@ async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()
-
-
-# The key of the function that closes the connection, in the state of a request's scope.
-CLOSE_CONNECTION = "close_connection"
-# Limit for clients without a timeout.
-PATIENCE_SECONDS = 300.0
-
-# Default delays in seconds.
-_DELAYS = {FaultKind.SLOW: 0.0, FaultKind.STARTING: 30.0}
-_CHUNK = b'{"name":"Huge","instanceId":"huge","runtimeStatus":"Running"},' * 1000
 
 
 class Delivery:

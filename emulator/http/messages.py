@@ -22,6 +22,19 @@ TOKEN_HEADER = "x-ms-continuation-token"  # noqa: S105 - the name of a header
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _READABLE = re.compile(r"%(?:3A|40)", re.IGNORECASE)
 
+_SENTENCES = {
+    400: "One or more of the arguments submitted is incorrect",
+    500: "Something went wrong while processing your request",
+}
+# Fields that v2 lacks.
+_UNKNOWN_TO_V2: Mapping[str, frozenset[str]] = {
+    EventKind.EXECUTION_STARTED: frozenset(["GenerateNewTrace"]),
+    EventKind.TASK_SCHEDULED: frozenset(["Tags"]),
+    EventKind.SUB_ORCHESTRATION_CREATED: frozenset(["Tags"]),
+    EventKind.SUB_ORCHESTRATION_COMPLETED: frozenset(["InstanceId"]),
+    EventKind.SUB_ORCHESTRATION_FAILED: frozenset(["InstanceId"]),
+}
+
 
 class Base(StrEnum):
     """Base paths of the API."""
@@ -125,21 +138,6 @@ def _url(scheme: str, host: str, path: str, query: str) -> str:
     # The real one shows `%40counter%40steps` as `@counter@steps`.
     readable = _READABLE.sub(lambda escape: unquote(escape[0]), path)
     return f"{scheme}://{host}{readable}" + (f"?{query}" if query else "")
-
-
-_SENTENCES = {
-    400: "One or more of the arguments submitted is incorrect",
-    500: "Something went wrong while processing your request",
-}
-
-# Fields that v2 lacks.
-_UNKNOWN_TO_V2: Mapping[str, frozenset[str]] = {
-    EventKind.EXECUTION_STARTED: frozenset(["GenerateNewTrace"]),
-    EventKind.TASK_SCHEDULED: frozenset(["Tags"]),
-    EventKind.SUB_ORCHESTRATION_CREATED: frozenset(["Tags"]),
-    EventKind.SUB_ORCHESTRATION_COMPLETED: frozenset(["InstanceId"]),
-    EventKind.SUB_ORCHESTRATION_FAILED: frozenset(["InstanceId"]),
-}
 
 
 def instance_body(row: Row, api: ExtensionVersion, *, show_input: bool) -> dict[str, JsonValue]:

@@ -9,29 +9,7 @@ from emulator.api import ExtensionVersion, Operation
 
 _SLASH = re.compile("(%2F)", re.IGNORECASE)
 
-
-def decode(path: str, version: ExtensionVersion) -> str:
-    """
-    Decode a path, or a part of it, once.
-
-    v3 decodes a plus as a space, and encoded slashes. v2 does neither.
-    """
-    if version is not ExtensionVersion.V2:
-        return unquote_plus(path)
-    parts = _SLASH.split(path)
-    return "".join(part if _SLASH.fullmatch(part) else unquote(part) for part in parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """An operation, and the variable segments of its path in order."""
-
-    operation: Operation
-    arguments: tuple[str, ...] = ()
-
-
 ANY_METHOD = "*"
-
 # `None` matches any segment but an empty one.
 _ROUTES: tuple[tuple[str, tuple[str | None, ...], Operation], ...] = (
     ("POST", ("orchestrators", None), Operation.START),
@@ -55,6 +33,26 @@ _ROUTES: tuple[tuple[str, tuple[str | None, ...], Operation], ...] = (
     ("DELETE", ("entities", None, None), Operation.DELETE_ENTITY),
     (ANY_METHOD, ("makeprimary",), Operation.MAKE_PRIMARY),
 )
+
+
+def decode(path: str, version: ExtensionVersion) -> str:
+    """
+    Decode a path, or a part of it, once.
+
+    v3 decodes a plus as a space, and encoded slashes. v2 does neither.
+    """
+    if version is not ExtensionVersion.V2:
+        return unquote_plus(path)
+    parts = _SLASH.split(path)
+    return "".join(part if _SLASH.fullmatch(part) else unquote(part) for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An operation, and the variable segments of its path in order."""
+
+    operation: Operation
+    arguments: tuple[str, ...] = ()
 
 
 def find(method: str, path: str, version: ExtensionVersion) -> Route | None:

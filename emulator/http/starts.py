@@ -23,6 +23,10 @@ from emulator.task_hub import TaskHub
 # The `Retry-After` for a new instance.
 LOOK_AGAIN_SECONDS = 10
 
+_LONGEST_ID = 256
+_SHORTEST_WAIT = 0.01
+_FORBIDDEN_IN_IDS = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+
 
 @dataclass(frozen=True, slots=True)
 class Links:
@@ -73,11 +77,6 @@ def _encoded(text: str) -> str:
     # .NET encodes forms except for these, but the tilde.
     encoded = quote_plus(text, safe="-_.!*()", errors="replace")
     return encoded.replace("~", "%7E")
-
-
-_LONGEST_ID = 256
-_SHORTEST_WAIT = 0.01
-_FORBIDDEN_IN_IDS = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 
 
 async def start(hub: TaskHub, request: Request, route: Route, links: Links) -> Answer:

@@ -21,6 +21,13 @@ _WATCH_PERIOD = timedelta(minutes=5)
 _MORNING, _EVENING = 6, 22
 _REFUSED_SHARE = 0.01
 
+_MONITORS = 3
+# Shares of claims with an approval, and with documents.
+_LARGE_SHARE, _DOCUMENTS_SHARE = 0.04, 0.02
+_FORGOTTEN_SHARE = 0.05
+_BATCH_AT = 2 * HOUR
+_BATCH_ACCOUNTS = 100
+
 
 @functions.orchestrator
 def SettleClaim(context: OrchestrationContext) -> Steps:
@@ -172,14 +179,6 @@ def Budget(context: EntityContext) -> None:
     operand = context.get_input()
     if isinstance(spent, int) and isinstance(operand, int):
         context.set_state(spent + operand)
-
-
-_MONITORS = 3
-# Shares of claims with an approval, and with documents.
-_LARGE_SHARE, _DOCUMENTS_SHARE = 0.04, 0.02
-_FORGOTTEN_SHARE = 0.05
-_BATCH_AT = 2 * HOUR
-_BATCH_ACCOUNTS = 100
 
 
 def start_claims(

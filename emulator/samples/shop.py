@@ -10,6 +10,15 @@ from emulator.json_text import JsonValue
 
 functions = Functions()
 
+_CARRIER = RetryOptions(first_retry_interval=2.0, max_number_of_attempts=5, backoff=2.0)
+_BANK = RetryOptions(first_retry_interval=300.0, max_number_of_attempts=10, backoff=2.0)
+_LONGEST_SHIPPING = 40.0
+_DECLINED = ("Card declined", "Insufficient funds", "The issuer did not answer within 30 s")
+_REMINDER = timedelta(hours=24)
+_DEADLINE = timedelta(hours=72)
+_CLEANING_PERIOD = timedelta(minutes=1)
+_FULL_SHELF = 200
+
 
 def number(argument: JsonValue, name: str, default: int = 0) -> int:
     """Return an integer argument, which a caller may omit or mistype."""
@@ -21,12 +30,6 @@ def text(argument: JsonValue, name: str, default: str = "") -> str:
     """Return a text argument, which a caller may omit or mistype."""
     value = argument.get(name) if isinstance(argument, Mapping) else None
     return value if isinstance(value, str) else default
-
-
-_CARRIER = RetryOptions(first_retry_interval=2.0, max_number_of_attempts=5, backoff=2.0)
-_BANK = RetryOptions(first_retry_interval=300.0, max_number_of_attempts=10, backoff=2.0)
-_LONGEST_SHIPPING = 40.0
-_DECLINED = ("Card declined", "Insufficient funds", "The issuer did not answer within 30 s")
 
 
 @functions.orchestrator
@@ -140,11 +143,6 @@ def BookTransfer(transfer: JsonValue, context: ActivityContext) -> JsonValue:
     return {"amount": number(transfer, "amount"), "booked": True}
 
 
-_REMINDER = timedelta(hours=24)
-_DEADLINE = timedelta(hours=72)
-_CLEANING_PERIOD = timedelta(minutes=1)
-
-
 @functions.orchestrator
 def ApprovalWorkflow(context: OrchestrationContext) -> Steps:
     """Wait for a manager's decision: a reminder after a day, rejection after three."""
@@ -247,9 +245,6 @@ def DeleteExpiredFiles(_argument: JsonValue, context: ActivityContext) -> JsonVa
     """Take 0.2 to 2 s."""
     context.takes(context.random.uniform(0.2, 2))
     return {"deleted": context.random.randint(0, 9)}
-
-
-_FULL_SHELF = 200
 
 
 @functions.entity

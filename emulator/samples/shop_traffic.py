@@ -19,6 +19,11 @@ _CUSTOMERS = 48
 _MONITORS = 3
 _MAXIMUM_BACKLOG = 40
 
+_STUCK_TRANSFERS = 4
+_WAITING_PAYMENTS = 6
+# The past's share of the rate, which keeps a new hub small.
+PAST_SHARE = 0.1
+
 
 def order(hub: TaskHub, random: Random, at: float, number: int) -> None:
     """Start an order of one to three lines."""
@@ -83,10 +88,6 @@ def sell(hub: TaskHub, _random: Random, at: float, number: int) -> None:
     stock = hub.get(f"@inventory@{key}")
     if not isinstance(stock, Entity) or len(stock.queue) < _MAXIMUM_BACKLOG:
         hub.engine.signal("inventory", key, "reserve", None, at)
-
-
-_STUCK_TRANSFERS = 4
-_WAITING_PAYMENTS = 6
 
 
 def start_troubled(hub: TaskHub, now: float) -> None:
@@ -159,9 +160,6 @@ def _start(hub: TaskHub, name: str, instance_id: str, argument: JsonValue, at: f
 def _lose_messages(hub: TaskHub, instance_id: str, at: float) -> None:
     hub.engine.at(at, lambda _: hub.engine.lose_messages(instance_id))
 
-
-# The past's share of the rate, which keeps a new hub small.
-PAST_SHARE = 0.1
 
 # Shares of the rate.
 _SHARES: tuple[tuple[Client, float], ...] = (

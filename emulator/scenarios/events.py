@@ -6,6 +6,7 @@ from functools import partial
 
 from emulator.emulator import Emulator
 from emulator.engine.context import EntityId, OrchestrationContext
+from emulator.engine.engine import Engine
 from emulator.engine.functions import Disturbance, Functions, Steps
 from emulator.engine.pace import Crash
 from emulator.faults import read_fault
@@ -73,24 +74,11 @@ def _raise_event(fields: Fields) -> Action:
     return lambda _, hub, at: hub.engine.raise_event(instance_id, name, text, at)
 
 
-def _terminate(fields: Fields) -> Action:
+def _intervention(
+    intervene: Callable[[Engine, str, str | None, float], None], fields: Fields
+) -> Action:
     instance_id, reason = fields.text("id"), fields.text("reason", "") or None
-    return lambda _, hub, at: hub.engine.terminate(instance_id, reason, at)
-
-
-def _suspend(fields: Fields) -> Action:
-    instance_id, reason = fields.text("id"), fields.text("reason", "") or None
-    return lambda _, hub, at: hub.engine.suspend(instance_id, reason, at)
-
-
-def _resume(fields: Fields) -> Action:
-    instance_id, reason = fields.text("id"), fields.text("reason", "") or None
-    return lambda _, hub, at: hub.engine.resume(instance_id, reason, at)
-
-
-def _rewind(fields: Fields) -> Action:
-    instance_id, reason = fields.text("id"), fields.text("reason", "") or None
-    return lambda _, hub, at: hub.engine.rewind(instance_id, reason, at)
+    return lambda _, hub, at: intervene(hub.engine, instance_id, reason, at)
 
 
 def _lose_messages(fields: Fields) -> Action:
@@ -188,10 +176,10 @@ EVENTS: Mapping[str, Callable[[Fields], Action]] = {
     "start": _start,
     "signal": _signal,
     "raise_event": _raise_event,
-    "terminate": _terminate,
-    "suspend": _suspend,
-    "resume": _resume,
-    "rewind": _rewind,
+    "terminate": partial(_intervention, Engine.terminate),
+    "suspend": partial(_intervention, Engine.suspend),
+    "resume": partial(_intervention, Engine.resume),
+    "rewind": partial(_intervention, Engine.rewind),
     "lose_messages": _lose_messages,
     "purge": _purge,
     "fail": _fail,

@@ -20,6 +20,10 @@ from emulator.storage.rows import RuntimeStatus
 Rows = Sequence[Mapping[str, object]]
 """All rows of a hub, as in `GET instances`."""
 
+_BUILT_IN = files("emulator.scenarios") / "builtin"
+_SUFFIX = ".yaml"
+DEFAULT_HUB = "OrdersHub"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
@@ -109,11 +113,6 @@ def _count(fields: Fields) -> tuple[Callable[[int], bool], str]:
 
 def _at_least(size: object, wanted: int) -> bool:
     return wanted == 0 or (isinstance(size, int) and size >= wanted)
-
-
-_BUILT_IN = files("emulator.scenarios") / "builtin"
-_SUFFIX = ".yaml"
-DEFAULT_HUB = "OrdersHub"
 
 
 class ScenarioProblem(ValueError):

@@ -14,13 +14,12 @@ _ESCAPES = {ord("^"): "^^", ord("/"): "^0", ord("\\"): "^1", ord("#"): "^2", ord
     code: "^" + chr(code + ord("À")) for code in (*range(0x20), *range(0x7F, 0xA0))
 }
 
+DEFAULT_TOP = 100
+
 
 def partition_key(instance_id: str) -> str:
     """Return the key of an instance's row: the id with invalid characters escaped."""
     return instance_id.translate(_ESCAPES)
-
-
-DEFAULT_TOP = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

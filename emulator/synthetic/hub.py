@@ -32,6 +32,13 @@ _COUNT = re.compile(r"(\d{1,12})([kM]?)", re.ASCII)
 _UNITS = {"": 1, "k": 1000, "M": 1_000_000}
 _CLASSES = ("cart", "counter")
 
+# The length of ids that the extension generates.
+_ID_LENGTH = 32
+_ENTITY_BLOCK_DIGITS = 7
+# Sorts behind the digits of the other ids.
+_MOVING = "t"
+_NO_ROWS = Table()
+
 
 @dataclass(frozen=True, slots=True)
 class SyntheticOption:
@@ -83,14 +90,6 @@ def _count(name: str, text: str) -> int:
     if match is None:
         raise ValueError(f"{name}: {text!r} is not a number of rows, such as 1000, 20k or 10M")
     return int(match[1]) * _UNITS[match[2]]
-
-
-# The length of ids that the extension generates.
-_ID_LENGTH = 32
-_ENTITY_BLOCK_DIGITS = 7
-# Sorts behind the digits of the other ids.
-_MOVING = "t"
-_NO_ROWS = Table()
 
 
 class SyntheticHub:
