@@ -25,12 +25,17 @@ from exporter.cli.asking import (
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.orphans import find_orphans, print_orphans, row_of_orphan
 from exporter.cli.terminal import console, markup, say, span_since, table, write_json
-from exporter.collector.app_knowledge import learn, needs_knowledge
-from exporter.collector.history_reads import HistoryReader, ReadLimits, in_slices
-from exporter.collector.service import rules_of
+from exporter.collector.hub_diagnosis import (
+    HistoryReader,
+    ReadLimits,
+    in_slices,
+    learn,
+    needs_knowledge,
+)
+from exporter.collector.polling_inputs import rules_of
 from exporter.collector.sweeps import HubSweeps
 from exporter.diagnosis.blame import Blame, End
-from exporter.diagnosis.children import children_of
+from exporter.diagnosis.families import children_of
 from exporter.diagnosis.groups import WaitGroup, Waiting, groups_of
 from exporter.diagnosis.nodes import Stamp
 from exporter.diagnosis.sampling import Sampler, SamplingRules

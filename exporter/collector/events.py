@@ -6,11 +6,11 @@ import structlog
 
 from exporter.api.errors import ApiError
 from exporter.api.times import format_shown_time
-from exporter.collector.records import SweepCost
+from exporter.collector.schedule import SweepCost
 from exporter.collector.snapshot import Sweep
-from exporter.diagnosis.causes import Cause
+from exporter.diagnosis.groups import Cause
 from exporter.diagnosis.view import DiagnosisView
-from exporter.ledger.changes import MOST_NAMED, LedgerChanges
+from exporter.ledger.snapshot import MOST_NAMED, LedgerChanges
 
 SWEEP_COMPLETE = "sweep complete"
 SWEEP_FAILED = "sweep failed"

@@ -16,17 +16,22 @@ from exporter.api.classify import Failures
 from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
-from exporter.collector.agenda import Agenda
-from exporter.collector.budget import PageBudget
+from exporter.collector.budgets import PageBudget, ProcessLimits
 from exporter.collector.clock import ServerClock
 from exporter.collector.events import DIAGNOSIS_CRASHED, STATE_CRASHED, SWEEP_CRASHED, HubEvents
-from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub_diagnosis import HubDiagnosis
 from exporter.collector.polling_inputs import PollingInputs, identity_of
 from exporter.collector.publication import Publication
-from exporter.collector.records import SweepCost, result_of, trouble_of, use_of
-from exporter.collector.schedule import DUTY_SHARE, spare_seconds, step_end
-from exporter.collector.snapshot import HubSnapshot, Sweep, SweepResult
+from exporter.collector.schedule import Agenda, SweepCost, spare_seconds, step_end
+from exporter.collector.snapshot import (
+    DUTY_SHARE,
+    HubSnapshot,
+    Sweep,
+    SweepResult,
+    result_of,
+    trouble_of,
+    use_of,
+)
 from exporter.collector.state import HubState, LearnedFacts, NoState, StateNotWritten
 from exporter.collector.sweeps import HubSweeps, TooManyActive
 from exporter.ledger.ledger import Ledger
@@ -183,7 +188,7 @@ class HubCollector:
         """Poll until cancelled; a defect of this program costs one sweep, not the hub."""
         if not await self._survive(self.open, STATE_CRASHED):
             self._state = NoState()
-        self._agenda.start(self._monotonic() + self._first_sweep_after, self._census_known_for())
+        self._agenda.start(self._monotonic() + self._first_sweep_after, self._wall())
         while True:
             sweep, due = self._agenda.next(
                 self._monotonic(),
@@ -207,7 +212,7 @@ class HubCollector:
         self._use_ledger(ledger or await self._state.open(self._rules))
         self._client.expect_row_bytes(self._state.learned.row_bytes)
         self._is_open, self._handed_over = True, None
-        census = self._ledger.census_completed
+        census = self._ledger.retained.completed
         if census is not None:
             self._agenda.records[Sweep.CENSUS].resume(census)
         self._publication.show_restored(self._ledger, self._state, self._clock.now())
@@ -232,13 +237,6 @@ class HubCollector:
             return False
         return True
 
-    def _census_known_for(self) -> float:
-        """Return for how many more seconds the last census before the start will do."""
-        completed, interval = self._ledger.census_completed, self._hub.intervals.census
-        if completed is None:
-            return 0.0
-        return max(0.0, min(interval, completed + interval - self._wall()))
-
     def _skip(self, sweep: Sweep) -> None:
         """Leave out a sweep that the budget does not allow; a census only waits."""
         runs = self._sweeps.census_is_running
@@ -258,11 +256,7 @@ class HubCollector:
         self._agenda.swept(sweep, started, now, 0.0)
         if sweep is Sweep.CENSUS:
             self._sweeps.abandon_census()
-        up = self._publication.draft.up and sweep is not Sweep.ACTIVE
-        self._publication.draft = replace(
-            self._publication.draft, up=up, sweeps=self._agenda.states()
-        )
-        self._publication.assign()
+        self._publication.show_crashed(sweep, self._agenda.states())
 
     async def collect_once(self) -> ApiError | None:
         """Make every sweep that is on once, the census to its end; returns the first failure."""
@@ -303,7 +297,7 @@ class HubCollector:
         if active is None:
             raise RuntimeError("an active sweep has no steps")
         if isinstance(active, ApiError) and not isinstance(active, TooManyActive):
-            self._hub_is_down(active)
+            self._publication.hub_is_down(active)
             self._agenda.swept(Sweep.ACTIVE, started, self._monotonic(), _pause(active))
             await self.publish()
             return active
@@ -317,7 +311,8 @@ class HubCollector:
         )
         if isinstance(finished, ApiError):
             failed = finished
-        self._hub_is_up()
+        if self._publication.hub_is_up():
+            self._agenda.retry_failed(self._monotonic())
         if isinstance(active, ActiveView):
             self._publication.draft = replace(self._publication.draft, active=active)
         if isinstance(finished, FinishedView):
@@ -465,19 +460,6 @@ class HubCollector:
         if (now := self._monotonic()) >= self._progress_due:
             self._progress_due = now + _PROGRESS_SECONDS
             self._publication.show_progress()
-
-    def _hub_is_down(self, error: ApiError) -> None:
-        if self._publication.draft.up or self._publication.draft.trouble is None:
-            self._events.went_down(error)
-        self._publication.draft = replace(
-            self._publication.draft, up=False, trouble=trouble_of(error)
-        )
-
-    def _hub_is_up(self) -> None:
-        if not self._publication.draft.up:
-            self._events.came_up()
-            self._agenda.retry_failed(self._monotonic())
-        self._publication.draft = replace(self._publication.draft, up=True, trouble=None)
 
     async def publish(self) -> None:
         """Make the accounts durable, then publish everything."""

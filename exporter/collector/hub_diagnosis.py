@@ -1,32 +1,228 @@
-"""What a hub's collector learns after an active sweep: what instances beyond a limit wait on."""
+"""The reads that a diagnosis asks for, made through the client of a hub within bounds."""
 
 from __future__ import annotations
 
+from collections.abc import Generator, Mapping
+from contextlib import aclosing
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import msgspec
 
 from exporter.api.client import HubClient
-from exporter.api.errors import ApiError
-from exporter.collector.history_reads import HistoryReader, ReadLimits, Reads, in_slices
+from exporter.api.errors import ApiError, HistoryRefused, HubFailed, ProtocolError
+from exporter.api.query import InstanceQuery
+from exporter.api.telemetry import GET_INSTANCE
+from exporter.api.times import parse_time
+from exporter.api.wire import InstanceRow, entity_class
 from exporter.collector.sweeps import HubSweeps
-from exporter.diagnosis.children import children_of
-from exporter.diagnosis.orphans import Orphans
+from exporter.diagnosis.blame import Blame, trace
+from exporter.diagnosis.families import Orphans, children_of
+from exporter.diagnosis.knowledge import HubKnowledge
+from exporter.diagnosis.nodes import Absence, Answer, Node, Read
 from exporter.diagnosis.sampling import Sampler, SamplingRules
 from exporter.diagnosis.view import DiagnosisView, Views
+from exporter.diagnosis.waits import WaitingOn
+from exporter.ledger.app_traits import AppTraits, Worker
 from exporter.ledger.ledger import Ledger
+from exporter.ledger.over_limit import OverLimitInstances
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView
+from exporter.ledger.status import RuntimeStatus
+from exporter.ledger.tracked import TrackedInstance
+from exporter.settings import HUB_DEFAULTS, HubSettings
 
+Result = TypeVar("Result")
+
+# One instance that cannot be read says nothing about the others; many in a row do.
+_FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 5
+# To follow so much of a history takes a few milliseconds; more is done off the event loop.
+_MOST_BYTES_AT_ONCE = 1 << 18
+# Empty pages are normal: a table is read in parts.
+_MOST_PAGES = 5
+_FIRST_TURN = 2.0
 # Of the series of a hub, the combinations of labels that tell what instances wait on; each has
 # two series at most.
 _SHARE_OF_SERIES = 20
 # Of the reads and of the time, what the parents of possible orphans may take.
 _SHARE_OF_PARENTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """Seconds that all reads of a cycle may take, and bytes after which no more is asked for."""
+
+    timeout: float = HUB_DEFAULTS.timeouts.sweep
+    bytes: int = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reads(Generic[Result]):
+    """
+    What came of reads: their number, and the result where all that were wanted could be made.
+
+    `error` is what was wrong with the hub, if that stopped them.
+    """
+
+    made: int
+    is_complete: bool = False
+    result: Result | None = None
+    error: ApiError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[Result]):
+    result: Result
+
+
+def _send(wanted: Generator[Read, Answer, Result], answer: Answer) -> Read | _Done[Result]:
+    """Hand in an answer; a thread cannot raise that this was the last one."""
+    try:
+        return wanted.send(answer)
+    except StopIteration as done:
+        return _Done(done.value)
+
+
+async def in_slices(work: Generator[None, None, Result]) -> Result:
+    """Return what *work* comes to, which yields so that others get their turn."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+        await anyio.lowlevel.checkpoint()
+
+
+class HistoryReader:
+    """Makes the reads of one hub, one at a time."""
+
+    def __init__(self, client: HubClient, limits: ReadLimits | None = None) -> None:
+        self._client = client
+        self._limits = limits or ReadLimits()
+
+    async def sample(
+        self,
+        sampler: Sampler,
+        tracked: Mapping[str, TrackedInstance],
+        found: OverLimitInstances,
+        at: float,
+    ) -> Reads[None]:
+        """
+        Let a sampler look at what was *found* over a limit among the *tracked* instances.
+
+        However it ends, the sampler keeps what was read.
+        """
+        for _ in sampler.look(tracked, found):
+            await anyio.lowlevel.checkpoint()
+        return await self.make(sampler.cycle(tracked, at))
+
+    async def why(
+        self,
+        instance_id: str,
+        known: dict[str, Node] | None = None,
+        knowledge: HubKnowledge | None = None,
+    ) -> Reads[tuple[Blame, Node]]:
+        """Follow the blame from one instance; *known* is what was read, and is added to."""
+        return await self.make(trace(instance_id, {} if known is None else known, knowledge))
+
+    async def make(self, wanted: Generator[Read, Answer, Result]) -> Reads[Result]:
+        """Make the reads that *wanted* asks for, as long as the limits and the hub allow."""
+        made = 0
+        failed_in_a_row = 0
+        most_bytes = self._bytes_so_far() + self._limits.bytes
+        try:
+            with anyio.move_on_after(self._limits.timeout):
+                read = next(wanted)
+                while self._bytes_so_far() < most_bytes:
+                    made += 1
+                    before = self._bytes_so_far()
+                    answer = await self._answer(read)
+                    failed_in_a_row = failed_in_a_row + 1 if isinstance(answer, ApiError) else 0
+                    if isinstance(answer, ApiError):
+                        if failed_in_a_row >= _FAILURES_IN_A_ROW_BEFORE_GIVING_UP:
+                            return Reads(made, error=answer)
+                        answer = Absence.UNREADABLE
+                    if self._bytes_so_far() - before < _MOST_BYTES_AT_ONCE:
+                        following = _send(wanted, answer)
+                    else:
+                        following = await anyio.to_thread.run_sync(_send, wanted, answer)
+                    if isinstance(following, _Done):
+                        return Reads(made, is_complete=True, result=following.result)
+                    read = following
+        except StopIteration as done:
+            return Reads(made, is_complete=True, result=done.value)
+        except ApiError as error:
+            return Reads(made, error=error)
+        finally:
+            wanted.close()
+        return Reads(made)
+
+    async def _answer(self, read: Read) -> Answer | ApiError:
+        """Read once; raises `ApiError` for what is wrong with the hub, not with the instance."""
+        try:
+            status = await self._client.read_instance(
+                read.instance_id, history=read.history, inputs=read.inputs
+            )
+        except HistoryRefused:
+            return Absence.REFUSED
+        except (HubFailed, ProtocolError) as error:
+            return error
+        return Absence.MISSING if status is None else status
+
+    def _bytes_so_far(self) -> int:
+        return self._client.telemetry.response_bytes[GET_INSTANCE]
+
+
+def needs_knowledge(blame: Blame) -> bool:
+    """Tell whether a wait may be a call that was lost."""
+    return blame.leaf is not None and blame.leaf.waiting_on is WaitingOn.EXTERNAL_EVENT
+
+
+async def learn(client: HubClient, hub: HubSettings, knowledge: HubKnowledge) -> None:
+    """
+    Learn from a few pages whether the worker loses calls, and who has completed or got on.
+
+    Raises:
+        ApiError: the hub could not be asked.
+    """
+    worker = hub.worker
+    traits = AppTraits(worker and Worker(worker))
+    if worker is None:
+        await _read(client, hub, traits, RuntimeStatus.FAILED)
+    traits.gets_events.update(knowledge.answers)
+    if traits.loses_calls:
+        await _read(client, hub, traits, RuntimeStatus.RUNNING)
+        await _read(client, hub, traits, RuntimeStatus.COMPLETED)
+    knowledge.take(traits)
+
+
+async def _read(
+    client: HubClient, hub: HubSettings, traits: AppTraits, status: RuntimeStatus
+) -> None:
+    listing = client.list_instances(InstanceQuery(statuses=(status,)), hub.id_prefixes)
+    pages_read = 0
+    async with aclosing(client.pages(listing)) as pages:
+        async for page in pages:
+            for row in page.rows:
+                if status is not RuntimeStatus.RUNNING:
+                    traits.note_finish(row, status)
+                elif _got_on(row):
+                    traits.completed.setdefault(row.name or "", row.instance_id)
+            pages_read += 1
+            if pages_read >= _MOST_PAGES:
+                return
+
+
+def _got_on(row: InstanceRow) -> bool:
+    """Tell whether something has come to a running instance since its first turn."""
+    created, updated = parse_time(row.created_time), parse_time(row.last_updated_time)
+    return (updated or 0.0) - (created or float("inf")) > _FIRST_TURN and entity_class(row) is None
 
 
 class HubDiagnosis:

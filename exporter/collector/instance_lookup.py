@@ -17,20 +17,19 @@ from exporter.api.connection import SharedLimits, connect
 from exporter.api.errors import ApiError, HistoryRefused
 from exporter.api.telemetry import GET_INSTANCE
 from exporter.api.wire import HistoryEvent, InstanceRow, InstanceStatus
-from exporter.collector.app_knowledge import learn, needs_knowledge
 from exporter.collector.clock import ServerClock
-from exporter.collector.history_reads import HistoryReader, ReadLimits
-from exporter.collector.service import rules_of
+from exporter.collector.hub_diagnosis import HistoryReader, ReadLimits, learn, needs_knowledge
+from exporter.collector.polling_inputs import rules_of
 from exporter.diagnosis.blame import Blame
-from exporter.diagnosis.failure_details import as_text
 from exporter.diagnosis.families import Member, family_of
 from exporter.diagnosis.knowledge import HubKnowledge
 from exporter.diagnosis.nodes import Absence, Entity, Node, Orchestration
+from exporter.diagnosis.past import as_text
 from exporter.diagnosis.timeline import MOST_EVENTS
 from exporter.diagnosis.waits import Wait
+from exporter.ledger.app_traits import Worker
 from exporter.ledger.over_limit import Clocks
 from exporter.ledger.status import RuntimeStatus, known_status
-from exporter.ledger.workers import Worker
 from exporter.settings import Buckets, HubSettings, Settings
 
 _SECONDS = 20.0

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from exporter.collector.snapshot import HubIdentity
+from exporter.collector.state import Owner
+from exporter.ledger.app_traits import Worker
+from exporter.ledger.rules import STOPPED_LIMIT, LedgerRules
 from exporter.settings import Buckets, HubSettings, fingerprint, tls_files
+
+_NAMES_REMEMBERED = 1000
+# One for all orchestrators: a dict for each would be work for the garbage collector.
+_NO_OWN_LIMITS: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +45,45 @@ def identity_of(hub: HubSettings) -> HubIdentity:
         connection=hub.connection or "",
         labels=dict(hub.labels),
         links=dict(hub.links),
+    )
+
+
+def owner_of(hub: HubSettings) -> Owner:
+    """Return who a state belongs to: hubs with the same owner are the same hub."""
+    return Owner(hub.name, hub.base_url, (hub.task_hub or "").lower(), hub.connection or "")
+
+
+def rules_of(hub: HubSettings, buckets: Buckets) -> LedgerRules:
+    """Return what the ledger of *hub* is told."""
+    limits = {
+        limit: value
+        for limit, value in hub.limits.of_hub().items()
+        if value is not None and not (limit == STOPPED_LIMIT and hub.may_stop)
+    }
+
+    @lru_cache(_NAMES_REMEMBERED)
+    def own_limits_of(name: str) -> Mapping[str, float]:
+        own = {
+            limit: math.inf if value is None else value
+            for limit, value in hub.limits.own(name).items()
+            if value is not None or limit in limits
+        }
+        return own or _NO_OWN_LIMITS
+
+    return LedgerRules(
+        limits=limits,
+        own_limits_of=own_limits_of,
+        orchestrators=hub.orchestrators,
+        entities=hub.entities,
+        id_prefixes=hub.id_prefixes,
+        label_limit=hub.max_label_values,
+        max_series=hub.max_series,
+        age_bounds=buckets.age,
+        duration_bounds=buckets.duration,
+        overlap=hub.overlap,
+        lookback=hub.lookback,
+        failed_lookback=hub.failed_lookback,
+        most_finishes=hub.max_ledger_finishes,
+        reason_limit=hub.max_failure_reasons,
+        worker=hub.worker and Worker(hub.worker),
     )

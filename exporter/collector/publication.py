@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from exporter.api.errors import ApiError
 from exporter.collector.events import HubEvents
-from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.collector.snapshot import HubSnapshot, Sweep, SweepState, trouble_of
 from exporter.collector.state import HubState, StateNotWritten
 from exporter.ledger.ledger import Ledger
 
@@ -70,19 +71,38 @@ class Publication:
         self.draft = replace(
             self.draft,
             known=ledger.known(),
-            retained=ledger.retained(),
+            retained=ledger.retained.view(),
             unresolved=ledger.unresolved.view(),
             state=state.use,
         )
         self.show_progress()
 
+    def hub_is_down(self, error: ApiError) -> None:
+        """Draft that the active instances cannot be listed."""
+        if self.draft.up or self.draft.trouble is None:
+            self._events.went_down(error)
+        self.draft = replace(self.draft, up=False, trouble=trouble_of(error))
+
+    def hub_is_up(self) -> bool:
+        """Draft that they can be listed; True if the hub was down."""
+        was_down = not self.draft.up
+        if was_down:
+            self._events.came_up()
+        self.draft = replace(self.draft, up=True, trouble=None)
+        return was_down
+
+    def show_crashed(self, sweep: Sweep, sweeps: Mapping[Sweep, SweepState]) -> None:
+        """Publish that a defect ended a *sweep*; nothing here can fail."""
+        up = self.draft.up and sweep is not Sweep.ACTIVE
+        self.draft = replace(self.draft, up=up, sweeps=sweeps)
+        self._assign()
+
     def show_progress(self) -> None:
         """Publish how polling goes; what the ledger tells is as it was."""
         self.draft = self._progress(self.draft)
-        self.assign()
+        self._assign()
 
-    def assign(self) -> None:
-        """Publish the draft as it is; nothing here can fail."""
+    def _assign(self) -> None:
         if self._is_successor:
             self._is_successor = not any(self.draft.sweeps[Sweep.ACTIVE].results.values())
         if not self._is_successor:

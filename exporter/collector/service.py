@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 
 import anyio
 import anyio.to_thread
@@ -19,16 +16,13 @@ from anyio.abc import TaskGroup
 
 from exporter.api.answers import Exchange
 from exporter.api.connection import SharedLimits, connect
-from exporter.collector.fair_share import ProcessLimits
+from exporter.collector.budgets import ProcessLimits
 from exporter.collector.hub import HubCollector
-from exporter.collector.polling_inputs import polling_inputs_of
+from exporter.collector.polling_inputs import owner_of, polling_inputs_of, rules_of
 from exporter.collector.snapshot import HubSnapshot
-from exporter.collector.state import HubState, NoState, Owner
+from exporter.collector.state import HubState, NoState
 from exporter.collector.state_file import StateFile, set_aside_others
-from exporter.ledger.rules import STOPPED_LIMIT, LedgerRules
-from exporter.ledger.workers import Worker
 from exporter.settings import (
-    Buckets,
     HubSettings,
     Settings,
     suits_azure_storage,
@@ -39,9 +33,6 @@ TASK_HUB_UNUSUAL = "task hub name is invalid for Azure Storage"
 # Hubs start one after another and not quite regularly, so that neither a hundred of them nor
 # several exporters that were started together ask in the same instant.
 _SPREAD_SECONDS = 0.1
-_NAMES_REMEMBERED = 1000
-# One for all orchestrators: a dict for each would be work for the garbage collector.
-_NO_OWN_LIMITS: Mapping[str, float] = MappingProxyType({})
 _TIDY_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -265,44 +256,3 @@ async def open_collector(
         yield collector
     finally:
         await collector.close()
-
-
-def owner_of(hub: HubSettings) -> Owner:
-    """Return who a state belongs to: hubs with the same owner are the same hub."""
-    return Owner(hub.name, hub.base_url, (hub.task_hub or "").lower(), hub.connection or "")
-
-
-def rules_of(hub: HubSettings, buckets: Buckets) -> LedgerRules:
-    """Return what the ledger of *hub* is told."""
-    limits = {
-        limit: value
-        for limit, value in hub.limits.of_hub().items()
-        if value is not None and not (limit == STOPPED_LIMIT and hub.may_stop)
-    }
-
-    @lru_cache(_NAMES_REMEMBERED)
-    def own_limits_of(name: str) -> Mapping[str, float]:
-        own = {
-            limit: math.inf if value is None else value
-            for limit, value in hub.limits.own(name).items()
-            if value is not None or limit in limits
-        }
-        return own or _NO_OWN_LIMITS
-
-    return LedgerRules(
-        limits=limits,
-        own_limits_of=own_limits_of,
-        orchestrators=hub.orchestrators,
-        entities=hub.entities,
-        id_prefixes=hub.id_prefixes,
-        label_limit=hub.max_label_values,
-        max_series=hub.max_series,
-        age_bounds=buckets.age,
-        duration_bounds=buckets.duration,
-        overlap=hub.overlap,
-        lookback=hub.lookback,
-        failed_lookback=hub.failed_lookback,
-        most_finishes=hub.max_ledger_finishes,
-        reason_limit=hub.max_failure_reasons,
-        worker=hub.worker and Worker(hub.worker),
-    )

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 import msgspec
 
-from exporter.collector.schedule import DUTY_SHARE
+from exporter.api.errors import ApiError, ListingTruncated
+from exporter.api.telemetry import ApiTelemetry
 from exporter.diagnosis.view import DiagnosisView
 from exporter.discovery.view import DiscoveryView
 from exporter.ledger.snapshot import (
@@ -22,6 +23,8 @@ from exporter.ledger.snapshot import (
     UnresolvedView,
 )
 
+# A sweep may take this share of the time; beyond it intervals are stretched.
+DUTY_SHARE = 0.5
 _INTERVALS_BEFORE_STALE = 5
 # For the scrape and the evaluation, which matter where sweeps are seconds apart.
 _INTERVALS_JUDGED = 3
@@ -209,3 +212,30 @@ class ProcessView:
     loaded: float
     discovery: DiscoveryView | None = None
     budgets: Mapping[str, int] = field(default_factory=dict)
+
+
+def use_of(telemetry: ApiTelemetry) -> ApiUse:
+    """Return what the client counted so far, frozen."""
+    return ApiUse(
+        requests=dict(telemetry.requests),
+        errors=dict(telemetry.errors),
+        retries=dict(telemetry.retries),
+        response_bytes=dict(telemetry.response_bytes),
+        durations={
+            operation: RequestDurations(tuple(durations.counts), durations.total)
+            for operation, durations in telemetry.durations.items()
+        },
+    )
+
+
+def result_of(error: ApiError | None) -> SweepResult:
+    """Return how a sweep ended that had an error, or none."""
+    if error is None:
+        return SweepResult.COMPLETE
+    truncated = isinstance(error, ListingTruncated)
+    return SweepResult.TRUNCATED if truncated else SweepResult.FAILED
+
+
+def trouble_of(error: ApiError | None) -> Trouble | None:
+    """Return what is told of an error."""
+    return Trouble(error.kind.value, error.reason, error.hint) if error else None

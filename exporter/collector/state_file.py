@@ -28,8 +28,7 @@ from exporter.collector.state import (
     StateUnusable,
 )
 from exporter.collector.state_database import StateDatabase, journal_of
-from exporter.collector.state_lock import FileLock
-from exporter.collector.state_writer import StateWriter
+from exporter.collector.state_lock import FileLock, StateWriter
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.records import Unsaved
 from exporter.ledger.rules import LedgerRules

@@ -17,14 +17,14 @@ from exporter.api.priority import Priority, with_priority
 from exporter.api.query import InstanceQuery
 from exporter.api.telemetry import LIST_INSTANCES
 from exporter.api.wire import EntityRow, InstanceRow
+from exporter.collector.budgets import ProcessLimits
 from exporter.collector.clock import ServerClock
-from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.stepped_listing import SteppedListing, always
 from exporter.ledger.entities import UnfilteredFold
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.missing_rows import are_many, is_suspicious
+from exporter.ledger.search import Search
 from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, UnfilteredView
-from exporter.ledger.sources import Search
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus, known_status
 
 _CONCURRENT_READS = 4
@@ -339,7 +339,7 @@ class HubSweeps:
             goes_on, lambda page, at: self.ledger.see_census(page.rows, at, page.ids)
         ):
             return False
-        if listing.is_doubtful and self.ledger.census_fell() and not listing.is_second:
+        if listing.is_doubtful and self.ledger.retained.fell() and not listing.is_second:
             self.ledger.begin_census()
             listing.begin_again()
             return await self.census(goes_on)
@@ -350,7 +350,7 @@ class HubSweeps:
     def abandon_census(self) -> None:
         """Give up the running census."""
         self._census.drop()
-        self.ledger.abandon_census()
+        self.ledger.retained.abandon()
 
     def _list(self, query: InstanceQuery) -> Cursor[InstanceRow]:
         """Return the begin of a list of instances, prefix by prefix where there are any."""

@@ -11,10 +11,9 @@ import msgspec
 
 from exporter.api.times import later
 from exporter.diagnosis.blame import Blame, trace
-from exporter.diagnosis.children import Children
 from exporter.diagnosis.classify import Reading
-from exporter.diagnosis.knowledge import HubKnowledge
-from exporter.diagnosis.memory import Memory, is_fruitless, is_of
+from exporter.diagnosis.families import Children
+from exporter.diagnosis.knowledge import HubKnowledge, Memory, is_fruitless, is_of
 from exporter.diagnosis.nodes import Answer, Node, Orchestration, Read, Stamp
 from exporter.diagnosis.scan import Scan, oldest_first
 from exporter.diagnosis.waits import Wait, WaitingOn

@@ -11,8 +11,8 @@ from itertools import islice
 import msgspec
 
 from exporter.api.times import later
-from exporter.diagnosis.causes import SAMPLES
 from exporter.diagnosis.classify import told_by_status
+from exporter.diagnosis.groups import SAMPLES
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.over_limit import OverLimitInstances
 from exporter.ledger.tracked import TrackedInstance

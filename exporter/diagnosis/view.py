@@ -9,8 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from exporter.diagnosis.blame import Blame, End
-from exporter.diagnosis.causes import Cause, causes_of
-from exporter.diagnosis.groups import WaitGroup, Waiting, groups_of
+from exporter.diagnosis.groups import Cause, WaitGroup, Waiting, causes_of, groups_of
 from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.scan import told_wait
 from exporter.diagnosis.waits import Wait

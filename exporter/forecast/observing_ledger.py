@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from exporter.api.wire import InstanceRow
 from exporter.forecast.durations import Observed
 from exporter.ledger.book import Book
-from exporter.ledger.horizon import Horizon
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.sources import Source
+from exporter.ledger.search import Horizon, Source
 from exporter.ledger.unresolved import Unresolved
 
 # Their ids and reasons are kept one by one; all are counted.

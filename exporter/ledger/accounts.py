@@ -7,7 +7,6 @@ from dataclasses import fields
 from typing import Any
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.changes import ChangeBuffer, Failed
 from exporter.ledger.counters import (
     CounterFamily,
     HistogramFamily,
@@ -18,7 +17,9 @@ from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.reasons import Category, Doubt, FailureReason, read_failure
 from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.snapshot import (
+    ChangeBuffer,
     CountersView,
+    Failed,
     FinishedInstance,
     LatestView,
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.api.times import later
-from exporter.ledger.distributions import Distribution, ages_at, merge
+from exporter.ledger.counters import Distribution
 from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.over_limit import Clocks, Group
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
@@ -143,3 +144,26 @@ def _room_for_spreads(rules: LedgerRules, label_values: LabelValues) -> int:
     """Return how many pairs may have distributions of their own."""
     left = rules.max_series - len(label_values.labels) * SERIES_PER_ORCHESTRATOR
     return max(0, left) // (len(rules.age_bounds) + 1)
+
+
+def ages_at(moments: Sequence[float], at: float, bounds: Sequence[float]) -> Distribution:
+    """
+    Return how long before *at* the *moments* were, which come in ascending order.
+
+    What lies ahead (clocks differ) has the age 0.
+    """
+    count = len(moments)
+    past = bisect_right(moments, at)
+    cumulative = (count - bisect_left(moments, at - bound) for bound in bounds)
+    return Distribution((*cumulative, count), past * at - sum(moments[:past]))
+
+
+def merge(parts: Iterable[Distribution], bounds: Sequence[float]) -> Distribution:
+    """Add up distributions over the same *bounds*; of none, the empty one."""
+    cumulative = [0] * (len(bounds) + 1)
+    total = 0.0
+    for part in parts:
+        total += part.total
+        for place, count in enumerate(part.cumulative):
+            cumulative[place] += count
+    return Distribution(tuple(cumulative), total)

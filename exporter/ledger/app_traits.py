@@ -1,17 +1,38 @@
-"""What the rows of a hub tell of the app behind it: its worker's language, and how it calls."""
+"""The languages in which apps are written, as far as the API shows a difference."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from types import MappingProxyType
 
 from exporter.api.wire import InstanceRow
 from exporter.ledger.failure_text import loses_calls, text_of
 from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.status import RuntimeStatus
-from exporter.ledger.workers import Worker
 
 _MOST_NAMES = 1000
+
+
+class Worker(StrEnum):
+    """What runs the functions of an app."""
+
+    DOTNET = "dotnet"
+    """.NET within the process of the Functions host."""
+    ISOLATED = "isolated"
+    """.NET in a process of its own."""
+    JAVA = "java"
+    JAVASCRIPT = "javascript"
+    PYTHON = "python"
+    POWERSHELL = "powershell"
+
+    @property
+    def loses_calls(self) -> bool:
+        """Whether a call of a function that does not exist leaves no trace in a history."""
+        return self in _LOSE_CALLS
+
+
+_LOSE_CALLS = frozenset((Worker.JAVASCRIPT, Worker.PYTHON, Worker.POWERSHELL))
 
 
 class AppTraits:

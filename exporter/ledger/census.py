@@ -11,6 +11,7 @@ import msgspec
 from exporter.api.times import TIMES, format_shown_time, parse_time
 from exporter.api.wire import InstanceRow, entity_class
 from exporter.ledger.label_values import OTHER, LabelValues
+from exporter.ledger.missing_rows import fell_suspiciously
 from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.snapshot import RetainedView
 from exporter.ledger.status import Pair, RuntimeStatus, known_status
@@ -191,7 +192,8 @@ class Retained:
         self.since = Counter({_pair(*pair): count for pair, count in (since or {}).items()})
         self.oldest = dict(census.oldest) if census else {}
         self.completed = census.completed if census else None
-        self._uncovered: dict[int, Pair] | None = None
+        self._running: CensusFold | None = None
+        self._uncovered: dict[int, Pair] = {}
         self._census_changed: ChangedKeys[str] = ChangedKeys()
         self._since_changed: ChangedKeys[Pair] = ChangedKeys()
 
@@ -203,30 +205,42 @@ class Retained:
             Records("finished_since", self._since_changed, self.since.keys, self.since.get),
         )
 
-    def begin(self) -> None:
+    @property
+    def running(self) -> CensusFold:
+        """The census that runs."""
+        if self._running is None:
+            raise RuntimeError("no census was begun")
+        return self._running
+
+    def begin(self, census: CensusFold) -> None:
         """Start a census."""
-        self._uncovered = {}
+        self._running, self._uncovered = census, {}
 
     def abandon(self) -> None:
-        """Give up a census that did not end."""
-        self._uncovered = None
+        """Give up a census that will not end."""
+        self._running, self._uncovered = None, {}
+
+    def fell(self) -> bool:
+        """Tell whether the running census found so many fewer that a second one has to agree."""
+        found = sum(tally.count for _, _, tally in self.running.tallies())
+        return fell_suspiciously(found, self.base.total())
 
     def finished(self, pair: Pair, digest: int, *, by_census: bool) -> None:
         """Add a finish that was counted."""
         self.since[pair] += 1
         self._since_changed.add(pair)
-        if self._uncovered is None or by_census:
+        if self._running is None or by_census:
             return
         if len(self._uncovered) < _MOST_UNCOVERED:
             self._uncovered[digest] = pair
 
     def covered(self, digest: int) -> None:
         """Note that the running census came across a finish."""
-        if self._uncovered is not None:
-            self._uncovered.pop(digest, None)
+        self._uncovered.pop(digest, None)
 
-    def complete(self, fold: CensusFold, label_values: LabelValues, at: float) -> None:
-        """Replace the counts by those of a census that was complete at *at*."""
+    def complete(self, label_values: LabelValues, at: float) -> None:
+        """Replace the counts by those of the running census, which was read to its end at *at*."""
+        fold = self.running
         self.base = Counter()
         for name, status, tally in fold.tallies():
             self.base[label_values.label(name), status.value] += tally.count
@@ -238,11 +252,11 @@ class Retained:
         for pair in self.since:
             self._since_changed.add(pair)
         self.since.clear()
-        for pair in (self._uncovered or {}).values():
+        for pair in self._uncovered.values():
             self.since[pair] += 1
             self._since_changed.add(pair)
         self._census_changed.add("")
-        self._uncovered = None
+        self.abandon()
         self.completed = at
 
     def view(self) -> RetainedView | None:

@@ -1,21 +1,57 @@
-"""
-Counters that a monitoring system can take `increase()` of.
-
-`increase()` cannot see the rise of a series that is born high, so each series is shown at its base
-for a while before its increments show (design 4.2). The base is 0, or what was shown before a
-restart: to a monitoring system a restarted exporter may be a new one.
-"""
+"""How values spread over buckets."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Container, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
-from exporter.ledger.distributions import Distribution, Histogram
 from exporter.ledger.records import ChangedKeys, Records
+
+
+class Distribution(msgspec.Struct, frozen=True, gc=False):
+    """Values by bucket; `cumulative` has one count per bound (`<=`) and the number of all last."""
+
+    cumulative: tuple[int, ...]
+    total: float
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return self.cumulative[-1]
+
+
+class Histogram:
+    """Observations that only grow, by bucket."""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one observation."""
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+    def restore(self, counts: Sequence[int], total: float) -> None:
+        """Take back what was observed before."""
+        self.counts = list(counts)
+        self.total = total
+
+    def frozen(self) -> Distribution:
+        """Return what was observed so far."""
+        running, cumulative = 0, []
+        for count in self.counts:
+            running += count
+            cumulative.append(running)
+        return Distribution(tuple(cumulative), self.total)
+
 
 Value = TypeVar("Value")
 

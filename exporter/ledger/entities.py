@@ -11,7 +11,7 @@ import msgspec
 
 from exporter.api.times import parse_time
 from exporter.api.wire import NOTHING, EntityRow, InstanceRow, bounded_text, entity_class
-from exporter.ledger.distributions import Histogram
+from exporter.ledger.counters import Histogram
 from exporter.ledger.label_values import LabelValues
 from exporter.ledger.snapshot import EntityLocks, EntityView, UnfilteredView
 

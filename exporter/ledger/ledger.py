@@ -16,21 +16,23 @@ from exporter.ledger.active import SpreadPairs, measure
 from exporter.ledger.app_traits import AppTraits
 from exporter.ledger.book import Book, digest_of, second_of
 from exporter.ledger.census import CensusFold, Retained
-from exporter.ledger.changes import ChangeBatch, LedgerChanges
 from exporter.ledger.entities import EntityAccounts
 from exporter.ledger.finish_windows import FinishWindows
-from exporter.ledger.horizon import DAY, Horizon
 from exporter.ledger.label_values import LabelValues
-from exporter.ledger.missing_rows import are_many, fell_suspiciously, is_suspicious
+from exporter.ledger.missing_rows import Replacement, are_many, is_suspicious
 from exporter.ledger.over_limit import OverLimits
 from exporter.ledger.records import Records
-from exporter.ledger.replacement import Replacement
-from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
-from exporter.ledger.snapshot import ActiveView, CountersView, FinishedView, KnownView, RetainedView
-from exporter.ledger.sources import Search, Source
-from exporter.ledger.spellings import with_one_spelling
-from exporter.ledger.state import SINGLE, Header, LedgerState, state_of
+from exporter.ledger.search import DAY, Horizon, Ruler, Search, Source
+from exporter.ledger.snapshot import (
+    ActiveView,
+    ChangeBatch,
+    CountersView,
+    FinishedView,
+    KnownView,
+    LedgerChanges,
+)
+from exporter.ledger.state import SINGLE, Header, LedgerState, state_of, with_one_spelling
 from exporter.ledger.status import ACTIVE_SPELLINGS, TERMINAL_SPELLINGS, RuntimeStatus
 from exporter.ledger.tracked import OpenInstances, TrackedInstance
 from exporter.ledger.unresolved import Unresolved
@@ -86,8 +88,7 @@ class Ledger:
         self._locks = self.entities.fold_locks()
         self._spreads = SpreadPairs()
         self._unconfirmed = 0
-        self._retained = Retained(saved.census, saved.finished_since)
-        self._census: CensusFold | None = None
+        self.retained = Retained(saved.census, saved.finished_since)
         self.unresolved = Unresolved(rules.failed_lookback, saved.failures)
         self._recent = FinishWindows(saved.recent)
         self.over_limits = OverLimits(rules.limits_of, self._orchestrators.label)
@@ -105,7 +106,7 @@ class Ledger:
             Records("header", None, lambda: (SINGLE,), self._saved_header),
             self._open.records, self._book.records, self.unresolved.records,
             self._orchestrators.records, self.entities.label_values.records,
-            *self._recent.records, *self._accounts.records, *self._retained.records,
+            *self._recent.records, *self._accounts.records, *self.retained.records,
             *self.traits.records,
         )  # fmt: skip
 
@@ -187,7 +188,7 @@ class Ledger:
         if not known and second >= self._horizon.floor:
             self._book.add(second, digest)
         if source is Source.CENSUS:
-            self._retained.covered(digest)
+            self.retained.covered(digest)
         if known and instance is None:
             return
         is_news = not known and self._horizon.is_after(second, source, self.sweep)
@@ -197,7 +198,7 @@ class Ledger:
         if instance is None and not is_news:
             return
         self._accounts.finish(pair, row, created, updated)
-        self._retained.finished(pair, digest, by_census=source is Source.CENSUS)
+        self.retained.finished(pair, digest, by_census=source is Source.CENSUS)
         if instance is None:
             self._note_delay(created, second, source, at)
             if had_failed:
@@ -407,54 +408,24 @@ class Ledger:
     def begin_census(self) -> None:
         """Start to count all finished instances."""
         failed_floor = self._sweep_began - self.rules.failed_lookback
-        self._census = CensusFold(
-            self._horizon.floor,
-            failed_floor,
-            partial(self._accounts.latest_of, self._orchestrators),
-        )
-        self._retained.begin()
+        latest = partial(self._accounts.latest_of, self._orchestrators)
+        self.retained.begin(CensusFold(self._horizon.floor, failed_floor, latest))
 
     def see_census(self, rows: Sequence[InstanceRow], at: float, ids: Sequence[str] = ()) -> None:
         """Apply a page of the census, with its *ids*."""
-        if self._census is None:
-            raise RuntimeError("no census was begun")
         ids = ids or [row.instance_id for row in rows]
         followed = self.unresolved.among(ids)
         if self._open:
             followed |= self._open.keys() & ids
-        self.see_all(self._census.add(rows, ids, followed), Source.CENSUS, at)
-
-    def abandon_census(self) -> None:
-        """Give up a census that will not end."""
-        self._census = None
-        self._retained.abandon()
-
-    def census_fell(self) -> bool:
-        """Tell whether the census found so many fewer than before that it deserves a second one."""
-        if self._census is None:
-            raise RuntimeError("no census was begun")
-        found = sum(tally.count for _, _, tally in self._census.tallies())
-        return fell_suspiciously(found, self._retained.base.total())
+        self.see_all(self.retained.running.add(rows, ids, followed), Source.CENSUS, at)
 
     def complete_census(self, at: float) -> None:
         """Publish the counts of a census that was read to its end at *at* from now on."""
-        if self._census is None:
-            raise RuntimeError("no census was begun")
-        for name, status, tally in self._census.tallies():
+        for name, status, tally in self.retained.running.tallies():
             label = self._know(name)
             created, updated = parse_time(tally.newest_created), parse_time(tally.newest_updated)
             self._accounts.note_times(label, created, updated, at=at, finished=(label, status))
-        self._retained.complete(self._census, self._orchestrators, at)
-        self._census = None
-
-    @property
-    def census_completed(self) -> float | None:
-        """When the last complete census ended, as it was told; None before the first."""
-        return self._retained.completed
-
-    def retained(self) -> RetainedView | None:
-        """Return the finished instances still stored, None before the first census."""
-        return self._retained.view()
+        self.retained.complete(self._orchestrators, at)
 
     # -- what is published ---------------------------------------------------------------------
 

@@ -10,8 +10,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from exporter.api.times import later
-from exporter.ledger.changes import ChangeBuffer, Recovered
-from exporter.ledger.snapshot import OverLimit
+from exporter.ledger.snapshot import ChangeBuffer, OverLimit, Recovered
 from exporter.ledger.status import RuntimeStatus
 from exporter.ledger.tracked import TrackedInstance
 

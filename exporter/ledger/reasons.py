@@ -30,7 +30,7 @@ from enum import Enum
 
 import msgspec
 
-from exporter.ledger.failure_patterns import (
+from exporter.ledger.failure_text import (
     BY_CHILD,
     CANCELLED,
     CARRYING_FRAME,
@@ -51,9 +51,11 @@ from exporter.ledger.failure_patterns import (
     captured,
     function_label,
     is_carrier,
+    loses_calls,
+    remote_type,
+    text_of,
     type_label,
 )
-from exporter.ledger.failure_text import loses_calls, remote_type, text_of
 
 __all__ = ["Category", "Doubt", "FailureReading", "FailureReason", "read_failure", "reason_of"]
 

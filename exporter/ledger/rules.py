@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from exporter.ledger.workers import Worker
+from exporter.ledger.app_traits import Worker
 
 # Limits on something else than a time.
 FAILURE_RATIO_LIMIT = "failure_ratio"

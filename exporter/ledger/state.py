@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -13,7 +14,7 @@ from exporter.ledger.census import SavedCensus
 from exporter.ledger.counters import Labels, SavedCounter, SavedHistogram
 from exporter.ledger.failures_in_doubt import SavedDoubt
 from exporter.ledger.finish_windows import SavedFinishes
-from exporter.ledger.label_values import SavedPlace
+from exporter.ledger.label_values import SavedPlace, by_name
 from exporter.ledger.records import EncodedRecord, Records
 from exporter.ledger.status import Pair
 from exporter.ledger.tracked import SavedInstance
@@ -21,6 +22,8 @@ from exporter.ledger.unresolved import SavedFailure
 
 # So far two right clocks may differ; a time further ahead is one of a clock that was wrong.
 _FARTHEST_AHEAD = 86_400.0
+SINGLE = ""
+"""The key of a record that is the only one of its kind."""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -70,8 +73,6 @@ _VALUES = {
     kind: msgspec.msgpack.Decoder(get_args(hint)[1] if kind in _BY_KEY else hint)
     for kind, hint in _TYPES.items()
 }
-SINGLE = ""
-"""The key of a record that is the only one of its kind."""
 
 
 def state_of(records: Iterable[Records[Any, Any]]) -> LedgerState:
@@ -131,3 +132,68 @@ def healed(state: LedgerState, now: float) -> LedgerState:
         latest={key: moment for key, moment in state.latest.items() if moment <= latest},
         census=census and replace(census, completed=within(census.completed)),
     )
+
+
+def with_one_spelling(state: LedgerState, configured: Container[str]) -> LedgerState:
+    """
+    Return *state* with one spelling of each orchestrator: the *configured* one, else the smallest.
+
+    Version 0.1 took each spelling for an orchestrator of its own. What was counted of the others
+    ends; what there is of them now is the kept one's.
+    """
+    own = by_name(name for name, place in state.orchestrators.items() if not place.is_folded)
+    kept = {
+        other: min(spellings, key=lambda each: (each not in configured, each))
+        for spellings in own.values()
+        if len(spellings) > 1
+        for other in spellings
+    }
+    gone = {name for name, spelling in kept.items() if name != spelling}
+    if not gone:
+        return state
+    latest: dict[tuple[str, ...], float] = {}
+    for (of, label, *rest), moment in state.latest.items():
+        key = (of, kept.get(label, label), *rest)
+        latest[key] = max(moment, latest.get(key, 0.0))
+    census = state.census
+    return replace(
+        state,
+        orchestrators={name: at for name, at in state.orchestrators.items() if name not in gone},
+        counters={key: each for key, each in state.counters.items() if not gone & {*key[1:2]}},
+        durations={key: each for key, each in state.durations.items() if not gone & {*key}},
+        latest=latest,
+        open={
+            key: replace(each, name=kept.get(each.name, each.name))
+            for key, each in state.open.items()
+        },
+        failures={
+            key: replace(each, label=kept.get(each.label, each.label))
+            for key, each in state.failures.items()
+        },
+        in_doubt={
+            key: replace(each, label=kept.get(each.label, each.label))
+            for key, each in state.in_doubt.items()
+        },
+        recent={
+            key: [(kept.get(label, label), status, count) for label, status, count in finishes]
+            for key, finishes in state.recent.items()
+        },
+        census=census
+        and replace(
+            census,
+            counts=[
+                (*pair, count)
+                for pair, count in _sums(
+                    (((label, status), count) for label, status, count in census.counts), kept
+                ).items()
+            ],
+        ),
+        finished_since=_sums(state.finished_since.items(), kept),
+    )
+
+
+def _sums(counts: Iterable[tuple[Pair, int]], kept: Mapping[str, str]) -> dict[Pair, int]:
+    sums: Counter[Pair] = Counter()
+    for (label, status), count in counts:
+        sums[kept.get(label, label), status] += count
+    return sums

@@ -1,17 +1,15 @@
-"""Failures that nobody has resolved yet: instances that are Failed now."""
+"""The newest of many entries."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from heapq import heapify, heappop, heappush, nsmallest
+from heapq import heapify, heappop, heappush, heappushpop, nsmallest
 
 import msgspec
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.changes import ChangeBuffer, Resolved
 from exporter.ledger.label_values import OTHER
-from exporter.ledger.newest import Newest
 from exporter.ledger.reasons import (
     Doubt,
     FailureReading,
@@ -20,8 +18,10 @@ from exporter.ledger.reasons import (
     reason_by_child,
 )
 from exporter.ledger.records import ChangedKeys, Records
-from exporter.ledger.snapshot import FailedInstance, UnresolvedView
+from exporter.ledger.snapshot import ChangeBuffer, FailedInstance, Resolved, UnresolvedView
 
+# More than are shown, so that some may be resolved before all must be looked through again.
+_KEPT = 20
 # About 300 bytes each; what does not fit is still counted by each listing.
 _MOST_KEPT = 100_000
 # A list may leave out a row that moves while it is read; it does not do so twice in a row.
@@ -30,6 +30,26 @@ _STALE_ENTRIES_KEPT = 1000
 _MOST_REASONS = 200
 _MOST_SAMPLES = 100
 _NEWEST_SHOWN = 4
+
+
+class Newest:
+    """Keeps the newest entries, each a moment and an id; `left_out` tells that there were more."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, str]] = []
+        self.left_out = False
+
+    def add(self, entry: tuple[float, str]) -> None:
+        """Add an entry."""
+        if len(self._entries) < _KEPT:
+            heappush(self._entries, entry)
+        else:
+            heappushpop(self._entries, entry)
+            self.left_out = True
+
+    def entries(self) -> list[tuple[float, str]]:
+        """Return them, the newest first, each once."""
+        return sorted(set(self._entries), reverse=True)
 
 
 class SavedFailure(msgspec.Struct, frozen=True, array_like=True):

@@ -12,7 +12,7 @@ from exporter.api.telemetry import DURATION_BOUNDS
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep, SweepState
 from exporter.diagnosis.view import DiagnosisView
 from exporter.discovery.view import DiscoveryView
-from exporter.ledger.distributions import Distribution
+from exporter.ledger.counters import Distribution
 from exporter.ledger.finish_windows import WINDOWS
 from exporter.ledger.over_limit import LIMITS_OF_INSTANCES
 from exporter.ledger.rules import FAILURE_RATIO_LIMIT, UNRESOLVED_LIMIT

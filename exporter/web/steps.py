@@ -8,7 +8,7 @@ import msgspec
 
 from exporter.api.times import parse_time
 from exporter.api.wire import HistoryEvent
-from exporter.diagnosis.failure_details import message_of
+from exporter.diagnosis.past import message_of
 from exporter.diagnosis.timeline import (
     CHILD_COMPLETED,
     CHILD_CREATED,

@@ -8,8 +8,7 @@ from typing import TypedDict
 from exporter.collector.instance_lookup import FoundInstance
 from exporter.collector.snapshot import HubIdentity
 from exporter.diagnosis.blame import Blame, End
-from exporter.diagnosis.causes import Cause
-from exporter.diagnosis.groups import WaitGroup
+from exporter.diagnosis.groups import Cause, WaitGroup
 from exporter.diagnosis.view import DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.snapshot import EntityLocks

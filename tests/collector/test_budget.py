@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.collector.budget import PageBudget
+from exporter.collector.budgets import PageBudget
 from exporter.collector.snapshot import Sweep
 
 MIDNIGHT = 1_795_392_000.0

@@ -9,7 +9,7 @@ import pytest
 
 from emulator import Emulator, ManualClock, TaskHub, running
 from emulator.storage.rows import Instance, RuntimeStatus
-from exporter.collector.fair_share import FairShare, ProcessLimits
+from exporter.collector.budgets import FairShare, ProcessLimits
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.ledger.ledger import Ledger, Source

@@ -9,7 +9,7 @@ from exporter.api.client import HubClient
 from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
 from exporter.api.wire import entity_class
-from exporter.collector.history_reads import HistoryReader, ReadLimits, Reads
+from exporter.collector.hub_diagnosis import HistoryReader, ReadLimits, Reads
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.nodes import Answer, Read
 from exporter.diagnosis.sampling import Sampler, SamplingRules

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.diagnosis.blame import MOST_HOPS, Blame, End, trace
-from exporter.diagnosis.causes import causes_of
+from exporter.diagnosis.groups import causes_of
 from exporter.diagnosis.nodes import Node
 from exporter.diagnosis.waits import WaitingOn
 from tests.diagnosis.waiting import (

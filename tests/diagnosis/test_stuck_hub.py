@@ -11,7 +11,7 @@ import pytest
 
 from emulator import Emulator, ManualClock, TaskHub, running
 from exporter.api.client import HubClient
-from exporter.collector.history_reads import HistoryReader
+from exporter.collector.hub_diagnosis import HistoryReader
 from exporter.diagnosis.blame import End
 from exporter.diagnosis.view import Coverage, Views
 from tests.api.scripted import client_of

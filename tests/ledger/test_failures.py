@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from exporter.api.wire import InstanceRow
 from exporter.ledger import unresolved
-from exporter.ledger.changes import MOST_NAMED, Failed, Resolved
 from exporter.ledger.label_values import OTHER
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.reasons import Category, FailureReason
-from exporter.ledger.snapshot import UnresolvedView
+from exporter.ledger.snapshot import MOST_NAMED, Failed, Resolved, UnresolvedView
 from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, census, counted, finishes, in_contact, read, recent, row, sweep
 

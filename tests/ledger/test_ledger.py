@@ -374,14 +374,14 @@ class TestSearch:
 
 class TestRetained:
     def test_nothing_is_shown_before_the_first_census(self) -> None:
-        assert in_contact().retained() is None
+        assert in_contact().retained.view() is None
 
     def test_a_census_and_the_finishes_since(self) -> None:
         ledger = in_contact()
         census(ledger, 1.0, row("x", "Completed", created=-9e5, updated=-9e5))
         sweep(ledger, 30.0)
         recent(ledger, 30.0, row("y", "Completed", created=5.0, updated=6.0))
-        view = ledger.retained()
+        view = ledger.retained.view()
         assert view is not None
         assert view.instances == {("Order", COMPLETED): 2}
         assert view.oldest_created == {"Completed": NOW - 9e5}
@@ -396,7 +396,7 @@ class TestRetained:
         recent(ledger, 30.0, seen, row("missed", "Completed", created=5.0, updated=7.0))
         ledger.see_census([seen], NOW + 31.0)
         ledger.complete_census(NOW)
-        view = ledger.retained()
+        view = ledger.retained.view()
         assert view is not None
         assert view.instances == {("Order", COMPLETED): 2}
 
@@ -404,7 +404,7 @@ class TestRetained:
         ledger = in_contact()
         census(ledger, 1.0, row("x", "Failed", created=-9e5))
         census(ledger, 2.0)
-        view = ledger.retained()
+        view = ledger.retained.view()
         assert view is not None
         assert dict(view.instances) == {}
 
@@ -413,8 +413,8 @@ class TestRetained:
         census(ledger, 1.0, row("x", "Failed", created=-9e5))
         ledger.begin_census()
         ledger.see_census([row("x", "Failed", created=-9e5), row("z", "Failed", created=-8e5)], NOW)
-        ledger.abandon_census()
-        view = ledger.retained()
+        ledger.retained.abandon()
+        view = ledger.retained.view()
         assert view is not None
         assert dict(view.instances) == {("Order", RuntimeStatus.FAILED): 1}
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.ledger.accounts import Accounts
+from exporter.ledger.active import ages_at, merge
 from exporter.ledger.book import Book, digest_of
-from exporter.ledger.counters import CounterFamily, HistogramFamily, SavedHistogram
-from exporter.ledger.distributions import Histogram, ages_at, merge
+from exporter.ledger.counters import CounterFamily, Histogram, HistogramFamily, SavedHistogram
 from exporter.ledger.finish_windows import RecentFinishes, Window, failure_ratios
 from exporter.ledger.label_values import OTHER, UNNAMED, LabelValues
 from exporter.ledger.records import Unsaved
-from exporter.ledger.ruler import Ruler, look_backs
+from exporter.ledger.search import Ruler, look_backs
 from exporter.ledger.state import Header, LedgerState, decoded
 from exporter.ledger.status import Pair, RuntimeStatus, known_status
 from tests.ledger.world import row

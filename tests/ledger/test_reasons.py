@@ -15,8 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.failure_patterns import Category
-from exporter.ledger.failure_text import LOOKED_AT
+from exporter.ledger.failure_text import LOOKED_AT, Category
 from exporter.ledger.reasons import FailureReason, reason_of
 from tests.recorded import RECORDINGS, exchanges
 

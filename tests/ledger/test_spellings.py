@@ -133,7 +133,7 @@ class TestStateWithTwoSpellings:
         ledger = Ledger(DEFAULT_RULES, state_of_two_spellings())
         assert ledger.known().orchestrators == ("Other", "Order")
         assert ledger.known().latest.created == {"Order": NOW - 5.0}
-        retained = ledger.retained()
+        retained = ledger.retained.view()
         assert retained is not None
         assert retained.instances == {("Order", "Completed"): 27}
         ledger.begin_active(NOW)

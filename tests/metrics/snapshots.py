@@ -93,7 +93,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         ),
         "active": active,
         "finished": finished,
-        "retained": ledger.retained(),
+        "retained": ledger.retained.view(),
         "unresolved": ledger.unresolved.view(),
         "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0, 11_815),
         "entities": ledger.entities.complete(),

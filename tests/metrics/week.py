@@ -9,8 +9,7 @@ from random import Random
 from exporter.api.errors import ErrorKind
 from exporter.api.telemetry import OPERATIONS, ApiTelemetry
 from exporter.api.wire import EntityId, EntityRow, InstanceRow
-from exporter.collector.records import use_of
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import rules_of
 from exporter.collector.snapshot import (
     HubIdentity,
     HubSnapshot,
@@ -18,6 +17,7 @@ from exporter.collector.snapshot import (
     Sweep,
     SweepResult,
     SweepState,
+    use_of,
 )
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.ledger.ledger import Ledger, Source
@@ -145,7 +145,7 @@ class Hub:
             api=use_of(self.telemetry),
             active=self._view,
             finished=self._finishes,
-            retained=ledger.retained(),
+            retained=ledger.retained.view(),
             unresolved=ledger.unresolved.view(),
             entities=self._entities,
             state=StateUse({"locked": 0, "write": 0}, NOW, 64_000),

@@ -17,7 +17,7 @@ from exporter.collector.sweeps import HubSweeps
 from exporter.ledger import ledger as ledger_module
 from exporter.ledger.book import Book, digest_of
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.ruler import Ruler
+from exporter.ledger.search import Ruler
 from exporter.ledger.snapshot import FinishedView
 from exporter.ledger.status import RuntimeStatus
 

@@ -21,8 +21,7 @@ from exporter.collector.snapshot import (
     Trouble,
 )
 from exporter.diagnosis.blame import Blame, End
-from exporter.diagnosis.causes import causes_of
-from exporter.diagnosis.groups import Waiting, groups_of
+from exporter.diagnosis.groups import Waiting, causes_of, groups_of
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger, Source
@@ -109,7 +108,7 @@ def hub_of(
         ),
         active=active,
         finished=finished,
-        retained=ledger.retained(),
+        retained=ledger.retained.view(),
         unresolved=ledger.unresolved.view(),
         entities=ledger.entities.complete(),
         state=StateUse({"write": 0}, NOW),
