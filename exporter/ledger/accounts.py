@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from exporter.api.wire import InstanceRow
 from exporter.ledger.counters import (
-    CounterFamily,
+    Counters,
     HistogramFamily,
     Labels,
 )
@@ -36,9 +35,6 @@ _BROKEN_DEPLOYMENT = (
     Category.FUNCTION_MISSING,
 )
 _FARTHEST_AHEAD = 86_400.0
-_NOT_COUNTED_HERE = ("label_values_folded", "durations", "latest_finished")
-_COUNTERS = tuple(each.name for each in fields(CountersView) if each.name not in _NOT_COUNTED_HERE)
-
 
 _CREATED, _PROGRESS, _FINISHED = "created", "progress", "finished"
 """What a latest time is of; the keys of their records begin with it."""
@@ -61,7 +57,7 @@ class Accounts:
         """Go on from what was *saved*; durations over other bounds begin anew."""
         saved = saved or LedgerState()
         are_same = saved.header.duration_bounds == tuple(duration_bounds)
-        self._counters = {name: CounterFamily(name, saved.counters) for name in _COUNTERS}
+        self._counters = Counters(saved.counters)
         for name in OF_THE_HUB:
             self._counters[name].ensure(_HUB)
         self._durations = HistogramFamily(duration_bounds, saved.durations if are_same else {})
@@ -72,6 +68,10 @@ class Accounts:
         self._latest_changed: ChangedKeys[Labels] = ChangedKeys()
         self._latest_finished: dict[tuple[str, ...], FinishedInstance] = {}
         self._known: set[str] = set()
+
+    def count(self, family: str, *labels: str) -> None:
+        """Add one to a counter."""
+        self._counters[family].add(labels)
 
     def introduce(self, *labels: str) -> None:
         """Let the series of *labels* exist at 0 whose first increment an alert must see."""
@@ -97,25 +97,9 @@ class Accounts:
         if created is None or contact is None or created < contact:
             return
         if created < forgotten:
-            self.reopen()
+            self.count("reopened")
         else:
-            self._counters["created"].add((label,))
-
-    def continue_as_new(self, label: str) -> None:
-        """Count a continuation as new."""
-        self._counters["continued"].add((label,))
-
-    def reopen(self) -> None:
-        """Count a failure that was rewound."""
-        self._counters["reopened"].add(_HUB)
-
-    def vanish(self) -> None:
-        """Count an instance that is gone, and was not seen to finish."""
-        self._counters["vanished"].add(_HUB)
-
-    def find_late(self) -> None:
-        """Count a finish that only a look further back has found."""
-        self._counters["late_finishes"].add(_HUB)
+            self.count("created", label)
 
     def finish(
         self, pair: Pair, row: InstanceRow, created: float | None, updated: float | None
@@ -126,7 +110,7 @@ class Accounts:
         A failure has to come with its output, in which the reason is.
         """
         label, status = pair
-        self._counters["finished"].add(pair)
+        self.count("finished", *pair)
         if status == RuntimeStatus.COMPLETED and created is not None and updated is not None:
             self._durations.observe((label,), max(0.0, updated - created))
         if updated is not None:
@@ -155,7 +139,7 @@ class Accounts:
         """Count a failure; it stays in the category that it is counted in."""
         label = failure.label
         self.failed.add(Failed(failure.instance_id, label, reason, failure.failed))
-        self._counters["failures"].add((label, reason.category.value))
+        self.count("failures", label, reason.category.value)
         reasons = self._counters["failure_reasons"]
         labels = (label, reason.category.value, reason.failed_function, reason.error_type)
         if labels not in reasons and len(reasons) >= self._reason_limit:
@@ -212,12 +196,11 @@ class Accounts:
         *now* is a clock that never jumps; new series show their base for *hold* seconds. *folded*
         is how many names share `_other`, by label.
         """
-        shown = {name: family.show(now, hold) for name, family in self._counters.items()}
+        counts = self._counters.show(now, hold)
         shows_all = self._counters["finished"].shows_all
         return CountersView(
-            **shown,
-            durations=self._durations.show(now, hold),
-            label_values_folded={(label,): count for label, count in folded.items()},
+            {**counts, "label_values_folded": {(label,): n for label, n in folded.items()}},
+            self._durations.show(now, hold),
             latest_finished={
                 labels: latest
                 for labels, latest in self._latest_finished.items()
@@ -227,19 +210,18 @@ class Accounts:
 
     def withdraw(self, published: CountersView) -> None:
         """Take back that series were born which were not *published* after all."""
-        for name, family in self._counters.items():
-            family.withdraw(getattr(published, name))
+        self._counters.withdraw(published.counts)
         self._durations.withdraw(published.durations)
 
     @property
     def next_release_time(self) -> float:
         """When the first increment that is held back may be shown; infinite where none is."""
-        counters = min(family.next_release_time for family in self._counters.values())
-        return min(counters, self._durations.next_release_time)
+        return min(self._counters.next_release_time, self._durations.next_release_time)
 
     @property
     def records(self) -> list[Records[Any, Any]]:
         """All of it but the latest finishes, which a restart forgets."""
-        families = [family.records for family in self._counters.values()]
         latest = Records("latest", self._latest_changed, self._latest.keys, self._latest.get)
-        return [*families, self._durations.records, latest, self.in_doubt.records]
+        return [
+            self._counters.records, self._durations.records, latest, self.in_doubt.records
+        ]  # fmt: skip

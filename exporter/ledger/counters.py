@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -125,18 +125,17 @@ class _Family(Generic[Value]):
 
 
 class CounterFamily(_Family[int]):
-    """Counters of one family by their labels; the keys of its records begin with its *name*."""
+    """Counters of one family by their labels; *changed* notes which, under the family's *name*."""
 
-    def __init__(self, name: str, saved: Mapping[Labels, SavedCounter] | None = None) -> None:
-        """Go on from what was *saved*, of this and other families."""
+    def __init__(self, name: str, changed: ChangedKeys[Labels]) -> None:
         super().__init__(0)
         self._name = name
         self._values: dict[Labels, int] = {}
-        self._changed: ChangedKeys[Labels] = ChangedKeys()
-        for (family, *labels), series in (saved or {}).items():
-            if family == name:
-                self._values[tuple(labels)] = series.value
-                self._shown.values[tuple(labels)] = series.shown
+        self._changed = changed
+
+    def restore(self, labels: Labels, saved: SavedCounter) -> None:
+        """Continue a series that was saved."""
+        self._values[labels], self._shown.values[labels] = saved.value, saved.shown
 
     def __contains__(self, labels: Labels) -> bool:
         return labels in self._values
@@ -144,8 +143,11 @@ class CounterFamily(_Family[int]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def __iter__(self) -> Iterator[Labels]:
+        return iter(self._values)
+
     def ensure(self, labels: Labels) -> None:
-        """Let the series exist, at 0 if it is new."""
+        """Create the series at 0 if it does not exist."""
         if labels not in self._values:
             self._values[labels] = 0
             self._changed.add((self._name, *labels))
@@ -165,17 +167,50 @@ class CounterFamily(_Family[int]):
         """Tell whether no increment of the series is held back."""
         return self._shown.values.get(labels) == self._values.get(labels)
 
+    def saved(self, labels: Labels) -> SavedCounter | None:
+        """Return a series as it is to be saved, None where there is none."""
+        value = self._values.get(labels)
+        return None if value is None else SavedCounter(value, self._shown.values.get(labels, 0))
+
+
+class Counters(dict[str, CounterFamily]):
+    """All counters of a hub: a family exists once it is asked for by its name."""
+
+    def __init__(self, saved: Mapping[Labels, SavedCounter]) -> None:
+        """Continue the series that were *saved*, by family and labels."""
+        super().__init__()
+        self._changed: ChangedKeys[Labels] = ChangedKeys()
+        for (family, *labels), series in saved.items():
+            self[family].restore(tuple(labels), series)
+
+    def __missing__(self, family: str) -> CounterFamily:
+        self[family] = CounterFamily(family, self._changed)
+        return self[family]
+
+    def show(self, now: float, hold: float) -> dict[str, dict[Labels, int]]:
+        """Return all series by family as they are shown from *now* on."""
+        return {name: family.show(now, hold) for name, family in self.items()}
+
+    def withdraw(self, published: Mapping[str, Container[Labels]]) -> None:
+        """Take back the birth of series that were not *published* after all."""
+        for name, family in self.items():
+            family.withdraw(published.get(name, ()))
+
+    @property
+    def next_release_time(self) -> float:
+        """When the first increment that is held back may be shown; infinite where none is."""
+        return min((each.next_release_time for each in self.values()), default=math.inf)
+
     @property
     def records(self) -> Records[Labels, SavedCounter]:
-        """All series."""
+        """All series, by family and labels."""
         return Records("counters", self._changed, self._keys, self._saved)
 
     def _keys(self) -> list[Labels]:
-        return [(self._name, *labels) for labels in self._values]
+        return [(name, *labels) for name, family in self.items() for labels in family]
 
     def _saved(self, key: Labels) -> SavedCounter | None:
-        value = self._values.get(key[1:])
-        return None if value is None else SavedCounter(value, self._shown.values.get(key[1:], 0))
+        return self[key[0]].saved(key[1:])
 
 
 class HistogramFamily(_Family[Distribution]):

@@ -154,9 +154,9 @@ class Ledger:
         had_failed = self.unresolved.is_same_run(row.instance_id, created)
         self._replacement.found(self.unresolved.resolved(row.instance_id))
         if had_failed:
-            self._accounts.reopen()
+            self._accounts.count("reopened")
         elif instance is not None and instance.name == name:
-            self._accounts.continue_as_new(label)
+            self._accounts.count("continued", label)
         else:
             self._count_start(label, created, at)
         self._accounts.note_times(label, created, updated, at=at)
@@ -202,7 +202,7 @@ class Ledger:
         if instance is None:
             self._note_delay(created, second, source, at)
             if had_failed:
-                self._accounts.reopen()
+                self._accounts.count("reopened")
             else:
                 self._count_start(pair[0], created, at)
 
@@ -211,7 +211,7 @@ class Ledger:
         self._row_delay = max(self._row_delay, at - second)
         late = self.mark is not None and (created or 0.0) < self.mark - self.rules.overlap
         if source is Source.CENSUS or late:
-            self._accounts.find_late()
+            self._accounts.count("late_finishes")
 
     def _follow_failure(
         self, row: InstanceRow, created: float | None, failed: float, source: Source, at: float
@@ -354,7 +354,7 @@ class Ledger:
         instance = self._open.untrack(instance_id)
         if instance is not None:
             self._replacement.vanished(instance.sweep)
-            self._accounts.vanish()
+            self._accounts.count("vanished")
 
     def end_reads(self) -> None:
         """Note which absent ids could not be read: they stay for the next cycle."""

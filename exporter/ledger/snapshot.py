@@ -160,21 +160,18 @@ class CountersView:
     """
     What only grows, as it is shown: never less than was shown before, by labels.
 
-    The empty one shows nothing: 0 would be less than what a state may hold. `latest_finished` is
-    the latest instance that `finished` shows, since the start of the process.
+    `counts` are by family first. The empty view shows nothing: 0 would be less than what a state
+    may hold. `latest_finished` is the latest instance that each series of `finished` shows, since
+    the start of the process.
     """
 
-    created: Mapping[Labels, int] = field(default_factory=dict)
-    finished: Mapping[Labels, int] = field(default_factory=dict)
-    continued: Mapping[Labels, int] = field(default_factory=dict)
-    reopened: Mapping[Labels, int] = field(default_factory=dict)
-    vanished: Mapping[Labels, int] = field(default_factory=dict)
-    failures: Mapping[Labels, int] = field(default_factory=dict)
-    failure_reasons: Mapping[Labels, int] = field(default_factory=dict)
-    late_finishes: Mapping[Labels, int] = field(default_factory=dict)
-    label_values_folded: Mapping[Labels, int] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[Labels, int]] = field(default_factory=dict)
     durations: Mapping[Labels, Distribution] = field(default_factory=dict)
     latest_finished: Mapping[Labels, FinishedInstance] = field(default_factory=dict)
+
+    def __getitem__(self, family: str) -> Mapping[Labels, int]:
+        """Return the counters of a family, none where nothing was counted."""
+        return self.counts.get(family, {})
 
 
 @dataclass(frozen=True, slots=True)

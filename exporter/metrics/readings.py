@@ -69,6 +69,11 @@ def lasting(read: Callable[[HubSnapshot], Samples[Value]]) -> Reading[Value]:
     return Reading(None, read)
 
 
+def counted(family: str) -> Reading[float]:
+    """Return how a family of counters of the ledger is read."""
+    return lasting(lambda hub: hub.counters[family].items())
+
+
 def each_sweep(read: Callable[[SweepState], float | None]) -> Reading[float]:
     """Return how one number of each sweep is read, but where it is None."""
     return lasting(

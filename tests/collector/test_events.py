@@ -113,7 +113,7 @@ class TestInstances:
         )
         counted = sum(
             count
-            for (_, status), count in shown.counters.finished.items()
+            for (_, status), count in shown.counters["finished"].items()
             if status == RuntimeStatus.FAILED.value
         )
         assert len(failed) + left_out == counted

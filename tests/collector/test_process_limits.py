@@ -119,7 +119,7 @@ async def test_a_hub_with_too_many_is_truncated_but_up_and_its_counters_go_on() 
         assert snapshot.active is None
         hub.put(instance("i00000", RuntimeStatus.COMPLETED))
         await collector.make(Sweep.ACTIVE)
-        assert collector.snapshot.counters.finished["Order", "Completed"] == 1
+        assert collector.snapshot.counters["finished"]["Order", "Completed"] == 1
 
 
 async def test_with_room_enough_nothing_is_left_out() -> None:
@@ -141,4 +141,4 @@ async def test_rows_with_ids_too_long_are_left_out_and_counted_and_long_names_fo
         assert snapshot.active is not None
         assert snapshot.active.instances == {("Order", "Running"): 3, ("_other", "Running"): 1}
         assert snapshot.sweeps[Sweep.ACTIVE].refused == 1
-        assert snapshot.counters.label_values_folded["orchestrator",] == 1
+        assert snapshot.counters["label_values_folded"]["orchestrator",] == 1

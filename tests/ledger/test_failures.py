@@ -66,7 +66,7 @@ class TestReasons:
 
     def test_the_categories_of_a_broken_deployment_exist_at_zero_from_the_start(self) -> None:
         ledger = in_contact(None, row("a"))
-        assert ledger.counters(0.0, 0.0).failures == {
+        assert ledger.counters(0.0, 0.0)["failures"] == {
             ("Order", "non_determinism"): 0,
             ("Order", "version_mismatch"): 0,
             ("Order", "function_missing"): 0,

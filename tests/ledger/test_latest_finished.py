@@ -41,5 +41,5 @@ def test_a_restart_forgets_it() -> None:
     accounts = Accounts((1.0,), 10)
     finish(accounts, "a", 10.0)
     restored = Accounts((1.0,), 10, state_of(accounts.records))
-    assert restored.counters(HOLD, HOLD, {}).finished == {PAIR: 0}
+    assert restored.counters(HOLD, HOLD, {})["finished"] == {PAIR: 0}
     assert latest(restored, 2 * HOLD) == {}

@@ -317,7 +317,7 @@ class TestActive:
         assert view.instances == {("_other", RUNNING): 2}
         assert view.over_limit["_other", "age"] == 1
         assert ledger.known().label_values["orchestrator"] == 3
-        assert ledger.counters(0.0, 0.0).label_values_folded["orchestrator",] == 2
+        assert ledger.counters(0.0, 0.0)["label_values_folded"]["orchestrator",] == 2
 
 
 class TestEntityLocks:

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.active import ages_at, merge
 from exporter.ledger.book import Book, digest_of
-from exporter.ledger.counters import CounterFamily, Histogram, HistogramFamily, SavedHistogram
+from exporter.ledger.counters import (
+    Counters,
+    Histogram,
+    HistogramFamily,
+    SavedCounter,
+    SavedHistogram,
+)
 from exporter.ledger.finish_windows import RecentFinishes, Window, failure_ratios
 from exporter.ledger.label_values import OTHER, UNNAMED, LabelValues
 from exporter.ledger.records import Unsaved
@@ -265,7 +271,7 @@ class TestPlaces:
 
 class TestCounters:
     def test_a_new_series_shows_its_base_until_the_hold_is_over(self) -> None:
-        family = CounterFamily("finished")
+        family = Counters({})["finished"]
         for _ in range(50):
             family.add(("a",))
         assert family.show(100.0, 120.0) == {("a",): 0}
@@ -275,21 +281,29 @@ class TestCounters:
         assert family.next_release_time == inf
 
     def test_a_series_is_born_once(self) -> None:
-        family = CounterFamily("finished")
+        family = Counters({})["finished"]
         family.ensure(("a",))
         family.show(100.0, 120.0)
         family.add(("a",))
         assert family.show(300.0, 120.0) == {("a",): 1}
 
     def test_what_was_shown_is_the_base_after_a_restart(self) -> None:
-        before = CounterFamily("finished")
-        before.add(("old",))
+        before = Counters({})
+        before["finished"].add(("old",))
         before.show(0.0, 0.0)
-        before.add(("old",))
-        before.add(("held",))
-        after = CounterFamily("finished", before.records.all())
-        assert after.show(1000.0, 120.0) == {("old",): 1, ("held",): 0}
-        assert after.show(1120.0, 120.0) == {("old",): 2, ("held",): 1}
+        before["finished"].add(("old",))
+        before["finished"].add(("held",))
+        after = Counters(before.records.all())
+        assert after.show(1000.0, 120.0) == {"finished": {("old",): 1, ("held",): 0}}
+        assert after.show(1120.0, 120.0) == {"finished": {("old",): 2, ("held",): 1}}
+
+    def test_a_family_that_is_new_marks_no_others_as_changed(self) -> None:
+        counters = Counters({("finished", "a"): SavedCounter(5, 5)})
+        Unsaved.take([counters.records]).written()
+        counters["vanished"].add(())
+        unsaved = Unsaved.take([counters.records])
+        assert not unsaved.is_whole
+        assert len(unsaved.encoded()) == 1
 
     def test_a_histogram_is_held_as_a_whole_also_over_a_restart(self) -> None:
         family = HistogramFamily((1.0, 2.0))

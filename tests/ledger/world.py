@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
@@ -81,11 +80,11 @@ def census(ledger: Ledger, at: float, *finished: InstanceRow) -> None:
 
 def finishes(ledger: Ledger) -> dict[tuple[str, str], int]:
     """Return the finishes counted so far, without the zeros."""
-    series = ledger.counters(0.0, 0.0).finished
+    series = ledger.counters(0.0, 0.0)["finished"]
     return {(name, status): count for (name, status), count in series.items() if count}
 
 
 def counted(ledger: Ledger, family: str) -> dict[tuple[str, ...], int]:
     """Return the counters of a family, without the zeros."""
-    series: Mapping[tuple[str, ...], int] = getattr(ledger.counters(0.0, 0.0), family)
+    series = ledger.counters(0.0, 0.0)[family]
     return {labels: count for labels, count in series.items() if count}

@@ -188,7 +188,7 @@ class TestUnresolvedFailures:
             hub.advance()
             await cycle(collector)
             assert await collector.make(Sweep.FAILED) is None
-            created = collector.snapshot.counters.created
+            created = collector.snapshot.counters["created"]
         # What was rewound was started before.
         assert not any(created.values())
 
