@@ -53,10 +53,10 @@ def _snapshot(orchestrators: int) -> HubSnapshot:
         ledger.apply_active_page(_rows(tuple(map(str, ACTIVE[:2])), orchestrators, at), at)
         active = ledger.complete_active(at)
         source = ledger.begin_finished(at).source
-        ledger.see_all(_rows(tuple(map(str, TERMINAL[:2])), orchestrators, at), source, at)
+        ledger.apply_rows(_rows(tuple(map(str, TERMINAL[:2])), orchestrators, at), source, at)
         finished = ledger.complete_finished(at)
     ledger.unresolved.begin_listing(AT - 86_400.0)
-    ledger.see_all(_rows(("Failed",), orchestrators, AT), Source.FAILED, AT)
+    ledger.apply_rows(_rows(("Failed",), orchestrators, AT), Source.FAILED, AT)
     ledger.unresolved.complete_listing(AT)
     ledger.entities.begin(AT)
     ledger.entities.add_page([EntityRow(EntityId("cart", "x"), format_shown_time(AT))])

@@ -180,7 +180,7 @@ class HubSweeps:
         search = self._search
         with with_priority(Priority.FINISHED):
             is_done = await listing.read_on(
-                goes_on, lambda page, at: self.ledger.see_all(page.rows, search.source, at)
+                goes_on, lambda page, at: self.ledger.apply_rows(page.rows, search.source, at)
             )
         if not is_done:
             return None
@@ -277,7 +277,7 @@ class HubSweeps:
             query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
             listing.begin(self._list(query))
         if not await listing.read_on(
-            goes_on, lambda page, at: self.ledger.see_all(page.rows, Source.FAILED, at)
+            goes_on, lambda page, at: self.ledger.apply_rows(page.rows, Source.FAILED, at)
         ):
             return False
         if not listing.is_second and is_suspicious(
@@ -336,7 +336,7 @@ class HubSweeps:
             self.ledger.begin_census()
             listing.begin(self._list(InstanceQuery(statuses=TERMINAL)))
         if not await listing.read_on(
-            goes_on, lambda page, at: self.ledger.see_census(page.rows, at, page.ids)
+            goes_on, lambda page, at: self.ledger.apply_census_page(page.rows, at, page.ids)
         ):
             return False
         if listing.is_doubtful and self.ledger.retained.fell() and not listing.is_second:

@@ -1,4 +1,10 @@
-"""How values spread over buckets."""
+"""
+Counters and histograms that a monitoring system can take `increase()` of.
+
+`increase()` misses the rise of a series that is born high, so a new series shows its base for a
+while before its increments (design 4.2). The base is 0, or what was shown before a restart: to a
+monitoring system a restarted exporter may be a new one.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +19,19 @@ from exporter.ledger.records import ChangedKeys, Records
 
 
 class Distribution(msgspec.Struct, frozen=True, gc=False):
-    """Values by bucket; `cumulative` has one count per bound (`<=`) and the number of all last."""
+    """Values by bucket: `cumulative` has a count per bound (`<=`), and the number of all last."""
 
     cumulative: tuple[int, ...]
     total: float
 
     @property
     def count(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return self.cumulative[-1]
 
 
 class Histogram:
-    """Observations that only grow, by bucket."""
+    """Observations by bucket."""
 
     __slots__ = ("_bounds", "counts", "total")
 
@@ -40,12 +46,12 @@ class Histogram:
         self.total += value
 
     def restore(self, counts: Sequence[int], total: float) -> None:
-        """Take back what was observed before."""
+        """Restore earlier observations."""
         self.counts = list(counts)
         self.total = total
 
     def frozen(self) -> Distribution:
-        """Return what was observed so far."""
+        """Return the observations so far."""
         running, cumulative = 0, []
         for count in self.counts:
             running += count
@@ -59,14 +65,14 @@ Labels = tuple[str, ...]
 
 
 class SavedCounter(msgspec.Struct, frozen=True, array_like=True):
-    """A counter: its value, and what is shown of it."""
+    """The value of a counter, and what is shown of it."""
 
     value: int
     shown: int
 
 
 class SavedHistogram(msgspec.Struct, frozen=True, array_like=True):
-    """A histogram: the number in each bucket and the sum, and what is shown of it."""
+    """A histogram: the number in each bucket, the sum, and what is shown of both."""
 
     counts: list[int]
     total: float
@@ -75,7 +81,7 @@ class SavedHistogram(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Shown(msgspec.Struct, Generic[Value], gc=False):
-    """What is shown of each series; times are those of a clock that never jumps."""
+    """What each series shows; times are those of a monotonic clock."""
 
     base: Value
     values: dict[Labels, Value] = {}
@@ -83,11 +89,7 @@ class _Shown(msgspec.Struct, Generic[Value], gc=False):
     next_release_time: float = math.inf
 
     def update(self, current: Mapping[Labels, Value], now: float, hold: float) -> list[Labels]:
-        """
-        Show at *now* what was born *hold* seconds ago; the rest stays as it was shown.
-
-        Returns of which series another value is shown now.
-        """
+        """Show at *now* what was born *hold* seconds ago; return the series that changed."""
         self.next_release_time = math.inf
         changed = []
         for labels, value in current.items():
@@ -103,24 +105,24 @@ class _Shown(msgspec.Struct, Generic[Value], gc=False):
         return changed
 
     def withdraw(self, published: Container[Labels]) -> None:
-        """Let series be born anew that were not *published* after all."""
+        """Forget the birth of series that were not *published* after all."""
         for labels in [labels for labels in self.born if labels not in published]:
             del self.born[labels]
 
 
 class _Family(Generic[Value]):
-    """What counters and histograms have in common: that their increments are held back."""
+    """The hold of increments that counters and histograms share."""
 
     def __init__(self, base: Value) -> None:
         self._shown = _Shown(base)
 
     def withdraw(self, published: Container[Labels]) -> None:
-        """Take back the birth of what was to be shown, but was not *published*."""
+        """Forget the birth of series that were not *published* after all."""
         self._shown.withdraw(published)
 
     @property
     def next_release_time(self) -> float:
-        """When the first increment that is held back may be shown; infinite where none is."""
+        """When the next increment on hold may be shown; infinite where none is."""
         return self._shown.next_release_time
 
 
@@ -158,13 +160,13 @@ class CounterFamily(_Family[int]):
         self._changed.add((self._name, *labels))
 
     def show(self, now: float, hold: float) -> dict[Labels, int]:
-        """Return all series as they are shown from *now* on; new ones are born by it."""
+        """Return all series as shown at *now*; new ones are born by it."""
         for labels in self._shown.update(self._values, now, hold):
             self._changed.add((self._name, *labels))
         return dict(self._shown.values)
 
     def shows_all(self, labels: Labels) -> bool:
-        """Tell whether no increment of the series is held back."""
+        """Return whether no increment of the series is on hold."""
         return self._shown.values.get(labels) == self._values.get(labels)
 
     def saved(self, labels: Labels) -> SavedCounter | None:
@@ -174,7 +176,7 @@ class CounterFamily(_Family[int]):
 
 
 class Counters(dict[str, CounterFamily]):
-    """All counters of a hub: a family exists once it is asked for by its name."""
+    """All counters of a hub by the name of their family, which exists once it is used."""
 
     def __init__(self, saved: Mapping[Labels, SavedCounter]) -> None:
         """Continue the series that were *saved*, by family and labels."""
@@ -188,17 +190,17 @@ class Counters(dict[str, CounterFamily]):
         return self[family]
 
     def show(self, now: float, hold: float) -> dict[str, dict[Labels, int]]:
-        """Return all series by family as they are shown from *now* on."""
+        """Return all series by family, as shown at *now*."""
         return {name: family.show(now, hold) for name, family in self.items()}
 
     def withdraw(self, published: Mapping[str, Container[Labels]]) -> None:
-        """Take back the birth of series that were not *published* after all."""
+        """Forget the birth of series that were not *published* after all."""
         for name, family in self.items():
             family.withdraw(published.get(name, ()))
 
     @property
     def next_release_time(self) -> float:
-        """When the first increment that is held back may be shown; infinite where none is."""
+        """When the next increment on hold may be shown; infinite where none is."""
         return min((each.next_release_time for each in self.values()), default=math.inf)
 
     @property
@@ -214,12 +216,12 @@ class Counters(dict[str, CounterFamily]):
 
 
 class HistogramFamily(_Family[Distribution]):
-    """Histograms of one family by their labels."""
+    """Histograms of one family, by their labels."""
 
     def __init__(
         self, bounds: Sequence[float], saved: Mapping[Labels, SavedHistogram] | None = None
     ) -> None:
-        """Go on from what was *saved*, over the same bounds."""
+        """Restore what was *saved* over the same bounds."""
         super().__init__(Histogram(bounds).frozen())
         self._bounds = tuple(bounds)
         self._values: dict[Labels, Histogram] = {}
@@ -238,7 +240,7 @@ class HistogramFamily(_Family[Distribution]):
         self._changed.add(labels)
 
     def show(self, now: float, hold: float) -> dict[Labels, Distribution]:
-        """Return all series as they are shown from *now* on; new ones are born by it."""
+        """Return all series as shown at *now*; new ones are born by it."""
         current = {labels: histogram.frozen() for labels, histogram in self._values.items()}
         for labels in self._shown.update(current, now, hold):
             self._changed.add(labels)

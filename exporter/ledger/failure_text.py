@@ -1,7 +1,8 @@
 """
-The framework's own words around a failure, in every worker language.
+The text of a failure: how it is decoded, and the frames that the framework writes around it.
 
-Patterns bound every run that they may have to give back: outputs can be made to be slow.
+In every worker language. Patterns bound each run that may backtrack: outputs can be crafted to be
+slow.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ _NAME = r"'([^'\r\n]{1,256})'"
 _TYPE = r"([^\W\d][\w.+$]{0,255})(?:`\d{1,2})?(?:\[[^\r\n:]{0,500}\])?"
 _ASSEMBLY = r"(?:, [^,\r\n]{1,200}){2,4}"
 _OPERATION = r"'[^\r\n]{0,256}?'"
-# What its SDK says where a child failed without details; which child, only the child's row tells.
+# The isolated SDK's text for a child that failed without details: only the child's row has them.
 BY_CHILD = "System.NullReferenceException: Object reference not set to an instance of an object."
 _NO_ID = r"(?!.*[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12})"
-# How much of an output is looked at, in bytes: frames stand at its start, stack traces after them.
+# Bytes of an output that are read: frames come first, then stack traces.
 LOOKED_AT = 64 * 1024
-# What the host serializes behind the message of a failed activity; the message may hold anything.
+# The host appends this to the message of a failed activity; the message may hold anything.
 _SERIALIZED = ' \n {"$type":"'
 _JSON_LABEL = "$OutOfProcData$:"
 
 
 class Category(StrEnum):
-    """What kind of thing went wrong; the values of the label `category`."""
+    """The kind of a failure, as the label `category`."""
 
     ACTIVITY = "activity"
     SUB_ORCHESTRATION = "sub_orchestration"
@@ -45,11 +46,11 @@ class Category(StrEnum):
 OWN_FRAME = re.compile(
     rf"Orchestrator function {_NAME} failed:|Function {_NAME} failed with an unhandled exception\."
 )
-# An activity or a sub-orchestration, as isolated workers call both.
+# Isolated workers use it for activities and sub-orchestrations.
 TASK_FRAME = re.compile(
     rf"Task {_NAME} \(#\d+\) failed with an unhandled exception[:.]"
     r"|\d+ out of \d+ tasks failed with an exception\."
-    # Newer clients give no names, but the instance's id.
+    # Newer clients give the instance's id, no name.
     r"|(?:\S{1,300} )?Activity task #\d+ failed:"
 )
 CHILD_FRAME = re.compile(
@@ -66,12 +67,12 @@ PLACES = {
         r"[^\r\n]{0,1000}?' failed(?: with error)?:"
     ): Category.ENTITY,
 }
-# How an entity's exception comes in process if it is of a type that the orchestrator lacks.
+# An entity's exception in process, of a type that the orchestrator lacks.
 ENTITY_TYPE_FRAME = re.compile(
     rf"Entity operation threw {_TYPE}"
     rf"|{_TYPE}{_ASSEMBLY} (?:in operation {_OPERATION}|while processing operations):"
 )
-# What stands around a failure and does not say what failed.
+# Wrappers that do not show what failed.
 CARRYING_FRAME = re.compile(
     r"One or more errors occurred\. \("
     r"|Unhandled exception while executing orchestration:"
@@ -87,7 +88,7 @@ TYPE_FRAME = re.compile(
     rf"|<class '{_TYPE}'>"
     rf'|\{{\s*+"\$type"\s*+:\s*+"{_TYPE}'
 )
-# Exceptions of the framework: in their messages are its own words, in those of others an app's.
+# Exceptions of the framework, whose messages are its own; those of others are the app's.
 FRAMEWORK_TYPE = re.compile(
     r"(?:Microsoft\.(?:Azure\.(?:WebJobs|Functions)|DurableTask)|DurableTask"
     r"|com\.microsoft\.durabletask)\."
@@ -95,7 +96,7 @@ FRAMEWORK_TYPE = re.compile(
 # How the host serializes the failure of a durable HTTP call of a JSON-speaking worker.
 REFUSED_CALL = re.compile(r'[^\r\n]{1,1000} \n \{"\$type":"System\.Net\.Http\.(\w{1,128}),')
 
-# What the framework itself gives as the cause, wherever it happened.
+# Causes that the framework itself gives, wherever they happened.
 CAUSES = {
     re.compile(r"Non-[Dd]eterministic \w{1,20} detected"): Category.NON_DETERMINISM,
     re.compile(
@@ -131,11 +132,11 @@ CAUSES = {
 }
 # An orchestration of an isolated app that ends by a cancelled task: an event that never came.
 CANCELLED = re.compile(r"One or more errors occurred\. \(A task was canceled\.\)")
-# What an isolated worker says of a call that failed without details: there is no such function.
+# An isolated worker's text for a call that failed without details: the function is missing.
 WITHOUT_DETAILS = re.compile(
     r"Exception of type 'DurableTask\.Core\.Exceptions\.TaskFailedException' was thrown\."
 )
-# What says as much of an exception that is the orchestrator's own.
+# The same in an exception of the orchestrator's own.
 UNREADABLE_TYPE = re.compile(r"json|serializ|DataConverter|MismatchedInput", re.IGNORECASE)
 UNREADABLE = re.compile(
     r"Path '[^'\r\n]{0,300}', line \d+, position \d+"
@@ -168,8 +169,8 @@ _CARRIER_LABEL = re.compile(
 
 
 def function_label(name: str) -> str:
-    """Return the name of a function as a label, empty where it does not look like one."""
-    # So the framework names the activity behind its own HTTP calls.
+    """Return a function's name as a label, empty where it does not look like one."""
+    # The framework's name for the activity of its HTTP calls.
     name = name.removeprefix("BuiltIn::")
     return name if _FUNCTION_LABEL.fullmatch(name) else ""
 
@@ -178,7 +179,7 @@ def type_label(full_name: str, *, is_type: bool = False) -> str:
     """
     Return the last part of a type's name as a label, empty where it does not look like one.
 
-    What stands within a namespace may have any name where it is known to be a type: *is_type*.
+    With *is_type* any name within a namespace is accepted.
     """
     *spaces, name = _SEPARATOR.split(full_name)
     if is_carrier(full_name):
@@ -189,18 +190,18 @@ def type_label(full_name: str, *, is_type: bool = False) -> str:
 
 
 def type_of_name(full_name: str) -> str:
-    """Return the label of what is known to be the name of a type, with generics and all."""
+    """Return the label of the full name of a type, generics included."""
     match = _WHOLE_TYPE.fullmatch(full_name)
     return type_label(match[1], is_type=True) if match else ""
 
 
 def is_carrier(full_name: str) -> bool:
-    """Tell whether exceptions of a type merely carry another failure."""
+    """Return whether exceptions of a type merely carry another failure."""
     return _CARRIER_LABEL.fullmatch(_SEPARATOR.split(full_name)[-1]) is not None
 
 
 def captured(match: re.Match[str]) -> str:
-    """Return the first group of a match that has something."""
+    """Return the first group of a match that is not empty."""
     return next(filter(None, match.groups()), "")
 
 
@@ -223,9 +224,10 @@ _REMOTE_TYPE = re.compile(r'"RemoteStackTrace":"([^\W\d]\w{0,127}):')
 
 def text_of(output: msgspec.Raw) -> tuple[str, bool]:
     """
-    Return the failure text in an output: a string, one inside a string (MSSQL), an object.
+    Return the text of a failure in an output: a string, one inside a string (MSSQL), an object.
 
-    The second value tells that it was an object, which the host makes of what no worker described.
+    The second value is True for an object, which the host writes where no worker described the
+    failure.
     """
     text = bytes(memoryview(output)[:LOOKED_AT]).decode("utf-8", "replace").lstrip()
     for _ in range(2):
@@ -238,7 +240,7 @@ def text_of(output: msgspec.Raw) -> tuple[str, bool]:
 
 
 def remote_type(text: str) -> str:
-    """Return the type of an activity's error as its own process told it, empty if it did not."""
+    """Return the type of an activity's error as its own process reported it, or an empty text."""
     begin = text.rfind(_SERIALIZED)
     found = _REMOTE_TYPE.search(text, begin) if begin >= 0 else None
     return found[1] if found else ""
@@ -246,9 +248,9 @@ def remote_type(text: str) -> str:
 
 def loses_calls(text: str, *, is_described: bool) -> bool | None:
     """
-    Tell whether a failure is one of a worker that may lose a call: JavaScript, Python, PowerShell.
+    Return whether the failing worker may lose a call: JavaScript, Python, PowerShell.
 
-    None where its words may be those of any worker.
+    None where the text may be any worker's.
     """
     if is_described or _ELSEWHERE.match(text):
         return False
@@ -256,7 +258,7 @@ def loses_calls(text: str, *, is_described: bool) -> bool | None:
 
 
 def _text_of_object(text: str) -> str | None:
-    """Return message and details of a failure that an isolated worker's host describes."""
+    """Return message and details of a failure as an isolated worker's host describes it."""
     found = _MESSAGE.match(text)
     if found is None:
         return None

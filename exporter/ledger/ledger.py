@@ -44,9 +44,10 @@ class Ledger:
     """
     Accounts for the instances of one hub (design 4.2).
 
-    `open` holds the instances last seen active; `book` the finishes known; `horizon` is the second
-    before which an unknown finish is history; `mark` the start, by the server's clock, of the last
-    active sweep after which recent finishes were listed to the end; `sweep` the number of the last.
+    `open` holds the instances last seen active, `book` the known finishes; `horizon` is the second
+    before which an unknown finish is history, `sweep` the number of the last active sweep. `mark`
+    is when, by the server's clock, the last active sweep began whose recent finishes were listed to
+    the end.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Ledger:
         book: Book | None = None,
         horizon: Horizon | None = None,
     ) -> None:
-        """Continue what was *saved*, or begin anew; a *book* or a *horizon* may stand in for it."""
+        """Restore what was *saved*; a *book* or *horizon* replaces the saved one."""
         saved = with_one_spelling(saved or LedgerState(), rules.orchestrators)
         header = saved.header
         self.rules = rules
@@ -101,7 +102,7 @@ class Ledger:
 
     @property
     def records(self) -> tuple[Records[Any, Any], ...]:
-        """What must not be forgotten, kind by kind."""
+        """Everything to save, kind by kind."""
         return (
             Records("header", None, lambda: (SINGLE,), self._saved_header),
             self._open.records, self._book.records, self.unresolved.records,
@@ -111,7 +112,7 @@ class Ledger:
         )  # fmt: skip
 
     def saved(self) -> LedgerState:
-        """Return everything that must not be forgotten."""
+        """Return everything to save."""
         return state_of(self.records)
 
     def _saved_header(self, _key: str) -> Header:
@@ -125,7 +126,7 @@ class Ledger:
     # -- the one rule --------------------------------------------------------------------------
 
     def apply_row(self, row: InstanceRow, source: Source, at: float) -> None:
-        """Apply one row, read at *at*; entities are none of this ledger's instances."""
+        """Apply one row, read at *at*; entities are ignored."""
         if row.instance_id[:1] == "@" and entity_class(row) is not None:
             return
         if (status := TERMINAL_SPELLINGS.get(row.runtime_status)) is not None:
@@ -148,8 +149,8 @@ class Ledger:
             self.untracked += 1
             return
         name = row.name or ""
-        label = self._know(name)
-        # At first contact it is not decided yet.
+        label = self._introduce(name)
+        # At first contact the spelling is not decided yet.
         name = name if self.mark is None else self._orchestrators.spelled(name)
         had_failed = self.unresolved.is_same_run(row.instance_id, created)
         self._replacement.found(self.unresolved.resolved(row.instance_id))
@@ -192,7 +193,7 @@ class Ledger:
         if known and instance is None:
             return
         is_news = not known and self._horizon.is_after(second, source, self.sweep)
-        pair = (self._know(row.name or ""), status.value)
+        pair = (self._introduce(row.name or ""), status.value)
         self._recent.add(pair, second)
         self._accounts.note_times(pair[0], created, updated, at=at, finished=pair)
         if instance is None and not is_news:
@@ -207,7 +208,7 @@ class Ledger:
                 self._count_start(pair[0], created, at)
 
     def _note_delay(self, created: float | None, second: int, source: Source, at: float) -> None:
-        """Note how late the end of an instance was seen that was not seen active before."""
+        """Note how late the finish of an instance appeared that was never seen active."""
         self._row_delay = max(self._row_delay, at - second)
         late = self.mark is not None and (created or 0.0) < self.mark - self.rules.overlap
         if source is Source.CENSUS or late:
@@ -216,10 +217,10 @@ class Ledger:
     def _follow_failure(
         self, row: InstanceRow, created: float | None, failed: float, source: Source, at: float
     ) -> None:
-        """Keep one that is Failed since *failed*; a census shows too many to read why of each."""
+        """Follow an instance Failed since *failed*; a census is too large to read each reason."""
         self.unresolved.failed(
             row.instance_id,
-            self._know(row.name or ""),
+            self._introduce(row.name or ""),
             created,
             failed,
             now=at,
@@ -229,28 +230,28 @@ class Ledger:
         )
 
     def settle_failures(self) -> None:
-        """Decide, at the end of a listing, why those failed whose rows do not tell enough."""
+        """Decide, at the end of a listing, the reasons of failures whose rows do not suffice."""
         self._accounts.settle_failures(self.unresolved, self._orchestrators.names())
 
     def _count_start(self, label: str, created: float | None, at: float) -> None:
         forgotten = at - self.rules.failed_lookback
         self._accounts.start(label, created, contact=self._horizon.contact, forgotten=forgotten)
 
-    def _know(self, name: str) -> str:
+    def _introduce(self, name: str) -> str:
         """Return the label of an orchestrator, whose series exist from now on."""
         label = self._orchestrators.label(name)
         self._accounts.introduce(label)
         return label
 
     def _settle_spellings(self, at: float) -> None:
-        """Spell names as most active instances of first contact do; nothing was shown until now."""
+        """Spell names as most active instances of first contact do, before anything is shown."""
         spellings = Counter(each.name for each in self._open.values())
         is_first = self.sweep == self._horizon.contact_sweep
         if is_first and self._orchestrators.spell_as_most(spellings):
             self._accounts = Accounts(self.rules.duration_bounds, self.rules.reason_limit)
             self._accounts.introduce(*self._orchestrators.labels)
             for each in self._open.values():
-                label = self._know(each.name)
+                label = self._introduce(each.name)
                 self._count_start(label, each.created, at)
                 self._accounts.note_times(label, each.created, each.updated, at=at)
         for each in self._open.values():
@@ -265,9 +266,9 @@ class Ledger:
 
     def begin_active(self, server_time: float, *, is_agreed: bool = True) -> None:
         """
-        Start a listing of the active instances; *server_time* is when its first page was asked for.
+        Start a listing of the active instances, whose first page was requested at *server_time*.
 
-        At first contact this is also where history ends. *is_agreed* tells that two clocks show it.
+        At first contact history ends there. *is_agreed*: two clocks agree on it.
         """
         self.sweep += 1
         self.untracked = 0
@@ -277,7 +278,7 @@ class Ledger:
             self._accounts.introduce(*self._orchestrators.labels)
         if self._horizon.pull_back(server_time, self.mark, is_agreed=is_agreed):
             self._recent.go_back(server_time)
-            # Since when finishes were missed nobody knows: look back as far as any search does.
+            # Finishes may have been missed for any time: look back as far as any search does.
             self.mark = self.mark and min(self.mark, server_time - self.rules.lookback)
         self._recent.advance(server_time)
         self._book.advance(server_time)
@@ -286,14 +287,14 @@ class Ledger:
 
     @property
     def has_contact(self) -> bool:
-        """Tell whether a page of the hub was ever seen."""
+        """Whether a page of the hub was ever read."""
         return self._horizon.contact is not None
 
     def set_first_contact(self, server_time: float) -> None:
         """
-        Say when first contact was, as is known better now: history ends there.
+        Correct the time of first contact, where history ends.
 
-        Within the cycle of first contact nothing of it is counted yet; after that it stands.
+        Only within the cycle of first contact, in which nothing is counted yet.
         """
         if self.mark is None and self.sweep == self._horizon.contact_sweep:
             self._horizon.settle(server_time)
@@ -303,7 +304,7 @@ class Ledger:
         """Apply a page of the listing."""
         tracked, sweep, times = self._open, self.sweep, TIMES
         for row in rows:
-            # Most rows show a tracked instance again: nothing of theirs is news.
+            # Most rows show a tracked instance again, without news.
             instance = tracked.get(row.instance_id)
             if (
                 instance is not None
@@ -324,11 +325,11 @@ class Ledger:
         return self._open.absent(self.sweep)
 
     def too_many_absent(self, *, doubtful: bool) -> bool:
-        """Tell whether a second listing has to agree; *doubtful* tells that the end of this is."""
+        """Return whether a second listing must agree; *doubtful*: this one may have ended early."""
         return is_suspicious(len(self.absent()), len(self._open), doubtful=doubtful)
 
     def complete_active(self, at: float) -> ActiveView:
-        """End a listing that was read to its end; *at* is the server's clock then."""
+        """End a listing read to its end; *at* is the server's clock then."""
         self.end_reads()
         if self.mark is None:
             self._settle_spellings(at)
@@ -348,7 +349,7 @@ class Ledger:
     # -- sweep `finished` ----------------------------------------------------------------------
 
     def mark_vanished(self, instance_id: str) -> None:
-        """Strike an instance that is certainly no longer stored; it vanished if it was active."""
+        """Remove an instance that is certainly not stored; it vanished if it was active."""
         if self.unresolved.resolved(instance_id):
             self._replacement.failure_vanished()
         instance = self._open.untrack(instance_id)
@@ -362,13 +363,13 @@ class Ledger:
 
     def begin_finished(self, at: float, *, may_widen: bool = True) -> Search:
         """
-        Start a `finished` sweep at *at*; returns what to list.
+        Start a `finished` sweep at *at*; return what to list.
 
-        Where very many left the active set at once, the search is widened, if it may be, to find
-        them in pages rather than one by one.
+        If very many left the active set at once and it *may_widen*, the search finds them in pages
+        rather than one by one.
         """
         self._row_delay = 0.0
-        # Others may begin before its list is read to its end.
+        # Other active sweeps may begin before its listing ends.
         self._searched_after = self._sweep_began
         self._recent.advance(at)
         if self.mark is None:
@@ -382,7 +383,7 @@ class Ledger:
         is_usual = not is_widened and at - self.mark <= look_back
         return Search(begin, Source.RECENT, is_usual)
 
-    def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
+    def apply_rows(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
         """Apply rows of finished instances."""
         for row in rows:
             self.apply_row(row, source, at)
@@ -391,7 +392,7 @@ class Ledger:
         """
         End a `finished` sweep whose listing was read to its end.
 
-        The book then holds *most* finishes at most, or fewer where its own limit is lower.
+        The book keeps at most *most* finishes, or its own limit if that is lower.
         """
         self.mark = self._searched_after
         self.settle_failures()
@@ -411,18 +412,20 @@ class Ledger:
         latest = partial(self._accounts.latest_of, self._orchestrators)
         self.retained.begin(CensusFold(self._horizon.floor, failed_floor, latest))
 
-    def see_census(self, rows: Sequence[InstanceRow], at: float, ids: Sequence[str] = ()) -> None:
+    def apply_census_page(
+        self, rows: Sequence[InstanceRow], at: float, ids: Sequence[str] = ()
+    ) -> None:
         """Apply a page of the census, with its *ids*."""
         ids = ids or [row.instance_id for row in rows]
         followed = self.unresolved.among(ids)
         if self._open:
             followed |= self._open.keys() & ids
-        self.see_all(self.retained.running.add(rows, ids, followed), Source.CENSUS, at)
+        self.apply_rows(self.retained.running.add(rows, ids, followed), Source.CENSUS, at)
 
     def complete_census(self, at: float) -> None:
-        """Publish the counts of a census that was read to its end at *at* from now on."""
+        """Publish the counts of a census, read to its end at *at*, from now on."""
         for name, status, tally in self.retained.running.tallies():
-            label = self._know(name)
+            label = self._introduce(name)
             created, updated = parse_time(tally.newest_created), parse_time(tally.newest_updated)
             self._accounts.note_times(label, created, updated, at=at, finished=(label, status))
         self.retained.complete(self._orchestrators, at)
@@ -444,15 +447,15 @@ class Ledger:
 
     def counters(self, now: float, hold: float) -> CountersView:
         """
-        Return what only grows, as it is shown from *now* on.
+        Return the counters as shown at *now*, by a monotonic clock.
 
-        *now* is a clock that never jumps; a new series shows its base for *hold* seconds.
+        A new series shows its base for *hold* seconds.
         """
         folded = {label: each.folded for label, each in self._label_values.items()}
         return self._accounts.counters(now, hold, folded)
 
     def take_changes(self) -> LedgerChanges:
-        """Return what changed for single instances since the last call."""
+        """Return the changes of single instances since the last call."""
         replaced, resolved = self._replacement.take_new(), self.unresolved.resolutions.take()
         return LedgerChanges(
             self.over_limits.began.take(), self.over_limits.ended.take(),
@@ -462,10 +465,10 @@ class Ledger:
         )  # fmt: skip
 
     def withdraw(self, published: CountersView) -> None:
-        """Note that the last counters could not be shown, and *published* still are."""
+        """Note that the last counters could not be shown: *published* still are."""
         self._accounts.withdraw(published)
 
     @property
     def next_release_time(self) -> float:
-        """When, by that clock, the next increment that is held back may be shown."""
+        """When, by the monotonic clock, the next increment on hold may be shown."""
         return self._accounts.next_release_time

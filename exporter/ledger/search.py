@@ -28,10 +28,9 @@ class Source(Enum):
 @dataclass(frozen=True, slots=True)
 class Search:
     """
-    A search for finished instances: list what was created from `begin` on, as `source`.
+    A search for finished instances: list those created from `begin` on, as `source`.
 
-    `is_usual` tells that it looks back as the ruler says, and no further: then its cost tells what
-    that costs.
+    `is_usual`: it looks back exactly as far as the ruler, so that its cost is that of the level.
     """
 
     begin: float
@@ -44,9 +43,9 @@ class Ruler:
     Look-backs like the marks of a ruler: *overlap* x 2^(trailing zero bits of the cycle), capped.
 
     Every cycle covers the last minutes, every 32nd about an hour; nothing is measured or guessed
-    (design 4.2). A level whose listing takes more than its share of the time is left out for a
-    while, unless the shortest listing takes about as long: where every filter scans the whole
-    table, looking back further costs nothing.
+    (design 4.2). A level whose listing exceeds its share of the time is skipped for a while, unless
+    the shortest listing takes about as long: where every filter scans the whole table, looking back
+    further is free.
     """
 
     def __init__(self, overlap: float, lookback: float, cycle: int = 0) -> None:
@@ -59,7 +58,7 @@ class Ruler:
         self._base_seconds = 0.0
 
     def next(self) -> float:
-        """Begin a cycle, and return how far before the mark it looks, in seconds."""
+        """Begin a cycle; return its look-back before the mark, in seconds."""
         self.cycle += 1
         if self.cycle >= self._barred_until:
             self._highest = _NO_LEVEL_BARRED
@@ -68,7 +67,7 @@ class Ruler:
         return min(self._lookback, self.overlap * 2.0**self._level)
 
     def took(self, seconds: float, affordable: float) -> None:
-        """Learn how long the listing of this cycle took, and how long one may take."""
+        """Learn how long the listing of this cycle took, and how long one may take, in seconds."""
         if self._level == 0:
             self._base_seconds = seconds
         elif self._base_seconds and seconds > max(
@@ -79,7 +78,7 @@ class Ruler:
 
 
 def look_backs(overlap: float, lookback: float) -> Iterator[tuple[float, float]]:
-    """Yield every look-back of a ruler, in seconds, and which share of all cycles has it."""
+    """Yield every look-back of a ruler, in seconds, and its share of all cycles."""
     seconds, share = overlap, 0.5
     while seconds < lookback:
         yield seconds, share
@@ -92,8 +91,8 @@ class Horizon:
     """
     The second before which an unknown finish is history.
 
-    `contact` is when the hub was first seen, in the sweep with the number `contact_sweep`; the book
-    is complete from the second `floor` on.
+    `contact` is when the hub was first seen, in the sweep number `contact_sweep`; the book is
+    complete from the second `floor` on.
     """
 
     contact: float | None = None
@@ -103,23 +102,23 @@ class Horizon:
     _pulled_back: float = 0.0
 
     def settle(self, server_time: float) -> None:
-        """Let history end at *server_time*, at first contact."""
+        """End history at *server_time*, at first contact."""
         self.contact = float(int(server_time))
         self.second = int(server_time)
         self.floor = self.second - DAY
 
     def raise_to(self, floor: int) -> None:
-        """Note from which second on the book is complete; it never goes back."""
+        """Note that the book is complete from *floor* on; never moves back."""
         self.floor = max(self.floor, floor)
         self.second = max(self.second, self.floor)
 
     def pull_back(self, server_time: float, mark: float | None, *, is_agreed: bool) -> bool:
         """
-        Take it back to the server's present clock, where a wrong one has put it or *mark* ahead.
+        Move back to the server's present clock where a wrong one put the horizon or *mark* ahead.
 
-        Else nothing would count until that moment comes. It is not taken back before the book: what
-        that does not hold cannot be told from news. Unless the book itself lies ahead by more than
-        a day and two clocks, which is *is_agreed*, show so. False where there was nothing to do.
+        Otherwise nothing would count until then. It stays after the floor of the book, before which
+        news cannot be recognized; unless the book itself is ahead by more than a day and two clocks
+        agree: *is_agreed*. Returns False where nothing was ahead.
         """
         ahead = max(self.second, mark or 0.0) - server_time
         if ahead <= _CLOCK_TOLERANCE:
@@ -133,16 +132,16 @@ class Horizon:
         return True
 
     def take_pulled_back(self) -> float:
-        """Return by how many seconds it was taken back since the last call."""
+        """Return by how many seconds it moved back since the last call."""
         seconds, self._pulled_back = self._pulled_back, 0.0
         return seconds
 
     def is_after(self, second: int, source: Source, sweep: int) -> bool:
         """
-        Tell whether a finish of *second* is none of what was there before.
+        Return whether a finish of *second* is news rather than history.
 
-        What the cycle of first contact lists as finished is history. Where it could not list it, a
-        later *sweep* does, and what finished since is none.
+        What the cycle of first contact lists as finished is history. If it could not, a later
+        *sweep* lists it, and what finished since is news.
         """
         if source is Source.BASELINE:
             return sweep > self.contact_sweep and second > self.second

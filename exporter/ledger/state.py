@@ -1,4 +1,4 @@
-"""The whole ledger of a hub as plain values, to be written down and restored."""
+"""The whole ledger of a hub as plain values: saved, decoded, repaired."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from exporter.ledger.status import Pair
 from exporter.ledger.tracked import SavedInstance
 from exporter.ledger.unresolved import SavedFailure
 
-# So far two right clocks may differ; a time further ahead is one of a clock that was wrong.
+# Right clocks may differ by this much; a time further ahead comes from a wrong one.
 _FARTHEST_AHEAD = 86_400.0
 SINGLE = ""
-"""The key of a record that is the only one of its kind."""
+"""The key of the only record of a kind."""
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What a ledger has one of; `duration_bounds` are those of all histograms."""
+    """The single values of a ledger; `duration_bounds` are those of all histograms."""
 
     contact: float | None = None
     contact_sweep: int = 0
@@ -43,10 +43,10 @@ class Header(msgspec.Struct, frozen=True):
 
 class LedgerState(msgspec.Struct, frozen=True):
     """
-    Everything that a ledger must not forget: one field for each kind of record, by key.
+    Everything that a ledger saves: one field per kind of record, by key.
 
-    A kind, or a field of a value, that is added later has a default: so the records of the version
-    before are read.
+    New kinds, and new fields of values, have defaults, so that records of the previous version can
+    be read.
     """
 
     header: Header = Header()
@@ -88,9 +88,9 @@ def state_of(records: Iterable[Records[Any, Any]]) -> LedgerState:
 
 def decoded(records: Iterable[EncodedRecord]) -> LedgerState:
     """
-    Return the state that *records* make up: of those with one key the last counts.
+    Return the state in *records*, of which the last with a key counts.
 
-    Kinds that are no ledger's are left out. Raises `msgspec.DecodeError` on what makes no sense.
+    Unknown kinds are skipped. Raises `msgspec.DecodeError` on malformed ones.
     """
     fields: dict[str, Any] = {kind: {} for kind in _BY_KEY}
     for kind, key, content in records:
@@ -107,9 +107,9 @@ def decoded(records: Iterable[EncodedRecord]) -> LedgerState:
 
 def healed(state: LedgerState, now: float) -> LedgerState:
     """
-    Return *state* without times over a day ahead of *now*: a clock was wrong when they were kept.
+    Return *state* without times over a day ahead of *now*, which come from a wrong clock.
 
-    What would begin then begins *now*: what has finished before is history.
+    Such a horizon becomes *now*: what finished before is history.
     """
     latest = now + _FARTHEST_AHEAD
 
@@ -136,10 +136,10 @@ def healed(state: LedgerState, now: float) -> LedgerState:
 
 def with_one_spelling(state: LedgerState, configured: Container[str]) -> LedgerState:
     """
-    Return *state* with one spelling of each orchestrator: the *configured* one, else the smallest.
+    Return *state* with one spelling per orchestrator: the *configured* one, else the smallest.
 
-    Version 0.1 took each spelling for an orchestrator of its own. What was counted of the others
-    ends; what there is of them now is the kept one's.
+    Version 0.1 counted each spelling separately. The counters of the others end; their instances
+    become those of the spelling that is kept.
     """
     own = by_name(name for name, place in state.orchestrators.items() if not place.is_folded)
     kept = {

@@ -332,8 +332,8 @@ class TestSchedule:
             now[0] += 0.3  # what a page takes
             seen(ledger, rows, at, ids)
 
-        seen = Ledger.see_census
-        monkeypatch.setattr(Ledger, "see_census", see)
+        seen = Ledger.apply_census_page
+        monkeypatch.setattr(Ledger, "apply_census_page", see)
         async with (
             running(emulator) as url,
             collector_of(

@@ -81,7 +81,7 @@ class TestLedger:
         sweep(ledger, 30.0)
         search = ledger.begin_finished(0.0)
         old = (row(f"f{n}", "Completed", updated=-600.0 + n) for n in range(500))
-        ledger.see_all(old, search.source, 0.0)
+        ledger.apply_rows(old, search.source, 0.0)
         ledger.complete_finished(0.0, 100)
         assert ledger.booked <= 100
 

@@ -33,7 +33,7 @@ def failed(name: str, *, created: float, updated: float, output: bytes = DECLINE
 def listed(ledger: Ledger, at: float, *rows: InstanceRow) -> UnresolvedView:
     """Make a complete listing of what is Failed, and return what is unresolved then."""
     ledger.unresolved.begin_listing(NOW + at - ledger.rules.failed_lookback)
-    ledger.see_all(rows, Source.FAILED, NOW + at)
+    ledger.apply_rows(rows, Source.FAILED, NOW + at)
     ledger.unresolved.complete_listing(NOW + at)
     view = ledger.unresolved.view()
     assert view is not None
@@ -92,7 +92,7 @@ class TestReasons:
             row("b", "Completed", created=5.0, updated=9.0),
         ]
         ledger.begin_census()
-        ledger.see_census(page, NOW + 31.0, ["a", "old", "b"])
+        ledger.apply_census_page(page, NOW + 31.0, ["a", "old", "b"])
         [(labels, count)] = counted(ledger, "failure_reasons").items()
         assert labels[:3] == ("Order", "activity", "Charge")
         assert count == 1
@@ -107,7 +107,7 @@ class TestReasons:
         ]
         recent(ledger, 30.0, page[0])
         ledger.begin_census()
-        ledger.see_census(page, NOW + 31.0, ["a", "old", "older"])
+        ledger.apply_census_page(page, NOW + 31.0, ["a", "old", "older"])
         assert len(counted(ledger, "failure_reasons")) == 1
         assert ledger.unresolved.among(["a", "old", "older"]) == {"a", "older"}
 

@@ -22,7 +22,7 @@ def hub(active: int, failed: int = 0) -> Ledger:
 
 def list_failed(ledger: Ledger, *rows: InstanceRow) -> None:
     ledger.unresolved.begin_listing(NOW - 86_400.0)
-    ledger.see_all(rows, Source.FAILED, NOW)
+    ledger.apply_rows(rows, Source.FAILED, NOW)
     ledger.unresolved.complete_listing(NOW)
 
 

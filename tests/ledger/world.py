@@ -62,7 +62,7 @@ def sweep(ledger: Ledger, at: float, *active: InstanceRow) -> None:
 def recent(ledger: Ledger, at: float, *finished: InstanceRow) -> None:
     """List what finished lately, completely."""
     search = ledger.begin_finished(NOW + at)
-    ledger.see_all(finished, search.source, NOW + at)
+    ledger.apply_rows(finished, search.source, NOW + at)
     ledger.complete_finished(NOW + at)
 
 
@@ -74,7 +74,7 @@ def read(ledger: Ledger, at: float, found: InstanceRow) -> None:
 def census(ledger: Ledger, at: float, *finished: InstanceRow) -> None:
     """Make a complete census."""
     ledger.begin_census()
-    ledger.see_census(finished, NOW + at)
+    ledger.apply_census_page(finished, NOW + at)
     ledger.complete_census(NOW + at)
 
 

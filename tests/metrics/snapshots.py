@@ -43,7 +43,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
     )
     active = ledger.complete_active(NOW + 60.0)
     source = ledger.begin_finished(NOW + 60.0).source
-    ledger.see_all(
+    ledger.apply_rows(
         [
             row("f1", "Failed", created=20.0, updated=27.0, output=DECLINED),
             row("c1", "Completed", created=20.0, updated=21.0),
@@ -54,7 +54,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
     )
     finished = ledger.complete_finished(NOW + 60.0)
     ledger.unresolved.begin_listing(NOW - 86_400.0)
-    ledger.see_all(
+    ledger.apply_rows(
         [
             row("f1", "Failed", created=20.0, updated=27.0),
             row("f0", "Failed", created=-9000.0, updated=-8000.0),

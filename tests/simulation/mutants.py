@@ -73,7 +73,7 @@ def that_trusts_the_book_more_than_what_was_active(patch: pytest.MonkeyPatch) ->
 
 
 def that_applies_a_census_at_its_end(patch: pytest.MonkeyPatch) -> None:
-    see, complete = Ledger.see_census, Ledger.complete_census
+    see, complete = Ledger.apply_census_page, Ledger.complete_census
     pages: list[tuple[Ledger, Callable[[], None]]] = []
 
     def keep(
@@ -91,7 +91,7 @@ def that_applies_a_census_at_its_end(patch: pytest.MonkeyPatch) -> None:
         pages.clear()
         complete(self, *rest)
 
-    patch.setattr(Ledger, "see_census", keep)
+    patch.setattr(Ledger, "apply_census_page", keep)
     patch.setattr(Ledger, "complete_census", apply)
 
 
