@@ -1,4 +1,4 @@
-"""How many pages of a hub may be read in a day: each is a query that its owner pays for."""
+"""Budgets: the pages that a hub may read in a day, and the memory that all ledgers share."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from exporter.collector.snapshot import Sweep
 from exporter.ledger.ledger import Ledger
 
 _DAY = 86_400
-# The last part of a day's pages is for what alerts live by.
+# The share of a day's pages that only the sweeps behind alerts may use.
 _RESERVED_SHARE = 0.1
 _MAY_USE_THE_RESERVE = (Sweep.ACTIVE, Sweep.FINISHED)
 
 
 class PageBudget:
     """
-    Pages of one day, which begins at midnight UTC; times are seconds since the epoch.
+    Pages of a hub per day, which begins at midnight UTC; times are seconds since the epoch.
 
-    *per_day* is None where nothing limits them.
+    Each page is a query that the hub's owner pays for. *per_day* is None for no limit.
     """
 
     def __init__(self, per_day: int | None) -> None:
@@ -40,7 +40,7 @@ class PageBudget:
         return max(0, self._per_day - self._spent)
 
     def allows(self, sweep: Sweep, now: float, *, uncounted: int = 0) -> bool:
-        """Return whether another page may be read for a sweep, beside those *uncounted* so far."""
+        """Return whether a sweep may read another page, with *uncounted* ones under way."""
         remaining = self.remaining(now)
         if remaining is None or self._per_day is None:
             return True
@@ -48,7 +48,7 @@ class PageBudget:
         return remaining - uncounted > reserve
 
     def reads(self, wanted: int, now: float) -> int:
-        """Return how many of the *wanted* reads of single instances may be made: each is a page."""
+        """Return how many of *wanted* reads of single instances are allowed: each is a page."""
         remaining = self.remaining(now)
         if remaining is None or self._per_day is None:
             return wanted
@@ -62,20 +62,19 @@ class PageBudget:
 
 class FairShare:
     """
-    A bound for what ledgers hold together, of which each is told its part.
+    A bound on what all ledgers hold together, and the share of each.
 
-    Whoever holds less than an equal part leaves the rest to the others, so that the largest are the
-    first to give way.
+    Ledgers below an equal share leave the rest to the others, so the largest give way first.
     """
 
     def __init__(self, most: int, held: Callable[[Ledger], int]) -> None:
-        """*held* tells what one ledger holds, in the unit of *most*."""
+        """*held* returns what one ledger holds, in the unit of *most*."""
         self._most = most
         self._held = held
         self._ledgers: WeakSet[Ledger] = WeakSet()
 
     def of(self, ledger: Ledger) -> int:
-        """Return how much *ledger* may hold, given what the others do now."""
+        """Return how much *ledger* may hold, given what the others hold now."""
         self._ledgers.add(ledger)
         others = [self._held(other) for other in self._ledgers if other is not ledger]
         left = self._most - sum(others)
@@ -104,7 +103,7 @@ def _failures() -> FairShare:
 
 @dataclass(frozen=True, slots=True)
 class ProcessLimits:
-    """What all ledgers hold at most: bytes of active instances, finishes, unresolved failures."""
+    """Bounds on all ledgers: bytes of active instances, finishes, unresolved failures."""
 
     tracked: FairShare = field(default_factory=_tracked)
     finishes: FairShare = field(default_factory=_finishes)

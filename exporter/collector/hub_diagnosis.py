@@ -1,4 +1,4 @@
-"""The reads that a diagnosis asks for, made through the client of a hub within bounds."""
+"""The diagnosis of a hub: reads of histories within bounds, and what they add up to."""
 
 from __future__ import annotations
 
@@ -39,23 +39,22 @@ from exporter.settings import HUB_DEFAULTS, HubSettings
 
 Result = TypeVar("Result")
 
-# One instance that cannot be read says nothing about the others; many in a row do.
+# One unreadable instance says nothing about the others; many in a row do.
 _FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 5
-# To follow so much of a history takes a few milliseconds; more is done off the event loop.
+# Following this much of a history takes a few milliseconds; more is done off the event loop.
 _MOST_BYTES_AT_ONCE = 1 << 18
-# Empty pages are normal: a table is read in parts.
+# Several, since empty pages are normal: a table is read in parts.
 _MOST_PAGES = 5
 _FIRST_TURN = 2.0
-# Of the series of a hub, the combinations of labels that tell what instances wait on; each has
-# two series at most.
+# The part of a hub's series for the label combinations of waits; each has two series at most.
 _SHARE_OF_SERIES = 20
-# Of the reads and of the time, what the parents of possible orphans may take.
+# The part of the reads and the time for the parents of possible orphans.
 _SHARE_OF_PARENTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """Seconds that all reads of a cycle may take, and bytes after which no more is asked for."""
+    """Seconds that all reads of a cycle may take, and bytes after which no more are made."""
 
     timeout: float = HUB_DEFAULTS.timeouts.sweep
     bytes: int = 16 << 20
@@ -64,9 +63,9 @@ class ReadLimits:
 @dataclass(frozen=True, slots=True)
 class Reads(Generic[Result]):
     """
-    What came of reads: their number, and the result where all that were wanted could be made.
+    The outcome of reads: their number, and the result if all wanted ones were made.
 
-    `error` is what was wrong with the hub, if that stopped them.
+    `error` is the trouble of the hub that stopped them, if any.
     """
 
     made: int
@@ -81,7 +80,7 @@ class _Done(Generic[Result]):
 
 
 def _send(wanted: Generator[Read, Answer, Result], answer: Answer) -> Read | _Done[Result]:
-    """Hand in an answer; a thread cannot raise that this was the last one."""
+    """Send an answer; a thread cannot raise `StopIteration`."""
     try:
         return wanted.send(answer)
     except StopIteration as done:
@@ -89,7 +88,7 @@ def _send(wanted: Generator[Read, Answer, Result], answer: Answer) -> Read | _Do
 
 
 async def in_slices(work: Generator[None, None, Result]) -> Result:
-    """Return what *work* comes to, which yields so that others get their turn."""
+    """Return the result of *work*, which yields so that other tasks can run."""
     while True:
         try:
             next(work)
@@ -114,7 +113,7 @@ class HistoryReader:
         at: float,
     ) -> Reads[None]:
         """
-        Let a sampler look at what was *found* over a limit among the *tracked* instances.
+        Sample what was *found* over a limit among the *tracked* instances.
 
         However it ends, the sampler keeps what was read.
         """
@@ -128,11 +127,11 @@ class HistoryReader:
         known: dict[str, Node] | None = None,
         knowledge: HubKnowledge | None = None,
     ) -> Reads[tuple[Blame, Node]]:
-        """Follow the blame from one instance; *known* is what was read, and is added to."""
+        """Trace the blocking chain of one instance; *known* is what was read, and is added to."""
         return await self.make(trace(instance_id, {} if known is None else known, knowledge))
 
     async def make(self, wanted: Generator[Read, Answer, Result]) -> Reads[Result]:
-        """Make the reads that *wanted* asks for, as long as the limits and the hub allow."""
+        """Make the reads that *wanted* requests, as far as the limits and the hub allow."""
         made = 0
         failed_in_a_row = 0
         most_bytes = self._bytes_so_far() + self._limits.bytes
@@ -164,7 +163,7 @@ class HistoryReader:
         return Reads(made)
 
     async def _answer(self, read: Read) -> Answer | ApiError:
-        """Read once; raises `ApiError` for what is wrong with the hub, not with the instance."""
+        """Read once; raise `ApiError` for trouble of the hub, return that of the instance."""
         try:
             status = await self._client.read_instance(
                 read.instance_id, history=read.history, inputs=read.inputs
@@ -180,13 +179,13 @@ class HistoryReader:
 
 
 def needs_knowledge(blame: Blame) -> bool:
-    """Tell whether a wait may be a call that was lost."""
+    """Return whether a wait may be a lost call."""
     return blame.leaf is not None and blame.leaf.waiting_on is WaitingOn.EXTERNAL_EVENT
 
 
 async def learn(client: HubClient, hub: HubSettings, knowledge: HubKnowledge) -> None:
     """
-    Learn from a few pages whether the worker loses calls, and who has completed or got on.
+    Learn from a few pages whether the worker loses calls, and which instances have moved.
 
     Raises:
         ApiError: the hub could not be asked.
@@ -212,25 +211,25 @@ async def _read(
             for row in page.rows:
                 if status is not RuntimeStatus.RUNNING:
                     traits.note_finish(row, status)
-                elif _got_on(row):
+                elif _has_moved(row):
                     traits.completed.setdefault(row.name or "", row.instance_id)
             pages_read += 1
             if pages_read >= _MOST_PAGES:
                 return
 
 
-def _got_on(row: InstanceRow) -> bool:
-    """Tell whether something has come to a running instance since its first turn."""
+def _has_moved(row: InstanceRow) -> bool:
+    """Return whether anything came to a running instance since its first turn."""
     created, updated = parse_time(row.created_time), parse_time(row.last_updated_time)
     return (updated or 0.0) - (created or float("inf")) > _FIRST_TURN and entity_class(row) is None
 
 
 class HubDiagnosis:
     """
-    Samples the instances of one hub and keeps what it has learned of them.
+    Samples the instances of one hub and keeps what was learned of them.
 
-    At most *reads* histories are read at a time, none where it is 0. `trouble` is what stopped the
-    last reads, if anything did.
+    At most *reads* histories are read per cycle, none if it is 0. `trouble` is what stopped the
+    last reads, if anything.
     """
 
     def __init__(self, client: HubClient, rules: LedgerRules, reads: int) -> None:
@@ -243,9 +242,9 @@ class HubDiagnosis:
 
     async def sample(self, sweeps: HubSweeps, at: float, seconds: float, reads: int) -> Reads[None]:
         """
-        Look at the instances over a limit; read for at most so many *seconds*.
+        Sample the instances over a limit, reading for at most *seconds*.
 
-        Without *reads* it only lets go of those that have moved.
+        Without *reads* it only drops those that moved.
         """
         ledger, sampler = sweeps.ledger, self._sampler
         sampler.knowledge.take(ledger.traits)
@@ -261,7 +260,7 @@ class HubDiagnosis:
         return replace(made, made=made.made + len(wanted))
 
     async def view(self, ledger: Ledger, active: ActiveView, at: float) -> DiagnosisView:
-        """Add up what is known as of *at*, off the event loop: of thousands it takes a while."""
+        """Add up what is known as of *at*, off the event loop: thousands take a while."""
         ids = (each.instance_id for each in active.over_limit_samples)
         named = {each: copy(ledger.tracked[each]) for each in ids if each in ledger.tracked}
         work = partial(self._views.of, self._sampler, at, ledger.label_of, named)

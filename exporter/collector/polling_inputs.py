@@ -1,4 +1,4 @@
-"""What the configuration and its files say about the polling of a hub."""
+"""The settings and files behind the polling of a hub: its identity, owner and ledger rules."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from exporter.ledger.rules import STOPPED_LIMIT, LedgerRules
 from exporter.settings import Buckets, HubSettings, fingerprint, tls_files
 
 _NAMES_REMEMBERED = 1000
-# One for all orchestrators: a dict for each would be work for the garbage collector.
+# Shared by all orchestrators: the garbage collector would traverse a dict of each.
 _NO_OWN_LIMITS: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class PollingInputs:
-    """Everything that the polling of a hub follows: with other inputs it is polled anew."""
+    """Everything that the polling of a hub depends on: if it changes, polling restarts."""
 
     hub: HubSettings
     buckets: Buckets = field(default_factory=Buckets)
@@ -32,12 +32,12 @@ class PollingInputs:
 
 
 def polling_inputs_of(hub: HubSettings, buckets: Buckets) -> PollingInputs:
-    """Return what the polling of *hub* follows; reads its files."""
+    """Return what the polling of *hub* depends on; reads its files."""
     return PollingInputs(hub, buckets, hub.key_path, fingerprint(tls_files(hub)))
 
 
 def identity_of(hub: HubSettings) -> HubIdentity:
-    """Return what is shown of the configuration of *hub*."""
+    """Return the published part of the configuration of *hub*."""
     return HubIdentity(
         name=hub.name,
         function_app=urlsplit(hub.base_url).netloc,
@@ -49,12 +49,12 @@ def identity_of(hub: HubSettings) -> HubIdentity:
 
 
 def owner_of(hub: HubSettings) -> Owner:
-    """Return who a state belongs to: hubs with the same owner are the same hub."""
+    """Return the owner of a hub's state: hubs with the same owner are the same hub."""
     return Owner(hub.name, hub.base_url, (hub.task_hub or "").lower(), hub.connection or "")
 
 
 def rules_of(hub: HubSettings, buckets: Buckets) -> LedgerRules:
-    """Return what the ledger of *hub* is told."""
+    """Return the settings of the ledger of *hub*."""
     limits = {
         limit: value
         for limit, value in hub.limits.of_hub().items()

@@ -1,4 +1,4 @@
-"""What is published of a hub: made durable first, then replaced by one assignment."""
+"""The published snapshot of a hub: made durable first, then replaced in one assignment."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Publication:
     The published `snapshot` of a hub, and the `draft` of the next one.
 
     *progress* adds to a draft how polling goes; *listener* is called with each snapshot. A new
-    counter series shows its base for *hold* seconds. What is published at an event is the draft
-    then: until that it may be changed piece by piece.
+    counter series shows its base for *hold* seconds. The draft may be changed piece by piece; an
+    event publishes it.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Publication:
         self._is_successor = False
 
     def show_until_a_sweep_has_ended(self, snapshot: HubSnapshot) -> None:
-        """Show what another collector did of the same hub, until the first active sweep ended."""
+        """Show another collector's snapshot of the same hub until the first active sweep ends."""
         self.snapshot = snapshot
         self._is_successor = True
 
     def show_restored(self, ledger: Ledger, state: HubState, now: float) -> None:
-        """Publish what a ledger holds that was kept; *now* is the server's time."""
+        """Publish what a restored ledger holds; *now* is the server's time."""
         counters = ledger.counters(self._monotonic(), self._hold)
         self.draft = replace(self.draft, counters=counters)
         self._publish(ledger, state, now)
@@ -54,8 +54,8 @@ class Publication:
         """
         Make the accounts durable, then publish everything.
 
-        A counter that a restart takes back below what was served looks like a reset, and is added
-        once more. Where the accounts cannot be kept, their counters stay as they were served.
+        A counter that a restart moves below what was served looks like a reset, and is added once
+        more. If the accounts cannot be saved, counters stay as served.
         """
         counters = ledger.counters(self._monotonic(), self._hold)
         try:
@@ -84,7 +84,7 @@ class Publication:
         self.draft = replace(self.draft, up=False, trouble=trouble_of(error))
 
     def hub_is_up(self) -> bool:
-        """Draft that they can be listed; True if the hub was down."""
+        """Draft that they can be listed; return whether the hub was down."""
         was_down = not self.draft.up
         if was_down:
             self._events.came_up()
@@ -98,7 +98,7 @@ class Publication:
         self._assign()
 
     def show_progress(self) -> None:
-        """Publish how polling goes; what the ledger tells is as it was."""
+        """Publish how polling goes, with the ledger's values unchanged."""
         self.draft = self._progress(self.draft)
         self._assign()
 

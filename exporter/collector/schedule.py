@@ -1,4 +1,8 @@
-"""When the next sweep of a kind is due; times are those of a clock that never jumps."""
+"""
+When sweeps are due, and how the last ones went.
+
+The schedule follows a monotonic clock; records follow the exporter's wall clock.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,10 @@ from exporter.collector.snapshot import (
 )
 from exporter.settings import Intervals
 
-# What histories are given of a cycle that has none of that left.
+# The share of a cycle for histories, if none of its time is left.
 _LEAST_EXTRA = 0.25
 _LEAST_SECONDS = 0.25
-# A sweep that begins later after a complete one was kept from it.
+# A sweep that begins later after a complete one was delayed.
 _INTERVALS_ON_TIME = 2
 _PAUSE_WITHOUT_BUDGET = 60.0
 _PAUSE_AFTER_FAILED_CENSUS = 60.0
@@ -35,11 +39,11 @@ class Cadence:
 
     @property
     def is_on(self) -> bool:
-        """Tell whether the sweep is made at all."""
+        """Whether the sweep is made at all."""
         return self.configured > 0
 
     def start(self, first: float) -> None:
-        """Let the first sweep be due at *first*."""
+        """Make the first sweep due at *first*."""
         if self.is_on:
             self.due = first
 
@@ -49,8 +53,8 @@ class Cadence:
         """
         Set when the next sweep is due, after one that ran from *started* to *now*.
 
-        Only a complete one shows which interval the hub allows. *not_before* is how long the server
-        asked to be left alone, in seconds from *now*.
+        Only a complete one shows which interval the hub allows. *not_before* is the pause that the
+        server asked for, in seconds from *now*.
         """
         interval = interval_for(now - started, self.configured)
         if is_complete:
@@ -58,7 +62,7 @@ class Cadence:
         self.due = max(started + interval, now + not_before)
 
     def due_by(self, now: float) -> None:
-        """Let the next sweep be due at *now* at the latest."""
+        """Make the next sweep due at *now* at the latest."""
         if self.is_on:
             self.due = min(self.due, now)
 
@@ -70,25 +74,25 @@ def interval_for(seconds: float, configured: float) -> float:
 
 def step_end(started: float, now: float, configured: float) -> float:
     """
-    Return how long a cycle that began at *started* may read on with a list of many steps.
+    Return until when a cycle that began at *started* may read a listing in steps.
 
-    That is its share of the interval, or as long as it took up to *now*, if that was longer.
+    That is its share of the interval, or as long again as it took up to *now*, if that is longer.
     """
     return max(started + DUTY_SHARE * configured, now + (now - started))
 
 
 def spare_seconds(taken: float, configured: float) -> float:
     """
-    Return how long a cycle may go on that has *taken* seconds, with what is of less weight.
+    Return how long a cycle that has *taken* seconds may continue with less important work.
 
-    What is left of its share of the interval; a little also where nothing is, since a slow hub
-    stretches its interval anyway.
+    What is left of its share of the interval, and always a little: a slow hub stretches its
+    interval anyway.
     """
     return max(DUTY_SHARE * configured - taken, taken * _LEAST_EXTRA, _LEAST_SECONDS)
 
 
 def pause_after(seconds: float) -> float:
-    """Return how long to leave a hub alone after a step of the census that took *seconds*."""
+    """Return the pause after a step of the census that took *seconds*."""
     return seconds * (1 / DUTY_SHARE - 1)
 
 
@@ -103,7 +107,7 @@ class SweepCost:
     reads: float = 0
 
     def times(self, factor: float) -> SweepCost:
-        """Return what so many of them take."""
+        """Return the cost of *factor* sweeps."""
         return SweepCost(
             factor * self.pages,
             factor * self.rows,
@@ -114,7 +118,7 @@ class SweepCost:
 
 
 class SweepRecord:
-    """Everything that is told of one kind of sweep; times are the exporter's clock."""
+    """The record of one kind of sweep; times are the exporter's clock."""
 
     def __init__(self, cadence: Cadence) -> None:
         self.cadence = cadence
@@ -135,33 +139,33 @@ class SweepRecord:
 
     @property
     def has_completed(self) -> bool:
-        """Tell whether a sweep of this kind was ever complete."""
+        """Whether a sweep of this kind was ever complete."""
         return self._completed is not None
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether the last sweep was complete."""
+        """Whether the last sweep was complete."""
         return self._last is SweepResult.COMPLETE
 
     def resume(self, completed: float) -> None:
-        """Go on from a process before, whose last complete sweep ended at *completed*."""
+        """Continue after a process whose last complete sweep ended at *completed*."""
         self._completed = completed
         self._last = SweepResult.COMPLETE
 
     def seconds_left(self, wall: float) -> float:
-        """Return for how many seconds after *wall* the last complete sweep will do."""
+        """Return for how many seconds after *wall* the last complete sweep suffices."""
         interval = self.cadence.configured
         return max(0.0, min(interval, (self._completed or 0.0) + interval - wall))
 
     def read(self, rows: int, refused: int) -> None:
-        """Count a page that was read, whatever comes of it."""
+        """Count a page, whatever comes of it."""
         self._pages += 1
         self._rows += rows
         self._refused += refused
 
     def began(self, at: float, deadline: float, telemetry: ApiTelemetry) -> None:
         """
-        Note that a sweep, or its next step, began at *at*, which ends within *deadline* s.
+        Note that a sweep, or its next step, began at *at* and ends within *deadline* seconds.
 
         *telemetry* is what the client has counted so far.
         """
@@ -174,7 +178,7 @@ class SweepRecord:
             self._at_begin = self._cost_of_all(telemetry)
 
     def paused(self, at: float, seconds: float) -> None:
-        """Note that a step of *seconds* ended at *at*, and the sweep goes on later."""
+        """Note that a step of *seconds* ended at *at*, before the end of the sweep."""
         self._seconds += seconds
         self._runs_until = at + self._deadline
 
@@ -185,7 +189,7 @@ class SweepRecord:
 
     @property
     def cost(self) -> SweepCost:
-        """What the last sweep took that has ended, from its begin; pauses between steps too."""
+        """The cost of the last ended sweep; requests in the pauses between its steps count."""
         begin, end = self._at_begin, self._at_end
         return SweepCost(
             end.pages - begin.pages,
@@ -202,7 +206,7 @@ class SweepRecord:
         return SweepCost(self._pages, self._rows, bytes=size, reads=reads)
 
     def skipped(self) -> None:
-        """Count a sweep that was due and is not made, for want of budget."""
+        """Count a due sweep that the page budget does not allow."""
         self._last = SweepResult.SKIPPED_BUDGET
         self._results[self._last.value] += 1
 
@@ -214,7 +218,7 @@ class SweepRecord:
         telemetry: ApiTelemetry,
         trouble: Trouble | None = None,
     ) -> None:
-        """Count a sweep whose last step took *seconds*, ended at *at* and had *trouble* if any."""
+        """Count a sweep whose last step took *seconds* and ended at *at*, with *trouble* if any."""
         self._at_end = self._cost_of_all(telemetry)
         self._trouble = trouble
         self._last = result
@@ -226,7 +230,7 @@ class SweepRecord:
             self._completed = at
 
     def retry_if_failed(self, now: float) -> None:
-        """Let a sweep that failed be due again at *now*, by the clock of the schedule."""
+        """Make a sweep that failed due at *now*, by the clock of the schedule."""
         if self._trouble is not None:
             self.cadence.due_by(now)
 
@@ -251,7 +255,7 @@ class Agenda:
     """
     The records of all sweeps of a hub, and which is due first.
 
-    A census is read in steps, so that it keeps no other sweep waiting.
+    A census is read in steps, so that no other sweep waits for it.
     """
 
     def __init__(self, intervals: Intervals) -> None:
@@ -268,16 +272,16 @@ class Agenda:
         self._census_step_due = math.inf
 
     def start(self, first: float, wall: float) -> None:
-        """Make the first sweeps due at *first*, and a census that was resumed when it would be."""
+        """Make the first sweeps due at *first*; a resumed census when its interval ends."""
         for sweep, record in self.records.items():
             resumed = record.seconds_left(wall) if sweep is Sweep.CENSUS else 0.0
             record.cadence.start(first + resumed)
 
     def next(self, now: float, *, has_contact: bool, census_runs: bool) -> tuple[Sweep, float]:
         """
-        Return the sweep that is due first, and when; of several that are due, the most urgent.
+        Return the sweep that is due first, and when; of several, the most urgent.
 
-        Those that need to know where history ends wait until there was contact.
+        Sweeps that depend on where history ends wait for first contact.
         """
         dues = {
             sweep: self.records[sweep].cadence.due
@@ -297,7 +301,7 @@ class Agenda:
         return {sweep: record.state() for sweep, record in self.records.items()}
 
     def cycle_ended(self, started: float, now: float, pause: float) -> None:
-        """Schedule the next cycle: both of its sweeps come as seldom as all of it allows."""
+        """Schedule both sweeps of the next cycle, by the time that all of it took."""
         for sweep in (Sweep.ACTIVE, Sweep.FINISHED):
             self.swept(sweep, started, now, pause)
 
@@ -305,7 +309,7 @@ class Agenda:
         """
         Schedule a sweep that ran from *started* to *now*.
 
-        *pause* is for how many seconds the server asked to be left alone.
+        *pause* is the one that the server asked for, in seconds.
         """
         record = self.records[sweep]
         record.cadence.ended(started, now, is_complete=record.is_complete, not_before=pause)
@@ -319,7 +323,7 @@ class Agenda:
         self._census_step_due = now + max(_PAUSE_AFTER_FAILED_CENSUS, pause)
 
     def no_budget(self, sweep: Sweep, now: float, *, census_runs: bool) -> bool:
-        """Put off a sweep that the page budget does not allow; False where a census waits."""
+        """Postpone a sweep that the budget does not allow; False if a running census pauses."""
         if sweep is Sweep.CENSUS and census_runs:
             self._census_step_due = now + _PAUSE_WITHOUT_BUDGET
             return False

@@ -30,8 +30,8 @@ from exporter.settings import (
 
 TASK_HUB_UNUSUAL = "task hub name is invalid for Azure Storage"
 
-# Hubs start one after another and not quite regularly, so that neither a hundred of them nor
-# several exporters that were started together ask in the same instant.
+# Hubs start one after another with jitter, so that neither a hundred of them nor several exporters
+# started together send requests in the same instant.
 _SPREAD_SECONDS = 0.1
 _TIDY_SECONDS = 1.0
 
@@ -41,9 +41,9 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Change:
     """
-    The hubs to poll, by name in the order of the configuration: collectors that stay, and new.
+    The hubs to poll, by name in the order of the configuration: present collectors and new ones.
 
-    Until it is applied, the new ones hold nothing but connections that were not made yet.
+    Until it is applied, new ones hold nothing but connections that are not made yet.
     """
 
     settings: Settings
@@ -52,7 +52,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Names of the hubs that came, went, were changed, and whose keys were."""
+    """Names of hubs that were added, removed or changed, and of those with a new key."""
 
     added: Sequence[str]
     removed: Sequence[str]
@@ -64,10 +64,9 @@ class Collector:
     """
     The collectors of the hubs of this shard, in the order of the configuration.
 
-    Only *as_daemon* do they keep their state in the configured folder, and hold back the first
-    increments of a counter: whoever collects once wants to see what there is. Each exchange with a
-    hub is told to *observer*. Before it *is_settled* which hubs there are, the state of no hub is
-    moved aside.
+    Only *as_daemon* do they keep state in the configured folder and hold the first increments of
+    counters; a single collection shows what there is. *observer* is called with each exchange.
+    Until the list of hubs *is_settled*, no hub's state is moved aside.
     """
 
     def __init__(
@@ -95,15 +94,15 @@ class Collector:
 
     @property
     def hubs(self) -> Sequence[HubCollector]:
-        """The collectors by themselves."""
+        """The collectors."""
         return list(self._hubs.values())
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call *listener* whenever `snapshots` has changed."""
+        """Call *listener* whenever `snapshots` changes."""
         self._listener = listener
 
     def snapshots(self) -> list[HubSnapshot]:
-        """Return what is published of each hub."""
+        """Return the published snapshot of each hub."""
         return [hub.snapshot for hub in self._hubs.values()]
 
     async def run(self) -> None:
@@ -119,10 +118,10 @@ class Collector:
 
     async def prepare(self, settings: Settings) -> Change:
         """
-        Make ready to poll as *settings* say; nothing is changed yet.
+        Prepare polling by *settings*, without changing anything yet.
 
         Raises:
-            OSError: a file of a hub's TLS cannot be used, as when it has just been replaced.
+            OSError: a TLS file of a hub cannot be used, for example while it is replaced.
         """
         azure = settings.discovery.azure
         self.shared.azure.budgets.limit(azure.max_requests_per_hour, settings.shard.count)
@@ -136,13 +135,13 @@ class Collector:
         return Change(settings, hubs)
 
     async def discard(self, change: Change) -> None:
-        """Drop what was made ready."""
+        """Drop what was prepared."""
         for name, hub in change.hubs.items():
             if self._hubs.get(name) is not hub:
                 await hub.disconnect()
 
     async def _collector_of(self, hub: HubSettings, settings: Settings, place: int) -> HubCollector:
-        """Return the collector that polls *hub* as it is to be polled, or a new one."""
+        """Return the present collector of *hub* if its inputs are unchanged, or a new one."""
         inputs = await anyio.to_thread.run_sync(polling_inputs_of, hub, settings.buckets)
         present = self._hubs.get(hub.name)
         if present is not None and present.inputs == inputs:
@@ -164,9 +163,9 @@ class Collector:
 
     async def apply(self, change: Change) -> Changed:
         """
-        Poll as was made ready; hubs that stay are not disturbed.
+        Poll as prepared, without disturbing unchanged hubs.
 
-        One that is changed, but is the same hub, goes on from what was known of it.
+        A changed one that is the same hub continues with what was known of it.
         """
         before, after = self._hubs, change.hubs
         leaving = {name: hub for name, hub in before.items() if after.get(name) is not hub}
@@ -199,19 +198,19 @@ class Collector:
         )
 
     async def open(self, settings: Settings) -> None:
-        """Make ready all hubs of *settings*, the first time."""
+        """Prepare and apply *settings* for the first time."""
         self._folder = settings.state_dir if self._as_daemon else None
         await self.apply(await self.prepare(settings))
 
     async def close(self) -> None:
-        """Close all connections, and let go of what is kept."""
+        """Close all connections, and release the state."""
         for hub in self._hubs.values():
             await hub.disconnect()
             hub.release_state()
         await self.shared.aclose()
 
     async def _tidy(self) -> None:
-        """Put out of the way what hubs left that are not polled here."""
+        """Move aside the state of hubs that are not polled here."""
         if self._folder is not None:
             names = list(self._hubs)
             self._is_tidy = self._is_settled() and await anyio.to_thread.run_sync(
@@ -238,10 +237,10 @@ async def open_collector(
     is_settled: Callable[[], bool] = lambda: True,
 ) -> AsyncGenerator[Collector, None]:
     """
-    Make the collectors of all hubs of this shard; their connections close at the end.
+    Make the collectors of all hubs of this shard; close them at the end.
 
-    *jitter*, from 0 to 1, is by how much their first sweeps are moved. Each exchange with a hub is
-    told to *observer*. *shared* is closed as well; *is_settled* is as for a `Collector`.
+    *jitter*, from 0 to 1, shifts their first sweeps. *shared* is closed as well. The rest is as for
+    `Collector`.
     """
     collector = Collector(
         wall,

@@ -1,4 +1,4 @@
-"""The active children of instances, as their own rows name their parents."""
+"""Families of instances: active children by their rows, orphans, and family trees."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from exporter.diagnosis.timeline import CHILD_COMPLETED, CHILD_CREATED, CHILD_FA
 from exporter.ledger.status import ACTIVE, RuntimeStatus
 from exporter.ledger.tracked import TrackedInstance
 
-# So many take a few milliseconds.
+# Instances per slice of a few milliseconds.
 _SLICE = 20_000
 _MOST_CHILDREN = 8
-# What one sweep does not see, another may.
+# One sweep may miss what another sees.
 _SWEEPS_BELIEVED = 2
-# Rows came up to 318 s late (reference 6.1): a parent is gone if it was to be seen for longer.
+# Rows came up to 318 s late (reference 6.1): a parent is gone only after longer.
 _LATEST_ROW = 600.0
-# So rarely is a parent read again that is active and that no listing shows.
+# How often an active parent that no listing shows is read again.
 _SWEEPS_BETWEEN_READS = 20
 _MOST_KEPT = 10_000
 # Real families are a few generations deep.
@@ -33,7 +33,7 @@ MOST_SHOWN = 50
 
 
 class Child(msgspec.Struct, frozen=True, gc=False, order=True):
-    """An active child as its row shows it: created when its parent called it."""
+    """An active child by its row; created when its parent called it."""
 
     created: float
     instance_id: str
@@ -42,9 +42,9 @@ class Child(msgspec.Struct, frozen=True, gc=False, order=True):
 
 class Children(msgspec.Struct, gc=False):
     """
-    The active children of an instance: how many by name, and the few that it called last.
+    The active children of an instance: how many by name, and the few called last.
 
-    `first` is when it called the first of them, None where no row tells.
+    `first` is when it called the first of them, None where no row shows it.
     """
 
     counts: dict[str, int] = {}
@@ -67,9 +67,9 @@ def children_of(
     tracked: Mapping[str, TrackedInstance], sweep: int
 ) -> Generator[None, None, dict[str, Children]]:
     """
-    Return the children by their parent's id, active or not, of the *tracked* that a *sweep* saw.
+    Return the children in *tracked* that *sweep* saw, by the id of their parent, active or not.
 
-    Yields every few milliseconds; until its end `tracked` must not change.
+    Yields every few milliseconds; until the end `tracked` must not change.
     """
     found: dict[str, Children] = {}
     members = iter(tracked.items())
@@ -92,7 +92,7 @@ class _Seen(Enum):
 
 
 class _Parent(msgspec.Struct, gc=False):
-    """What a parent was seen to be in a sweep, and in how many before."""
+    """The state of a parent in a sweep, and in how many sweeps in a row."""
 
     seen: _Seen
     sweep: int
@@ -107,10 +107,10 @@ class _Parent(msgspec.Struct, gc=False):
 
 class Orphans:
     """
-    Follows the parents of active instances that are not active themselves.
+    Finds orphans: active sub-orchestrations whose parent has finished or is gone (design 4.5).
 
-    Such a parent is to be read by id. That it has finished is believed at once, and until it is
-    seen active again; that it is gone, in two sweeps, and ten minutes after it called a child.
+    Parents that are not active are to be read by id. A finished one is believed at once, until seen
+    active again; a missing one after two sweeps, and ten minutes after it called a child.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Orphans:
         }
 
     def to_read(self, sweep: int, most: int) -> list[str]:
-        """Return the parents that have to be read in a *sweep*, at most so many."""
+        """Return at most *most* parents that must be read in a *sweep*."""
         wanted = (each for each in self._children if self._is_wanted(each, sweep))
         return [each for each, _ in zip(wanted, range(most), strict=False)]
 
@@ -140,7 +140,7 @@ class Orphans:
         return not parent.is_over and sweep > parent.sweep
 
     def saw(self, parent: str, status: RuntimeStatus | None, sweep: int) -> None:
-        """Note the status of a parent that was read, None where it is certainly not stored."""
+        """Note the status of a parent that was read, None if it is certainly not stored."""
         seen = _Seen.GONE if status is None else _Seen.ENDED
         if status in ACTIVE:
             seen = _Seen.ACTIVE
@@ -152,7 +152,7 @@ class Orphans:
             self._parents[parent] = _Parent(seen, sweep)
 
     def parents(self) -> dict[str, bool]:
-        """Return the parents that have ended, and of each whether it is gone."""
+        """Map the parents that have ended to whether they are gone."""
         return {
             each: parent.seen is _Seen.GONE
             for each, parent in self._parents.items()
@@ -164,7 +164,7 @@ class Orphans:
         return first is not None and self._at - first < _LATEST_ROW
 
     def counts(self, called: Iterable[str], label_of: Callable[[str], str]) -> dict[str, int]:
-        """Return how many orphans there are by label, 0 for those of *called* without one."""
+        """Return the number of orphans by label, 0 for those of *called* without any."""
         counts: Counter[str] = Counter()
         for parent in self.parents():
             for name, count in self._children[parent].counts.items():
@@ -172,7 +172,7 @@ class Orphans:
         return {label: counts[label] for label in dict.fromkeys((*map(label_of, called), *counts))}
 
 
-# As long as no result of a child has come, it is active, or its result is under way.
+# A child without a result is active, or its result is in transit.
 _STATUSES = {
     CHILD_CREATED: RuntimeStatus.RUNNING,
     CHILD_FAILED: RuntimeStatus.FAILED,
@@ -182,10 +182,10 @@ _STATUSES = {
 
 def head_of(instance_id: str, parent_of: Callable[[str], str | None]) -> str:
     """
-    Return the first ancestor of an instance, itself where it has none.
+    Return the first ancestor of an instance, itself if it has none.
 
-    *parent_of* returns None where the search ends. Of a circle, and of what is deeper than is
-    followed, the last one that was reached is returned.
+    *parent_of* returns None where the search ends. Of a cycle, or beyond 16 generations, returns
+    the last one that was reached.
     """
     seen = {instance_id}
     for _ in range(MOST_GENERATIONS):
@@ -199,10 +199,10 @@ def head_of(instance_id: str, parent_of: Callable[[str], str | None]) -> str:
 
 class Member(msgspec.Struct, frozen=True):
     """
-    An instance of a family, and its children, by status.
+    An instance of a family, and its children by status.
 
-    `left_out` counts further children by status. The status of a child that was not read is that
-    which the history of its parent shows.
+    `left_out` counts further children by status. The status of a child that was not read is that in
+    its parent's history.
     """
 
     instance_id: str
@@ -214,7 +214,7 @@ class Member(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Tree:
-    """A family while it is read: at most so many more are shown, those on the *path* always."""
+    """A family while it is read: at most `left` more are shown, those on the *path* always."""
 
     path: frozenset[str]
     left: int = MOST_SHOWN
@@ -223,10 +223,10 @@ class _Tree:
 
 def family_of(row: InstanceRow) -> Generator[Read, Answer, Member | None]:
     """
-    Return the family of an instance from its root, None where it has neither parent nor child.
+    Return the family of an instance from its root, None if it has neither parent nor child.
 
-    Asks for histories: of the ancestors, then of their descendants. A parent that is an entity, or
-    that is gone, ends the way up.
+    Requests histories: of the ancestors, then of their descendants. A parent that is an entity or
+    gone ends the way up.
     """
     path = [row.instance_id]
     root: InstanceRow = row
@@ -263,7 +263,7 @@ def _member(
         if child_id not in tree.path and tree.left <= 0:
             left_out[child_status] += 1
         elif child_id not in tree.path and child_status == RuntimeStatus.COMPLETED:
-            # What has completed has no more to tell: its history is not read.
+            # The history of a completed child adds nothing.
             tree.left -= 1
             children.append(Member(child_id, child_name, child_status))
         else:
@@ -272,7 +272,7 @@ def _member(
 
 
 def _children(events: Sequence[HistoryEvent]) -> list[tuple[str, str, str]]:
-    """Return id, name and status of the children in a history: those first that are not done."""
+    """Return id, name and status of the children in a history, unfinished ones first."""
     found = [
         (event.instance_id, event.name or event.function_name or "", _STATUSES[event.event_type])
         for event in events

@@ -1,4 +1,4 @@
-"""Many that wait for the same: one cause, and its victims."""
+"""Instances that wait alike: by orchestrator and leaf of their chains, then by what blocks them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ MOST_CAUSES = 100
 
 class Cause(msgspec.Struct, frozen=True, gc=False):
     """
-    What holds instances in the end.
+    What blocks instances.
 
-    `cause` is the id of the instance or entity at the end of their chains, `wait` what it waits on;
-    where nobody knows that or it waits on nothing, as who holds a lock and is gone, `wait` is what
-    others wait for it to do, and `orchestrator` is empty.
-    `victims` counts those above it, `samples` are ids of a few, those that wait longest first.
+    `cause` is the id of the instance or entity at the end of their chains, `wait` what it waits on.
+    If that is unknown, or it waits on nothing, as a missing holder of a lock, `wait` is what others
+    wait for it to do, and `orchestrator` is empty. `blocked` counts the instances above it,
+    `samples` are the ids of those that wait longest.
     """
 
     cause: str
     orchestrator: str
     wait: Wait
     end: End
-    victims: int
+    blocked: int
     samples: tuple[str, ...]
 
 
 def causes_of(blames: Iterable[Blame], most: int = MOST_CAUSES) -> list[Cause]:
-    """Group what was blamed; the causes with the most victims first, and at most so many."""
+    """Group chains by their cause; at most *most*, those that block most instances first."""
     groups: dict[str, list[tuple[Blame, Wait]]] = defaultdict(list)
     for blame in blames:
         if blame.leaf is not None:
@@ -45,21 +45,21 @@ def causes_of(blames: Iterable[Blame], most: int = MOST_CAUSES) -> list[Cause]:
 
 def _cause_rank(item: tuple[str, list[tuple[Blame, Wait]]]) -> tuple[int, float, str]:
     cause, group = item
-    victims = sum(blame.chain[0] != cause for blame, _ in group)
-    return -victims, min(_age(wait) for _, wait in group), cause
+    blocked = sum(blame.chain[0] != cause for blame, _ in group)
+    return -blocked, min(_age(wait) for _, wait in group), cause
 
 
 def _cause(cause: str, group: list[tuple[Blame, Wait]]) -> Cause:
-    # All chains of a group end alike; the shortest one has added nothing to its end.
+    # All chains of a group end alike; the shortest adds least to the end.
     shortest, wait = min(group, key=lambda member: (len(member[0].chain), member[0].chain))
-    victims = [blame for blame, _ in group if blame.chain[0] != cause]
-    longest = heapq.nsmallest(SAMPLES, victims, key=lambda b: (_age(b.wait), b.chain[0]))
+    blocked = [blame for blame, _ in group if blame.chain[0] != cause]
+    longest = heapq.nsmallest(SAMPLES, blocked, key=lambda b: (_age(b.wait), b.chain[0]))
     return Cause(
         cause,
         shortest.leaf_orchestrator if ends_in_who_waits(shortest) else "",
         wait,
         shortest.end,
-        len(victims),
+        len(blocked),
         tuple(blame.chain[0] for blame in longest),
     )
 
@@ -70,9 +70,9 @@ def _age(wait: Wait | None) -> float:
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
     """
-    Instances of one orchestrator that wait for one thing: `own` themselves, `leaf` in the end.
+    Instances of one orchestrator that wait for one thing: `own` themselves, `leaf` at the end.
 
-    A single one has a `blame`; of several whose rows tell enough, `samples` are ids of the oldest.
+    A single one has a `blame`; of several whose rows suffice, `samples` are ids of the oldest.
     """
 
     orchestrator: str
@@ -85,10 +85,10 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
 
 class WaitGroup(msgspec.Struct, frozen=True, gc=False):
     """
-    The instances of an orchestrator that wait on the same in the end.
+    The instances of an orchestrator whose chains end in the same wait.
 
-    `since` is when the oldest of them began to wait, None where unknown; `samples` are ids of
-    those that wait longest, `blockers` who blocks several of them, the most first.
+    `since` is when the oldest of them began to wait, None where unknown; `samples` are ids of those
+    that wait longest, `blockers` what blocks several of them, most blocked first.
     """
 
     orchestrator: str
@@ -134,8 +134,8 @@ def _group(
 
 
 def _is_worth_naming(cause: Cause) -> bool:
-    """Tell whether a cause blocks others, or its chains end oddly, as those of a circle."""
-    return bool(cause.victims) or cause.end is not End.LEAF
+    """Return whether a cause blocks others, or its chains end oddly, as those of a cycle."""
+    return bool(cause.blocked) or cause.end is not End.LEAF
 
 
 _NEVER = float("inf")

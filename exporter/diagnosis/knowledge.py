@@ -1,4 +1,4 @@
-"""What was read, as long as it is true."""
+"""What is known of a hub's instances while it holds: what was read, and how orchestrators wait."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.app_traits import AppTraits
 from exporter.ledger.tracked import TrackedInstance
 
-# What the active sweep does not show may have changed after so long.
+# What the active sweep does not show may have changed after this time.
 UNSEEN_SECONDS = 300.0
-# Rows show whole seconds: one that was read within the second of its update may move unseen.
+# Rows show whole seconds: a change within the second of the last update is invisible.
 _SETTLED = 2.0
 _MOST_TEXT = 4 << 20
 _MOST_ANSWERS = 1000
@@ -41,11 +41,11 @@ class _Entry(msgspec.Struct, gc=False):
 
 class Memory:
     """
-    What instances and entities were seen to be, at most *most* of them and 4 Mi of characters.
+    Instances and entities as they were read, at most *most* and 4 Mi characters of them.
 
-    An orchestration stays what it was while the active sweep shows it unchanged. What no sweep
-    shows, such as an entity's queue or a row that is missing, is read again after a while; so is an
-    entity once the holder of its lock has moved.
+    An orchestration stays current while the active sweep shows it unchanged. What no sweep shows,
+    such as an entity's queue or a missing row, is read again after a while; so is an entity once
+    the holder of its lock has moved.
     """
 
     def __init__(self, most: int) -> None:
@@ -72,7 +72,7 @@ class Memory:
         self._forget_queues()
 
     def _forget_queues(self) -> None:
-        """Let go of queues that tell nothing any more: others stand in them each time."""
+        """Drop outdated queues: others are in them each time."""
         outdated = [
             entity_id
             for entity_id, entry in self._entries.items()
@@ -87,11 +87,11 @@ class Memory:
         }
 
     def end(self) -> None:
-        """End a cycle: nothing that belongs to others is kept."""
+        """End a cycle: release what belongs to others."""
         self._tracked = {}
 
     def get(self, instance_id: str, /) -> Node | None:
-        """Return what an instance or entity is, None if that is to be read."""
+        """Return an instance or entity as it was read, None if it must be read."""
         entry = self._entries.get(instance_id)
         if entry is None:
             return None
@@ -106,11 +106,11 @@ class Memory:
                 self._queued[message.sender] = (instance_id, entry, message.wait)
 
     def senders(self) -> Iterator[str]:
-        """Yield the ids of those who stood in the queue of an entity when it was read."""
+        """Yield the ids of the senders that were in the queue of an entity when it was read."""
         yield from tuple(self._queued)
 
     def wait_in_queue(self, sender: str) -> Wait | None:
-        """Return what an instance waits on according to the queue of an entity, if any tells."""
+        """Return what an instance waits on by the queue of an entity, if it is in one."""
         entity_id, entry, wait = self._queued.get(sender, ("", None, None))
         if entry is None or self._entries.get(entity_id) is not entry:
             return None
@@ -138,7 +138,7 @@ class Memory:
 
 
 def is_of(stamp: Stamp, instance: TrackedInstance) -> bool:
-    """Tell whether an instance has not moved since its row had a stamp."""
+    """Return whether an instance has not moved since its row had a stamp."""
     return (
         stamp.updated == instance.updated
         and stamp.created == instance.created
@@ -147,7 +147,7 @@ def is_of(stamp: Stamp, instance: TrackedInstance) -> bool:
 
 
 def is_fruitless(node: Node | None) -> bool:
-    """Tell whether there is nothing to say of what was read."""
+    """Return whether nothing can be learned of what was read."""
     if isinstance(node, Orchestration):
         return node.reading.is_finished
     return node is Absence.MISSING or isinstance(node, Entity)
@@ -160,13 +160,17 @@ def _is_settled(stamp: Stamp, read_at: float) -> bool:
 @dataclass(slots=True)
 class HubKnowledge:
     """
-    What is known of the orchestrators of a hub, by name.
+    How the orchestrators of a hub wait, by name.
 
-    `loses_calls` tells that its worker loses calls. `answers` tell whether an orchestrator gets
-    events, `completed` has the id of a completed instance, whose history may be read to learn it.
-    `version` grows with whatever may change a wait. `alone` tells, by orchestrator and target,
-    whether its instances wait for nothing beside a child or an entity of that name. What is learnt
-    of events is `noted`.
+    In JavaScript, Python and PowerShell a call of a missing function leaves no trace, and looks
+    like a wait for an event. So if nothing happened since an instance started, and its orchestrator
+    never received an event, the call is suspected.
+
+    `loses_calls`: the worker loses calls. `answers` is whether an orchestrator receives events,
+    `completed` the id of a completed instance whose history may be read to learn it. `version`
+    grows with whatever may change a wait. `alone` is, by orchestrator and target, whether its
+    instances wait for nothing else than a child or an entity of that name. `noted` is called with
+    what is learned of events.
     """
 
     loses_calls: bool = False
@@ -177,7 +181,7 @@ class HubKnowledge:
     noted: Callable[..., None] = lambda _name, **_answer: None
 
     def take(self, traits: AppTraits) -> None:
-        """Take what rows tell of the app; what is learnt of histories goes there, too."""
+        """Take what rows show of the app, which also receives what is learned from histories."""
         if self.loses_calls != traits.loses_calls or self.answers is not traits.gets_events:
             self.loses_calls, self.answers = traits.loses_calls, traits.gets_events
             self.version += 1
@@ -187,11 +191,11 @@ class HubKnowledge:
         self.noted = traits.note_events
 
     def waits_alone(self, node: Orchestration) -> bool:
-        """Tell whether what rows of others tell of an instance is all that it waits on."""
+        """Return whether rows of others show all that an instance waits on."""
         return all(self.alone.get((node.name, wait.target)) for wait in node.reading.waits)
 
     def learn_waits(self, node: Orchestration) -> None:
-        """Note what an instance whose history was read waits on beside children and entities."""
+        """Note what an instance with a history waits on besides children and entities."""
         waits = node.reading.waits
         leading = [wait for wait in waits if wait.child_id is not None or wait.entity_ids]
         is_alone = len(leading) == len(waits) and not node.reading.older
@@ -201,7 +205,7 @@ class HubKnowledge:
                 self.alone[key] = is_alone and self.alone.get(key, True)
 
     def learn(self, name: str, *, gets_events: bool) -> None:
-        """Note whether an orchestrator gets events; who got one does so for good."""
+        """Note whether an orchestrator receives events; one that did stays so."""
         is_known = name in self.answers or len(self.answers) < _MOST_ANSWERS
         if is_known and self.answers.get(name) not in (True, gets_events):
             self.answers[name] = gets_events
@@ -212,7 +216,7 @@ class HubKnowledge:
 def without_step(
     node: Orchestration, knowledge: HubKnowledge
 ) -> Generator[Read, Answer, Orchestration]:
-    """Return *node*, waiting on no step where it may have lost a call."""
+    """Return *node*, waiting on no step if it may have lost a call."""
     reading = node.reading
     if reading.gets_events:
         knowledge.learn(node.name, gets_events=True)

@@ -1,4 +1,4 @@
-"""Messages between orchestrations and entities, as histories and entities' queues hold them."""
+"""Messages between orchestrations and entities, in histories and in entities' queues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.api.wire import HistoryEvent
 from exporter.diagnosis.timeline import EVENT_RAISED, EVENT_SENT, Timeline
 from exporter.diagnosis.waits import Wait, WaitingOn
 
-# Requests of orchestrations have names made of a namespace and a number, not of chance.
+# Orchestrations name requests by UUIDs of version 5.
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CALL = "op"
 
@@ -44,7 +44,7 @@ class Request(msgspec.Struct, rename="camel"):
         return bool(self.lockset or self.is_lock_request)
 
     def entity_ids(self, target: str) -> tuple[str, ...]:
-        """Return the entities that the sender waits for, in the order in which they are locked."""
+        """Return the entities that the sender waits for, in the order of locking."""
         locked = tuple(_entity_id(entity) for entity in self.lockset or ())
         return locked if target in locked else (target, *locked)
 
@@ -55,15 +55,15 @@ _TEXT = msgspec.json.Decoder(str)
 
 def is_request(event: HistoryEvent) -> bool:
     """
-    Tell whether a message that was sent may be one that an entity answers.
+    Return whether a sent message may be one that an entity answers.
 
-    Signals look the same until their input is read; scheduled ones and releases have other names.
+    Signals look the same without their input; scheduled ones and releases have other names.
     """
     return (event.instance_id or "")[:1] == "@" and event.name == _CALL
 
 
 def is_answer(event: HistoryEvent) -> bool:
-    """Tell whether an event that was raised looks like the answer of an entity, by its name."""
+    """Return whether a raised event looks, by its name, like an entity's answer."""
     return _REQUEST_ID.fullmatch(event.name or "") is not None
 
 
@@ -73,7 +73,7 @@ def class_of(entity_id: str) -> str:
 
 
 def decode_nested(decoder: msgspec.json.Decoder[Decoded], raw: msgspec.Raw) -> Decoded | None:
-    """Read JSON that may stand in a JSON string; None where it is not what is looked for."""
+    """Decode JSON that may be nested in a JSON string; None if it does not fit."""
     text = bytes(raw)
     try:
         return decoder.decode(_TEXT.decode(text) if text[:1] == b'"' else text)
@@ -82,7 +82,7 @@ def decode_nested(decoder: msgspec.json.Decoder[Decoded], raw: msgspec.Raw) -> D
 
 
 def decode_request(raw: msgspec.Raw) -> Request | None:
-    """Read a message to an entity; None where it is none."""
+    """Decode a message to an entity; None if it is not one."""
     return decode_nested(_REQUEST, raw)
 
 
@@ -90,8 +90,8 @@ class Messages:
     """
     The messages of an instance to entities.
 
-    Without inputs only their number tells whether all have been answered: `may_wait`. With inputs
-    `waits` has those that wait for an answer, and `may_wait` tells that one cannot be read.
+    Without inputs, `may_wait` is whether fewer answers came than requests were sent. With inputs,
+    `waits` are those without an answer, and `may_wait` is whether one cannot be read.
     """
 
     def __init__(self, timeline: Timeline, *, inputs: bool) -> None:

@@ -1,4 +1,4 @@
-"""What an instance has waited on in the past, and for how long."""
+"""What a history shows of the past: the longest waits, and why steps failed."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ _ENDED_BY = {
 }
 _DEEPEST = 16
 _NESTED = 3
-# What the framework writes where it knows nothing.
+# The framework's texts for unknown.
 _SAYS_NOTHING = ("", "(unknown)")
 
 
 def longest_waits(events: Sequence[HistoryEvent]) -> dict[WaitingOn, float]:
     """
-    Return the longest time that nothing happened, in seconds, by what ended it.
+    Return the longest time without an event, in seconds, by what ended it.
 
-    `NOT_STARTED` is the time until a start that was scheduled for later. Never raises.
+    `NOT_STARTED` is the time until a scheduled start. Never raises.
     """
     longest: dict[WaitingOn, float] = {}
     for waiting_on, seconds in _waits(Timeline(events)):
@@ -68,7 +68,7 @@ def _waits(timeline: Timeline) -> Iterator[tuple[WaitingOn, float]]:
 
 
 def _in_time(timeline: Timeline) -> list[tuple[float, HistoryEvent]]:
-    """Return the events in the order in which they happened: answers are not always in it."""
+    """Return the events in the order in which they happened: answers may be out of it."""
     known = [
         (moment, event)
         for moment, event in zip(timeline.moments, timeline.events, strict=True)
@@ -84,7 +84,7 @@ def _what_ended(event: HistoryEvent) -> WaitingOn:
 
 
 class FailureDetails(msgspec.Struct, rename="pascal"):
-    """A failure as isolated workers describe it; `inner_failure` is another one, or nothing."""
+    """A failure as isolated workers describe it; `inner_failure` is another one, or empty."""
 
     error_type: str | None = None
     error_message: str | None = None
@@ -95,7 +95,7 @@ _DETAILS = msgspec.json.Decoder(FailureDetails)
 
 
 def reason_in_history(reason: FailureReason, events: Sequence[HistoryEvent]) -> FailureReason:
-    """Return *reason* with the error type that the history of the instance tells, if it does."""
+    """Return *reason* with the error type in the history of the instance, if there is one."""
     if reason.error_type:
         return reason
     error_type = _type_of(reason.failed_function, events)
@@ -134,9 +134,9 @@ def _chain(raw: msgspec.Raw) -> Iterator[FailureDetails]:
 
 def message_of(event: HistoryEvent) -> str | None:
     """
-    Return why a step of a history failed, in the app's own words, None where it did not.
+    Return why a step of a history failed, in the app's own words, None if it did not.
 
-    Isolated workers describe failures beside a reason that says nothing, and may write an object.
+    Isolated workers add details to a reason without content, and may write an object.
     """
     details = next(_chain(event.failure_details), None)
     if details is not None:
@@ -148,7 +148,7 @@ def message_of(event: HistoryEvent) -> str | None:
 
 
 def as_text(text: str) -> str:
-    """Return a text that may be JSON, once or more, as people read it."""
+    """Return a text that may be JSON, once or nested, in readable form."""
     for _ in range(_NESTED):
         try:
             value = json.loads(text)

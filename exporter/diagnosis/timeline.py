@@ -1,4 +1,4 @@
-"""The events of a history in their order, and which of them belong to one turn."""
+"""The events of a history in order, and which of them belong to one turn."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ GENERIC_EVENT = "GenericEvent"
 
 FAILURES = frozenset((TASK_FAILED, CHILD_FAILED))
 RESULTS = frozenset((TASK_COMPLETED, CHILD_COMPLETED)) | FAILURES
-# What wakes an orchestrator. Suspending and resuming answer nothing that it waits on.
+# Events that wake an orchestrator. Suspending and resuming answer none of its waits.
 WAKING = RESULTS | frozenset((EXECUTION_STARTED, TIMER_FIRED, EVENT_RAISED, EXECUTION_REWOUND))
 
-# Of a longer history the last events tell what is awaited, unless that is older.
+# Of a longer history the last events decide, unless the awaited one is older.
 MOST_EVENTS = 100_000
 # The events that one turn writes are microseconds apart.
 _LONGEST_TURN = 5.0
@@ -40,10 +40,10 @@ _LONGEST_TURN = 5.0
 
 class Timeline:
     """
-    The last 100,000 events of a history, in the order of the answer; `left_out` is how many more.
+    The last 100,000 events of a history, in the order of the answer; `left_out` counts the others.
 
-    `moments` are their times. That of `TimerFired` is its `FireAt`: its own timestamp is the moment
-    at which the timer was made (reference 3.4).
+    `moments` are their times. That of `TimerFired` is its `FireAt`: its timestamp is when the timer
+    was created (reference 3.4).
     """
 
     def __init__(self, events: Sequence[HistoryEvent]) -> None:
@@ -63,14 +63,14 @@ class Timeline:
                 yield place, event, self.moments[place]
 
     def are_of_one_turn(self, one: float | None, other: float | None) -> bool:
-        """Tell whether two things were scheduled together: nothing woke the instance between."""
+        """Return whether two things were scheduled together, with no wake-up between."""
         if one is None or other is None or abs(one - other) > _LONGEST_TURN:
             return False
         earlier, later = min(one, other), max(one, other)
         return bisect_right(self._wakings, earlier) >= bisect_left(self._wakings, later)
 
     def has_one_of_turn(self, moment: float | None, ascending: Sequence[float]) -> bool:
-        """Tell whether any of the moments, sorted, is of one turn with a moment."""
+        """Return whether any of the sorted moments is of one turn with a moment."""
         if moment is None:
             return False
         place = bisect_left(ascending, moment)
@@ -78,7 +78,7 @@ class Timeline:
         return any(self.are_of_one_turn(moment, near) for near in nearest)
 
     def last_progress(self) -> float | None:
-        """Return when the orchestrator last had something to do, or did something."""
+        """Return when the orchestrator was last woken or did something."""
         known = [
             moment
             for event, moment in zip(self.events, self.moments, strict=True)

@@ -121,7 +121,7 @@ def causes_of(identity: HubIdentity, view: DiagnosisView) -> list[CauseReport]:
             since=rfc3339(cause.wait.since),
             end=cause.end.value,
             stalled=cause.wait.waiting_on.means_trouble,
-            victims=cause.victims,
+            victims=cause.blocked,
             victim_ids=list(cause.samples),
             links=links_to(identity, cause.cause, cause.orchestrator),
         )
@@ -144,7 +144,7 @@ def groups_of(identity: HubIdentity, view: DiagnosisView, now: float) -> list[Wa
             blockers=[
                 BlockerReport(
                     cause.cause,
-                    cause.victims,
+                    cause.blocked,
                     blocker_in_words(cause, now),
                     links_to(identity, cause.cause, cause.orchestrator),
                 )

@@ -289,7 +289,7 @@ class TestQueues:
             ("Order", "activity", "CreditAccount"): 1,
         }
         (cause,) = seen.causes
-        assert (cause.cause, cause.victims) == ("holder", 500)
+        assert (cause.cause, cause.blocked) == ("holder", 500)
         assert all(
             s.blame.held_by == "holder" for i, s in sampling.samples.items() if i != "holder"
         )
