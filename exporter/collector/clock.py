@@ -25,8 +25,8 @@ class ServerClock:
 
     It runs with *monotonic*, and is set by the median `Date` of the last few answers, since one
     wrong `Date`, as from a proxy, must not move the accounts; with fewer than three answers, by the
-    one nearest to *wall*. If both the server's clock and *wall* moved on while *monotonic* stood
-    still, earlier answers are dropped.
+    one nearest to *wall*. If both the server's clock and *wall* moved on while *monotonic*
+    paused, earlier answers are dropped.
 
     A `Date` is believed if it is within a day of *wall*, and while it moves by at most two minutes
     against *monotonic*. Otherwise *wall* replaces it (`is_ignored`), until all of the last few

@@ -117,8 +117,7 @@ class HistoryReader:
 
         However it ends, the sampler keeps what was read.
         """
-        for _ in sampler.look(tracked, found):
-            await anyio.lowlevel.checkpoint()
+        await in_slices(sampler.look(tracked, found))
         return await self.make(sampler.cycle(tracked, at))
 
     async def why(

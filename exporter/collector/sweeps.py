@@ -20,7 +20,7 @@ from exporter.api.wire import EntityRow, InstanceRow
 from exporter.collector.budgets import ProcessLimits
 from exporter.collector.clock import ServerClock
 from exporter.collector.stepped_listing import SteppedListing, always
-from exporter.ledger.entities import UnfilteredFold
+from exporter.ledger.entities import EntityFold, UnfilteredFold
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.missing_rows import are_many, is_suspicious
 from exporter.ledger.search import Search
@@ -91,6 +91,7 @@ class HubSweeps:
         self._unfiltered = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
         self._census = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
         self._search: Search | None = None
+        self._entity_fold: EntityFold | None = None
         self._unfiltered_fold: UnfilteredFold | None = None
         self._entities_before = 0
         self._contact_began: float | None = None
@@ -294,15 +295,16 @@ class HubSweeps:
     async def entities(self, goes_on: Callable[[], bool] = always) -> EntityView | None:
         """List all entities, or those of the configured names; again if suspiciously few."""
         accounts, listing = self.ledger.entities, self._entities
-        if listing.cursor is None:
-            accounts.begin(self.clock.now())
+        if listing.cursor is None or self._entity_fold is None:
+            self._entity_fold = accounts.fold(self.clock.now())
             listing.begin(self.client.list_entities(*self._entity_names))
-        if not await listing.read_on(goes_on, lambda page, _: accounts.add_page(page.rows)):
+        fold = self._entity_fold
+        if not await listing.read_on(goes_on, lambda page, _: fold.add_page(page.rows)):
             return None
-        view = accounts.complete()
+        view = fold.complete()
         number = sum(view.entities.values())
         if listing.is_doubtful and number < self._entities_before and not listing.is_second:
-            accounts.begin(self.clock.now())
+            self._entity_fold = accounts.fold(self.clock.now())
             listing.begin_again()
             return await self.entities(goes_on)
         listing.drop()

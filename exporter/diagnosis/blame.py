@@ -270,7 +270,7 @@ def _cycle(
     """Choose the same wait wherever the cycle is entered: its oldest lock or call."""
     within = {member: waits[member] for member in waits.keys() & _members(chain)}
     calls = {member: wait for member, wait in within.items() if wait.entity_ids} or within
-    leaf = calls[min(calls, key=lambda member: (_age(calls[member]), member))]
+    leaf = calls[min(calls, key=lambda member: (calls[member].began, member))]
     return _Found(chain, End.CYCLE, leaf, waits, last, held_by)
 
 
@@ -329,7 +329,3 @@ def _suspended(node: Entity | Orchestration) -> Wait | None:
     if isinstance(node, Orchestration) or node.suspended_since is None:
         return None
     return Wait(WaitingOn.SUSPENDED, node.class_name, node.suspended_since)
-
-
-def _age(wait: Wait) -> float:
-    return float("inf") if wait.since is None else wait.since

@@ -224,6 +224,4 @@ def _scheduled(timeline: Timeline) -> Iterator[tuple[Wait, float | None]]:
 
 
 def _age(wait: Wait) -> float:
-    if wait.fire_at is not None:
-        return wait.fire_at
-    return float("inf") if wait.since is None else wait.since
+    return wait.began if wait.fire_at is None else wait.fire_at

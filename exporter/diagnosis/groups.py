@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -46,14 +47,16 @@ def causes_of(blames: Iterable[Blame], most: int = MOST_CAUSES) -> list[Cause]:
 def _cause_rank(item: tuple[str, list[tuple[Blame, Wait]]]) -> tuple[int, float, str]:
     cause, group = item
     blocked = sum(blame.chain[0] != cause for blame, _ in group)
-    return -blocked, min(_age(wait) for _, wait in group), cause
+    return -blocked, min(wait.began for _, wait in group), cause
 
 
 def _cause(cause: str, group: list[tuple[Blame, Wait]]) -> Cause:
     # All chains of a group end alike; the shortest adds least to the end.
     shortest, wait = min(group, key=lambda member: (len(member[0].chain), member[0].chain))
     blocked = [blame for blame, _ in group if blame.chain[0] != cause]
-    longest = heapq.nsmallest(SAMPLES, blocked, key=lambda b: (_age(b.wait), b.chain[0]))
+    longest = heapq.nsmallest(
+        SAMPLES, blocked, key=lambda b: (b.wait.began if b.wait else math.inf, b.chain[0])
+    )
     return Cause(
         cause,
         shortest.leaf_orchestrator if ends_in_who_waits(shortest) else "",
@@ -62,10 +65,6 @@ def _cause(cause: str, group: list[tuple[Blame, Wait]]) -> Cause:
         len(blocked),
         tuple(blame.chain[0] for blame in longest),
     )
-
-
-def _age(wait: Wait | None) -> float:
-    return float("inf") if wait is None or wait.since is None else wait.since
 
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
@@ -118,16 +117,16 @@ def _group(
     key: tuple[str, WaitingOn, str], members: list[Waiting], most_blockers: int
 ) -> WaitGroup:
     orchestrator, waiting_on, target = key
-    longest = heapq.nsmallest(SAMPLES, members, key=lambda each: (_begin(each.own), _ids(each)))
+    longest = heapq.nsmallest(SAMPLES, members, key=lambda each: (each.own.began, _ids(each)))
     ids = [instance_id for each in longest for instance_id in _ids(each)]
-    since = min(_begin(each.own) for each in members)
+    since = min(each.own.began for each in members)
     blames = (each.blame for each in members if each.blame is not None)
     return WaitGroup(
         orchestrator,
         waiting_on,
         target,
         sum(each.instances for each in members),
-        None if since == _NEVER else since,
+        None if since == math.inf else since,
         tuple(ids[:SAMPLES]),
         tuple(each for each in causes_of(blames, most_blockers) if _is_worth_naming(each)),
     )
@@ -138,18 +137,11 @@ def _is_worth_naming(cause: Cause) -> bool:
     return bool(cause.blocked) or cause.end is not End.LEAF
 
 
-_NEVER = float("inf")
-
-
-def _begin(wait: Wait) -> float:
-    return _NEVER if wait.since is None else wait.since
-
-
 def _ids(waiting: Waiting) -> tuple[str, ...]:
     return waiting.samples if waiting.blame is None else waiting.blame.chain[:1]
 
 
 def _rank(group: WaitGroup) -> tuple[bool, int, float, str, str, str]:
-    since = _NEVER if group.since is None else group.since
+    since = math.inf if group.since is None else group.since
     named = (group.orchestrator, group.waiting_on.value, group.target)
     return not group.means_trouble, -group.instances, since, *named

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TypeVar
 
 import msgspec
 
 from exporter.api.wire import HistoryEvent
 from exporter.diagnosis.timeline import EVENT_RAISED, EVENT_SENT, Timeline
 from exporter.diagnosis.waits import Wait, WaitingOn
+from exporter.ledger.entities import decode_nested
 
 # Orchestrations name requests by UUIDs of version 5.
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CALL = "op"
-
-Decoded = TypeVar("Decoded")
 
 
 class EntityName(msgspec.Struct):
@@ -50,7 +48,6 @@ class Request(msgspec.Struct, rename="camel"):
 
 
 _REQUEST = msgspec.json.Decoder(Request)
-_TEXT = msgspec.json.Decoder(str)
 
 
 def is_request(event: HistoryEvent) -> bool:
@@ -72,18 +69,9 @@ def class_of(entity_id: str) -> str:
     return entity_id[1:].partition("@")[0].lower()
 
 
-def decode_nested(decoder: msgspec.json.Decoder[Decoded], raw: msgspec.Raw) -> Decoded | None:
-    """Decode JSON that may be nested in a JSON string; None if it does not fit."""
-    text = bytes(raw)
-    try:
-        return decoder.decode(_TEXT.decode(text) if text[:1] == b'"' else text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-
-
 def decode_request(raw: msgspec.Raw) -> Request | None:
     """Decode a message to an entity; None if it is not one."""
-    return decode_nested(_REQUEST, raw)
+    return decode_nested(_REQUEST, bytes(raw))
 
 
 class Messages:

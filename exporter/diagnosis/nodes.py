@@ -17,8 +17,9 @@ from exporter.api.wire import (
     entity_class,
 )
 from exporter.diagnosis.classify import Reading, classify, last_touched, refused
-from exporter.diagnosis.messages import Request, decode_nested, decode_request, wait_of
+from exporter.diagnosis.messages import Request, decode_request, wait_of
 from exporter.diagnosis.waits import Wait, bounded_wait
+from exporter.ledger.entities import decode_nested
 from exporter.ledger.status import RuntimeStatus, known_status
 
 # Of a longer queue only the front is read.
@@ -162,8 +163,8 @@ def stamp_of(status: InstanceStatus) -> Stamp:
 
 def entity_of(status: InstanceStatus, class_name: str) -> Entity:
     """Return the entity of a row that was read with its input."""
-    scheduler = decode_nested(_SCHEDULER, status.input) or _Scheduler()
-    shown = decode_nested(_SCHEDULER, status.custom_status) or _Scheduler()
+    scheduler = decode_nested(_SCHEDULER, bytes(status.input)) or _Scheduler()
+    shown = decode_nested(_SCHEDULER, bytes(status.custom_status)) or _Scheduler()
     suspended = known_status(status.runtime_status) is RuntimeStatus.SUSPENDED
     return Entity(
         status.instance_id,

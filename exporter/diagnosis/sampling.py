@@ -90,7 +90,7 @@ class Sampler:
 
     def look(
         self, tracked: Mapping[str, TrackedInstance], found: OverLimitInstances
-    ) -> Iterator[None]:
+    ) -> Generator[None, None, None]:
         """
         Take what was *found* over a limit among the *tracked* instances, for `cycle`.
 

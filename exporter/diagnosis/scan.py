@@ -8,25 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-import msgspec
-
 from exporter.api.times import later
 from exporter.diagnosis.classify import waiting_on_by_status
-from exporter.diagnosis.groups import SAMPLES
+from exporter.diagnosis.groups import SAMPLES, Waiting
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.over_limit import OverLimitInstances
 from exporter.ledger.tracked import TrackedInstance
 
 # Instances per slice of a few milliseconds.
 _SLICE = 4000
-
-
-class StatusGroup(msgspec.Struct, frozen=True, gc=False):
-    """Instances of an orchestrator whose status suffices; `wait` is that of the oldest."""
-
-    wait: Wait
-    count: int
-    samples: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -39,7 +29,7 @@ class Scan:
     """
 
     over: Counter[str] = field(default_factory=Counter)
-    by_status: dict[tuple[str, WaitingOn], StatusGroup] = field(default_factory=dict)
+    by_status: list[Waiting] = field(default_factory=list)
     candidates: dict[str, list[tuple[float, str]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -64,7 +54,7 @@ class Scan:
                 else:
                     by_status[instance.name, kind].append((member.changed, member.instance_id))
             yield
-        self.by_status = {key: _status_group(key[1], members) for key, members in by_status.items()}
+        self.by_status = [_waiting(*key, members) for key, members in by_status.items()]
 
 
 def oldest_first(
@@ -98,10 +88,11 @@ def wait_by_row(instance: TrackedInstance) -> Wait | None:
     return None if kind is None else _wait(kind, later(instance.created, instance.updated))
 
 
-def _status_group(kind: WaitingOn, members: list[tuple[float, str]]) -> StatusGroup:
+def _waiting(name: str, kind: WaitingOn, members: list[tuple[float, str]]) -> Waiting:
     oldest = heapq.nsmallest(SAMPLES, members)
     ids = tuple(instance_id for _, instance_id in oldest)
-    return StatusGroup(_wait(kind, oldest[0][0]), len(members), ids)
+    wait = _wait(kind, oldest[0][0])
+    return Waiting(name, wait, wait, None, len(members), ids)
 
 
 def _wait(kind: WaitingOn, since: float | None) -> Wait:

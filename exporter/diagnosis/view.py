@@ -145,8 +145,7 @@ def blame_by_row(instance_id: str, name: str, wait: Wait) -> Blame:
 
 def _waits(sampler: Sampler, samples: Iterable[tuple[str, Blame]]) -> Iterator[Waiting]:
     """Yield the instances whose wait is known."""
-    for (name, _), group in sampler.scanned.by_status.items():
-        yield Waiting(name, group.wait, group.wait, None, group.count, group.samples)
+    yield from sampler.scanned.by_status
     for name, blame in samples:
         if blame.wait is not None and blame.leaf is not None:
             yield Waiting(name, blame.wait, blame.leaf, blame)

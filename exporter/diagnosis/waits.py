@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import msgspec
@@ -79,6 +80,11 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     fire_at: float | None = None
     is_piece: bool = False
     leftover: float | None = None
+
+    @property
+    def began(self) -> float:
+        """When the wait began, infinite where unknown, which sorts last."""
+        return math.inf if self.since is None else self.since
 
     def as_of(self, at: float) -> Wait:
         """Return the wait at a moment: a timer is overdue once it should have fired."""

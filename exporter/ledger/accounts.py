@@ -15,6 +15,7 @@ from exporter.ledger.failures_in_doubt import FailureInDoubt, FailuresInDoubt
 from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.reasons import Category, Doubt, FailureReason, read_failure
 from exporter.ledger.records import ChangedKeys, Records
+from exporter.ledger.search import FARTHEST_AHEAD
 from exporter.ledger.snapshot import (
     ChangeBuffer,
     CountersView,
@@ -34,7 +35,6 @@ _BROKEN_DEPLOYMENT = (
     Category.VERSION_MISMATCH,
     Category.FUNCTION_MISSING,
 )
-_FARTHEST_AHEAD = 86_400.0
 
 _CREATED, _PROGRESS, _FINISHED = "created", "progress", "finished"
 """The kinds of latest times, with which the keys of their records begin."""
@@ -160,7 +160,7 @@ class Accounts:
 
         Times over a day ahead of *at* are ignored: one would hide all that come before it.
         """
-        latest = at + _FARTHEST_AHEAD
+        latest = at + FARTHEST_AHEAD
         self._raise_to((_CREATED, label), created, latest)
         self._raise_to((_PROGRESS, label), updated, latest)
         if finished is not None:

@@ -11,12 +11,12 @@ from hashlib import blake2b
 from exporter.api.times import later
 from exporter.api.wire import InstanceRow
 from exporter.ledger.records import ChangedKeys, Records
+from exporter.ledger.search import FARTHEST_AHEAD
 
 _BUCKET_BITS = 6
 _DIGEST_BYTES = 8
 _FREEZE_AFTER_SECONDS = 120
 _MOST_UNPACKED = 65_536
-_FARTHEST_AHEAD = 86_400
 # Times of rows may come from a clock this far ahead of that of the answers.
 _ROWS_AHEAD_SECONDS = 300
 # The bucket for what lies further ahead, after all others.
@@ -85,7 +85,7 @@ class Book:
 
     def advance(self, now: float) -> None:
         """Put what is more than a day ahead of *now* into one bucket from now on."""
-        self._last = int(now + _FARTHEST_AHEAD) >> _BUCKET_BITS
+        self._last = int(now + FARTHEST_AHEAD) >> _BUCKET_BITS
 
     def has(self, second: int, digest: int) -> bool:
         """Return whether the finish *digest* of *second* is known."""

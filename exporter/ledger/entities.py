@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -18,6 +18,9 @@ from exporter.ledger.snapshot import EntityLocks, EntityView, UnfilteredView
 # Samples are exact up to here.
 _LARGEST_NUMBER = 1 << 53
 _MOST_LOCKS = 100_000
+
+
+Decoded = TypeVar("Decoded")
 
 
 class _CustomStatus(msgspec.Struct, rename="camel"):
@@ -39,10 +42,15 @@ def _custom_status(raw: msgspec.Raw) -> _CustomStatus:
     text = bytes(raw)
     if b"queueSize" not in text and b"lockedBy" not in text:
         return _NO_STATUS
+    return decode_nested(_STATUS, text) or _NO_STATUS
+
+
+def decode_nested(decoder: msgspec.json.Decoder[Decoded], text: bytes) -> Decoded | None:
+    """Decode JSON that may be nested in a JSON string; None if it does not fit."""
     try:
-        return _STATUS.decode(_TEXT.decode(text) if text[:1] == b'"' else text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _NO_STATUS
+        return decoder.decode(_TEXT.decode(text) if text[:1] == b'"' else text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 @dataclass(slots=True)
@@ -106,7 +114,6 @@ class EntityAccounts:
         self.label_values = label_values
         self._bounds = bounds
         self._leaked: frozenset[tuple[str, str]] = frozenset()
-        self._fold: EntityFold | None = None
 
     @property
     def suspects_locks(self) -> bool:
@@ -124,22 +131,9 @@ class EntityAccounts:
         locks, self._leaked = fold.complete(active_ids)
         return locks
 
-    def begin(self, at: float) -> None:
-        """Start listing the entities; idle times are measured at *at*."""
-        self._fold = EntityFold(self.label_values, at, self._bounds)
-
-    def add_page(self, rows: Sequence[EntityRow]) -> None:
-        """Apply a page of entities."""
-        if self._fold is None:
-            raise RuntimeError("no listing of entities was begun")
-        self._fold.add(rows)
-
-    def complete(self) -> EntityView:
-        """End a listing of the entities that was read to its end."""
-        if self._fold is None:
-            raise RuntimeError("no listing of entities was begun")
-        view, self._fold = self._fold.complete(), None
-        return view
+    def fold(self, at: float) -> EntityFold:
+        """Return the fold of a listing of the entities; idle times are measured at *at*."""
+        return EntityFold(self.label_values, at, self._bounds)
 
 
 class UnfilteredFold:
@@ -185,8 +179,8 @@ class EntityFold:
         self._idles: dict[str, Histogram] = {}
         self._last_operations: dict[str, float] = {}
 
-    def add(self, rows: Sequence[EntityRow]) -> None:
-        """Add the rows of a page."""
+    def add_page(self, rows: Sequence[EntityRow]) -> None:
+        """Add a page."""
         for row in rows:
             label = self._label_values.label(row.entity_id.name.lower())
             self._counts[label] += 1

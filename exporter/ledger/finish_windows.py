@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.ledger.records import ChangedKeys, Records
+from exporter.ledger.search import FARTHEST_AHEAD
 from exporter.ledger.snapshot import FinishedView, FinishesOverTime
 from exporter.ledger.status import Pair, RuntimeStatus
 
@@ -25,7 +26,6 @@ class Window:
 
 
 WINDOWS = (Window("1h", 3600, 1), Window("24h", 86_400, 60))
-_FARTHEST_AHEAD = 86_400
 # For charts only.
 CHART = Window("6h", 21_600, 300)
 
@@ -48,7 +48,7 @@ class RecentFinishes:
         self._known: dict[int, None] = {}
         self._ascending = array("q")
         self._expired = 0
-        self._steps = (window.length + _FARTHEST_AHEAD) // window.resolution
+        self._steps = (window.length + FARTHEST_AHEAD) // window.resolution
         self._changed: ChangedKeys[tuple[str, int]] = ChangedKeys()
         for (name, step), finishes in (saved or {}).items():
             if name == window.name:

@@ -67,8 +67,7 @@ class Ledger:
         self._horizon = horizon or Horizon(
             header.contact, header.contact_sweep, header.horizon, header.floor
         )
-        self._open = OpenInstances(saved.open, header.sweep)
-        self.tracked = self._open
+        self.tracked = OpenInstances(saved.open, header.sweep)
         self.untracked = 0
         self._book = Book(saved.book) if book is None else book
         self.sweep = header.sweep
@@ -94,7 +93,7 @@ class Ledger:
         self._recent = FinishWindows(saved.recent)
         self.over_limits = OverLimits(rules.limits_of, self._orchestrators.label)
         self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved)
-        self._replacement = Replacement(header.sweep, len(self._open), header.replaced)
+        self._replacement = Replacement(header.sweep, len(self.tracked), header.replaced)
         self._row_delay = 0.0
         self.traits = AppTraits(rules.worker, saved.gets_events, saved.called)
         if self._horizon.contact is not None:
@@ -105,7 +104,7 @@ class Ledger:
         """Everything to save, kind by kind."""
         return (
             Records("header", None, lambda: (SINGLE,), self._saved_header),
-            self._open.records, self._book.records, self.unresolved.records,
+            self.tracked.records, self._book.records, self.unresolved.records,
             self._orchestrators.records, self.entities.label_values.records,
             *self._recent.records, *self._accounts.records, *self.retained.records,
             *self.traits.records,
@@ -134,18 +133,18 @@ class Ledger:
         elif (status := ACTIVE_SPELLINGS.get(row.runtime_status)) is not None:
             self._apply_active(row, status, at)
         else:
-            instance = self._open.get(row.instance_id)
+            instance = self.tracked.get(row.instance_id)
             if instance is not None:
                 instance.sweep = self.sweep
 
     def _apply_active(self, row: InstanceRow, status: RuntimeStatus, at: float) -> None:
         created = parse_time(row.created_time)
         updated = parse_time(row.last_updated_time)
-        instance = self._open.get(row.instance_id)
+        instance = self.tracked.get(row.instance_id)
         if instance is not None and instance.created == created:
             instance.status, instance.updated, instance.sweep = status, updated, self.sweep
             return
-        if instance is None and not self._open.has_room:
+        if instance is None and not self.tracked.has_room:
             self.untracked += 1
             return
         name = row.name or ""
@@ -164,14 +163,14 @@ class Ledger:
         parent = parent_of(row)
         if parent is not None:
             self.traits.note_called(label)
-        self._open.track(
+        self.tracked.track(
             row.instance_id, TrackedInstance(name, status, created, updated, self.sweep, parent)
         )
 
     def _apply_terminal(
         self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
     ) -> None:
-        instance = self._open.untrack(row.instance_id)
+        instance = self.tracked.untrack(row.instance_id)
         self.traits.note_finish(row, status)
         created, updated = TIMES[row.created_time], TIMES[row.last_updated_time]
         second = second_of(created, updated)
@@ -245,16 +244,16 @@ class Ledger:
 
     def _settle_spellings(self, at: float) -> None:
         """Spell names as most active instances of first contact do, before anything is shown."""
-        spellings = Counter(each.name for each in self._open.values())
+        spellings = Counter(each.name for each in self.tracked.values())
         is_first = self.sweep == self._horizon.contact_sweep
         if is_first and self._orchestrators.spell_as_most(spellings):
             self._accounts = Accounts(self.rules.duration_bounds, self.rules.reason_limit)
             self._accounts.introduce(*self._orchestrators.labels)
-            for each in self._open.values():
+            for each in self.tracked.values():
                 label = self._introduce(each.name)
                 self._count_start(label, each.created, at)
                 self._accounts.note_times(label, each.created, each.updated, at=at)
-        for each in self._open.values():
+        for each in self.tracked.values():
             each.name = self._orchestrators.spelled(each.name)
 
     @property
@@ -302,7 +301,7 @@ class Ledger:
 
     def apply_active_page(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the listing."""
-        tracked, sweep, times = self._open, self.sweep, TIMES
+        tracked, sweep, times = self.tracked, self.sweep, TIMES
         for row in rows:
             # Most rows show a tracked instance again, without news.
             instance = tracked.get(row.instance_id)
@@ -322,11 +321,11 @@ class Ledger:
 
     def absent(self) -> dict[str, float | None]:
         """Return the ids in `open` that the listing did not show, with their createdTime."""
-        return self._open.absent(self.sweep)
+        return self.tracked.absent(self.sweep)
 
     def too_many_absent(self, *, doubtful: bool) -> bool:
         """Return whether a second listing must agree; *doubtful*: this one may have ended early."""
-        return is_suspicious(len(self.absent()), len(self._open), doubtful=doubtful)
+        return is_suspicious(len(self.absent()), len(self.tracked), doubtful=doubtful)
 
     def complete_active(self, at: float) -> ActiveView:
         """End a listing read to its end; *at* is the server's clock then."""
@@ -334,16 +333,16 @@ class Ledger:
         if self.mark is None:
             self._settle_spellings(at)
         view, groups = measure(
-            (instance for instance in self._open.values() if instance.sweep == self.sweep),
+            (instance for instance in self.tracked.values() if instance.sweep == self.sweep),
             at=at,
             rules=self.rules,
             label_values=self._orchestrators,
             spreads=self._spreads,
             locks=None
             if self.rules.id_prefixes
-            else self.entities.complete_locks(self._locks, self._open),
+            else self.entities.complete_locks(self._locks, self.tracked),
         )
-        counts, samples, over = self.over_limits.find(self._open, self.sweep, at, groups)
+        counts, samples, over = self.over_limits.find(self.tracked, self.sweep, at, groups)
         return replace(view, over_limit=counts, over_limit_samples=samples, over_any_limit=over)
 
     # -- sweep `finished` ----------------------------------------------------------------------
@@ -352,7 +351,7 @@ class Ledger:
         """Remove an instance that is certainly not stored; it vanished if it was active."""
         if self.unresolved.resolved(instance_id):
             self._replacement.failure_vanished()
-        instance = self._open.untrack(instance_id)
+        instance = self.tracked.untrack(instance_id)
         if instance is not None:
             self._replacement.vanished(instance.sweep)
             self._accounts.count("vanished")
@@ -398,7 +397,7 @@ class Ledger:
         self.settle_failures()
         self.unresolved.expire(at)
         if not self._unconfirmed:
-            self._replacement.swept(self.sweep, len(self._open), len(self.unresolved), at)
+            self._replacement.swept(self.sweep, len(self.tracked), len(self.unresolved), at)
         self._book.freeze(at)
         most = min(most, self.rules.most_finishes)
         self._horizon.raise_to(self._book.forget_before(at - DAY, most=most, now=at))
@@ -418,8 +417,8 @@ class Ledger:
         """Apply a page of the census, with its *ids*."""
         ids = ids or [row.instance_id for row in rows]
         followed = self.unresolved.among(ids)
-        if self._open:
-            followed |= self._open.keys() & ids
+        if self.tracked:
+            followed |= self.tracked.keys() & ids
         self.apply_rows(self.retained.running.add(rows, ids, followed), Source.CENSUS, at)
 
     def complete_census(self, at: float) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 DAY = 86_400
+# Right clocks may differ by this much; a time further ahead comes from a wrong one.
+FARTHEST_AHEAD = 86_400
 _NO_LEVEL_BARRED = 64
 _CYCLES_BARRED = 64
 _DEARER_THAN_BASE = 2.0

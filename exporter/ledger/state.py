@@ -16,12 +16,11 @@ from exporter.ledger.failures_in_doubt import SavedDoubt
 from exporter.ledger.finish_windows import SavedFinishes
 from exporter.ledger.label_values import SavedPlace, by_name
 from exporter.ledger.records import EncodedRecord, Records
+from exporter.ledger.search import FARTHEST_AHEAD
 from exporter.ledger.status import Pair
 from exporter.ledger.tracked import SavedInstance
 from exporter.ledger.unresolved import SavedFailure
 
-# Right clocks may differ by this much; a time further ahead comes from a wrong one.
-_FARTHEST_AHEAD = 86_400.0
 SINGLE = ""
 """The key of the only record of a kind."""
 
@@ -111,7 +110,7 @@ def healed(state: LedgerState, now: float) -> LedgerState:
 
     Such a horizon becomes *now*: what finished before is history.
     """
-    latest = now + _FARTHEST_AHEAD
+    latest = now + FARTHEST_AHEAD
 
     def within(moment: float) -> float:
         return min(moment, now) if moment > latest else moment

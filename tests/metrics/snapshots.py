@@ -63,8 +63,8 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         NOW + 60.0,
     )
     ledger.unresolved.complete_listing(NOW + 60.0)
-    ledger.entities.begin(NOW + 60.0)
-    ledger.entities.add_page([EntityRow(EntityId("cart", "x"), shown(0.0))])
+    entities = ledger.entities.fold(NOW + 60.0)
+    entities.add_page([EntityRow(EntityId("cart", "x"), shown(0.0))])
     state = SweepState(
         interval=30.0,
         configured=30.0,
@@ -96,7 +96,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         "retained": ledger.retained.view(),
         "unresolved": ledger.unresolved.view(),
         "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0, 11_815),
-        "entities": ledger.entities.complete(),
+        "entities": entities.complete(),
         "pages_remaining": 4321,
         "unfiltered": UnfilteredView(2, {}),
         "diagnosis": DiagnosisView(

@@ -84,9 +84,9 @@ class Hub:
         ledger.begin_census()
         ledger.apply_census_page(list(self._finished(at)), now)
         ledger.complete_census(now)
-        ledger.entities.begin(now)
-        ledger.entities.add_page([EntityRow(EntityId(name, "x"), shown(at)) for name in ENTITIES])
-        self._entities = ledger.entities.complete()
+        entities = ledger.entities.fold(now)
+        entities.add_page([EntityRow(EntityId(name, "x"), shown(at)) for name in ENTITIES])
+        self._entities = entities.complete()
         for operation in OPERATIONS:
             self.telemetry.attempt(operation, "200", 0.03, 4000)
 

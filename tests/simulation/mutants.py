@@ -39,7 +39,7 @@ def that_drops_what_it_cannot_read(patch: pytest.MonkeyPatch) -> None:
         try:
             await original(self, instance_id)
         except ApiError:
-            self.ledger._open.untrack(instance_id)
+            self.ledger.tracked.untrack(instance_id)
 
     patch.setattr(HubSweeps, "_read_one", read)
 
@@ -66,7 +66,7 @@ def that_trusts_the_book_more_than_what_was_active(patch: pytest.MonkeyPatch) ->
             parse_time(row.last_updated_time),
         )
         if self._book.has(int(max(second or 0.0 for second in seconds)), digest_of(row)):
-            self._open.untrack(row.instance_id)
+            self.tracked.untrack(row.instance_id)
         original(self, row, status, source, at)
 
     patch.setattr(Ledger, "_apply_terminal", see)

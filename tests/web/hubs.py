@@ -81,8 +81,8 @@ def hub_of(
     ledger.unresolved.begin_listing(NOW - 604_800.0)
     ledger.apply_rows(contents.failed, Source.FAILED, NOW)
     ledger.unresolved.complete_listing(NOW)
-    ledger.entities.begin(NOW)
-    ledger.entities.add_page(contents.entities)
+    entities = ledger.entities.fold(NOW)
+    entities.add_page(contents.entities)
     return HubSnapshot(
         identity=HubIdentity(
             name,
@@ -110,7 +110,7 @@ def hub_of(
         finished=finished,
         retained=ledger.retained.view(),
         unresolved=ledger.unresolved.view(),
-        entities=ledger.entities.complete(),
+        entities=entities.complete(),
         state=StateUse({"write": 0}, NOW),
         clock_skew=0.4,
     )
