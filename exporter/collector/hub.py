@@ -286,7 +286,7 @@ class HubCollector:
             case Sweep.ENTITIES:
                 return await self._make_listing(sweep, self._list_entities)
             case Sweep.CENSUS:
-                return await self._make_census()
+                return await self._make_listing(sweep, self._step_census)
             case _:
                 return await self._make_cycle()
 
@@ -349,13 +349,20 @@ class HubCollector:
     async def _make_listing(
         self, sweep: Sweep, work: Callable[[], Awaitable[object]]
     ) -> ApiError | None:
-        """Make a sweep of its own; until it is done, it stays due."""
+        """Make a sweep of its own, or a step of it; until it is done, it stays due."""
+        started = self._monotonic()
         found = await self._attempt(sweep, work)
+        now = self._monotonic()
+        error = found if isinstance(found, ApiError) else None
+        if sweep is Sweep.CENSUS:
+            failed = None if error is None else _pause(error)
+            self._agenda.census_stepped(now - started, now, failed)
         if found is None:
             self._publication.show_progress()
             return None
-        error = found if isinstance(found, ApiError) else None
-        self._listing_ended(sweep, error)
+        # As if it had run without the pauses between its steps.
+        began = now - self._agenda.records[sweep].seconds
+        self._agenda.swept(sweep, began, now, _pause(error))
         await self.publish()
         return error
 
@@ -378,30 +385,9 @@ class HubCollector:
         )
         return True
 
-    async def _make_census(self) -> ApiError | None:
-        """Continue the census for a step; return the error that ended it, if any."""
-        started = self._monotonic()
-
-        def goes_on() -> bool:
-            return self._monotonic() < started + self._census_step and self._may_continue()
-
-        ended = await self._attempt(Sweep.CENSUS, lambda: self._sweeps.census(goes_on))
-        now = self._monotonic()
-        self._agenda.census_stepped(now - started, now)
-        if ended is None:
-            self._publication.show_progress()
-            return None
-        error = ended if isinstance(ended, ApiError) else None
-        self._listing_ended(Sweep.CENSUS, error)
-        if error is not None:
-            self._agenda.census_failed(now, _pause(error))
-        await self.publish()
-        return error
-
-    def _listing_ended(self, sweep: Sweep, error: ApiError | None) -> None:
-        """Schedule a sweep that just ended, by the time that its steps took."""
-        now = self._monotonic()
-        self._agenda.swept(sweep, now - self._agenda.records[sweep].seconds, now, _pause(error))
+    async def _step_census(self) -> bool:
+        ends = self._monotonic() + self._census_step
+        return await self._sweeps.census(lambda: self._monotonic() < ends and self._may_continue())
 
     async def _attempt(
         self, sweep: Sweep, work: Callable[[], Awaitable[Found]]

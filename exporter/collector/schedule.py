@@ -314,13 +314,14 @@ class Agenda:
         record = self.records[sweep]
         record.cadence.ended(started, now, is_complete=record.is_complete, not_before=pause)
 
-    def census_stepped(self, seconds: float, now: float) -> None:
-        """Schedule the next step of a census after one of *seconds*."""
-        self._census_step_due = now + pause_after(seconds)
+    def census_stepped(self, seconds: float, now: float, failed: float | None) -> None:
+        """
+        Schedule the next step of a census after one of *seconds*.
 
-    def census_failed(self, now: float, pause: float) -> None:
-        """Schedule the next step of a census after one that failed."""
-        self._census_step_due = now + max(_PAUSE_AFTER_FAILED_CENSUS, pause)
+        *failed* is the pause that the server asked for if the step failed, None if it did not.
+        """
+        pause = pause_after(seconds) if failed is None else max(_PAUSE_AFTER_FAILED_CENSUS, failed)
+        self._census_step_due = now + pause
 
     def no_budget(self, sweep: Sweep, now: float, *, census_runs: bool) -> bool:
         """Postpone a sweep that the budget does not allow; False if a running census pauses."""

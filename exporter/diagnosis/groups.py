@@ -54,9 +54,7 @@ def _cause(cause: str, group: list[tuple[Blame, Wait]]) -> Cause:
     # All chains of a group end alike; the shortest adds least to the end.
     shortest, wait = min(group, key=lambda member: (len(member[0].chain), member[0].chain))
     blocked = [blame for blame, _ in group if blame.chain[0] != cause]
-    longest = heapq.nsmallest(
-        SAMPLES, blocked, key=lambda b: (b.wait.began if b.wait else math.inf, b.chain[0])
-    )
+    longest = heapq.nsmallest(SAMPLES, blocked, key=_wait_rank)
     return Cause(
         cause,
         shortest.leaf_orchestrator if ends_in_who_waits(shortest) else "",
@@ -65,6 +63,10 @@ def _cause(cause: str, group: list[tuple[Blame, Wait]]) -> Cause:
         len(blocked),
         tuple(blame.chain[0] for blame in longest),
     )
+
+
+def _wait_rank(blame: Blame) -> tuple[float, str]:
+    return math.inf if blame.wait is None else blame.wait.began, blame.chain[0]
 
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
