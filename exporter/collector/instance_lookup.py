@@ -22,10 +22,10 @@ from exporter.collector.hub_diagnosis import HistoryReader, ReadLimits, learn, n
 from exporter.collector.polling_inputs import rules_of
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.families import Member, family_of
+from exporter.diagnosis.history import MOST_EVENTS
 from exporter.diagnosis.knowledge import HubKnowledge
 from exporter.diagnosis.nodes import Absence, Entity, Node, Orchestration
 from exporter.diagnosis.past import as_text
-from exporter.diagnosis.timeline import MOST_EVENTS
 from exporter.diagnosis.waits import Wait
 from exporter.ledger.app_traits import Worker
 from exporter.ledger.over_limit import Clocks

@@ -10,8 +10,7 @@ import msgspec
 
 from exporter.api.times import later, parse_time
 from exporter.api.wire import HistoryEvent, InstanceStatus
-from exporter.diagnosis.messages import Messages, is_answer
-from exporter.diagnosis.timeline import (
+from exporter.diagnosis.history import (
     CHILD_CREATED,
     CONTINUE_AS_NEW,
     EVENT_RAISED,
@@ -21,7 +20,9 @@ from exporter.diagnosis.timeline import (
     EXECUTION_SUSPENDED,
     EXECUTION_TERMINATED,
     TASK_SCHEDULED,
+    Messages,
     Timeline,
+    is_answer,
 )
 from exporter.diagnosis.timers import HTTP_ACTIVITY, Timers, poll_began
 from exporter.diagnosis.waits import Wait, WaitingOn, bounded_wait, unknown

@@ -12,8 +12,8 @@ from itertools import islice
 import msgspec
 
 from exporter.api.wire import HistoryEvent, InstanceRow, InstanceStatus
+from exporter.diagnosis.history import CHILD_COMPLETED, CHILD_CREATED, CHILD_FAILED
 from exporter.diagnosis.nodes import Absence, Answer, Read
-from exporter.diagnosis.timeline import CHILD_COMPLETED, CHILD_CREATED, CHILD_FAILED
 from exporter.ledger.status import ACTIVE, RuntimeStatus
 from exporter.ledger.tracked import TrackedInstance
 

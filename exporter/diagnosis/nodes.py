@@ -17,7 +17,7 @@ from exporter.api.wire import (
     entity_class,
 )
 from exporter.diagnosis.classify import Reading, classify, last_touched, refused
-from exporter.diagnosis.messages import Request, decode_request, wait_of
+from exporter.diagnosis.history import Request, decode_request, wait_of
 from exporter.diagnosis.waits import Wait, bounded_wait
 from exporter.ledger.entities import decode_nested
 from exporter.ledger.status import RuntimeStatus, known_status

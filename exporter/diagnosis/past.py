@@ -9,8 +9,7 @@ import msgspec
 
 from exporter.api.times import parse_time
 from exporter.api.wire import NOTHING, HistoryEvent
-from exporter.diagnosis.messages import is_answer
-from exporter.diagnosis.timeline import (
+from exporter.diagnosis.history import (
     CHILD_COMPLETED,
     CHILD_FAILED,
     EVENT_RAISED,
@@ -22,6 +21,7 @@ from exporter.diagnosis.timeline import (
     TASK_FAILED,
     TIMER_FIRED,
     Timeline,
+    is_answer,
 )
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.failure_text import function_label, is_carrier, type_of_name

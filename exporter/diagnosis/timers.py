@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from exporter.api.times import parse_time
 from exporter.api.wire import HistoryEvent
-from exporter.diagnosis.messages import is_answer, is_request
-from exporter.diagnosis.timeline import (
+from exporter.diagnosis.history import (
     EVENT_RAISED,
     EVENT_SENT,
     FAILURES,
@@ -19,6 +18,8 @@ from exporter.diagnosis.timeline import (
     TIMER_FIRED,
     WAKING,
     Timeline,
+    is_answer,
+    is_request,
 )
 from exporter.diagnosis.waits import Wait, WaitingOn
 
