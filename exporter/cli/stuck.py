@@ -38,7 +38,7 @@ from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.families import children_of
 from exporter.diagnosis.groups import WaitGroup, Waiting, groups_of
 from exporter.diagnosis.nodes import Stamp
-from exporter.diagnosis.sampling import Sampler, SamplingRules
+from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.scan import wait_by_row
 from exporter.diagnosis.view import blame_by_row
 from exporter.diagnosis.waits import Wait, WaitingOn
@@ -222,7 +222,7 @@ async def survey(
     if ledger.entities.suspects_locks:
         active = await sweeps.active()
     at = hub.clock.now()
-    sampler = Sampler(rules, SamplingRules(reads=reads, most_samples=max(reads, 5000)))
+    sampler = Sampler(rules, reads, max(reads, 5000))
     reader = HistoryReader(
         hub.client, ReadLimits(timeout=hub.settings.timeouts.sweep / 2, bytes=_MOST_BYTES)
     )

@@ -25,7 +25,7 @@ from exporter.diagnosis.blame import Blame, trace
 from exporter.diagnosis.families import Orphans, children_of
 from exporter.diagnosis.knowledge import HubKnowledge
 from exporter.diagnosis.nodes import Absence, Answer, Node, Read
-from exporter.diagnosis.sampling import Sampler, SamplingRules
+from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.view import DiagnosisView, Views
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.app_traits import AppTraits, Worker
@@ -235,7 +235,7 @@ class HubDiagnosis:
         self.is_on = reads > 0
         self.trouble: ApiError | None = None
         self._client = client
-        self._sampler = Sampler(rules, SamplingRules(reads=reads))
+        self._sampler = Sampler(rules, reads)
         self._orphans = Orphans()
         self._views = Views(rules.label_limit, rules.max_series // _SHARE_OF_SERIES)
 
@@ -253,7 +253,7 @@ class HubDiagnosis:
         wanted = self._orphans.to_read(ledger.sweep, reads // _SHARE_OF_PARENTS)
         with anyio.move_on_after(seconds / _SHARE_OF_PARENTS):
             await sweeps.read_parents(wanted, partial(self._orphans.saw, sweep=ledger.sweep))
-        sampler.rules = replace(sampler.rules, reads=reads - len(wanted))
+        sampler.reads = reads - len(wanted)
         made = await reader.sample(sampler, ledger.tracked, ledger.over_limits.found, at)
         self.trouble = made.error
         return replace(made, made=made.made + len(wanted))

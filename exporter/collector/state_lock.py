@@ -9,7 +9,6 @@ import secrets
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -134,8 +133,8 @@ class StateWriter:
             await self._ended.wait()
         with self._guard:
             self._is_writing = True
-        ended, outcome = anyio.Event(), _Outcome()
-        self._ended = ended
+        ended = self._ended = anyio.Event()
+        failures: list[Exception] = []
         token = anyio.lowlevel.current_token()
 
         def run() -> None:
@@ -143,7 +142,7 @@ class StateWriter:
             try:
                 work()
             except (OSError, RuntimeError, TypeError, ValueError) as error:
-                outcome.error = error
+                failures.append(error)
             self._count(before)
             self._end()
             # The loop may have ended.
@@ -156,8 +155,8 @@ class StateWriter:
             self._end()
             raise
         await ended.wait()
-        if outcome.error is not None:
-            raise outcome.error
+        if failures:
+            raise failures[0]
 
     def _count(self, before: int | None) -> None:
         after = _bytes_written()
@@ -181,11 +180,6 @@ class StateWriter:
             self._is_writing = self._hangs = False
             if self._is_closed:
                 self._file_lock.release()
-
-
-@dataclass(slots=True)
-class _Outcome:
-    error: Exception | None = None
 
 
 def _bytes_written() -> int | None:

@@ -33,18 +33,6 @@ _SLICE = 500
 _MOST_TEXT = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class SamplingRules:
-    """
-    Bounds of the sampling: reads per cycle, and samples that are kept.
-
-    A third of the reads may go to known chains that have changed.
-    """
-
-    reads: int = 30
-    most_samples: int = 5000
-
-
 class Sample(msgspec.Struct, frozen=True, gc=False):
     """An instance over a limit whose history was read, as of `stamp`, and what blocks it."""
 
@@ -64,16 +52,17 @@ class Sampler:
     """
     Samples the instances of one hub that are over a limit.
 
-    After each active sweep `look` finds them, and `cycle` requests reads within the budget. A
-    sample stays until its instance moves or is back within its limits, even without a budget.
-    `knowledge` is how orchestrators wait, `children` are those of instances, by the rows of an
-    active sweep.
+    After each active sweep `look` finds them, and `cycle` requests at most *reads* reads, a third
+    of them for known chains that have changed. At most *most_samples* are kept. A sample stays
+    until its instance moves or is back within its limits, even without reads. `knowledge` is how
+    orchestrators wait, `children` are those of instances, by the rows of an active sweep.
     """
 
-    def __init__(self, ledger_rules: LedgerRules, rules: SamplingRules | None = None) -> None:
-        self.rules = rules or SamplingRules()
-        self.limits_of = ledger_rules.limits_of
-        self._memory = Memory(2 * self.rules.most_samples)
+    def __init__(self, rules: LedgerRules, reads: int = 30, most_samples: int = 5000) -> None:
+        self.reads = reads
+        self.limits_of = rules.limits_of
+        self._most_samples = most_samples
+        self._memory = Memory(2 * most_samples)
         self._samples: dict[str, Sample] = {}
         self._counts: Counter[str] = Counter()
         self._text = 0
@@ -111,7 +100,7 @@ class Sampler:
         Those that ended meanwhile are skipped. The caller may stop at any time: what was read is
         kept.
         """
-        budget = _ReadBudget(self.rules.reads)
+        budget = _ReadBudget(self.reads)
         try:
             yield from self._follow_changes(tracked, budget, at)
             yield from self._look_at_new_ones(tracked, budget, at)
@@ -160,7 +149,7 @@ class Sampler:
         self, tracked: Mapping[str, TrackedInstance], budget: _ReadBudget, at: float
     ) -> Generator[Read, Answer, None]:
         ranked = oldest_first(
-            self.scanned.candidates, self._counts, self.rules.reads, is_wanted=self._is_wanted
+            self.scanned.candidates, self._counts, self.reads, is_wanted=self._is_wanted
         )
         for name, instance_id in ranked:
             instance = tracked.get(instance_id)
@@ -201,7 +190,7 @@ class Sampler:
 
     @property
     def _is_full(self) -> bool:
-        return len(self._samples) >= self.rules.most_samples or self._text >= _MOST_TEXT
+        return len(self._samples) >= self._most_samples or self._text >= _MOST_TEXT
 
     def _has_room(self, name: str) -> bool:
         """Return whether there is room, or an orchestrator with more than its share."""

@@ -80,25 +80,27 @@ class SavedHistogram(msgspec.Struct, frozen=True, array_like=True):
     shown_total: float
 
 
-class _Shown(msgspec.Struct, Generic[Value], gc=False):
-    """What each series shows; times are those of a monotonic clock."""
+class _Family(Generic[Value]):
+    """Series whose increments are on hold at first; times are those of a monotonic clock."""
 
-    base: Value
-    values: dict[Labels, Value] = {}
-    born: dict[Labels, float] = {}
-    next_release_time: float = math.inf
+    def __init__(self, base: Value) -> None:
+        self._base = base
+        self._shown: dict[Labels, Value] = {}
+        self._born: dict[Labels, float] = {}
+        self.next_release_time = math.inf
+        """When the next increment on hold may be shown; infinite where none is."""
 
-    def update(self, current: Mapping[Labels, Value], now: float, hold: float) -> list[Labels]:
+    def _show(self, current: Mapping[Labels, Value], now: float, hold: float) -> list[Labels]:
         """Show at *now* what was born *hold* seconds ago; return the series that changed."""
         self.next_release_time = math.inf
         changed = []
         for labels, value in current.items():
-            release = self.born.setdefault(labels, now) + hold
-            shown = self.values.setdefault(labels, self.base)
+            release = self._born.setdefault(labels, now) + hold
+            shown = self._shown.setdefault(labels, self._base)
             if shown == value:
                 continue
             if now >= release:
-                self.values[labels] = value
+                self._shown[labels] = value
                 changed.append(labels)
             else:
                 self.next_release_time = min(self.next_release_time, release)
@@ -106,24 +108,8 @@ class _Shown(msgspec.Struct, Generic[Value], gc=False):
 
     def withdraw(self, published: Container[Labels]) -> None:
         """Forget the birth of series that were not *published* after all."""
-        for labels in [labels for labels in self.born if labels not in published]:
-            del self.born[labels]
-
-
-class _Family(Generic[Value]):
-    """The hold of increments that counters and histograms share."""
-
-    def __init__(self, base: Value) -> None:
-        self._shown = _Shown(base)
-
-    def withdraw(self, published: Container[Labels]) -> None:
-        """Forget the birth of series that were not *published* after all."""
-        self._shown.withdraw(published)
-
-    @property
-    def next_release_time(self) -> float:
-        """When the next increment on hold may be shown; infinite where none is."""
-        return self._shown.next_release_time
+        for labels in [labels for labels in self._born if labels not in published]:
+            del self._born[labels]
 
 
 class CounterFamily(_Family[int]):
@@ -137,7 +123,7 @@ class CounterFamily(_Family[int]):
 
     def restore(self, labels: Labels, saved: SavedCounter) -> None:
         """Continue a series that was saved."""
-        self._values[labels], self._shown.values[labels] = saved.value, saved.shown
+        self._values[labels], self._shown[labels] = saved.value, saved.shown
 
     def __contains__(self, labels: Labels) -> bool:
         return labels in self._values
@@ -161,18 +147,18 @@ class CounterFamily(_Family[int]):
 
     def show(self, now: float, hold: float) -> dict[Labels, int]:
         """Return all series as shown at *now*; new ones are born by it."""
-        for labels in self._shown.update(self._values, now, hold):
+        for labels in self._show(self._values, now, hold):
             self._changed.add((self._name, *labels))
-        return dict(self._shown.values)
+        return dict(self._shown)
 
     def shows_all(self, labels: Labels) -> bool:
         """Return whether no increment of the series is on hold."""
-        return self._shown.values.get(labels) == self._values.get(labels)
+        return self._shown.get(labels) == self._values.get(labels)
 
     def saved(self, labels: Labels) -> SavedCounter | None:
         """Return a series as it is to be saved, None where there is none."""
         value = self._values.get(labels)
-        return None if value is None else SavedCounter(value, self._shown.values.get(labels, 0))
+        return None if value is None else SavedCounter(value, self._shown.get(labels, 0))
 
 
 class Counters(dict[str, CounterFamily]):
@@ -229,7 +215,7 @@ class HistogramFamily(_Family[Distribution]):
         for labels, series in (saved or {}).items():
             histogram = self._values[labels] = Histogram(bounds)
             histogram.restore(series.counts, series.total)
-            self._shown.values[labels] = Distribution(series.shown, series.shown_total)
+            self._shown[labels] = Distribution(series.shown, series.shown_total)
 
     def observe(self, labels: Labels, value: float) -> None:
         """Count one observation."""
@@ -242,9 +228,9 @@ class HistogramFamily(_Family[Distribution]):
     def show(self, now: float, hold: float) -> dict[Labels, Distribution]:
         """Return all series as shown at *now*; new ones are born by it."""
         current = {labels: histogram.frozen() for labels, histogram in self._values.items()}
-        for labels in self._shown.update(current, now, hold):
+        for labels in self._show(current, now, hold):
             self._changed.add(labels)
-        return dict(self._shown.values)
+        return dict(self._shown)
 
     @property
     def records(self) -> Records[Labels, SavedHistogram]:
@@ -255,7 +241,7 @@ class HistogramFamily(_Family[Distribution]):
         histogram = self._values.get(labels)
         if histogram is None:
             return None
-        shown = self._shown.values.get(labels, self._shown.base)
+        shown = self._shown.get(labels, self._base)
         return SavedHistogram(
             list(histogram.counts), histogram.total, shown.cumulative, shown.total
         )
