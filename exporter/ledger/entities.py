@@ -15,7 +15,7 @@ from exporter.ledger.counters import Histogram
 from exporter.ledger.label_values import LabelValues
 from exporter.ledger.snapshot import EntityLocks, EntityView, UnfilteredView
 
-# Samples are exact up to here.
+# Larger numbers are no queue size, and inexact as samples.
 _LARGEST_NUMBER = 1 << 53
 _MOST_LOCKS = 100_000
 
