@@ -15,8 +15,7 @@ from emulator.json_text import compact
 from emulator.samples import recorded
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
-from exporter.collector.polling_inputs import PollingInputs
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import PollingInputs, rules_of
 from exporter.collector.snapshot import Sweep
 from exporter.settings import load_settings
 

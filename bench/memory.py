@@ -58,7 +58,7 @@ def counted_finishes() -> float:
     for start in range(0, ROWS, PAGE):
         at = AT + start / FINISHES_PER_SECOND
         page = [row(number, "Completed", at) for number in range(start, start + PAGE)]
-        ledger.see_all(page, Source.RECENT, at)
+        ledger.apply_rows(page, Source.RECENT, at)
         ledger.complete_finished(at)
     return (resident_bytes() - before) / ROWS
 

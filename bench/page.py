@@ -89,7 +89,7 @@ async def census(client: HubClient) -> None:
     ledger.begin_census()
     for _ in range(PAGES):
         page = await one_page(client, InstanceQuery(statuses=TERMINAL))
-        ledger.see_census(page.rows, AT, page.ids)
+        ledger.apply_census_page(page.rows, AT, page.ids)
     ledger.complete_census(AT)
 
 

@@ -11,8 +11,7 @@ from bench.counted_hub import HubProcess
 from bench.served_hub import HUB
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
-from exporter.collector.polling_inputs import PollingInputs
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import PollingInputs, rules_of
 from exporter.collector.snapshot import Sweep
 from exporter.settings import load_settings
 

@@ -53,13 +53,13 @@ def _snapshot(orchestrators: int) -> HubSnapshot:
         ledger.apply_active_page(_rows(tuple(map(str, ACTIVE[:2])), orchestrators, at), at)
         active = ledger.complete_active(at)
         source = ledger.begin_finished(at).source
-        ledger.see_all(_rows(tuple(map(str, TERMINAL[:2])), orchestrators, at), source, at)
+        ledger.apply_rows(_rows(tuple(map(str, TERMINAL[:2])), orchestrators, at), source, at)
         finished = ledger.complete_finished(at)
     ledger.unresolved.begin_listing(AT - 86_400.0)
-    ledger.see_all(_rows(("Failed",), orchestrators, AT), Source.FAILED, AT)
+    ledger.apply_rows(_rows(("Failed",), orchestrators, AT), Source.FAILED, AT)
     ledger.unresolved.complete_listing(AT)
-    ledger.entities.begin(AT)
-    ledger.entities.add_page([EntityRow(EntityId("cart", "x"), format_shown_time(AT))])
+    entities = ledger.entities.fold(AT)
+    entities.add_page([EntityRow(EntityId("cart", "x"), format_shown_time(AT))])
     results = {result.value: 100 for result in SweepResult}
     state = SweepState(30.0, 30.0, AT, 0.25, results, pages=300, rows=30_000)
     return HubSnapshot(
@@ -81,6 +81,6 @@ def _snapshot(orchestrators: int) -> HubSnapshot:
         active=active,
         finished=finished,
         unresolved=ledger.unresolved.view(),
-        entities=ledger.entities.complete(),
+        entities=entities.complete(),
         clock_skew=-1.5,
     )

@@ -82,7 +82,7 @@ class World:
             self._row(each, "Completed", self.now - INTERVAL * self._random.random())
             for each in ended
         ]
-        self.ledger.see_all(rows, Source.RECENT, self.now)
+        self.ledger.apply_rows(rows, Source.RECENT, self.now)
         self.ledger.complete_finished(self.now)
         self.ledger.counters(self.now, 120.0)
 

@@ -65,7 +65,7 @@ class Measured:
 
 def finished(collector: HubCollector) -> int:
     """Return how many finishes were counted."""
-    return sum(collector.snapshot.counters.finished.values())
+    return sum(collector.snapshot.counters["finished"].values())
 
 
 async def measure(plan: Plan, rounds: int, cycles: int) -> Measured:

@@ -26,7 +26,7 @@ from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections, connections_to
 from exporter.api.wire import InstanceRow
 from exporter.collector.clock import ServerClock
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import rules_of
 from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.snapshot import ActiveView, RetainedView
@@ -84,7 +84,7 @@ async def sweep(port: int, hub: str) -> tuple[float, int]:
         active = await sweeps.active()
         await sweeps.census()
         seconds = time.process_time() - begin
-    return seconds, counted(active, ledger.retained())
+    return seconds, counted(active, ledger.retained.view())
 
 
 def counted(active: ActiveView, retained: RetainedView | None) -> int:

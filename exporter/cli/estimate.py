@@ -15,8 +15,7 @@ from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, markup, write_json
 from exporter.collector.hub import HubCollector
-from exporter.collector.polling_inputs import PollingInputs
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import PollingInputs, rules_of
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.collector.state import NoState
 from exporter.diagnosis.past import longest_waits

@@ -29,8 +29,8 @@ from exporter.cli.asking import (
 )
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, markup, span_since, table, write_json
-from exporter.diagnosis.failure_details import reason_in_history
 from exporter.diagnosis.families import head_of
+from exporter.diagnosis.past import reason_in_history
 from exporter.ledger.reasons import (
     Doubt,
     FailureReading,

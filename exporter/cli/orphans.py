@@ -10,10 +10,10 @@ from rich.table import Table
 
 from exporter.cli.asking import Hub
 from exporter.cli.terminal import console, markup, span_since, table
-from exporter.collector.history_reads import in_slices
-from exporter.collector.service import rules_of
+from exporter.collector.hub_diagnosis import in_slices
+from exporter.collector.polling_inputs import rules_of
 from exporter.collector.sweeps import HubSweeps
-from exporter.diagnosis.children import children_of
+from exporter.diagnosis.families import children_of
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.status import ACTIVE, RuntimeStatus
 from exporter.ledger.tracked import TrackedInstance

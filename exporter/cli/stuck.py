@@ -25,17 +25,22 @@ from exporter.cli.asking import (
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.orphans import find_orphans, print_orphans, row_of_orphan
 from exporter.cli.terminal import console, markup, say, span_since, table, write_json
-from exporter.collector.app_knowledge import learn, needs_knowledge
-from exporter.collector.history_reads import HistoryReader, ReadLimits, in_slices
-from exporter.collector.service import rules_of
+from exporter.collector.hub_diagnosis import (
+    HistoryReader,
+    ReadLimits,
+    in_slices,
+    learn,
+    needs_knowledge,
+)
+from exporter.collector.polling_inputs import rules_of
 from exporter.collector.sweeps import HubSweeps
 from exporter.diagnosis.blame import Blame, End
-from exporter.diagnosis.children import children_of
+from exporter.diagnosis.families import children_of
 from exporter.diagnosis.groups import WaitGroup, Waiting, groups_of
 from exporter.diagnosis.nodes import Stamp
-from exporter.diagnosis.sampling import Sampler, SamplingRules
-from exporter.diagnosis.scan import told_wait
-from exporter.diagnosis.view import told_blame
+from exporter.diagnosis.sampling import Sampler
+from exporter.diagnosis.scan import wait_by_row
+from exporter.diagnosis.view import blame_by_row
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.over_limit import Clocks
@@ -217,7 +222,7 @@ async def survey(
     if ledger.entities.suspects_locks:
         active = await sweeps.active()
     at = hub.clock.now()
-    sampler = Sampler(rules, SamplingRules(reads=reads, most_samples=max(reads, 5000)))
+    sampler = Sampler(rules, reads, max(reads, 5000))
     reader = HistoryReader(
         hub.client, ReadLimits(timeout=hub.settings.timeouts.sweep / 2, bytes=_MOST_BYTES)
     )
@@ -260,10 +265,10 @@ def _told(ledger: Ledger, rules: LedgerRules, at: float) -> Iterator[Finding]:
     """Yield those over a limit whose row alone tells what they wait on."""
     for member in ledger.over_limits.found:
         instance = ledger.tracked[member.instance_id]
-        wait = told_wait(instance)
+        wait = wait_by_row(instance)
         if wait is not None:
             stamp = Stamp(instance.created, instance.updated, instance.status)
-            blame = told_blame(member.instance_id, instance.name, wait)
+            blame = blame_by_row(member.instance_id, instance.name, wait)
             clocks = Clocks(instance.status, rules.limits_of(instance.name), at)
             is_forgotten = "suspended" in clocks.exceeded(instance.created, instance.updated)
             yield Finding(instance.name, stamp, blame, is_forgotten)
@@ -353,7 +358,7 @@ def _lines(group: WaitGroup, at: float) -> Iterator[str]:
     for blocker in group.blockers:
         words = blocker_in_words(blocker, at)
         said = f" ({markup(words)})" if words else ""
-        yield f"      {blocker.victims:,} blocked by {markup(blocker.cause)}{said}"
+        yield f"      {blocker.blocked:,} blocked by {markup(blocker.cause)}{said}"
     if not group.blockers and group.means_trouble:
         yield f"      such as {markup(', '.join(group.samples[:_SAMPLES]))}"
 

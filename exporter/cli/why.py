@@ -28,8 +28,8 @@ from exporter.cli.terminal import (
 from exporter.collector.instance_lookup import AskedHub, FoundInstance, look_up
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.families import Member
+from exporter.diagnosis.history import MOST_EVENTS
 from exporter.diagnosis.nodes import Entity
-from exporter.diagnosis.timeline import MOST_EVENTS
 from exporter.diagnosis.waits import Wait
 from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
 from exporter.settings import Settings

@@ -1,4 +1,4 @@
-"""The server's clock, as far as its answers tell."""
+"""The server's clock, as its answers show it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from exporter.api.wire import EntityRow, InstanceRow
 
 _ANSWERS_KEPT = 5
 _ANSWERS_THAT_AGREE = 3
-# The clock that never jumps stands still while the machine sleeps. So long is no mere delay, and so
-# near are two clocks that ran on alike: answers show whole seconds.
+# The monotonic clock pauses while the machine sleeps: for longer than a mere delay, and the
+# other two clocks then moved alike, to the whole seconds of answers.
 _LEAST_STANDSTILL = 15.0
 _ALIKE = 5.0
 _FARTHEST_FROM_OWN = 86_400.0
@@ -21,17 +21,16 @@ _LARGEST_MOVE = 120.0
 
 class ServerClock:
     """
-    Tells the server's time between its answers.
+    Estimates the server's time between its answers.
 
-    It runs with *monotonic*, which never jumps, and is set by the `Date` of the last few answers:
-    by their middle one, since one wrong `Date`, as a proxy may send, must not move the accounts,
-    and as long as there are fewer than three by the one that is nearest to *wall*. Where both the
-    server's clock and *wall* have run on while *monotonic* stood still, the answers of before count
-    no longer.
+    It runs with *monotonic*, and is set by the median `Date` of the last few answers, since one
+    wrong `Date`, as from a proxy, must not move the accounts; with fewer than three answers, by the
+    one nearest to *wall*. If both the server's clock and *wall* moved on while *monotonic*
+    paused, earlier answers are dropped.
 
-    A `Date` is believed if it lies within a day of *wall*, and for as long as it does not move by
-    over two minutes against *monotonic*. Else *wall* stands in, which `is_ignored` tells, until all
-    of the last few answers agree with each other.
+    A `Date` is believed if it is within a day of *wall*, and while it moves by at most two minutes
+    against *monotonic*. Otherwise *wall* replaces it (`is_ignored`), until all of the last few
+    answers agree with each other.
     """
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
@@ -49,19 +48,19 @@ class ServerClock:
 
     @property
     def is_ignored(self) -> bool:
-        """Tell whether the exporter's clock stands in for what the answers show."""
+        """Whether the exporter's clock replaces the one that the answers show."""
         return bool(self._offsets) and self._believed is None
 
     def now(self) -> float:
-        """Return the server's time, early by up to a second; the exporter's before any answer."""
+        """Return the server's time, up to a second early; the exporter's before any answer."""
         return self.at(self.monotonic())
 
     def at(self, moment: float) -> float:
-        """Return what the server's time was at *moment* by the clock that never jumps."""
+        """Return the server's time at *moment* of the monotonic clock."""
         return moment + self._offset()
 
     def began(self, page: Page[InstanceRow] | Page[EntityRow]) -> float:
-        """Return by that clock when a page was asked for that has just come."""
+        """Return when, by the monotonic clock, a page that just came was requested."""
         return self.monotonic() - page.seconds
 
     def note(self, page: Page[InstanceRow] | Page[EntityRow]) -> float:
@@ -79,7 +78,7 @@ class ServerClock:
         return self.at(self.monotonic())
 
     def _judge(self) -> None:
-        """Believe the answers, or not."""
+        """Decide whether to believe the answers."""
         shown = self._shown()
         agreeing = sum(abs(offset - shown) <= _LARGEST_MOVE for offset in self._offsets)
         if self._is_settled:
@@ -94,7 +93,7 @@ class ServerClock:
         return abs(offset - self._by_wall()) <= _FARTHEST_FROM_OWN
 
     def _shown(self) -> float:
-        """Return what the answers show, the server's clock less the one that never jumps."""
+        """Return the server's clock less the monotonic one, by the answers."""
         if len(self._offsets) >= _ANSWERS_THAT_AGREE:
             return median_low(self._offsets)
         by_wall = self._by_wall()

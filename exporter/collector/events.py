@@ -1,4 +1,4 @@
-"""What the task of a hub logs; every event is a constant, and `docs/logs.md` tells of each."""
+"""The log events of a hub: constants, documented in `docs/logs.md`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import structlog
 
 from exporter.api.errors import ApiError
 from exporter.api.times import format_shown_time
-from exporter.collector.records import SweepCost
+from exporter.collector.schedule import SweepCost
 from exporter.collector.snapshot import Sweep
-from exporter.diagnosis.causes import Cause
+from exporter.diagnosis.groups import Cause
 from exporter.diagnosis.view import DiagnosisView
-from exporter.ledger.changes import MOST_NAMED, LedgerChanges
+from exporter.ledger.snapshot import MOST_NAMED, LedgerChanges
 
 SWEEP_COMPLETE = "sweep complete"
 SWEEP_FAILED = "sweep failed"
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 class HubEvents:
-    """Logs what happens to one hub, called *hub*."""
+    """Logs what happens to the hub *hub*."""
 
     def __init__(self, hub: str) -> None:
         self._log = log.bind(hub=hub)
@@ -56,7 +56,7 @@ class HubEvents:
         self._log.info(HUB_UP)
 
     def went_down(self, error: ApiError) -> None:
-        """Log that the active instances can no longer be listed."""
+        """Log that the active instances cannot be listed any more."""
         self._log.warning(HUB_DOWN, kind=error.kind.value, error=error.reason, hint=error.hint)
 
     def swept(self, sweep: Sweep, error: ApiError | None, cost: SweepCost) -> None:
@@ -79,7 +79,7 @@ class HubEvents:
             )
 
     def skipped(self, sweep: Sweep, page_budget: int | None) -> None:
-        """Log that a sweep is not made for want of budget."""
+        """Log that a sweep is skipped because the page budget is spent."""
         self._log.warning(SWEEP_SKIPPED, sweep=sweep.value, page_budget=page_budget)
 
     def outside_prefixes(self, instances: int) -> None:
@@ -87,7 +87,7 @@ class HubEvents:
         self._log.warning(OUTSIDE_PREFIXES, instances=instances, setting="id_prefixes")
 
     def clock(self, skew: float | None, *, is_ignored: bool) -> None:
-        """Log that the exporter's clock stands in for the server's, or no longer."""
+        """Log that the exporter's clock replaces the server's, or not any more."""
         if is_ignored == self._clock_is_ignored:
             return
         self._clock_is_ignored = is_ignored
@@ -98,11 +98,11 @@ class HubEvents:
             self._log.info(CLOCK_FOLLOWED, skew=seconds)
 
     def crashed(self, event: str) -> None:
-        """Log the exception that is being handled: a defect of this program."""
+        """Log the exception being handled: a defect of the exporter."""
         self._log.exception(event)
 
     def changed(self, changes: LedgerChanges, now: float) -> None:
-        """Log what changed for single instances up to *now*, by the server's clock."""
+        """Log the changes of single instances up to *now*, by the server's clock."""
         if changes.pulled_back:
             self._log.warning(HORIZON_PULLED_BACK, seconds=round(changes.pulled_back))
         if changes.replaced:
@@ -173,7 +173,7 @@ class HubEvents:
             target=cause.wait.target,
             since=None if cause.wait.since is None else format_shown_time(cause.wait.since),
             end=cause.end.value,
-            blocked=cause.victims,
+            blocked=cause.blocked,
         )
 
     def _left_out(self, *events: tuple[str, int]) -> None:

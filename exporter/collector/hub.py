@@ -1,4 +1,4 @@
-"""The collector of one hub: something is due, a sweep runs, it is made durable, then published."""
+"""The collector of one hub: a sweep is due, runs, is made durable, then published."""
 
 from __future__ import annotations
 
@@ -16,17 +16,22 @@ from exporter.api.classify import Failures
 from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
-from exporter.collector.agenda import Agenda
-from exporter.collector.budget import PageBudget
+from exporter.collector.budgets import PageBudget, ProcessLimits
 from exporter.collector.clock import ServerClock
 from exporter.collector.events import DIAGNOSIS_CRASHED, STATE_CRASHED, SWEEP_CRASHED, HubEvents
-from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.hub_diagnosis import HubDiagnosis
 from exporter.collector.polling_inputs import PollingInputs, identity_of
 from exporter.collector.publication import Publication
-from exporter.collector.records import SweepCost, result_of, trouble_of, use_of
-from exporter.collector.schedule import DUTY_SHARE, spare_seconds, step_end
-from exporter.collector.snapshot import HubSnapshot, Sweep, SweepResult
+from exporter.collector.schedule import Agenda, SweepCost, spare_seconds, step_end
+from exporter.collector.snapshot import (
+    DUTY_SHARE,
+    HubSnapshot,
+    Sweep,
+    SweepResult,
+    result_of,
+    trouble_of,
+    use_of,
+)
 from exporter.collector.state import HubState, LearnedFacts, NoState, StateNotWritten
 from exporter.collector.sweeps import HubSweeps, TooManyActive
 from exporter.ledger.ledger import Ledger
@@ -34,7 +39,7 @@ from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import ActiveView, CountersView, EntityView, FinishedView
 from exporter.ledger.state import LedgerState
 
-# A sweep of minutes shows as often what it has read so far.
+# How often a long sweep shows its progress.
 _PROGRESS_SECONDS = 10.0
 _CENSUS_STEP_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
@@ -46,15 +51,15 @@ class HubCollector:
     """
     Polls one hub.
 
-    Each event - a sweep or a step of it ended, a counter's hold ended - is made durable first and
-    published after that: `snapshot` is replaced by one assignment, never changed, and *listener* is
-    called. Until the first active sweep has ended, a collector that took over from another shows
-    what that one did.
+    Each event - the end of a sweep or step, the end of a counter's hold - is first made durable,
+    then published: `snapshot` is replaced in one assignment, never changed, and *listener* is
+    called. Until its first active sweep ends, a collector that took over from another shows that
+    one's snapshot.
 
-    *wall* tells the time that is shown; the schedule follows *monotonic*, which never jumps.
-    *state* keeps the ledger over restarts; without it each start is a new baseline. *limits* are
-    shared with other hubs. Only where it *holds* does a new counter series show its base first. A
-    census is read for *census_step* seconds between two pauses, a page at least.
+    *wall* is the displayed time; the schedule follows *monotonic*. *state* keeps the ledger across
+    restarts; without it each start is a new baseline. *limits* are shared with other hubs. Only if
+    it *holds* do new counter series show their base first. A census is read for *census_step*
+    seconds between two pauses, but at least one page.
     """
 
     def __init__(
@@ -149,14 +154,14 @@ class HubCollector:
             ended.set()
 
     async def stop(self) -> None:
-        """End the task, and return when it has ended."""
+        """Cancel the task and wait for its end."""
         if self._scope is not None:
             self._scope.cancel()
         if self._ended is not None:
             await self._ended.wait()
 
     async def take_over(self, other: HubCollector) -> None:
-        """Continue with the state, and all that *other* knew of the same hub, which is stopped."""
+        """Continue with the state and knowledge of *other*, a stopped collector of the same hub."""
         self._handed_over = await anyio.to_thread.run_sync(other._hand_over)
         self._state = other._state
         self._publication.show_until_a_sweep_has_ended(other.snapshot)
@@ -165,25 +170,25 @@ class HubCollector:
         return self._ledger.saved() if self._is_open else self._handed_over
 
     def reread_key(self) -> bool:
-        """Read the key anew; True if it changed."""
+        """Read the key again; return whether it changed."""
         return self._client.reread_key()
 
     async def disconnect(self) -> None:
-        """Close the connections; those that do not end in time are left behind."""
+        """Close the connections, abandoning those that do not end in time."""
         with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
             await self._client.aclose()
 
     def release_state(self) -> None:
-        """Release what is kept: another process may use it."""
+        """Release the state for another process."""
         self._state.close()
 
     # -- the events ----------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Poll until cancelled; a defect of this program costs one sweep, not the hub."""
+        """Poll until cancelled; a defect of the exporter costs one sweep, not the hub."""
         if not await self._survive(self.open, STATE_CRASHED):
             self._state = NoState()
-        self._agenda.start(self._monotonic() + self._first_sweep_after, self._census_known_for())
+        self._agenda.start(self._monotonic() + self._first_sweep_after, self._wall())
         while True:
             sweep, due = self._agenda.next(
                 self._monotonic(),
@@ -202,18 +207,18 @@ class HubCollector:
                 self._crashed(sweep, started)
 
     async def open(self) -> None:
-        """Continue with the ledger that was kept or handed over, and publish what it holds."""
+        """Continue with the ledger that was saved or handed over, and publish what it holds."""
         ledger = await self._take_over_ledger()
         self._use_ledger(ledger or await self._state.open(self._rules))
         self._client.expect_row_bytes(self._state.learned.row_bytes)
         self._is_open, self._handed_over = True, None
-        census = self._ledger.census_completed
+        census = self._ledger.retained.completed
         if census is not None:
             self._agenda.records[Sweep.CENSUS].resume(census)
         self._publication.show_restored(self._ledger, self._state, self._clock.now())
 
     async def _take_over_ledger(self) -> Ledger | None:
-        """Return a ledger that continues what was handed over, None where it cannot be kept."""
+        """Return a ledger that continues what was handed over, None if it cannot be saved."""
         if self._handed_over is None:
             return None
         ledger = await anyio.to_thread.run_sync(Ledger, self._rules, self._handed_over)
@@ -224,7 +229,7 @@ class HubCollector:
         return ledger
 
     async def _survive(self, work: Callable[[], Awaitable[object]], event: str) -> bool:
-        """Do some work; False where a defect of this program ended it, which is logged."""
+        """Do some work; log a defect of the exporter that ends it, and return False."""
         try:
             await work()
         except Exception:  # noqa: BLE001 - one hub's defect must not stop the others
@@ -232,15 +237,8 @@ class HubCollector:
             return False
         return True
 
-    def _census_known_for(self) -> float:
-        """Return for how many more seconds the last census before the start will do."""
-        completed, interval = self._ledger.census_completed, self._hub.intervals.census
-        if completed is None:
-            return 0.0
-        return max(0.0, min(interval, completed + interval - self._wall()))
-
     def _skip(self, sweep: Sweep) -> None:
-        """Leave out a sweep that the budget does not allow; a census only waits."""
+        """Skip a sweep that the budget does not allow; a census only pauses."""
         runs = self._sweeps.census_is_running
         if not self._agenda.no_budget(sweep, self._monotonic(), census_runs=runs):
             return
@@ -250,7 +248,7 @@ class HubCollector:
         self._publication.show_progress()
 
     def _crashed(self, sweep: Sweep, started: float) -> None:
-        """Record a sweep that a defect ended; nothing is done here that could fail in its turn."""
+        """Record a sweep that a defect ended; nothing here may fail in turn."""
         now = self._monotonic()
         self._agenda.records[sweep].ended(
             SweepResult.FAILED, self._wall(), now - started, self._client.telemetry
@@ -258,14 +256,10 @@ class HubCollector:
         self._agenda.swept(sweep, started, now, 0.0)
         if sweep is Sweep.CENSUS:
             self._sweeps.abandon_census()
-        up = self._publication.draft.up and sweep is not Sweep.ACTIVE
-        self._publication.draft = replace(
-            self._publication.draft, up=up, sweeps=self._agenda.states()
-        )
-        self._publication.assign()
+        self._publication.show_crashed(sweep, self._agenda.states())
 
     async def collect_once(self) -> ApiError | None:
-        """Make every sweep that is on once, the census to its end; returns the first failure."""
+        """Make every enabled sweep once, the census to its end; return the first failure."""
         for sweep in (Sweep.ACTIVE, Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS):
             if not self._agenda.records[sweep].cadence.is_on:
                 continue
@@ -283,7 +277,7 @@ class HubCollector:
     # -- the sweeps ----------------------------------------------------------------------------
 
     async def make(self, sweep: Sweep) -> ApiError | None:
-        """Make one sweep, of the census one step, and publish what came of it."""
+        """Make one sweep, or one step of the census, and publish the result."""
         match sweep:
             case Sweep.FAILED:
                 return await self._make_listing(
@@ -292,18 +286,18 @@ class HubCollector:
             case Sweep.ENTITIES:
                 return await self._make_listing(sweep, self._list_entities)
             case Sweep.CENSUS:
-                return await self._make_census()
+                return await self._make_listing(sweep, self._step_census)
             case _:
                 return await self._make_cycle()
 
     async def _make_cycle(self) -> ApiError | None:
-        """List what is active and what has finished lately: one event; then read histories."""
+        """List active and recently finished instances as one event; then read histories."""
         started = self._monotonic()
         active = await self._attempt(Sweep.ACTIVE, lambda: self._sweeps.active(self._may_read))
         if active is None:
             raise RuntimeError("an active sweep has no steps")
         if isinstance(active, ApiError) and not isinstance(active, TooManyActive):
-            self._hub_is_down(active)
+            self._publication.hub_is_down(active)
             self._agenda.swept(Sweep.ACTIVE, started, self._monotonic(), _pause(active))
             await self.publish()
             return active
@@ -317,7 +311,8 @@ class HubCollector:
         )
         if isinstance(finished, ApiError):
             failed = finished
-        self._hub_is_up()
+        if self._publication.hub_is_up():
+            self._agenda.retry_failed(self._monotonic())
         if isinstance(active, ActiveView):
             self._publication.draft = replace(self._publication.draft, active=active)
         if isinstance(finished, FinishedView):
@@ -325,14 +320,14 @@ class HubCollector:
         self._agenda.cycle_ended(started, ended := self._monotonic(), _pause(failed))
         await self.publish()
         if self._diagnosis.is_on and isinstance(active, ActiveView):
-            # What the disk took is no load of the hub's.
+            # The time that the disk took is no load of the hub.
             await self._diagnose(active, started + self._monotonic() - ended, failed)
         return failed
 
     async def _diagnose(self, active: ActiveView, started: float, failed: ApiError | None) -> None:
-        """Learn what instances over a limit wait on; no trouble here is the sweep's."""
+        """Diagnose instances over a limit; trouble here is not the sweep's."""
         if not await self._survive(partial(self._sample, active, started), DIAGNOSIS_CRASHED):
-            # What it knows may be wrong.
+            # Its knowledge may be wrong.
             self._diagnosis = HubDiagnosis(
                 self._client, self._rules, self._hub.max_histories_per_sweep
             )
@@ -354,18 +349,25 @@ class HubCollector:
     async def _make_listing(
         self, sweep: Sweep, work: Callable[[], Awaitable[object]]
     ) -> ApiError | None:
-        """Make a sweep that stands for itself; where it is not done, it stays due."""
+        """Make a sweep of its own, or a step of it; until it is done, it stays due."""
+        started = self._monotonic()
         found = await self._attempt(sweep, work)
+        now = self._monotonic()
+        error = found if isinstance(found, ApiError) else None
+        if sweep is Sweep.CENSUS:
+            failed = None if error is None else _pause(error)
+            self._agenda.census_stepped(now - started, now, failed)
         if found is None:
             self._publication.show_progress()
             return None
-        error = found if isinstance(found, ApiError) else None
-        self._listing_ended(sweep, error)
+        # As if it had run without the pauses between its steps.
+        began = now - self._agenda.records[sweep].seconds
+        self._agenda.swept(sweep, began, now, _pause(error))
         await self.publish()
         return error
 
     async def _list_entities(self) -> bool:
-        """List the entities and, where the active sweep leaves any out, all active instances."""
+        """List the entities and, if the active sweep lists by prefixes, all active instances."""
         if self._entities_listed is None:
             self._entities_listed = await self._sweeps.entities(self._may_continue)
         entities, unfiltered = self._entities_listed, None
@@ -383,30 +385,9 @@ class HubCollector:
         )
         return True
 
-    async def _make_census(self) -> ApiError | None:
-        """Continue the census for a step; returns the error that ended it, or None."""
-        started = self._monotonic()
-
-        def goes_on() -> bool:
-            return self._monotonic() < started + self._census_step and self._may_continue()
-
-        ended = await self._attempt(Sweep.CENSUS, lambda: self._sweeps.census(goes_on))
-        now = self._monotonic()
-        self._agenda.census_stepped(now - started, now)
-        if ended is None:
-            self._publication.show_progress()
-            return None
-        error = ended if isinstance(ended, ApiError) else None
-        self._listing_ended(Sweep.CENSUS, error)
-        if error is not None:
-            self._agenda.census_failed(now, _pause(error))
-        await self.publish()
-        return error
-
-    def _listing_ended(self, sweep: Sweep, error: ApiError | None) -> None:
-        """Schedule a sweep that ended just now, as long after its begin as it took in its steps."""
-        now = self._monotonic()
-        self._agenda.swept(sweep, now - self._agenda.records[sweep].seconds, now, _pause(error))
+    async def _step_census(self) -> bool:
+        ends = self._monotonic() + self._census_step
+        return await self._sweeps.census(lambda: self._monotonic() < ends and self._may_continue())
 
     async def _attempt(
         self, sweep: Sweep, work: Callable[[], Awaitable[Found]]
@@ -414,7 +395,7 @@ class HubCollector:
         """
         Make a sweep, or a step of it, within its deadline, and record how it ended.
 
-        *work* returns None or False where the sweep is not done; so does this then.
+        Returns None if the sweep is not done: *work* returned None or False.
         """
         started = self._monotonic()
         record = self._agenda.records[sweep]
@@ -452,11 +433,11 @@ class HubCollector:
         return error
 
     def _may_read(self) -> bool:
-        """Return whether the budget has a page beside that which came and is not counted yet."""
+        """Return whether the budget allows a page after the one that just came."""
         return self._budget.allows(self._sweep, self._wall(), uncounted=1)
 
     def _may_continue(self) -> bool:
-        """Return whether a sweep of many steps may read on, before the active one is due again."""
+        """Return whether a sweep in steps may read on before the active one is due again."""
         return self._monotonic() < self._step_ends and self._may_read()
 
     def _page_came(self, rows: int, refused: int) -> None:
@@ -465,19 +446,6 @@ class HubCollector:
         if (now := self._monotonic()) >= self._progress_due:
             self._progress_due = now + _PROGRESS_SECONDS
             self._publication.show_progress()
-
-    def _hub_is_down(self, error: ApiError) -> None:
-        if self._publication.draft.up or self._publication.draft.trouble is None:
-            self._events.went_down(error)
-        self._publication.draft = replace(
-            self._publication.draft, up=False, trouble=trouble_of(error)
-        )
-
-    def _hub_is_up(self) -> None:
-        if not self._publication.draft.up:
-            self._events.came_up()
-            self._agenda.retry_failed(self._monotonic())
-        self._publication.draft = replace(self._publication.draft, up=True, trouble=None)
 
     async def publish(self) -> None:
         """Make the accounts durable, then publish everything."""
@@ -496,5 +464,5 @@ class HubCollector:
 
 
 def _pause(error: ApiError | None) -> float:
-    """Return for how many seconds a server that failed asked to be left alone."""
+    """Return the pause that a failing server asked for, in seconds."""
     return (error.retry_after if error else None) or 0.0

@@ -1,4 +1,4 @@
-"""One instance, read from its hub when somebody asks for it: apart from sweeps and ledger."""
+"""One instance, read from its hub on request, apart from sweeps and ledger."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from exporter.api.connection import SharedLimits, connect
 from exporter.api.errors import ApiError, HistoryRefused
 from exporter.api.telemetry import GET_INSTANCE
 from exporter.api.wire import HistoryEvent, InstanceRow, InstanceStatus
-from exporter.collector.app_knowledge import learn, needs_knowledge
 from exporter.collector.clock import ServerClock
-from exporter.collector.history_reads import HistoryReader, ReadLimits
-from exporter.collector.service import rules_of
+from exporter.collector.hub_diagnosis import HistoryReader, ReadLimits, learn, needs_knowledge
+from exporter.collector.polling_inputs import rules_of
 from exporter.diagnosis.blame import Blame
-from exporter.diagnosis.failure_details import as_text
 from exporter.diagnosis.families import Member, family_of
+from exporter.diagnosis.history import MOST_EVENTS
 from exporter.diagnosis.knowledge import HubKnowledge
 from exporter.diagnosis.nodes import Absence, Entity, Node, Orchestration
-from exporter.diagnosis.timeline import MOST_EVENTS
+from exporter.diagnosis.past import as_text
 from exporter.diagnosis.waits import Wait
+from exporter.ledger.app_traits import Worker
 from exporter.ledger.over_limit import Clocks
 from exporter.ledger.status import RuntimeStatus, known_status
-from exporter.ledger.workers import Worker
 from exporter.settings import Buckets, HubSettings, Settings
 
 _SECONDS = 20.0
@@ -41,10 +40,10 @@ _WITH_REASON = (RuntimeStatus.FAILED, RuntimeStatus.TERMINATED, RuntimeStatus.CA
 @dataclass(frozen=True, slots=True)
 class FoundInstance:
     """
-    An instance as it was read at a moment of the server's clock.
+    An instance as read at a moment of the server's clock.
 
-    Of its history the last `events` are kept; `left_out` counts those before. `is_refused` tells
-    that the app refused the history, `may_lose_calls` that its worker may lose a call.
+    `events` are the last of its history, `left_out` counts those before. `is_refused`: the app
+    refused the history. `may_lose_calls`: its worker may lose a call.
     """
 
     at: float
@@ -59,17 +58,17 @@ class FoundInstance:
 
     @property
     def entity(self) -> Entity | None:
-        """The entity that was found, None where it is an orchestration."""
+        """The entity that was found, None for an orchestration."""
         return self.node if isinstance(self.node, Entity) else None
 
     @property
     def older(self) -> Sequence[Wait]:
-        """What is outstanding of earlier turns."""
+        """What is outstanding from earlier turns."""
         return self.node.reading.older if isinstance(self.node, Orchestration) else ()
 
     @property
     def failure(self) -> str | None:
-        """In full why it failed or was ended, None where it did neither."""
+        """The full reason why it failed or was ended, None if it did neither."""
         if known_status(self.row.runtime_status) not in _WITH_REASON:
             return None
         text = as_text(bytes(self.row.output).decode("utf-8", "replace"))
@@ -78,7 +77,7 @@ class FoundInstance:
 
 @dataclass(frozen=True, slots=True)
 class AskedHub:
-    """A hub that is asked for instances: its settings, its client and its clock."""
+    """The settings, client and clock of a hub that is asked for instances."""
 
     settings: HubSettings
     client: HubClient
@@ -88,12 +87,12 @@ class AskedHub:
 
 async def look_up(hub: AskedHub, instance_id: str, seconds: float) -> FoundInstance | None:
     """
-    Read an instance and follow what holds it, for so many *seconds*; None where there is none.
+    Read an instance and trace its blocking chain for *seconds*; None if it does not exist.
 
     Raises:
         ApiError: the hub could not be asked.
     """
-    # A host that starts answers 404 for any id, and some ids are not to be read at all.
+    # A starting host answers 404 for any id, and some ids cannot be read at all.
     listed = await hub.client.find_instance(instance_id, hub.clock.note)
     reader = HistoryReader(hub.client, ReadLimits(seconds))
     known: dict[str, Node] = {}
@@ -132,7 +131,7 @@ async def look_up(hub: AskedHub, instance_id: str, seconds: float) -> FoundInsta
 
 
 def _may_have_lost_a_call(found: tuple[Blame, Node], hub: AskedHub) -> bool:
-    """Tell whether an instance over its limit waits on what may be an event."""
+    """Return whether an instance over its limit waits on what may be an event."""
     blame, node = found
     if not isinstance(node, Orchestration) or not needs_knowledge(blame):
         return False
@@ -144,7 +143,7 @@ def _may_have_lost_a_call(found: tuple[Blame, Node], hub: AskedHub) -> bool:
 async def _history(
     client: HubClient, instance_id: str, *, with_history: bool
 ) -> tuple[InstanceStatus | None, bool]:
-    """Read an instance with its history, or without where that cannot be had; tell if refused."""
+    """Read an instance with its history if possible; return whether the history was refused."""
     is_refused = False
     if with_history:
         try:
@@ -161,7 +160,7 @@ class InstanceReader:
     Reads instances of the configured hubs where `web.instance_pages` allows it.
 
     Each look-up has a connection of its own, 20 s and 16 MiB for bodies, and takes no slot of a
-    sweep. How often it is asked is the caller's. What asks *azure* is that of the sweeps.
+    sweep. The caller limits their rate. *azure* is shared with the sweeps.
     """
 
     def __init__(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 
 import anyio
 import anyio.to_thread
@@ -19,16 +16,13 @@ from anyio.abc import TaskGroup
 
 from exporter.api.answers import Exchange
 from exporter.api.connection import SharedLimits, connect
-from exporter.collector.fair_share import ProcessLimits
+from exporter.collector.budgets import ProcessLimits
 from exporter.collector.hub import HubCollector
-from exporter.collector.polling_inputs import polling_inputs_of
+from exporter.collector.polling_inputs import owner_of, polling_inputs_of, rules_of
 from exporter.collector.snapshot import HubSnapshot
-from exporter.collector.state import HubState, NoState, Owner
+from exporter.collector.state import HubState, NoState
 from exporter.collector.state_file import StateFile, set_aside_others
-from exporter.ledger.rules import STOPPED_LIMIT, LedgerRules
-from exporter.ledger.workers import Worker
 from exporter.settings import (
-    Buckets,
     HubSettings,
     Settings,
     suits_azure_storage,
@@ -36,12 +30,9 @@ from exporter.settings import (
 
 TASK_HUB_UNUSUAL = "task hub name is invalid for Azure Storage"
 
-# Hubs start one after another and not quite regularly, so that neither a hundred of them nor
-# several exporters that were started together ask in the same instant.
+# Hubs start one after another with jitter, so that neither a hundred of them nor several exporters
+# started together send requests in the same instant.
 _SPREAD_SECONDS = 0.1
-_NAMES_REMEMBERED = 1000
-# One for all orchestrators: a dict for each would be work for the garbage collector.
-_NO_OWN_LIMITS: Mapping[str, float] = MappingProxyType({})
 _TIDY_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -50,9 +41,9 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Change:
     """
-    The hubs to poll, by name in the order of the configuration: collectors that stay, and new.
+    The hubs to poll, by name in the order of the configuration: present collectors and new ones.
 
-    Until it is applied, the new ones hold nothing but connections that were not made yet.
+    Until it is applied, new ones hold nothing but connections that are not made yet.
     """
 
     settings: Settings
@@ -61,7 +52,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Names of the hubs that came, went, were changed, and whose keys were."""
+    """Names of hubs that were added, removed or changed, and of those with a new key."""
 
     added: Sequence[str]
     removed: Sequence[str]
@@ -73,10 +64,9 @@ class Collector:
     """
     The collectors of the hubs of this shard, in the order of the configuration.
 
-    Only *as_daemon* do they keep their state in the configured folder, and hold back the first
-    increments of a counter: whoever collects once wants to see what there is. Each exchange with a
-    hub is told to *observer*. Before it *is_settled* which hubs there are, the state of no hub is
-    moved aside.
+    Only *as_daemon* do they keep state in the configured folder and hold the first increments of
+    counters; a single collection shows what there is. *observer* is called with each exchange.
+    Until the list of hubs *is_settled*, no hub's state is moved aside.
     """
 
     def __init__(
@@ -104,15 +94,15 @@ class Collector:
 
     @property
     def hubs(self) -> Sequence[HubCollector]:
-        """The collectors by themselves."""
+        """The collectors."""
         return list(self._hubs.values())
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call *listener* whenever `snapshots` has changed."""
+        """Call *listener* whenever `snapshots` changes."""
         self._listener = listener
 
     def snapshots(self) -> list[HubSnapshot]:
-        """Return what is published of each hub."""
+        """Return the published snapshot of each hub."""
         return [hub.snapshot for hub in self._hubs.values()]
 
     async def run(self) -> None:
@@ -128,10 +118,10 @@ class Collector:
 
     async def prepare(self, settings: Settings) -> Change:
         """
-        Make ready to poll as *settings* say; nothing is changed yet.
+        Prepare polling by *settings*, without changing anything yet.
 
         Raises:
-            OSError: a file of a hub's TLS cannot be used, as when it has just been replaced.
+            OSError: a TLS file of a hub cannot be used, for example while it is replaced.
         """
         azure = settings.discovery.azure
         self.shared.azure.budgets.limit(azure.max_requests_per_hour, settings.shard.count)
@@ -145,13 +135,13 @@ class Collector:
         return Change(settings, hubs)
 
     async def discard(self, change: Change) -> None:
-        """Drop what was made ready."""
+        """Drop what was prepared."""
         for name, hub in change.hubs.items():
             if self._hubs.get(name) is not hub:
                 await hub.disconnect()
 
     async def _collector_of(self, hub: HubSettings, settings: Settings, place: int) -> HubCollector:
-        """Return the collector that polls *hub* as it is to be polled, or a new one."""
+        """Return the present collector of *hub* if its inputs are unchanged, or a new one."""
         inputs = await anyio.to_thread.run_sync(polling_inputs_of, hub, settings.buckets)
         present = self._hubs.get(hub.name)
         if present is not None and present.inputs == inputs:
@@ -173,9 +163,9 @@ class Collector:
 
     async def apply(self, change: Change) -> Changed:
         """
-        Poll as was made ready; hubs that stay are not disturbed.
+        Poll as prepared, without disturbing unchanged hubs.
 
-        One that is changed, but is the same hub, goes on from what was known of it.
+        A changed one that is the same hub continues with what was known of it.
         """
         before, after = self._hubs, change.hubs
         leaving = {name: hub for name, hub in before.items() if after.get(name) is not hub}
@@ -208,19 +198,19 @@ class Collector:
         )
 
     async def open(self, settings: Settings) -> None:
-        """Make ready all hubs of *settings*, the first time."""
+        """Prepare and apply *settings* for the first time."""
         self._folder = settings.state_dir if self._as_daemon else None
         await self.apply(await self.prepare(settings))
 
     async def close(self) -> None:
-        """Close all connections, and let go of what is kept."""
+        """Close all connections, and release the state."""
         for hub in self._hubs.values():
             await hub.disconnect()
             hub.release_state()
         await self.shared.aclose()
 
     async def _tidy(self) -> None:
-        """Put out of the way what hubs left that are not polled here."""
+        """Move aside the state of hubs that are not polled here."""
         if self._folder is not None:
             names = list(self._hubs)
             self._is_tidy = self._is_settled() and await anyio.to_thread.run_sync(
@@ -247,10 +237,10 @@ async def open_collector(
     is_settled: Callable[[], bool] = lambda: True,
 ) -> AsyncGenerator[Collector, None]:
     """
-    Make the collectors of all hubs of this shard; their connections close at the end.
+    Make the collectors of all hubs of this shard; close them at the end.
 
-    *jitter*, from 0 to 1, is by how much their first sweeps are moved. Each exchange with a hub is
-    told to *observer*. *shared* is closed as well; *is_settled* is as for a `Collector`.
+    *jitter*, from 0 to 1, shifts their first sweeps. *shared* is closed as well. The rest is as for
+    `Collector`.
     """
     collector = Collector(
         wall,
@@ -265,44 +255,3 @@ async def open_collector(
         yield collector
     finally:
         await collector.close()
-
-
-def owner_of(hub: HubSettings) -> Owner:
-    """Return who a state belongs to: hubs with the same owner are the same hub."""
-    return Owner(hub.name, hub.base_url, (hub.task_hub or "").lower(), hub.connection or "")
-
-
-def rules_of(hub: HubSettings, buckets: Buckets) -> LedgerRules:
-    """Return what the ledger of *hub* is told."""
-    limits = {
-        limit: value
-        for limit, value in hub.limits.of_hub().items()
-        if value is not None and not (limit == STOPPED_LIMIT and hub.may_stop)
-    }
-
-    @lru_cache(_NAMES_REMEMBERED)
-    def own_limits_of(name: str) -> Mapping[str, float]:
-        own = {
-            limit: math.inf if value is None else value
-            for limit, value in hub.limits.own(name).items()
-            if value is not None or limit in limits
-        }
-        return own or _NO_OWN_LIMITS
-
-    return LedgerRules(
-        limits=limits,
-        own_limits_of=own_limits_of,
-        orchestrators=hub.orchestrators,
-        entities=hub.entities,
-        id_prefixes=hub.id_prefixes,
-        label_limit=hub.max_label_values,
-        max_series=hub.max_series,
-        age_bounds=buckets.age,
-        duration_bounds=buckets.duration,
-        overlap=hub.overlap,
-        lookback=hub.lookback,
-        failed_lookback=hub.failed_lookback,
-        most_finishes=hub.max_ledger_finishes,
-        reason_limit=hub.max_failure_reasons,
-        worker=hub.worker and Worker(hub.worker),
-    )

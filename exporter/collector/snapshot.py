@@ -1,4 +1,4 @@
-"""What is published of a hub: one immutable value, replaced as a whole."""
+"""The published snapshot of a hub: one immutable value, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from enum import StrEnum
 
 import msgspec
 
-from exporter.collector.schedule import DUTY_SHARE
+from exporter.api.errors import ApiError, ListingTruncated
+from exporter.api.telemetry import ApiTelemetry
 from exporter.diagnosis.view import DiagnosisView
 from exporter.discovery.view import DiscoveryView
 from exporter.ledger.snapshot import (
@@ -22,14 +23,16 @@ from exporter.ledger.snapshot import (
     UnresolvedView,
 )
 
+# A sweep may take this share of the time; beyond it intervals are stretched.
+DUTY_SHARE = 0.5
 _INTERVALS_BEFORE_STALE = 5
-# For the scrape and the evaluation, which matter where sweeps are seconds apart.
+# For scrape and evaluation, which matter where sweeps are seconds apart.
 _INTERVALS_JUDGED = 3
 _GRACE_SECONDS = 60.0
 
 
 class Sweep(StrEnum):
-    """A kind of sweep, as spelled in the label `sweep`."""
+    """A kind of sweep, as the label `sweep`."""
 
     ACTIVE = "active"
     FINISHED = "finished"
@@ -39,7 +42,7 @@ class Sweep(StrEnum):
 
 
 class SweepResult(StrEnum):
-    """How a sweep ended, as spelled in the label `result`."""
+    """How a sweep ended, as the label `result`."""
 
     COMPLETE = "complete"
     FAILED = "failed"
@@ -50,9 +53,9 @@ class SweepResult(StrEnum):
 @dataclass(frozen=True, slots=True)
 class HubIdentity:
     """
-    What is known of a hub from its configuration.
+    The published part of a hub's configuration.
 
-    `links` are templates of URLs that lead to an instance elsewhere, by what they are called.
+    `links` are templates of URLs of an instance elsewhere, by their titles.
     """
 
     name: str
@@ -74,13 +77,13 @@ class Trouble:
 
 class SweepState(msgspec.Struct, frozen=True, gc=False):
     """
-    How the sweeps of one kind went.
+    How the sweeps of one kind went, by the exporter's clock.
 
-    Times are the exporter's clock. `interval` is the effective one, as the last complete sweep
-    allows it, `configured` None where the sweep is off; `completed` is the end of the last complete
-    one. One that follows a complete one on time, and has not ended, runs since `running_since`; if
-    nothing more comes of it, it will have ended at `runs_until`. `trouble` is why the last one
-    failed, None if it did not. `refused` counts rows whose ids are too long to be kept.
+    `interval` is the effective one, as the last complete sweep allows; `configured` is None if the
+    sweep is off; `completed` is the end of the last complete one. One that follows a complete one
+    on time runs since `running_since`; without further news it will have ended at `runs_until`.
+    `trouble` is why the last one failed, None if it did not. `refused` counts rows with ids that
+    are too long.
     """
 
     interval: float
@@ -97,11 +100,11 @@ class SweepState(msgspec.Struct, frozen=True, gc=False):
 
     def intervals(self, number: int, now: float) -> float:
         """
-        Return how many seconds so many intervals of the sweep are at *now*.
+        Return how many seconds *number* intervals of the sweep are at *now*.
 
-        A sweep that takes longer than ever is slow, not missing: the interval that its duration so
-        far allows counts already. One that failed stretches nothing, and none that comes after it:
-        what was removed would come back.
+        A sweep that takes longer than ever is slow, not missing: the interval for its duration so
+        far counts already. A failed one, and those after it, stretch nothing: removed data would
+        come back.
         """
         running = 0.0
         if self.running_since is not None:
@@ -110,7 +113,7 @@ class SweepState(msgspec.Struct, frozen=True, gc=False):
 
 
 class RequestDurations(msgspec.Struct, frozen=True, gc=False):
-    """How long the requests of one operation took; counts per bucket, not cumulative."""
+    """Durations of the requests of one operation; counts per bucket, not cumulative."""
 
     counts: tuple[int, ...]
     total: float
@@ -129,9 +132,9 @@ class ApiUse:
 
 class StateUse(msgspec.Struct, frozen=True, gc=False):
     """
-    How keeping the state of a hub went: errors by reason, and when it was last written.
+    How keeping the state of a hub went: errors by reason, and the time of the last write.
 
-    `written_bytes` are all since the start; None where the system does not count them.
+    `written_bytes` counts since the start; None where the system does not.
     """
 
     errors: Mapping[str, int]
@@ -142,12 +145,12 @@ class StateUse(msgspec.Struct, frozen=True, gc=False):
 @dataclass(frozen=True, slots=True)
 class HubSnapshot:
     """
-    Everything that is shown of a hub.
+    Everything that is published of a hub.
 
-    A view is None until its sweep completed once. What a view shows stands until its sweep's last
-    completion is older than `stale_after` or five intervals (design 4.3). `counters` is never ahead
-    of the state that is kept; `state` is None where none is. `diagnosis` stands as long as `active`
-    does; it is None where no histories are read.
+    A view is None until its sweep completed once, and is shown until the last completion is older
+    than `stale_after` or five intervals (design 4.3). `counters` is never ahead of the saved state;
+    `state` is None if none is kept. `diagnosis` is shown as long as `active`; None if no histories
+    are read.
     """
 
     identity: HubIdentity
@@ -172,35 +175,35 @@ class HubSnapshot:
     trouble: Trouble | None = None
 
     def is_fresh(self, sweep: Sweep, now: float) -> bool:
-        """Tell whether what *sweep* feeds may be shown at *now*."""
+        """Return whether what *sweep* feeds may be shown at *now*."""
         state = self.sweeps[sweep]
         if state.completed is None:
             return False
         return now - state.completed <= self.withdrawn_after(sweep, now)
 
     def may_be_judged(self, sweep: Sweep, now: float) -> bool:
-        """Tell whether what *sweep* feeds is young enough at *now* to raise an alert."""
+        """Return whether what *sweep* feeds is recent enough at *now* to raise an alert."""
         state = self.sweeps[sweep]
         if state.completed is None:
             return False
         judged = state.intervals(_INTERVALS_JUDGED, now) + _GRACE_SECONDS
-        # What is no longer shown ends no alert: that is not judged either.
+        # Removed data must not end an alert: it is not judged either.
         return now - state.completed <= min(judged, self.withdrawn_after(sweep, now))
 
     def withdrawn_after(self, sweep: Sweep, now: float) -> float:
-        """Return the age at which what *sweep* feeds is no longer shown, in seconds."""
+        """Return the age in seconds at which what *sweep* feeds is removed."""
         return max(self.stale_after, self.sweeps[sweep].intervals(_INTERVALS_BEFORE_STALE, now))
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessView:
     """
-    What is shown of the process besides its hubs.
+    What is published of the process besides its hubs.
 
-    `reload_successful` tells of the last attempt to read the configuration, `loaded` when that in
-    force was read, by the exporter's clock. The process is one of `shards`, the one called `shard`.
-    `budgets` are requests to Azure's Resource Manager that are left, by subscription; `discovery`
-    is None where no hubs are searched for.
+    `reload_successful` is of the last attempt to read the configuration, `loaded` when the present
+    one was read, by the exporter's clock. The process is number `shard` of `shards`. `budgets` are
+    the requests left to Azure's Resource Manager, by subscription; `discovery` is None without
+    discovery.
     """
 
     shard: int
@@ -209,3 +212,30 @@ class ProcessView:
     loaded: float
     discovery: DiscoveryView | None = None
     budgets: Mapping[str, int] = field(default_factory=dict)
+
+
+def use_of(telemetry: ApiTelemetry) -> ApiUse:
+    """Return what *telemetry* counted so far, frozen."""
+    return ApiUse(
+        requests=dict(telemetry.requests),
+        errors=dict(telemetry.errors),
+        retries=dict(telemetry.retries),
+        response_bytes=dict(telemetry.response_bytes),
+        durations={
+            operation: RequestDurations(tuple(durations.counts), durations.total)
+            for operation, durations in telemetry.durations.items()
+        },
+    )
+
+
+def result_of(error: ApiError | None) -> SweepResult:
+    """Return how a sweep with an error, or none, ended."""
+    if error is None:
+        return SweepResult.COMPLETE
+    truncated = isinstance(error, ListingTruncated)
+    return SweepResult.TRUNCATED if truncated else SweepResult.FAILED
+
+
+def trouble_of(error: ApiError | None) -> Trouble | None:
+    """Return the published part of an error."""
+    return Trouble(error.kind.value, error.reason, error.hint) if error else None

@@ -1,4 +1,4 @@
-"""What keeps the ledger of a hub over restarts."""
+"""Keeping the ledger of a hub across restarts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exporter.ledger.state import LedgerState
 
 
 class StateProblem(StrEnum):
-    """Why a state could not be used or kept, as spelled in the label `reason`."""
+    """Why a state could not be used or kept, as the label `reason`."""
 
     LOCKED = "locked"
     UNREADABLE = "unreadable"
@@ -26,7 +26,7 @@ class StateProblem(StrEnum):
 
 
 class StateUnusable(Exception):
-    """What was kept cannot be used; says why."""
+    """What was saved cannot be used; the message says why."""
 
     def __init__(self, problem: StateProblem, message: str) -> None:
         super().__init__(message)
@@ -34,21 +34,21 @@ class StateUnusable(Exception):
 
 
 class StateNotWritten(Exception):
-    """The state could not be made durable: what it accounts for must not be published yet."""
+    """The state is not durable: what it accounts for must not be published yet."""
 
 
 class LearnedFacts(msgspec.Struct, frozen=True):
     """
-    What was learned of a hub and is kept with its ledger, one record a field, each with a default.
+    What was learned of a hub and is saved with its ledger: one record per field, with defaults.
 
-    `row_bytes` are the largest rows of each kind of list: pages begin with a size that suits them.
+    `row_bytes` are the largest rows of each kind of listing, which set the size of first pages.
     """
 
     row_bytes: dict[str, float] = {}
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """Which hub a state belongs to: under the same name another one may be configured later."""
+    """The hub that a state belongs to: another one may have the same name later."""
 
     name: str
     url: str
@@ -58,7 +58,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was read of a state: whose it is, and when it was written last."""
+    """What was read of a state: its owner, and when it was last written."""
 
     owner: Owner
     written: float
@@ -67,12 +67,12 @@ class Kept:
 
 
 class HubState(Protocol):
-    """Keeps the ledger of one hub, and what was `learned` of it, which may be set anew."""
+    """Keeps the ledger of one hub, and what was `learned` of it, which may be replaced."""
 
     learned: LearnedFacts
 
     async def open(self, rules: LedgerRules) -> Ledger:
-        """Return the ledger as it was kept, or a new one."""
+        """Return the saved ledger, or a new one."""
         ...
 
     async def commit(self, ledger: Ledger) -> None:
@@ -81,11 +81,11 @@ class HubState(Protocol):
 
     @property
     def use(self) -> StateUse | None:
-        """How keeping went so far; None where nothing is kept."""
+        """How keeping went so far; None if nothing is kept."""
         ...
 
     def close(self) -> None:
-        """Let go of what is kept."""
+        """Release what is kept."""
         ...
 
 

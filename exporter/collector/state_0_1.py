@@ -1,4 +1,4 @@
-"""The state as version 0.1 of the exporter wrote it: a file that is read once, and taken over."""
+"""The state file of version 0.1, read once and migrated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exporter.ledger.unresolved import SavedFailure
 
 MAGIC = b"durable-functions-exporter state\n"
 HEADER = Struct("<HQ16s")
-"""Version, length and checksum of what comes after it."""
+"""Version, and length and checksum of the rest."""
 _VERSIONS = (1, 2)
 
 
@@ -37,7 +37,7 @@ class _Failure(msgspec.Struct, frozen=True, array_like=True):
     created: float | None
     failed: float
     checked: int
-    # Version 1 told only whether there was one.
+    # Only whether there was one in version 1.
     misses: int | bool = 0
 
 
@@ -109,7 +109,7 @@ _OPEN = msgspec.msgpack.Decoder(list[_Instance])
 
 
 def checksum(body: bytes | memoryview) -> bytes:
-    """Return what the header says of the content."""
+    """Return the checksum of the content in the header."""
     return blake2b(body, digest_size=16).digest()
 
 
@@ -181,7 +181,7 @@ def _state_of(ledger: _Ledger) -> LedgerState:
 
 
 def _counters(counters: dict[str, list[_Counter]]) -> dict[Labels, SavedCounter]:
-    """Return counters as they are labelled today: some by hub alone, and none at 0."""
+    """Return counters with today's labels: some by hub alone, and none at 0."""
     found: dict[Labels, SavedCounter] = {}
     for family, series in counters.items():
         for each in series:

@@ -2,10 +2,10 @@
 The records of a hub in a file of SQLite.
 
 The table `record` holds all of them as of some time, the table `change` what was written since, one
-row a commit: so a commit writes a few pages, whatever it changes where. Once the changes are many
-they are put in their places. The file is opened for each commit and locked by `FileLock` alone:
-locks of SQLite's own do not work on every network volume, and neither does shared memory, which a
-write-ahead log needs. The rollback journal needs none, and one commit is durable when it is empty.
+row per commit: so a commit writes a few pages, whatever it changes. Large changes are merged into
+`record`. The file is opened for each commit and locked by `FileLock` alone: SQLite's own locks do
+not work on every network volume, nor does shared memory, which a write-ahead log needs. The
+rollback journal needs neither; a commit is durable when it is empty.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MAGIC = b"SQLite format 3\0"
 # Commits touch few bytes of few pages: with the usual 4 KiB they would write twice as much.
 _PAGE_BYTES = 1024
 _FEWEST_CHANGES, _MOST_CHANGES = 512 << 10, 2 << 20
-"""Bytes of changes after which they are put in their places."""
+"""Bytes of changes after which they are merged into the records."""
 _SORTED = 10_000
 
 _OWN = _OWNER, _WRITTEN, _LEARNED = "owner", "written", "learned"
@@ -59,15 +59,15 @@ _DAMAGED = {
 
 
 class _NotOurs(OSError):
-    """The file is not the one that was written last, or it is damaged."""
+    """The file is not the one that was last written, or it is damaged."""
 
 
 class StateDatabase:
     """
-    The file at *path*, which one process uses, one call at a time.
+    The file at *path*, used by one process, one call at a time.
 
-    `is_current` tells whether it is as this process has written it, so that changes may be added.
-    Whatever the disk says is an `OSError`.
+    `is_current`: the file is as this process wrote it, so that changes may be appended. Errors of
+    the disk are `OSError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,7 +80,7 @@ class StateDatabase:
 
     def read(self) -> Kept:
         """
-        Return what was kept.
+        Return what was saved.
 
         Raises:
             StateUnusable: it is damaged, or no state of this version.
@@ -93,7 +93,7 @@ class StateDatabase:
             with _connected(self.path) as database:
                 _check(database)
                 own: dict[str, dict[str, Any]] = {kind: {} for kind in _OWN}
-                state = decoded(_without_own(_records(database), own))
+                state = decoded(_split_off(_records(database), own))
                 return Kept(
                     owner=msgspec.convert(own[_OWNER][SINGLE], Owner),
                     written=msgspec.convert(own[_WRITTEN][SINGLE], float),
@@ -107,10 +107,10 @@ class StateDatabase:
         self, records: Sequence[EncodedRecord], written: float, learned: LearnedFacts
     ) -> None:
         """
-        Add *records* that have changed, as of the moment *written*, and what was *learned*.
+        Add changed *records*, as of *written*, and what was *learned*.
 
         Raises:
-            OSError: they cannot be written; `is_current` tells whether that is so only now.
+            OSError: they cannot be written; `is_current` is whether a later attempt may succeed.
         """
         content = _packed([*records, *_own(written, learned, self._learned)])
         try:
@@ -120,7 +120,7 @@ class StateDatabase:
                 database.execute("INSERT INTO change VALUES (?, ?)", (number, content))
                 change_bytes = self._change_bytes + len(content)
                 if change_bytes > self._most_change_bytes:
-                    _put_in_places(database, number)
+                    _merge_changes(database, number)
                     change_bytes = 0
                 database.execute("COMMIT")
         except (FileNotFoundError, _NotOurs):
@@ -137,7 +137,7 @@ class StateDatabase:
     def write(
         self, records: Sequence[EncodedRecord], written: float, learned: LearnedFacts, owner: Owner
     ) -> None:
-        """Replace the file by one of these *records* of a hub's *owner*; raises `OSError`."""
+        """Replace the file by one of all *records* of a hub's *owner*; raises `OSError`."""
         number = secrets.randbits(48)
         content = _packed(_own(written, learned, None))
         all_records = [*records, _record(_OWNER, SINGLE, owner)]
@@ -153,7 +153,7 @@ class StateDatabase:
                 database.execute("INSERT INTO change VALUES (?, ?)", (number, content))
                 database.execute("COMMIT")
             _make_durable(temporary, os.O_RDWR)
-            # Left behind by a process that was killed, it would be applied to the new file.
+            # A journal left by a killed process would be applied to the new file.
             journal_of(self.path).unlink(missing_ok=True)
             temporary.replace(self.path)
         except OSError:
@@ -167,7 +167,7 @@ class StateDatabase:
 
 
 def journal_of(path: Path) -> Path:
-    """Return where SQLite keeps what a commit that is under way takes back."""
+    """Return the path of SQLite's rollback journal."""
     return path.with_name(f"{path.name}-journal")
 
 
@@ -184,14 +184,14 @@ def _connected(path: Path, journal: str = "TRUNCATE") -> Iterator[sqlite3.Connec
             database.isolation_level = None
             database.executescript(
                 f"PRAGMA page_size = {_PAGE_BYTES}; PRAGMA trusted_schema = OFF;"
-                # Debian's SQLite else writes zeros over whatever is deleted.
+                # Debian's SQLite otherwise overwrites deleted content with zeros.
                 "PRAGMA cell_size_check = ON; PRAGMA secure_delete = OFF;"
                 f"PRAGMA journal_mode = {journal};"
                 f"PRAGMA synchronous = {'OFF' if journal == 'OFF' else 'FULL'};"
             )
             yield database
     except sqlite3.Error as error:
-        # Without a code it is what Python makes of a text that is none.
+        # Python raises errors without a code for malformed text.
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if code in _DAMAGED:
             raise _NotOurs(str(error)) from error
@@ -212,7 +212,7 @@ def _check(database: sqlite3.Connection) -> None:
 
 
 def _records(database: sqlite3.Connection) -> Iterator[EncodedRecord]:
-    """Return the records, then their changes in the order in which they were written."""
+    """Yield the records, then their changes in the order of writing."""
     for kind, key, content, checksum in database.execute("SELECT * FROM record"):
         # A damaged value may have another type.
         if (type(kind), type(key), type(content)) != (str, bytes, bytes) or (
@@ -232,8 +232,8 @@ def _changes(database: sqlite3.Connection) -> Iterator[EncodedRecord]:
         yield from _CHANGES.decode(zlib.decompress(content))
 
 
-def _put_in_places(database: sqlite3.Connection, last: int) -> None:
-    """Apply all changes to the records; the *last* stays, to tell this file from others."""
+def _merge_changes(database: sqlite3.Connection, last: int) -> None:
+    """Merge all changes into the records; the *last* stays, to identify the file."""
     latest = {(kind, key): content for kind, key, content in _changes(database)}
     records = [(*place, content) for place, content in latest.items() if content is not None]
     database.executemany(_PUT, _rows(records))
@@ -242,10 +242,10 @@ def _put_in_places(database: sqlite3.Connection, last: int) -> None:
     database.execute("DELETE FROM change WHERE number < ?", (last,))
 
 
-def _without_own(
+def _split_off(
     records: Iterable[EncodedRecord], own: dict[str, dict[str, Any]]
 ) -> Iterator[EncodedRecord]:
-    """Return the records of the ledger; what the others hold is put into *own*."""
+    """Yield the records of the ledger; put the others into *own*."""
     for kind, key, content in records:
         if kind in own and content is not None:
             own[kind][msgspec.msgpack.decode(key, type=str)] = msgspec.msgpack.decode(content)
@@ -254,7 +254,7 @@ def _without_own(
 
 
 def _own(written: float, learned: LearnedFacts, before: LearnedFacts | None) -> list[EncodedRecord]:
-    """Return the records that are not the ledger's: of what was *learned* what is new."""
+    """Return the records that are not the ledger's: of what was *learned*, the new part."""
     known = {} if before is None else msgspec.structs.asdict(before)
     facts = [
         _record(_LEARNED, name, value)
@@ -273,8 +273,8 @@ def _packed(records: Sequence[EncodedRecord]) -> bytes:
 
 
 def _rows(records: Sequence[EncodedRecord]) -> Iterator[tuple[str, bytes, bytes, int]]:
-    """Return the rows of *records* in the order in which the table has them."""
-    # To sort many at once would keep the event loop waiting.
+    """Yield the rows of *records* in the order of the table."""
+    # Sorting many at once would block the event loop.
     parts = (sorted(records[i : i + _SORTED]) for i in range(0, len(records), _SORTED))
     for kind, key, content in merge(*parts):
         if content is not None:

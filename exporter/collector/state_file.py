@@ -1,7 +1,7 @@
 """
-The state of a hub in a file, which one process uses.
+The state of a hub in a file, used by one process.
 
-What cannot be used is moved aside, once, and reported: the hub then begins anew.
+An unusable file is moved aside once and reported: the hub then gets a new baseline.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from exporter.collector.state import (
     StateUnusable,
 )
 from exporter.collector.state_database import StateDatabase, journal_of
-from exporter.collector.state_lock import FileLock
-from exporter.collector.state_writer import StateWriter
+from exporter.collector.state_lock import FileLock, StateWriter
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.records import Unsaved
 from exporter.ledger.rules import LedgerRules
@@ -59,7 +58,7 @@ log = structlog.get_logger()
 
 
 def stem_of(name: str) -> str:
-    """Return what the files of a hub are called; the end tells names apart that look the same."""
+    """Return the name of a hub's files; its end distinguishes names that look the same."""
     readable = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:_STEM_LENGTH]
     return f"{readable}-{blake2b(name.encode(), digest_size=4).hexdigest()}"
 
@@ -69,7 +68,7 @@ class StateFile:
     The state of the hub *owner* in *folder*.
 
     A file older than *max_age* seconds is not used. *wall* is the exporter's clock. Only one
-    process at a time holds the file; another waits half a minute, then does without.
+    process at a time holds the file; another waits half a minute, then runs without it.
     """
 
     def __init__(
@@ -103,7 +102,7 @@ class StateFile:
         return StateUse(errors, self._last_write, self._writer.bytes)
 
     async def open(self, rules: LedgerRules) -> Ledger:
-        """Take hold of the file, and return the ledger in it, or a new one."""
+        """Lock the file, and return the ledger in it, or a new one."""
         try:
             has_lock = await self._lock.take()
         except OSError as error:
@@ -116,10 +115,10 @@ class StateFile:
 
     async def commit(self, ledger: Ledger) -> None:
         """
-        Make the ledger durable; does nothing where another process holds the file.
+        Make the ledger durable; does nothing while another process holds the file.
 
-        What has changed is written, or all of a ledger that was not written before, since what is
-        in the file may be that of another one.
+        Writes what changed, or all of a ledger that was not written before: the file may hold
+        another one.
 
         Raises:
             StateNotWritten: it could not be written, or not in time.
@@ -146,11 +145,11 @@ class StateFile:
             self._log.info(STATE_WRITTEN_AGAIN)
 
     def close(self) -> None:
-        """Let go of the file, as soon as nothing is written any more."""
+        """Release the file once no write is under way."""
         self._writer.close()
 
     async def _write(self, unsaved: Unsaved, now: float) -> None:
-        """Write what is unsaved; it stays so, unless that was done in time."""
+        """Write what is unsaved; it stays unsaved unless that succeeds in time."""
         with ExitStack() as failing:
             failing.callback(unsaved.put_back)
             learned = self.learned
@@ -195,7 +194,7 @@ class StateFile:
         except StateUnusable as error:
             self._set_aside(error.problem, str(error))
         except OSError as error:
-            # What cannot be read now may be whole: it is left alone, and not written over.
+            # The file may be intact: it is neither moved nor overwritten.
             self._report(STATE_UNUSABLE, StateProblem.UNREADABLE, error.strerror or str(error))
             self._lock.release()
         else:
@@ -207,7 +206,7 @@ class StateFile:
 
     def _kept(self) -> Kept:
         if self.path.is_fifo():
-            # Whoever opens one waits for somebody to write to it.
+            # Opening one waits for a writer.
             raise StateUnusable(StateProblem.UNREADABLE, "not a file")
         with self.path.open("rb") as file:
             if file.read(len(state_0_1.MAGIC)) == state_0_1.MAGIC:
@@ -224,7 +223,7 @@ class StateFile:
         return kept
 
     def _healed(self, kept: Kept) -> LedgerState:
-        """Return the ledger of a file without times that were still to come when it was written."""
+        """Return the ledger of a file without times ahead of when it was written."""
         sane = healed(kept.ledger, max(kept.written, self._wall()))
         ahead = kept.ledger.header.horizon - sane.header.horizon
         if ahead > 0:
@@ -240,7 +239,7 @@ class StateFile:
 
 
 def move_aside(path: Path) -> None:
-    """Move a state out of the way, with what belongs to it; raises `OSError`."""
+    """Move a state aside, with its journal; raises `OSError`."""
     aside = path.with_suffix(".aside")
     journal_of(aside).unlink(missing_ok=True)
     path.replace(aside)
@@ -250,10 +249,10 @@ def move_aside(path: Path) -> None:
 
 def set_aside_others(folder: Path, names: Iterable[str]) -> bool:
     """
-    Move aside what hubs other than *names* left in *folder*; False if a process holds any of it.
+    Move aside the state of hubs other than *names* in *folder*; False if a process holds any.
 
-    Whoever polled such a hub meanwhile has counted what this state does not know: should the hub
-    come back, it begins anew.
+    Another process that polled such a hub meanwhile has counted what this state lacks: if the hub
+    comes back, it gets a new baseline.
     """
     own = {stem_of(name) for name in names}
     is_done = True

@@ -1,4 +1,4 @@
-"""A long list, read in steps between which the active instances are listed."""
+"""A long listing, read in steps between which the active instances are listed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.api.listing import Cursor, Page
 
 Row = TypeVar("Row")
 
-# A token that is never understood again must not hold up a list for ever.
+# A token that the server never understands again must not block a listing permanently.
 _LONGEST_STANDSTILL = 3600.0
 _FAILURES_OF_A_PAGE = 3
 
@@ -22,18 +22,18 @@ Arrived = Callable[[Page[Row]], float]
 
 
 def always() -> bool:
-    """Go on to the end."""
+    """Read on to the end."""
     return True
 
 
 class SteppedListing(Generic[Row]):
     """
-    A list of which the present `cursor` is kept until it is read to its end.
+    A listing whose `cursor` is kept until its end.
 
-    After an error it goes on from the page that did not come, unless that page is the trouble, as
-    with a token that the server no longer understands (reference 2.5): then `cursor` is None, and
-    the list has to begin again. `seconds` is how long its pages took, `is_second` tells that it was
-    read before and looked suspicious. *now* is a clock that never jumps.
+    After an error it continues with the missing page, unless that page is the trouble, as with a
+    token that the server does not understand any more (reference 2.5): then `cursor` is None, and
+    the listing must restart. `seconds` is how long its pages took; `is_second`: it is repeated
+    because it looked suspicious. *now* is a monotonic clock.
     """
 
     def __init__(self, client: HubClient, arrived: Arrived[Row], now: Callable[[], float]) -> None:
@@ -48,11 +48,11 @@ class SteppedListing(Generic[Row]):
 
     @property
     def is_doubtful(self) -> bool:
-        """Tell whether the list may have ended too early."""
+        """Whether the listing may have ended early."""
         return self.cursor is not None and self.cursor.is_doubtful
 
     def begin(self, cursor: Cursor[Row]) -> None:
-        """Read another list from its begin."""
+        """Read another listing from the beginning."""
         self.cursor = cursor
         self.seconds = 0.0
         self.is_second = False
@@ -60,22 +60,22 @@ class SteppedListing(Generic[Row]):
         self._failures = 0
 
     def begin_again(self) -> None:
-        """Read the same list a second time."""
+        """Repeat the same listing."""
         if self.cursor is not None:
             self.begin(Cursor(self.cursor.queries))
             self.is_second = True
 
     def drop(self) -> None:
-        """Read this list no further."""
+        """Stop reading this listing."""
         self.cursor = None
 
     async def read_on(
         self, goes_on: Callable[[], bool], apply: Callable[[Page[Row], float], None]
     ) -> bool:
         """
-        Read a page at least, and more while *goes_on* says so; returns whether that was the end.
+        Read at least one page, and more while *goes_on* returns True; return whether it ended.
 
-        Each page is given to *apply* with the server's time when it came. Raises `ApiError`.
+        *apply* receives each page with the server's time when it came. Raises `ApiError`.
         """
         if self.cursor is None:
             raise RuntimeError("no list was begun")

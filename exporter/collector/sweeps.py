@@ -1,4 +1,4 @@
-"""The sweeps of one hub: what is asked for, and what the ledger is told."""
+"""The sweeps of one hub: what is requested, and what the ledger receives."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from exporter.api.priority import Priority, with_priority
 from exporter.api.query import InstanceQuery
 from exporter.api.telemetry import LIST_INSTANCES
 from exporter.api.wire import EntityRow, InstanceRow
+from exporter.collector.budgets import ProcessLimits
 from exporter.collector.clock import ServerClock
-from exporter.collector.fair_share import ProcessLimits
 from exporter.collector.stepped_listing import SteppedListing, always
-from exporter.ledger.entities import UnfilteredFold
+from exporter.ledger.entities import EntityFold, UnfilteredFold
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.missing_rows import are_many, is_suspicious
+from exporter.ledger.search import Search
 from exporter.ledger.snapshot import ActiveView, EntityView, FinishedView, UnfilteredView
-from exporter.ledger.sources import Search
 from exporter.ledger.status import ACTIVE, TERMINAL, RuntimeStatus, known_status
 
 _CONCURRENT_READS = 4
@@ -32,17 +32,17 @@ _HUB_FAILURES_BEFORE_GIVING_UP = 3
 _FAILURES_IN_A_ROW_BEFORE_GIVING_UP = 20
 _MOST_UNREADABLE_KEPT = 10_000
 _FAILURES_READ_PER_SWEEP = 50
-# So many take some milliseconds; more are measured off the event loop.
+# Measuring this many takes some milliseconds; more are measured off the event loop.
 _MOST_MEASURED_AT_ONCE = 10_000
 
 
 class TooManyActive(ListingTruncated):
-    """More instances are active than can be tracked; those that are have been read."""
+    """More instances are active than can be tracked; those tracked were read."""
 
 
 @dataclass(slots=True)
 class _ReadFailures:
-    """Failures of reads by id: those of one instance, and those that all will have."""
+    """Failures of reads by id: of single instances, and of the hub."""
 
     of_hub: int = 0
     in_a_row: int = 0
@@ -63,11 +63,10 @@ class HubSweeps:
     """
     Runs the sweeps of a hub, one at a time.
 
-    Those that may take long read a page at least, and on while *goes_on* says so; they return None
-    or False where they are not done, and the next call goes on from there. Raises what the client
-    raises; rows that were read before stay facts in the ledger, only the aggregates wait for a
-    sweep that was read to its end. *came* is told how many rows each page has, and how many more
-    were refused.
+    Long ones read at least one page, and more while *goes_on* returns True; they return None or
+    False if not done, and the next call continues. They raise what the client raises; rows that
+    were read before stay facts in the ledger, only aggregates wait for a complete sweep. *came* is
+    called with the number of rows of each page, and of those refused.
     """
 
     def __init__(
@@ -92,6 +91,7 @@ class HubSweeps:
         self._unfiltered = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
         self._census = SteppedListing[InstanceRow](client, self._arrived, clock.monotonic)
         self._search: Search | None = None
+        self._entity_fold: EntityFold | None = None
         self._unfiltered_fold: UnfilteredFold | None = None
         self._entities_before = 0
         self._contact_began: float | None = None
@@ -105,15 +105,15 @@ class HubSweeps:
 
     async def active(self, goes_on: Callable[[], bool] = always) -> ActiveView:
         """
-        List the active instances, then read by id those that the list no longer shows.
+        List the active instances, then read by id those that the listing does not show any more.
 
         Raises:
-            ListingTruncated: *goes_on* said no before the end.
-            TooManyActive: not all have room beside those of the other hubs.
+            ListingTruncated: *goes_on* returned False before the end.
+            TooManyActive: there is no room for all of them and those of other hubs.
 
-        It is listed twice, if suspiciously many are absent. Only what the reads leave out is not
-        active: a list can end early without saying so. Where very many left at once, `finished`
-        looks for them in its list first.
+        A second listing must agree if suspiciously many are absent: a listing can end early without
+        notice. Only what the reads confirm leaves. If very many left at once, `finished` looks for
+        them in its listing first.
         """
         self.ledger.tracked.limit(self._limits.tracked.of(self.ledger))
         at, doubtful = await self._list_active(goes_on)
@@ -141,7 +141,7 @@ class HubSweeps:
         return error
 
     async def _list_active(self, goes_on: Callable[[], bool]) -> tuple[float, bool]:
-        """List once; returns the server's time at the end, and whether the end is doubtful."""
+        """List once; return the server's time at the end, and whether the end is doubtful."""
         cursor = self._list(InstanceQuery(statuses=ACTIVE))
         at = self.clock.now()
         begun = False
@@ -164,11 +164,11 @@ class HubSweeps:
         self, affordable: float, goes_on: Callable[[], bool] = always
     ) -> FinishedView | None:
         """
-        List what was created and finished lately, then read by id what is still absent.
+        List what was created and finished recently, then read by id what is still absent.
 
-        *affordable* is how many seconds the listing may take; if it takes more, it will look back
-        less far. After one that did not come to its end none is widened: all that is stored since
-        the oldest of many that left may be more than can be listed.
+        *affordable* is how many seconds the listing may take; after a longer one it looks back
+        less. After an incomplete one the search is not widened: what is stored since the oldest of
+        many that left may be more than can be listed.
         """
         self._settle_contact()
         listing = self._finished
@@ -180,7 +180,7 @@ class HubSweeps:
         search = self._search
         with with_priority(Priority.FINISHED):
             is_done = await listing.read_on(
-                goes_on, lambda page, at: self.ledger.see_all(page.rows, search.source, at)
+                goes_on, lambda page, at: self.ledger.apply_rows(page.rows, search.source, at)
             )
         if not is_done:
             return None
@@ -196,7 +196,7 @@ class HubSweeps:
         )
 
     def _settle_contact(self) -> None:
-        """Say again when first contact was: by now more answers have told the server's time."""
+        """Correct the time of first contact: more answers have shown the server's time."""
         if self._contact_began is not None:
             self.ledger.set_first_contact(self.clock.at(self._contact_began))
 
@@ -204,8 +204,8 @@ class HubSweeps:
         """
         Read each of some ids, a few at once.
 
-        Those that failed before come last, and what is wrong with one instance stops nothing; what
-        is wrong with the hub does.
+        Those that failed before come last. Trouble with one instance stops nothing; trouble with
+        the hub does.
         """
         todo = iter(sorted(instance_ids, key=lambda each: self._unreadable.get(each, 0)))
         failures = _ReadFailures()
@@ -234,10 +234,10 @@ class HubSweeps:
         self, instance_ids: Iterable[str], saw: Callable[[str, RuntimeStatus | None], None]
     ) -> None:
         """
-        Read the parents of active instances, and tell *saw* the status of each.
+        Read the parents of active instances, and call *saw* with the status of each.
 
-        None is the status of one that is certainly not stored. What cannot be read is left for the
-        next cycle.
+        The status is None if it is certainly not stored. Unreadable ones are left for the next
+        cycle.
         """
         for instance_id in instance_ids:
             try:
@@ -259,15 +259,15 @@ class HubSweeps:
         return row
 
     async def _second_opinion(self, instance_id: str) -> InstanceRow | None:
-        """List what begins with the id: a 404 alone is also what a restarting host answers."""
+        """List by the id as prefix: a 404 alone may come from a restarting host."""
         async with self._one_listing:
             return await self.client.find_instance(instance_id, self._arrived)
 
     async def failed(self, goes_on: Callable[[], bool] = always) -> bool:
         """
-        List what is Failed and was created lately, then read what the list cannot tell of.
+        List what is Failed and was created recently, then read what the listing cannot show.
 
-        It is listed twice, if suspiciously many are missing. Returns whether it is done.
+        Repeated if suspiciously many are missing. Returns whether it is done.
         """
         unresolved, listing = self.ledger.unresolved, self._failed
         if listing.cursor is None:
@@ -277,7 +277,7 @@ class HubSweeps:
             query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
             listing.begin(self._list(query))
         if not await listing.read_on(
-            goes_on, lambda page, at: self.ledger.see_all(page.rows, Source.FAILED, at)
+            goes_on, lambda page, at: self.ledger.apply_rows(page.rows, Source.FAILED, at)
         ):
             return False
         if not listing.is_second and is_suspicious(
@@ -293,17 +293,18 @@ class HubSweeps:
         return True
 
     async def entities(self, goes_on: Callable[[], bool] = always) -> EntityView | None:
-        """List all entities, or those of the configured names; twice, if suspiciously few."""
+        """List all entities, or those of the configured names; again if suspiciously few."""
         accounts, listing = self.ledger.entities, self._entities
-        if listing.cursor is None:
-            accounts.begin(self.clock.now())
+        if listing.cursor is None or self._entity_fold is None:
+            self._entity_fold = accounts.fold(self.clock.now())
             listing.begin(self.client.list_entities(*self._entity_names))
-        if not await listing.read_on(goes_on, lambda page, _: accounts.add_page(page.rows)):
+        fold = self._entity_fold
+        if not await listing.read_on(goes_on, lambda page, _: fold.add_page(page.rows)):
             return None
-        view = accounts.complete()
+        view = fold.complete()
         number = sum(view.entities.values())
         if listing.is_doubtful and number < self._entities_before and not listing.is_second:
-            accounts.begin(self.clock.now())
+            self._entity_fold = accounts.fold(self.clock.now())
             listing.begin_again()
             return await self.entities(goes_on)
         listing.drop()
@@ -311,7 +312,7 @@ class HubSweeps:
         return view
 
     async def unfiltered(self, goes_on: Callable[[], bool] = always) -> UnfilteredView | None:
-        """List all active instances, to count those outside the prefixes; entities come along."""
+        """List all active instances, for those outside the prefixes, and entities' locks."""
         listing = self._unfiltered
         if listing.cursor is None or self._unfiltered_fold is None:
             self._unfiltered_fold = UnfilteredFold(
@@ -326,20 +327,20 @@ class HubSweeps:
 
     @property
     def census_is_running(self) -> bool:
-        """Tell whether a census was begun and has not ended."""
+        """Whether a census was begun and has not ended."""
         return self._census.cursor is not None
 
     async def census(self, goes_on: Callable[[], bool] = always) -> bool:
-        """List all finished instances; twice, if suspiciously few. Returns whether it is done."""
+        """List all finished instances; again if suspiciously few. Return whether it is done."""
         listing = self._census
         if listing.cursor is None:
             self.ledger.begin_census()
             listing.begin(self._list(InstanceQuery(statuses=TERMINAL)))
         if not await listing.read_on(
-            goes_on, lambda page, at: self.ledger.see_census(page.rows, at, page.ids)
+            goes_on, lambda page, at: self.ledger.apply_census_page(page.rows, at, page.ids)
         ):
             return False
-        if listing.is_doubtful and self.ledger.census_fell() and not listing.is_second:
+        if listing.is_doubtful and self.ledger.retained.fell() and not listing.is_second:
             self.ledger.begin_census()
             listing.begin_again()
             return await self.census(goes_on)
@@ -348,10 +349,10 @@ class HubSweeps:
         return True
 
     def abandon_census(self) -> None:
-        """Give up the running census."""
+        """Drop the running census."""
         self._census.drop()
-        self.ledger.abandon_census()
+        self.ledger.retained.abandon()
 
     def _list(self, query: InstanceQuery) -> Cursor[InstanceRow]:
-        """Return the begin of a list of instances, prefix by prefix where there are any."""
+        """Return the start of a listing of instances, prefix by prefix if there are any."""
         return self.client.list_instances(query, self.ledger.rules.id_prefixes)

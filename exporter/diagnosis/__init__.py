@@ -1,6 +1,6 @@
 """
-What stuck instances wait on: histories in, causes out.
+What stalled instances wait on: histories in, blocking chains out.
 
-Everything here is deterministic: no I/O, no clock. What has to be read is asked for, and whoever
-asks hands in the answer; time is a parameter, in seconds since the epoch by the server's clock.
+Deterministic: no I/O, no clock. Generators yield the reads that they need and are sent the answers;
+time is a parameter, in seconds since the epoch by the server's clock.
 """

@@ -1,4 +1,4 @@
-"""Who is to blame: from an instance over what it waits on to what holds it in the end."""
+"""Blocking chains: from an instance over what it waits on to the instance that blocks it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from exporter.diagnosis.waits import Wait, WaitingOn, unknown
 
 # Hops from one instance to the next; real chains are short.
 MOST_HOPS = 16
-# Of all that the instances of a chain wait on, so much is looked at.
+# The most waits that are followed, over all instances of a chain.
 _MOST_STEPS = 64
 
 
 class Known(Protocol):
-    """What has been read."""
+    """What was read."""
 
     def get(self, instance_id: str, /) -> Node | None:
-        """Return what an instance or entity was seen to be, None if that is to be read."""
+        """Return an instance or entity as it was read, None if it must be read."""
         ...
 
     def __setitem__(self, instance_id: str, node: Node, /) -> None:
@@ -43,32 +43,32 @@ class Known(Protocol):
 
 
 class End(StrEnum):
-    """Why a chain ends where it ends."""
+    """Why a chain ends."""
 
     LEAF = "leaf"
-    """What is waited on there is no other instance."""
+    """The last instance waits on no other instance."""
     FINISHED = "finished"
-    """The instance at the end has finished, and who waits for it has not been told."""
+    """The instance at the end has finished; its result is not delivered yet."""
     MISSING = "missing"
-    """The instance at the end has no row: not yet, or no longer."""
+    """The instance at the end has no row: not yet, or not any more."""
     ORPHANED_LOCK = "orphaned_lock"
     """The instance at the end holds the lock, and is not active."""
     CYCLE = "cycle"
-    """The instance at the end stands in the chain before: they wait for each other."""
+    """The instance at the end occurs in the chain before: they wait for each other."""
     TOO_DEEP = "too_deep"
-    """There are more hops than are followed."""
+    """The chain has more hops than are followed."""
     UNREAD = "unread"
     """The instance at the end could not be read."""
 
 
 class Blame(msgspec.Struct, frozen=True, gc=False):
     """
-    What holds an instance in the end.
+    What blocks an instance.
 
     `chain` are ids from the instance to the end, both included, entities among them. `wait` is what
-    the instance itself waits on, None if it is finished; `leaf` what the last in the chain does, or
-    the last of whom it is known. `held_by` is who holds the lock that keeps it. `cause` is the id
-    that all those share who are held by the same: the end, or one of the cycle.
+    the instance itself waits on, None if it is finished; `leaf` what the last of the chain waits
+    on, or the last whose wait is known. `held_by` is the holder of the lock that it waits for.
+    `cause` is the id that all instances blocked by the same share: the end, or one of the cycle.
     """
 
     chain: tuple[str, ...]
@@ -96,7 +96,7 @@ class Blame(msgspec.Struct, frozen=True, gc=False):
 
 
 def ends_in_who_waits(blame: Blame) -> bool:
-    """Tell whether `leaf` is the wait of the end itself, not of the last before it."""
+    """Return whether `leaf` is the wait of the end itself, not of the last before it."""
     return blame.end in (End.LEAF, End.TOO_DEEP) and not blame.chain[-1].startswith("@")
 
 
@@ -105,8 +105,8 @@ class _Found:
     """
     A chain to its end.
 
-    `waits` are what each orchestration in it waits on, `last` is the last one of whom that is
-    known, and `held_by` who holds the first lock on the way.
+    `waits` holds what each orchestration in it waits on, `last` is the last one whose wait is
+    known, and `held_by` the holder of the first lock on the way.
     """
 
     chain: tuple[str, ...]
@@ -118,7 +118,7 @@ class _Found:
 
     @property
     def rank(self) -> int:
-        """How much it tells: trouble most, a result that was not delivered least."""
+        """How much it explains: trouble most, an undelivered result least."""
         if self.end is End.FINISHED:
             return 2
         return 0 if self.leaf.waiting_on.means_trouble else 1
@@ -126,7 +126,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The ids that come next in a chain, and where they lead: to the next one, or to an end."""
+    """The next ids of a chain, and what they lead to: another orchestration, or an end."""
 
     ids: tuple[str, ...]
     to: Orchestration | None
@@ -137,7 +137,7 @@ class _Step:
 
 @dataclass(slots=True)
 class _Search:
-    """What is known, and how many more steps may be looked at."""
+    """What is known, and how many more steps may be followed."""
 
     known: Known
     knowledge: HubKnowledge
@@ -148,10 +148,10 @@ def trace(
     instance_id: str, known: Known, knowledge: HubKnowledge | None = None
 ) -> Generator[Read, Answer, tuple[Blame, Node]]:
     """
-    Follow the blame from an instance; return it, and what the instance itself was seen to be.
+    Follow the blocking chain of an instance; return it, and the instance as it was read.
 
-    Asks for reads only of what is not in *known*, which it adds to. Of several things that an
-    instance waits on, one that means trouble counts. *knowledge* tells who waits for events.
+    Requests only what *known* lacks, and adds to it. If an instance waits on several things, one
+    that means trouble counts. *knowledge* is which orchestrators receive events.
     """
     search = _Search(known, knowledge or HubKnowledge())
     start = yield from _look(instance_id, search)
@@ -182,10 +182,10 @@ def _follow(
     current: Orchestration, chain: tuple[str, ...], waits: Mapping[str, Wait], search: _Search
 ) -> Generator[Read, Answer, _Found]:
     """
-    Go on from an orchestration, the last in the chain so far, to the end that tells most.
+    Follow an orchestration, the last of the chain so far, to the end that explains most.
 
-    Where rows of others alone tell what it waits on, its own history is read first, unless those of
-    its orchestrator are known to wait on nothing else: it may wait on more.
+    If only rows of others show what it waits on, its own history is read first, unless its
+    orchestrator is known to wait on nothing else: it may wait on more.
     """
     if current.reading.is_partial and not search.knowledge.waits_alone(current):
         node: Node = yield from examine_orchestration(current.instance_id)
@@ -195,7 +195,7 @@ def _follow(
             current = yield from without_step(node, search.knowledge)
     first = current.reading.waits[0]
     if len(waits) >= MOST_HOPS:
-        # The last one is known, but not what holds it.
+        # The last one is known, but not what blocks it.
         known = {**waits, current.instance_id: first}
         return _Found(chain, End.TOO_DEEP, first, known, current)
     best: _Found | None = None
@@ -218,7 +218,7 @@ def _follow_wait(
     waits: Mapping[str, Wait],
     search: _Search,
 ) -> Generator[Read, Answer, _Found]:
-    """Go on with one of the things that an orchestration waits on."""
+    """Follow one of the things that an orchestration waits on."""
     known = {**waits, current.instance_id: wait}
     step = yield from _step_of(current, wait, search)
     longer = (*chain, *step.ids)
@@ -231,7 +231,7 @@ def _follow_wait(
 
 
 def _blame_for_entity(entity: Entity, search: _Search) -> Generator[Read, Answer, Blame]:
-    """Follow the blame from an entity: to who holds its lock, if anybody does."""
+    """Follow the chain of an entity: to the holder of its lock, if any."""
     wait = Wait(WaitingOn.ENTITY, entity.class_name, entity_ids=(entity.entity_id,))
     step = yield from _to_holder("", wait, search)
     if step.to is None:
@@ -243,13 +243,13 @@ def _blame_for_entity(entity: Entity, search: _Search) -> Generator[Read, Answer
 
 
 def _blame(found: _Found, start: Orchestration) -> Blame:
-    """Return the blame of the one at the begin of a chain."""
+    """Return the result for the start of a chain."""
     wait, leaf = found.waits.get(found.chain[0]), found.leaf
     timer = start.reading.timer
     if found.end is End.CYCLE:
         cause = min(found.waits.keys() & _members(found.chain))
         return Blame(found.chain, wait, leaf, found.end, cause, "", found.held_by, timer)
-    # Whoever waits for another one that waits on something without a name waits for that one.
+    # What waits for an instance whose own wait has no name waits for that instance.
     if not leaf.target and found.chain[0] != found.last.instance_id:
         leaf = replace(leaf, target=found.last.name)
     name = found.last.name
@@ -257,7 +257,7 @@ def _blame(found: _Found, start: Orchestration) -> Blame:
 
 
 def _members(chain: tuple[str, ...]) -> set[str]:
-    """Return the ids of a cycle, whose last one stands in the chain before."""
+    """Return the ids of a cycle, whose last one occurs in the chain before."""
     return set(chain[chain.index(chain[-1]) : -1])
 
 
@@ -267,10 +267,10 @@ def _cycle(
     last: Orchestration,
     held_by: str | None,
 ) -> _Found:
-    """Blame the same wait wherever the cycle is entered: the lock or call that is the oldest."""
+    """Choose the same wait wherever the cycle is entered: its oldest lock or call."""
     within = {member: waits[member] for member in waits.keys() & _members(chain)}
     calls = {member: wait for member, wait in within.items() if wait.entity_ids} or within
-    leaf = calls[min(calls, key=lambda member: (_age(calls[member]), member))]
+    leaf = calls[min(calls, key=lambda member: (calls[member].began, member))]
     return _Found(chain, End.CYCLE, leaf, waits, last, held_by)
 
 
@@ -296,9 +296,9 @@ def _to_child(child_id: str, search: _Search) -> Generator[Read, Answer, _Step]:
 
 def _to_holder(sender: str, wait: Wait, search: _Search) -> Generator[Read, Answer, _Step]:
     """
-    Go to who holds the lock that keeps a message from being answered.
+    Go to the holder of the lock that keeps a message unanswered.
 
-    Several locks are taken one after another: those that the sender has are not what it waits for.
+    Locks are taken one after another: the sender does not wait for those it holds.
     """
     ids: list[str] = []
     for entity_id in wait.entity_ids:
@@ -325,11 +325,7 @@ def _to(holder_id: str, ids: tuple[str, ...], search: _Search) -> Generator[Read
 
 
 def _suspended(node: Entity | Orchestration) -> Wait | None:
-    """Return the wait of those who wait for an entity that somebody suspended."""
+    """Return the wait for a suspended entity."""
     if isinstance(node, Orchestration) or node.suspended_since is None:
         return None
     return Wait(WaitingOn.SUSPENDED, node.class_name, node.suspended_since)
-
-
-def _age(wait: Wait) -> float:
-    return float("inf") if wait.since is None else wait.since

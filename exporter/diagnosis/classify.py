@@ -1,4 +1,4 @@
-"""What an instance waits on, by its row and its history (reference 3.5)."""
+"""What an instance waits on, by its row and history (reference 3.5)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import msgspec
 
 from exporter.api.times import later, parse_time
 from exporter.api.wire import HistoryEvent, InstanceStatus
-from exporter.diagnosis.messages import Messages, is_answer
-from exporter.diagnosis.timeline import (
+from exporter.diagnosis.history import (
     CHILD_CREATED,
     CONTINUE_AS_NEW,
     EVENT_RAISED,
@@ -21,32 +20,33 @@ from exporter.diagnosis.timeline import (
     EXECUTION_SUSPENDED,
     EXECUTION_TERMINATED,
     TASK_SCHEDULED,
+    Messages,
     Timeline,
+    is_answer,
 )
 from exporter.diagnosis.timers import HTTP_ACTIVITY, Timers, poll_began
 from exporter.diagnosis.waits import Wait, WaitingOn, bounded_wait, unknown
 from exporter.ledger.status import TERMINAL, RuntimeStatus, known_status
 
-# Of a large fan-out the oldest few waits tell enough, of every kind.
+# Of a large fan-out the oldest few waits of each kind suffice.
 _MOST_CHILDREN = 4
 _MOST_OTHERS = 2
-# Until an instance starts, its row is written once, within seconds of its createdTime.
+# Before an instance starts, its row is written once, within seconds of its createdTime.
 _REWOUND_AFTER = 60.0
 _CONTINUED = RuntimeStatus.CONTINUED_AS_NEW.value
-# What may stand in a history in which nothing has happened yet.
+# The events of a history in which nothing has happened yet.
 _BEGINNINGS = frozenset((EXECUTION_STARTED, EXECUTION_SUSPENDED, EXECUTION_RESUMED))
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """
-    What the row and the history of an instance tell.
+    What the row and history of an instance show.
 
-    `waits` are what it may wait on, those first that lead to others, and none if it is finished;
-    `older` is what was scheduled before and has no result: leftovers of a race, as a rule. `timer`
-    is the wait for the timer that comes first, whatever else it waits on. `needs_inputs` tells that
-    only the history with inputs decides, `is_partial` that rows of others alone tell the waits.
-    `has_no_step` tells that nothing has happened since the start, `gets_events` that an external
-    event came.
+    `waits` are what it may wait on, those that lead to others first; none if it is finished.
+    `older` was scheduled before and has no result: usually leftovers of a race. `timer` is the wait
+    for the next timer, whatever else it waits on. `needs_inputs`: only the history with inputs
+    decides. `is_partial`: only rows of others show the waits. `has_no_step`: nothing happened since
+    the start. `gets_events`: an external event came.
     """
 
     waits: tuple[Wait, ...]
@@ -65,16 +65,16 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 
 def classify(status: InstanceStatus, *, inputs: bool = False) -> Reading:
     """
-    Say what an instance waits on; *inputs* tells whether its history was read with inputs.
+    Return what an instance waits on; *inputs*: its history was read with inputs.
 
-    Whether a timer is overdue is for `Wait.as_of` to say. Never raises.
+    `Wait.as_of` decides whether a timer is overdue. Never raises.
     """
     known = known_status(status.runtime_status)
     if known in TERMINAL:
         return Reading(())
     updated = last_touched(status)
     if known is RuntimeStatus.PENDING:
-        kind = told_by_status(
+        kind = waiting_on_by_status(
             known, parse_time(status.created_time), parse_time(status.last_updated_time)
         )
         return Reading((Wait(kind or WaitingOn.UNKNOWN, since=updated),))
@@ -90,14 +90,14 @@ def classify(status: InstanceStatus, *, inputs: bool = False) -> Reading:
     return _open_waits(timeline, updated, inputs=inputs)
 
 
-def told_by_status(
+def waiting_on_by_status(
     status: RuntimeStatus, created: float | None, updated: float | None
 ) -> WaitingOn | None:
     """
-    Return what the row alone tells of what an instance waits on, None if its history is to be read.
+    Return what the row alone shows an instance to wait on, None if its history must be read.
 
-    A rewound instance is shown as Pending with its old createdTime, also while it runs, and of what
-    is Pending no history is shown: nobody can say what it waits on.
+    A rewound instance is shown as Pending with its old createdTime, even while it runs, and Pending
+    instances have no history: its wait is unknown.
     """
     if status is RuntimeStatus.PENDING:
         is_rewound = (updated or 0.0) - (created or float("inf")) > _REWOUND_AFTER
@@ -117,7 +117,7 @@ def _without_history(known: RuntimeStatus, updated: float | None) -> Wait:
 
 
 def _end(timeline: Timeline) -> Wait | None:
-    """Return the wait of an instance whose history has ended, though its row has not."""
+    """Return the wait of an instance whose history has ended, but not its row."""
     ends = list(timeline.of_type(EXECUTION_COMPLETED, EXECUTION_TERMINATED, CONTINUE_AS_NEW))
     if not ends:
         return None
@@ -140,7 +140,7 @@ def _suspended(timeline: Timeline, known: RuntimeStatus, updated: float | None) 
 
 
 def refused(status: InstanceStatus) -> Reading:
-    """Say what an instance waits on whose history the server refuses for good."""
+    """Return what an instance waits on whose history the server permanently refuses."""
     known = known_status(status.runtime_status)
     if known in TERMINAL:
         return Reading(())
@@ -151,7 +151,7 @@ def refused(status: InstanceStatus) -> Reading:
 
 
 def gets_events(events: Sequence[HistoryEvent]) -> bool:
-    """Tell whether an external event came to an instance with that history."""
+    """Return whether an external event came to an instance with that history."""
     return any(event.event_type == EVENT_RAISED and not is_answer(event) for event in events)
 
 
@@ -159,8 +159,8 @@ def _open_waits(timeline: Timeline, updated: float | None, *, inputs: bool) -> R
     """
     Return all that a running instance may wait on.
 
-    Of what was scheduled, that of the latest turn is awaited; the rest lost a race, as a rule. What
-    the framework sets by itself, between two attempts or polls, belongs to no turn of the code.
+    Of what was scheduled, the latest turn is awaited; the rest usually lost a race. What the
+    framework sets by itself, between two attempts or polls, belongs to no turn of the code.
     """
     timers, messages = Timers(timeline), Messages(timeline, inputs=inputs)
     awaited = timers.awaited()
@@ -225,6 +225,4 @@ def _scheduled(timeline: Timeline) -> Iterator[tuple[Wait, float | None]]:
 
 
 def _age(wait: Wait) -> float:
-    if wait.fire_at is not None:
-        return wait.fire_at
-    return float("inf") if wait.since is None else wait.since
+    return wait.began if wait.fire_at is None else wait.fire_at

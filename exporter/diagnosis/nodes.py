@@ -1,4 +1,4 @@
-"""What single reads tell: an orchestration, an entity, or that there is nothing to read."""
+"""The nodes of a chain: what a single read shows of an orchestration or an entity."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from exporter.api.wire import (
     entity_class,
 )
 from exporter.diagnosis.classify import Reading, classify, last_touched, refused
-from exporter.diagnosis.messages import Request, decode_nested, decode_request, wait_of
+from exporter.diagnosis.history import Request, decode_request, wait_of
 from exporter.diagnosis.waits import Wait, bounded_wait
+from exporter.ledger.entities import decode_nested
 from exporter.ledger.status import RuntimeStatus, known_status
 
-# A longer queue is known by those in front.
+# Of a longer queue only the front is read.
 _MOST_QUEUED = 2000
 _LONGEST_QUEUE = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A read of one instance that is wanted: with its history, or with inputs, or both."""
+    """A requested read of one instance: with history, inputs, or both."""
 
     instance_id: str
     history: bool = True
@@ -36,7 +37,7 @@ class Read:
 
 
 class Absence(Enum):
-    """Why a read brought nothing."""
+    """Why a read returned nothing."""
 
     MISSING = "the server says that there is no such instance"
     UNREADABLE = "the read failed"
@@ -47,7 +48,7 @@ Answer: TypeAlias = InstanceStatus | Absence
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
-    """What of a row changes whenever its instance moves; times in seconds, None if unknown."""
+    """The part of a row that changes whenever its instance moves; None where unknown."""
 
     created: float | None
     updated: float | None
@@ -55,7 +56,7 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
 
 
 class Orchestration(msgspec.Struct, frozen=True, gc=False):
-    """An orchestration as it was read, or as the queue of an entity shows it."""
+    """An orchestration as it was read, or as an entity's queue shows it."""
 
     instance_id: str
     name: str
@@ -71,7 +72,7 @@ class Queued(msgspec.Struct, frozen=True, gc=False):
 
 
 class Entity(msgspec.Struct, frozen=True, gc=False):
-    """An entity: who holds its lock, who waits in its queue, and whether it is suspended."""
+    """An entity: the holder of its lock, who waits in its queue, since when it is suspended."""
 
     entity_id: str
     class_name: str
@@ -84,7 +85,7 @@ Node: TypeAlias = Orchestration | Entity | Absence
 
 
 def text_of(node: Node) -> int:
-    """Return how many characters of texts of the app are kept with a node."""
+    """Return how many characters of the app's texts a node keeps."""
     if isinstance(node, Orchestration):
         reading = node.reading
         return len(node.name) + sum(map(_text_of_wait, (*reading.waits, *reading.older)))
@@ -110,15 +111,15 @@ _SCHEDULER = msgspec.json.Decoder(_Scheduler)
 
 def examine(instance_id: str) -> Generator[Read, Answer, Node]:
     """
-    Ask for what tells of an instance, and return it.
+    Request what describes an instance, and return it.
 
-    Inputs are asked for only where a history without them leaves it open, and of entities. An id
-    in the form of an entity's may be an orchestration's on extension 3.x.
+    Inputs are requested only of entities, and where a history without them is ambiguous. An id in
+    the form of an entity's may be an orchestration's on extension 3.x.
     """
     if instance_id.count("@") > 1 and instance_id[:1] == "@":
         answer = yield Read(instance_id, history=False, inputs=True)
         if answer is Absence.UNREADABLE:
-            # The state of an entity can be too large; who holds its lock stands beside it too.
+            # The state can be too large; the custom status names the holder of the lock, too.
             answer = yield Read(instance_id, history=False)
         if isinstance(answer, Absence):
             return answer
@@ -129,7 +130,7 @@ def examine(instance_id: str) -> Generator[Read, Answer, Node]:
 
 
 def examine_orchestration(instance_id: str) -> Generator[Read, Answer, Orchestration | Absence]:
-    """Ask for the history of an orchestration, and return what it tells."""
+    """Request the history of an orchestration, and return what it shows."""
     answer = yield Read(instance_id)
     if answer is Absence.REFUSED:
         answer = yield Read(instance_id, history=False)
@@ -161,9 +162,9 @@ def stamp_of(status: InstanceStatus) -> Stamp:
 
 
 def entity_of(status: InstanceStatus, class_name: str) -> Entity:
-    """Return the entity that a row shows; the row is to be read with its input."""
-    scheduler = decode_nested(_SCHEDULER, status.input) or _Scheduler()
-    shown = decode_nested(_SCHEDULER, status.custom_status) or _Scheduler()
+    """Return the entity of a row that was read with its input."""
+    scheduler = decode_nested(_SCHEDULER, bytes(status.input)) or _Scheduler()
+    shown = decode_nested(_SCHEDULER, bytes(status.custom_status)) or _Scheduler()
     suspended = known_status(status.runtime_status) is RuntimeStatus.SUSPENDED
     return Entity(
         status.instance_id,
@@ -175,7 +176,7 @@ def entity_of(status: InstanceStatus, class_name: str) -> Entity:
 
 
 def _queued(entity_id: str, queue: Sequence[msgspec.Raw]) -> Iterator[Queued]:
-    """Yield those in front of a queue who wait for an answer, as far as there is room for them."""
+    """Yield the first in a queue that wait for an answer, as far as there is room for them."""
     room = _LONGEST_QUEUE
     for request in map(decode_request, queue[:_MOST_QUEUED]):
         if request is None or not request.parent or request.signal:

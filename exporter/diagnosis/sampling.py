@@ -1,4 +1,4 @@
-"""Samples of the instances beyond a limit: each is read once, and kept until it moves."""
+"""Samples of the instances over a limit: each is read once, and kept until it moves."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import msgspec
 
 from exporter.api.times import later
 from exporter.diagnosis.blame import Blame, trace
-from exporter.diagnosis.children import Children
 from exporter.diagnosis.classify import Reading
-from exporter.diagnosis.knowledge import HubKnowledge
-from exporter.diagnosis.memory import Memory, is_fruitless, is_of
+from exporter.diagnosis.families import Children
+from exporter.diagnosis.knowledge import HubKnowledge, Memory, is_fruitless, is_of
 from exporter.diagnosis.nodes import Answer, Node, Orchestration, Read, Stamp
 from exporter.diagnosis.scan import Scan, oldest_first
 from exporter.diagnosis.waits import Wait, WaitingOn
@@ -24,30 +23,18 @@ from exporter.ledger.tracked import TrackedInstance
 
 Result = TypeVar("Result")
 
-# How much later than its last message an instance's row can show the same turn, and how much
-# earlier: rows show whole seconds.
+# How much earlier (rows show whole seconds) and later than its last message an instance's row can
+# show the same turn.
 _SAME_TURN = (-1.0, 5.0)
-# What is told of a wait for events depends on what is known of their orchestrators.
+# These waits depend on what is known of their orchestrators.
 _OF_EVENTS = (WaitingOn.EXTERNAL_EVENT, WaitingOn.NO_STEP)
-# So many samples take a few milliseconds.
+# Samples per slice of a few milliseconds.
 _SLICE = 500
 _MOST_TEXT = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class SamplingRules:
-    """
-    Bounds of the sampling: reads in one cycle, and samples that are kept.
-
-    A third of the reads may go to chains that were followed before and have changed.
-    """
-
-    reads: int = 30
-    most_samples: int = 5000
-
-
 class Sample(msgspec.Struct, frozen=True, gc=False):
-    """An instance beyond a limit whose history was read, as of `stamp`, and what holds it."""
+    """An instance over a limit whose history was read, as of `stamp`, and what blocks it."""
 
     instance_id: str
     orchestrator: str
@@ -63,18 +50,19 @@ class _ReadBudget:
 
 class Sampler:
     """
-    Samples the instances of one hub that are beyond a limit.
+    Samples the instances of one hub that are over a limit.
 
-    After each active sweep `look` finds them, and `cycle` asks for the reads that it wants, within
-    the budget. A sample stays until its instance moves or is no longer beyond a limit, also when
-    there is no budget. `knowledge` tells how orchestrators wait, `children` are those of instances,
-    by the rows of an active sweep.
+    After each active sweep `look` finds them, and `cycle` requests at most *reads* reads, a third
+    of them for known chains that have changed. At most *most_samples* are kept. A sample stays
+    until its instance moves or is back within its limits, even without reads. `knowledge` is how
+    orchestrators wait, `children` are those of instances, by the rows of an active sweep.
     """
 
-    def __init__(self, ledger_rules: LedgerRules, rules: SamplingRules | None = None) -> None:
-        self.rules = rules or SamplingRules()
-        self.limits_of = ledger_rules.limits_of
-        self._memory = Memory(2 * self.rules.most_samples)
+    def __init__(self, rules: LedgerRules, reads: int = 30, most_samples: int = 5000) -> None:
+        self.reads = reads
+        self.limits_of = rules.limits_of
+        self._most_samples = most_samples
+        self._memory = Memory(2 * most_samples)
         self._samples: dict[str, Sample] = {}
         self._counts: Counter[str] = Counter()
         self._text = 0
@@ -91,12 +79,11 @@ class Sampler:
 
     def look(
         self, tracked: Mapping[str, TrackedInstance], found: OverLimitInstances
-    ) -> Iterator[None]:
+    ) -> Generator[None, None, None]:
         """
-        Look at what was *found* over a limit among the *tracked* instances, for `cycle`.
+        Take what was *found* over a limit among the *tracked* instances, for `cycle`.
 
-        Yields every few milliseconds, so that others get their turn; until its end `tracked` must
-        not change.
+        Yields every few milliseconds; until the end `tracked` must not change.
         """
         scan = Scan()
         yield from scan.add_all(found, tracked)
@@ -108,12 +95,12 @@ class Sampler:
         self, tracked: Mapping[str, TrackedInstance], at: float
     ) -> Generator[Read, Answer, None]:
         """
-        Sample what `look` has found among the same *tracked* instances, within the budget.
+        Sample what `look` found among the same *tracked* instances, within the budget.
 
-        Those that have ended meanwhile are left out. Whoever runs out of time may stop asking: what
-        was read is kept.
+        Those that ended meanwhile are skipped. The caller may stop at any time: what was read is
+        kept.
         """
-        budget = _ReadBudget(self.rules.reads)
+        budget = _ReadBudget(self.reads)
         try:
             yield from self._follow_changes(tracked, budget, at)
             yield from self._look_at_new_ones(tracked, budget, at)
@@ -123,7 +110,7 @@ class Sampler:
             self._memory.end()
 
     def _drop_moved(self, scan: Scan, tracked: Mapping[str, TrackedInstance]) -> Iterator[None]:
-        """Drop the samples that have moved, and note those in whose chain somebody has."""
+        """Drop samples that moved, and note those with a change in their chain."""
         self._changed = []
         for number, (instance_id, sample) in enumerate(tuple(self._samples.items()), 1):
             if instance_id not in scan.candidate_ids or not is_of(
@@ -148,7 +135,7 @@ class Sampler:
     def _follow_changes(
         self, tracked: Mapping[str, TrackedInstance], budget: _ReadBudget, at: float
     ) -> Generator[Read, Answer, None]:
-        """Follow the chains anew in which somebody has moved, those that waited longest first."""
+        """Follow the changed chains again, those that waited longest first."""
         share = _ReadBudget(budget.left // 3)
         budget.left -= share.left
         for instance_id in self._changed:
@@ -162,7 +149,7 @@ class Sampler:
         self, tracked: Mapping[str, TrackedInstance], budget: _ReadBudget, at: float
     ) -> Generator[Read, Answer, None]:
         ranked = oldest_first(
-            self.scanned.candidates, self._counts, self.rules.reads, is_wanted=self._is_wanted
+            self.scanned.candidates, self._counts, self.reads, is_wanted=self._is_wanted
         )
         for name, instance_id in ranked:
             instance = tracked.get(instance_id)
@@ -180,7 +167,7 @@ class Sampler:
     def _judge(
         self, instance_id: str, instance: TrackedInstance, found: tuple[Blame, Node], at: float
     ) -> None:
-        """Keep what was found of an instance as a sample, unless it has moved meanwhile."""
+        """Keep what was found of an instance as a sample, unless it moved meanwhile."""
         blame, node = found
         before = self._samples.pop(instance_id, None)
         if before is not None:
@@ -203,16 +190,16 @@ class Sampler:
 
     @property
     def _is_full(self) -> bool:
-        return len(self._samples) >= self.rules.most_samples or self._text >= _MOST_TEXT
+        return len(self._samples) >= self._most_samples or self._text >= _MOST_TEXT
 
     def _has_room(self, name: str) -> bool:
-        """Tell whether there is room, or an orchestrator that has more than its share."""
+        """Return whether there is room, or an orchestrator with more than its share."""
         if not self._is_full:
             return True
         return self._counts[name] + 1 < max(self._counts.values(), default=0)
 
     def _make_room(self) -> None:
-        """Drop the youngest of the orchestrator that has the most, where there is no room."""
+        """Without room, drop the youngest sample of the orchestrator with the most."""
         if not self._is_full:
             return
         largest = max(self._counts, key=self._counts.__getitem__)
@@ -223,7 +210,7 @@ class Sampler:
         self._text -= _text_of(youngest)
 
     def _infer_from_queues(self, tracked: Mapping[str, TrackedInstance], at: float) -> None:
-        """Sample those of whom the queue of an entity that was read tells what they wait on."""
+        """Sample instances whose wait is known from the queue of an entity."""
         for sender in self._memory.senders():
             if self._is_full:
                 return
@@ -237,7 +224,7 @@ class Sampler:
                 self._judge(sender, instance, found, at)
 
     def _apply_knowledge(self, tracked: Mapping[str, TrackedInstance], at: float) -> None:
-        """Judge again who may wait for an event, where more is known of whom than at the begin."""
+        """Trace waits for events again if more is known of them than when the cycle began."""
         if self._known_version == self.knowledge.version:
             return
         self._known_version = self.knowledge.version
@@ -251,10 +238,10 @@ class Sampler:
 
     def _infer(self, instance_id: str, instance: TrackedInstance) -> None:
         """
-        Take from the rows of others what an instance waits on, where its own row agrees.
+        Take what an instance waits on from the rows of others, if its own row agrees.
 
-        Others are its children, and the queue of an entity that was read. Its row agrees if its
-        last turn is the one that called the child or sent the message: nothing has come since.
+        Others are its children, and entities' queues that were read. Its row agrees if its last
+        turn called the child or sent the message: nothing has come since.
         """
         if instance.updated is None or self._memory.get(instance_id) is not None:
             return
@@ -279,7 +266,7 @@ def _is_of_turn(wait: Wait, updated: float) -> bool:
 
 
 def _text_of(sample: Sample) -> int:
-    """Return how many characters of ids are kept with a sample."""
+    """Return how many characters of ids a sample keeps."""
     return sum(map(len, sample.blame.chain))
 
 
@@ -288,7 +275,7 @@ def _stamp(instance: TrackedInstance) -> Stamp:
 
 
 def _at_once(inner: Generator[Read, Answer, Result]) -> Result | None:
-    """Return what *inner* finds without asking, None if it has to ask."""
+    """Return what *inner* finds without any read, None if it needs one."""
     try:
         next(inner)
     except StopIteration as done:
@@ -301,7 +288,7 @@ def _at_once(inner: Generator[Read, Answer, Result]) -> Result | None:
 def _within(
     budget: _ReadBudget, inner: Generator[Read, Answer, Result]
 ) -> Generator[Read, Answer, Result | None]:
-    """Let *inner* ask as long as the budget lasts; None if that was too short."""
+    """Forward the reads of *inner* while the budget lasts; None if it was too small."""
     try:
         read = next(inner)
         while budget.left > 0:

@@ -8,25 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-import msgspec
-
 from exporter.api.times import later
-from exporter.diagnosis.causes import SAMPLES
-from exporter.diagnosis.classify import told_by_status
+from exporter.diagnosis.classify import waiting_on_by_status
+from exporter.diagnosis.groups import SAMPLES, Waiting
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.over_limit import OverLimitInstances
 from exporter.ledger.tracked import TrackedInstance
 
-# So many take a few milliseconds.
+# Instances per slice of a few milliseconds.
 _SLICE = 4000
-
-
-class Told(msgspec.Struct, frozen=True, gc=False):
-    """Instances of an orchestrator whose status tells what they wait on: the oldest's wait."""
-
-    wait: Wait
-    count: int
-    samples: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -34,12 +24,12 @@ class Scan:
     """
     The instances over a limit, by the name of their orchestrator.
 
-    `over` counts all of them. `told` are those whose status tells enough; `candidates` the others,
-    as pairs of when they last changed and their id; `candidate_ids` are the ids of all of these.
+    `over` counts all. `by_status` are those whose status suffices; `candidates` the others, as
+    pairs of last change and id; `candidate_ids` are all ids of these.
     """
 
     over: Counter[str] = field(default_factory=Counter)
-    told: dict[tuple[str, WaitingOn], Told] = field(default_factory=dict)
+    by_status: list[Waiting] = field(default_factory=list)
     candidates: dict[str, list[tuple[float, str]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -49,7 +39,7 @@ class Scan:
         self, found: OverLimitInstances, tracked: Mapping[str, TrackedInstance]
     ) -> Iterator[None]:
         """Add what was found and is still *tracked*; yields every few thousand instances."""
-        told: dict[tuple[str, WaitingOn], list[tuple[float, str]]] = defaultdict(list)
+        by_status: dict[tuple[str, WaitingOn], list[tuple[float, str]]] = defaultdict(list)
         members = iter(found)
         while some := tuple(islice(members, _SLICE)):
             for member in some:
@@ -57,14 +47,14 @@ class Scan:
                 if instance is None:
                     continue
                 self.over[instance.name] += 1
-                kind = told_by_status(instance.status, instance.created, instance.updated)
+                kind = waiting_on_by_status(instance.status, instance.created, instance.updated)
                 if kind is None:
                     self.candidates[instance.name].append((member.changed, member.instance_id))
                     self.candidate_ids.add(member.instance_id)
                 else:
-                    told[instance.name, kind].append((member.changed, member.instance_id))
+                    by_status[instance.name, kind].append((member.changed, member.instance_id))
             yield
-        self.told = {key: _told(key[1], members) for key, members in told.items()}
+        self.by_status = [_waiting(*key, members) for key, members in by_status.items()]
 
 
 def oldest_first(
@@ -75,15 +65,15 @@ def oldest_first(
     is_wanted: Callable[[str], bool],
 ) -> Iterator[tuple[str, str]]:
     """
-    Yield names and ids of those to look at next, at most so many of each orchestrator.
+    Yield names and ids of the next instances to read, at most *most* per orchestrator.
 
-    The oldest of every orchestrator come first, then the second ones: those that have been sampled
-    count, so that none waits for another's many.
+    First the oldest of every orchestrator, then the second ones: those already sampled count, so
+    that none waits for another's many.
     """
     ranked = []
     for name, members in candidates.items():
         known = sampled.get(name, 0)
-        # Those that are known are the oldest, as a rule; of a few others there is nothing to say.
+        # The known ones are usually the oldest, and a few others unwanted.
         oldest = heapq.nsmallest(known + 2 * most, members)
         wanted = (member for member in oldest if is_wanted(member[1]))
         for place, (since, instance_id) in enumerate(islice(wanted, most)):
@@ -92,18 +82,19 @@ def oldest_first(
         yield name, instance_id
 
 
-def told_wait(instance: TrackedInstance) -> Wait | None:
-    """Return what the row of an instance tells that it waits on, None where its history has to."""
-    kind = told_by_status(instance.status, instance.created, instance.updated)
+def wait_by_row(instance: TrackedInstance) -> Wait | None:
+    """Return what the row of an instance shows it to wait on, None if its history is needed."""
+    kind = waiting_on_by_status(instance.status, instance.created, instance.updated)
     return None if kind is None else _wait(kind, later(instance.created, instance.updated))
 
 
-def _told(kind: WaitingOn, members: list[tuple[float, str]]) -> Told:
+def _waiting(name: str, kind: WaitingOn, members: list[tuple[float, str]]) -> Waiting:
     oldest = heapq.nsmallest(SAMPLES, members)
     ids = tuple(instance_id for _, instance_id in oldest)
-    return Told(_wait(kind, oldest[0][0]), len(members), ids)
+    wait = _wait(kind, oldest[0][0])
+    return Waiting(name, wait, wait, None, len(members), ids)
 
 
 def _wait(kind: WaitingOn, since: float | None) -> Wait:
-    # What comes to a suspended instance touches its row too.
+    # Messages to a suspended instance touch its row, too.
     return Wait(kind, since=None if kind is WaitingOn.SUSPENDED else since)

@@ -1,4 +1,4 @@
-"""Timers of a history: which of them an instance may wait for, and what they are for."""
+"""Timers of a history: which of them an instance may wait for, and their purpose."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from exporter.api.times import parse_time
 from exporter.api.wire import HistoryEvent
-from exporter.diagnosis.messages import is_answer, is_request
-from exporter.diagnosis.timeline import (
+from exporter.diagnosis.history import (
     EVENT_RAISED,
     EVENT_SENT,
     FAILURES,
@@ -19,12 +18,14 @@ from exporter.diagnosis.timeline import (
     TIMER_FIRED,
     WAKING,
     Timeline,
+    is_answer,
+    is_request,
 )
 from exporter.diagnosis.waits import Wait, WaitingOn
 
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 
-# On Azure Storage a long timer is set piece by piece (reference 3.5).
+# On Azure Storage a long timer is set in pieces (reference 3.5).
 _PIECE = 259_200.0
 _TOLERANCE = 60.0
 
@@ -34,7 +35,7 @@ class Timer:
     """
     A timer at its place in the history; times in seconds since the epoch, None if unreadable.
 
-    `reason` is the place of the failure, or of the answer to an HTTP call, upon which it was set.
+    `reason` is the place of the failure, or of the answer to an HTTP call, that it follows.
     """
 
     place: int
@@ -45,9 +46,9 @@ class Timer:
 
 class Timers:
     """
-    The timers of a history: `fired` ones and `open` ones, matched by their time as a multiset.
+    The timers of a history: `fired` and `open`, matched by time as a multiset.
 
-    A timer that lost a race stays open for ever (reference 3.5), so an open one may be a leftover.
+    A timer that lost a race stays open (reference 3.5), so an open one may be a leftover.
     """
 
     def __init__(self, timeline: Timeline) -> None:
@@ -66,12 +67,12 @@ class Timers:
                 self.open.append(timer)
 
     def awaited(self) -> list[Timer]:
-        """Return the open timers that are no leftovers, the one that comes first in front."""
+        """Return the open timers that are not leftovers, the next one first."""
         races = _Races(self._timeline)
         return sorted((each for each in self.open if not races.are_over_for(each)), key=_due)
 
     def leftover(self) -> float | None:
-        """Return when the last of the open timers fires, None where there is none."""
+        """Return when the last open timer fires, None without any."""
         return max((each.fire_at for each in self.open if each.fire_at is not None), default=None)
 
     def wait_for(self, timer: Timer) -> Wait:
@@ -89,7 +90,7 @@ class Timers:
         return Wait(WaitingOn.HTTP_POLL, name, began, fire_at=timer.fire_at)
 
     def _first_piece(self, timer: Timer) -> Timer:
-        """Return the first of the pieces of a long timer."""
+        """Return the first piece of a long timer."""
         for fired in reversed(self.fired):
             if _is_piece(fired) and _is_near(fired.fire_at, timer.created):
                 timer = fired
@@ -97,7 +98,7 @@ class Timers:
 
 
 class _Races:
-    """Tells of open timers whether what raced them has come."""
+    """Decides whether the rival of an open timer has come."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -114,10 +115,10 @@ class _Races:
 
     def are_over_for(self, timer: Timer) -> bool:
         """
-        Tell whether a timer is a leftover.
+        Return whether a timer is a leftover.
 
-        An event that was raised since may be unasked, then the timer is still awaited; but more
-        often it is what the timer was the deadline of. What is set upon a failure races nothing.
+        An event raised since may be unrelated, and the timer still awaited; but usually the timer
+        was its deadline. A timer set after a failure races nothing.
         """
         if timer.reason is not None:
             return False
@@ -130,12 +131,12 @@ class _Races:
 
 
 def is_poll(event: HistoryEvent) -> bool:
-    """Tell whether an event is the answer to a durable HTTP call, which may be a 202."""
+    """Return whether an event answers a durable HTTP call, perhaps with a 202."""
     return event.event_type == TASK_COMPLETED and event.function_name == HTTP_ACTIVITY
 
 
 def poll_began(timeline: Timeline, place: int) -> float | None:
-    """Return when the durable HTTP call whose timer or next poll stands at a place was made."""
+    """Return when the durable HTTP call began whose timer or next poll is at a place."""
     began = timeline.moments[place]
     after_timer = timeline.events[place].event_type == TIMER_CREATED
     for earlier in range(place - 1, -1, -1):
@@ -152,7 +153,7 @@ def poll_began(timeline: Timeline, place: int) -> float | None:
 
 def _reasons(timeline: Timeline) -> Mapping[int, int]:
     """
-    Return the places of the failures and polls upon which timers were set, by the timers' places.
+    Map the places of timers to those of the failures and polls that they follow.
 
     What a turn writes follows what woke the instance for it. Failures of one turn set their timers
     in the order in which they came.
@@ -179,10 +180,10 @@ def _reasons(timeline: Timeline) -> Mapping[int, int]:
 
 def _wake(timeline: Timeline, woken: deque[int], place: int) -> None:
     """
-    Add what woke the instance to what did so for the same turn.
+    Add an event to those that woke the instance for the same turn.
 
-    Scheduling events that have a result are left out of a history, so what came before they were
-    written belongs to an earlier turn.
+    A history omits scheduling events that have a result, so what came before they were written
+    belongs to an earlier turn.
     """
     scheduled = parse_time(timeline.events[place].scheduled_time)
     while woken and scheduled is not None and (timeline.moments[woken[0]] or 0.0) < scheduled:

@@ -1,4 +1,4 @@
-"""What the samples of a hub add up to, for metrics and for people."""
+"""The sum of a hub's samples, for metrics and pages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import msgspec
 from msgspec.structs import replace
 
 from exporter.diagnosis.blame import Blame, End
-from exporter.diagnosis.causes import Cause, causes_of
-from exporter.diagnosis.groups import WaitGroup, Waiting, groups_of
+from exporter.diagnosis.groups import Cause, WaitGroup, Waiting, causes_of, groups_of
 from exporter.diagnosis.sampling import Sampler
-from exporter.diagnosis.scan import told_wait
+from exporter.diagnosis.scan import wait_by_row
 from exporter.diagnosis.waits import Wait
 from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.tracked import TrackedInstance
@@ -24,7 +23,7 @@ Labels = tuple[Label, Label, Label]
 
 
 class Coverage(msgspec.Struct, frozen=True, gc=False):
-    """How many instances are beyond a limit, exactly, and of how many it is known what they do."""
+    """How many instances are over a limit, exactly, and how many of their waits are known."""
 
     over: int
     known: int
@@ -32,13 +31,13 @@ class Coverage(msgspec.Struct, frozen=True, gc=False):
 
 class DiagnosisView(msgspec.Struct, frozen=True, gc=False):
     """
-    What instances beyond a limit wait on, by orchestrator, class of the leaf, and target.
+    What instances over a limit wait on, by orchestrator, class of the leaf, and target.
 
-    `stalled` are those whose wait means trouble, `waiting` the others; `stalled_since` tells since
-    when the oldest of them waits, `overdue_timers` when the oldest timer should have fired that has
-    not. `blames` tell of single instances, by their ids, `groups` of those that wait alike.
-    `orphans` are active sub-orchestrations whose parent has ended, by their own orchestrator; none
-    are known where rows name no parents. Times in seconds since the epoch.
+    `stalled` are those whose wait means trouble, `waiting` the others; `stalled_since` is when the
+    oldest of them began to wait, `overdue_timers` when the oldest overdue timer should have fired.
+    `blames` are of single instances, by id, `groups` of those that wait alike. `orphans` are active
+    sub-orchestrations whose parent has ended, by their own orchestrator; empty where rows name no
+    parents. Times in seconds since the epoch.
     """
 
     stalled: Mapping[Labels, int]
@@ -52,20 +51,20 @@ class DiagnosisView(msgspec.Struct, frozen=True, gc=False):
     groups: tuple[WaitGroup, ...] = ()
 
     def undiagnosed_in_all(self) -> int:
-        """Return how many instances are beyond a limit of which it is not known what they do."""
+        """Return how many instances are over a limit with an unknown wait."""
         return sum(self.undiagnosed(label) for label in self.coverage)
 
     def undiagnosed(self, label: Label) -> int:
-        """Return how many of an orchestrator are beyond a limit, and not known is on what."""
+        """Return how many of an orchestrator are over a limit with an unknown wait."""
         coverage = self.coverage.get(label)
         return max(0, coverage.over - coverage.known) if coverage else 0
 
 
 class Views:
     """
-    Makes views; a target's label value is permanent, as an orchestrator's is.
+    Makes views; the label value of a target is permanent, like an orchestrator's.
 
-    At most *target_limit* targets have one of their own, and *most_labels* combinations of labels;
+    At most *target_limit* targets have their own, in at most *most_labels* combinations of labels;
     further targets are `_other`.
     """
 
@@ -82,9 +81,9 @@ class Views:
         named: Mapping[str, TrackedInstance] | None = None,
     ) -> DiagnosisView:
         """
-        Add up the samples as of *at*; *label_of* gives the label value of an orchestrator.
+        Add up the samples as of *at*; *label_of* returns the label value of an orchestrator.
 
-        `blames` will have those of *named* of which it is known what they wait on.
+        `blames` will hold those of *named* whose wait is known.
         """
         known: Counter[Label] = Counter()
         samples = [(s.orchestrator, s.blame.as_of(at)) for s in sampler.samples.values()]
@@ -131,23 +130,22 @@ def _named(sampler: Sampler, at: float, named: Mapping[str, TrackedInstance]) ->
     found: dict[str, Blame] = {}
     for instance_id, instance in named.items():
         sample = sampler.samples.get(instance_id)
-        wait = told_wait(instance)
+        wait = wait_by_row(instance)
         if wait is not None:
-            found[instance_id] = told_blame(instance_id, instance.name, wait)
+            found[instance_id] = blame_by_row(instance_id, instance.name, wait)
         elif sample is not None:
             found[instance_id] = sample.blame.as_of(at)
     return found
 
 
-def told_blame(instance_id: str, name: str, wait: Wait) -> Blame:
-    """Return the blame of an instance whose row tells what it waits on."""
+def blame_by_row(instance_id: str, name: str, wait: Wait) -> Blame:
+    """Return the chain of an instance whose row shows what it waits on."""
     return Blame((instance_id,), wait, wait, End.LEAF, instance_id, name)
 
 
 def _waits(sampler: Sampler, samples: Iterable[tuple[str, Blame]]) -> Iterator[Waiting]:
-    """Yield who waits, as far as it is known on what."""
-    for (name, _), told in sampler.scanned.told.items():
-        yield Waiting(name, told.wait, told.wait, None, told.count, told.samples)
+    """Yield the instances whose wait is known."""
+    yield from sampler.scanned.by_status
     for name, blame in samples:
         if blame.wait is not None and blame.leaf is not None:
             yield Waiting(name, blame.wait, blame.leaf, blame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import msgspec
@@ -9,14 +10,14 @@ from msgspec.structs import replace
 
 from exporter.api.wire import LONGEST_TEXT, bounded_name, bounded_text
 
-# A timer's message may be late without harm: queues are polled, turns wait for their worker.
+# Timers fire late without harm: queues are polled, turns wait for their worker.
 OVERDUE_GRACE = 60.0
-# Of more entities in one lock the first are followed.
+# Of more entities in one lock, the first are followed.
 _MOST_ENTITIES = 100
 
 
 class WaitingOn(StrEnum):
-    """The classes of waits, as they are label values."""
+    """The classes of waits, as label values."""
 
     NOT_STARTED = "not_started"
     ACTIVITY = "activity"
@@ -36,7 +37,7 @@ class WaitingOn(StrEnum):
 
     @property
     def means_trouble(self) -> bool:
-        """Whether who waits so beyond a limit is stuck; the others wait as designed or as told."""
+        """Whether such a wait over a limit means stalled; the others are expected."""
         return self in _TROUBLE
 
 
@@ -61,13 +62,13 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     """
     One thing that an instance waits on.
 
-    `target` is the name of the activity, the orchestrator or the class of the entity, empty where
-    there is none; `since` when the wait began, in seconds since the epoch, None where unknown. What
-    to follow: `child_id` of a sub-orchestration; `entity_ids` of a call (one) or a lock (in the
-    order in which it is taken), with the `request_id`; `fire_at` of a timer, of which only the
-    next piece is known where the storage cuts long ones (reference 3.5): `is_piece` tells that it
-    may be one. `leftover` is when a timer fires that is likely not waited on any more: but nothing
-    tells so, and an orchestration whose code has ended stays active until then.
+    `target` is the activity, orchestrator or entity class, empty if there is none; `since` when the
+    wait began, in seconds since the epoch, None where unknown. What to follow: `child_id` of a
+    sub-orchestration; `entity_ids` of a call (one) or a lock (in the order of locking), with the
+    `request_id`; `fire_at` of a timer. Where the storage cuts long timers, only the next piece is
+    known (reference 3.5): `is_piece` marks a possible one. `leftover` is when a timer fires that is
+    probably not awaited: nothing shows that it is not, and an orchestration whose code has ended
+    stays active until then.
     """
 
     waiting_on: WaitingOn
@@ -80,15 +81,20 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     is_piece: bool = False
     leftover: float | None = None
 
+    @property
+    def began(self) -> float:
+        """When the wait began, infinite where unknown, which sorts last."""
+        return math.inf if self.since is None else self.since
+
     def as_of(self, at: float) -> Wait:
-        """Return the wait at a moment: one for a timer is overdue once that should have fired."""
+        """Return the wait at a moment: a timer is overdue once it should have fired."""
         if self.fire_at is None or at - self.fire_at < OVERDUE_GRACE:
             return self
         return replace(self, waiting_on=WaitingOn.TIMER_OVERDUE, since=self.fire_at)
 
 
 def bounded_wait(wait: Wait) -> Wait:
-    """Return a wait whose texts may be kept: names are cut, ids that are too long lead nowhere."""
+    """Return a wait whose texts may be kept: names are cut, ids that are too long dropped."""
     child, request = wait.child_id, wait.request_id
     return replace(
         wait,
@@ -100,5 +106,5 @@ def bounded_wait(wait: Wait) -> Wait:
 
 
 def unknown(since: float | None = None) -> Wait:
-    """Return the wait of an instance of which nobody can say what it waits on."""
+    """Return the wait of an instance that cannot be diagnosed."""
     return Wait(WaitingOn.UNKNOWN, since=since)

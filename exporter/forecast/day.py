@@ -8,12 +8,11 @@ from math import ceil
 
 import msgspec
 
-from exporter.collector.records import SweepCost
-from exporter.collector.schedule import DUTY_SHARE
-from exporter.collector.snapshot import HubSnapshot, Sweep
+from exporter.collector.schedule import SweepCost
+from exporter.collector.snapshot import DUTY_SHARE, HubSnapshot, Sweep
 from exporter.forecast.durations import Observed
 from exporter.ledger.missing_rows import are_many, is_suspicious
-from exporter.ledger.ruler import look_backs
+from exporter.ledger.search import look_backs
 
 DAY = 86_400.0
 # As a ruler leaves out what is dearer.

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 from exporter.api.wire import InstanceRow
 from exporter.forecast.durations import Observed
 from exporter.ledger.book import Book
-from exporter.ledger.horizon import Horizon
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
-from exporter.ledger.sources import Source
+from exporter.ledger.search import Horizon, Source
 from exporter.ledger.unresolved import Unresolved
 
 # Their ids and reasons are kept one by one; all are counted.
@@ -57,7 +56,7 @@ class ObservingLedger(Ledger):
         self._observed = observed
         self.unresolved = Unresolved(rules.failed_lookback, most=_MOST_FAILURES)
 
-    def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
+    def apply_rows(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
         """Apply rows of finished instances; of those of the census only what was active."""
         if source is Source.CENSUS:
             rows = [row for row in rows if row.instance_id in self.tracked]
@@ -65,10 +64,10 @@ class ObservingLedger(Ledger):
             rows = list(rows)
             self._observed.lately.add(rows)
         self._once.is_news = source is Source.BASELINE
-        super().see_all(rows, source, at)
+        super().apply_rows(rows, source, at)
         self._once.is_news = False
 
-    def see_census(
+    def apply_census_page(
         self,
         rows: Sequence[InstanceRow],
         at: float,
@@ -76,4 +75,4 @@ class ObservingLedger(Ledger):
     ) -> None:
         """Apply a page of the census."""
         self._observed.completed.add(rows)
-        super().see_census(rows, at, ids)
+        super().apply_census_page(rows, at, ids)

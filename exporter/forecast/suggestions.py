@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exporter.collector.schedule import DUTY_SHARE
-from exporter.collector.snapshot import Sweep
+from exporter.collector.snapshot import DUTY_SHARE, Sweep
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.waits import WaitingOn
 from exporter.forecast.day import Pass

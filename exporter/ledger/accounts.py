@@ -1,15 +1,13 @@
-"""What a ledger counts for ever: starts, finishes, failures and the latest of each."""
+"""The permanent counts of a ledger: starts, finishes, failures, and the latest time of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.changes import ChangeBuffer, Failed
 from exporter.ledger.counters import (
-    CounterFamily,
+    Counters,
     HistogramFamily,
     Labels,
 )
@@ -17,8 +15,11 @@ from exporter.ledger.failures_in_doubt import FailureInDoubt, FailuresInDoubt
 from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.reasons import Category, Doubt, FailureReason, read_failure
 from exporter.ledger.records import ChangedKeys, Records
+from exporter.ledger.search import FARTHEST_AHEAD
 from exporter.ledger.snapshot import (
+    ChangeBuffer,
     CountersView,
+    Failed,
     FinishedInstance,
     LatestView,
 )
@@ -28,27 +29,23 @@ from exporter.ledger.unresolved import Unresolved
 
 _HUB: tuple[str, ...] = ()
 OF_THE_HUB = ("reopened", "vanished", "late_finishes")
-"""Counters of the hub as a whole; all others are by orchestrator."""
+"""Counters of the whole hub, which always exist; all others are by orchestrator."""
 _BROKEN_DEPLOYMENT = (
     Category.NON_DETERMINISM,
     Category.VERSION_MISMATCH,
     Category.FUNCTION_MISSING,
 )
-_FARTHEST_AHEAD = 86_400.0
-_NOT_COUNTED_HERE = ("label_values_folded", "durations", "latest_finished")
-_COUNTERS = tuple(each.name for each in fields(CountersView) if each.name not in _NOT_COUNTED_HERE)
-
 
 _CREATED, _PROGRESS, _FINISHED = "created", "progress", "finished"
-"""What a latest time is of; the keys of their records begin with it."""
+"""The kinds of latest times, with which the keys of their records begin."""
 
 
 class Accounts:
     """
     Counters and latest times of one hub, by label value.
 
-    At most *reason_limit* failure reasons are told apart; the others share `_other`. `failed` notes
-    the failures that were counted, `in_doubt` has those that are still to be.
+    At most *reason_limit* failure reasons have series of their own; the others share `_other`.
+    `failed` notes failures when they are counted; `in_doubt` holds those still to be counted.
     """
 
     def __init__(
@@ -57,10 +54,10 @@ class Accounts:
         reason_limit: int,
         saved: LedgerState | None = None,
     ) -> None:
-        """Go on from what was *saved*; durations over other bounds begin anew."""
+        """Restore what was *saved*, but not durations over other bounds."""
         saved = saved or LedgerState()
         are_same = saved.header.duration_bounds == tuple(duration_bounds)
-        self._counters = {name: CounterFamily(name, saved.counters) for name in _COUNTERS}
+        self._counters = Counters(saved.counters)
         for name in OF_THE_HUB:
             self._counters[name].ensure(_HUB)
         self._durations = HistogramFamily(duration_bounds, saved.durations if are_same else {})
@@ -72,8 +69,12 @@ class Accounts:
         self._latest_finished: dict[tuple[str, ...], FinishedInstance] = {}
         self._known: set[str] = set()
 
+    def count(self, family: str, *labels: str) -> None:
+        """Add one to a counter."""
+        self._counters[family].add(labels)
+
     def introduce(self, *labels: str) -> None:
-        """Let the series of *labels* exist at 0 whose first increment an alert must see."""
+        """Create at 0 the series of *labels* whose first increment an alert must see."""
         for label in labels:
             if label in self._known:
                 continue
@@ -88,44 +89,28 @@ class Accounts:
         self, label: str, created: float | None, *, contact: float | None, forgotten: float
     ) -> None:
         """
-        Count an instance as started, unless it began before first *contact*.
+        Count a start, unless it was before first *contact*.
 
-        One that began before failures are *forgotten* was counted then: it has failed, was
-        forgotten, and is rewound.
+        What started before failures are *forgotten* was counted then: it failed, was forgotten, and
+        is rewound.
         """
         if created is None or contact is None or created < contact:
             return
         if created < forgotten:
-            self.reopen()
+            self.count("reopened")
         else:
-            self._counters["created"].add((label,))
-
-    def continue_as_new(self, label: str) -> None:
-        """Count a continuation as new."""
-        self._counters["continued"].add((label,))
-
-    def reopen(self) -> None:
-        """Count a failure that was rewound."""
-        self._counters["reopened"].add(_HUB)
-
-    def vanish(self) -> None:
-        """Count an instance that is gone, and was not seen to finish."""
-        self._counters["vanished"].add(_HUB)
-
-    def find_late(self) -> None:
-        """Count a finish that only a look further back has found."""
-        self._counters["late_finishes"].add(_HUB)
+            self.count("created", label)
 
     def finish(
         self, pair: Pair, row: InstanceRow, created: float | None, updated: float | None
     ) -> None:
         """
-        Count a finish and, where both times are known, how long it took to complete.
+        Count a finish and, where both times are known, the duration of a completed instance.
 
-        A failure has to come with its output, in which the reason is.
+        A failure must come with its output, which holds the reason.
         """
         label, status = pair
-        self._counters["finished"].add(pair)
+        self.count("finished", *pair)
         if status == RuntimeStatus.COMPLETED and created is not None and updated is not None:
             self._durations.observe((label,), max(0.0, updated - created))
         if updated is not None:
@@ -141,7 +126,7 @@ class Accounts:
                 self.in_doubt.add(failure)
 
     def settle_failures(self, unresolved: Unresolved, names: set[str]) -> None:
-        """Count what is in doubt; *names*, in lower case, are those of known orchestrators."""
+        """Count the failures in doubt; *names* are the known orchestrators, in lower case."""
 
         def is_orchestrator(name: str) -> bool:
             return name.lower() in names
@@ -151,10 +136,10 @@ class Accounts:
             self._fail(failure, reason)
 
     def _fail(self, failure: FailureInDoubt, reason: FailureReason) -> None:
-        """Count a failure; it stays in the category that it is counted in."""
+        """Count a failure in its final category."""
         label = failure.label
         self.failed.add(Failed(failure.instance_id, label, reason, failure.failed))
-        self._counters["failures"].add((label, reason.category.value))
+        self.count("failures", label, reason.category.value)
         reasons = self._counters["failure_reasons"]
         labels = (label, reason.category.value, reason.failed_function, reason.error_type)
         if labels not in reasons and len(reasons) >= self._reason_limit:
@@ -173,9 +158,9 @@ class Accounts:
         """
         Keep the latest times; *finished* is the pair where they are those of a finish.
 
-        What lies over a day ahead of *at* is none: it would hide all that come before it.
+        Times over a day ahead of *at* are ignored: one would hide all that come before it.
         """
-        latest = at + _FARTHEST_AHEAD
+        latest = at + FARTHEST_AHEAD
         self._raise_to((_CREATED, label), created, latest)
         self._raise_to((_PROGRESS, label), updated, latest)
         if finished is not None:
@@ -187,7 +172,7 @@ class Accounts:
             self._latest_changed.add(key)
 
     def latest_of(self, label_values: LabelValues, name: str) -> tuple[float | None, float | None]:
-        """Return when the latest known instances of *name* were created, and completed."""
+        """Return when the latest known instances of *name* were created and completed."""
         label = label_values.peek(name)
         completed = self._latest.get((_FINISHED, label, RuntimeStatus.COMPLETED))
         return self._latest.get((_CREATED, label)), completed
@@ -206,17 +191,16 @@ class Accounts:
 
     def counters(self, now: float, hold: float, folded: Mapping[str, int]) -> CountersView:
         """
-        Return the counters as they are shown from *now* on.
+        Return the counters as shown at *now*, by a monotonic clock.
 
-        *now* is a clock that never jumps; new series show their base for *hold* seconds. *folded*
-        is how many names share `_other`, by label.
+        New series show their base for *hold* seconds. *folded* is how many names share `_other`, by
+        label.
         """
-        shown = {name: family.show(now, hold) for name, family in self._counters.items()}
+        counts = self._counters.show(now, hold)
         shows_all = self._counters["finished"].shows_all
         return CountersView(
-            **shown,
-            durations=self._durations.show(now, hold),
-            label_values_folded={(label,): count for label, count in folded.items()},
+            {**counts, "label_values_folded": {(label,): n for label, n in folded.items()}},
+            self._durations.show(now, hold),
             latest_finished={
                 labels: latest
                 for labels, latest in self._latest_finished.items()
@@ -225,20 +209,19 @@ class Accounts:
         )
 
     def withdraw(self, published: CountersView) -> None:
-        """Take back that series were born which were not *published* after all."""
-        for name, family in self._counters.items():
-            family.withdraw(getattr(published, name))
+        """Forget the birth of series that were not *published* after all."""
+        self._counters.withdraw(published.counts)
         self._durations.withdraw(published.durations)
 
     @property
     def next_release_time(self) -> float:
-        """When the first increment that is held back may be shown; infinite where none is."""
-        counters = min(family.next_release_time for family in self._counters.values())
-        return min(counters, self._durations.next_release_time)
+        """When the next increment on hold may be shown; infinite where none is."""
+        return min(self._counters.next_release_time, self._durations.next_release_time)
 
     @property
     def records(self) -> list[Records[Any, Any]]:
-        """All of it but the latest finishes, which a restart forgets."""
-        families = [family.records for family in self._counters.values()]
+        """Everything but the latest finishes, which a restart forgets."""
         latest = Records("latest", self._latest_changed, self._latest.keys, self._latest.get)
-        return [*families, self._durations.records, latest, self.in_doubt.records]
+        return [
+            self._counters.records, self._durations.records, latest, self.in_doubt.records
+        ]  # fmt: skip

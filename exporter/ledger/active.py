@@ -1,13 +1,14 @@
-"""Active instances, counted and measured."""
+"""Counts and measures of the active instances."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.api.times import later
-from exporter.ledger.distributions import Distribution, ages_at, merge
+from exporter.ledger.counters import Distribution
 from exporter.ledger.label_values import OTHER, LabelValues
 from exporter.ledger.over_limit import Clocks, Group
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
@@ -28,21 +29,21 @@ class _Group:
 
 class SpreadPairs:
     """
-    The pairs under which instances are spread: their own, as long as these are few.
+    The pairs under which ages are distributed: each its own, while they are few.
 
-    Distributions are the first to fold when a hub shows too many series: all into `_other`, one
-    per status, for good.
+    When a hub shows too many series, distributions fold first: into `_other`, one per status,
+    permanently.
     """
 
     def __init__(self) -> None:
         self._folded = False
 
     def fold(self, number: int, most: int) -> None:
-        """Let the distributions fold if there are a *number* of them, more than *most*."""
+        """Fold if the *number* of distributions exceeds *most*."""
         self._folded = self._folded or number > most
 
     def of(self, pair: Pair) -> Pair:
-        """Return the pair under which the instances of *pair* are spread."""
+        """Return the pair under which the ages of *pair* are distributed."""
         return (OTHER, pair[1]) if self._folded else pair
 
 
@@ -58,7 +59,7 @@ def measure(
     """
     Aggregate the *tracked* instances of a complete active sweep as of *at*.
 
-    Returns the view, and the groups in which at least one is over a limit.
+    Returns the view, and the groups with at least one instance over a limit.
     """
     groups = _grouped(tracked)
     by_pair: dict[Pair, list[_Measured]] = defaultdict(list)
@@ -140,6 +141,29 @@ def _smallest(by_pair: Mapping[Pair, list[_Measured]], attribute: str) -> dict[P
 
 
 def _room_for_spreads(rules: LedgerRules, label_values: LabelValues) -> int:
-    """Return how many pairs may have distributions of their own."""
+    """Return how many pairs may have a distribution of their own."""
     left = rules.max_series - len(label_values.labels) * SERIES_PER_ORCHESTRATOR
     return max(0, left) // (len(rules.age_bounds) + 1)
+
+
+def ages_at(moments: Sequence[float], at: float, bounds: Sequence[float]) -> Distribution:
+    """
+    Return the ages at *at* of ascending *moments*.
+
+    Moments ahead of it (clocks differ) have the age 0.
+    """
+    count = len(moments)
+    past = bisect_right(moments, at)
+    cumulative = (count - bisect_left(moments, at - bound) for bound in bounds)
+    return Distribution((*cumulative, count), past * at - sum(moments[:past]))
+
+
+def merge(parts: Iterable[Distribution], bounds: Sequence[float]) -> Distribution:
+    """Add up distributions over the same *bounds*; of none, return the empty one."""
+    cumulative = [0] * (len(bounds) + 1)
+    total = 0.0
+    for part in parts:
+        total += part.total
+        for place, count in enumerate(part.cumulative):
+            cumulative[place] += count
+    return Distribution(tuple(cumulative), total)

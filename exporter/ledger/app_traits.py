@@ -1,26 +1,47 @@
-"""What the rows of a hub tell of the app behind it: its worker's language, and how it calls."""
+"""What the rows of a hub show of its app: the worker's language, and how it calls functions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from types import MappingProxyType
 
 from exporter.api.wire import InstanceRow
 from exporter.ledger.failure_text import loses_calls, text_of
 from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.status import RuntimeStatus
-from exporter.ledger.workers import Worker
 
 _MOST_NAMES = 1000
 
 
+class Worker(StrEnum):
+    """The language worker of an app, as far as the API shows a difference."""
+
+    DOTNET = "dotnet"
+    """.NET within the process of the Functions host."""
+    ISOLATED = "isolated"
+    """.NET in a process of its own."""
+    JAVA = "java"
+    JAVASCRIPT = "javascript"
+    PYTHON = "python"
+    POWERSHELL = "powershell"
+
+    @property
+    def loses_calls(self) -> bool:
+        """Whether a call of a missing function leaves no trace in a history."""
+        return self in _LOSE_CALLS
+
+
+_LOSE_CALLS = frozenset((Worker.JAVASCRIPT, Worker.PYTHON, Worker.POWERSHELL))
+
+
 class AppTraits:
     """
-    What an app was seen to do.
+    Observed traits of an app.
 
-    `gets_events` tells of orchestrators whether an external event came to an instance, as far as
-    histories were read, and `completed` has the id of a completed instance of each, where the
-    worker loses calls. `called` are the labels of orchestrators that others call: none where rows
+    `gets_events` maps orchestrators to whether an instance received an external event, as far as
+    histories were read. Where the worker loses calls, `completed` holds the id of one completed
+    instance of each. `called` are the labels of orchestrators that others call: none where rows
     name no parents.
     """
 
@@ -30,10 +51,10 @@ class AppTraits:
         gets_events: Mapping[str, bool] = MappingProxyType({}),
         called: Iterable[str] = (),
     ) -> None:
-        """*worker* is the language that is configured, if any; the rest is what was kept."""
+        """*worker* is the configured language, if any; the rest was saved."""
         self._worker = worker
-        self._told = False
-        self._told_at = ""
+        self._seen_losing = False
+        self._seen_at = ""
         self.gets_events = dict(gets_events)
         self.completed: dict[str, str] = {}
         self.called = dict.fromkeys(called, True)
@@ -42,8 +63,8 @@ class AppTraits:
 
     @property
     def loses_calls(self) -> bool:
-        """Whether a call may leave no trace: as is configured, else as the last failure shows."""
-        return self._told if self._worker is None else self._worker.loses_calls
+        """Whether a call may leave no trace: as configured, else as the last failure shows."""
+        return self._seen_losing if self._worker is None else self._worker.loses_calls
 
     def note_finish(self, row: InstanceRow, status: RuntimeStatus) -> None:
         """Learn from the row of a finished instance."""
@@ -56,12 +77,12 @@ class AppTraits:
 
     def _note_failure(self, row: InstanceRow) -> None:
         at = row.last_updated_time or ""
-        if at < self._told_at:
+        if at < self._seen_at:
             return
         text, is_described = text_of(row.output)
-        told = loses_calls(text, is_described=is_described)
-        if told is not None:
-            self._told, self._told_at = told, at
+        seen = loses_calls(text, is_described=is_described)
+        if seen is not None:
+            self._seen_losing, self._seen_at = seen, at
 
     def note_called(self, label: str) -> None:
         """Note that an orchestrator is called by others."""
@@ -76,7 +97,7 @@ class AppTraits:
 
     @property
     def records(self) -> tuple[Records[str, bool], Records[str, bool]]:
-        """What must not be forgotten."""
+        """Everything to save."""
         answers, called = self.gets_events, self.called
         return (
             Records("gets_events", self._answers_changed, answers.keys, answers.get),

@@ -1,4 +1,4 @@
-"""The book of known finishes: so that a row found twice is counted once."""
+"""The book of known finishes, by which a row found twice is counted once."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from hashlib import blake2b
 from exporter.api.times import later
 from exporter.api.wire import InstanceRow
 from exporter.ledger.records import ChangedKeys, Records
+from exporter.ledger.search import FARTHEST_AHEAD
 
 _BUCKET_BITS = 6
 _DIGEST_BYTES = 8
 _FREEZE_AFTER_SECONDS = 120
 _MOST_UNPACKED = 65_536
-_FARTHEST_AHEAD = 86_400
-# Rows may carry times of a clock that is so much ahead of the one that answers show.
+# Times of rows may come from a clock this far ahead of that of the answers.
 _ROWS_AHEAD_SECONDS = 300
-# The bucket of what lies further ahead, after all others.
+# The bucket for what lies further ahead, after all others.
 _AHEAD = 1 << 40
-# To copy a hash that is begun takes a third of what it takes to begin one.
+# Copying a new hash takes a third of the time of creating one.
 _EMPTY = blake2b(digest_size=_DIGEST_BYTES)
 
 
 def digest_of(row: InstanceRow) -> int:
     """
-    Identify a finish in 8 bytes: id, name, status and both times.
+    Return 8 bytes that identify a finish: id, name, status and both times.
 
-    The status is part of it: Failed, rewound and Completed within one second are two finishes.
-    The digest is the same in every process, so that a state file can hold it.
+    The status belongs to it: Failed, rewound and Completed within one second are two finishes. The
+    digest is the same in every process, as state files require.
     """
     identity = (
         f"{row.instance_id}\0{row.name or ''}\0{row.runtime_status}"
@@ -42,30 +42,29 @@ def digest_of(row: InstanceRow) -> int:
 
 
 def second_of(created: float | None, updated: float | None) -> int:
-    """Return the second of a finish: the later of its times, 0 where none is known."""
+    """Return the second of a finish: the later of its times, 0 where neither is known."""
     return int(later(created, updated) or 0.0)
 
 
 Part = tuple[int, int]
-"""A bucket, and the number of a part of it: those that were written by and by."""
+"""A bucket and the number of one of its parts, in the order in which they were written."""
 SavedBook = dict[Part, bytes]
-"""Digests of 8 bytes each, the lowest byte first."""
+"""Digests of 8 bytes each, little-endian."""
 
 
 class Book:
     """
-    Digests of finishes by the second in which they happened.
+    Digests of finishes, by the second in which they happened.
 
-    Seconds share a bucket of 64; a bucket that is two minutes old is packed: its digests ascending,
-    8 bytes each instead of the 100 of a set. There may be 1,350 of them, and to the garbage
-    collector bytes are nothing to look through, which arrays are. What comes later waits in a set
-    beside it to be packed, as all do where they are many.
+    64 seconds share a bucket. Two minutes later it is packed: its digests ascending in bytes, 8
+    each instead of the 100 of a set, and nothing for the garbage collector to traverse. What comes
+    later waits in a set next to it until packed, as all buckets do when they are large.
 
-    Its records are parts of buckets: what was added since the part before was written.
+    A record is a part of a bucket: what was added since the previous part was written.
     """
 
     def __init__(self, saved: SavedBook | None = None) -> None:
-        """Go on from what was *saved*."""
+        """Restore what was *saved*."""
         self._open: dict[int, set[int]] = {}
         self._packed: dict[int, bytes] = {}
         self._size = 0
@@ -86,10 +85,10 @@ class Book:
 
     def advance(self, now: float) -> None:
         """Put what is more than a day ahead of *now* into one bucket from now on."""
-        self._last = int(now + _FARTHEST_AHEAD) >> _BUCKET_BITS
+        self._last = int(now + FARTHEST_AHEAD) >> _BUCKET_BITS
 
     def has(self, second: int, digest: int) -> bool:
-        """Tell whether the finish *digest* of *second* is known."""
+        """Return whether the finish *digest* of *second* is known."""
         if self._holds(second >> _BUCKET_BITS, digest):
             return True
         is_any_ahead = _AHEAD in self._open or _AHEAD in self._packed
@@ -105,7 +104,7 @@ class Book:
         return digest in self._open.get(bucket, ())
 
     def add(self, second: int, digest: int) -> None:
-        """Enter a finish; entering it twice is nothing."""
+        """Enter a finish, unless it is known."""
         if self.has(second, digest):
             return
         bucket = second >> _BUCKET_BITS
@@ -120,7 +119,7 @@ class Book:
             self._pack(list(self._open))
 
     def freeze(self, now: float) -> None:
-        """Pack the buckets in which little more will happen after *now*."""
+        """Pack the buckets that are unlikely to change after *now*."""
         last = int(now - _FREEZE_AFTER_SECONDS) >> _BUCKET_BITS
         self._pack([bucket for bucket in self._open if bucket < last])
 
@@ -130,7 +129,7 @@ class Book:
             self._unpacked -= len(self._open.pop(bucket))
 
     def _whole(self, bucket: int) -> bytes:
-        """Return the digests of a bucket in ascending order, in the machine's order of bytes."""
+        """Return the digests of a bucket, ascending, in native byte order."""
         packed = self._packed.get(bucket, b"")
         unpacked = self._open.get(bucket)
         if not unpacked:
@@ -141,8 +140,8 @@ class Book:
         """
         Drop whole buckets older than *second*, then the oldest until at most *most* are left.
 
-        Returns the second from which on the book is complete, but for times that lie further ahead
-        of *now* than a clock may: those would end history where nothing has happened yet.
+        Returns the second from which the book is complete. Times further ahead of *now* than a
+        clock may be do not count: they would end history in the future.
         """
         buckets = sorted({*self._packed, *self._open})
         floor = int(second) >> _BUCKET_BITS
@@ -176,7 +175,7 @@ class Book:
         return [(bucket, 0) for bucket in {*self._packed, *self._open}]
 
     def _saved(self, key: Part) -> bytes | None:
-        """Return a part that was not written yet; the first is all that a bucket holds."""
+        """Return a part that is not written yet; the first holds the whole bucket."""
         bucket, part = key
         if part == 0:
             return _swapped(self._whole(bucket)) or None
@@ -195,7 +194,7 @@ class Book:
 
 
 def _swapped(packed: bytes) -> bytes:
-    """Turn the machine's order of bytes into that of a file, or back."""
+    """Convert between native byte order and that of the file."""
     digests = array("Q", packed)
     if sys.byteorder == "big":
         digests.byteswap()

@@ -1,4 +1,4 @@
-"""Finished instances that are still stored."""
+"""Counts of the finished instances that are still stored."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ import msgspec
 from exporter.api.times import TIMES, format_shown_time, parse_time
 from exporter.api.wire import InstanceRow, entity_class
 from exporter.ledger.label_values import OTHER, LabelValues
+from exporter.ledger.missing_rows import fell_suspiciously
 from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.snapshot import RetainedView
 from exporter.ledger.status import Pair, RuntimeStatus, known_status
 
 _AFTER_ALL_TIMES = "~"
-# Labels are far fewer; of further names it is not known how many there are.
+# Labels are far fewer; further names share one tally.
 _MOST_TALLIES = 20_000
 _MOST_UNCOVERED = 200_000
 _COMPLETED = RuntimeStatus.COMPLETED.value
 _FAILED = RuntimeStatus.FAILED.value
 
 Group = tuple[str, str | int | None]
-"""Name and status, as it is spelled."""
+"""Name, and status as the row spells it."""
 Latest = Callable[[str], tuple[float | None, float | None]]
-"""Tells of a name when its latest known instances were created, and completed."""
+"""Returns when the latest known instances of a name were created and completed."""
 
 
 @dataclass(slots=True)
@@ -41,10 +42,9 @@ class CensusFold:
     """
     One pass over all finished instances.
 
-    Most rows have completed, and are neither older nor newer than all that is known of their name:
-    they only count, by the page, and only the others are looked at one by one. So the tallies hold
-    the newest times only where they are newer than what *latest* tells; where nothing is known,
-    they hold them all.
+    Most rows are completed and within the known times of their name: they are only counted, page by
+    page, and the others examined one by one. So tallies hold times only where they exceed what
+    *latest* returns, or nothing is known.
     """
 
     def __init__(self, floor: float, failed_floor: float, latest: Latest) -> None:
@@ -59,10 +59,10 @@ class CensusFold:
         self, rows: Sequence[InstanceRow], ids: Sequence[str], followed: set[str]
     ) -> Sequence[InstanceRow]:
         """
-        Add a page, in which none of the *ids* comes twice; returns the rows that may be news.
+        Add a page, in which each of *ids* occurs once; return the rows that may be news, in order.
 
-        Those are recent, failed within the longer time for which failures are followed, or have
-        the id of one that is *followed*. They keep their order.
+        Those are recent, failed within the longer time for which failures are followed, or have the
+        id of one that is *followed*.
         """
         if "@" in "".join(ids):
             rows = [row for row in rows if entity_class(row) is None]
@@ -79,17 +79,17 @@ class CensusFold:
     def _notable(
         self, rows: Sequence[InstanceRow], names: Iterable[str | None]
     ) -> Sequence[InstanceRow]:
-        """Return the rows of a page that do more than count."""
+        """Return the rows of a page that need more than counting."""
         limits = {name: self._limit(name) for name in names}
         oldest = self._oldest.get(_COMPLETED, _AFTER_ALL_TIMES)
         try:
             return _outside(rows, oldest, limits)
         except TypeError:
-            # Few rows lack a time: to look for those first takes a fifth of it all.
+            # Few rows lack a time: checking for it first would take a fifth of the whole pass.
             return rows
 
     def _limit(self, name: str | None) -> str:
-        """Return the time before which one more completed instance of *name* is nothing new."""
+        """Return the time before which a completed instance of *name* only counts."""
         name = name or ""
         limit = self._limits.get(name)
         if limit is None:
@@ -101,7 +101,7 @@ class CensusFold:
         return limit
 
     def _add_notable(self, row: InstanceRow, plain: Counter[str | None]) -> bool:
-        """Add a row, which is no longer counted among the *plain* ones; tells if it is recent."""
+        """Move a row from the *plain* counts to its tally; return whether it is recent."""
         plain[row.name] -= 1
         name, status = row.name or "", row.runtime_status
         created, updated = _known(row.created_time), _known(row.last_updated_time)
@@ -130,12 +130,12 @@ class CensusFold:
         return tally
 
     def tallies(self) -> Iterator[tuple[str, RuntimeStatus, Tally]]:
-        """Return the tallies by name and status."""
+        """Yield the tallies by name and status."""
         for (name, status), tally in self._tallies.items():
             yield name, known_status(status), tally
 
     def oldest(self) -> dict[RuntimeStatus, str]:
-        """Return when the oldest instance of each status was created."""
+        """Return the creation time of the oldest instance of each status."""
         oldest: dict[RuntimeStatus, str] = {}
         for spelling, moment in self._oldest.items():
             status = known_status(spelling)
@@ -144,19 +144,19 @@ class CensusFold:
 
 
 def _known(text: str | None) -> str:
-    """Return a time as it is written, nothing where it is unknown."""
+    """Return a time as written, empty where it is unknown."""
     return text if text and TIMES[text] is not None else ""
 
 
 def _begin_of(second: float) -> str:
-    """Return a text after which all times of a *second*, and none before it, are sorted."""
+    """Return a text that sorts before all times of a *second*, and after all earlier ones."""
     return format_shown_time(second).removesuffix("Z")
 
 
 def _outside(
     rows: Sequence[InstanceRow], oldest: str, limits: Mapping[str | None, str]
 ) -> Sequence[InstanceRow]:
-    """Return the rows that have not completed between *oldest* and the limit of their name."""
+    """Return the rows that are not completed between *oldest* and the limit of their name."""
     return [
         row
         for row in rows
@@ -167,7 +167,7 @@ def _outside(
 
 
 class SavedCensus(msgspec.Struct, frozen=True):
-    """What the last complete census found: numbers by label and status."""
+    """The result of the last complete census: numbers by label and status."""
 
     counts: list[tuple[str, str, int]]
     oldest: dict[str, float]
@@ -176,57 +176,70 @@ class SavedCensus(msgspec.Struct, frozen=True):
 
 class Retained:
     """
-    Counts of finished instances: those of the last complete census, and the finishes since.
+    Counts of stored finished instances: of the last complete census, plus the finishes since.
 
-    `completed` is when that census ended. While one runs, finishes that it has not come across yet
-    are remembered one by one, up to 200,000: only those are added to its result.
+    `completed` is when it ended. While one runs, finishes that it has not met yet are remembered,
+    up to 200,000: only those are added to its result.
     """
 
     def __init__(
         self, census: SavedCensus | None = None, since: Mapping[Pair, int] | None = None
     ) -> None:
-        """Go on from a *census* that was saved, and the finishes *since*."""
+        """Restore a saved *census* and the finishes *since*."""
         found = census.counts if census else ()
         self.base = Counter({_pair(label, status): count for label, status, count in found})
         self.since = Counter({_pair(*pair): count for pair, count in (since or {}).items()})
         self.oldest = dict(census.oldest) if census else {}
         self.completed = census.completed if census else None
-        self._uncovered: dict[int, Pair] | None = None
+        self._running: CensusFold | None = None
+        self._uncovered: dict[int, Pair] = {}
         self._census_changed: ChangedKeys[str] = ChangedKeys()
         self._since_changed: ChangedKeys[Pair] = ChangedKeys()
 
     @property
     def records(self) -> tuple[Records[str, SavedCensus], Records[Pair, int]]:
-        """All of it but a census that runs."""
+        """Everything but a running census."""
         return (
             Records("census", self._census_changed, lambda: ("",), self._saved_census),
             Records("finished_since", self._since_changed, self.since.keys, self.since.get),
         )
 
-    def begin(self) -> None:
+    @property
+    def running(self) -> CensusFold:
+        """The running census."""
+        if self._running is None:
+            raise RuntimeError("no census was begun")
+        return self._running
+
+    def begin(self, census: CensusFold) -> None:
         """Start a census."""
-        self._uncovered = {}
+        self._running, self._uncovered = census, {}
 
     def abandon(self) -> None:
-        """Give up a census that did not end."""
-        self._uncovered = None
+        """Drop a census that will not end."""
+        self._running, self._uncovered = None, {}
+
+    def fell(self) -> bool:
+        """Return whether the running census found so few that a second one must agree."""
+        found = sum(tally.count for _, _, tally in self.running.tallies())
+        return fell_suspiciously(found, self.base.total())
 
     def finished(self, pair: Pair, digest: int, *, by_census: bool) -> None:
         """Add a finish that was counted."""
         self.since[pair] += 1
         self._since_changed.add(pair)
-        if self._uncovered is None or by_census:
+        if self._running is None or by_census:
             return
         if len(self._uncovered) < _MOST_UNCOVERED:
             self._uncovered[digest] = pair
 
     def covered(self, digest: int) -> None:
-        """Note that the running census came across a finish."""
-        if self._uncovered is not None:
-            self._uncovered.pop(digest, None)
+        """Note that the running census met a finish."""
+        self._uncovered.pop(digest, None)
 
-    def complete(self, fold: CensusFold, label_values: LabelValues, at: float) -> None:
-        """Replace the counts by those of a census that was complete at *at*."""
+    def complete(self, label_values: LabelValues, at: float) -> None:
+        """Replace the counts by those of the running census, read to its end at *at*."""
+        fold = self.running
         self.base = Counter()
         for name, status, tally in fold.tallies():
             self.base[label_values.label(name), status.value] += tally.count
@@ -238,11 +251,11 @@ class Retained:
         for pair in self.since:
             self._since_changed.add(pair)
         self.since.clear()
-        for pair in (self._uncovered or {}).values():
+        for pair in self._uncovered.values():
             self.since[pair] += 1
             self._since_changed.add(pair)
         self._census_changed.add("")
-        self._uncovered = None
+        self.abandon()
         self.completed = at
 
     def view(self) -> RetainedView | None:

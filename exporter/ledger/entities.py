@@ -1,27 +1,30 @@
-"""Entities: their locks and queues as the active sweep shows them, their number and idle times."""
+"""Entities: locks and queues as the active sweep shows them, numbers and idle times as listed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from exporter.api.times import parse_time
 from exporter.api.wire import NOTHING, EntityRow, InstanceRow, bounded_text, entity_class
-from exporter.ledger.distributions import Histogram
+from exporter.ledger.counters import Histogram
 from exporter.ledger.label_values import LabelValues
 from exporter.ledger.snapshot import EntityLocks, EntityView, UnfilteredView
 
-# A larger one is no number of messages, and is none for a sample either.
+# Larger numbers are no queue size, and inexact as samples.
 _LARGEST_NUMBER = 1 << 53
 _MOST_LOCKS = 100_000
 
 
+Decoded = TypeVar("Decoded")
+
+
 class _CustomStatus(msgspec.Struct, rename="camel"):
-    """What an entity's row says of it (reference 2.7)."""
+    """The custom status of an entity's row (reference 2.7)."""
 
     queue_size: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_NUMBER)] = 0
     locked_by: str | None = None
@@ -33,16 +36,21 @@ _NO_STATUS = _CustomStatus()
 
 
 def _custom_status(raw: msgspec.Raw) -> _CustomStatus:
-    """Read the custom status; on MSSQL it is text that holds JSON (reference 2.2)."""
+    """Read the custom status; on MSSQL it is a string that holds JSON (reference 2.2)."""
     if raw is NOTHING:
         return _NO_STATUS
     text = bytes(raw)
     if b"queueSize" not in text and b"lockedBy" not in text:
         return _NO_STATUS
+    return decode_nested(_STATUS, text) or _NO_STATUS
+
+
+def decode_nested(decoder: msgspec.json.Decoder[Decoded], text: bytes) -> Decoded | None:
+    """Decode JSON that may be nested in a JSON string; None if it does not fit."""
     try:
-        return _STATUS.decode(_TEXT.decode(text) if text[:1] == b'"' else text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _NO_STATUS
+        return decoder.decode(_TEXT.decode(text) if text[:1] == b'"' else text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 @dataclass(slots=True)
@@ -55,23 +63,22 @@ class _Tally:
 
 class LockFold:
     """
-    Locks and queues of one active sweep; what is kept grows with the locks, not the entities.
+    Locks and queues of one active sweep; memory grows with the locks, not the entities.
 
-    Of the first 100,000 locks it is told whether their holders are active.
-
-    *suspected* are the locks whose holder was not active in the sweep before: a holder that
-    started after its page was read looks the same, once.
+    The holders of the first 100,000 locks are checked. *suspected* are locks whose holder was not
+    active in the previous sweep: a holder that started after its page was read looks the same,
+    once.
     """
 
     def __init__(self, label_values: LabelValues, suspected: frozenset[tuple[str, str]]) -> None:
-        self._places = label_values
+        self._label_values = label_values
         self._tallies: dict[str, _Tally] = {}
         self._locks: dict[tuple[str, str], str] = {}
         self._suspected = suspected
 
     def add(self, entity: str, row: InstanceRow) -> None:
         """Add the row of an entity of the class *entity*."""
-        label = self._places.label(entity)
+        label = self._label_values.label(entity)
         tally = self._tallies.setdefault(label, _Tally())
         status = _custom_status(row.custom_status)
         tally.backlog += status.queue_size
@@ -97,9 +104,9 @@ class LockFold:
 
 class EntityAccounts:
     """
-    What is known of the entities of one hub.
+    The entities of one hub.
 
-    Locks and queues come from their rows among the active instances, number and idle times from
+    Locks and queues come from their rows among the active instances, numbers and idle times from
     `listEntities`.
     """
 
@@ -107,47 +114,33 @@ class EntityAccounts:
         self.label_values = label_values
         self._bounds = bounds
         self._leaked: frozenset[tuple[str, str]] = frozenset()
-        self._fold: EntityFold | None = None
 
     @property
     def suspects_locks(self) -> bool:
-        """Whether the last listing had locks whose holder was not active; a second one proves."""
+        """Whether the last listing had locks without an active holder; a second one is proof."""
         return bool(self._leaked)
 
     def fold_locks(self) -> LockFold:
-        """Return what the entities of a listing of instances are added to."""
+        """Return the fold for the entities of a listing of instances."""
         return LockFold(self.label_values, self._leaked)
 
     def complete_locks(
         self, fold: LockFold, active_ids: Container[str]
     ) -> Mapping[str, EntityLocks]:
-        """End such a listing that was read to its end; *active_ids* are those that may lock."""
+        """End a listing read to its end; *active_ids* are the possible holders."""
         locks, self._leaked = fold.complete(active_ids)
         return locks
 
-    def begin(self, at: float) -> None:
-        """Start to list the entities; their idle times are measured at *at*."""
-        self._fold = EntityFold(self.label_values, at, self._bounds)
-
-    def add_page(self, rows: Sequence[EntityRow]) -> None:
-        """Apply a page of entities."""
-        if self._fold is None:
-            raise RuntimeError("no listing of entities was begun")
-        self._fold.add(rows)
-
-    def complete(self) -> EntityView:
-        """End a listing of the entities that was read to its end."""
-        if self._fold is None:
-            raise RuntimeError("no listing of entities was begun")
-        view, self._fold = self._fold.complete(), None
-        return view
+    def fold(self, at: float) -> EntityFold:
+        """Return the fold of a listing of the entities; idle times are measured at *at*."""
+        return EntityFold(self.label_values, at, self._bounds)
 
 
 class UnfilteredFold:
     """
-    A listing of all active instances, where the active sweep lists those of *prefixes*.
+    A listing of all active instances, where the active sweep lists only *prefixes*.
 
-    It shows the entities, and what no prefix covers; the rest the active sweep has seen.
+    It shows the entities, and counts the instances outside all prefixes.
     """
 
     def __init__(
@@ -169,27 +162,27 @@ class UnfilteredFold:
                 self._outside += 1
 
     def complete(self) -> UnfilteredView:
-        """End that listing, which was read to its end."""
+        """End the listing, read to its end."""
         return UnfilteredView(
             self._outside, self._entities.complete_locks(self._locks, self._active_ids)
         )
 
 
 class EntityFold:
-    """The entities of one sweep of `listEntities`, as of the moment *at*, in constant memory."""
+    """The entities of one sweep of `listEntities` at the moment *at*, in constant memory."""
 
     def __init__(self, label_values: LabelValues, at: float, bounds: Sequence[float]) -> None:
-        self._places = label_values
+        self._label_values = label_values
         self._at = at
         self._bounds = bounds
         self._counts: Counter[str] = Counter()
         self._idles: dict[str, Histogram] = {}
         self._last_operations: dict[str, float] = {}
 
-    def add(self, rows: Sequence[EntityRow]) -> None:
-        """Add the rows of a page."""
+    def add_page(self, rows: Sequence[EntityRow]) -> None:
+        """Add a page."""
         for row in rows:
-            label = self._places.label(row.entity_id.name.lower())
+            label = self._label_values.label(row.entity_id.name.lower())
             self._counts[label] += 1
             moment = parse_time(row.last_operation_time)
             if moment is None:

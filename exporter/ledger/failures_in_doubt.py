@@ -1,4 +1,4 @@
-"""Failures whose rows do not tell enough: they are counted once a whole listing was read."""
+"""Failures that their rows do not fully explain: counted once a listing is complete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from exporter.ledger.reasons import Category, Doubt, FailureReading, FailureReason
 from exporter.ledger.records import ChangedKeys, Records
 
-# More at once are decided by what is known so far.
+# Beyond it, failures are decided by what is known so far.
 _MOST_KEPT = 10_000
 
 
@@ -26,7 +26,7 @@ class SavedDoubt(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class FailureInDoubt(msgspec.Struct, frozen=True, gc=False):
-    """An instance that failed at a time, None where that is unknown, and what its row tells."""
+    """A failed instance, when it failed (None if unknown), and what its row shows."""
 
     instance_id: str
     label: str
@@ -47,7 +47,7 @@ class FailuresInDoubt:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more may be kept."""
+        """Whether no more are kept."""
         return len(self._failures) >= _MOST_KEPT
 
     def add(self, failure: FailureInDoubt) -> None:
@@ -61,7 +61,7 @@ class FailuresInDoubt:
         is_orchestrator: Callable[[str], bool],
         child_reasons: Callable[[Collection[str]], Mapping[str, FailureReason]],
     ) -> Iterator[tuple[FailureInDoubt, FailureReason]]:
-        """Yield all of them with their reasons, as far as anything tells more than their rows."""
+        """Yield and drop all of them, with the best reason that is known."""
         failures, self._failures = self._failures, {}
         for number in failures:
             self._changed.add(number)
@@ -69,8 +69,8 @@ class FailuresInDoubt:
             {each.instance_id for each in failures.values() if each.reading.doubt is Doubt.CHILD}
         )
         for each in failures.values():
-            told = reasons.get(each.instance_id)
-            yield each, told or each.reading.with_known(is_orchestrator)
+            reason = reasons.get(each.instance_id)
+            yield each, reason or each.reading.with_known(is_orchestrator)
 
     @property
     def records(self) -> Records[int, SavedDoubt]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.ledger.records import ChangedKeys, Records
+from exporter.ledger.search import FARTHEST_AHEAD
 from exporter.ledger.snapshot import FinishedView, FinishesOverTime
 from exporter.ledger.status import Pair, RuntimeStatus
 
@@ -17,7 +18,7 @@ SavedFinishes = list[tuple[str, str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span of *length* seconds before now, cut to whole steps of *resolution* seconds."""
+    """A span of *length* seconds before now, in steps of *resolution* seconds."""
 
     name: str
     length: int
@@ -25,8 +26,7 @@ class Window:
 
 
 WINDOWS = (Window("1h", 3600, 1), Window("24h", 86_400, 60))
-_FARTHEST_AHEAD = 86_400
-# What charts show; no window of a metric.
+# For charts only.
 CHART = Window("6h", 21_600, 300)
 
 
@@ -34,9 +34,9 @@ class RecentFinishes:
     """
     Finishes within one window, by orchestrator and status.
 
-    A finish belongs to the window while its second is no older than now less the length, and no
-    more than a day ahead of now; in memory stands one number per step and pair, in dictionaries and
-    arrays of nothing but numbers: Python's garbage collector looks through those never.
+    A finish belongs to the window while its second is within *length* before now and at most a day
+    ahead. Memory holds one number per step and pair, in containers of nothing but numbers, which
+    the garbage collector never traverses.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RecentFinishes:
         self._known: dict[int, None] = {}
         self._ascending = array("q")
         self._expired = 0
-        self._steps = (window.length + _FARTHEST_AHEAD) // window.resolution
+        self._steps = (window.length + FARTHEST_AHEAD) // window.resolution
         self._changed: ChangedKeys[tuple[str, int]] = ChangedKeys()
         for (name, step), finishes in (saved or {}).items():
             if name == window.name:
@@ -56,13 +56,13 @@ class RecentFinishes:
                     self._count((label, RuntimeStatus(status).value), step, count)
 
     def add(self, pair: Pair, second: int) -> None:
-        """Count a finish of *second*, unless it already left the window or lies far ahead."""
+        """Count a finish of *second*, unless it left the window or is far ahead."""
         step = second // self.window.resolution
         if self._expired <= step <= self._expired + self._steps:
             self._count(pair, step, 1)
 
     def advance(self, now: float) -> None:
-        """Drop what left the window; *now* never takes it back."""
+        """Drop what left the window, which never moves back."""
         begin = int(now // 1) - self.window.length
         self._expired = max(self._expired, begin // self.window.resolution)
         first = bisect_left(self._ascending, self._expired)
@@ -72,18 +72,18 @@ class RecentFinishes:
             del self._known[step]
             self._changed.add((self.window.name, step))
         for pair, counts in self._counts.items():
-            # After an outage most have left: to ask each pair for each of those took a second.
+            # After an outage most have left: looking up each of them per pair took a second.
             few = len(left) < len(counts)
             steps = left if few else [step for step in counts if step < self._expired]
             self.totals[pair] -= sum(counts.pop(step, 0) for step in steps)
 
     def go_back(self, now: float) -> None:
-        """Let finishes in again as of *now*, where a clock was ahead that did not let them."""
+        """Accept finishes as of *now* again, after a clock that was ahead."""
         begin = int(now // 1) - self.window.length
         self._expired = min(self._expired, begin // self.window.resolution)
 
     def over_time(self, now: float) -> tuple[float, dict[Pair, tuple[int, ...]]]:
-        """Return when the first of the steps up to *now* begins, and the finishes in each."""
+        """Return when the first step before *now* begins, and the finishes of each step."""
         number = self.window.length // self.window.resolution
         first = int(now) // self.window.resolution - number + 1
         rows: dict[Pair, list[int]] = {}
@@ -96,7 +96,7 @@ class RecentFinishes:
 
     @property
     def records(self) -> Records[tuple[str, int], SavedFinishes]:
-        """The finishes, step by step."""
+        """The finishes by step."""
         return Records("recent", self._changed, self._keys, self._saved)
 
     def _keys(self) -> list[tuple[str, int]]:
@@ -133,7 +133,7 @@ def failure_ratios(totals: Mapping[Pair, int]) -> dict[str, float]:
 
 
 class FinishWindows:
-    """The finishes within each of the windows, and those of the chart."""
+    """The finishes within each window, and those of the chart."""
 
     def __init__(self, saved: Mapping[tuple[str, int], SavedFinishes]) -> None:
         self._recent = [RecentFinishes(window, saved) for window in WINDOWS]
@@ -141,15 +141,15 @@ class FinishWindows:
 
     def advance(self, now: float) -> None:
         """
-        Drop what has left its window, and let nothing in any more that is older.
+        Drop what left its window, and accept nothing older from now on.
 
-        Else each second of the day that is listed first would enter the window of an hour.
+        Otherwise each second of the first listed day would pass through the window of an hour.
         """
         for recent in (*self._recent, self._chart):
             recent.advance(now)
 
     def go_back(self, now: float) -> None:
-        """Let finishes in again as of *now*, where a clock was ahead."""
+        """Accept finishes as of *now* again, after a clock that was ahead."""
         for recent in (*self._recent, self._chart):
             recent.go_back(now)
 
@@ -160,7 +160,7 @@ class FinishWindows:
         self._chart.add(pair, second)
 
     def view(self, now: float, row_delay: float) -> FinishedView:
-        """Return what the windows hold at *now*, which never goes back."""
+        """Return what the windows hold at *now*, which never moves back."""
         totals: dict[tuple[str, str, str], int] = {}
         ratios: dict[tuple[str, str], float] = {}
         self.advance(now)

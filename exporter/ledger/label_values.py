@@ -1,4 +1,4 @@
-"""Label values of a hub: bounded, and permanent."""
+"""Label values of a hub: bounded and permanent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_FOLDED_NAMES_KEPT = 10_000
 
 
 class SavedPlace(msgspec.Struct, frozen=True, array_like=True):
-    """Where a name stands among those with a label value of their own, or among the others."""
+    """The place of a name among those with a label value of their own, or among the folded."""
 
     number: int
     is_folded: bool
@@ -23,12 +23,12 @@ class SavedPlace(msgspec.Struct, frozen=True, array_like=True):
 
 class LabelValues:
     """
-    Gives names their label value: their own while there is room, then `_other`.
+    Assigns label values to names: their own while there is room, then `_other`.
 
-    Configured names come first, then whoever was seen first. Nothing ever moves between its own
-    label and `_other`: that would make counters fall. Names that differ in case alone are one,
-    spelled as it was when it got its label. An empty name is `_unnamed`, and one that is called
-    `_other` or is longer than 256 characters is among the others.
+    Configured names come first, then the first seen. No name ever moves between its own label and
+    `_other`: that would make counters fall. Names that differ only in case are one, spelled as when
+    it got its label. An empty name is `_unnamed`; one called `_other` or longer than 256 characters
+    is folded.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class LabelValues:
         *,
         kind: str = "orchestrators",
     ) -> None:
-        """Go on from the places that were *saved*, as records of *kind*."""
+        """Restore the places that were *saved*, as records of *kind*."""
         self._limit = limit
         self._own: dict[str, int] = {}
         self._folded: dict[str, int] = {}
@@ -64,7 +64,7 @@ class LabelValues:
         lowered = name.lower()
         if (spelling := self._spellings.get(lowered)) is not None:
             return spelling
-        # Whoever was folded once stays so, also where there is room now.
+        # What was folded once stays so, even where there is room now.
         if self._may_have_own(lowered) and len(self._own) < self._limit:
             self._own[name] = _next_number(self._own)
             self._spellings[lowered] = name
@@ -80,15 +80,15 @@ class LabelValues:
         return lowered not in self._folded and lowered != OTHER and len(lowered) <= LONGEST_NAME
 
     def spelled(self, name: str) -> str:
-        """Return *name* as it is spelled here, if it has a label value of its own."""
+        """Return *name* in the spelling of its label value, if it has its own."""
         return self._spellings.get(name.lower(), name)
 
     def spell_as_most(self, instances: Mapping[str, int]) -> bool:
         """
-        Spell names as most *instances* of each spelling do; of as many, the smaller one counts.
+        Spell each name as most of its *instances* do; of equal numbers, the smaller spelling wins.
 
-        Those that were configured or saved stay as they are. Tells if any is spelled otherwise now;
-        what is labelled already has to be labelled again then.
+        Configured and saved spellings stay. Returns whether any changed: what is labelled then
+        needs new labels.
         """
         renamed = {}
         for lowered, spellings in by_name(instances).items():
@@ -104,14 +104,14 @@ class LabelValues:
         return bool(renamed)
 
     def peek(self, name: str | None) -> str:
-        """Return the label value that *name* has, or would be in want of; nothing is kept."""
+        """Return the label value that *name* has or would get; nothing is kept."""
         name = name or UNNAMED
         lowered = name.lower()
         return self._spellings.get(lowered) or (name if self._may_have_own(lowered) else OTHER)
 
     @property
     def records(self) -> Records[str, SavedPlace]:
-        """Who has which place."""
+        """The places of all names."""
         return Records(self._kind, self._changed, lambda: (*self._own, *self._folded), self._saved)
 
     def _saved(self, name: str) -> SavedPlace | None:
@@ -121,32 +121,32 @@ class LabelValues:
         return None if number is None else SavedPlace(number, is_folded=True)
 
     def names(self) -> set[str]:
-        """Return the names that were seen, in lower case: the runtime compares them so."""
+        """Return the names seen, in lower case, as the runtime compares them."""
         return {name.lower() for names in (self._own, self._folded) for name in names}
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All label values in use, in the order in which they were taken, `_other` last."""
+        """All label values in use, in the order of assignment, `_other` last."""
         return (*self._own, OTHER) if self._folded else tuple(self._own)
 
     @property
     def own(self) -> tuple[str, ...]:
-        """The names that have a label value of their own."""
+        """The names with a label value of their own."""
         return tuple(self._own)
 
     @property
     def distinct(self) -> int:
-        """How many names were seen; beyond 10,000 folded ones they are no longer told apart."""
+        """How many names were seen; beyond 10,000 folded ones, new ones are not distinguished."""
         return len(self._own) + len(self._folded)
 
     @property
     def folded(self) -> int:
-        """How many names came to share `_other`, also those that are one by now."""
+        """How many names ever shared `_other`, counting those that have since become one."""
         return _next_number(self._folded)
 
 
 def by_name(spellings: Iterable[str]) -> dict[str, list[str]]:
-    """Return *spellings* by the name that they spell."""
+    """Group *spellings* by the name that they spell."""
     names: dict[str, list[str]] = {}
     for spelling in spellings:
         names.setdefault(spelling.lower(), []).append(spelling)
@@ -154,5 +154,5 @@ def by_name(spellings: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _next_number(places: dict[str, int]) -> int:
-    """Return a number after those of all *places*: it never falls."""
+    """Return a number above all of *places*: it never falls."""
     return next(reversed(places.values()), -1) + 1

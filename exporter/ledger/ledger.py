@@ -16,21 +16,23 @@ from exporter.ledger.active import SpreadPairs, measure
 from exporter.ledger.app_traits import AppTraits
 from exporter.ledger.book import Book, digest_of, second_of
 from exporter.ledger.census import CensusFold, Retained
-from exporter.ledger.changes import ChangeBatch, LedgerChanges
 from exporter.ledger.entities import EntityAccounts
 from exporter.ledger.finish_windows import FinishWindows
-from exporter.ledger.horizon import DAY, Horizon
 from exporter.ledger.label_values import LabelValues
-from exporter.ledger.missing_rows import are_many, fell_suspiciously, is_suspicious
+from exporter.ledger.missing_rows import Replacement, are_many, is_suspicious
 from exporter.ledger.over_limit import OverLimits
 from exporter.ledger.records import Records
-from exporter.ledger.replacement import Replacement
-from exporter.ledger.ruler import Ruler
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR, LedgerRules
-from exporter.ledger.snapshot import ActiveView, CountersView, FinishedView, KnownView, RetainedView
-from exporter.ledger.sources import Search, Source
-from exporter.ledger.spellings import with_one_spelling
-from exporter.ledger.state import SINGLE, Header, LedgerState, state_of
+from exporter.ledger.search import DAY, Horizon, Ruler, Search, Source
+from exporter.ledger.snapshot import (
+    ActiveView,
+    ChangeBatch,
+    CountersView,
+    FinishedView,
+    KnownView,
+    LedgerChanges,
+)
+from exporter.ledger.state import SINGLE, Header, LedgerState, state_of, with_one_spelling
 from exporter.ledger.status import ACTIVE_SPELLINGS, TERMINAL_SPELLINGS, RuntimeStatus
 from exporter.ledger.tracked import OpenInstances, TrackedInstance
 from exporter.ledger.unresolved import Unresolved
@@ -42,9 +44,10 @@ class Ledger:
     """
     Accounts for the instances of one hub (design 4.2).
 
-    `open` holds the instances last seen active; `book` the finishes known; `horizon` is the second
-    before which an unknown finish is history; `mark` the start, by the server's clock, of the last
-    active sweep after which recent finishes were listed to the end; `sweep` the number of the last.
+    `open` holds the instances last seen active, `book` the known finishes; `horizon` is the second
+    before which an unknown finish is history, `sweep` the number of the last active sweep. `mark`
+    is when, by the server's clock, the last active sweep began whose recent finishes were listed to
+    the end.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Ledger:
         book: Book | None = None,
         horizon: Horizon | None = None,
     ) -> None:
-        """Continue what was *saved*, or begin anew; a *book* or a *horizon* may stand in for it."""
+        """Restore what was *saved*; a *book* or *horizon* replaces the saved one."""
         saved = with_one_spelling(saved or LedgerState(), rules.orchestrators)
         header = saved.header
         self.rules = rules
@@ -64,8 +67,7 @@ class Ledger:
         self._horizon = horizon or Horizon(
             header.contact, header.contact_sweep, header.horizon, header.floor
         )
-        self._open = OpenInstances(saved.open, header.sweep)
-        self.tracked = self._open
+        self.tracked = OpenInstances(saved.open, header.sweep)
         self.untracked = 0
         self._book = Book(saved.book) if book is None else book
         self.sweep = header.sweep
@@ -86,13 +88,12 @@ class Ledger:
         self._locks = self.entities.fold_locks()
         self._spreads = SpreadPairs()
         self._unconfirmed = 0
-        self._retained = Retained(saved.census, saved.finished_since)
-        self._census: CensusFold | None = None
+        self.retained = Retained(saved.census, saved.finished_since)
         self.unresolved = Unresolved(rules.failed_lookback, saved.failures)
         self._recent = FinishWindows(saved.recent)
         self.over_limits = OverLimits(rules.limits_of, self._orchestrators.label)
         self._accounts = Accounts(rules.duration_bounds, rules.reason_limit, saved)
-        self._replacement = Replacement(header.sweep, len(self._open), header.replaced)
+        self._replacement = Replacement(header.sweep, len(self.tracked), header.replaced)
         self._row_delay = 0.0
         self.traits = AppTraits(rules.worker, saved.gets_events, saved.called)
         if self._horizon.contact is not None:
@@ -100,17 +101,17 @@ class Ledger:
 
     @property
     def records(self) -> tuple[Records[Any, Any], ...]:
-        """What must not be forgotten, kind by kind."""
+        """Everything to save, kind by kind."""
         return (
             Records("header", None, lambda: (SINGLE,), self._saved_header),
-            self._open.records, self._book.records, self.unresolved.records,
+            self.tracked.records, self._book.records, self.unresolved.records,
             self._orchestrators.records, self.entities.label_values.records,
-            *self._recent.records, *self._accounts.records, *self._retained.records,
+            *self._recent.records, *self._accounts.records, *self.retained.records,
             *self.traits.records,
         )  # fmt: skip
 
     def saved(self) -> LedgerState:
-        """Return everything that must not be forgotten."""
+        """Return everything to save."""
         return state_of(self.records)
 
     def _saved_header(self, _key: str) -> Header:
@@ -124,7 +125,7 @@ class Ledger:
     # -- the one rule --------------------------------------------------------------------------
 
     def apply_row(self, row: InstanceRow, source: Source, at: float) -> None:
-        """Apply one row, read at *at*; entities are none of this ledger's instances."""
+        """Apply one row, read at *at*; entities are ignored."""
         if row.instance_id[:1] == "@" and entity_class(row) is not None:
             return
         if (status := TERMINAL_SPELLINGS.get(row.runtime_status)) is not None:
@@ -132,44 +133,44 @@ class Ledger:
         elif (status := ACTIVE_SPELLINGS.get(row.runtime_status)) is not None:
             self._apply_active(row, status, at)
         else:
-            instance = self._open.get(row.instance_id)
+            instance = self.tracked.get(row.instance_id)
             if instance is not None:
                 instance.sweep = self.sweep
 
     def _apply_active(self, row: InstanceRow, status: RuntimeStatus, at: float) -> None:
         created = parse_time(row.created_time)
         updated = parse_time(row.last_updated_time)
-        instance = self._open.get(row.instance_id)
+        instance = self.tracked.get(row.instance_id)
         if instance is not None and instance.created == created:
             instance.status, instance.updated, instance.sweep = status, updated, self.sweep
             return
-        if instance is None and not self._open.has_room:
+        if instance is None and not self.tracked.has_room:
             self.untracked += 1
             return
         name = row.name or ""
-        label = self._know(name)
-        # At first contact it is not decided yet.
+        label = self._introduce(name)
+        # At first contact the spelling is not decided yet.
         name = name if self.mark is None else self._orchestrators.spelled(name)
         had_failed = self.unresolved.is_same_run(row.instance_id, created)
         self._replacement.found(self.unresolved.resolved(row.instance_id))
         if had_failed:
-            self._accounts.reopen()
+            self._accounts.count("reopened")
         elif instance is not None and instance.name == name:
-            self._accounts.continue_as_new(label)
+            self._accounts.count("continued", label)
         else:
             self._count_start(label, created, at)
         self._accounts.note_times(label, created, updated, at=at)
         parent = parent_of(row)
         if parent is not None:
             self.traits.note_called(label)
-        self._open.track(
+        self.tracked.track(
             row.instance_id, TrackedInstance(name, status, created, updated, self.sweep, parent)
         )
 
     def _apply_terminal(
         self, row: InstanceRow, status: RuntimeStatus, source: Source, at: float
     ) -> None:
-        instance = self._open.untrack(row.instance_id)
+        instance = self.tracked.untrack(row.instance_id)
         self.traits.note_finish(row, status)
         created, updated = TIMES[row.created_time], TIMES[row.last_updated_time]
         second = second_of(created, updated)
@@ -187,38 +188,38 @@ class Ledger:
         if not known and second >= self._horizon.floor:
             self._book.add(second, digest)
         if source is Source.CENSUS:
-            self._retained.covered(digest)
+            self.retained.covered(digest)
         if known and instance is None:
             return
         is_news = not known and self._horizon.is_after(second, source, self.sweep)
-        pair = (self._know(row.name or ""), status.value)
+        pair = (self._introduce(row.name or ""), status.value)
         self._recent.add(pair, second)
         self._accounts.note_times(pair[0], created, updated, at=at, finished=pair)
         if instance is None and not is_news:
             return
         self._accounts.finish(pair, row, created, updated)
-        self._retained.finished(pair, digest, by_census=source is Source.CENSUS)
+        self.retained.finished(pair, digest, by_census=source is Source.CENSUS)
         if instance is None:
             self._note_delay(created, second, source, at)
             if had_failed:
-                self._accounts.reopen()
+                self._accounts.count("reopened")
             else:
                 self._count_start(pair[0], created, at)
 
     def _note_delay(self, created: float | None, second: int, source: Source, at: float) -> None:
-        """Note how late the end of an instance was seen that was not seen active before."""
+        """Note how late the finish of an instance appeared that was never seen active."""
         self._row_delay = max(self._row_delay, at - second)
         late = self.mark is not None and (created or 0.0) < self.mark - self.rules.overlap
         if source is Source.CENSUS or late:
-            self._accounts.find_late()
+            self._accounts.count("late_finishes")
 
     def _follow_failure(
         self, row: InstanceRow, created: float | None, failed: float, source: Source, at: float
     ) -> None:
-        """Keep one that is Failed since *failed*; a census shows too many to read why of each."""
+        """Follow an instance Failed since *failed*; a census is too large to read each reason."""
         self.unresolved.failed(
             row.instance_id,
-            self._know(row.name or ""),
+            self._introduce(row.name or ""),
             created,
             failed,
             now=at,
@@ -228,31 +229,31 @@ class Ledger:
         )
 
     def settle_failures(self) -> None:
-        """Decide, at the end of a listing, why those failed whose rows do not tell enough."""
+        """Decide, at the end of a listing, the reasons of failures whose rows do not suffice."""
         self._accounts.settle_failures(self.unresolved, self._orchestrators.names())
 
     def _count_start(self, label: str, created: float | None, at: float) -> None:
         forgotten = at - self.rules.failed_lookback
         self._accounts.start(label, created, contact=self._horizon.contact, forgotten=forgotten)
 
-    def _know(self, name: str) -> str:
+    def _introduce(self, name: str) -> str:
         """Return the label of an orchestrator, whose series exist from now on."""
         label = self._orchestrators.label(name)
         self._accounts.introduce(label)
         return label
 
     def _settle_spellings(self, at: float) -> None:
-        """Spell names as most active instances of first contact do; nothing was shown until now."""
-        spellings = Counter(each.name for each in self._open.values())
+        """Spell names as most active instances of first contact do, before anything is shown."""
+        spellings = Counter(each.name for each in self.tracked.values())
         is_first = self.sweep == self._horizon.contact_sweep
         if is_first and self._orchestrators.spell_as_most(spellings):
             self._accounts = Accounts(self.rules.duration_bounds, self.rules.reason_limit)
             self._accounts.introduce(*self._orchestrators.labels)
-            for each in self._open.values():
-                label = self._know(each.name)
+            for each in self.tracked.values():
+                label = self._introduce(each.name)
                 self._count_start(label, each.created, at)
                 self._accounts.note_times(label, each.created, each.updated, at=at)
-        for each in self._open.values():
+        for each in self.tracked.values():
             each.name = self._orchestrators.spelled(each.name)
 
     @property
@@ -264,9 +265,9 @@ class Ledger:
 
     def begin_active(self, server_time: float, *, is_agreed: bool = True) -> None:
         """
-        Start a listing of the active instances; *server_time* is when its first page was asked for.
+        Start a listing of the active instances, whose first page was requested at *server_time*.
 
-        At first contact this is also where history ends. *is_agreed* tells that two clocks show it.
+        At first contact history ends there. *is_agreed*: two clocks agree on it.
         """
         self.sweep += 1
         self.untracked = 0
@@ -276,7 +277,7 @@ class Ledger:
             self._accounts.introduce(*self._orchestrators.labels)
         if self._horizon.pull_back(server_time, self.mark, is_agreed=is_agreed):
             self._recent.go_back(server_time)
-            # Since when finishes were missed nobody knows: look back as far as any search does.
+            # Finishes may have been missed for any time: look back as far as any search does.
             self.mark = self.mark and min(self.mark, server_time - self.rules.lookback)
         self._recent.advance(server_time)
         self._book.advance(server_time)
@@ -285,14 +286,14 @@ class Ledger:
 
     @property
     def has_contact(self) -> bool:
-        """Tell whether a page of the hub was ever seen."""
+        """Whether a page of the hub was ever read."""
         return self._horizon.contact is not None
 
     def set_first_contact(self, server_time: float) -> None:
         """
-        Say when first contact was, as is known better now: history ends there.
+        Correct the time of first contact, where history ends.
 
-        Within the cycle of first contact nothing of it is counted yet; after that it stands.
+        Only within the cycle of first contact, in which nothing is counted yet.
         """
         if self.mark is None and self.sweep == self._horizon.contact_sweep:
             self._horizon.settle(server_time)
@@ -300,9 +301,9 @@ class Ledger:
 
     def apply_active_page(self, rows: Sequence[InstanceRow], at: float) -> None:
         """Apply a page of the listing."""
-        tracked, sweep, times = self._open, self.sweep, TIMES
+        tracked, sweep, times = self.tracked, self.sweep, TIMES
         for row in rows:
-            # Most rows show a tracked instance again: nothing of theirs is news.
+            # Most rows show a tracked instance again, without news.
             instance = tracked.get(row.instance_id)
             if (
                 instance is not None
@@ -320,40 +321,40 @@ class Ledger:
 
     def absent(self) -> dict[str, float | None]:
         """Return the ids in `open` that the listing did not show, with their createdTime."""
-        return self._open.absent(self.sweep)
+        return self.tracked.absent(self.sweep)
 
     def too_many_absent(self, *, doubtful: bool) -> bool:
-        """Tell whether a second listing has to agree; *doubtful* tells that the end of this is."""
-        return is_suspicious(len(self.absent()), len(self._open), doubtful=doubtful)
+        """Return whether a second listing must agree; *doubtful*: this one may have ended early."""
+        return is_suspicious(len(self.absent()), len(self.tracked), doubtful=doubtful)
 
     def complete_active(self, at: float) -> ActiveView:
-        """End a listing that was read to its end; *at* is the server's clock then."""
+        """End a listing read to its end; *at* is the server's clock then."""
         self.end_reads()
         if self.mark is None:
             self._settle_spellings(at)
         view, groups = measure(
-            (instance for instance in self._open.values() if instance.sweep == self.sweep),
+            (instance for instance in self.tracked.values() if instance.sweep == self.sweep),
             at=at,
             rules=self.rules,
             label_values=self._orchestrators,
             spreads=self._spreads,
             locks=None
             if self.rules.id_prefixes
-            else self.entities.complete_locks(self._locks, self._open),
+            else self.entities.complete_locks(self._locks, self.tracked),
         )
-        counts, samples, over = self.over_limits.find(self._open, self.sweep, at, groups)
+        counts, samples, over = self.over_limits.find(self.tracked, self.sweep, at, groups)
         return replace(view, over_limit=counts, over_limit_samples=samples, over_any_limit=over)
 
     # -- sweep `finished` ----------------------------------------------------------------------
 
     def mark_vanished(self, instance_id: str) -> None:
-        """Strike an instance that is certainly no longer stored; it vanished if it was active."""
+        """Remove an instance that is certainly not stored; it vanished if it was active."""
         if self.unresolved.resolved(instance_id):
             self._replacement.failure_vanished()
-        instance = self._open.untrack(instance_id)
+        instance = self.tracked.untrack(instance_id)
         if instance is not None:
             self._replacement.vanished(instance.sweep)
-            self._accounts.vanish()
+            self._accounts.count("vanished")
 
     def end_reads(self) -> None:
         """Note which absent ids could not be read: they stay for the next cycle."""
@@ -361,13 +362,13 @@ class Ledger:
 
     def begin_finished(self, at: float, *, may_widen: bool = True) -> Search:
         """
-        Start a `finished` sweep at *at*; returns what to list.
+        Start a `finished` sweep at *at*; return what to list.
 
-        Where very many left the active set at once, the search is widened, if it may be, to find
-        them in pages rather than one by one.
+        If very many left the active set at once and it *may_widen*, the search finds them in pages
+        rather than one by one.
         """
         self._row_delay = 0.0
-        # Others may begin before its list is read to its end.
+        # Other active sweeps may begin before its listing ends.
         self._searched_after = self._sweep_began
         self._recent.advance(at)
         if self.mark is None:
@@ -381,7 +382,7 @@ class Ledger:
         is_usual = not is_widened and at - self.mark <= look_back
         return Search(begin, Source.RECENT, is_usual)
 
-    def see_all(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
+    def apply_rows(self, rows: Iterable[InstanceRow], source: Source, at: float) -> None:
         """Apply rows of finished instances."""
         for row in rows:
             self.apply_row(row, source, at)
@@ -390,13 +391,13 @@ class Ledger:
         """
         End a `finished` sweep whose listing was read to its end.
 
-        The book then holds *most* finishes at most, or fewer where its own limit is lower.
+        The book keeps at most *most* finishes, or its own limit if that is lower.
         """
         self.mark = self._searched_after
         self.settle_failures()
         self.unresolved.expire(at)
         if not self._unconfirmed:
-            self._replacement.swept(self.sweep, len(self._open), len(self.unresolved), at)
+            self._replacement.swept(self.sweep, len(self.tracked), len(self.unresolved), at)
         self._book.freeze(at)
         most = min(most, self.rules.most_finishes)
         self._horizon.raise_to(self._book.forget_before(at - DAY, most=most, now=at))
@@ -407,54 +408,26 @@ class Ledger:
     def begin_census(self) -> None:
         """Start to count all finished instances."""
         failed_floor = self._sweep_began - self.rules.failed_lookback
-        self._census = CensusFold(
-            self._horizon.floor,
-            failed_floor,
-            partial(self._accounts.latest_of, self._orchestrators),
-        )
-        self._retained.begin()
+        latest = partial(self._accounts.latest_of, self._orchestrators)
+        self.retained.begin(CensusFold(self._horizon.floor, failed_floor, latest))
 
-    def see_census(self, rows: Sequence[InstanceRow], at: float, ids: Sequence[str] = ()) -> None:
+    def apply_census_page(
+        self, rows: Sequence[InstanceRow], at: float, ids: Sequence[str] = ()
+    ) -> None:
         """Apply a page of the census, with its *ids*."""
-        if self._census is None:
-            raise RuntimeError("no census was begun")
         ids = ids or [row.instance_id for row in rows]
         followed = self.unresolved.among(ids)
-        if self._open:
-            followed |= self._open.keys() & ids
-        self.see_all(self._census.add(rows, ids, followed), Source.CENSUS, at)
-
-    def abandon_census(self) -> None:
-        """Give up a census that will not end."""
-        self._census = None
-        self._retained.abandon()
-
-    def census_fell(self) -> bool:
-        """Tell whether the census found so many fewer than before that it deserves a second one."""
-        if self._census is None:
-            raise RuntimeError("no census was begun")
-        found = sum(tally.count for _, _, tally in self._census.tallies())
-        return fell_suspiciously(found, self._retained.base.total())
+        if self.tracked:
+            followed |= self.tracked.keys() & ids
+        self.apply_rows(self.retained.running.add(rows, ids, followed), Source.CENSUS, at)
 
     def complete_census(self, at: float) -> None:
-        """Publish the counts of a census that was read to its end at *at* from now on."""
-        if self._census is None:
-            raise RuntimeError("no census was begun")
-        for name, status, tally in self._census.tallies():
-            label = self._know(name)
+        """Publish the counts of a census, read to its end at *at*, from now on."""
+        for name, status, tally in self.retained.running.tallies():
+            label = self._introduce(name)
             created, updated = parse_time(tally.newest_created), parse_time(tally.newest_updated)
             self._accounts.note_times(label, created, updated, at=at, finished=(label, status))
-        self._retained.complete(self._census, self._orchestrators, at)
-        self._census = None
-
-    @property
-    def census_completed(self) -> float | None:
-        """When the last complete census ended, as it was told; None before the first."""
-        return self._retained.completed
-
-    def retained(self) -> RetainedView | None:
-        """Return the finished instances still stored, None before the first census."""
-        return self._retained.view()
+        self.retained.complete(self._orchestrators, at)
 
     # -- what is published ---------------------------------------------------------------------
 
@@ -473,15 +446,15 @@ class Ledger:
 
     def counters(self, now: float, hold: float) -> CountersView:
         """
-        Return what only grows, as it is shown from *now* on.
+        Return the counters as shown at *now*, by a monotonic clock.
 
-        *now* is a clock that never jumps; a new series shows its base for *hold* seconds.
+        A new series shows its base for *hold* seconds.
         """
         folded = {label: each.folded for label, each in self._label_values.items()}
         return self._accounts.counters(now, hold, folded)
 
     def take_changes(self) -> LedgerChanges:
-        """Return what changed for single instances since the last call."""
+        """Return the changes of single instances since the last call."""
         replaced, resolved = self._replacement.take_new(), self.unresolved.resolutions.take()
         return LedgerChanges(
             self.over_limits.began.take(), self.over_limits.ended.take(),
@@ -491,10 +464,10 @@ class Ledger:
         )  # fmt: skip
 
     def withdraw(self, published: CountersView) -> None:
-        """Note that the last counters could not be shown, and *published* still are."""
+        """Note that the last counters could not be shown: *published* still are."""
         self._accounts.withdraw(published)
 
     @property
     def next_release_time(self) -> float:
-        """When, by that clock, the next increment that is held back may be shown."""
+        """When, by the monotonic clock, the next increment on hold may be shown."""
         return self._accounts.next_release_time

@@ -1,4 +1,4 @@
-"""Active instances over a limit: found by one pass after each active sweep."""
+"""Active instances over a limit, found in one pass after each active sweep."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from exporter.api.times import later
-from exporter.ledger.changes import ChangeBuffer, Recovered
-from exporter.ledger.snapshot import OverLimit
+from exporter.ledger.snapshot import ChangeBuffer, OverLimit, Recovered
 from exporter.ledger.status import RuntimeStatus
 from exporter.ledger.tracked import TrackedInstance
 
@@ -30,14 +29,14 @@ _NEVER = float("-inf")
 
 Limits = Mapping[str, float]
 Group = tuple[str, RuntimeStatus]
-"""An orchestrator, by its own name, and a status: what limits apply to."""
+"""What limits apply to: an orchestrator, by its own name, and a status."""
 
 
 class Clocks:
     """
-    Decides which limits an instance is over at the moment *at*, by its status and *limits*.
+    Decides which limits an instance exceeds at *at*, by its status and *limits*.
 
-    Age counts since createdTime; a wait since the later of createdTime and lastUpdatedTime, since a
+    Age counts from createdTime; a wait from the later of createdTime and lastUpdatedTime, since a
     rewound row keeps its createdTime.
     """
 
@@ -59,7 +58,7 @@ class Clocks:
 
 
 class Member(NamedTuple):
-    """An instance over *limits*, which last changed at *changed*."""
+    """An instance over *limits*, last changed at *changed*."""
 
     changed: float
     instance_id: str
@@ -68,7 +67,7 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OverLimitInstances:
-    """All active instances that are over a limit at the moment `at`, by orchestrator name."""
+    """All active instances over a limit at `at`, by orchestrator name."""
 
     at: float = 0.0
     members: Mapping[str, Sequence[Member]] = field(default_factory=dict)
@@ -87,7 +86,7 @@ def find_over_limit(
     """
     Find the *tracked* instances over a limit at *at* among those that *sweep* saw.
 
-    *groups* are the only ones in which there may be any, all where it is None.
+    Only *groups* are searched, all where it is None.
     """
     members: dict[str, list[Member]] = defaultdict(list)
     clocks: dict[Group, Clocks | None] = dict(groups or {})
@@ -114,8 +113,8 @@ class OverLimits:
     """
     Follows from sweep to sweep which instances are over which limit.
 
-    `found` are those of the last sweep, `began` and `ended` note what changed. It costs about 100
-    bytes for each instance over a limit.
+    `found` are those of the last sweep; `began` and `ended` note changes. Takes about 100 bytes per
+    instance over a limit.
     """
 
     def __init__(self, limits_of: Callable[[str], Limits], label_of: Callable[[str], str]) -> None:
@@ -134,11 +133,11 @@ class OverLimits:
         groups: Mapping[Group, Clocks],
     ) -> tuple[dict[tuple[str, str], int], tuple[OverLimit, ...], int]:
         """
-        Find those that *sweep* saw over a limit at *at*, in no other *groups* than these.
+        Find those in *groups* that *sweep* saw over a limit at *at*.
 
-        Returns how many are over each limit, by label and limit; the oldest of them: first the
-        oldest of every orchestrator and limit, then the second ones; and how many instances that
-        are. What *sweep* did not see stays as it was.
+        Returns how many are over each limit, by label and limit; the oldest of them, first one of
+        each orchestrator and limit, then the second ones; and the number of instances. What *sweep*
+        did not see stays as it was.
         """
         self.found = find_over_limit(tracked, sweep, at, self._limits_of, groups)
         by_limit: dict[tuple[str, str], list[tuple[float, Member]]] = defaultdict(list)

@@ -1,24 +1,24 @@
 """
-Why an instance failed, as labels: what its output says, read from outside in.
+Why an instance failed, as labels read from its output, from outside in.
 
-A failure text is a nest of frames in the framework's own words ("The activity function 'A'
-failed: ...") around a message of the app. Only frames are read, each where the one before it
-ends, so that nothing further inside a message passes for one.
+A failure text is a nest of frames in the framework's own words ("The activity function 'A' failed:
+...") around a message of the app. Only frames are read, each where the previous one ends, so
+nothing inside a message passes for one.
 
 - The outermost place counts: it is what failed from this orchestrator's point of view.
-- A cause that the framework itself gives wins over the place, which then still names the function:
-  code that changed, a missing function, a time limit, an input that nobody can read. Any other
-  fault inside an activity, a time-out of its own among them, is the activity's.
+- A cause that the framework itself gives overrides the place, which then still names the function:
+  changed code, a missing function, a time limit, unreadable input. Any other fault inside an
+  activity, its own time-outs included, is the activity's.
 - `Task 'N'` (.NET isolated, Java) is an activity or a sub-orchestration. With another place inside
-  it is a sub-orchestration; alone it is one if N is known as an orchestrator, else an activity.
-- An isolated app's parent may fail in its SDK's own words, which say nothing of the child that
-  failed: then the child's row tells why.
-- In process, and in Python and JavaScript, nothing tells an entity's exception from the
-  orchestrator's own: it is unhandled. Nor is the type of the orchestrator's own error told.
+  it is a sub-orchestration; alone, one only if N is known as an orchestrator.
+- An isolated app's parent may fail in its SDK's own words, without the child that failed: then the
+  child's row has the reason.
+- In process, and in Python and JavaScript, an entity's exception looks like the orchestrator's own:
+  it is unhandled. The type of the orchestrator's own error is missing, too.
 - An error type is the last segment of its name, without generics and assembly. Any message may
-  begin with a word and a colon, so only what ends as the names of exceptions do, or stands in a
-  namespace, is one. Types that merely carry another failure are none. What follows a type is a
-  message, unless the type is the framework's.
+  begin with a word and a colon, so only what ends like an exception's name, or is in a namespace,
+  is a type. Types that merely carry another failure are not. What follows a type is a message,
+  unless the type is the framework's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from enum import Enum
 
 import msgspec
 
-from exporter.ledger.failure_patterns import (
+from exporter.ledger.failure_text import (
     BY_CHILD,
     CANCELLED,
     CARRYING_FRAME,
@@ -51,11 +51,13 @@ from exporter.ledger.failure_patterns import (
     captured,
     function_label,
     is_carrier,
+    loses_calls,
+    remote_type,
+    text_of,
     type_label,
 )
-from exporter.ledger.failure_text import loses_calls, remote_type, text_of
 
-__all__ = ["Category", "Doubt", "FailureReading", "FailureReason", "read_failure", "reason_of"]
+__all__ = ["Category", "Doubt", "FailureReading", "FailureReason", "read_failure"]
 
 _MESSAGE_LOOKED_AT = 2048
 _MOST_FRAMES = 16
@@ -69,11 +71,11 @@ _PASSED_ON = "Error"
 
 class FailureReason(msgspec.Struct, frozen=True, gc=False):
     """
-    Why an instance failed, fit for labels: nothing of a message is in it.
+    Why an instance failed, fit for labels: no part of a message.
 
-    `failed_function` is the activity, sub-orchestrator, entity (its class, in lower case) or
-    missing function; it is empty where none is known or the orchestrator itself failed.
-    `error_type` is empty where no type is known. Both have at most 128 characters.
+    `failed_function` is the activity, sub-orchestrator, entity class (in lower case) or missing
+    function; empty if unknown, or if the orchestrator itself failed. `error_type` is empty if
+    unknown. Both have at most 128 characters.
     """
 
     category: Category
@@ -82,7 +84,7 @@ class FailureReason(msgspec.Struct, frozen=True, gc=False):
 
 
 class Doubt(Enum):
-    """What else than its own row is to be known of a failure."""
+    """What a failure's own row leaves open."""
 
     NONE = "nothing"
     TASK = "whether the failed function is an orchestrator"
@@ -92,11 +94,11 @@ class Doubt(Enum):
 @dataclass(frozen=True, slots=True)
 class FailureReading:
     """
-    What the row of a failed instance tells.
+    What the row of a failed instance shows.
 
-    `reason` holds unless what is in `doubt` says otherwise. `loses_calls` tells whether the words
-    are of a worker that may lose a call without a trace, None where they may be of any;
-    `has_details` whether the history may tell an error type that the row does not.
+    `reason` holds unless what is in `doubt` says otherwise. `loses_calls` is whether the text is of
+    a worker that may lose a call without a trace, None where it may be of any; `has_details`
+    whether the history may hold an error type that the row lacks.
     """
 
     reason: FailureReason
@@ -105,7 +107,7 @@ class FailureReading:
     has_details: bool = False
 
     def with_known(self, is_orchestrator: Callable[[str], bool]) -> FailureReason:
-        """Return the reason, given the names that are known to be orchestrators'."""
+        """Return the reason, given which names are orchestrators."""
         reason = self.reason
         if self.doubt is Doubt.TASK and is_orchestrator(reason.failed_function):
             return FailureReason(
@@ -114,23 +116,8 @@ class FailureReading:
         return reason
 
 
-def _nobody(_name: str) -> bool:
-    return False
-
-
-def reason_of(
-    orchestrator: str, output: msgspec.Raw, is_orchestrator: Callable[[str], bool] = _nobody
-) -> FailureReason:
-    """
-    Return why an instance of *orchestrator* failed, given the raw JSON of its *output*.
-
-    Nothing is raised, whatever *output* holds. Of a large one only the start is decoded.
-    """
-    return read_failure(orchestrator, output).with_known(is_orchestrator)
-
-
 def read_failure(orchestrator: str, output: msgspec.Raw) -> FailureReading:
-    """Return what the output of an instance of *orchestrator* tells, as `reason_of` does."""
+    """Return what the *output* of an instance of *orchestrator* shows; never raises."""
     text, is_described = text_of(output)
     reader = _Reader(text, is_bare=not is_described and len(text) > _LONGEST_TYPED)
     reader.read()
@@ -147,7 +134,7 @@ def read_failure(orchestrator: str, output: msgspec.Raw) -> FailureReading:
 
 
 def reason_by_child(child: str, reason: FailureReason) -> FailureReason:
-    """Return why a parent failed whose *child*, an instance of that orchestrator, failed so."""
+    """Return why a parent failed, by the orchestrator *child* and *reason* of its child."""
     name = function_label(child)
     if reason.category in _CAUSED:
         return FailureReason(reason.category, reason.failed_function or name, reason.error_type)
@@ -161,7 +148,7 @@ _WITH_DETAILS = (
     Category.UNHANDLED,
 )
 _CAUSED = frozenset(CAUSES.values())
-# What is said of a function that is not there, were it the orchestrator itself.
+# Categories that name a missing function, even the orchestrator itself.
 _ABSENT = (Category.FUNCTION_MISSING, Category.VERSION_MISMATCH)
 # What hosts and workers throw as exceptions of any type.
 _THROWN = (Category.WORKER_LOST, Category.VERSION_MISMATCH)
@@ -169,7 +156,7 @@ _THROWN = (Category.WORKER_LOST, Category.VERSION_MISMATCH)
 
 @dataclass(slots=True)
 class _Reader:
-    """What was learnt of a text up to a position in it."""
+    """What was learned of a text up to a position in it."""
 
     text: str
     # Whether it is too long to have a type.
@@ -187,7 +174,7 @@ class _Reader:
     is_message: bool = False
 
     def read(self) -> None:
-        """Go through the frames, up to a cause or to the message."""
+        """Read the frames, up to a cause or the message."""
         self._skip_space()
         if match := OWN_FRAME.match(self.text, self.position):
             self.own = self.is_message = True
@@ -197,7 +184,7 @@ class _Reader:
                 return
 
     def reason(self, orchestrator: str) -> FailureReason:
-        """Return what the frames come to."""
+        """Return what the frames add up to."""
         if "NonDetermin" in self.error_type:
             self.cause = Category.NON_DETERMINISM
         if self.place is not None and (told := type_label(remote_type(self.text))):
@@ -235,7 +222,7 @@ class _Reader:
         return False
 
     def _refused_call(self) -> None:
-        """Take the place and type of a durable HTTP call of a JSON-speaking worker."""
+        """Read place and type of a durable HTTP call of a JSON-speaking worker."""
         if match := REFUSED_CALL.match(self.text, self.position):
             self.place, self.name = Category.ACTIVITY, "HttpActivity"
             self.error_type = type_label(match[1])
@@ -270,7 +257,7 @@ class _Reader:
         return match is not None
 
     def _type(self) -> bool:
-        """Read a type; True where what follows may be another frame."""
+        """Read a type; return whether another frame may follow."""
         match = TYPE_FRAME.match(self.text, self.position)
         name = captured(match) if match else ""
         if match is None or (self.is_bare and self.place is None and not self.own):
@@ -282,7 +269,7 @@ class _Reader:
         if not (label or "." in name or is_carrier(name)):
             return False
         self._go_on(match)
-        # A second type in a row stands in the message of the first.
+        # A second type in a row belongs to the message of the first.
         self.error_type = self.error_type or ("" if is_passed_on else label)
         self.own = True
         leads_on = is_carrier(name) or FRAMEWORK_TYPE.match(name) is not None or is_passed_on

@@ -1,4 +1,4 @@
-"""What a ledger must not forget, as records by key, and which of them have changed since."""
+"""What a ledger saves, as records by key, and which of them changed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 EncodedRecord = tuple[str, bytes, bytes | None]
-"""Kind, key and content of a record; no content where there is none any more."""
+"""Kind, key and content of a record; None for the content of a removed one."""
 
-# Beyond that it takes less memory, and no longer, to write all records.
+# Beyond it, writing all records takes less memory and no longer.
 _MOST_CHANGED = 200_000
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -22,10 +22,10 @@ _encode = msgspec.msgpack.Encoder().encode
 
 class ChangedKeys(Generic[Key]):
     """
-    Of which records it is noted that they have changed.
+    Notes which records changed.
 
-    Until they are taken for the first time all count as changed, and nothing is noted: a ledger
-    that nobody keeps does not grow. The same holds once too many have changed.
+    Until they are first taken, all count as changed and nothing is noted: an unsaved ledger does
+    not grow. The same holds once too many have changed.
     """
 
     def __init__(self) -> None:
@@ -33,23 +33,23 @@ class ChangedKeys(Generic[Key]):
 
     @property
     def are_noted(self) -> bool:
-        """Whether single changes are noted; else all records count as changed."""
+        """Whether single changes are noted; otherwise all records count as changed."""
         return self._keys is not None
 
     def add(self, key: Key) -> None:
-        """Note that a record was added, has another value, or is gone."""
+        """Note that a record was added, changed or removed."""
         if self._keys is not None:
             self._keys.add(key)
             if len(self._keys) > _MOST_CHANGED:
                 self._keys = None
 
     def take(self) -> Collection[Key] | None:
-        """Return the keys of what has changed since the last call; None where all has."""
+        """Return the keys changed since the last call; None for all."""
         keys, self._keys = self._keys, set()
         return keys
 
     def put_back(self, keys: Collection[Key] | None) -> None:
-        """Note again that these have changed, since they were not written; None for all."""
+        """Note *keys* again, since they were not written; None for all."""
         if keys is None:
             self._keys = None
         else:
@@ -60,10 +60,10 @@ class ChangedKeys(Generic[Key]):
 @dataclass(frozen=True, slots=True)
 class Records(Generic[Key, Value]):
     """
-    The records of one *kind*: *keys* returns those that exist, *value* what one holds, or None.
+    The records of one *kind*: *keys* returns the present ones, *value* the content of one, or None.
 
-    Without *changed* keys all count as changed each time. *written* is told which were written,
-    None for all.
+    Without *changed* keys all count as changed each time. *written* is called with the keys that
+    were written, None for all.
     """
 
     kind: str
@@ -78,11 +78,11 @@ class Records(Generic[Key, Value]):
         return {key: value for key, value in values if value is not None}
 
     def take(self) -> Collection[Key] | None:
-        """Return the keys of what has changed since the last call; None where all has."""
+        """Return the keys changed since the last call; None for all."""
         return list(self.keys()) if self.changed is None else self.changed.take()
 
     def put_back(self, keys: Collection[Key] | None) -> None:
-        """Note again that these have changed, since they were not written; None for all."""
+        """Note *keys* again, since they were not written; None for all."""
         if self.changed is not None:
             self.changed.put_back(keys)
 
@@ -90,9 +90,9 @@ class Records(Generic[Key, Value]):
 @dataclass(frozen=True, slots=True)
 class Unsaved:
     """
-    Records that were not written yet; `is_whole` where they are all that there are.
+    Records that are not written yet; `is_whole` if they are all there are.
 
-    Each has to end in `written` or `put_back`.
+    Each must end in `written` or `put_back`.
     """
 
     is_whole: bool
@@ -100,7 +100,7 @@ class Unsaved:
 
     @classmethod
     def take(cls, records: Iterable[Records[Any, Any]], *, whole: bool = False) -> Unsaved:
-        """Take what has changed, or all where a *whole* is asked for or anything counts as such."""
+        """Take what changed, or all if *whole* or anything counts as all changed."""
         taken = [(each, each.take()) for each in records]
         if whole or any(keys is None for _, keys in taken):
             return cls(True, tuple((each, None) for each, _ in taken))
@@ -116,11 +116,11 @@ class Unsaved:
         ]
 
     def written(self) -> None:
-        """Tell everybody that their records are safe."""
+        """Note that the records are durable."""
         for records, keys in self._taken:
             records.written(keys)
 
     def put_back(self) -> None:
-        """Keep the records for the next time: they could not be written, or nobody knows."""
+        """Keep the records for the next time: they were not written, or may not have been."""
         for records, keys in self._taken:
             records.put_back(keys)

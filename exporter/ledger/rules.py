@@ -1,22 +1,22 @@
-"""What a ledger is told once: limits, names, buckets."""
+"""The settings of a ledger: limits, names, buckets, bounds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from exporter.ledger.workers import Worker
+from exporter.ledger.app_traits import Worker
 
-# Limits on something else than a time.
+# Limits that are not times.
 FAILURE_RATIO_LIMIT = "failure_ratio"
 UNRESOLVED_LIMIT = "unresolved_failures"
-# Fewer within an hour say nothing of a share.
+# Fewer within an hour are no base of a ratio.
 FEWEST_FINISHES = 20
 FEWEST_FAILURES = 3
 # The limit on the hub as a whole.
 STOPPED_LIMIT = "stopped"
 
-# What one orchestrator shows at most, without the ages of its instances.
+# The most series of one orchestrator, without the ages of its instances.
 SERIES_PER_ORCHESTRATOR = 77
 
 
@@ -29,14 +29,13 @@ class LedgerRules:
     """
     Settings of a ledger, which has no defaults of its own.
 
-    `limits` are the hub's, by name (`pending`, `idle`, `age`, ...; those of time in seconds);
-    `own_limits_of` gives those that an orchestrator has of its own, infinite where that is `none`.
-    `overlap` and `lookback` are the shortest and
-    the longest look-back of the ruler, in seconds; `failed_lookback` how long a failure counts as
-    unresolved. `most_finishes` bounds the book, `reason_limit` the failure reasons told apart.
-    Where *id_prefixes* are given, the active sweep lists only instances whose ids begin so.
-    `max_series` bounds what the hub shows: beyond it distributions fold first, then new names.
-    `worker` is the app's language, None where its failures are to tell.
+    `limits` are the hub's, by name (`pending`, `idle`, `age`, ...; times in seconds);
+    `own_limits_of` returns those that an orchestrator overrides, infinite for `none`. `overlap` and
+    `lookback` are the shortest and longest look-back in seconds, `failed_lookback` how long a
+    failure counts as unresolved. `most_finishes` bounds the book, `reason_limit` the failure
+    reasons with series of their own. With `id_prefixes`, the active sweep lists only instances
+    whose ids start with one. `max_series` bounds what the hub shows: beyond it distributions fold
+    first, then new names. `worker` is the app's language, None to infer it from failures.
     """
 
     limits: Mapping[str, float] = field(default_factory=dict)
@@ -56,6 +55,6 @@ class LedgerRules:
     worker: Worker | None = None
 
     def limits_of(self, orchestrator: str) -> Mapping[str, float]:
-        """Return the limits that hold for an orchestrator, by name."""
+        """Return the limits of an orchestrator, by name."""
         own = self.own_limits_of(orchestrator)
         return {**self.limits, **own} if own else self.limits

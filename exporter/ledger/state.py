@@ -1,8 +1,9 @@
-"""The whole ledger of a hub as plain values, to be written down and restored."""
+"""The whole ledger of a hub as plain values: saved, decoded, repaired."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -13,18 +14,19 @@ from exporter.ledger.census import SavedCensus
 from exporter.ledger.counters import Labels, SavedCounter, SavedHistogram
 from exporter.ledger.failures_in_doubt import SavedDoubt
 from exporter.ledger.finish_windows import SavedFinishes
-from exporter.ledger.label_values import SavedPlace
+from exporter.ledger.label_values import SavedPlace, by_name
 from exporter.ledger.records import EncodedRecord, Records
+from exporter.ledger.search import FARTHEST_AHEAD
 from exporter.ledger.status import Pair
 from exporter.ledger.tracked import SavedInstance
 from exporter.ledger.unresolved import SavedFailure
 
-# So far two right clocks may differ; a time further ahead is one of a clock that was wrong.
-_FARTHEST_AHEAD = 86_400.0
+SINGLE = ""
+"""The key of the only record of a kind."""
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What a ledger has one of; `duration_bounds` are those of all histograms."""
+    """The single values of a ledger; `duration_bounds` are those of all histograms."""
 
     contact: float | None = None
     contact_sweep: int = 0
@@ -40,10 +42,10 @@ class Header(msgspec.Struct, frozen=True):
 
 class LedgerState(msgspec.Struct, frozen=True):
     """
-    Everything that a ledger must not forget: one field for each kind of record, by key.
+    Everything that a ledger saves: one field per kind of record, by key.
 
-    A kind, or a field of a value, that is added later has a default: so the records of the version
-    before are read.
+    New kinds, and new fields of values, have defaults, so that records of the previous version can
+    be read.
     """
 
     header: Header = Header()
@@ -70,8 +72,6 @@ _VALUES = {
     kind: msgspec.msgpack.Decoder(get_args(hint)[1] if kind in _BY_KEY else hint)
     for kind, hint in _TYPES.items()
 }
-SINGLE = ""
-"""The key of a record that is the only one of its kind."""
 
 
 def state_of(records: Iterable[Records[Any, Any]]) -> LedgerState:
@@ -87,9 +87,9 @@ def state_of(records: Iterable[Records[Any, Any]]) -> LedgerState:
 
 def decoded(records: Iterable[EncodedRecord]) -> LedgerState:
     """
-    Return the state that *records* make up: of those with one key the last counts.
+    Return the state in *records*, of which the last with a key counts.
 
-    Kinds that are no ledger's are left out. Raises `msgspec.DecodeError` on what makes no sense.
+    Unknown kinds are skipped. Raises `msgspec.DecodeError` on malformed ones.
     """
     fields: dict[str, Any] = {kind: {} for kind in _BY_KEY}
     for kind, key, content in records:
@@ -106,11 +106,11 @@ def decoded(records: Iterable[EncodedRecord]) -> LedgerState:
 
 def healed(state: LedgerState, now: float) -> LedgerState:
     """
-    Return *state* without times over a day ahead of *now*: a clock was wrong when they were kept.
+    Return *state* without times over a day ahead of *now*, which come from a wrong clock.
 
-    What would begin then begins *now*: what has finished before is history.
+    Such a horizon becomes *now*: what finished before is history.
     """
-    latest = now + _FARTHEST_AHEAD
+    latest = now + FARTHEST_AHEAD
 
     def within(moment: float) -> float:
         return min(moment, now) if moment > latest else moment
@@ -131,3 +131,68 @@ def healed(state: LedgerState, now: float) -> LedgerState:
         latest={key: moment for key, moment in state.latest.items() if moment <= latest},
         census=census and replace(census, completed=within(census.completed)),
     )
+
+
+def with_one_spelling(state: LedgerState, configured: Container[str]) -> LedgerState:
+    """
+    Return *state* with one spelling per orchestrator: the *configured* one, else the smallest.
+
+    Version 0.1 counted each spelling separately. The counters of the others end; their instances
+    become those of the spelling that is kept.
+    """
+    own = by_name(name for name, place in state.orchestrators.items() if not place.is_folded)
+    kept = {
+        other: min(spellings, key=lambda each: (each not in configured, each))
+        for spellings in own.values()
+        if len(spellings) > 1
+        for other in spellings
+    }
+    gone = {name for name, spelling in kept.items() if name != spelling}
+    if not gone:
+        return state
+    latest: dict[tuple[str, ...], float] = {}
+    for (of, label, *rest), moment in state.latest.items():
+        key = (of, kept.get(label, label), *rest)
+        latest[key] = max(moment, latest.get(key, 0.0))
+    census = state.census
+    return replace(
+        state,
+        orchestrators={name: at for name, at in state.orchestrators.items() if name not in gone},
+        counters={key: each for key, each in state.counters.items() if not gone & {*key[1:2]}},
+        durations={key: each for key, each in state.durations.items() if not gone & {*key}},
+        latest=latest,
+        open={
+            key: replace(each, name=kept.get(each.name, each.name))
+            for key, each in state.open.items()
+        },
+        failures={
+            key: replace(each, label=kept.get(each.label, each.label))
+            for key, each in state.failures.items()
+        },
+        in_doubt={
+            key: replace(each, label=kept.get(each.label, each.label))
+            for key, each in state.in_doubt.items()
+        },
+        recent={
+            key: [(kept.get(label, label), status, count) for label, status, count in finishes]
+            for key, finishes in state.recent.items()
+        },
+        census=census
+        and replace(
+            census,
+            counts=[
+                (*pair, count)
+                for pair, count in _sums(
+                    (((label, status), count) for label, status, count in census.counts), kept
+                ).items()
+            ],
+        ),
+        finished_since=_sums(state.finished_since.items(), kept),
+    )
+
+
+def _sums(counts: Iterable[tuple[Pair, int]], kept: Mapping[str, str]) -> dict[Pair, int]:
+    sums: Counter[Pair] = Counter()
+    for (label, status), count in counts:
+        sums[kept.get(label, label), status] += count
+    return sums

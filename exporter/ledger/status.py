@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class RuntimeStatus(StrEnum):
-    """A status on the wire (reference 2.3); `Unknown` stands for every other spelling."""
+    """A status on the wire (reference 2.3); `Unknown` replaces every other spelling."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -21,8 +21,8 @@ class RuntimeStatus(StrEnum):
 
 Pair = tuple[str, str]
 """
-Label and status, this as it is spelled: pairs of plain texts, and dictionaries by them, are no work
-for the garbage collector, those of members of enums are.
+Label and status as spelled: unlike enum members, pairs of plain texts, and dictionaries of them,
+are not traversed by the garbage collector.
 """
 
 ACTIVE = (
@@ -37,7 +37,7 @@ TERMINAL = (
     RuntimeStatus.TERMINATED,
     RuntimeStatus.CANCELED,
 )
-# Those that people look for; the others come only on some backends, or for a moment.
+# Those that people look for; the others occur only on some backends, or briefly.
 USUAL = (
     RuntimeStatus.PENDING,
     RuntimeStatus.RUNNING,
@@ -47,12 +47,12 @@ USUAL = (
     RuntimeStatus.TERMINATED,
 )
 
-# By the spelling: to look up a member of an enum takes a call.
+# By spelling: looking up an enum member takes a call.
 ACTIVE_SPELLINGS: dict[object, RuntimeStatus] = {status.value: status for status in ACTIVE}
 TERMINAL_SPELLINGS: dict[object, RuntimeStatus] = {status.value: status for status in TERMINAL}
 _BY_SPELLING: dict[object, RuntimeStatus] = {status.value: status for status in RuntimeStatus}
 
 
 def known_status(spelling: str | int | None) -> RuntimeStatus:
-    """Return the status that *spelling* means; a newer one, or a number, is `Unknown`."""
+    """Return the status that *spelling* means; unknown ones, and numbers, are `Unknown`."""
     return _BY_SPELLING.get(spelling, RuntimeStatus.UNKNOWN)

@@ -1,4 +1,4 @@
-"""The instances that a ledger tracks: those last seen active, in bounded memory."""
+"""The tracked instances of a ledger: those last seen active, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import msgspec
 from exporter.ledger.records import ChangedKeys, Records
 from exporter.ledger.status import RuntimeStatus
 
-# An instance, its two times, its entry in a dict, and what is kept of it while it is over a limit.
+# The object, its two times, its dict entry, and what is kept while it is over a limit.
 _BYTES_OF_AN_INSTANCE = 300
 _ALWAYS_TRACKED = 2000
 
 
 class TrackedInstance(msgspec.Struct, gc=False):
     """
-    An instance last seen active, in the sweep with the number `sweep`.
+    An instance last seen active, in the sweep number `sweep`.
 
     Times are seconds since the epoch, None where unknown; `parent` is the id of the orchestration
-    that started it, None of a root. Siblings share the text. There may be hundreds of thousands: no
-    dataclass, since the garbage collector would look through each, for nothing.
+    that started it, None for a root. Siblings share the string. No dataclass: the garbage collector
+    would traverse each of hundreds of thousands.
     """
 
     name: str
@@ -36,10 +36,10 @@ class TrackedInstance(msgspec.Struct, gc=False):
 
 class SavedInstance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
-    Of an instance last seen active what must not be forgotten.
+    The saved part of a tracked instance.
 
-    Its status and its lastUpdatedTime are those of the next sweep, which shows it again or misses
-    it: to write them each time they change would be most of what is written.
+    Status and lastUpdatedTime come from the next sweep; saving each change of them would be most of
+    what is written.
     """
 
     name: str
@@ -49,13 +49,13 @@ class SavedInstance(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class OpenInstances(dict[str, TrackedInstance]):
     """
-    The instances last seen active, by id; changed by `track` and `untrack` alone.
+    The instances last seen active, by id; changed only by `track` and `untrack`.
 
     `bytes` is the memory that they take.
     """
 
     def __init__(self, saved: Mapping[str, SavedInstance], sweep: int) -> None:
-        """Go on from those that were *saved* after the *sweep* with that number."""
+        """Restore those that were *saved* after the sweep number *sweep*."""
         super().__init__((each, _restored(known, sweep)) for each, known in saved.items())
         self._changed: ChangedKeys[str] = ChangedKeys()
         self.bytes = sum(_bytes_of(*each) for each in self.items())
@@ -64,15 +64,15 @@ class OpenInstances(dict[str, TrackedInstance]):
 
     @property
     def has_room(self) -> bool:
-        """Whether one more may be tracked: 2,000 always are."""
+        """Whether one more may be tracked: 2,000 always may."""
         return self.bytes < self._most_bytes or len(self) < _ALWAYS_TRACKED
 
     def limit(self, most_bytes: float) -> None:
         """
-        Take so many bytes at most from now on, but keep 2,000 in any case.
+        Take at most *most_bytes* from now on, but keep 2,000 in any case.
 
-        What does not fit is let go of, the newest first: it is counted as finished once it is found
-        among what has finished, and as started then once more.
+        What does not fit is dropped, the newest first: it counts as finished once found among the
+        finished, and as started once more then.
         """
         self._most_bytes = most_bytes
         while self.bytes > most_bytes and len(self) > _ALWAYS_TRACKED:
@@ -81,7 +81,7 @@ class OpenInstances(dict[str, TrackedInstance]):
             self._changed.add(instance_id)
 
     def track(self, instance_id: str, instance: TrackedInstance) -> None:
-        """Track an instance; it replaces one of the same id."""
+        """Track an instance; replace one with the same id."""
         self.untrack(instance_id)
         self[instance_id] = instance
         self.bytes += _bytes_of(instance_id, instance)
@@ -107,10 +107,10 @@ class OpenInstances(dict[str, TrackedInstance]):
         return SavedInstance(instance.name, instance.created, instance.parent)
 
     def absent(self, sweep: int) -> dict[str, float | None]:
-        """Return the ids that were not seen in a *sweep*, with their createdTime."""
+        """Return the ids not seen in a *sweep*, with their createdTime."""
         tracked: Mapping[str, TrackedInstance] = self
         looked_in, before = self._absent
-        # In a sweep they only become fewer: only the first look has to be at all instances.
+        # Within a sweep they only become fewer: only the first call needs all instances.
         if looked_in == sweep:
             tracked = {each: self[each] for each in before if each in self}
         absent = {
@@ -126,6 +126,6 @@ def _restored(saved: SavedInstance, sweep: int) -> TrackedInstance:
 
 
 def _bytes_of(instance_id: str, instance: TrackedInstance) -> int:
-    # Siblings share the id of their parent; an only child has one of its own.
+    # Siblings share the parent's id; an only child has its own copy.
     parent = 0 if instance.parent is None else getsizeof(instance.parent)
     return _BYTES_OF_AN_INSTANCE + getsizeof(instance_id) + getsizeof(instance.name) + parent

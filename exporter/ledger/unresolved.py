@@ -1,17 +1,15 @@
-"""Failures that nobody has resolved yet: instances that are Failed now."""
+"""Unresolved failures: instances that are Failed now."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from heapq import heapify, heappop, heappush, nsmallest
+from heapq import heapify, heappop, heappush, heappushpop, nsmallest
 
 import msgspec
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.changes import ChangeBuffer, Resolved
 from exporter.ledger.label_values import OTHER
-from exporter.ledger.newest import Newest
 from exporter.ledger.reasons import (
     Doubt,
     FailureReading,
@@ -20,11 +18,13 @@ from exporter.ledger.reasons import (
     reason_by_child,
 )
 from exporter.ledger.records import ChangedKeys, Records
-from exporter.ledger.snapshot import FailedInstance, UnresolvedView
+from exporter.ledger.snapshot import ChangeBuffer, FailedInstance, Resolved, UnresolvedView
 
-# About 300 bytes each; what does not fit is still counted by each listing.
+# More than are shown: some may be resolved before all must be scanned again.
+_KEPT = 20
+# About 300 bytes each; what does not fit is counted by each listing.
 _MOST_KEPT = 100_000
-# A list may leave out a row that moves while it is read; it does not do so twice in a row.
+# A listing may skip a row that moves while it is read, but not twice in a row.
 _MISSES_BELIEVED = 2
 _STALE_ENTRIES_KEPT = 1000
 _MOST_REASONS = 200
@@ -32,12 +32,28 @@ _MOST_SAMPLES = 100
 _NEWEST_SHOWN = 4
 
 
-class SavedFailure(msgspec.Struct, frozen=True, array_like=True):
-    """
-    Of a failure what must not be forgotten.
+class Newest:
+    """Keeps the newest entries, each a moment and an id; `left_out`: there were more."""
 
-    When it was last found is not: the next listing finds it or misses it.
-    """
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, str]] = []
+        self.left_out = False
+
+    def add(self, entry: tuple[float, str]) -> None:
+        """Add an entry."""
+        if len(self._entries) < _KEPT:
+            heappush(self._entries, entry)
+        else:
+            heappushpop(self._entries, entry)
+            self.left_out = True
+
+    def entries(self) -> list[tuple[float, str]]:
+        """Return them, the newest first, each once."""
+        return sorted(set(self._entries), reverse=True)
+
+
+class SavedFailure(msgspec.Struct, frozen=True, array_like=True):
+    """The saved part of a failure; the next listing finds or misses it."""
 
     label: str
     created: float | None
@@ -50,11 +66,11 @@ class _Failure(msgspec.Struct, gc=False):
     """
     A failed instance.
 
-    `checked` is the listing after or in which it was last found Failed, `misses` how many later
-    ones should have shown it and did not, `tried` the listing after which it was last to be read.
-    `reason` is not saved: the next row that shows the failure tells it anew. `is_aside` tells that
-    it is among those that were not shown. One that has a `parent` is that parent's matter: it is
-    followed, so that a rewind is known for what it is, and not shown.
+    `checked` is the listing in or after which it was last found Failed, `misses` how many later
+    ones should have shown it and did not, `tried` the listing after which it was last chosen for a
+    read. `reason` is not saved: the next row shows it. `is_aside`: it was set aside as not shown.
+    One with a `parent` is followed, so that a rewind is recognized, but not shown: the failure is
+    the parent's.
     """
 
     label: str
@@ -74,12 +90,12 @@ class _Failure(msgspec.Struct, gc=False):
 
 class Unresolved:
     """
-    The instances in Failed whose finish lies within the last *lookback* seconds; roots are shown.
+    The instances in Failed that finished within the last *lookback* seconds; roots are shown.
 
-    It is fed by every row that is seen, whatever found it, and checked by listings of what was
-    created within the lookback; what a listing cannot show, or should have shown and did not, is to
-    be read by its id. Counts, reasons, and the oldest and the newest of each label are kept up, so
-    that looking is cheap. `resolutions` notes those that are Failed no longer.
+    Fed by every row, whatever its source, and checked by listings of what was created within the
+    lookback; what a listing cannot show, or missed, must be read by id. Counts, reasons, and the
+    oldest and newest of each label are kept up to date, so that views are cheap. `resolutions`
+    notes instances that are no longer Failed.
     """
 
     def __init__(
@@ -89,7 +105,7 @@ class Unresolved:
         *,
         most: int | None = None,
     ) -> None:
-        """Go on from what was *saved*; at most so many are followed one by one."""
+        """Restore what was *saved*; at most *most* are followed one by one."""
         self._lookback = lookback
         self._most = self._most_ever = _MOST_KEPT if most is None else most
         self._begin = 0.0
@@ -117,7 +133,7 @@ class Unresolved:
         return len(self._failures)
 
     def limit(self, most: int) -> None:
-        """Follow no more than so many one by one from now on; those that are, stay."""
+        """Follow at most *most* one by one from now on; those already followed stay."""
         self._most = min(self._most_ever, most)
 
     def failed(
@@ -133,9 +149,9 @@ class Unresolved:
         parent: str | None = None,
     ) -> None:
         """
-        Note an instance that is Failed since *failed*; *listed* tells that the list says so.
+        Note an instance Failed since *failed*; *listed*: the listing of failures shows it.
 
-        *row* shows why; it is a child of *parent*, if it is one.
+        *row* has the reason; *parent* is the id of the parent, if any.
         """
         known = self._failures.get(instance_id)
         if failed < now - self._lookback:
@@ -162,7 +178,7 @@ class Unresolved:
             self._no_room_now[label] += 1
 
     def resolved(self, instance_id: str) -> bool:
-        """Note that an instance is no longer Failed, or no longer stored; tells if it was known."""
+        """Note an instance that is no longer Failed, or not stored; return whether it was known."""
         failure = self._drop(instance_id)
         if failure is None:
             return False
@@ -182,7 +198,7 @@ class Unresolved:
             self._by_reason[failure.label, failure.reason] += step
 
     def _reason(self, row: InstanceRow | None) -> FailureReason | None:
-        """Return why the instance of *row* failed, None while that is in doubt."""
+        """Return why the instance of *row* failed, None while in doubt."""
         if row is None:
             return None
         reading = read_failure(row.name or "", row.output)
@@ -192,7 +208,7 @@ class Unresolved:
         return self._shared(reading.reason)
 
     def settle(self, is_orchestrator: Callable[[str], bool]) -> None:
-        """Decide why those failed of whom a whole listing had to be read first."""
+        """Decide the reasons that had to wait for the end of a listing."""
         doubts, self._in_doubt = self._in_doubt, {}
         known = {each: self._failures[each] for each in doubts if each in self._failures}
         for doubt in (Doubt.TASK, Doubt.CHILD):
@@ -205,7 +221,7 @@ class Unresolved:
                 self._count(known[each], known[each].is_shown)
 
     def child_reasons(self, parents: Collection[str]) -> dict[str, FailureReason]:
-        """Return why those *parents* failed of whom a child is known to have failed."""
+        """Return why those *parents* failed that have a child known to have failed."""
         if not parents:
             return {}
         return {
@@ -215,28 +231,28 @@ class Unresolved:
         }
 
     def _shared(self, reason: FailureReason) -> FailureReason:
-        """Return one object per reason, and not too many."""
+        """Return one object per reason, of a bounded number."""
         if reason not in self._reasons and len(self._reasons) >= _MOST_REASONS:
             reason = FailureReason(reason.category, OTHER, OTHER)
         return self._reasons.setdefault(reason, reason)
 
     def among(self, ids: Iterable[str]) -> set[str]:
-        """Return those of some *ids* that are followed as failed."""
+        """Return which of *ids* are followed as failed."""
         return self._failures.keys() & ids if self._failures else set()
 
     def is_same_run(self, instance_id: str, created: float | None) -> bool:
-        """Return whether this very instance is followed as failed."""
+        """Return whether this very run of the instance is followed as failed."""
         failure = self._failures.get(instance_id)
         return failure is not None and failure.created == created
 
     def begin_listing(self, begin: float) -> None:
-        """Start to list failed instances created at or after *begin*."""
+        """Start listing failed instances created at or after *begin*."""
         self._listing += 1
         self._begin = begin
         self.list_again()
 
     def list_again(self) -> None:
-        """Start the same listing once more: what there was no room for comes again."""
+        """Restart the same listing: what had no room comes again."""
         self._no_room_now.clear()
 
     def missed(self) -> list[str]:
@@ -250,7 +266,7 @@ class Unresolved:
         ]
 
     def complete_listing(self, now: float) -> None:
-        """End a listing that was read to its end: what it missed is in doubt until it is read."""
+        """End a listing read to its end: what it missed is in doubt until read."""
         for instance_id in self.missed():
             failure = self._failures[instance_id]
             was_shown = failure.is_shown
@@ -262,7 +278,7 @@ class Unresolved:
         self._is_complete = True
 
     def expire(self, now: float) -> None:
-        """Let go of what failed before the lookback."""
+        """Drop what failed before the lookback."""
         for by_age in (*self._by_age.values(), self._aside):
             while by_age and by_age[0][0] < now - self._lookback:
                 failed, instance_id = heappop(by_age)
@@ -271,7 +287,7 @@ class Unresolved:
                     self._drop(instance_id)
 
     def to_read(self, most: int) -> list[str]:
-        """Return what the listing cannot tell of: the longest untried first, then the missed."""
+        """Return what the listing cannot show: the longest untried first, then the missed."""
         unseen = sorted(
             (failure.tried, not failure.misses, failure.checked, instance_id)
             for instance_id, failure in self._failures.items()
@@ -352,9 +368,9 @@ class Unresolved:
 
     def _oldest(self, label: str) -> tuple[float, str] | None:
         """
-        Return which failure that is shown is the oldest; entries of others are dropped.
+        Return the oldest failure that is shown; drop the entries before it.
 
-        Those that are not shown are put aside: they may be many, and must be forgotten in time.
+        Failures that are not shown are set aside: they may be many, and must still expire.
         """
         by_age = self._by_age.get(label, [])
         while by_age and not self._is_to_show(label, by_age[0]):

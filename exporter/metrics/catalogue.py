@@ -100,13 +100,13 @@ CREATED = counter(
     f"{_HUB}instances_created_total",
     "Instances created since the exporter's first contact with the hub, counted when first seen.",
     ("orchestrator",),
-    r.lasting(lambda hub: hub.counters.created.items()),
+    r.counted("created"),
 )
 FINISHED = counter(
     f"{_HUB}instances_finished_total",
     "Instances that finished since the exporter's first contact with the hub, each counted once.",
     ("orchestrator", "runtime_status"),
-    r.lasting(lambda hub: hub.counters.finished.items()),
+    r.counted("finished"),
     exemplars=r.latest_finished,
 )
 DURATION = spread(
@@ -121,32 +121,32 @@ CONTINUED = counter(
     f"{_HUB}instances_continued_total",
     "Instances seen with a newer createdTime than before: continued as new, not started.",
     ("orchestrator",),
-    r.lasting(lambda hub: hub.counters.continued.items()),
+    r.counted("continued"),
 )
 REOPENED = counter(
     f"{_HUB}instances_reopened_total",
     "Failed instances that were rewound: active again with the same createdTime.",
     (),
-    r.lasting(lambda hub: hub.counters.reopened.items()),
+    r.counted("reopened"),
 )
 VANISHED = counter(
     f"{_HUB}instances_vanished_total",
     "Instances that were active and are no longer stored, without having been seen to finish.",
     (),
-    r.lasting(lambda hub: hub.counters.vanished.items()),
+    r.counted("vanished"),
 )
 FAILURES = counter(
     f"{_HUB}failures_total",
     "Instances that finished as Failed, by the category of what went wrong, as their output shows.",
     ("orchestrator", "category"),
-    r.lasting(lambda hub: hub.counters.failures.items()),
+    r.counted("failures"),
 )
 FAILURE_REASONS = counter(
     f"{_HUB}failure_reasons_total",
     "Instances that finished as Failed, by category, the function that failed and the type of its"
     " error; beyond max_failure_reasons they are _other.",
     ("orchestrator", "category", "failed_function", "error_type"),
-    r.lasting(lambda hub: hub.counters.failure_reasons.items()),
+    r.counted("failure_reasons"),
     stability=Stability.EXPERIMENTAL,
 )
 UNRESOLVED = gauge(
@@ -389,7 +389,7 @@ LATE_FINISHES = counter(
     f"{_SELF}late_finishes_total",
     "Finishes found only by looking further back than the base overlap, or by the census.",
     (),
-    r.lasting(lambda hub: hub.counters.late_finishes.items()),
+    r.counted("late_finishes"),
 )
 ROW_DELAY = gauge(
     f"{_SELF}row_delay_seconds",
@@ -459,7 +459,7 @@ LABEL_VALUES_FOLDED = counter(
     "Names that came to share the label value _other, each counted once: max_label_values was"
     " reached, or they are longer than 256 characters.",
     ("label",),
-    r.lasting(lambda hub: hub.counters.label_values_folded.items()),
+    r.counted("label_values_folded"),
 )
 CLOCK_SKEW = gauge(
     f"{_SELF}clock_skew_seconds",

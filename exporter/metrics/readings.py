@@ -12,7 +12,7 @@ from exporter.api.telemetry import DURATION_BOUNDS
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep, SweepState
 from exporter.diagnosis.view import DiagnosisView
 from exporter.discovery.view import DiscoveryView
-from exporter.ledger.distributions import Distribution
+from exporter.ledger.counters import Distribution
 from exporter.ledger.finish_windows import WINDOWS
 from exporter.ledger.over_limit import LIMITS_OF_INSTANCES
 from exporter.ledger.rules import FAILURE_RATIO_LIMIT, UNRESOLVED_LIMIT
@@ -67,6 +67,11 @@ UNFILTERED: Feed[UnfilteredView] = Feed(Sweep.ENTITIES, lambda hub: hub.unfilter
 def lasting(read: Callable[[HubSnapshot], Samples[Value]]) -> Reading[Value]:
     """Return how values are read that no sweep's age withdraws."""
     return Reading(None, read)
+
+
+def counted(family: str) -> Reading[float]:
+    """Return how a family of counters of the ledger is read."""
+    return lasting(lambda hub: hub.counters[family].items())
 
 
 def each_sweep(read: Callable[[SweepState], float | None]) -> Reading[float]:

@@ -389,7 +389,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             f"The app's clock is {span(abs(skew))} {where} this machine's.",
             "Synchronize both by NTP: ages here use the app's clock.",
         )
-    for labels, count in snapshot.counters.label_values_folded.items():
+    for labels, count in snapshot.counters["label_values_folded"].items():
         if count:
             yield Finding(
                 Severity.NOTE,

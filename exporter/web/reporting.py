@@ -347,7 +347,7 @@ class Reporter:
 
     def _accounts(self) -> AccountsReport:
         known, state = self._snapshot.known, self._snapshot.state
-        folded = self._snapshot.counters.label_values_folded
+        folded = self._snapshot.counters["label_values_folded"]
         return AccountsReport(
             baseline_time=rfc3339(known.baseline),
             unconfirmed_instances=known.unconfirmed,

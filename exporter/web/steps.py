@@ -8,8 +8,7 @@ import msgspec
 
 from exporter.api.times import parse_time
 from exporter.api.wire import HistoryEvent
-from exporter.diagnosis.failure_details import message_of
-from exporter.diagnosis.timeline import (
+from exporter.diagnosis.history import (
     CHILD_COMPLETED,
     CHILD_CREATED,
     CHILD_FAILED,
@@ -19,6 +18,7 @@ from exporter.diagnosis.timeline import (
     TIMER_CREATED,
     TIMER_FIRED,
 )
+from exporter.diagnosis.past import message_of
 from exporter.web.formatting import rfc3339
 
 _WORDS = {

@@ -8,8 +8,7 @@ from typing import TypedDict
 from exporter.collector.instance_lookup import FoundInstance
 from exporter.collector.snapshot import HubIdentity
 from exporter.diagnosis.blame import Blame, End
-from exporter.diagnosis.causes import Cause
-from exporter.diagnosis.groups import WaitGroup
+from exporter.diagnosis.groups import Cause, WaitGroup
 from exporter.diagnosis.view import DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.snapshot import EntityLocks
@@ -122,7 +121,7 @@ def causes_of(identity: HubIdentity, view: DiagnosisView) -> list[CauseReport]:
             since=rfc3339(cause.wait.since),
             end=cause.end.value,
             stalled=cause.wait.waiting_on.means_trouble,
-            victims=cause.victims,
+            victims=cause.blocked,
             victim_ids=list(cause.samples),
             links=links_to(identity, cause.cause, cause.orchestrator),
         )
@@ -145,7 +144,7 @@ def groups_of(identity: HubIdentity, view: DiagnosisView, now: float) -> list[Wa
             blockers=[
                 BlockerReport(
                     cause.cause,
-                    cause.victims,
+                    cause.blocked,
                     blocker_in_words(cause, now),
                     links_to(identity, cause.cause, cause.orchestrator),
                 )

@@ -12,8 +12,7 @@ from emulator.synthetic.hub import SyntheticHub
 from emulator.synthetic.mix import EntityClass
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
-from exporter.collector.polling_inputs import PollingInputs
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import PollingInputs, rules_of
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format

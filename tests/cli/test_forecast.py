@@ -17,8 +17,7 @@ from emulator.synthetic.mix import EntityClass, Orchestrator
 from emulator.synthetic.traffic import Traffic
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
-from exporter.collector.polling_inputs import PollingInputs
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import PollingInputs, rules_of
 from exporter.collector.snapshot import Sweep
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format

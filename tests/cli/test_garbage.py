@@ -16,7 +16,7 @@ from emulator import running
 from exporter.cli.garbage import make_full_rounds, tuned_garbage_collection
 from exporter.cli.serve import serve
 from exporter.collector.service import Collector, open_collector
-from exporter.diagnosis.view import told_blame
+from exporter.diagnosis.view import blame_by_row
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.active import SpreadPairs, measure
 from exporter.ledger.book import Book
@@ -225,7 +225,7 @@ def aggregates(count: int) -> object:
 def blames(count: int) -> object:
     wait = Wait(WaitingOn.ACTIVITY, "Charge", 1.0)
     return {
-        f"order-{number}": told_blame(f"order-{number}", "Order", wait) for number in range(count)
+        f"order-{number}": blame_by_row(f"order-{number}", "Order", wait) for number in range(count)
     }
 
 

@@ -11,8 +11,7 @@ import pytest
 from emulator import ManualClock, TaskHub
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
-from exporter.collector.polling_inputs import PollingInputs
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import PollingInputs, rules_of
 from exporter.collector.snapshot import Sweep
 from exporter.settings import Settings, load_settings
 from tests.cli.asked import ask, serving_hub

@@ -15,7 +15,7 @@ from exporter.api.query import HubAddress
 from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
-from exporter.collector.fair_share import ProcessLimits
+from exporter.collector.budgets import ProcessLimits
 from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import PollingInputs
 from exporter.collector.snapshot import HubSnapshot, Sweep

@@ -93,7 +93,7 @@ async def change(collector: Collector, settings: Settings) -> None:
 
 
 def finishes(collector: Collector, hub: str) -> Mapping[tuple[str, ...], int]:
-    return shown(collector)[hub].counters.finished
+    return shown(collector)[hub].counters["finished"]
 
 
 def counted(collector: Collector, hub: str) -> dict[tuple[str, ...], int]:
@@ -156,11 +156,11 @@ class TestChangedHubs:
             before = shown(collector)["ordershub"]
             await change(collector, settings_of(url, "OrdersHub", MAX_PAGE_SIZE="50", **state))
             assert shown(collector)["ordershub"].up
-            assert finishes(collector, "ordershub") == before.counters.finished
+            assert finishes(collector, "ordershub") == before.counters["finished"]
             after = collector.hubs[0]
             await until(lambda: after.snapshot.up)
             assert after.snapshot.known.baseline == before.known.baseline
-            assert finishes(collector, "ordershub") == before.counters.finished
+            assert finishes(collector, "ordershub") == before.counters["finished"]
             if with_state:
                 use = after.snapshot.state
                 assert use is not None
@@ -216,7 +216,7 @@ class TestChangedHubs:
             with patch.object(StateDatabase, "write", side_effect=OSError(28, "full")):
                 await change(collector, settings_of(url, "OrdersHub", MAX_PAGE_SIZE="50", **state))
                 await until(lambda: errors_of_state(collector, "ordershub")["write"] > 0)
-                assert shown(collector)["ordershub"].counters.finished == before.finished
+                assert shown(collector)["ordershub"].counters["finished"] == before["finished"]
 
     async def test_buckets_are_those_of_the_new_settings(self, url: str) -> None:
         async with polling(settings_of(url, "OrdersHub")) as collector:

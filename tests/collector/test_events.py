@@ -13,16 +13,16 @@ from emulator import Fault, FaultKind, ManualClock, running, sample_emulator, tr
 from exporter.api.errors import ErrorKind
 from exporter.collector import events
 from exporter.collector.snapshot import Sweep
-from exporter.ledger.changes import (
+from exporter.ledger.reasons import Category, FailureReason
+from exporter.ledger.snapshot import (
     MOST_NAMED,
     ChangeBatch,
     Failed,
     LedgerChanges,
+    OverLimit,
     Recovered,
     Resolved,
 )
-from exporter.ledger.reasons import Category, FailureReason
-from exporter.ledger.snapshot import OverLimit
 from exporter.ledger.status import RuntimeStatus
 from tests.collector.polled import KEY, collector_of
 from tests.ledger.rules import DEFAULT_RULES
@@ -113,7 +113,7 @@ class TestInstances:
         )
         counted = sum(
             count
-            for (_, status), count in shown.counters.finished.items()
+            for (_, status), count in shown.counters["finished"].items()
             if status == RuntimeStatus.FAILED.value
         )
         assert len(failed) + left_out == counted

@@ -179,12 +179,12 @@ class TestFinishes:
             hub.remove(source.instance_id)
             clock.advance(30.0)
             await collector.make(Sweep.ACTIVE)
-        assert collector.snapshot.counters.vanished == {(): 1}
+        assert collector.snapshot.counters["vanished"] == {(): 1}
         assert counted(collector) == Counter()
 
 
 def counted(collector: HubCollector) -> Counter[tuple[str, str]]:
-    series = collector.snapshot.counters.finished
+    series = collector.snapshot.counters["finished"]
     return Counter({(name, status): count for (name, status), count in series.items() if count})
 
 
@@ -332,8 +332,8 @@ class TestSchedule:
             now[0] += 0.3  # what a page takes
             seen(ledger, rows, at, ids)
 
-        seen = Ledger.see_census
-        monkeypatch.setattr(Ledger, "see_census", see)
+        seen = Ledger.apply_census_page
+        monkeypatch.setattr(Ledger, "apply_census_page", see)
         async with (
             running(emulator) as url,
             collector_of(

@@ -104,7 +104,7 @@ async def feed(seed: int, answers: int) -> HubCollector:
         for sweep in (Sweep.ACTIVE, Sweep.FAILED, Sweep.ENTITIES, Sweep.CENSUS):
             error = await collector.make(sweep)
             assert error is None or isinstance(error, ApiError)
-        finished = dict(collector.snapshot.counters.finished)
+        finished = dict(collector.snapshot.counters["finished"])
         assert all(finished[labels] >= count for labels, count in highest.items())
         highest = finished
         if cycle % 100 == 0:

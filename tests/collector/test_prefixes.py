@@ -45,7 +45,7 @@ async def test_it_shows_the_truth_of_all_prefixes_together() -> None:
     assert snapshot.retained is not None
     assert plain(snapshot.active.instances) == by_status(hub, terminal=False)
     assert plain(snapshot.retained.instances) == by_status(hub, terminal=True)
-    assert sum(snapshot.counters.finished.values()) == len(hub.finishes) - begin
+    assert sum(snapshot.counters["finished"].values()) == len(hub.finishes) - begin
 
 
 async def test_entities_and_what_is_outside_come_from_a_listing_of_all() -> None:

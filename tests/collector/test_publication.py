@@ -50,8 +50,8 @@ def active(snapshot: HubSnapshot) -> int:
 def balance(snapshot: HubSnapshot) -> int:
     """What gauges and counters of one moment agree on: starts less ends is what is active."""
     counters = snapshot.counters
-    ends = sum(counters.finished.values()) + sum(counters.vanished.values())
-    return active(snapshot) - (sum(counters.created.values()) - ends)
+    ends = sum(counters["finished"].values()) + sum(counters["vanished"].values())
+    return active(snapshot) - (sum(counters["created"].values()) - ends)
 
 
 class TestOneEvent:

@@ -122,8 +122,8 @@ async def cycles_of(hub: Watched, *, count: int = 2, prefixes: Sequence[str] = (
             assert await collector.make(Sweep.ACTIVE) is None
             after = collector.snapshot
             requests = sum(after.api.requests.values()) - sum(before.api.requests.values())
-            finishes = sum(after.counters.finished.values()) - sum(
-                before.counters.finished.values()
+            finishes = sum(after.counters["finished"].values()) - sum(
+                before.counters["finished"].values()
             )
             cycles.append(Cycle(requests, hub.served, finishes))
     return cycles

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.api.classify import Failures
 from exporter.api.telemetry import LIST_INSTANCES, ApiTelemetry
-from exporter.collector.records import SweepRecord
-from exporter.collector.schedule import Cadence
+from exporter.collector.schedule import Cadence, SweepRecord
 from exporter.collector.snapshot import Sweep, SweepResult
 from exporter.collector.sweeps import HubSweeps
 from exporter.ledger.snapshot import ActiveView

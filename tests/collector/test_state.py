@@ -90,7 +90,7 @@ async def scene() -> AsyncGenerator[Scene, None]:
 
 
 def shown(collector: HubCollector) -> Counter[tuple[str, ...]]:
-    return +Counter(collector.snapshot.counters.finished)
+    return +Counter(collector.snapshot.counters["finished"])
 
 
 async def test_what_finished_while_the_exporter_was_away_is_counted_once(scene: Scene) -> None:
@@ -155,13 +155,13 @@ async def test_new_series_wait_at_their_base_also_after_a_restart(scene: Scene) 
         await first.make(Sweep.ACTIVE)
         begin = len(scene.hub.finishes)
         await scene.sweep_after(60.0, first)
-        assert set(first.snapshot.counters.finished.values()) == {0}
+        assert set(first.snapshot.counters["finished"].values()) == {0}
     happened = scene.happened_since(begin)
     async with scene.exporter(hold=HOLD) as second:
         await second.make(Sweep.ACTIVE)
-        assert set(second.snapshot.counters.finished.values()) == {0}
+        assert set(second.snapshot.counters["finished"].values()) == {0}
         await scene.sweep_after(HOLD - 1.0, second)
-        assert set(second.snapshot.counters.finished.values()) == {0}
+        assert set(second.snapshot.counters["finished"].values()) == {0}
         await scene.sweep_after(1.0, second)
         assert shown(second) >= happened
 
@@ -171,10 +171,10 @@ async def test_what_could_not_be_written_is_born_when_it_is_shown(scene: Scene) 
         scene.disk.is_full = True
         await collector.make(Sweep.ACTIVE)
         await scene.sweep_after(HOLD + 60.0, collector)
-        assert collector.snapshot.counters.finished == {}
+        assert collector.snapshot.counters["finished"] == {}
         scene.disk.is_full = False
         await scene.sweep_after(1.0, collector)
-        assert set(collector.snapshot.counters.finished.values()) == {0}
+        assert set(collector.snapshot.counters["finished"].values()) == {0}
         await scene.sweep_after(HOLD, collector)
         assert shown(collector).total() > 0
 

@@ -148,7 +148,7 @@ class TestVersions:
         assert finishes(ledger) == {("Order", "Completed"): 1}
         assert ledger.tracked.keys() == {"r1", "r2", "p1"}
         assert ledger.known().baseline == NOW
-        assert ledger.retained() is None
+        assert ledger.retained.view() is None
 
     async def test_it_is_written_in_the_present_version(self, of_version_1: Path) -> None:
         with closing(state_in(of_version_1)) as state:

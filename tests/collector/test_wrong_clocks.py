@@ -71,7 +71,7 @@ async def app() -> AsyncGenerator[App, None]:
 
 
 def counted(collector: HubCollector) -> Counter[tuple[str, ...]]:
-    return +Counter(collector.snapshot.counters.finished)
+    return +Counter(collector.snapshot.counters["finished"])
 
 
 def recent(collector: HubCollector, window: str) -> int:

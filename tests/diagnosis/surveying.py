@@ -9,10 +9,10 @@ from exporter.api.client import HubClient
 from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
 from exporter.api.wire import entity_class
-from exporter.collector.history_reads import HistoryReader, ReadLimits, Reads
+from exporter.collector.hub_diagnosis import HistoryReader, ReadLimits, Reads
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.nodes import Answer, Read
-from exporter.diagnosis.sampling import Sampler, SamplingRules
+from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.view import Views
 from exporter.ledger.over_limit import find_over_limit
 from exporter.ledger.rules import LedgerRules
@@ -70,7 +70,7 @@ class Survey:
 
 def survey(client: HubClient, reads: int = 1000, most_samples: int = 5000) -> Survey:
     """Return a survey of a hub, whose limits are ten minutes."""
-    return Survey(client, Sampler(limits(), SamplingRules(reads, most_samples)))
+    return Survey(client, Sampler(limits(), reads, most_samples))
 
 
 def answered(wanted: Generator[Read, Answer, object], answers: Mapping[Read, Answer]) -> list[Read]:

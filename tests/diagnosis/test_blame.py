@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.diagnosis.blame import MOST_HOPS, Blame, End, trace
-from exporter.diagnosis.causes import causes_of
+from exporter.diagnosis.groups import causes_of
 from exporter.diagnosis.nodes import Node
 from exporter.diagnosis.waits import WaitingOn
 from tests.diagnosis.waiting import (
@@ -219,7 +219,7 @@ class TestCycles:
         assert {leaf_of(blame) for blame in blames} == {("entity_lock", "counter")}
         assert {blame.leaf.since for blame in blames if blame.leaf} == {NOW - 7}
         (cause,) = causes_of(blames)
-        assert (cause.victims, cause.end) == (2, End.CYCLE)
+        assert (cause.blocked, cause.end) == (2, End.CYCLE)
 
 
 class TestCauses:
@@ -234,7 +234,7 @@ class TestCauses:
         blames = [blame_of(world, instance_id, known) for instance_id in [*callers, "holder"]]
         (cause,) = causes_of(blames)
 
-        assert (cause.cause, cause.orchestrator, cause.victims) == ("holder", "Order", 500)
+        assert (cause.cause, cause.orchestrator, cause.blocked) == ("holder", "Order", 500)
         assert (cause.wait.waiting_on.value, cause.wait.target) == ("activity", "CreditAccount")
         assert cause.samples[0] == "caller-000"
         assert len(cause.samples) == 10
@@ -248,7 +248,7 @@ class TestCauses:
         )
         ids = ["alone", "parent-0", "parent-1", "parent-2", "child"]
         causes = causes_of(blame_of(world, instance_id) for instance_id in ids)
-        assert [(cause.cause, cause.victims) for cause in causes] == [("child", 3), ("alone", 0)]
+        assert [(cause.cause, cause.blocked) for cause in causes] == [("child", 3), ("alone", 0)]
 
     def test_who_is_gone_with_a_lock_is_not_given_the_name_of_a_victim(self) -> None:
         world = world_of(
@@ -257,12 +257,12 @@ class TestCauses:
             instance("gone", at=-99, status="Terminated"),
         )
         (cause,) = causes_of([blame_of(world, "caller")])
-        assert (cause.cause, cause.orchestrator, cause.victims) == ("gone", "", 1)
+        assert (cause.cause, cause.orchestrator, cause.blocked) == ("gone", "", 1)
 
     def test_an_entity_is_not_given_the_name_of_who_waits_for_it(self) -> None:
         world = world_of(on_entity("caller", "@counter@x", at=-9), entity("@counter@x", "caller"))
         (cause,) = causes_of([blame_of(world, "caller")])
-        assert (cause.cause, cause.orchestrator, cause.victims) == ("@counter@x", "", 1)
+        assert (cause.cause, cause.orchestrator, cause.blocked) == ("@counter@x", "", 1)
 
 
 def test_a_finished_instance_waits_on_nothing() -> None:

@@ -12,7 +12,7 @@ import pytest
 from exporter.api.client import HubClient
 from exporter.api.telemetry import GET_INSTANCE, ApiTelemetry
 from exporter.api.wire import HistoryEvent, InstanceStatus
-from exporter.collector.history_reads import HistoryReader
+from exporter.collector.hub_diagnosis import HistoryReader
 from exporter.diagnosis.blame import End, trace
 from exporter.diagnosis.classify import classify
 from exporter.diagnosis.nodes import Node

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from exporter.collector.history_reads import HistoryReader
+from exporter.collector.hub_diagnosis import HistoryReader
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.nodes import Absence, Entity, Orchestration
 from exporter.diagnosis.waits import Wait, WaitingOn

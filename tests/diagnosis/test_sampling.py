@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from exporter.diagnosis.sampling import Sampler, SamplingRules
+from exporter.diagnosis.sampling import Sampler
 from exporter.diagnosis.view import Coverage, DiagnosisView, Views
 from exporter.ledger.over_limit import find_over_limit
 from exporter.ledger.tracked import TrackedInstance
@@ -28,7 +28,7 @@ HOUR = -3600.0
 
 
 def sampler(reads: int = 30, most_samples: int = 5000) -> Sampler:
-    return Sampler(limits(age=None), SamplingRules(reads, most_samples))
+    return Sampler(limits(age=None), reads, most_samples)
 
 
 def cycle(world: World, sampling: Sampler, at: float = 0.0) -> int:
@@ -135,7 +135,7 @@ class TestMemory:
         world = stalled_world(10)
         sampling = sampler(reads=10)
         cycle(world, sampling)
-        sampling.rules = SamplingRules(reads=0)
+        sampling.reads = 0
         cycle(world, sampling, at=30.0)
         assert sum(view(sampling).stalled.values()) == 10
         world.put(on_activity("i00004", -1.0, name="Order0"))
@@ -166,13 +166,13 @@ class TestMemory:
         world.put(on_child("parent", "child", at=HOUR), on_activity("child", HOUR))
         sampling = sampler()
         cycle(world, sampling)
-        sampling.rules = SamplingRules(reads=0)
+        sampling.reads = 0
         world.put(on_activity("child", -5.0, activity="Bill"))
         cycle(world, sampling, at=30.0)
         assert view(sampling).stalled == {("Parent", "activity", "Ship"): 1}
 
     def test_a_row_that_was_read_within_the_second_of_its_update_is_read_again(self) -> None:
-        world, sampling = World(), Sampler(limits(idle=0.5, age=None), SamplingRules())
+        world, sampling = World(), Sampler(limits(idle=0.5, age=None))
         world.put(on_activity("quick", -1.0))
         cycle(world, sampling)
         cycle(world, sampling, at=5.0)
@@ -289,7 +289,7 @@ class TestQueues:
             ("Order", "activity", "CreditAccount"): 1,
         }
         (cause,) = seen.causes
-        assert (cause.cause, cause.victims) == ("holder", 500)
+        assert (cause.cause, cause.blocked) == ("holder", 500)
         assert all(
             s.blame.held_by == "holder" for i, s in sampling.samples.items() if i != "holder"
         )

@@ -11,7 +11,7 @@ import pytest
 
 from emulator import Emulator, ManualClock, TaskHub, running
 from exporter.api.client import HubClient
-from exporter.collector.history_reads import HistoryReader
+from exporter.collector.hub_diagnosis import HistoryReader
 from exporter.diagnosis.blame import End
 from exporter.diagnosis.view import Coverage, Views
 from tests.api.scripted import client_of
@@ -97,7 +97,7 @@ async def test_waiters_of_a_lock_are_victims_of_one_cause() -> None:
         await looking.cycle(END)
     causes = {cause.cause: cause for cause in Views(50).of(looking.sampler, END, str).causes}
     stalled = causes["payment-stalled"]
-    assert (stalled.orchestrator, stalled.victims) == ("PaymentSaga", 6)
+    assert (stalled.orchestrator, stalled.blocked) == ("PaymentSaga", 6)
     assert (stalled.wait.waiting_on.value, stalled.wait.target) == ("activity", "CreditAccount")
     assert stalled.samples[0] == "payment-waiting-1"
 
@@ -156,7 +156,7 @@ async def test_five_hundred_callers_of_a_locked_entity_cost_a_handful_of_reads(
     (cause,) = view.causes
 
     assert reads.made <= 5
-    assert (cause.cause, cause.orchestrator, cause.victims) == ("holder", "HoldsLock", 500)
+    assert (cause.cause, cause.orchestrator, cause.blocked) == ("holder", "HoldsLock", 500)
     assert cause.wait.waiting_on.value == "external_event"
     assert view.coverage["CallsEntity"] == Coverage(over=500, known=500)
     assert {blame.held_by for blame in looking.blames(END).values()} == {None, "holder"}

@@ -35,7 +35,7 @@ def test_a_phrase_is_found_across_lines_of_a_paragraph_and_of_a_comment() -> Non
 
 
 def test_code_addresses_and_other_meanings_are_not_found() -> None:
-    text = "`it goes on` [a](that/goes-on.md) takes up to 30 s; you want to read; cause.victims"
+    text = "`it goes on` [a](that/goes-on.md) takes up to 30 s; you want to read; cause.blocked"
     assert not list(hits_of(text, "a.md"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.collector.records import SweepCost
+from exporter.collector.schedule import SweepCost
 from exporter.forecast.day import Listing
 from exporter.forecast.durations import Durations
 from tests.ledger.world import row

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from exporter.api.wire import InstanceRow
 from exporter.ledger import unresolved
-from exporter.ledger.changes import MOST_NAMED, Failed, Resolved
 from exporter.ledger.label_values import OTHER
 from exporter.ledger.ledger import Ledger, Source
 from exporter.ledger.reasons import Category, FailureReason
-from exporter.ledger.snapshot import UnresolvedView
+from exporter.ledger.snapshot import MOST_NAMED, Failed, Resolved, UnresolvedView
 from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, census, counted, finishes, in_contact, read, recent, row, sweep
 
@@ -34,7 +33,7 @@ def failed(name: str, *, created: float, updated: float, output: bytes = DECLINE
 def listed(ledger: Ledger, at: float, *rows: InstanceRow) -> UnresolvedView:
     """Make a complete listing of what is Failed, and return what is unresolved then."""
     ledger.unresolved.begin_listing(NOW + at - ledger.rules.failed_lookback)
-    ledger.see_all(rows, Source.FAILED, NOW + at)
+    ledger.apply_rows(rows, Source.FAILED, NOW + at)
     ledger.unresolved.complete_listing(NOW + at)
     view = ledger.unresolved.view()
     assert view is not None
@@ -67,7 +66,7 @@ class TestReasons:
 
     def test_the_categories_of_a_broken_deployment_exist_at_zero_from_the_start(self) -> None:
         ledger = in_contact(None, row("a"))
-        assert ledger.counters(0.0, 0.0).failures == {
+        assert ledger.counters(0.0, 0.0)["failures"] == {
             ("Order", "non_determinism"): 0,
             ("Order", "version_mismatch"): 0,
             ("Order", "function_missing"): 0,
@@ -93,7 +92,7 @@ class TestReasons:
             row("b", "Completed", created=5.0, updated=9.0),
         ]
         ledger.begin_census()
-        ledger.see_census(page, NOW + 31.0, ["a", "old", "b"])
+        ledger.apply_census_page(page, NOW + 31.0, ["a", "old", "b"])
         [(labels, count)] = counted(ledger, "failure_reasons").items()
         assert labels[:3] == ("Order", "activity", "Charge")
         assert count == 1
@@ -108,7 +107,7 @@ class TestReasons:
         ]
         recent(ledger, 30.0, page[0])
         ledger.begin_census()
-        ledger.see_census(page, NOW + 31.0, ["a", "old", "older"])
+        ledger.apply_census_page(page, NOW + 31.0, ["a", "old", "older"])
         assert len(counted(ledger, "failure_reasons")) == 1
         assert ledger.unresolved.among(["a", "old", "older"]) == {"a", "older"}
 

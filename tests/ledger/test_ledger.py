@@ -98,7 +98,7 @@ class TestFinishes:
         sweep(fresh, 0.0)
         during = row("during", "Completed", created=-5.0, updated=1.0)
         search = fresh.begin_finished(NOW + 1.0)
-        fresh.see_all([during], search.source, NOW + 1.0)
+        fresh.apply_rows([during], search.source, NOW + 1.0)
         assert finishes(fresh) == {}
         sweep(fresh, 600.0)
         old = row("old", "Completed", created=-50.0, updated=0.0)
@@ -157,7 +157,7 @@ class TestFinishes:
         first = row("a", "Completed", created=10.0, updated=12.0)
         sweep(ledger, 30.0)
         ledger.begin_census()
-        ledger.see_census([first], NOW + 31.0)
+        ledger.apply_census_page([first], NOW + 31.0)
         recent(ledger, 32.0, first)
         sweep(ledger, 60.0, row("a", "Running", created=50.0))
         ledger.complete_census(NOW)
@@ -317,7 +317,7 @@ class TestActive:
         assert view.instances == {("_other", RUNNING): 2}
         assert view.over_limit["_other", "age"] == 1
         assert ledger.known().label_values["orchestrator"] == 3
-        assert ledger.counters(0.0, 0.0).label_values_folded["orchestrator",] == 2
+        assert ledger.counters(0.0, 0.0)["label_values_folded"]["orchestrator",] == 2
 
 
 class TestEntityLocks:
@@ -374,14 +374,14 @@ class TestSearch:
 
 class TestRetained:
     def test_nothing_is_shown_before_the_first_census(self) -> None:
-        assert in_contact().retained() is None
+        assert in_contact().retained.view() is None
 
     def test_a_census_and_the_finishes_since(self) -> None:
         ledger = in_contact()
         census(ledger, 1.0, row("x", "Completed", created=-9e5, updated=-9e5))
         sweep(ledger, 30.0)
         recent(ledger, 30.0, row("y", "Completed", created=5.0, updated=6.0))
-        view = ledger.retained()
+        view = ledger.retained.view()
         assert view is not None
         assert view.instances == {("Order", COMPLETED): 2}
         assert view.oldest_created == {"Completed": NOW - 9e5}
@@ -394,9 +394,9 @@ class TestRetained:
         ledger.begin_census()
         sweep(ledger, 30.0)
         recent(ledger, 30.0, seen, row("missed", "Completed", created=5.0, updated=7.0))
-        ledger.see_census([seen], NOW + 31.0)
+        ledger.apply_census_page([seen], NOW + 31.0)
         ledger.complete_census(NOW)
-        view = ledger.retained()
+        view = ledger.retained.view()
         assert view is not None
         assert view.instances == {("Order", COMPLETED): 2}
 
@@ -404,7 +404,7 @@ class TestRetained:
         ledger = in_contact()
         census(ledger, 1.0, row("x", "Failed", created=-9e5))
         census(ledger, 2.0)
-        view = ledger.retained()
+        view = ledger.retained.view()
         assert view is not None
         assert dict(view.instances) == {}
 
@@ -412,9 +412,11 @@ class TestRetained:
         ledger = in_contact()
         census(ledger, 1.0, row("x", "Failed", created=-9e5))
         ledger.begin_census()
-        ledger.see_census([row("x", "Failed", created=-9e5), row("z", "Failed", created=-8e5)], NOW)
-        ledger.abandon_census()
-        view = ledger.retained()
+        ledger.apply_census_page(
+            [row("x", "Failed", created=-9e5), row("z", "Failed", created=-8e5)], NOW
+        )
+        ledger.retained.abandon()
+        view = ledger.retained.view()
         assert view is not None
         assert dict(view.instances) == {("Order", RuntimeStatus.FAILED): 1}
 
@@ -430,7 +432,7 @@ class TestRecent:
         sweep(ledger, 0.0)
         source = ledger.begin_finished(NOW).source
         rows = [row(f"i{ago}", "Completed", created=-float(ago)) for ago in (10, 7200, 30_000)]
-        ledger.see_all(rows, source, NOW)
+        ledger.apply_rows(rows, source, NOW)
         held = Counter(window for window, _ in ledger.saved().recent)
         assert held == {"1h": 1, "24h": 3, "6h": 2}
 
@@ -440,7 +442,7 @@ class TestRecent:
         sweep(fresh, 0.0)
         source = fresh.begin_finished(NOW).source
         assert source is Source.BASELINE
-        fresh.see_all(
+        fresh.apply_rows(
             [
                 row("a", "Completed", created=-4000.0, updated=-3700.0),
                 row("b", "Completed", created=-400.0, updated=-200.0),
@@ -467,7 +469,7 @@ class TestRecent:
         census(ledger, 2.0, old)
         sweep(ledger, 30.0)
         source = ledger.begin_finished(NOW + 30.0).source
-        ledger.see_all([], source, NOW + 30.0)
+        ledger.apply_rows([], source, NOW + 30.0)
         view = ledger.complete_finished(NOW + 30.0)
         assert view.recent["Order", "Failed", "1h"] == 1
         assert finishes(ledger) == {}

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.changes import MOST_NAMED, Recovered
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.over_limit import MAX_SAMPLES, MAX_SAMPLES_PER_ORCHESTRATOR
-from exporter.ledger.snapshot import ActiveView, OverLimit
+from exporter.ledger.snapshot import MOST_NAMED, ActiveView, OverLimit, Recovered
 from exporter.ledger.status import RuntimeStatus
 from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, row, shown

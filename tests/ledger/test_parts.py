@@ -11,20 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.ledger.accounts import Accounts
+from exporter.ledger.active import ages_at, merge
 from exporter.ledger.book import Book, digest_of
-from exporter.ledger.counters import CounterFamily, HistogramFamily, SavedHistogram
-from exporter.ledger.distributions import Histogram, ages_at, merge
+from exporter.ledger.counters import (
+    Counters,
+    Histogram,
+    HistogramFamily,
+    SavedCounter,
+    SavedHistogram,
+)
 from exporter.ledger.finish_windows import RecentFinishes, Window, failure_ratios
 from exporter.ledger.label_values import OTHER, UNNAMED, LabelValues
 from exporter.ledger.records import Unsaved
-from exporter.ledger.ruler import Ruler, look_backs
-from exporter.ledger.state import Header, LedgerState, decoded
+from exporter.ledger.search import Ruler, look_backs
+from exporter.ledger.snapshot import FinishedInstance
+from exporter.ledger.state import Header, LedgerState, decoded, state_of
 from exporter.ledger.status import Pair, RuntimeStatus, known_status
 from tests.ledger.world import row
 
 COMPLETED = RuntimeStatus.COMPLETED
 FAILED = RuntimeStatus.FAILED
 SECONDS = st.integers(min_value=0, max_value=2000)
+HOLD = 120.0
 
 
 class TestBook:
@@ -265,7 +273,7 @@ class TestPlaces:
 
 class TestCounters:
     def test_a_new_series_shows_its_base_until_the_hold_is_over(self) -> None:
-        family = CounterFamily("finished")
+        family = Counters({})["finished"]
         for _ in range(50):
             family.add(("a",))
         assert family.show(100.0, 120.0) == {("a",): 0}
@@ -275,21 +283,29 @@ class TestCounters:
         assert family.next_release_time == inf
 
     def test_a_series_is_born_once(self) -> None:
-        family = CounterFamily("finished")
+        family = Counters({})["finished"]
         family.ensure(("a",))
         family.show(100.0, 120.0)
         family.add(("a",))
         assert family.show(300.0, 120.0) == {("a",): 1}
 
     def test_what_was_shown_is_the_base_after_a_restart(self) -> None:
-        before = CounterFamily("finished")
-        before.add(("old",))
+        before = Counters({})
+        before["finished"].add(("old",))
         before.show(0.0, 0.0)
-        before.add(("old",))
-        before.add(("held",))
-        after = CounterFamily("finished", before.records.all())
-        assert after.show(1000.0, 120.0) == {("old",): 1, ("held",): 0}
-        assert after.show(1120.0, 120.0) == {("old",): 2, ("held",): 1}
+        before["finished"].add(("old",))
+        before["finished"].add(("held",))
+        after = Counters(before.records.all())
+        assert after.show(1000.0, 120.0) == {"finished": {("old",): 1, ("held",): 0}}
+        assert after.show(1120.0, 120.0) == {"finished": {("old",): 2, ("held",): 1}}
+
+    def test_a_family_that_is_new_marks_no_others_as_changed(self) -> None:
+        counters = Counters({("finished", "a"): SavedCounter(5, 5)})
+        Unsaved.take([counters.records]).written()
+        counters["vanished"].add(())
+        unsaved = Unsaved.take([counters.records])
+        assert not unsaved.is_whole
+        assert len(unsaved.encoded()) == 1
 
     def test_a_histogram_is_held_as_a_whole_also_over_a_restart(self) -> None:
         family = HistogramFamily((1.0, 2.0))
@@ -384,3 +400,39 @@ def test_unknown_spellings_fold_into_unknown(
     spelling: str | int | None, status: RuntimeStatus
 ) -> None:
     assert known_status(spelling) is status
+
+
+PAIR = ("Order", RuntimeStatus.COMPLETED)
+
+
+def finish(accounts: Accounts, instance_id: str, at: float | None) -> None:
+    accounts.finish(PAIR, row(instance_id, "Completed"), 0.0, at)
+
+
+def latest(accounts: Accounts, now: float) -> dict[tuple[str, ...], FinishedInstance]:
+    return dict(accounts.counters(now, HOLD, {}).latest_finished)
+
+
+def test_it_is_the_one_that_finished_last_in_whatever_order_they_are_found() -> None:
+    accounts = Accounts((1.0,), 10)
+    accounts.introduce("Order")
+    accounts.counters(0.0, HOLD, {})
+    for instance_id, at in (("a", 10.0), ("c", 30.0), ("b", 20.0), ("unknown", None)):
+        finish(accounts, instance_id, at)
+    assert latest(accounts, HOLD) == {PAIR: FinishedInstance("c", 30.0)}
+
+
+def test_it_waits_until_its_counter_shows_it() -> None:
+    accounts = Accounts((1.0,), 10)
+    finish(accounts, "a", 10.0)
+    assert latest(accounts, 0.0) == {}
+    assert latest(accounts, HOLD - 0.1) == {}
+    assert latest(accounts, HOLD) == {PAIR: FinishedInstance("a", 10.0)}
+
+
+def test_a_restart_forgets_it() -> None:
+    accounts = Accounts((1.0,), 10)
+    finish(accounts, "a", 10.0)
+    restored = Accounts((1.0,), 10, state_of(accounts.records))
+    assert restored.counters(HOLD, HOLD, {})["finished"] == {PAIR: 0}
+    assert latest(restored, 2 * HOLD) == {}

@@ -15,9 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.api.wire import InstanceRow
-from exporter.ledger.failure_patterns import Category
-from exporter.ledger.failure_text import LOOKED_AT
-from exporter.ledger.reasons import FailureReason, reason_of
+from exporter.ledger.failure_text import LOOKED_AT, Category
+from exporter.ledger.reasons import FailureReason, read_failure
 from tests.recorded import RECORDINGS, exchanges
 
 FAILURES = Path(__file__).parents[1] / "data" / "failures" / "outputs.json"
@@ -75,6 +74,10 @@ JSON_VALUES = st.recursive(
 
 def raw(output: object) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(output).encode())
+
+
+def reason_of(orchestrator: str, output: msgspec.Raw) -> FailureReason:
+    return read_failure(orchestrator, output).reason
 
 
 def reason(output: object, orchestrator: str = "OrderSaga") -> FailureReason:

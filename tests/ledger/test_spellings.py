@@ -122,18 +122,18 @@ class TestStateWithTwoSpellings:
     def test_the_kept_one_counts_on_from_its_own_value_and_the_other_ends(self) -> None:
         ledger = Ledger(DEFAULT_RULES, state_of_two_spellings())
         shown = ledger.counters(0.0, 0.0)
-        assert shown.finished["Order", "Completed"] == 7
-        assert shown.finished["Other", "Completed"] == 3
-        assert shown.reopened == {(): 2}
-        assert not [labels for labels in shown.finished if "order" in labels]
+        assert shown["finished"]["Order", "Completed"] == 7
+        assert shown["finished"]["Other", "Completed"] == 3
+        assert shown["reopened"] == {(): 2}
+        assert not [labels for labels in shown["finished"] if "order" in labels]
         recent(ledger, 0.0, row("x", "Completed", created=-20.0, updated=-5.0, name="order"))
-        assert ledger.counters(0.0, 0.0).finished["Order", "Completed"] == 8
+        assert ledger.counters(0.0, 0.0)["finished"]["Order", "Completed"] == 8
 
     def test_what_there_is_now_is_that_of_both(self) -> None:
         ledger = Ledger(DEFAULT_RULES, state_of_two_spellings())
         assert ledger.known().orchestrators == ("Other", "Order")
         assert ledger.known().latest.created == {"Order": NOW - 5.0}
-        retained = ledger.retained()
+        retained = ledger.retained.view()
         assert retained is not None
         assert retained.instances == {("Order", "Completed"): 27}
         ledger.begin_active(NOW)
@@ -153,4 +153,4 @@ class TestStateWithTwoSpellings:
         saved = Ledger(DEFAULT_RULES, state_of_two_spellings()).saved()
         assert set(saved.orchestrators) == {"Order", "Other"}
         again = Ledger(DEFAULT_RULES, saved).counters(0.0, 0.0)
-        assert again.finished["Order", "Completed"] == 7
+        assert again["finished"]["Order", "Completed"] == 7

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
@@ -63,7 +62,7 @@ def sweep(ledger: Ledger, at: float, *active: InstanceRow) -> None:
 def recent(ledger: Ledger, at: float, *finished: InstanceRow) -> None:
     """List what finished lately, completely."""
     search = ledger.begin_finished(NOW + at)
-    ledger.see_all(finished, search.source, NOW + at)
+    ledger.apply_rows(finished, search.source, NOW + at)
     ledger.complete_finished(NOW + at)
 
 
@@ -75,17 +74,17 @@ def read(ledger: Ledger, at: float, found: InstanceRow) -> None:
 def census(ledger: Ledger, at: float, *finished: InstanceRow) -> None:
     """Make a complete census."""
     ledger.begin_census()
-    ledger.see_census(finished, NOW + at)
+    ledger.apply_census_page(finished, NOW + at)
     ledger.complete_census(NOW + at)
 
 
 def finishes(ledger: Ledger) -> dict[tuple[str, str], int]:
     """Return the finishes counted so far, without the zeros."""
-    series = ledger.counters(0.0, 0.0).finished
+    series = ledger.counters(0.0, 0.0)["finished"]
     return {(name, status): count for (name, status), count in series.items() if count}
 
 
 def counted(ledger: Ledger, family: str) -> dict[tuple[str, ...], int]:
     """Return the counters of a family, without the zeros."""
-    series: Mapping[tuple[str, ...], int] = getattr(ledger.counters(0.0, 0.0), family)
+    series = ledger.counters(0.0, 0.0)[family]
     return {labels: count for labels, count in series.items() if count}

@@ -43,7 +43,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
     )
     active = ledger.complete_active(NOW + 60.0)
     source = ledger.begin_finished(NOW + 60.0).source
-    ledger.see_all(
+    ledger.apply_rows(
         [
             row("f1", "Failed", created=20.0, updated=27.0, output=DECLINED),
             row("c1", "Completed", created=20.0, updated=21.0),
@@ -54,7 +54,7 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
     )
     finished = ledger.complete_finished(NOW + 60.0)
     ledger.unresolved.begin_listing(NOW - 86_400.0)
-    ledger.see_all(
+    ledger.apply_rows(
         [
             row("f1", "Failed", created=20.0, updated=27.0),
             row("f0", "Failed", created=-9000.0, updated=-8000.0),
@@ -63,8 +63,8 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         NOW + 60.0,
     )
     ledger.unresolved.complete_listing(NOW + 60.0)
-    ledger.entities.begin(NOW + 60.0)
-    ledger.entities.add_page([EntityRow(EntityId("cart", "x"), shown(0.0))])
+    entities = ledger.entities.fold(NOW + 60.0)
+    entities.add_page([EntityRow(EntityId("cart", "x"), shown(0.0))])
     state = SweepState(
         interval=30.0,
         configured=30.0,
@@ -93,10 +93,10 @@ def busy_snapshot(name: str = "orders", **changes: object) -> HubSnapshot:
         ),
         "active": active,
         "finished": finished,
-        "retained": ledger.retained(),
+        "retained": ledger.retained.view(),
         "unresolved": ledger.unresolved.view(),
         "state": StateUse({"locked": 1, "write": 0}, NOW + 59.0, 11_815),
-        "entities": ledger.entities.complete(),
+        "entities": entities.complete(),
         "pages_remaining": 4321,
         "unfiltered": UnfilteredView(2, {}),
         "diagnosis": DiagnosisView(

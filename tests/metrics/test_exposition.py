@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,20 +224,27 @@ class TestSelf:
 
 
 class TestCatalogue:
-    @pytest.mark.parametrize("counter", [each.name for each in fields(CountersView)])
-    def test_every_counter_of_the_ledger_is_shown(self, counter: str) -> None:
+    def test_everything_that_the_ledger_counts_is_shown(self) -> None:
         finished: dict[Values, FinishedInstance] = {
             ("Order", "Failed"): FinishedInstance("f1", NOW)
         }
         counters = replace(busy_snapshot().counters, latest_finished=finished)
-        without = replace(counters, **{counter: {}})
-        with_it, other = (
+        counts = counters.counts
+        less = [replace(counters, counts={**counts, family: {}}) for family in counts]
+        less += [replace(counters, durations={}), replace(counters, latest_finished={})]
+        texts = {
             Exposition(Choice(exemplars=True))
             .body([busy_snapshot(counters=each)], LATER, Format.OPENMETRICS)
             .text
-            for each in (counters, without)
-        )
-        assert with_it != other
+            for each in (counters, *less)
+        }
+        assert len(texts) == 1 + len(less)
+
+    def test_every_counter_that_is_declared_is_counted(self) -> None:
+        hub = busy_snapshot()
+        for family in CATALOGUE:
+            if family.kind is Kind.COUNTER and family.per_hub:
+                assert any(len(reading.read(hub)) for reading in family.numbers), family.name
 
     def test_no_sweep_feeds_a_family_twice(self) -> None:
         for family in CATALOGUE:

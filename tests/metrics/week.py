@@ -9,8 +9,7 @@ from random import Random
 from exporter.api.errors import ErrorKind
 from exporter.api.telemetry import OPERATIONS, ApiTelemetry
 from exporter.api.wire import EntityId, EntityRow, InstanceRow
-from exporter.collector.records import use_of
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import rules_of
 from exporter.collector.snapshot import (
     HubIdentity,
     HubSnapshot,
@@ -18,6 +17,7 @@ from exporter.collector.snapshot import (
     Sweep,
     SweepResult,
     SweepState,
+    use_of,
 )
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.ledger.ledger import Ledger, Source
@@ -76,17 +76,17 @@ class Hub:
             ledger.mark_vanished(instance_id)
         self._view = ledger.complete_active(now)
         source = ledger.begin_finished(now).source
-        ledger.see_all(self._finished(at), source, now)
+        ledger.apply_rows(self._finished(at), source, now)
         self._finishes = ledger.complete_finished(now)
         ledger.unresolved.begin_listing(now - WEEK)
-        ledger.see_all(self._failed, Source.FAILED, now)
+        ledger.apply_rows(self._failed, Source.FAILED, now)
         ledger.unresolved.complete_listing(now)
         ledger.begin_census()
-        ledger.see_census(list(self._finished(at)), now)
+        ledger.apply_census_page(list(self._finished(at)), now)
         ledger.complete_census(now)
-        ledger.entities.begin(now)
-        ledger.entities.add_page([EntityRow(EntityId(name, "x"), shown(at)) for name in ENTITIES])
-        self._entities = ledger.entities.complete()
+        entities = ledger.entities.fold(now)
+        entities.add_page([EntityRow(EntityId(name, "x"), shown(at)) for name in ENTITIES])
+        self._entities = entities.complete()
         for operation in OPERATIONS:
             self.telemetry.attempt(operation, "200", 0.03, 4000)
 
@@ -145,7 +145,7 @@ class Hub:
             api=use_of(self.telemetry),
             active=self._view,
             finished=self._finishes,
-            retained=ledger.retained(),
+            retained=ledger.retained.view(),
             unresolved=ledger.unresolved.view(),
             entities=self._entities,
             state=StateUse({"locked": 0, "write": 0}, NOW, 64_000),

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from emulator import Emulator, ManualClock, running
 from exporter.api.connection import SharedLimits, connect
 from exporter.collector.hub import HubCollector
-from exporter.collector.polling_inputs import polling_inputs_of
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import polling_inputs_of, rules_of
 from exporter.collector.snapshot import ProcessView, Sweep
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format

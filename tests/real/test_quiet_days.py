@@ -25,8 +25,7 @@ from exporter.api.retries import RetryPolicy
 from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.hub import HubCollector
-from exporter.collector.polling_inputs import polling_inputs_of
-from exporter.collector.service import rules_of
+from exporter.collector.polling_inputs import polling_inputs_of, rules_of
 from exporter.collector.snapshot import ProcessView, Sweep
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format

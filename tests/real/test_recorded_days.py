@@ -206,7 +206,7 @@ async def last_life(scene: Observatory) -> dict[tuple[str, ...], int]:
             if collector.snapshot.sweeps[Sweep.CENSUS].results["complete"]:
                 break
         return {
-            pair: count for pair, count in collector.snapshot.counters.finished.items() if count
+            pair: count for pair, count in collector.snapshot.counters["finished"].items() if count
         }
 
 

@@ -33,7 +33,7 @@ def due(memory: Memory) -> dict[str, Counter[Labels]]:
 def check_published(counters: CountersView, memory: Memory, *, exactly: bool) -> None:
     """Check that nothing is shown twice, nor more than was kept; *exactly*: nor less."""
     for family, expected in due(memory).items():
-        shown: Mapping[Labels, int] = getattr(counters, family)
+        shown: Mapping[Labels, int] = counters[family]
         for labels in {*shown, *expected}:
             much = shown.get(labels, 0)
             if family == "created":
@@ -56,15 +56,16 @@ def _without_doubt(much: int, expected: int, memory: Memory, name: str) -> int:
 
 def _check_durations(counters: CountersView) -> None:
     for labels, durations in counters.durations.items():
-        if durations.cumulative[-1] != counters.finished[*labels, "Completed"]:
+        if durations.cumulative[-1] != counters["finished"][*labels, "Completed"]:
             raise Miscounted(f"durations{labels}: {durations.cumulative[-1]} of them")
 
 
 def check_not_fallen(served: Mapping[Labels, int], counters: CountersView) -> None:
     """Check that a restart shows no less than was served before."""
     for labels, much in served.items():
-        if counters.finished.get(labels, 0) < much:
-            raise Miscounted(f"finished{labels}: fell from {much} to {counters.finished[labels]}")
+        shown = counters["finished"].get(labels, 0)
+        if shown < much:
+            raise Miscounted(f"finished{labels}: fell from {much} to {shown}")
 
 
 def check_promise(

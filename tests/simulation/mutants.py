@@ -17,7 +17,7 @@ from exporter.collector.sweeps import HubSweeps
 from exporter.ledger import ledger as ledger_module
 from exporter.ledger.book import Book, digest_of
 from exporter.ledger.ledger import Ledger, Source
-from exporter.ledger.ruler import Ruler
+from exporter.ledger.search import Ruler
 from exporter.ledger.snapshot import FinishedView
 from exporter.ledger.status import RuntimeStatus
 
@@ -39,7 +39,7 @@ def that_drops_what_it_cannot_read(patch: pytest.MonkeyPatch) -> None:
         try:
             await original(self, instance_id)
         except ApiError:
-            self.ledger._open.untrack(instance_id)
+            self.ledger.tracked.untrack(instance_id)
 
     patch.setattr(HubSweeps, "_read_one", read)
 
@@ -66,14 +66,14 @@ def that_trusts_the_book_more_than_what_was_active(patch: pytest.MonkeyPatch) ->
             parse_time(row.last_updated_time),
         )
         if self._book.has(int(max(second or 0.0 for second in seconds)), digest_of(row)):
-            self._open.untrack(row.instance_id)
+            self.tracked.untrack(row.instance_id)
         original(self, row, status, source, at)
 
     patch.setattr(Ledger, "_apply_terminal", see)
 
 
 def that_applies_a_census_at_its_end(patch: pytest.MonkeyPatch) -> None:
-    see, complete = Ledger.see_census, Ledger.complete_census
+    see, complete = Ledger.apply_census_page, Ledger.complete_census
     pages: list[tuple[Ledger, Callable[[], None]]] = []
 
     def keep(
@@ -91,7 +91,7 @@ def that_applies_a_census_at_its_end(patch: pytest.MonkeyPatch) -> None:
         pages.clear()
         complete(self, *rest)
 
-    patch.setattr(Ledger, "see_census", keep)
+    patch.setattr(Ledger, "apply_census_page", keep)
     patch.setattr(Ledger, "complete_census", apply)
 
 

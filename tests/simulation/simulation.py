@@ -192,7 +192,7 @@ class Simulation:
         self._note_served()
 
     def _note_served(self) -> None:
-        for labels, much in self.collector.snapshot.counters.finished.items():
+        for labels, much in self.collector.snapshot.counters["finished"].items():
             self._served[labels] = max(much, self._served[labels])
 
     def _check_promise(self, traffic: Traffic, mark: float) -> None:

@@ -46,9 +46,9 @@ def test_a_thousand_late_rows_are_counted_once_and_listed_again_a_bounded_number
         listed += simulation.client.traffic.rows[Found.RECENT]
 
     counters = simulation.collector.snapshot.counters
-    assert counters.finished["Child", "Completed"] == 900
-    assert counters.finished["Child", "Failed"] == 100
-    assert counters.finished["Parent", "Completed"] == 1
+    assert counters["finished"]["Child", "Completed"] == 900
+    assert counters["finished"]["Child", "Failed"] == 100
+    assert counters["finished"]["Parent", "Completed"] == 1
     # A row is listed by the cycle that follows it, and again as often as the mean look-back,
     # (1 + n/2) overlaps, has intervals; each of the n levels may meet it once more by chance.
     mean_look_back = (1 + LEVELS / 2) * OVERLAP

@@ -34,7 +34,7 @@ def replay(
     simulation.settle()
     return Counter(
         finishes=len(simulation.world.finishes),
-        counted=sum(simulation.collector.snapshot.counters.finished.values()),
+        counted=sum(simulation.collector.snapshot.counters["finished"].values()),
         observed=len(simulation.observer.now.counted),
     )
 

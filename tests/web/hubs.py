@@ -21,8 +21,7 @@ from exporter.collector.snapshot import (
     Trouble,
 )
 from exporter.diagnosis.blame import Blame, End
-from exporter.diagnosis.causes import causes_of
-from exporter.diagnosis.groups import Waiting, groups_of
+from exporter.diagnosis.groups import Waiting, causes_of, groups_of
 from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.ledger import Ledger, Source
@@ -71,19 +70,19 @@ def hub_of(
     """Return the snapshot of a hub with these contents, whose sweeps were all complete at `NOW`."""
     ledger = Ledger(replace(DEFAULT_RULES, limits=LIMITS, orchestrators=tuple(orchestrators)))
     sweep(ledger, -90_000.0)
-    ledger.see_all((), ledger.begin_finished(NOW - 90_000.0).source, NOW - 90_000.0)
+    ledger.apply_rows((), ledger.begin_finished(NOW - 90_000.0).source, NOW - 90_000.0)
     ledger.complete_finished(NOW - 90_000.0)
     ledger.begin_active(NOW)
     ledger.apply_active_page(contents.active, NOW)
     active = ledger.complete_active(NOW)
-    ledger.see_all(contents.finished, ledger.begin_finished(NOW).source, NOW)
+    ledger.apply_rows(contents.finished, ledger.begin_finished(NOW).source, NOW)
     finished = ledger.complete_finished(NOW)
     census(ledger, 0.0, *contents.finished, *contents.failed)
     ledger.unresolved.begin_listing(NOW - 604_800.0)
-    ledger.see_all(contents.failed, Source.FAILED, NOW)
+    ledger.apply_rows(contents.failed, Source.FAILED, NOW)
     ledger.unresolved.complete_listing(NOW)
-    ledger.entities.begin(NOW)
-    ledger.entities.add_page(contents.entities)
+    entities = ledger.entities.fold(NOW)
+    entities.add_page(contents.entities)
     return HubSnapshot(
         identity=HubIdentity(
             name,
@@ -109,9 +108,9 @@ def hub_of(
         ),
         active=active,
         finished=finished,
-        retained=ledger.retained(),
+        retained=ledger.retained.view(),
         unresolved=ledger.unresolved.view(),
-        entities=ledger.entities.complete(),
+        entities=entities.complete(),
         state=StateUse({"write": 0}, NOW),
         clock_skew=0.4,
     )

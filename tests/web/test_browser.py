@@ -24,8 +24,8 @@ from exporter.collector.instance_lookup import FoundInstance, InstanceReader
 from exporter.collector.snapshot import HubSnapshot
 from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.families import Member
+from exporter.diagnosis.history import CHILD_COMPLETED, CHILD_CREATED
 from exporter.diagnosis.nodes import Absence
-from exporter.diagnosis.timeline import CHILD_COMPLETED, CHILD_CREATED
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.web.instance_pages import InstancePages
 from exporter.web.runbook_pages import runbook_names

@@ -108,7 +108,7 @@ class TestFindings:
         assert kinds(replace(hub, unfiltered=UnfilteredView(5, {}))) == ["outside_prefixes"]
         assert kinds(replace(hub, pages_remaining=0)) == ["page_budget"]
         assert kinds(replace(hub, pages_remaining=1)) == []
-        folded = CountersView(label_values_folded={("orchestrator",): 3, ("entity",): 0})
+        folded = CountersView({"label_values_folded": {("orchestrator",): 3, ("entity",): 0}})
         assert kinds(replace(hub, counters=folded)) == ["names_folded"]
         unconfirmed = replace(hub.known, unconfirmed=2)
         assert kinds(replace(hub, known=unconfirmed)) == ["unconfirmed"]

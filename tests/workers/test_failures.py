@@ -87,7 +87,7 @@ async def test_failures_are_counted_as_the_rows_tell_them_in_whatever_order_they
             assert await collector.make(Sweep.ACTIVE) is None
             server.date, server.rows = now, rows
             assert await collector.make(Sweep.ACTIVE) is None
-            counted = collector.snapshot.counters.failure_reasons
+            counted = collector.snapshot.counters["failure_reasons"]
     assert counted == reasons(version, failed)
 
 

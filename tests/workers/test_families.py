@@ -13,8 +13,7 @@ from emulator.json_text import JsonValue, compact
 from emulator.samples import recorded
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
-from exporter.diagnosis.children import Child, Children
-from exporter.diagnosis.orphans import Orphans
+from exporter.diagnosis.families import Child, Children, Orphans
 from exporter.ledger.status import RuntimeStatus
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.workers.polled_hub import polled, reads_of
@@ -189,7 +188,7 @@ class TestUnresolvedFailures:
             hub.advance()
             await cycle(collector)
             assert await collector.make(Sweep.FAILED) is None
-            created = collector.snapshot.counters.created
+            created = collector.snapshot.counters["created"]
         # What was rewound was started before.
         assert not any(created.values())
 

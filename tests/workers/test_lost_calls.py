@@ -20,9 +20,9 @@ from emulator import Worker as EmulatedWorker
 from emulator.json_text import JsonValue, compact
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
+from exporter.ledger.app_traits import Worker
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.state import LedgerState
-from exporter.ledger.workers import Worker
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.diagnosis.surveying import limits
 from tests.workers.polled_hub import polled, reads_of

@@ -1,9 +1,9 @@
-"""Reads by id: what is wrong with one instance keeps no other from being read."""
+"""Sweeps with trouble: unreadable instances, listings without an end, a full memory."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -12,21 +12,24 @@ import pytest
 from exporter.api.classify import Failures
 from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, ListingTruncated
+from exporter.api.listing import Page
 from exporter.api.query import InstanceQuery, Query
 from exporter.api.telemetry import GET_INSTANCE
-from exporter.api.wire import InstanceStatus
+from exporter.api.wire import InstanceRow, InstanceStatus
 from exporter.collector.clock import ServerClock
 from exporter.collector.sweeps import HubSweeps
+from exporter.ledger import unresolved
 from exporter.ledger.ledger import Ledger
 from tests.api.paged import ClientOfPages, MadePage
 from tests.ledger.rules import DEFAULT_RULES
-from tests.ledger.world import NOW, finishes, row
+from tests.ledger.world import NOW, finishes, in_contact, row
 
 pytestmark = pytest.mark.anyio
 
 FAILURES = Failures("orders", GET_INSTANCE)
 LOST_OUTPUT = FAILURES.of_status(500, {}, b"")
 TIMEOUT = FAILURES.of_exception(TimeoutError(), 60.0)
+FOLLOWED = 200
 
 
 class Departed(ClientOfPages):
@@ -137,3 +140,45 @@ async def test_however_many_left_a_few_are_read_at_once() -> None:
     assert client.most_at_once <= 4
     assert finishes(sweeps.ledger) == {("Order", "Completed"): 5000}
     assert sweeps.ledger.known().unconfirmed == 0
+
+
+class Failing(ClientOfPages):
+    """A hub in which *ids* are Failed, and nothing else is stored."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        super().__init__()
+        self.ids = ids
+        self.lists = 0
+
+    async def page_of(self, query: Query[Any], token: bytes) -> MadePage:
+        self.lists += 1
+        rows = [row(instance_id, "Failed", created=-50.0, updated=-9.0) for instance_id in self.ids]
+        return MadePage(rows, date=NOW + 30.0)
+
+    async def read_instance(
+        self, instance_id: str, *, history: bool = False, inputs: bool = False
+    ) -> InstanceStatus | None:
+        return None
+
+    async def find_instance(
+        self, instance_id: str, seen: Callable[[Page[InstanceRow]], object]
+    ) -> InstanceRow | None:
+        return None
+
+
+async def test_what_there_is_no_room_for_counts_once_though_it_is_listed_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unresolved, "_MOST_KEPT", FOLLOWED)
+    ids = [f"i{number:03}" for number in range(300)]
+    ledger, client = in_contact(), Failing(ids)
+    sweeps = HubSweeps(client, ledger, ServerClock(lambda: NOW + 30.0, lambda: 0.0))
+    await sweeps.failed()
+    # Half of all are purged: so many that the list is not believed at once.
+    client.ids = ids[150:]
+    await sweeps.failed()
+    assert client.lists == 3
+    view = ledger.unresolved.view()
+    assert view is not None
+    # What the list has missed counts until it is read, fifty at a time, or missed again.
+    assert view.failures == {"Order": 250}

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from exporter.api.errors import HubDenied, HubFailed, HubUnreachable
-from exporter.collector.history_reads import HistoryReader, ReadLimits
+from exporter.collector.hub_diagnosis import HistoryReader, ReadLimits
 from exporter.diagnosis.blame import End
 from exporter.diagnosis.nodes import Absence, Answer, Read
 from tests.api.scripted import SILENCE, answer, client_of, scripted

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from emulator import Emulator, Fault, FaultKind, ManualClock, TaskHub, running
 from emulator.api import Operation
 from emulator.backends.azure_storage import AzureStorage
-from exporter.collector.budget import PageBudget
+from exporter.collector.budgets import PageBudget
 from exporter.collector.hub import HubCollector
 from exporter.collector.schedule import spare_seconds
 from exporter.collector.snapshot import Sweep

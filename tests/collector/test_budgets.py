@@ -1,4 +1,4 @@
-"""What all hubs of a process hold together is bounded; the largest give way first."""
+"""The budgets: pages of a hub per day, and what all hubs of a process hold together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from emulator import Emulator, ManualClock, TaskHub, running
 from emulator.storage.rows import Instance, RuntimeStatus
-from exporter.collector.fair_share import FairShare, ProcessLimits
+from exporter.collector.budgets import FairShare, PageBudget, ProcessLimits
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.ledger.ledger import Ledger, Source
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 
 START = 1_795_428_000.0
 MIB = 1 << 20
+MIDNIGHT = 1_795_392_000.0
 
 
 def ledger_of(size: int) -> Ledger:
@@ -81,7 +82,7 @@ class TestLedger:
         sweep(ledger, 30.0)
         search = ledger.begin_finished(0.0)
         old = (row(f"f{n}", "Completed", updated=-600.0 + n) for n in range(500))
-        ledger.see_all(old, search.source, 0.0)
+        ledger.apply_rows(old, search.source, 0.0)
         ledger.complete_finished(0.0, 100)
         assert ledger.booked <= 100
 
@@ -119,7 +120,7 @@ async def test_a_hub_with_too_many_is_truncated_but_up_and_its_counters_go_on() 
         assert snapshot.active is None
         hub.put(instance("i00000", RuntimeStatus.COMPLETED))
         await collector.make(Sweep.ACTIVE)
-        assert collector.snapshot.counters.finished["Order", "Completed"] == 1
+        assert collector.snapshot.counters["finished"]["Order", "Completed"] == 1
 
 
 async def test_with_room_enough_nothing_is_left_out() -> None:
@@ -141,4 +142,31 @@ async def test_rows_with_ids_too_long_are_left_out_and_counted_and_long_names_fo
         assert snapshot.active is not None
         assert snapshot.active.instances == {("Order", "Running"): 3, ("_other", "Running"): 1}
         assert snapshot.sweeps[Sweep.ACTIVE].refused == 1
-        assert snapshot.counters.label_values_folded["orchestrator",] == 1
+        assert snapshot.counters["label_values_folded"]["orchestrator",] == 1
+
+
+def test_without_a_limit_everything_is_allowed() -> None:
+    budget = PageBudget(None)
+    budget.spend(1_000_000, MIDNIGHT)
+    assert budget.remaining(MIDNIGHT) is None
+    assert all(budget.allows(sweep, MIDNIGHT) for sweep in Sweep)
+
+
+def test_the_last_tenth_is_for_what_alerts_live_by() -> None:
+    budget = PageBudget(100)
+    budget.spend(89, MIDNIGHT)
+    assert all(budget.allows(sweep, MIDNIGHT) for sweep in Sweep)
+    budget.spend(1, MIDNIGHT)
+    allowed = [sweep for sweep in Sweep if budget.allows(sweep, MIDNIGHT)]
+    assert allowed == [Sweep.ACTIVE, Sweep.FINISHED]
+    budget.spend(15, MIDNIGHT)
+    assert budget.remaining(MIDNIGHT) == 0
+    assert not any(budget.allows(sweep, MIDNIGHT) for sweep in Sweep)
+
+
+def test_each_day_begins_anew_at_midnight_utc() -> None:
+    budget = PageBudget(10)
+    budget.spend(10, MIDNIGHT + 86_399.0)
+    assert not budget.allows(Sweep.ACTIVE, MIDNIGHT + 86_399.9)
+    assert budget.allows(Sweep.CENSUS, MIDNIGHT + 86_400.0)
+    assert budget.remaining(MIDNIGHT + 86_400.0) == 10

@@ -1,6 +1,9 @@
-"""A hub that was replaced by another one, under the same name."""
+"""Rows that a listing did not show: absent ids, and a hub replaced under the same name."""
 
 from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.api.wire import InstanceRow
 from exporter.ledger.ledger import Ledger, Source
@@ -22,7 +25,7 @@ def hub(active: int, failed: int = 0) -> Ledger:
 
 def list_failed(ledger: Ledger, *rows: InstanceRow) -> None:
     ledger.unresolved.begin_listing(NOW - 86_400.0)
-    ledger.see_all(rows, Source.FAILED, NOW)
+    ledger.apply_rows(rows, Source.FAILED, NOW)
     ledger.unresolved.complete_listing(NOW)
 
 
@@ -135,3 +138,42 @@ def test_those_that_people_purge_are() -> None:
     ledger.take_changes()
     ledger.mark_vanished(ids(FAILED)[0])
     assert [each.instance_id for each in ledger.take_changes().resolved.named] == ids(FAILED)[:1]
+
+
+IDS = st.sampled_from("abcdef")
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("list"), st.sets(IDS)),
+        st.tuples(st.just("read"), IDS, st.sampled_from(("Running", "Completed", "Odd"))),
+        st.tuples(st.just("restart"), IDS),
+        st.tuples(st.just("gone"), IDS),
+        st.tuples(st.just("ask")),
+    ),
+    max_size=20,
+)
+
+
+@given(steps=STEPS)
+def test_asking_in_between_changes_no_answer(steps: list[tuple[str, ...]]) -> None:
+    asked, unasked = Ledger(DEFAULT_RULES), Ledger(DEFAULT_RULES)
+    for step in steps:
+        for ledger in (asked, unasked):
+            apply(ledger, step)
+        if step[0] == "ask":
+            asked.absent()
+    assert asked.absent() == unasked.absent()
+
+
+def apply(ledger: Ledger, step: tuple[str, ...]) -> None:
+    match step:
+        case ("list", ids):
+            ledger.begin_active(NOW)
+            ledger.apply_active_page(
+                [row(instance_id, created=-9e5) for instance_id in sorted(ids)], NOW
+            )
+        case ("read", instance_id, status):
+            ledger.apply_row(row(instance_id, status, created=-9e5), Source.READ, NOW)
+        case ("restart", instance_id):
+            ledger.apply_row(row(instance_id, created=-5.0), Source.READ, NOW)
+        case ("gone", instance_id):
+            ledger.mark_vanished(instance_id)
