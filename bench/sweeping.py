@@ -15,15 +15,13 @@ import httpx
 import msgspec
 
 from bench.served_hub import AT
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
-from exporter.api.names import NameResolver
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress, InstanceQuery
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
-from exporter.api.transport import HubConnections, connections_to
+from exporter.api.transport import HubConnections, NameResolver, connections_to
 from exporter.api.wire import InstanceRow
 from exporter.collector.clock import ServerClock
 from exporter.collector.service import rules_of

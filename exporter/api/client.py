@@ -14,15 +14,22 @@ from typing import Any, Generic, TypeVar
 import anyio
 import httpx
 
-from exporter.api.answers import NEXT_PAGE, Answer, Exchange, decode, decode_status
-from exporter.api.bodies import BodyBudget, read_body, read_explanation
+from exporter.api.answers import (
+    NEXT_PAGE,
+    Answer,
+    BodyBudget,
+    Exchange,
+    decode,
+    decode_status,
+    read_body,
+    read_explanation,
+)
 from exporter.api.classify import Failures
-from exporter.api.connecting import Connecting, connecting
 from exporter.api.connection_errors import TRANSPORT_ERRORS, Way
 from exporter.api.errors import ApiError, ErrorKind, HubDenied
 from exporter.api.keys import Field, KeySource
-from exporter.api.listing import Cursor, Page
-from exporter.api.page_size import PageSize
+from exporter.api.listing import Cursor, Page, PageSize
+from exporter.api.pacing import HubSlots, RequestRate, RetryPolicy
 from exporter.api.query import (
     Decoder,
     EntityQuery,
@@ -30,11 +37,8 @@ from exporter.api.query import (
     InstanceQuery,
     encode_id,
 )
-from exporter.api.request_rate import RequestRate
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HubSlots
 from exporter.api.telemetry import GET_INSTANCE, NO_ANSWER, ApiTelemetry
-from exporter.api.transport import HubConnections
+from exporter.api.transport import Connecting, HubConnections, connecting
 from exporter.api.wire import EntityRow, InstanceRow, InstanceStatus, bounded_row
 from exporter.settings import HUB_DEFAULTS
 

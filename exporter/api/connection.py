@@ -11,20 +11,21 @@ from pathlib import Path
 import httpx
 
 from exporter import __version__
-from exporter.api.answers import Exchange
-from exporter.api.azure.access import route_of
-from exporter.api.azure.accounts import AzureAccounts
+from exporter.api.answers import BodyBudget, Exchange
+from exporter.api.azure.access import AzureAccounts, route_of
 from exporter.api.azure.resource_manager import API_VERSION, ResourceManager
-from exporter.api.bodies import BodyBudget
 from exporter.api.client import LARGEST_LIST, HubClient, RequestLimits
-from exporter.api.connecting import ObservedTls
 from exporter.api.keys import FixedKey, KeyFile, KeySource
-from exporter.api.names import NameResolver
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
-from exporter.api.transport import HubConnections, connections_to, proxy_of_environment
+from exporter.api.transport import (
+    HubConnections,
+    NameResolver,
+    ObservedTls,
+    connections_to,
+    proxy_of_environment,
+)
 from exporter.settings import HubSettings, fingerprint, tls_files
 from exporter.settings.azure import RESOURCE_MANAGER
 

@@ -13,8 +13,8 @@ import aiohttp
 import httpx
 from aiohttp import http_exceptions
 
-from exporter.api.connecting import Connecting
 from exporter.api.errors import ErrorKind
+from exporter.api.transport import Connecting
 
 AnyError = TypeVar("AnyError", bound=BaseException)
 

@@ -11,10 +11,9 @@ from urllib.parse import quote, urlencode
 import httpx
 import msgspec
 
-from exporter.api.shared import InstanceDecoder
 from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
 from exporter.api.times import format_filter_time, format_shown_time, parse_time
-from exporter.api.wire import EntityRow, InstanceRow, are_checked, bounded_rows
+from exporter.api.wire import EntityRow, InstanceDecoder, InstanceRow, are_checked, bounded_rows
 
 Row = TypeVar("Row")
 

@@ -1,10 +1,14 @@
-"""The one way of HTTP to a hub: httpx's aiohttp transport, directly or through a proxy."""
+"""HTTP connections to a host: name look-ups, TLS handshakes, proxies, over aiohttp under httpx."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.request import getproxies, proxy_bypass
@@ -12,10 +16,97 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import anyio
 import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import AsyncResolver
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import AiohttpResponseStream
 
-from exporter.api.names import NameResolver
+
+@dataclass(slots=True)
+class Connecting:
+    """The host whose name is being looked up, and the one whose TLS handshake is under way."""
+
+    name: str = ""
+    handshake: str = ""
+
+
+connecting: ContextVar[Connecting] = ContextVar("connecting")
+
+
+def now_connecting() -> Connecting:
+    """Return the connection that the present request makes; one that nobody looks at elsewhere."""
+    return connecting.get(Connecting())
+
+
+class ObservedTls(ssl.SSLObject):
+    """Notes while its handshake is under way; for `SSLContext.sslobject_class`."""
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake; raises `ssl.SSLError`."""
+        progress = now_connecting()
+        progress.handshake = self.server_hostname or ""
+        super().do_handshake()
+        progress.handshake = ""
+
+
+_TRY_SECONDS = 2.0
+_TRIES = 3
+
+
+class NameResolver(AbstractResolver):
+    """
+    Looks names up with c-ares: no thread waits for a name server.
+
+    All hubs of a process share one, so that at most one look-up of a name is in flight. A look-up
+    ends after three tries of a few seconds, whoever waits for it. Raises `OSError`.
+    """
+
+    def __init__(self, nameservers: list[str] | None = None) -> None:
+        """*nameservers* are asked instead of the configured ones (`host:port`)."""
+        self._nameservers = nameservers
+        self._resolver: AsyncResolver | None = None
+        self._in_flight: dict[tuple[str, int], asyncio.Task[list[ResolveResult]]] = {}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of *host*, each with *port*; raises `OSError` if it has none."""
+        key = (host, family)
+        task = self._in_flight.get(key)
+        if task is None:
+            task = self._in_flight[key] = asyncio.create_task(self._look_up(host, family))
+            task.add_done_callback(lambda ended: self._forget(key, ended))
+        progress = now_connecting()
+        progress.name = host
+        found = await asyncio.shield(task)
+        progress.name = ""
+        return [ResolveResult(**{**each, "port": port}) for each in found]
+
+    def _forget(self, key: tuple[str, int], ended: asyncio.Task[list[ResolveResult]]) -> None:
+        del self._in_flight[key]
+        if not ended.cancelled():
+            # Whoever waited may have given up before.
+            ended.exception()
+
+    async def _look_up(self, host: str, family: socket.AddressFamily) -> list[ResolveResult]:
+        if self._resolver is None:
+            self._resolver = AsyncResolver(
+                nameservers=self._nameservers, timeout=_TRY_SECONDS, tries=_TRIES
+            )
+        return await self._resolver.resolve(host, 0, family)
+
+    async def close(self) -> None:
+        """Keep on: the sessions of all hubs share it, and `aclose` ends it."""
+
+    async def aclose(self) -> None:
+        """End what is in flight."""
+        for task in list(self._in_flight.values()):
+            task.cancel()
+        await asyncio.gather(*self._in_flight.values(), return_exceptions=True)
+        if self._resolver is not None:
+            await self._resolver.close()
+            self._resolver = None
+
 
 # Longer than the longest default interval of the active sweep, shorter than Azure's front end
 # keeps an idle connection.

@@ -10,7 +10,7 @@ import msgspec
 
 from exporter.collector.schedule import DUTY_SHARE
 from exporter.diagnosis.view import DiagnosisView
-from exporter.discovery.view import DiscoveryView
+from exporter.discovery import DiscoveryView
 from exporter.ledger.snapshot import (
     ActiveView,
     CountersView,

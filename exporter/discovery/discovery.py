@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from exporter.api.azure.resource_manager import ResourceManager
 from exporter.api.classify import Failures
 from exporter.api.connection import SharedLimits, resource_manager
 from exporter.api.errors import ApiError, ErrorKind
-from exporter.discovery import memory
+from exporter.discovery import DiscoveryView
 from exporter.discovery.apps import STOPPED, App, Verdict, verdict_of
 from exporter.discovery.search import LIST_APPS, READ_APPS, find_apps, functions_of
 from exporter.discovery.selection import (
@@ -28,7 +28,6 @@ from exporter.discovery.selection import (
     select,
     with_names,
 )
-from exporter.discovery.view import DiscoveryView
 from exporter.settings import HubSettings, Settings
 from exporter.settings.discovery import AzureDiscovery
 
@@ -47,6 +46,8 @@ _NO_APP = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/none"
     "/providers/Microsoft.Web/sites/none"
 )
+_FILE = "discovery.json"
+_LARGEST_FILE = 64 << 20
 
 log = structlog.get_logger()
 
@@ -89,7 +90,7 @@ class Discovery:
         if self._folder is None:
             return
         try:
-            self._known = memory.load(self._folder)
+            self._known = _load(self._folder)
         except (OSError, ValueError) as error:
             log.warning(DISCOVERY_NOT_KEPT, error=str(error))
 
@@ -215,7 +216,7 @@ class Discovery:
         if self._folder is None:
             return
         try:
-            await anyio.to_thread.run_sync(memory.save, self._folder, self._known)
+            await anyio.to_thread.run_sync(_save, self._folder, self._known)
         except OSError as error:
             log.warning(DISCOVERY_NOT_KEPT, error=error.strerror or str(error))
 
@@ -244,3 +245,36 @@ def _template(azure: AzureDiscovery) -> HubSettings:
     """Return settings of a hub by which discovery itself asks: its cloud, TLS and proxy."""
     own = {"name": "discovery", "url": "https://discovery.invalid", "resource_id": _NO_APP}
     return azure.settings_of("", {}, own)
+
+
+class _Content(msgspec.Struct):
+    version: int
+    apps: list[KnownApp]
+
+
+def _load(folder: Path) -> dict[str, KnownApp]:
+    """
+    Return what is kept in *folder*, nothing where nothing is.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not what was written.
+    """
+    path = folder / _FILE
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except FileNotFoundError:
+        return {}
+    try:
+        kept = msgspec.json.decode(content, type=_Content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    return {one.app.key: one for one in kept.apps} if kept.version == 1 else {}
+
+
+def _save(folder: Path, known: Mapping[str, KnownApp]) -> None:
+    """Write what is known, all of it or nothing; raises `OSError`."""
+    temporary = folder / f"{_FILE}.tmp"
+    temporary.write_bytes(msgspec.json.encode(_Content(1, list(known.values()))))
+    temporary.replace(folder / _FILE)

@@ -1,18 +1,69 @@
-"""The exposition of all hubs: what changed is written anew, the rest is put together."""
+"""The exposition of all hubs: what changed is rendered anew, the rest reused."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from prometheus_client import REGISTRY, Metric
+from prometheus_client.exposition import generate_latest as classic_latest
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_latest
+from prometheus_client.registry import Collector
+
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep
-from exporter.metrics.body import Body
 from exporter.metrics.catalogue import CATALOGUE, SERIES, SWEEP_FRESH
 from exporter.metrics.family import Family, Series, classic_name
-from exporter.metrics.formats import Format, headers
-from exporter.metrics.lines import Lines, LineWriter
-from exporter.metrics.process import process_metrics
+from exporter.metrics.lines import Format, Lines, LineWriter, headers
+
+_SUFFIXES = {"counter": "_total", "info": "_info"}
+
+
+class _Wanted(Collector):
+    def __init__(self, wanted: Callable[[str], bool]) -> None:
+        self._wanted = wanted
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in REGISTRY.collect():
+            if self._wanted(metric.name + _SUFFIXES.get(metric.type, "")):
+                yield metric
+
+
+def process_metrics(form: Format, wanted: Callable[[str], bool]) -> bytes:
+    """Return the families `process_*` and `python_*` that are *wanted*, and what ends a text."""
+    if form is Format.OPENMETRICS:
+        return bytes(openmetrics_latest(_Wanted(wanted)))  # type: ignore[no-untyped-call] # library
+    return bytes(classic_latest(_Wanted(wanted)))
+
+
+# Beyond level 1 a scrape costs more processor time than it saves bytes.
+_LEVEL = 1
+_GZIP = zlib.MAX_WBITS | 16
+
+
+class Body:
+    """
+    The text of some hubs, which is the same until one of them publishes.
+
+    What changes with every scrape is its tail; compressed, both are one stream, since not every
+    client reads on after the end of the first.
+    """
+
+    def __init__(self, shown: Sequence[Sequence[Lines]], text: bytes) -> None:
+        self.shown = shown
+        self.text = text
+        self._begun: tuple[bytes, zlib._Compress] | None = None
+
+    def compressed(self, tail: bytes) -> bytes:
+        """Return the text and *tail* as gzip; the text itself is compressed once."""
+        if self._begun is None:
+            compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+            self._begun = compressor.compress(self.text), compressor
+        start, begun = self._begun
+        compressor = begun.copy()
+        return start + compressor.compress(tail) + compressor.flush()
+
 
 # Of as many selections of hubs and formats the text is kept; each costs as much as its text.
 _MOST_BODIES = 8

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from exporter.api.telemetry import DURATION_BOUNDS
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep, SweepState
 from exporter.diagnosis.view import DiagnosisView
-from exporter.discovery.view import DiscoveryView
+from exporter.discovery import DiscoveryView
 from exporter.ledger.distributions import Distribution
 from exporter.ledger.finish_windows import WINDOWS
 from exporter.ledger.over_limit import LIMITS_OF_INSTANCES

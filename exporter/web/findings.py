@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.collector.snapshot import HubSnapshot, Sweep, Trouble
 from exporter.diagnosis.view import DiagnosisView
+from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.rules import (
     FAILURE_RATIO_LIMIT,
     FEWEST_FAILURES,
@@ -17,7 +18,6 @@ from exporter.ledger.snapshot import EntityLocks, FinishedView, KnownView, Name
 from exporter.ledger.status import RuntimeStatus
 from exporter.web.formatting import percent, plural, span
 from exporter.web.report import Finding, HubStatus, Severity
-from exporter.web.runbooks import RUNBOOKS, runbook_of_stalled, runbook_of_trouble
 from exporter.web.waits import group_in_words, orphaned_in_words
 
 FEEDS = {
@@ -47,6 +47,30 @@ _NAMED = 3
 _ENDS = (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED)
 # By orchestrator, how many failed, and how many failed or completed.
 _Finishes = Mapping[Name, tuple[int, int]]
+RUNBOOKS: Mapping[str, str] = {
+    "stale": "DurableFunctionsDataStale",
+    "over_limit_pending": "DurableFunctionsPendingStuck",
+    "over_limit_idle": "DurableFunctionsOrchestrationStalled",
+    "over_limit_age": "DurableFunctionsOverAge",
+    "over_limit_suspended": "DurableFunctionsSuspendedForgotten",
+    "orphaned_locks": "DurableFunctionsEntityLockOrphaned",
+    "failing": "DurableFunctionsOrchestrationsFailing",
+    "unresolved_failures": "DurableFunctionsOrchestrationsFailing",
+    "state_not_kept": "DurableFunctionsStateNotWritten",
+    "page_budget": "DurableFunctionsDataStale",
+    "names_folded": "DurableFunctionsExporterMisconfigured",
+    "empty": "DurableFunctionsHubEmpty",
+}
+_OF_TROUBLE = {
+    "auth": "DurableFunctionsHubUnreachable",
+    "stopped": "DurableFunctionsHubUnreachable",
+    "throttled": "DurableFunctionsThrottled",
+}
+_OF_STALLED = {
+    WaitingOn.NOT_STARTED: "DurableFunctionsPendingStuck",
+    WaitingOn.HISTORY_REFUSED: "DurableFunctionsDeploymentBroken",
+}
+_ANY_STALLED = "DurableFunctionsOrchestrationStalled"
 _STALE = RUNBOOKS["stale"]
 _SKEW_WORTH_SAYING = 30.0
 _STATE_LAG_WORTH_SAYING = 60.0
@@ -423,3 +447,17 @@ def _emptiness(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
 def _sentence(hint: str) -> str:
     """Return a hint as a sentence of its own."""
     return f"{hint[:1].upper()}{hint[1:]}." if hint else ""
+
+
+def runbook_of_trouble(kind: str, *, otherwise: str) -> str:
+    """Return the runbook for a request that failed as *kind* says, else *otherwise*."""
+    return _OF_TROUBLE.get(kind, otherwise)
+
+
+def runbook_of_stalled(stalled: Mapping[tuple[str, str, str], int]) -> str:
+    """Return the runbook for what most of *stalled* wait on: orchestrator, wait, target."""
+    waits: Counter[str] = Counter()
+    for (_, waiting_on, _), count in stalled.items():
+        waits[waiting_on] += count
+    ((most, _),) = waits.most_common(1)
+    return _OF_STALLED.get(WaitingOn(most), _ANY_STALLED)

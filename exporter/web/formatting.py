@@ -1,4 +1,4 @@
-"""Numbers and times the way people write them."""
+"""Numbers and times as people read them."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from exporter.api.errors import ApiError
 from exporter.collector.instance_lookup import FoundInstance, InstanceReader
 from exporter.collector.snapshot import HubSnapshot
 from exporter.settings import RateLimit
+from exporter.web.overload import TokenBucket
 from exporter.web.page import View, instance_page, no_instance_page
-from exporter.web.rate_limits import TokenBucket
 
 _KEPT = 20
 _KEPT_SECONDS = 15.0

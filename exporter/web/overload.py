@@ -1,15 +1,57 @@
-"""More requests than can be answered: how many may wait, and what the others are told."""
+"""Serving under load: limits of requests, shared work, answers in slices."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
 from typing import Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from exporter.settings import RateLimit
+
+# Small enough that fifty answers that go out at once do not hold the event loop.
+_SLICE = 1 << 16
+
+
+class SlicedResponse(Response):
+    """A body in pieces that are shared with other answers."""
+
+    def __init__(
+        self, pieces: Sequence[bytes], status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._pieces = pieces
+        length = sum(len(piece) for piece in pieces)
+        super().__init__(
+            status_code=status, headers={**(headers or {}), "content-length": str(length)}
+        )
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        for part in self._slices():
+            # A socket that takes everything at once would let nobody else have a turn.
+            await anyio.lowlevel.checkpoint()
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _slices(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            for start in range(0, len(piece), _SLICE):
+                yield piece[start : start + _SLICE]
+
 
 Result = TypeVar("Result")
 
@@ -113,3 +155,71 @@ class WorkQueue(Generic[Result]):
                 del self._waiting[key]
             job.ended.set()
         return job.result
+
+
+# More addresses at once share nothing: the one that was heard of longest ago begins anew.
+_MAX_ADDRESSES = 4096
+# Whoever has one address of IPv6 has all of its network.
+_NETWORK_BITS = 64
+
+
+class TokenBucket:
+    """Lets one request through in an interval, and a burst at once; *monotonic* never jumps."""
+
+    def __init__(self, limit: RateLimit, monotonic: Callable[[], float]) -> None:
+        self._limit = limit
+        self._monotonic = monotonic
+        self._tokens = float(limit.burst)
+        self._filled = monotonic()
+
+    def take(self) -> bool:
+        """Tell whether one more may come now."""
+        now = self._monotonic()
+        grown = self._tokens + (now - self._filled) / self._limit.interval
+        self._tokens, self._filled = min(float(self._limit.burst), grown), now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def give_back(self) -> None:
+        """Undo one that was taken."""
+        self._tokens += 1.0
+
+    @property
+    def wait(self) -> float:
+        """How long it takes until the next may come, in seconds."""
+        return max(0.0, (1.0 - self._tokens) * self._limit.interval)
+
+
+class AddressBuckets:
+    """A bucket per client address, at most `_MAX_ADDRESSES`."""
+
+    def __init__(self, limit: RateLimit, monotonic: Callable[[], float]) -> None:
+        self._limit = limit
+        self._monotonic = monotonic
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def bucket_of(self, host: str) -> TokenBucket:
+        """Return the bucket of a client."""
+        network = _network_of(host)
+        bucket = self._buckets.get(network)
+        if bucket is None:
+            bucket = self._buckets[network] = TokenBucket(self._limit, self._monotonic)
+            if len(self._buckets) > _MAX_ADDRESSES:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(network)
+        return bucket
+
+
+def _network_of(host: str) -> str:
+    """Return what all addresses of one client have in common."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(int(address) >> _NETWORK_BITS)

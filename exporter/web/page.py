@@ -19,10 +19,8 @@ from exporter.collector.snapshot import HubIdentity, HubSnapshot
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
 from exporter.web import formatting
-from exporter.web.charts import chart_of
-from exporter.web.instance_chart import timeline_of, tree_of
-from exporter.web.links import links_to
-from exporter.web.report import HubStatus, OrchestratorReport, OverLimitSample
+from exporter.web.charts import chart_of, timeline_of, tree_of
+from exporter.web.report import HubStatus, OrchestratorReport, OverLimitSample, links_to
 from exporter.web.reporting import Reporter, badness
 from exporter.web.steps import steps_of
 from exporter.web.waits import blame_in_words

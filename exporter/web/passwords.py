@@ -12,8 +12,7 @@ import anyio
 import bcrypt
 
 from exporter.settings import RateLimit
-from exporter.web.overload import WorkQueue
-from exporter.web.rate_limits import AddressBuckets
+from exporter.web.overload import AddressBuckets, WorkQueue
 
 # bcrypt looks at no more; the library refuses what others cut off.
 _LONGEST = 72

@@ -25,7 +25,6 @@ from exporter.web.findings import (
     verdict_of,
 )
 from exporter.web.formatting import rfc3339
-from exporter.web.links import links_to
 from exporter.web.report import (
     AccountsReport,
     CostReport,
@@ -42,6 +41,7 @@ from exporter.web.report import (
     OverLimitSample,
     SweepReport,
     TroubleReport,
+    links_to,
 )
 from exporter.web.waits import causes_of, groups_of, wait_of
 

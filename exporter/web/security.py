@@ -1,10 +1,11 @@
-"""Who may ask, how often, and which headers answers carry: the web configuration at work."""
+"""Access rules of the web configuration: logins, rate limits, headers, hosts."""
 
 from __future__ import annotations
 
 import binascii
 from base64 import b64decode
 from collections.abc import Callable, Sequence
+from urllib.parse import unquote
 
 import anyio
 import anyio.lowlevel
@@ -14,10 +15,32 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.settings import WebConfig
-from exporter.web.overload import Busy, refusal
+from exporter.web.overload import Busy, TokenBucket, refusal
 from exporter.web.passwords import Passwords, TooManyFailures
-from exporter.web.rate_limits import TokenBucket
-from exporter.web.request_target import OPEN_PATHS, in_origin_form
+
+# Whoever watches over the process has no password, and must not be turned away when it is busy.
+OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
+# Paths of programs, of which some add a slash, and some of those do not follow redirects.
+_WITHOUT_SLASH = {f"{path}/".encode(): path for path in (*OPEN_PATHS, "/-/reload", "/metrics")}
+
+
+def in_origin_form(scope: Scope) -> Scope:
+    """
+    Return *scope* with a path that starts at the root.
+
+    A target may be a whole URL (RFC 9112, 3.2.2), whose host then holds instead of the header's.
+    """
+    raw, path, headers = scope["raw_path"], scope["path"], scope["headers"]
+    scheme, separator, rest = raw.partition(b"://")
+    if separator and scheme.lower() in (b"http", b"https"):
+        authority, slash, tail = rest.partition(b"/")
+        raw = slash + tail or b"/"
+        path = unquote(raw.decode("ascii"))
+        others = [(name, value) for name, value in headers if name != b"host"]
+        headers = [(b"host", authority), *others]
+    path = _WITHOUT_SLASH.get(raw, path)
+    return {**scope, "raw_path": raw, "path": path, "headers": headers}
+
 
 _LONGEST_TARGET = 8192
 _MOST_IN_HEADERS = 16_384

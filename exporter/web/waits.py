@@ -15,8 +15,7 @@ from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
 from exporter.web.formatting import plural, rfc3339, span
-from exporter.web.links import links_to
-from exporter.web.report import BlockerReport, CauseReport, WaitGroupReport
+from exporter.web.report import BlockerReport, CauseReport, WaitGroupReport, links_to
 
 REFUSED = (
     "Its history cannot be read: most likely an activity was renamed while it was in flight. Check "

@@ -11,15 +11,13 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.tls import TLSListener
 
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey, KeySource
-from exporter.api.names import NameResolver
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
-from exporter.api.transport import HubConnections, connections_to
+from exporter.api.transport import HubConnections, NameResolver, connections_to
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 SILENCE = b""

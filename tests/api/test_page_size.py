@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.api.client import HubClient
-from exporter.api.page_size import PageSize
+from exporter.api.listing import PageSize
 from exporter.api.query import InstanceQuery
 from exporter.ledger.status import ACTIVE, TERMINAL
 from tests.api.paged import all_rows

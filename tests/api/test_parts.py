@@ -12,8 +12,8 @@ from exporter.api import times
 from exporter.api.classify import parse_retry_after
 from exporter.api.errors import ErrorKind, HubThrottled
 from exporter.api.listing import UnseenRows
+from exporter.api.pacing import RetryPolicy
 from exporter.api.query import encode_id
-from exporter.api.retries import RetryPolicy
 from exporter.api.times import format_filter_time, format_shown_time, parse_time
 from exporter.api.wire import InstanceRow, entity_class
 

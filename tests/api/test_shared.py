@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.api.query import InstanceQuery
-from exporter.api.shared import InstanceDecoder
-from exporter.api.wire import InstanceRow
+from exporter.api.wire import InstanceDecoder, InstanceRow
 from exporter.ledger.status import RuntimeStatus
 
 STATUSES = ("Completed", "Failed")

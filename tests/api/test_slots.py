@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.slots import HostSlots, HubSlots
+from exporter.api.pacing import HostSlots, HubSlots
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.api.azure.budget import RequestBudget
 from exporter.api.azure.resource_manager import Budgets
-from exporter.api.priority import Priority
+from exporter.api.pacing import Priority
 
 pytestmark = pytest.mark.anyio
 

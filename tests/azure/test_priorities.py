@@ -9,7 +9,7 @@ import pytest
 from emulator import running
 from exporter.api.classify import Failures
 from exporter.api.keys import Field, FixedKey
-from exporter.api.priority import Priority, priority
+from exporter.api.pacing import Priority, priority
 from exporter.collector.snapshot import Sweep
 from tests.cli.process import KEY as EMULATORS_KEY
 from tests.cli.process import frozen_emulator

@@ -15,7 +15,7 @@ from exporter.collector.polling_inputs import polling_inputs_of
 from exporter.collector.service import rules_of
 from exporter.collector.snapshot import ProcessView, Sweep
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import load_settings
 
 TICK = 30.0

@@ -22,7 +22,7 @@ from emulator import (
     truth,
 )
 from emulator.backends.azure_storage import AzureStorage
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import Buckets
 from exporter.web.server import listening
 from tests.collector.polled import KEY, collector_of

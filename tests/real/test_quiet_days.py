@@ -17,19 +17,18 @@ from emulator.scenarios.play import play
 from emulator.scenarios.scenario import load_scenario
 from exporter.alerts.prometheus import rules
 from exporter.alerts.table import ALERTS
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import polling_inputs_of
 from exporter.collector.service import rules_of
 from exporter.collector.snapshot import ProcessView, Sweep
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import Buckets, HubSettings
 from exporter.settings.durations import DAY, HOUR
 from tests.alerts.promtool_rules import findings

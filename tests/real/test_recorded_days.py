@@ -14,12 +14,11 @@ import pytest
 
 from emulator import Emulator, Fault, FaultKind, ManualClock, RealClock, TaskHub, running
 from emulator.timelines import Timeline, read_timeline, replay_timeline
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
 from exporter.api.keys import FixedKey
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
 from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections
 from exporter.collector.hub import HubCollector

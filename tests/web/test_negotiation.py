@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.metrics.formats import Format
-from exporter.web.negotiation import accepts_gzip, choose_format
+from exporter.metrics.lines import Format
+from exporter.web.scrapes import accepts_gzip, choose_format
 
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"

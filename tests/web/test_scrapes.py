@@ -15,8 +15,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.collector.snapshot import HubSnapshot, ProcessView
-from exporter.metrics.body import Body
-from exporter.metrics.formats import Format
+from exporter.metrics.exposition import Body
+from exporter.metrics.lines import Format
 from exporter.settings import MetricsSettings
 from exporter.web.scrapes import SCRAPE_CUT_OFF, Scrapes, Wanted
 from exporter.web.server import listening

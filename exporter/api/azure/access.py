@@ -1,24 +1,30 @@
-"""The two ways to read an app of which only its resource id is known."""
+"""Access to apps known by their resource id: by listed key, or through the Resource Manager."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import anyio
 import msgspec
 
-from exporter.api.answers import Answer
+from exporter.api.answers import Answer, BodyBudget
+from exporter.api.azure.identity import AzureIdentity
 from exporter.api.azure.resource_manager import (
     API_VERSION,
     PLACE,
+    Budgets,
     ManagementRequest,
     ResourceManager,
 )
 from exporter.api.classify import Failures
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.keys import Field, KeySource
-from exporter.settings.azure import subscription_of
+from exporter.api.pacing import RetryPolicy
+from exporter.api.transport import HubConnections
+from exporter.settings import HubSettings, fingerprint, tls_files
+from exporter.settings.azure import RESOURCE_MANAGER, resource_manager_of, subscription_of
 from exporter.settings.credentials import check_key
 
 LIST_KEYS = "listKeys"
@@ -179,3 +185,54 @@ def _is_about_the_key(answer: Answer) -> bool:
     if answer.status == HTTPStatus.FORBIDDEN:
         return not answer.body.strip()
     return answer.status == HTTPStatus.UNAUTHORIZED
+
+
+Open = Callable[[HubSettings, str], HubConnections]
+
+
+@dataclass(slots=True)
+class AzureAccounts:
+    """One identity for each cloud, one budget for each subscription; nothing before it is used."""
+
+    budgets: Budgets = field(default_factory=Budgets)
+    _identities: dict[str, AzureIdentity] = field(default_factory=dict)
+    _managers: dict[object, ResourceManager] = field(default_factory=dict)
+    _keys: dict[tuple[ResourceManager, str], ListedKey] = field(default_factory=dict)
+
+    def manager(self, hub: HubSettings, bodies: BodyBudget, connect: Open) -> ResourceManager:
+        """Return the Resource Manager for *hub*; *connect* opens connections to a base URL."""
+        way = (hub.cloud, hub.tls, fingerprint(tls_files(hub)), hub.proxy)
+        if (known := self._managers.get(way)) is not None:
+            return known
+        base_url = resource_manager_of(hub.cloud)
+        self._managers[way] = ResourceManager(
+            base_url,
+            identity=self._identities.setdefault(hub.cloud, AzureIdentity(hub.cloud)),
+            budgets=self.budgets,
+            http=connect(hub, base_url),
+            bodies=bodies,
+            retry=RetryPolicy(
+                hub.retries.max_retries, hub.retries.backoff, hub.retries.max_backoff
+            ),
+        )
+        return self._managers[way]
+
+    def key_source(self, hub: HubSettings, manager: ResourceManager) -> KeySource:
+        """Return what lets requests to *hub* in, which has a resource id."""
+        resource_id = hub.resource_id or ""
+        if hub.access == RESOURCE_MANAGER:
+            return ResourceManagerRoute(manager, resource_id)
+        # The hubs of one app have one key, and fetch it once.
+        which = (manager, resource_id.lower())
+        return self._keys.setdefault(which, ListedKey(manager, resource_id))
+
+    def secrets(self) -> list[str]:
+        """Return the keys that were fetched, which must not be in a recording."""
+        return [key for listed in self._keys.values() if (key := listed.current())]
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for manager in self._managers.values():
+            await manager.aclose()
+        for identity in self._identities.values():
+            await identity.aclose()

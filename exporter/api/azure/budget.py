@@ -8,7 +8,7 @@ from time import monotonic
 
 import anyio
 
-from exporter.api.priority import Priority
+from exporter.api.pacing import Priority
 
 # A subscription has 250 reads at hand, for all its clients together.
 _BURST = 250.0

@@ -1,13 +1,39 @@
-"""How many requests may be under way at once to one host, and whose turn is next."""
+"""When a request may be sent: slots of a host, rate of a hub, pauses before retries, priority."""
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import anyio
 import httpx
+
+from exporter.api.errors import ApiError
+
+
+class Priority(IntEnum):
+    """What a request is for, the most urgent first."""
+
+    ACTIVE = 0
+    FINISHED = 1
+    OTHER = 2
+
+
+priority: ContextVar[Priority] = ContextVar("priority", default=Priority.OTHER)
+
+
+@contextmanager
+def with_priority(urgency: Priority) -> Iterator[None]:
+    """Let all requests of the block be as urgent as that."""
+    token = priority.set(urgency)
+    try:
+        yield
+    finally:
+        priority.reset(token)
 
 
 @dataclass(slots=True)
@@ -94,3 +120,60 @@ class HostSlots:
 
 def _host_of(url: str) -> str:
     return httpx.URL(url).netloc.decode("ascii")
+
+
+_BURST_SECONDS = 1.0
+
+
+class RequestRate:
+    """
+    Lets *per_second* requests begin in a second on average, and as many at once.
+
+    A real app needs 40 ms for a page, so only one gone wild comes here.
+    """
+
+    def __init__(self, per_second: float) -> None:
+        self._seconds = 1.0 / per_second
+        self._next = 0.0
+
+    async def take(self) -> None:
+        """Wait until the next request may begin."""
+        now = anyio.current_time()
+        self._next = max(self._next, now - _BURST_SECONDS) + self._seconds
+        if self._next > now:
+            await anyio.sleep(self._next - now)
+
+
+# What gateways with a limit per minute ask for: a long list has to get through those.
+_LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """
+    Exponential back-off with full jitter.
+
+    *attempts* counts the retries after the first try; *backoff* and *max_backoff* are seconds.
+    Whoever asks to be left alone for much longer is: the caller learns of it, and does something
+    else meanwhile.
+    """
+
+    attempts: int
+    backoff: float
+    max_backoff: float
+
+    def delay(
+        self, error: ApiError, retries_so_far: int, jitter: Callable[[], float]
+    ) -> float | None:
+        """
+        Return how long to wait before the next try, in seconds; None to give up.
+
+        What the server asked for in `Retry-After` is waited at least. *jitter* draws from [0, 1).
+        """
+        asked_for = error.retry_after or 0.0
+        if not error.retryable or retries_so_far >= self.attempts:
+            return None
+        if asked_for > max(_LONGEST_PAUSE, self.max_backoff):
+            return None
+        ceiling = min(self.max_backoff, self.backoff * 2.0**retries_so_far)
+        return max(asked_for, ceiling * (0.5 + jitter() / 2))
