@@ -18,10 +18,19 @@ from exporter.api.connection_errors import TRANSPORT_ERRORS
 from exporter.api.errors import ApiError, ErrorKind, ProtocolError
 from exporter.api.wire import InstanceStatus
 
-# What is inflated at once: a few bytes can stand for a thousand times as many.
+NEXT_PAGE = b"x-ms-continuation-token"
+
+Decoded = TypeVar("Decoded")
+
+# Inflated at a time: a few bytes can expand a thousandfold.
 _STEP = 1 << 16
-# Of a body that only says why there is no result, more is never looked at.
+# Read of a body that only explains a failure.
 EXPLANATION_BYTES = 1 << 16
+# Two events of the history have one key, as after an activity was renamed (reference 3.2).
+_SAME_KEY = b"same key has already been added"
+_INSTANCE = msgspec.json.Decoder(InstanceStatus)
+# All answers of a second have the same text.
+_seconds_of = lru_cache(maxsize=8)(parse_http_date)
 _WINDOW_BITS = {
     "gzip": 16 + zlib.MAX_WBITS,
     "x-gzip": 16 + zlib.MAX_WBITS,
@@ -29,12 +38,49 @@ _WINDOW_BITS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer; `seconds` is the time from the request to its end."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    seconds: float
+
+    @property
+    def token(self) -> bytes:
+        """The token of the next page, byte for byte; empty if none."""
+        found = (value for name, value in self.headers.raw if name.lower() == NEXT_PAGE)
+        return next(found, b"").strip(b" \t")
+
+    @property
+    def date(self) -> float | None:
+        """The server's clock, None if not sent."""
+        return _seconds_of(self.headers.get("date"))
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """
+    One request and its outcome, without the header fields sent.
+
+    `target` is the path and query below the base URL, `token` that of the requested page. Without
+    an `answer`, `error` says why the request failed; `status` may have arrived before.
+    """
+
+    target: str
+    token: bytes
+    answer: Answer | None = None
+    error: ErrorKind | None = None
+    status: int | None = None
+
+
 class BodyBudget:
     """
     Bounds all bodies in flight in the process, in bytes.
 
-    Where the next piece of a body has no room, the largest body gives up: it is that of the hub
-    whose answers are too large, and the others keep their pace.
+    When it is full, the largest body is dropped, so that a hub with too large answers does not slow
+    down others.
     """
 
     def __init__(self, limit: int = 32 << 20) -> None:
@@ -44,20 +90,23 @@ class BodyBudget:
 
     @contextmanager
     def body(self) -> Iterator[Body]:
-        """Yield a body to read into, which counts until the block is left."""
+        """Yield a body to read into, which counts until the block ends."""
         body = Body(self)
         self._bodies.add(body)
         try:
             yield body
         finally:
-            self._release(body)
+            self._bodies.discard(body)
+            self.taken -= body.size
 
     def add(self, piece: bytes, body: Body) -> bool:
-        """Append *piece* to *body*; False if that is the one to give up."""
+        """Append *piece* to *body*; False if *body* was dropped."""
         size = len(piece)
         while body in self._bodies and self.taken + size > self.limit:
             largest = max(self._bodies, key=lambda each: each.size)
-            self._release(largest)
+            self._bodies.remove(largest)
+            self.taken -= largest.size
+            largest.size = 0
             largest.pieces.clear()
         if body not in self._bodies:
             return False
@@ -66,15 +115,10 @@ class BodyBudget:
         body.size += size
         return True
 
-    def _release(self, body: Body) -> None:
-        if body in self._bodies:
-            self._bodies.remove(body)
-            self.taken -= body.size
-
 
 @dataclass(slots=True, eq=False)
 class Body:
-    """The bytes of one answer so far: `size` of them, in `pieces`."""
+    """The bytes of one answer so far."""
 
     budget: BodyBudget
     pieces: list[bytes] = field(default_factory=list)
@@ -83,11 +127,11 @@ class Body:
 
 async def read_body(response: httpx.Response, limit: int, body: Body, failures: Failures) -> bytes:
     """
-    Read the body of *response* into *body*; returns all of it.
+    Return the body of *response*, read into *body*.
 
     Raises:
-        ProtocolError: it has over *limit* bytes, as announced, received or inflated; it came in
-            several content codings, or in an unknown one; or it had to give up.
+        ProtocolError: it has over *limit* bytes (announced, received or inflated), several content
+            codings or an unknown one, or was dropped.
         httpx.HTTPError: the connection failed.
     """
     announced = response.headers.get("content-length", "")
@@ -108,7 +152,7 @@ async def read_body(response: httpx.Response, limit: int, body: Body, failures: 
 
 
 async def read_explanation(response: httpx.Response, body: Body, failures: Failures) -> bytes:
-    """Read the begin of a body that says why there is no result, as far as it is readable."""
+    """Return the beginning of a body that explains a failure, as far as it is readable."""
     with suppress(ProtocolError, *TRANSPORT_ERRORS):
         await read_body(response, EXPLANATION_BYTES, body, failures)
     return b"".join(body.pieces)
@@ -132,56 +176,8 @@ async def _inflated(
         raise failures.protocol(f"the body is not {coding}, as it says")
 
 
-NEXT_PAGE = b"x-ms-continuation-token"
-
-Decoded = TypeVar("Decoded")
-
-# Two events of the history have one key, as after an activity was renamed (reference 3.2).
-_SAME_KEY = b"same key has already been added"
-_INSTANCE = msgspec.json.Decoder(InstanceStatus)
-# One text a second, which every page of a second has.
-_seconds_of = lru_cache(maxsize=8)(parse_http_date)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer; *seconds* is the time from the request to its end."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes
-    seconds: float
-
-    @property
-    def token(self) -> bytes:
-        """The token of the next page, byte for byte, empty if there is none."""
-        found = (value for name, value in self.headers.raw if name.lower() == NEXT_PAGE)
-        return next(found, b"").strip(b" \t")
-
-    @property
-    def date(self) -> float | None:
-        """The server's clock, None where it sent none."""
-        return _seconds_of(self.headers.get("date"))
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """
-    One request and what came of it, without the header fields that were sent.
-
-    `target` is the path and query below the base URL, `token` that of the page that was asked for.
-    Without an `answer`, `error` says why the request failed, and `status` what came before that.
-    """
-
-    target: str
-    token: bytes
-    answer: Answer | None = None
-    error: ErrorKind | None = None
-    status: int | None = None
-
-
 def decode(read: Callable[[bytes], Decoded], failures: Failures, answer: Answer) -> Decoded:
-    """Read the body; raises `ProtocolError` if it is not what was asked for."""
+    """Decode the body; raises `ProtocolError` if it has another form."""
     try:
         return read(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -195,23 +191,25 @@ def decode_status(
     failures: Failures, answer: Answer, instance_id: str, *, history: bool = False
 ) -> InstanceStatus | None:
     """
-    Read the status of one instance, None where the server says that there is none.
+    Return the status of one instance, None if there is no such instance.
 
-    Raises `HistoryRefused` where its *history* was asked for and cannot be had.
+    An active one has status 202, and 500 can carry an instance, too (reference 3.2).
 
-    Branches on the body: 202 is an active instance, 500 can carry a status too (reference 3.2).
+    Raises:
+        HistoryRefused: the requested *history* cannot be shown.
+        ApiError: the answer is a failure.
     """
     if answer.status == HTTPStatus.NOT_FOUND and not answer.body.strip():
         return None
     if history and answer.status == HTTPStatus.BAD_REQUEST and _SAME_KEY in answer.body:
         raise failures.history_refused()
-    usual = answer.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED)
-    if not usual and answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+    is_success = answer.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED)
+    if not is_success and answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
         raise failures.of_status(answer.status, answer.headers, answer.body)
     try:
         status = decode(_INSTANCE.decode, failures, answer)
     except ApiError:
-        if usual:
+        if is_success:
             raise
         raise failures.of_status(answer.status, answer.headers, answer.body) from None
     if status.instance_id != instance_id:

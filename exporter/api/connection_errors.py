@@ -1,4 +1,4 @@
-"""What broke a request, as far as the exceptions that led to it prove."""
+"""Causes of broken requests, as far as their exceptions prove them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from exporter.api.transport import Connecting
 AnyError = TypeVar("AnyError", bound=BaseException)
 
 TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
-"""What a request can raise that got no whole answer; time-outs are among them."""
+"""What a request without a complete answer can raise; time-outs are OSErrors."""
 
-# OpenSSL's words for an answer that is not TLS at all; they differ by its version.
-_SAID_OF_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+# OpenSSL's reasons for an answer that is not TLS, by its version.
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 _OF_THE_PROXY = {
     407: "put its user and password into proxy: http://user:password@host:port",
     403: "allow the host in url at the proxy",
@@ -35,7 +35,7 @@ _WHAT_LISTENS = "check the port in url: another service may listen there"
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a request got no whole answer, and what to do about it."""
+    """Why a request has no complete answer, and the remedy."""
 
     kind: ErrorKind
     message: str
@@ -46,9 +46,9 @@ class Cause:
 @dataclass(frozen=True, slots=True)
 class Way:
     """
-    How a request went to its host: through a proxy or not, and how far it came.
+    The way of a request to its host, and how far it got.
 
-    `has_answered` tells that the head of an answer has come, `place` what was asked, where that is
+    `has_answered` says that the head of an answer arrived; `place` names what was asked, if that is
     not the app itself.
     """
 
@@ -59,7 +59,7 @@ class Way:
 
 
 def cause_of(error: Exception, way: Way, seconds: float) -> Cause:
-    """Return what broke a request that had so many *seconds*."""
+    """Return what broke a request with a time limit of *seconds*."""
     chain = list(_causes(error))
     for find in (_of_time, _of_proxy, _of_tls, _of_name, _of_http):
         cause = find(chain, way)
@@ -83,13 +83,13 @@ def cause_of(error: Exception, way: Way, seconds: float) -> Cause:
 
 
 def of_proxy_status(status: int) -> Cause:
-    """Return what a proxy's own answer with a *status* means."""
+    """Return the cause for a proxy's own answer."""
     hint = _OF_THE_PROXY.get(status, "check proxy, HTTPS_PROXY and NO_PROXY")
     return Cause(ErrorKind.PROXY, f"{status} from the proxy", hint)
 
 
 def _of_time(chain: Sequence[BaseException], way: Way) -> Cause | None:
-    """Tell what a connection hung at that took longer than `timeouts.connect`."""
+    """Return what a connection that exceeded `timeouts.connect` was waiting for."""
     if not _first(chain, aiohttp.ConnectionTimeoutError):
         return None
     if way.connecting.name == way.proxy != "":
@@ -163,7 +163,7 @@ def _of_proxy(chain: Sequence[BaseException], way: Way) -> Cause | None:
 def _of_tls(chain: Sequence[BaseException], way: Way) -> Cause | None:
     tls = _tls_error(chain)
     if tls is not None:
-        is_other = tls.reason in _SAID_OF_NO_TLS
+        is_other = tls.reason in _NOT_TLS
         return Cause(
             ErrorKind.TLS,
             f"TLS failed: {_tls_reason(chain)}",
@@ -193,7 +193,7 @@ def _of_name(chain: Sequence[BaseException], _: Way) -> Cause | None:
 
 
 def _of_http(chain: Sequence[BaseException], _: Way) -> Cause | None:
-    """Tell what is wrong with what came, by what the parser says of it."""
+    """Return what is wrong with the answer, by the parser's message."""
     wrong = _first(chain, http_exceptions.HttpProcessingError)
     if wrong is None:
         return None
@@ -234,7 +234,7 @@ def _too_slow(way: Way, seconds: float) -> Cause:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what led to it, which libraries wrap several times."""
+    """Yield an error and its causes: libraries wrap several times."""
     while error is not None:
         yield error
         if isinstance(error, BaseExceptionGroup):
@@ -248,7 +248,7 @@ def _first(chain: Sequence[BaseException], *kinds: type[AnyError]) -> AnyError |
 
 
 def _tls_error(chain: Sequence[BaseException]) -> ssl.SSLError | None:
-    # aiohttp's own is one, too, but says nothing.
+    # The innermost: aiohttp's own subclass has no reason.
     return next((each for each in reversed(chain) if isinstance(each, ssl.SSLError)), None)
 
 
@@ -258,7 +258,7 @@ def _tls_reason(chain: Sequence[BaseException]) -> str:
 
 
 def _os_reason(chain: Sequence[BaseException]) -> str:
-    """Return what the system says of a failed connection, empty if it says nothing."""
+    """Return the operating system's reason for a failed connection, empty if unknown."""
     for error in reversed(chain):
         if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError):
             if isinstance(error.errno, int) and not isinstance(error, socket.gaierror):

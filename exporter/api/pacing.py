@@ -14,6 +14,10 @@ import httpx
 
 from exporter.api.errors import ApiError
 
+_BURST_SECONDS = 1.0
+# Gateways with limits per minute ask for as much, and a long listing has to get past them.
+_LONGEST_PAUSE = 60.0
+
 
 class Priority(IntEnum):
     """What a request is for, the most urgent first."""
@@ -28,7 +32,7 @@ priority: ContextVar[Priority] = ContextVar("priority", default=Priority.OTHER)
 
 @contextmanager
 def with_priority(urgency: Priority) -> Iterator[None]:
-    """Let all requests of the block be as urgent as that."""
+    """Send all requests of the block with a priority."""
     token = priority.set(urgency)
     try:
         yield
@@ -43,7 +47,7 @@ class _Host:
     waiting: OrderedDict[HubSlots, deque[anyio.Event]] = field(default_factory=OrderedDict)
 
     def hand_out(self) -> None:
-        """Give free slots to who waits, one to each hub in turn."""
+        """Give free slots to the waiting hubs in turn."""
         while self.taken < self.slots and self.waiting:
             hub, turns = self.waiting.popitem(last=False)
             turn = turns.popleft()
@@ -57,7 +61,7 @@ class HubSlots:
     """
     The slots of a host, as one of its hubs sees them.
 
-    A hub that has many requests waits no shorter for it: after each it stands at the end again.
+    Hubs take turns, however many requests each has.
     """
 
     def __init__(self, host: _Host) -> None:
@@ -80,13 +84,13 @@ class HubSlots:
                 self._leave(turn)
 
     def give_back(self) -> None:
-        """Let somebody else have the slot."""
+        """Give a slot to the next in turn."""
         self._host.taken -= 1
         if self._host.waiting:
             self._host.hand_out()
 
     def _leave(self, turn: anyio.Event) -> None:
-        """Wait no longer; a slot that came at that very moment goes to the next."""
+        """Stop waiting; a slot given meanwhile goes to the next."""
         if turn.is_set():
             self.give_back()
             return
@@ -97,17 +101,17 @@ class HubSlots:
 
 
 class HostSlots:
-    """The slots of all hosts."""
+    """Slots of all hosts."""
 
     def __init__(self) -> None:
         self._hosts: dict[str, _Host] = {}
 
     def of(self, url: str, requests: int) -> HubSlots:
-        """Return the slots of the host in *url* for one hub; the first hub sets their number."""
+        """Return a hub's slots at the host in *url*; the first hub there sets their number."""
         return HubSlots(self._hosts.setdefault(_host_of(url), _Host(requests)))
 
     def arrange(self, hubs: Iterable[tuple[str, int]]) -> None:
-        """Go by other URLs of hubs and numbers of requests; hosts that no hub is on are dropped."""
+        """Apply new URLs and slot numbers; drops hosts without a hub."""
         first: dict[str, int] = {}
         for url, requests in hubs:
             first.setdefault(_host_of(url), requests)
@@ -122,14 +126,11 @@ def _host_of(url: str) -> str:
     return httpx.URL(url).netloc.decode("ascii")
 
 
-_BURST_SECONDS = 1.0
-
-
 class RequestRate:
     """
-    Lets *per_second* requests begin in a second on average, and as many at once.
+    Starts at most *per_second* requests per second on average, and as many at once.
 
-    A real app needs 40 ms for a page, so only one gone wild comes here.
+    A real app takes 40 ms per page: only one that misbehaves reaches the limit.
     """
 
     def __init__(self, per_second: float) -> None:
@@ -137,15 +138,11 @@ class RequestRate:
         self._next = 0.0
 
     async def take(self) -> None:
-        """Wait until the next request may begin."""
+        """Wait until the next request may start."""
         now = anyio.current_time()
         self._next = max(self._next, now - _BURST_SECONDS) + self._seconds
         if self._next > now:
             await anyio.sleep(self._next - now)
-
-
-# What gateways with a limit per minute ask for: a long list has to get through those.
-_LONGEST_PAUSE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +150,11 @@ class RetryPolicy:
     """
     Exponential back-off with full jitter.
 
-    *attempts* counts the retries after the first try; *backoff* and *max_backoff* are seconds.
-    Whoever asks to be left alone for much longer is: the caller learns of it, and does something
-    else meanwhile.
+    *backoff* and *max_backoff* are seconds. A longer `Retry-After` than that, or than a minute, is
+    left to the caller.
     """
 
-    attempts: int
+    max_retries: int
     backoff: float
     max_backoff: float
 
@@ -166,12 +162,12 @@ class RetryPolicy:
         self, error: ApiError, retries_so_far: int, jitter: Callable[[], float]
     ) -> float | None:
         """
-        Return how long to wait before the next try, in seconds; None to give up.
+        Return the seconds to wait before the next attempt; None to give up.
 
-        What the server asked for in `Retry-After` is waited at least. *jitter* draws from [0, 1).
+        Never less than the server's `Retry-After`. *jitter* draws from [0, 1).
         """
         asked_for = error.retry_after or 0.0
-        if not error.retryable or retries_so_far >= self.attempts:
+        if not error.retryable or retries_so_far >= self.max_retries:
             return None
         if asked_for > max(_LONGEST_PAUSE, self.max_backoff):
             return None

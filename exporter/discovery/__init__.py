@@ -1,4 +1,4 @@
-"""Hubs that nobody lists: the function apps of Azure that run Durable Functions."""
+"""Discovery of function apps in Azure that run Durable Functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryView:
-    """Apps by what became of them, failed searches by kind, and when one last succeeded."""
+    """Apps by result, failed searches by error kind, time of the last successful one."""
 
     apps: Mapping[str, int]
     errors: Mapping[str, int]

@@ -1,4 +1,4 @@
-"""The search for apps, again and again; what it finds is added to the hubs that are listed."""
+"""The repeated search for apps, which adds hubs to those that the settings list."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from exporter.settings.discovery import AzureDiscovery
 DISCOVERY_FAILED = "discovery failed, keeping the apps that are known"
 DISCOVERY_NOT_KEPT = "discovered apps not kept over a restart"
 
-# A verdict is looked into again after this.
+# Until a verdict is checked again.
 _VERDICT_SECONDS = 3600.0
 _CHECKS_AT_ONCE = 4
 _FIRST_RETRY_SECONDS = 60.0
 _SEARCH_SECONDS = 900.0
-# What an operator has to know of even before it comes, for rates to be right.
+# Errors that alerts ask for are counted from 0, for correct rates.
 _KINDS = (ErrorKind.AZURE_AUTH, ErrorKind.AZURE_THROTTLED, ErrorKind.AZURE_SERVER)
 
 _NO_APP = (
@@ -61,10 +61,9 @@ class _Outcome:
 
 class Discovery:
     """
-    Keeps what is known of apps; a search that fails changes nothing of it.
+    Keeps the known apps, which a failed search does not change.
 
-    *shared* is what asks Azure, *folder* where it is kept over a restart, if anywhere; *wall* tells
-    the time.
+    They survive a restart in *folder*, if given. *wall* returns the time.
     """
 
     def __init__(
@@ -81,12 +80,12 @@ class Discovery:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is known which hubs there are: nothing is searched for, or it was found."""
+        """Whether discovery is off, has succeeded, or has restored apps: all hubs are known."""
         is_known = self._outcome.last_success is not None or bool(self._known)
         return is_known or not self._azure.enabled
 
     def restore(self) -> None:
-        """Take up what was kept."""
+        """Load the apps known before a restart."""
         if self._folder is None:
             return
         try:
@@ -95,14 +94,14 @@ class Discovery:
             log.warning(DISCOVERY_NOT_KEPT, error=str(error))
 
     def extend(self, settings: Settings) -> Settings:
-        """Return *settings* with the hubs of the apps that are known."""
+        """Return *settings* with the hubs of known apps."""
         azure = self._follow(settings)
         if not azure.enabled:
             return settings
         return self._extended(settings, select(self._known, azure, settings.hubs))
 
     async def extend_in_thread(self, settings: Settings) -> Settings:
-        """Do the same while others run: to check the settings of a thousand hubs takes a while."""
+        """Do the same in a thread: validating a thousand hubs takes a while."""
         azure = self._follow(settings)
         if not azure.enabled:
             return settings
@@ -125,7 +124,7 @@ class Discovery:
         return settings.model_copy(update={"hubs": (*settings.hubs, *selection.hubs)})
 
     def view(self) -> DiscoveryView | None:
-        """Return what is shown of it, None where nothing is searched for."""
+        """Return a summary, None if discovery is off."""
         found = self._selection
         if found is None:
             return None
@@ -138,13 +137,13 @@ class Discovery:
 
     @property
     def selection(self) -> Selection | None:
-        """What became of all apps, as last decided."""
+        """The latest selection."""
         return self._selection
 
     async def run(
         self, settings: Callable[[], Settings], follow: Callable[[], Awaitable[None]]
     ) -> None:
-        """Search until cancelled, and let each change be followed; *settings* are without it."""
+        """Search until cancelled, and call *follow* after each success."""
         while True:
             self._wanted = anyio.Event()
             pause: float | None = None
@@ -155,10 +154,10 @@ class Discovery:
 
     async def search(self, settings: Settings) -> None:
         """
-        Look for all apps, and at the functions of those that may be polled.
+        List all apps, and the functions of those that may be polled.
 
         Raises:
-            ApiError: not all apps could be listed; what was known stays.
+            ApiError: the listing is incomplete; the known apps stay.
         """
         azure = settings.discovery.azure
         manager = resource_manager(_template(azure), self._shared)
@@ -179,13 +178,13 @@ class Discovery:
             for key, one in known.items():
                 if not one.absent and self._is_due(one) and not reason_against(one.app, azure):
                     tasks.start_soon(check, key)
-        # Names that were given meanwhile stay.
+        # Names given meanwhile stay.
         self._known = with_names(known, [one for one in self._known.values() if one.hub])
 
     async def _search_once(
         self, settings: Settings, follow: Callable[[], Awaitable[None]]
     ) -> float:
-        """Search, follow what was found, and return how long to wait for the next search."""
+        """Search, follow what was found, and return the seconds until the next search."""
         interval = settings.discovery.azure.interval
         outcome = self._outcome
         try:
@@ -204,7 +203,7 @@ class Discovery:
         return interval * random.uniform(0.95, 1.05)  # noqa: S311 - apart from other exporters
 
     def _failed(self, error: ApiError, interval: float) -> float:
-        """Note a search that failed, and return how long to wait for the next one."""
+        """Note a failed search, and return the seconds until the next one."""
         outcome = self._outcome
         outcome.errors[error.kind] += 1
         log.error(DISCOVERY_FAILED, kind=error.kind.value, error=str(error), hint=error.hint)
@@ -225,7 +224,7 @@ class Discovery:
         return one.verdict is Verdict.UNKNOWN or not 0 <= age < _VERDICT_SECONDS
 
     async def _checked(self, manager: ResourceManager, one: KnownApp) -> KnownApp:
-        """Look at the functions of an app; where that says nothing, the verdict before stands."""
+        """Check the functions of an app; without a result the previous verdict stays."""
         try:
             verdict = verdict_of(await functions_of(manager, one.app))
         except ApiError as error:
@@ -242,7 +241,7 @@ def _why_no_functions(app: App) -> str:
 
 
 def _template(azure: AzureDiscovery) -> HubSettings:
-    """Return settings of a hub by which discovery itself asks: its cloud, TLS and proxy."""
+    """Return hub settings for discovery's own requests: cloud, TLS, proxy."""
     own = {"name": "discovery", "url": "https://discovery.invalid", "resource_id": _NO_APP}
     return azure.settings_of("", {}, own)
 
@@ -254,11 +253,11 @@ class _Content(msgspec.Struct):
 
 def _load(folder: Path) -> dict[str, KnownApp]:
     """
-    Return what is kept in *folder*, nothing where nothing is.
+    Return the apps kept in *folder*, if any.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is not what was written.
+        OSError: the file cannot be read.
+        ValueError: the file is damaged.
     """
     path = folder / _FILE
     try:
@@ -274,7 +273,7 @@ def _load(folder: Path) -> dict[str, KnownApp]:
 
 
 def _save(folder: Path, known: Mapping[str, KnownApp]) -> None:
-    """Write what is known, all of it or nothing; raises `OSError`."""
+    """Write the known apps atomically; raises `OSError`."""
     temporary = folder / f"{_FILE}.tmp"
     temporary.write_bytes(msgspec.json.encode(_Content(1, list(known.values()))))
     temporary.replace(folder / _FILE)

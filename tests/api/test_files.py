@@ -20,7 +20,7 @@ class TestKeyFile:
         key = KeyFile(path)
         path.write_text(content, encoding="utf-8")
         assert not key.reread()
-        assert key.current() == "good"
+        assert key.key == "good"
 
     def test_bytes_that_are_no_text_leave_it_as_it_was(self, tmp_path: Path) -> None:
         path = tmp_path / "key"
@@ -30,7 +30,7 @@ class TestKeyFile:
         assert not key.reread()
         path.unlink()
         assert not key.reread()
-        assert key.current() == "good"
+        assert key.key == "good"
 
 
 def test_another_authority_in_the_same_file_makes_another_context(tmp_path: Path) -> None:

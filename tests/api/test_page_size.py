@@ -125,12 +125,12 @@ async def test_a_page_that_is_too_large_comes_again_in_smaller_ones_with_no_row_
 
 def test_it_grows_back_step_by_step_when_rows_are_small_again() -> None:
     size = PageSize(1000, 1_000_000)
-    size.came(10, 1_000_000)
+    size.note_page(10, 1_000_000)
     sizes = []
     for _ in range(60):
         size.begin()
         sizes.append(size.rows)
-        size.came(size.rows, size.rows * 200)
+        size.note_page(size.rows, size.rows * 200)
     assert sizes[0] == 10
     assert sizes == sorted(sizes)
     assert sizes[-1] == 1000
@@ -145,7 +145,7 @@ def test_it_grows_back_step_by_step_when_rows_are_small_again() -> None:
 def test_it_stays_within_its_bounds(most: int, page: int, pages: list[tuple[int, int]]) -> None:
     size = PageSize(most, page)
     for rows, length in pages:
-        size.came(rows, length)
+        size.note_page(rows, length)
         size.begin()
         assert 1 <= size.rows <= most
         if rows and size.rows > 1:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from exporter.api.azure.budget import RequestBudget
-from exporter.api.azure.resource_manager import Budgets
+from exporter.api.azure.budget import Budgets, RequestBudget
 from exporter.api.pacing import Priority
 
 pytestmark = pytest.mark.anyio

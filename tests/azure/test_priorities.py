@@ -8,7 +8,7 @@ import pytest
 
 from emulator import running
 from exporter.api.classify import Failures
-from exporter.api.keys import Field, FixedKey
+from exporter.api.keys import Field, KeySource
 from exporter.api.pacing import Priority, priority
 from exporter.collector.snapshot import Sweep
 from tests.cli.process import KEY as EMULATORS_KEY
@@ -23,12 +23,12 @@ async def test_active_sweeps_come_first_then_finishes_then_the_rest(
 ) -> None:
     asked: list[Priority] = []
 
-    async def admit(self: FixedKey, failures: Failures) -> Sequence[Field]:
+    async def admit(self: KeySource, failures: Failures) -> Sequence[Field]:
         del self, failures
         asked.append(priority.get())
         return [(b"x-functions-key", EMULATORS_KEY.encode())]
 
-    monkeypatch.setattr(FixedKey, "admit", admit)
+    monkeypatch.setattr(KeySource, "admit", admit)
     emulator = frozen_emulator()
     async with (
         running(emulator) as url,
