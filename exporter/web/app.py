@@ -26,8 +26,11 @@ from exporter.web.reporting import Reporter, hubs_report
 from exporter.web.runbook_pages import INDEX, missing_runbook_page, runbook_names, runbook_page
 from exporter.web.scrapes import Scrapes
 
+_RELOAD_PATH = "/-/reload"
+_FORBIDDEN = "reload by request is off: set allow_reload, or send SIGHUP\n"
+_CROSS_SITE = "requested by a page of another site: reload from a terminal, or send SIGHUP\n"
 _NOT_FOUND = 404
-# Answered at once, until their clients have read them.
+# In flight at once, until clients have read them.
 _MAX_PAGES = 50
 _LONGEST_ID = 1024
 _SAFE: Mapping[str, str] = {
@@ -41,7 +44,7 @@ _SAFE: Mapping[str, str] = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
-# What is the same for everybody and changes only with the version.
+# For what changes only with the version.
 _LASTING: Mapping[str, str] = {**_SAFE, "cache-control": "public, max-age=300"}
 _HTML = "text/html; charset=utf-8"
 _ASSETS = {
@@ -51,38 +54,53 @@ _ASSETS = {
 }
 
 
-def people_app(
+def create_app(
     snapshots: Callable[[], Sequence[HubSnapshot]],
+    scrapes: Scrapes,
+    *,
     wall: Callable[[], float],
     instances: InstancePages | None = None,
-) -> ASGIApp:
-    """Return the app that shows *snapshots* to people and scripts; *wall* tells the time."""
-    people = _People(snapshots, wall, instances)
+) -> Starlette:
+    """Return the app that shows *snapshots*, with *scrapes* as `/metrics`."""
+
+    async def alive(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    pages = _Pages(snapshots, wall, instances)
     router = Router(
         [
-            Route("/", people.overview),
-            Route("/hubs/{name:path}", people.hub),
+            Route("/", pages.overview),
+            Route("/hubs/{name:path}", pages.hub),
             Route("/runbooks", _runbooks),
             Route("/runbooks/", _without_slash),
             Route("/runbooks/{name}", _runbook),
             Route("/runbooks/{name}/", _without_slash),
             Route("/assets/{name}", _asset),
-            Route("/api/v1/hubs", people.api_hubs),
-            Route("/api/v1/hubs/{name:path}", people.api_hub),
+            Route("/api/v1/hubs", pages.api_hubs),
+            Route("/api/v1/hubs/{name:path}", pages.api_hub),
         ],
         redirect_slashes=False,
     )
-    return ConcurrencyLimit(router, lambda: _MAX_PAGES, "pages")
+    app = Starlette(
+        routes=[
+            Route("/metrics", scrapes, methods=["GET"]),
+            Route("/-/healthy", alive),
+            Route("/-/ready", alive),
+        ]
+    )
+    app.router.redirect_slashes = False
+    app.router.default = ConcurrencyLimit(router, lambda: _MAX_PAGES, "pages")
+    return app
 
 
 async def _without_slash(request: Request) -> Response:
-    """Redirect relatively, as all links are: a proxy may have put the app below any path."""
+    """Redirect relatively: a proxy may serve the app below any path."""
     last = request.scope["path"].rstrip("/").rpartition("/")[2]
     return Response(status_code=307, headers={"location": f"../{quote(last)}"})
 
 
-class _People:
-    """Answers in threads: a page of many hubs takes a while, and must not hold up a scrape."""
+class _Pages:
+    """Pages and JSON, rendered in a thread: with many hubs they would delay scrapes."""
 
     def __init__(
         self,
@@ -120,7 +138,7 @@ class _People:
         view, found = self._view(request, "../../../"), self._find(name)
         if found is None:
             return _html(missing_page(name, view).encode(), view, _NOT_FOUND)
-        # It asks the hub, so it never loads itself anew.
+        # It makes requests to the hub, so it never refreshes by itself.
         still = replace(view, refreshes=False)
         if self._instances is None or len(instance_id) > _LONGEST_ID:
             page = missing_page(name, still)
@@ -164,7 +182,7 @@ def _json(body: bytes, status: int = 200) -> Response:
 
 
 def _html(page: bytes, view: View, status: int = 200) -> Response:
-    # A header, not an element: people who stop it with the link on the page are left alone.
+    # A header, not an element: the link on the page switches it off.
     refresh = {"refresh": str(REFRESH_SECONDS)} if view.refreshes else {}
     return SlicedResponse([page], status, {**_SAFE, **refresh, "content-type": _HTML})
 
@@ -188,39 +206,10 @@ async def _asset(request: Request) -> Response:
     return Response(body, headers=_LASTING, media_type=_ASSETS[name])
 
 
-def create_app(
-    snapshots: Callable[[], Sequence[HubSnapshot]],
-    scrapes: Scrapes,
-    *,
-    wall: Callable[[], float],
-    instances: InstancePages | None = None,
-) -> Starlette:
-    """Return the app that shows *snapshots*, with *scrapes* as `/metrics`."""
-
-    async def alive(_request: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
-    app = Starlette(
-        routes=[
-            Route("/metrics", scrapes, methods=["GET"]),
-            Route("/-/healthy", alive),
-            Route("/-/ready", alive),
-        ]
-    )
-    app.router.redirect_slashes = False
-    app.router.default = people_app(snapshots, wall, instances)
-    return app
-
-
-PATH = "/-/reload"
-_FORBIDDEN = "reload by request is off: set allow_reload, or send SIGHUP\n"
-_CROSS_SITE = "requested by a page of another site: reload from a terminal, or send SIGHUP\n"
-
-
 def with_reload(
     app: ASGIApp, reload: Callable[[], Awaitable[Sequence[object]]], allowed: Callable[[], bool]
 ) -> Starlette:
-    """Return *app* with a path that calls *reload*, which returns what it was refused for."""
+    """Return *app* with a path that calls *reload*, which returns problems."""
 
     class Reload(HTTPEndpoint):
         """Answers 200, or 500 with a line for each problem."""
@@ -234,11 +223,11 @@ def with_reload(
             text = "".join(f"{problem}\n" for problem in problems)
             return PlainTextResponse(text or "reloaded\n", 500 if problems else 200)
 
-    return Starlette(routes=[Route(PATH, Reload), Mount("/", app)])
+    return Starlette(routes=[Route(_RELOAD_PATH, Reload), Mount("/", app)])
 
 
 def _is_cross_site(headers: Headers) -> bool:
-    """Tell whether a browser sends this for a page that is not the exporter's own."""
+    """Return whether a browser sends this for another site's page."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site not in ("same-origin", "none")

@@ -16,17 +16,31 @@ from exporter.web.formatting import plural, span
 from exporter.web.report import FinishesReport
 from exporter.web.steps import Step
 
-_PITCH = 10
+# Widths and heights are units of the pictures; a tree's width fits a phone.
+TREE_WIDTH = 400
+TIMELINE_LENGTH = 1000
 _BAR = 8
-_LEAST = 2
+_LEAST_HEIGHT = _LEAST_WIDTH = 2
+_PITCH = 10
+_ROW, _GAP, _INDENT = 40, 8, 16
+_MOST_INDENTS = 6
+_MOST_DONE = 12
+_LONGEST_TEXT = 44
+_MOST_BESIDE = 4
+_MOST_LANES = 20
+_OPEN, _FAILED, _DONE = "open", "failed", "done"
+_STATES = {"Failed": _FAILED, "Completed": _DONE}
+
+# Depth, id, words and kind.
+_Row: TypeAlias = tuple[int, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
     """
-    Bars, stacked: completed at the bottom, then others, then failed.
+    Stacked bars: completed at the bottom, then others, then failed.
 
-    `summary` says the same in words, for who does not see it; `most` is what the highest bar means.
+    `summary` is the text alternative, `most` the value of the highest bar.
     """
 
     width: int
@@ -41,7 +55,7 @@ class Chart:
 
 
 def chart_of(finishes: FinishesReport | None, height: int, bars: int) -> Chart | None:
-    """Return a chart of *bars* bars, *height* units high; None where nothing is known."""
+    """Return a chart of *bars* bars, *height* units high; None if nothing is known."""
     if finishes is None:
         return None
     together = max(1, len(finishes.completed) // bars)
@@ -67,13 +81,13 @@ def chart_of(finishes: FinishesReport | None, height: int, bars: int) -> Chart |
 
 
 def _in_bars(counts: Sequence[int], together: int) -> list[int]:
-    # Counted from the end, so that the last bar is the newest whole number of steps.
+    # Counted from the end: only the first bar may have fewer steps.
     begins = range(len(counts) % together, len(counts), together)
     return [sum(counts[begin : begin + together]) for begin in begins]
 
 
 def _paths(rows: Sequence[Sequence[int]], most: int, height: int) -> list[str]:
-    """Return the path of each row; what is not 0 is never too small to be seen."""
+    """Return the path of each row; no value above 0 is invisible."""
     tops = [0] * len(rows[0])
     paths = []
     for row in rows:
@@ -81,9 +95,9 @@ def _paths(rows: Sequence[Sequence[int]], most: int, height: int) -> list[str]:
         for place, count in enumerate(row):
             if not count:
                 continue
-            tall = max(_LEAST, round(count / most * height))
+            tall = max(_LEAST_HEIGHT, round(count / most * height))
             tall = min(tall, height)
-            foot = min(tops[place], height - _LEAST)
+            foot = min(tops[place], height - _LEAST_HEIGHT)
             tall = min(tall, height - foot)
             tops[place] = foot + tall
             bars.append(f"M{place * _PITCH + 1} {height - foot}v-{tall}h{_BAR}v{tall}z")
@@ -102,28 +116,9 @@ def _in_words(finishes: FinishesReport, most: int, length: str, step: str) -> st
     )
 
 
-# Of the tree: units of its picture, whose width fits a phone.
-WIDTH = 400
-_ROW, _GAP, _INDENT = 40, 8, 16
-_MOST_INDENTS = 6
-_MOST_DONE = 12
-_LONGEST_TEXT = 44
-# Of the timeline: units from its begin to its end, and of one lane.
-LENGTH = 1000
-_BAR = 8
-_MOST_BESIDE = 4
-_MOST_LANES = 20
-_OPEN, _FAILED, _DONE = "open", "failed", "done"
-_STATES = {"Failed": _FAILED, "Completed": _DONE}
-_POINT = 2
-
-# Depth, id, words and kind.
-_Row: TypeAlias = tuple[int, str, str, str]
-
-
 @dataclass(frozen=True, slots=True)
 class TreeRow:
-    """One instance or entity of the tree, `depth` levels below the one that was asked for."""
+    """One instance or entity of the tree, at `depth`."""
 
     instance_id: str
     words: str
@@ -135,7 +130,7 @@ class TreeRow:
 
     @property
     def label(self) -> str:
-        """The id as far as it fits; its middle is left out where it does not."""
+        """The id, its middle left out if too long."""
         most = _LONGEST_TEXT - 2 * min(self.depth, _MOST_INDENTS)
         if len(self.instance_id) <= most:
             return self.instance_id
@@ -145,11 +140,11 @@ class TreeRow:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The family and the blocking chain of an instance; `left_out` counts who is not drawn."""
+    """The family and the blocking chain of an instance; `left_out` counts those not drawn."""
 
     rows: Sequence[TreeRow]
     left_out: int
-    width: int = WIDTH
+    width: int = TREE_WIDTH
 
     @property
     def height(self) -> int:
@@ -158,7 +153,7 @@ class Tree:
 
     @property
     def summary(self) -> str:
-        """What is drawn, in words."""
+        """The text alternative."""
         chain = sum(row.kind == "chain" for row in self.rows)
         blocked = f", blocked through {plural(chain, 'instance')}" if chain else ""
         asked = next(row for row in self.rows if row.kind == "self")
@@ -167,7 +162,7 @@ class Tree:
 
 
 def tree_of(found: FoundInstance) -> Tree:
-    """Draw the family of an instance, and the chain that blocks it."""
+    """Draw the family of an instance and its blocking chain."""
     row, blame = found.row, found.blame
     own = Member(row.instance_id, row.name or "", str(row.runtime_status))
     members = list(_members(found.family or own))
@@ -210,7 +205,7 @@ def _chain(hops: Sequence[str], blame: Blame, depth: int) -> Iterator[_Row]:
 
 
 def _placed(found: Sequence[_Row]) -> Iterator[TreeRow]:
-    """Place rows below each other, each with the line from the one that it belongs to."""
+    """Place rows below each other, each with the line from its parent."""
     last: dict[int, int] = {}
     for place, (depth, instance_id, words, kind) in enumerate(found):
         x, y = _INDENT * min(depth, _MOST_INDENTS), place * (_ROW + _GAP)
@@ -241,7 +236,7 @@ class Lane:
 
     @property
     def summary(self) -> str:
-        """What is drawn, in words."""
+        """The text alternative."""
         odd = [
             f"{count:,} {word}"
             for count, word in ((self.failed, "failed"), (self.open, "without a result"))
@@ -261,12 +256,12 @@ class TimelineChart:
 
     @property
     def span(self) -> str:
-        """How long it is, to read."""
+        """Its duration, for people."""
         return span(self.end - self.begin)
 
 
 def timeline_of(steps: Sequence[Step], at: float) -> TimelineChart | None:
-    """Draw the steps of a history as of *at*; None where none has a time."""
+    """Draw the steps of a history as of *at*; None if none has a time."""
     timed = [(*_times(step, at), step) for step in steps if step.time is not None]
     if not timed:
         return None
@@ -278,7 +273,7 @@ def timeline_of(steps: Sequence[Step], at: float) -> TimelineChart | None:
     )
     lanes: dict[tuple[str, str], Lane] = {}
     ends: dict[tuple[str, str], list[float]] = defaultdict(list)
-    scale = LENGTH / max(1e-3, end - begin)
+    scale = TIMELINE_LENGTH / max(1e-3, end - begin)
     for start, stop, step in sorted(timed, key=lambda each: each[:2]):
         key = (_kind(step), step.name)
         lane = lanes.setdefault(key, Lane(*key))
@@ -289,15 +284,15 @@ def timeline_of(steps: Sequence[Step], at: float) -> TimelineChart | None:
         lane.failed += state == _FAILED
         lane.open += state == _OPEN
         x = (start - begin) * scale
-        width = max(_POINT, (stop - start) * scale)
-        x = min(x, LENGTH - width)
+        width = max(_LEAST_WIDTH, (stop - start) * scale)
+        x = min(x, TIMELINE_LENGTH - width)
         lane.paths[state] += f"M{x:.0f} {place * (_BAR + 2) + 1}h{width:.0f}v{_BAR}h-{width:.0f}z"
     shown = list(lanes.values())
     return TimelineChart(begin, end, shown[:_MOST_LANES], max(0, len(shown) - _MOST_LANES))
 
 
 def _kind(step: Step) -> str:
-    """Return what a step is, whatever came of it."""
+    """Return what a step is, without its result."""
     return (
         step.what.removesuffix(" failed")
         .removesuffix(", no result yet")
@@ -313,7 +308,7 @@ def _times(step: Step, at: float) -> tuple[float, float]:
 
 
 def _place(ends: list[float], start: float, stop: float) -> int:
-    """Return in which row of a lane a bar has room; the last takes what has none."""
+    """Return the row of a lane with room for a bar, else the last one."""
     for place, end in enumerate(ends):
         if end <= start:
             ends[place] = stop

@@ -16,12 +16,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.settings import RateLimit
 
-# Small enough that fifty answers that go out at once do not hold the event loop.
+Result = TypeVar("Result")
+
+_RETRY_AFTER_SECONDS = 5
+# Fifty answers sent at once do not block the event loop.
 _SLICE = 1 << 16
+# Above this, the least recently seen address starts with a full bucket.
+_MAX_ADDRESSES = 4096
+# A client with one IPv6 address has the whole network.
+_NETWORK_BITS = 64
 
 
 class SlicedResponse(Response):
-    """A body in pieces that are shared with other answers."""
+    """A body in pieces, which other answers may share, sent in slices."""
 
     def __init__(
         self, pieces: Sequence[bytes], status: int = 200, headers: Mapping[str, str] | None = None
@@ -33,7 +40,7 @@ class SlicedResponse(Response):
         )
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the answer."""
         await send(
             {
                 "type": "http.response.start",
@@ -42,7 +49,7 @@ class SlicedResponse(Response):
             }
         )
         for part in self._slices():
-            # A socket that takes everything at once would let nobody else have a turn.
+            # A socket that takes everything at once would block the event loop.
             await anyio.lowlevel.checkpoint()
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -53,24 +60,19 @@ class SlicedResponse(Response):
                 yield piece[start : start + _SLICE]
 
 
-Result = TypeVar("Result")
-
-_RETRY_AFTER_SECONDS = 5
-
-
 class Busy(Exception):
-    """So much waits already that no more may; the client can try again later."""
+    """The queue is full; the client can retry later."""
 
 
 def refusal(text: str, status: int, retry_after: float = _RETRY_AFTER_SECONDS) -> PlainTextResponse:
-    """Return the answer to a client that is to come back after *retry_after* seconds."""
-    # Without the connection, whatever else it has sent ahead costs nothing.
+    """Return an answer that asks the client to retry after *retry_after* seconds."""
+    # Closed: requests sent ahead on this connection cost nothing.
     headers = {"retry-after": str(max(1, math.ceil(retry_after))), "connection": "close"}
     return PlainTextResponse(f"{text}\n", status, headers)
 
 
 class ConcurrencyLimit:
-    """Lets *app* answer *limit* requests at once; 503 for more."""
+    """Limits *app* to *limit* concurrent requests; 503 for more."""
 
     def __init__(self, app: ASGIApp, limit: Callable[[], int], what: str) -> None:
         self._app = app
@@ -80,11 +82,11 @@ class ConcurrencyLimit:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether nobody is being answered."""
+        """Whether no request is in flight."""
         return not self._under_way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or turn it away."""
+        """Answer or refuse a request."""
         if self._under_way >= self._limit():
             await refusal(f"too many {self._what} at once", 503)(scope, receive, send)
             return
@@ -96,7 +98,7 @@ class ConcurrencyLimit:
 
 
 class _Job(Generic[Result]):
-    """A piece of work for all who came before it began; None where that was given up."""
+    """Work for all requests made before it began; without result if cancelled."""
 
     def __init__(self) -> None:
         self.ended = anyio.Event()
@@ -105,10 +107,9 @@ class _Job(Generic[Result]):
 
 class WorkQueue(Generic[Result]):
     """
-    Work in threads, one piece at a time; those who wait for the same share it.
+    Work in a thread, one piece at a time, shared by all who wait for the same.
 
-    More threads would only take turns, and keep the event loop waiting longer. `turn` is held by
-    whoever works.
+    More threads would only compete with the event loop. `turn` is held while working.
     """
 
     def __init__(self, max_waiting: float = math.inf) -> None:
@@ -118,19 +119,18 @@ class WorkQueue(Generic[Result]):
         self._waiting: dict[Hashable, _Job[Result]] = {}
 
     def awaits(self, key: Hashable) -> bool:
-        """Tell whether the work with *key* waits for its turn."""
+        """Return whether work with *key* is queued."""
         return key in self._waiting
 
     async def run(self, key: Hashable, begin: Callable[[], Callable[[], Result]]) -> Result:
         """
-        Return the result of the work that is the same for all with *key*.
+        Return the result of the work with *key*, the same for all who queue before it begins.
 
-        *begin* is called in the event loop when the turn has come, and returns the work. Whoever
-        comes later may know of something newer, and waits for the next one. Of those that wait
-        nothing is done for whoever is cancelled.
+        *begin* is called in the event loop when it is due, and returns the work. Cancelled requests
+        cost no work.
 
         Raises:
-            Busy: *max_waiting* other pieces of work wait.
+            Busy: *max_waiting* pieces of work are queued.
         """
         while True:
             job = self._waiting.get(key)
@@ -148,7 +148,7 @@ class WorkQueue(Generic[Result]):
         try:
             async with self.turn:
                 del self._waiting[key]
-                # Never abandoned: a thread that goes on would be one more than are counted.
+                # Never abandoned: the thread would continue uncounted.
                 job.result = await anyio.to_thread.run_sync(begin(), limiter=self._threads)
         finally:
             if self._waiting.get(key) is job:
@@ -157,14 +157,8 @@ class WorkQueue(Generic[Result]):
         return job.result
 
 
-# More addresses at once share nothing: the one that was heard of longest ago begins anew.
-_MAX_ADDRESSES = 4096
-# Whoever has one address of IPv6 has all of its network.
-_NETWORK_BITS = 64
-
-
 class TokenBucket:
-    """Lets one request through in an interval, and a burst at once; *monotonic* never jumps."""
+    """Admits one request per interval, and a burst at once; *monotonic* never jumps."""
 
     def __init__(self, limit: RateLimit, monotonic: Callable[[], float]) -> None:
         self._limit = limit
@@ -173,7 +167,7 @@ class TokenBucket:
         self._filled = monotonic()
 
     def take(self) -> bool:
-        """Tell whether one more may come now."""
+        """Take a token; False if there is none."""
         now = self._monotonic()
         grown = self._tokens + (now - self._filled) / self._limit.interval
         self._tokens, self._filled = min(float(self._limit.burst), grown), now
@@ -183,12 +177,12 @@ class TokenBucket:
         return True
 
     def give_back(self) -> None:
-        """Undo one that was taken."""
+        """Return a token."""
         self._tokens += 1.0
 
     @property
     def wait(self) -> float:
-        """How long it takes until the next may come, in seconds."""
+        """Seconds until the next token."""
         return max(0.0, (1.0 - self._tokens) * self._limit.interval)
 
 
@@ -213,7 +207,7 @@ class AddressBuckets:
 
 
 def _network_of(host: str) -> str:
-    """Return what all addresses of one client have in common."""
+    """Return what all addresses of one client share."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

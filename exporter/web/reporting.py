@@ -1,4 +1,4 @@
-"""From the snapshot of a hub to the report: what is known at a moment, the rest as null."""
+"""Reports of snapshots: what is known at a moment, the rest as null."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _RANKS = {status: rank for rank, status in enumerate(HubStatus)}
 
 
 def hubs_report(snapshots: Sequence[HubSnapshot], now: float) -> HubsReport:
-    """Return all hubs at a glance, the worst first."""
+    """Return a summary of all hubs, the worst first."""
     hubs = sorted((Reporter(each, now).summary() for each in snapshots), key=badness)
     return HubsReport(_time(now), __version__, hubs)
 
@@ -68,7 +68,7 @@ def badness(hub: HubSummary) -> tuple[int, int, int, str]:
 
 
 class _SummaryFields(TypedDict):
-    """The fields of `HubSummary`, which are those of a report too."""
+    """The fields of `HubSummary`, which `HubReport` has, too."""
 
     name: str
     function_app: str
@@ -113,13 +113,13 @@ class Reporter:
         self._unresolved = self._if_fresh(Sweep.FAILED, snapshot.unresolved)
 
     def summary(self) -> HubSummary:
-        """Return the hub at a glance."""
-        return HubSummary(**self._at_a_glance())
+        """Return a summary of the hub."""
+        return HubSummary(**self._summary_fields())
 
     def report(self) -> HubReport:
-        """Return everything that is shown of the hub."""
+        """Return everything about the hub."""
         return HubReport(
-            **self._at_a_glance(),
+            **self._summary_fields(),
             time=_time(self._now),
             sweeps=[self._sweep(sweep, state) for sweep, state in self._snapshot.sweeps.items()],
             over_limit_samples=self._over_limit_samples(),
@@ -138,7 +138,7 @@ class Reporter:
     def _if_fresh(self, sweep: Sweep, view: View | None) -> View | None:
         return view if self._snapshot.is_fresh(sweep, self._now) else None
 
-    def _at_a_glance(self) -> _SummaryFields:
+    def _summary_fields(self) -> _SummaryFields:
         snapshot = self._snapshot
         findings = findings_of(snapshot, self._now)
         unresolved, view = self._unresolved, self._diagnosis
@@ -167,7 +167,7 @@ class Reporter:
         )
 
     def _over_limit(self) -> int | None:
-        """Return how many are over a limit, as of when it was found what they wait on."""
+        """Return how many are over a limit, as of their diagnosis."""
         if self._diagnosis is not None:
             view = self._diagnosis
             known = sum(view.stalled.values()) + sum(view.waiting.values())
@@ -186,7 +186,7 @@ class Reporter:
         return sum(n for (_, each, window), n in recent if (each, window) == (status, "1h"))
 
     def _finishes(self, label: str | None) -> FinishesReport | None:
-        """Return the finishes over time of one orchestrator, or of all."""
+        """Return finishes over time, of one orchestrator or all."""
         over_time = self._finished.over_time if self._finished else None
         if over_time is None:
             return None
@@ -303,7 +303,7 @@ class Reporter:
         )
 
     def _count(self, label: str, status: RuntimeStatus) -> int | None:
-        """Return a count, or None where it is not known: never a zero that may be wrong."""
+        """Return a count, None if unknown."""
         view = self._active if status in ACTIVE else self._retained
         return None if view is None else view.instances.get((label, status), 0)
 
@@ -364,7 +364,7 @@ def _reason(reason: FailureReason | None) -> tuple[str | None, str | None, str |
 
 
 def _pages_per_day(sweeps: Iterable[SweepState]) -> float | None:
-    """Return how many pages a day takes, if the sweeps go on as they did so far."""
+    """Return the pages per day at the pace of the sweeps so far."""
     pages = 0.0
     for state in sweeps:
         made = sum(n for result, n in state.results.items() if result != SweepResult.SKIPPED_BUDGET)
