@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -52,13 +51,6 @@ _LARGEST_FILE = 64 << 20
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class _Outcome:
-    errors: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(_KINDS, 0)))
-    last_success: float | None = None
-    failed_in_a_row: int = 0
-
-
 class Discovery:
     """
     Keeps the known apps, which a failed search does not change.
@@ -73,7 +65,9 @@ class Discovery:
         self._wall = wall
         self._folder = folder
         self._known: dict[str, KnownApp] = {}
-        self._outcome = _Outcome()
+        self._errors = Counter[str](dict.fromkeys(_KINDS, 0))
+        self._last_success: float | None = None
+        self._failed_in_a_row = 0
         self._selection: Selection | None = None
         self._azure = AzureDiscovery()
         self._wanted = anyio.Event()
@@ -81,7 +75,7 @@ class Discovery:
     @property
     def is_settled(self) -> bool:
         """Whether discovery is off, has succeeded, or has restored apps: all hubs are known."""
-        is_known = self._outcome.last_success is not None or bool(self._known)
+        is_known = self._last_success is not None or bool(self._known)
         return is_known or not self._azure.enabled
 
     def restore(self) -> None:
@@ -133,7 +127,7 @@ class Discovery:
             "left_out": len(found.left_out),
             "unknown": len(found.unknown),
         }
-        return DiscoveryView(apps, dict(self._outcome.errors), self._outcome.last_success)
+        return DiscoveryView(apps, dict(self._errors), self._last_success)
 
     @property
     def selection(self) -> Selection | None:
@@ -186,7 +180,6 @@ class Discovery:
     ) -> float:
         """Search, follow what was found, and return the seconds until the next search."""
         interval = settings.discovery.azure.interval
-        outcome = self._outcome
         try:
             with anyio.fail_after(max(interval, _SEARCH_SECONDS)):
                 await self.search(settings)
@@ -196,19 +189,18 @@ class Discovery:
             failures = Failures("", LIST_APPS)
             late = failures.too_slow("the search was not done in time", "narrow discovery.azure")
             return self._failed(late, interval)
-        outcome.last_success = self._wall()
-        outcome.failed_in_a_row = 0
+        self._last_success = self._wall()
+        self._failed_in_a_row = 0
         await follow()
         await self._keep()
         return interval * random.uniform(0.95, 1.05)  # noqa: S311 - apart from other exporters
 
     def _failed(self, error: ApiError, interval: float) -> float:
         """Note a failed search, and return the seconds until the next one."""
-        outcome = self._outcome
-        outcome.errors[error.kind] += 1
+        self._errors[error.kind] += 1
         log.error(DISCOVERY_FAILED, kind=error.kind.value, error=str(error), hint=error.hint)
-        pause = _FIRST_RETRY_SECONDS * 2.0 ** min(10, outcome.failed_in_a_row)
-        outcome.failed_in_a_row += 1
+        pause = _FIRST_RETRY_SECONDS * 2.0 ** min(10, self._failed_in_a_row)
+        self._failed_in_a_row += 1
         return max(error.retry_after or 0.0, min(interval, pause))
 
     async def _keep(self) -> None:

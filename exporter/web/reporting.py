@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TypedDict, TypeVar
+from typing import TypeVar
+
+from msgspec.structs import asdict
 
 from exporter import __version__
 from exporter.collector.snapshot import HubSnapshot, Sweep, SweepResult, SweepState
@@ -31,7 +33,6 @@ from exporter.web.report import (
     EntityReport,
     FailedSample,
     FailureReasonReport,
-    Finding,
     FinishesReport,
     HubReport,
     HubsReport,
@@ -67,31 +68,6 @@ def badness(hub: HubSummary) -> tuple[int, int, int, str]:
     return _RANKS[hub.status], -(hub.over_limit or 0), -(hub.unresolved_failures or 0), hub.name
 
 
-class _SummaryFields(TypedDict):
-    """The fields of `HubSummary`, which `HubReport` has, too."""
-
-    name: str
-    function_app: str
-    hub_name: str
-    labels: dict[str, str]
-    status: HubStatus
-    up: bool
-    current: bool
-    trust: str
-    last_active_sweep_time: str | None
-    findings: list[Finding]
-    instances: dict[str, int | None]
-    verdict: str
-    over_limit: int | None
-    stalled: int | None
-    waiting_as_expected: int | None
-    undiagnosed: int | None
-    unresolved_failures: int | None
-    completed_1h: int | None
-    failed_1h: int | None
-    finishes: FinishesReport | None
-
-
 class Reporter:
     """
     Makes the reports of one snapshot as of *now*, by the exporter's clock.
@@ -114,36 +90,11 @@ class Reporter:
 
     def summary(self) -> HubSummary:
         """Return a summary of the hub."""
-        return HubSummary(**self._summary_fields())
-
-    def report(self) -> HubReport:
-        """Return everything about the hub."""
-        return HubReport(
-            **self._summary_fields(),
-            time=_time(self._now),
-            sweeps=[self._sweep(sweep, state) for sweep, state in self._snapshot.sweeps.items()],
-            over_limit_samples=self._over_limit_samples(),
-            causes=causes_of(self._snapshot.identity, self._diagnosis) if self._diagnosis else None,
-            waits=groups_of(self._snapshot.identity, self._diagnosis, self._server_now)
-            if self._diagnosis
-            else None,
-            failure_reasons=self._failure_reasons(),
-            failed_samples=self._failed_samples(),
-            orchestrators=self._orchestrators(),
-            entities=self._entities(),
-            cost=self._cost(),
-            accounts=self._accounts(),
-        )
-
-    def _if_fresh(self, sweep: Sweep, view: View | None) -> View | None:
-        return view if self._snapshot.is_fresh(sweep, self._now) else None
-
-    def _summary_fields(self) -> _SummaryFields:
         snapshot = self._snapshot
         findings = findings_of(snapshot, self._now)
         unresolved, view = self._unresolved, self._diagnosis
         status = status_of(snapshot, findings)
-        return _SummaryFields(
+        return HubSummary(
             name=snapshot.identity.name,
             function_app=snapshot.identity.function_app,
             hub_name=snapshot.identity.hub_name,
@@ -165,6 +116,28 @@ class Reporter:
             failed_1h=self._ended_in_an_hour(RuntimeStatus.FAILED),
             finishes=self._finishes(None),
         )
+
+    def report(self) -> HubReport:
+        """Return everything about the hub."""
+        return HubReport(
+            **asdict(self.summary()),
+            time=_time(self._now),
+            sweeps=[self._sweep(sweep, state) for sweep, state in self._snapshot.sweeps.items()],
+            over_limit_samples=self._over_limit_samples(),
+            causes=causes_of(self._snapshot.identity, self._diagnosis) if self._diagnosis else None,
+            waits=groups_of(self._snapshot.identity, self._diagnosis, self._server_now)
+            if self._diagnosis
+            else None,
+            failure_reasons=self._failure_reasons(),
+            failed_samples=self._failed_samples(),
+            orchestrators=self._orchestrators(),
+            entities=self._entities(),
+            cost=self._cost(),
+            accounts=self._accounts(),
+        )
+
+    def _if_fresh(self, sweep: Sweep, view: View | None) -> View | None:
+        return view if self._snapshot.is_fresh(sweep, self._now) else None
 
     def _over_limit(self) -> int | None:
         """Return how many are over a limit, as of their diagnosis."""

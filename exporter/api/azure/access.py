@@ -172,9 +172,6 @@ def _lacks_a_key(answer: Answer) -> bool:
     return answer.status == HTTPStatus.UNAUTHORIZED
 
 
-Open = Callable[[HubSettings, str], HubConnections]
-
-
 @dataclass(slots=True)
 class AzureAccounts:
     """Resource Managers of hubs, with an identity per cloud and a budget per subscription."""
@@ -184,7 +181,12 @@ class AzureAccounts:
     _managers: dict[object, ResourceManager] = field(default_factory=dict)
     _keys: dict[tuple[ResourceManager, str], ListedKey] = field(default_factory=dict)
 
-    def manager(self, hub: HubSettings, bodies: BodyBudget, connect: Open) -> ResourceManager:
+    def manager(
+        self,
+        hub: HubSettings,
+        bodies: BodyBudget,
+        connect: Callable[[HubSettings, str], HubConnections],
+    ) -> ResourceManager:
         """Return the Resource Manager for *hub*; *connect* opens connections to a base URL."""
         way = (hub.cloud, hub.tls, fingerprint(tls_files(hub)), hub.proxy)
         if (known := self._managers.get(way)) is not None:
