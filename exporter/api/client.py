@@ -290,7 +290,8 @@ class HubClient:
                     if await self._key.renew(failures, error):
                         continue
                 delay = self._retry.delay(error, retries, self._jitter)
-                if delay is None or not _within_deadline(delay):
+                deadline = anyio.current_effective_deadline()
+                if delay is None or anyio.current_time() + delay >= deadline:
                     raise
             retries += 1
             self.telemetry.retries[operation] += 1
@@ -380,7 +381,3 @@ def _checked_page(
     if cursor.came_before(token):
         raise failures.protocol("the listing repeats a continuation token")
     return rows, answer
-
-
-def _within_deadline(delay: float) -> bool:
-    return anyio.current_time() + delay < anyio.current_effective_deadline()

@@ -52,14 +52,9 @@ def parent_of(row: InstanceRow) -> str | None:
     An orchestration started by an entity is a root. Siblings share one string.
     """
     parent = row.parent_instance_id
-    if not parent or len(parent) > LONGEST_TEXT or is_entity_id(parent):
+    if not parent or len(parent) > LONGEST_TEXT or (parent[0] == "@" and "@" in parent[1:]):
         return None
     return sys.intern(parent)
-
-
-def is_entity_id(instance_id: str) -> bool:
-    """Return whether an id has the form of an entity's."""
-    return instance_id[:1] == "@" and "@" in instance_id[1:]
 
 
 def bounded_text(text: str) -> str:

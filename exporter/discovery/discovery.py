@@ -17,7 +17,7 @@ from exporter.api.classify import Failures
 from exporter.api.connection import SharedLimits, resource_manager
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.discovery import DiscoveryView
-from exporter.discovery.apps import STOPPED, App, Verdict, verdict_of
+from exporter.discovery.apps import STOPPED, Verdict, verdict_of
 from exporter.discovery.search import LIST_APPS, READ_APPS, find_apps, functions_of
 from exporter.discovery.selection import (
     KnownApp,
@@ -224,12 +224,9 @@ class Discovery:
                 one, doubt=f"its functions cannot be read: {error.reason}"
             )
         if verdict is Verdict.UNKNOWN:
-            return msgspec.structs.replace(one, doubt=_why_no_functions(one.app))
+            doubt = "it is stopped" if one.app.state == STOPPED else "it shows no functions"
+            return msgspec.structs.replace(one, doubt=doubt)
         return msgspec.structs.replace(one, verdict=verdict, checked=self._wall(), doubt="")
-
-
-def _why_no_functions(app: App) -> str:
-    return "it is stopped" if app.state == STOPPED else "it shows no functions"
 
 
 def _template(azure: AzureDiscovery) -> HubSettings:

@@ -184,27 +184,22 @@ def _named(
     named = {one.app.key: one for one in polled if one.hub and one.hub not in listed}
     taken = {*listed, *(one.hub for one in named.values())}
     fresh = [one for one in polled if one.app.key not in named]
-    for spell in (_plain, _with_group, _with_subscription, _with_digest):
-        wanted = Counter(spell(one.app) for one in known.values())
+    candidates = {one.app.key: _candidates(one.app) for one in known.values()}
+    for length, names in enumerate(zip(*candidates.values(), strict=True)):
+        wanted = Counter(names)
         for one in [each for each in fresh if each.app.key not in named]:
-            name = spell(one.app)
+            name = candidates[one.app.key][length]
             if wanted[name] == 1 and name not in taken:
                 named[one.app.key] = msgspec.structs.replace(one, hub=name)
                 taken.add(name)
     return named
 
 
-def _plain(app: App) -> str:
-    return app.name
-
-
-def _with_group(app: App) -> str:
-    return f"{app.name}.{app.resource_group}"[:100]
-
-
-def _with_subscription(app: App) -> str:
-    return f"{app.name}.{app.resource_group}.{app.subscription[:8]}"[:110]
-
-
-def _with_digest(app: App) -> str:
-    return f"{app.name[:80]}.{blake2b(app.key.encode(), digest_size=8).hexdigest()}"
+def _candidates(app: App) -> tuple[str, str, str, str]:
+    """Return the names that an app can have, the shortest first."""
+    return (
+        app.name,
+        f"{app.name}.{app.resource_group}"[:100],
+        f"{app.name}.{app.resource_group}.{app.subscription[:8]}"[:110],
+        f"{app.name[:80]}.{blake2b(app.key.encode(), digest_size=8).hexdigest()}",
+    )
