@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from exporter.api.connection_errors import Cause, Way, cause_of, of_proxy_status
+from exporter.api.connection_errors import Attempt, Cause, cause_of, of_proxy_status
 from exporter.api.errors import (
     ApiError,
     ErrorKind,
@@ -95,15 +95,17 @@ class Failures:
             retry_after=retry_after,
         )
 
-    def of_exception(self, error: Exception, seconds: float, way: Way | None = None) -> ApiError:
+    def of_exception(
+        self, error: Exception, seconds: float, attempt: Attempt | None = None
+    ) -> ApiError:
         """Return the error for a request without a complete answer within *seconds*."""
-        way = way or Way()
-        cause = cause_of(error, way, seconds)
-        if way.place:
+        attempt = attempt or Attempt()
+        cause = cause_of(error, attempt, seconds)
+        if attempt.server:
             cause = replace(
                 cause,
-                message=f"{way.place}: {cause.message}",
-                hint=f"check the way to {way.place}: DNS, firewall, proxy, and "
+                message=f"{attempt.server}: {cause.message}",
+                hint=f"check the way to {attempt.server}: DNS, firewall, proxy, and "
                 "discovery.azure.cloud",
             )
         if cause.kind is ErrorKind.PROTOCOL:

@@ -26,7 +26,7 @@ from exporter.api.answers import (
     read_explanation,
 )
 from exporter.api.classify import Failures
-from exporter.api.connection_errors import TRANSPORT_ERRORS, Way
+from exporter.api.connection_errors import TRANSPORT_ERRORS, Attempt
 from exporter.api.errors import ApiError, ErrorKind, HubDenied
 from exporter.api.keys import KeySource
 from exporter.api.listing import Cursor, Page, PageSize
@@ -345,8 +345,8 @@ class HubClient:
                 return answer
         except TRANSPORT_ERRORS as error:
             has_answered = code != NO_ANSWER
-            way = Way(self._http.proxy, progress, has_answered, self._key.place)
-            failure = failures.of_exception(error, self._limits.timeout, way)
+            attempt = Attempt(self._http.proxy, progress, has_answered, self._key.server)
+            failure = failures.of_exception(error, self._limits.timeout, attempt)
             kind = failure.kind
         except ApiError as error:
             kind = error.kind

@@ -44,29 +44,29 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Attempt:
     """
-    The way of a request to its host, and how far it got.
+    A failed attempt of a request: its proxy, and how far it got.
 
-    `has_answered` says that the head of an answer arrived; `place` names what was asked, if that is
-    not the app itself.
+    `has_answered` says that the head of an answer arrived; `server` names the server that was
+    asked, if it is not the app.
     """
 
     proxy: str = ""
     connecting: Connecting = field(default_factory=Connecting)
     has_answered: bool = False
-    place: str = ""
+    server: str = ""
 
 
-def cause_of(error: Exception, way: Way, seconds: float) -> Cause:
+def cause_of(error: Exception, attempt: Attempt, seconds: float) -> Cause:
     """Return what broke a request with a time limit of *seconds*."""
     chain = list(_causes(error))
     for find in (_of_time, _of_proxy, _of_tls, _of_name, _of_http):
-        cause = find(chain, way)
+        cause = find(chain, attempt)
         if cause is not None:
             return cause
     if _first(chain, TimeoutError):
-        return _too_slow(way, seconds)
+        return _too_slow(attempt, seconds)
     reason = _os_reason(chain)
     if _first(chain, aiohttp.ClientConnectorError):
         return Cause(
@@ -74,9 +74,9 @@ def cause_of(error: Exception, way: Way, seconds: float) -> Cause:
             f"no connection: {reason or 'refused'}",
             "check the host and port in url, and that the app runs",
         )
-    where = "in the middle of the answer" if way.has_answered else "before an answer"
+    where = "in the middle of the answer" if attempt.has_answered else "before an answer"
     return Cause(
-        ErrorKind.CONNECT if reason and not way.has_answered else ErrorKind.PROTOCOL,
+        ErrorKind.CONNECT if reason and not attempt.has_answered else ErrorKind.PROTOCOL,
         f"the connection broke {where}: {reason or 'closed'}",
         "check the app's log, and the proxy or gateway in between",
     )
@@ -88,25 +88,25 @@ def of_proxy_status(status: int) -> Cause:
     return Cause(ErrorKind.PROXY, f"{status} from the proxy", hint)
 
 
-def _of_time(chain: Sequence[BaseException], way: Way) -> Cause | None:
+def _of_time(chain: Sequence[BaseException], attempt: Attempt) -> Cause | None:
     """Return what a connection that exceeded `timeouts.connect` was waiting for."""
     if not _first(chain, aiohttp.ConnectionTimeoutError):
         return None
-    if way.connecting.name == way.proxy != "":
+    if attempt.connecting.name == attempt.proxy != "":
         return Cause(
             ErrorKind.PROXY,
-            f"no name server answers for the proxy {way.proxy} within timeouts.connect",
+            f"no name server answers for the proxy {attempt.proxy} within timeouts.connect",
             "check the host in proxy, and this machine's DNS",
         )
-    if way.connecting.name:
+    if attempt.connecting.name:
         return Cause(
             ErrorKind.NAME,
-            f"no name server answers for {way.connecting.name} within timeouts.connect",
+            f"no name server answers for {attempt.connecting.name} within timeouts.connect",
             "check this machine's DNS, and the host in url",
         )
-    if way.connecting.handshake:
-        return _of_slow_handshake(way)
-    if way.proxy:
+    if attempt.connecting.handshake:
+        return _of_slow_handshake(attempt)
+    if attempt.proxy:
         return Cause(
             ErrorKind.TIMEOUT,
             "no connection through the proxy within timeouts.connect",
@@ -119,8 +119,8 @@ def _of_time(chain: Sequence[BaseException], way: Way) -> Cause | None:
     )
 
 
-def _of_slow_handshake(way: Way) -> Cause:
-    if way.connecting.handshake == way.proxy:
+def _of_slow_handshake(attempt: Attempt) -> Cause:
+    if attempt.connecting.handshake == attempt.proxy:
         return Cause(
             ErrorKind.PROXY,
             "the TLS handshake with the proxy did not end within timeouts.connect",
@@ -133,12 +133,12 @@ def _of_slow_handshake(way: Way) -> Cause:
     )
 
 
-def _of_proxy(chain: Sequence[BaseException], way: Way) -> Cause | None:
+def _of_proxy(chain: Sequence[BaseException], attempt: Attempt) -> Cause | None:
     refused = _first(chain, aiohttp.ClientHttpProxyError)
     if refused is not None:
         return of_proxy_status(refused.status)
     broken = _first(chain, aiohttp.ClientConnectorError)
-    if broken is None or not way.proxy or broken.host != way.proxy:
+    if broken is None or not attempt.proxy or broken.host != attempt.proxy:
         return None
     if _tls_error(chain) is not None:
         return Cause(
@@ -160,7 +160,7 @@ def _of_proxy(chain: Sequence[BaseException], way: Way) -> Cause | None:
     )
 
 
-def _of_tls(chain: Sequence[BaseException], way: Way) -> Cause | None:
+def _of_tls(chain: Sequence[BaseException], attempt: Attempt) -> Cause | None:
     tls = _tls_error(chain)
     if tls is not None:
         is_other = tls.reason in _NOT_TLS
@@ -172,7 +172,7 @@ def _of_tls(chain: Sequence[BaseException], way: Way) -> Cause | None:
             else "check the host name in url, tls.ca_file and tls.client_cert_file",
             retryable=False,
         )
-    if way.connecting.handshake and _first(chain, OSError, aiohttp.ClientOSError):
+    if attempt.connecting.handshake and _first(chain, OSError, aiohttp.ClientOSError):
         return Cause(
             ErrorKind.TLS,
             f"the TLS handshake was cut off: {_os_reason(chain) or 'closed'}",
@@ -181,7 +181,7 @@ def _of_tls(chain: Sequence[BaseException], way: Way) -> Cause | None:
     return None
 
 
-def _of_name(chain: Sequence[BaseException], _: Way) -> Cause | None:
+def _of_name(chain: Sequence[BaseException], _: Attempt) -> Cause | None:
     unknown = _first(chain, aiohttp.ClientConnectorDNSError)
     if unknown is None:
         return None
@@ -192,7 +192,7 @@ def _of_name(chain: Sequence[BaseException], _: Way) -> Cause | None:
     )
 
 
-def _of_http(chain: Sequence[BaseException], _: Way) -> Cause | None:
+def _of_http(chain: Sequence[BaseException], _: Attempt) -> Cause | None:
     """Return what is wrong with the answer, by the parser's message."""
     wrong = _first(chain, http_exceptions.HttpProcessingError)
     if wrong is None:
@@ -219,8 +219,8 @@ def _of_http(chain: Sequence[BaseException], _: Way) -> Cause | None:
     return Cause(ErrorKind.PROTOCOL, message, hint)
 
 
-def _too_slow(way: Way, seconds: float) -> Cause:
-    if way.has_answered:
+def _too_slow(attempt: Attempt, seconds: float) -> Cause:
+    if attempt.has_answered:
         return Cause(
             ErrorKind.TIMEOUT,
             f"the answer did not end within {seconds:g} s",

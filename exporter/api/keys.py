@@ -17,10 +17,10 @@ class KeySource:
     """
     Source of the key of a hub; by itself, a given *key*, or none.
 
-    `place` names what is asked, where that is not the app itself.
+    `server` names the server that is asked, if it is not the app.
     """
 
-    place = ""
+    server = ""
 
     def __init__(self, key: str | None = None) -> None:
         self.key = key

@@ -39,7 +39,7 @@ class InstanceRow(msgspec.Struct, rename="camel", frozen=True, gc=False):
 
 
 class CheckedRow(InstanceRow, frozen=True, gc=False):
-    """A row whose status, and lengths of id and name, its decoder has checked: as all of a page."""
+    """A row whose decoder has checked status and lengths; all rows of a page are, or none."""
 
 
 Instance = TypeVar("Instance", bound=InstanceRow)

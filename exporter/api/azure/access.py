@@ -14,7 +14,7 @@ from exporter.api.azure.budget import Budgets
 from exporter.api.azure.identity import AzureIdentity
 from exporter.api.azure.resource_manager import (
     API_VERSION,
-    PLACE,
+    SERVER,
     ManagementRequest,
     ResourceManager,
 )
@@ -137,7 +137,7 @@ class ListedKey(KeySource):
 class ResourceManagerRoute(KeySource):
     """The identity's token in place of a key, for requests through the Resource Manager."""
 
-    place = PLACE
+    server = SERVER
 
     def __init__(self, manager: ResourceManager, resource_id: str) -> None:
         super().__init__()
@@ -188,11 +188,11 @@ class AzureAccounts:
         connect: Callable[[HubSettings, str], HubConnections],
     ) -> ResourceManager:
         """Return the Resource Manager for *hub*; *connect* opens connections to a base URL."""
-        way = (hub.cloud, hub.tls, fingerprint(tls_files(hub)), hub.proxy)
-        if (known := self._managers.get(way)) is not None:
+        connection = (hub.cloud, hub.tls, fingerprint(tls_files(hub)), hub.proxy)
+        if (known := self._managers.get(connection)) is not None:
             return known
         base_url = resource_manager_of(hub.cloud)
-        self._managers[way] = ResourceManager(
+        self._managers[connection] = ResourceManager(
             base_url,
             identity=self._identities.setdefault(hub.cloud, AzureIdentity(hub.cloud)),
             budgets=self.budgets,
@@ -202,7 +202,7 @@ class AzureAccounts:
                 hub.retries.max_retries, hub.retries.backoff, hub.retries.max_backoff
             ),
         )
-        return self._managers[way]
+        return self._managers[connection]
 
     def key_source(self, hub: HubSettings, manager: ResourceManager) -> KeySource:
         """Return what authenticates requests to *hub*, which has a resource id."""

@@ -17,7 +17,7 @@ from exporter.api.answers import Answer, BodyBudget, decode, read_body, read_exp
 from exporter.api.azure.budget import Budgets
 from exporter.api.azure.identity import AzureIdentity
 from exporter.api.classify import Failures, parse_retry_after
-from exporter.api.connection_errors import TRANSPORT_ERRORS, Way
+from exporter.api.connection_errors import TRANSPORT_ERRORS, Attempt
 from exporter.api.errors import ApiError, HubThrottled
 from exporter.api.keys import Field
 from exporter.api.pacing import RetryPolicy, priority
@@ -25,7 +25,7 @@ from exporter.api.transport import Connecting, HubConnections, connecting
 
 Found = TypeVar("Found")
 
-PLACE = "Azure's Resource Manager"
+SERVER = "Azure's Resource Manager"
 API_VERSION = "2023-12-01"
 _LARGEST_BODY = 8 << 20
 _SECONDS = 60.0
@@ -182,8 +182,8 @@ class ResourceManager:
             seconds = anyio.current_time() - started
             return Answer(response.status_code, response.headers, text, seconds)
         except TRANSPORT_ERRORS as error:
-            way = Way(self._http.proxy, progress, has_answered, PLACE)
-            failure = failures.of_exception(error, _SECONDS, way)
+            attempt = Attempt(self._http.proxy, progress, has_answered, SERVER)
+            failure = failures.of_exception(error, _SECONDS, attempt)
         # Not in the block: the library's exception, which shows the token, must not be its context.
         raise failure
 
