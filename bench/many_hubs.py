@@ -25,7 +25,7 @@ from bench.report import Ratio, machine, write_section
 from exporter.collector.service import Collector, open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import Settings, load_settings
 
 HUBS = 500

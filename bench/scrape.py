@@ -34,7 +34,7 @@ from exporter.cli.garbage import make_full_rounds, tuned_garbage_collection
 from exporter.collector.service import Collector, open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import Settings, load_settings
 from exporter.web.app import create_app
 from exporter.web.scrapes import Scrapes

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 
 import anyio
@@ -15,15 +15,12 @@ import httpx
 import msgspec
 
 from bench.served_hub import AT
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
-from exporter.api.keys import FixedKey
-from exporter.api.names import NameResolver
+from exporter.api.keys import KeySource
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress, InstanceQuery
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
-from exporter.api.transport import HubConnections, connections_to
+from exporter.api.transport import HubConnections, NameResolver, connections_to
 from exporter.api.wire import InstanceRow
 from exporter.collector.clock import ServerClock
 from exporter.collector.polling_inputs import rules_of
@@ -52,12 +49,11 @@ def client_of(port: int, hub: str, http: HubConnections) -> HubClient:
         "bench",
         address_of(port, hub),
         http=http,
-        key=FixedKey("key"),
+        key=KeySource("key"),
         retry=RetryPolicy(0, 0.0, 0.0),
         limits=RequestLimits(60.0, 1000, 100_000, requests_per_second=10_000.0),
         host=HostSlots().of("http://hub", 4),
         bodies=BodyBudget(),
-        telemetry=ApiTelemetry(),
     )
 
 
@@ -65,7 +61,8 @@ def client_of(port: int, hub: str, http: HubConnections) -> HubClient:
 async def connections() -> AsyncGenerator[HubConnections, None]:
     """Open connections as the exporter does."""
     tls, names = httpx.create_ssl_context(), NameResolver()
-    async with connections_to("http://", tls=tls, names=names, connect_seconds=60.0) as http:
+    http = connections_to("http://", tls=tls, names=names, connect_seconds=60.0)
+    async with aclosing(http):
         yield http
 
 

@@ -11,13 +11,11 @@ from typing import Any
 
 import httpx
 
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
-from exporter.api.keys import FixedKey
+from exporter.api.keys import KeySource
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections
 
 RECORDINGS = Path(__file__).parent / "data" / "recordings"
@@ -121,11 +119,10 @@ def replaying(answers: Sequence[Exchange]) -> tuple[HubClient, Replay]:
         "recorded",
         HubAddress("http://127.0.0.1:7071/runtime/webhooks/durabletask"),
         http=HubConnections(replay, connect_seconds=1.0),
-        key=FixedKey("systemkey"),
+        key=KeySource("systemkey"),
         retry=RetryPolicy(0, 0.0, 0.0),
         limits=RequestLimits(timeout=10.0, page_size=50, max_pages=100),
         host=HostSlots().of("http://hub", 1),
         bodies=BodyBudget(),
-        telemetry=ApiTelemetry(),
     )
     return client, replay

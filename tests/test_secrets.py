@@ -110,7 +110,7 @@ async def test_a_defect_of_the_program_shows_no_secret_either(tmp_path: Path) ->
         "from exporter.api.client import HubClient\n"
         "from exporter.cli.main import main\n"
         "def crash(self, *_):\n"
-        "    secret = self._key.current()\n"
+        "    secret = self._key.key\n"
         "    raise ZeroDivisionError('a defect')\n"
         "HubClient.list_instances = crash\n"
         "main(['serve', '--listen-address', '127.0.0.1:0'])\n"

@@ -1,5 +1,5 @@
 """
 The Durable Functions HTTP API as a client, strictly read-only.
 
-`HubClient` asks, `wire` says what comes back, `errors` what can go wrong.
+`HubClient` sends requests, `wire` models answers, `errors` failures.
 """

@@ -1,4 +1,4 @@
-"""Failed requests, told apart by what an operator has to do."""
+"""Errors of failed requests, classified by their remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from exporter.api.connection_errors import Cause, Way, cause_of, of_proxy_status
+from exporter.api.connection_errors import Attempt, Cause, cause_of, of_proxy_status
 from exporter.api.errors import (
     ApiError,
     ErrorKind,
@@ -28,16 +28,15 @@ from exporter.api.errors import (
 AnyApiError = TypeVar("AnyApiError", bound=ApiError)
 
 _LONGEST_EXCEPTION_NAME = 120
-# A hub that is up again must not be given up for a day, or for ever, by an answer of a bad hour.
-_LONGEST_REST = 3600.0
-_OF_A_WAY = "DNS, firewall, proxy, and discovery.azure.cloud"
+# A hub that recovers must not stay unpolled for a day because of one Retry-After.
+_LONGEST_RETRY_AFTER = 3600.0
 _THE_KEY = "key or key_file must hold the system key durabletask_extension of this app"
-# What gateways answer to a request that may simply be sent again.
-_PASSING = (408, 421, 425, 429)
-_REDIRECTS_FOR_EVER = (301, 308)
-# What the front end of App Service says of an app that is stopped, disabled or over its quota.
-_SAID_OF_STOPPED = (b"is stopped", b"is currently stopped", b"is disabled", b"quota")
-_SAID_OF_RESTRICTED = (
+# Statuses of gateways after which the same request may succeed.
+_TRANSIENT = (408, 421, 425, 429)
+_PERMANENT_REDIRECTS = (301, 308)
+# Texts of App Service's front end for an app that is stopped, disabled or over its quota.
+_STOPPED_TEXTS = (b"is stopped", b"is currently stopped", b"is disabled", b"quota")
+_RESTRICTED_TEXTS = (
     b"ip forbidden",
     b"rbac: access denied",
     b"do not have permission to view this directory",
@@ -46,13 +45,13 @@ _SAID_OF_RESTRICTED = (
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Makes the errors of one operation of one hub."""
+    """Makes errors of one operation of one hub."""
 
     hub: str
     operation: str
 
     def of_status(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
-        """Return the error for an answer whose status is not the one asked for."""
+        """Return the error for an answer with an unexpected status."""
         if status == HTTPStatus.UNAUTHORIZED:
             return self._unauthorized(headers, body)
         if status == HTTPStatus.FORBIDDEN:
@@ -67,11 +66,11 @@ class Failures:
             )
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return self._unreachable(of_proxy_status(status))
-        if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return self._may_pass(status, headers, body)
+        if status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return self._transient(status, headers, body)
         return self._not_a_result(status, headers, body)
 
-    def _may_pass(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
+    def _transient(self, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"))
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._error(
@@ -96,13 +95,19 @@ class Failures:
             retry_after=retry_after,
         )
 
-    def of_exception(self, error: Exception, seconds: float, way: Way | None = None) -> ApiError:
-        """Return the error for a request that got no whole answer within *seconds*."""
-        way = way or Way()
-        cause = cause_of(error, way, seconds)
-        if way.place:
-            said = f"{way.place}: {cause.message}"
-            cause = replace(cause, message=said, hint=f"check the way to {way.place}: {_OF_A_WAY}")
+    def of_exception(
+        self, error: Exception, seconds: float, attempt: Attempt | None = None
+    ) -> ApiError:
+        """Return the error for a request without a complete answer within *seconds*."""
+        attempt = attempt or Attempt()
+        cause = cause_of(error, attempt, seconds)
+        if attempt.server:
+            cause = replace(
+                cause,
+                message=f"{attempt.server}: {cause.message}",
+                hint=f"check the way to {attempt.server}: DNS, firewall, proxy, and "
+                "discovery.azure.cloud",
+            )
         if cause.kind is ErrorKind.PROTOCOL:
             return self.protocol(cause.message, hint=cause.hint, retryable=cause.retryable)
         return self._unreachable(cause)
@@ -110,19 +115,18 @@ class Failures:
     def protocol(
         self, message: str, *, hint: str = "", status: int | None = None, retryable: bool = False
     ) -> ProtocolError:
-        """Return the error for an answer that is not what was asked for."""
-        usual = "check that url leads to the Durable Functions API and nothing rewrites it"
+        """Return the error for an answer of another form than requested."""
         return self._error(
             ProtocolError,
             ErrorKind.PROTOCOL,
             message,
-            hint or usual,
+            hint or "check that url leads to the Durable Functions API and nothing rewrites it",
             status=status,
             retryable=retryable,
         )
 
     def history_refused(self) -> HistoryRefused:
-        """Return the error for a history of which two events have one key (reference 3.2)."""
+        """Return the error for a history with two events of one key (reference 3.2)."""
         return self._error(
             HistoryRefused,
             ErrorKind.PROTOCOL,
@@ -141,7 +145,7 @@ class Failures:
         )
 
     def too_large_together(self) -> ProtocolError:
-        """Return the error for the largest of several bodies for which there is no room."""
+        """Return the error for the largest body when all together exceed their budget."""
         return self._error(
             ProtocolError,
             ErrorKind.TOO_LARGE,
@@ -150,12 +154,12 @@ class Failures:
         )
 
     def truncated(self, message: str) -> ListingTruncated:
-        """Return the error for a list with too many pages."""
+        """Return the error for a listing with too many pages."""
         hint = "raise max_pages, if the hub is that large"
         return self._error(ListingTruncated, ErrorKind.TOO_LARGE, message, hint)
 
     def over_budget(self) -> ListingTruncated:
-        """Return the error for a list whose end the pages of the day do not reach."""
+        """Return the error for a listing cut off by the daily page budget."""
         hint = "raise max_pages_per_day, or the intervals of the sweeps"
         message = "today's page budget was spent before the end of the listing"
         return self._error(ListingTruncated, ErrorKind.TOO_LARGE, message, hint)
@@ -167,18 +171,18 @@ class Failures:
         return self._error(ListingTruncated, ErrorKind.TIMEOUT, message, hint)
 
     def dropped_filter(self, parameter: str) -> ProtocolError:
-        """Return the error for rows that the filter *parameter* should have left out."""
+        """Return the error for rows that the filter *parameter* excludes."""
         return self.protocol(
             f"the answer has rows that the filter {parameter} excludes",
             hint="something between exporter and app drops or rewrites query parameters",
         )
 
     def azure_denied(self, message: str, hint: str, status: int | None = None) -> HubDenied:
-        """Return the error for an identity that gets no token, or that the token does not help."""
+        """Return the error for an identity without a token, or whose token is refused."""
         return self._error(HubDenied, ErrorKind.AZURE_AUTH, message, hint, status=status)
 
     def azure_throttled(self, retry_after: float | None) -> HubThrottled:
-        """Return the error for a Resource Manager that asks to slow down."""
+        """Return the error for a 429 of the Resource Manager."""
         return self._error(
             HubThrottled,
             ErrorKind.AZURE_THROTTLED,
@@ -190,14 +194,14 @@ class Failures:
         )
 
     def azure_failed(self, message: str, hint: str, status: int, *, retryable: bool) -> HubFailed:
-        """Return the error for any other answer of the Resource Manager that is no result."""
+        """Return the error for any other failure of the Resource Manager."""
         return self._error(
             HubFailed, ErrorKind.AZURE_SERVER, message, hint, status=status, retryable=retryable
         )
 
     def _unauthorized(self, headers: Mapping[str, str], body: bytes) -> HubDenied:
         """
-        Tell a key that nobody knows from a login that stands before the app.
+        Distinguish a refused key from authentication in front of the app.
 
         The host's own 401 has no body, and at most a bare challenge (reference 1.5).
         """
@@ -223,9 +227,9 @@ class Failures:
         )
 
     def _forbidden(self, headers: Mapping[str, str], body: bytes) -> HubDenied:
-        """Tell a stopped app, an access restriction, and a key of the wrong kind apart."""
+        """Distinguish a stopped app, an access restriction, and a key of the wrong kind."""
         said = body.lower()
-        if "x-ms-forbidden-ip" in headers or any(each in said for each in _SAID_OF_RESTRICTED):
+        if "x-ms-forbidden-ip" in headers or any(each in said for each in _RESTRICTED_TEXTS):
             return self._error(
                 HubDenied,
                 ErrorKind.RESTRICTED,
@@ -234,7 +238,7 @@ class Failures:
                 "endpoint",
                 status=403,
             )
-        if any(each in said for each in _SAID_OF_STOPPED):
+        if any(each in said for each in _STOPPED_TEXTS):
             return self._error(
                 HubDenied,
                 ErrorKind.STOPPED,
@@ -264,7 +268,7 @@ class Failures:
                 f"{status} instead of a result{_exception_type(body)}", status=status
             )
         is_to_tls = headers.get("location", "").lower().startswith("https://")
-        if status in _REDIRECTS_FOR_EVER and is_to_tls:
+        if status in _PERMANENT_REDIRECTS and is_to_tls:
             return self.protocol(
                 f"{status}, a redirect to https://, which is not followed",
                 hint="use https:// in url",
@@ -306,23 +310,22 @@ class Failures:
 
 def parse_retry_after(text: str | None, date: str | None) -> float | None:
     """
-    Return the seconds that a `Retry-After` header asks for, None where it says nothing usable.
+    Return the seconds of a `Retry-After` header, at most an hour; None if unusable.
 
-    A moment instead of seconds is measured against *date*, the answer's own `Date`. More than an
-    hour is an hour.
+    A time instead of seconds is compared with *date*, the answer's own `Date`.
     """
     if not text:
         return None
     if text.strip().isdecimal():
-        return min(float(text), _LONGEST_REST)
+        return min(float(text), _LONGEST_RETRY_AFTER)
     until, now = parse_http_date(text), parse_http_date(date)
     if until is None or now is None:
         return None
-    return min(max(0.0, until - now), _LONGEST_REST)
+    return min(max(0.0, until - now), _LONGEST_RETRY_AFTER)
 
 
 def parse_http_date(text: str | None) -> float | None:
-    """Return the seconds since the epoch that a `Date` header says, None if unreadable."""
+    """Return a `Date` header as seconds since the epoch, None if unreadable."""
     if not text:
         return None
     try:
@@ -337,7 +340,7 @@ class _ErrorObject(msgspec.Struct, rename="pascal"):
 
 
 def _exception_type(body: bytes) -> str:
-    """Return the class of an error object (reference 1.7) to add; its message may hold data."""
+    """Return the class of an error object (reference 1.7); its message may hold data."""
     try:
         name = msgspec.json.decode(body, type=_ErrorObject).exception_type
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

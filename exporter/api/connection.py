@@ -1,4 +1,4 @@
-"""HTTP connections of a hub, as its settings ask for: TLS, proxy, extra headers."""
+"""Clients of hubs, made from settings: addresses, keys, TLS, proxies, headers."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 import httpx
 
 from exporter import __version__
-from exporter.api.answers import Exchange
-from exporter.api.azure.access import route_of
-from exporter.api.azure.accounts import AzureAccounts
+from exporter.api.answers import BodyBudget, Exchange
+from exporter.api.azure.access import AzureAccounts, route_of
 from exporter.api.azure.resource_manager import API_VERSION, ResourceManager
-from exporter.api.bodies import BodyBudget
 from exporter.api.client import LARGEST_LIST, HubClient, RequestLimits
-from exporter.api.connecting import ObservedTls
-from exporter.api.keys import FixedKey, KeyFile, KeySource
-from exporter.api.names import NameResolver
+from exporter.api.keys import KeyFile, KeySource
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
-from exporter.api.transport import HubConnections, connections_to, proxy_of_environment
+from exporter.api.transport import (
+    HubConnections,
+    NameResolver,
+    ObservedTls,
+    connections_to,
+    proxy_of_environment,
+)
 from exporter.settings import HubSettings, fingerprint, tls_files
 from exporter.settings.azure import RESOURCE_MANAGER
 
@@ -33,11 +33,7 @@ _CONTEXTS_KEPT = 16
 
 @dataclass(frozen=True, slots=True)
 class SharedLimits:
-    """
-    What the hubs of a process share.
-
-    That is slots of hosts, bytes of bodies, name look-ups, and what asks Azure.
-    """
+    """Shared by the hubs of a process: host slots, body bytes, look-ups, access to Azure."""
 
     hosts: HostSlots = field(default_factory=HostSlots)
     bodies: BodyBudget = field(default_factory=BodyBudget)
@@ -45,7 +41,7 @@ class SharedLimits:
     azure: AzureAccounts = field(default_factory=AzureAccounts)
 
     async def aclose(self) -> None:
-        """Close what is open of it."""
+        """Close connections and look-ups."""
         await self.azure.aclose()
         await self.names.aclose()
 
@@ -54,7 +50,7 @@ def connect(
     hub: HubSettings, shared: SharedLimits, observer: Callable[[Exchange], None] | None = None
 ) -> HubClient:
     """
-    Return the client of *hub*, which the caller closes; each exchange is told to *observer*.
+    Return the client of *hub*, to be closed; *observer* is called with each exchange.
 
     Raises:
         OSError: a file of the hub's TLS cannot be used.
@@ -85,13 +81,12 @@ def connect(
         ),
         host=shared.hosts.of(hub.base_url, hub.max_requests_per_host),
         bodies=shared.bodies,
-        telemetry=ApiTelemetry(),
         observer=observer,
     )
 
 
 def resource_manager(hub: HubSettings, shared: SharedLimits) -> ResourceManager:
-    """Return the Resource Manager for *hub*, which is closed with what is *shared*."""
+    """Return the Resource Manager for *hub*, closed with *shared*."""
     return shared.azure.manager(
         hub, shared.bodies, lambda hub, base_url: open_connections(hub, shared.names, base_url)
     )
@@ -101,10 +96,9 @@ def open_connections(
     hub: HubSettings, names: NameResolver, base_url: str | None = None
 ) -> HubConnections:
     """
-    Return the connections of *hub*, through its proxy if it has one.
+    Return connections to *hub*, or to *base_url*, which gets none of the hub's extra headers.
 
-    They lead to its own address, or to *base_url*, which gets none of the hub's header fields.
-    `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold where `proxy` is not set.
+    Without `proxy`, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` apply.
     """
     headers = {name: value.get_secret_value() for name, value in hub.headers.items()}
     if base_url is None:
@@ -129,17 +123,17 @@ def open_connections(
 
 
 def key_source(hub: HubSettings) -> KeySource:
-    """Return where the key of *hub* comes from that was given, if there is one."""
+    """Return the source of the configured key of *hub*, if any."""
     if hub.key_path is not None:
         return KeyFile(hub.key_path)
-    return FixedKey(hub.key.get_secret_value() if hub.key else None)
+    return KeySource(hub.key.get_secret_value() if hub.key else None)
 
 
 @lru_cache(maxsize=_CONTEXTS_KEPT)
 def _tls_context(
     ca: Path | None, certificate: Path | None, key: Path | None, _content: bytes
 ) -> ssl.SSLContext:
-    """Share one context between hubs: each holds all trusted authorities in memory."""
+    """Return a context shared by hubs: each holds all trusted authorities in memory."""
     context = ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])
     context.sslobject_class = ObservedTls

@@ -1,4 +1,4 @@
-"""What broke a request, as far as the exceptions that led to it prove."""
+"""Causes of broken requests, as far as their exceptions prove them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import aiohttp
 import httpx
 from aiohttp import http_exceptions
 
-from exporter.api.connecting import Connecting
 from exporter.api.errors import ErrorKind
+from exporter.api.transport import Connecting
 
 AnyError = TypeVar("AnyError", bound=BaseException)
 
 TRANSPORT_ERRORS = (httpx.HTTPError, aiohttp.ClientError, OSError)
-"""What a request can raise that got no whole answer; time-outs are among them."""
+"""What a request without a complete answer can raise; time-outs are OSErrors."""
 
-# OpenSSL's words for an answer that is not TLS at all; they differ by its version.
-_SAID_OF_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+# OpenSSL's reasons for an answer that is not TLS, by its version.
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 _OF_THE_PROXY = {
     407: "put its user and password into proxy: http://user:password@host:port",
     403: "allow the host in url at the proxy",
@@ -35,7 +35,7 @@ _WHAT_LISTENS = "check the port in url: another service may listen there"
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a request got no whole answer, and what to do about it."""
+    """Why a request has no complete answer, and the remedy."""
 
     kind: ErrorKind
     message: str
@@ -44,29 +44,29 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Attempt:
     """
-    How a request went to its host: through a proxy or not, and how far it came.
+    A failed attempt of a request: its proxy, and how far it got.
 
-    `has_answered` tells that the head of an answer has come, `place` what was asked, where that is
-    not the app itself.
+    `has_answered` says that the head of an answer arrived; `server` names the server that was
+    asked, if it is not the app.
     """
 
     proxy: str = ""
     connecting: Connecting = field(default_factory=Connecting)
     has_answered: bool = False
-    place: str = ""
+    server: str = ""
 
 
-def cause_of(error: Exception, way: Way, seconds: float) -> Cause:
-    """Return what broke a request that had so many *seconds*."""
+def cause_of(error: Exception, attempt: Attempt, seconds: float) -> Cause:
+    """Return what broke a request with a time limit of *seconds*."""
     chain = list(_causes(error))
     for find in (_of_time, _of_proxy, _of_tls, _of_name, _of_http):
-        cause = find(chain, way)
+        cause = find(chain, attempt)
         if cause is not None:
             return cause
     if _first(chain, TimeoutError):
-        return _too_slow(way, seconds)
+        return _too_slow(attempt, seconds)
     reason = _os_reason(chain)
     if _first(chain, aiohttp.ClientConnectorError):
         return Cause(
@@ -74,39 +74,39 @@ def cause_of(error: Exception, way: Way, seconds: float) -> Cause:
             f"no connection: {reason or 'refused'}",
             "check the host and port in url, and that the app runs",
         )
-    where = "in the middle of the answer" if way.has_answered else "before an answer"
+    where = "in the middle of the answer" if attempt.has_answered else "before an answer"
     return Cause(
-        ErrorKind.CONNECT if reason and not way.has_answered else ErrorKind.PROTOCOL,
+        ErrorKind.CONNECT if reason and not attempt.has_answered else ErrorKind.PROTOCOL,
         f"the connection broke {where}: {reason or 'closed'}",
         "check the app's log, and the proxy or gateway in between",
     )
 
 
 def of_proxy_status(status: int) -> Cause:
-    """Return what a proxy's own answer with a *status* means."""
+    """Return the cause for a proxy's own answer."""
     hint = _OF_THE_PROXY.get(status, "check proxy, HTTPS_PROXY and NO_PROXY")
     return Cause(ErrorKind.PROXY, f"{status} from the proxy", hint)
 
 
-def _of_time(chain: Sequence[BaseException], way: Way) -> Cause | None:
-    """Tell what a connection hung at that took longer than `timeouts.connect`."""
+def _of_time(chain: Sequence[BaseException], attempt: Attempt) -> Cause | None:
+    """Return what a connection that exceeded `timeouts.connect` was waiting for."""
     if not _first(chain, aiohttp.ConnectionTimeoutError):
         return None
-    if way.connecting.name == way.proxy != "":
+    if attempt.connecting.name == attempt.proxy != "":
         return Cause(
             ErrorKind.PROXY,
-            f"no name server answers for the proxy {way.proxy} within timeouts.connect",
+            f"no name server answers for the proxy {attempt.proxy} within timeouts.connect",
             "check the host in proxy, and this machine's DNS",
         )
-    if way.connecting.name:
+    if attempt.connecting.name:
         return Cause(
             ErrorKind.NAME,
-            f"no name server answers for {way.connecting.name} within timeouts.connect",
+            f"no name server answers for {attempt.connecting.name} within timeouts.connect",
             "check this machine's DNS, and the host in url",
         )
-    if way.connecting.handshake:
-        return _of_slow_handshake(way)
-    if way.proxy:
+    if attempt.connecting.handshake:
+        return _of_slow_handshake(attempt)
+    if attempt.proxy:
         return Cause(
             ErrorKind.TIMEOUT,
             "no connection through the proxy within timeouts.connect",
@@ -119,8 +119,8 @@ def _of_time(chain: Sequence[BaseException], way: Way) -> Cause | None:
     )
 
 
-def _of_slow_handshake(way: Way) -> Cause:
-    if way.connecting.handshake == way.proxy:
+def _of_slow_handshake(attempt: Attempt) -> Cause:
+    if attempt.connecting.handshake == attempt.proxy:
         return Cause(
             ErrorKind.PROXY,
             "the TLS handshake with the proxy did not end within timeouts.connect",
@@ -133,12 +133,12 @@ def _of_slow_handshake(way: Way) -> Cause:
     )
 
 
-def _of_proxy(chain: Sequence[BaseException], way: Way) -> Cause | None:
+def _of_proxy(chain: Sequence[BaseException], attempt: Attempt) -> Cause | None:
     refused = _first(chain, aiohttp.ClientHttpProxyError)
     if refused is not None:
         return of_proxy_status(refused.status)
     broken = _first(chain, aiohttp.ClientConnectorError)
-    if broken is None or not way.proxy or broken.host != way.proxy:
+    if broken is None or not attempt.proxy or broken.host != attempt.proxy:
         return None
     if _tls_error(chain) is not None:
         return Cause(
@@ -160,10 +160,10 @@ def _of_proxy(chain: Sequence[BaseException], way: Way) -> Cause | None:
     )
 
 
-def _of_tls(chain: Sequence[BaseException], way: Way) -> Cause | None:
+def _of_tls(chain: Sequence[BaseException], attempt: Attempt) -> Cause | None:
     tls = _tls_error(chain)
     if tls is not None:
-        is_other = tls.reason in _SAID_OF_NO_TLS
+        is_other = tls.reason in _NOT_TLS
         return Cause(
             ErrorKind.TLS,
             f"TLS failed: {_tls_reason(chain)}",
@@ -172,7 +172,7 @@ def _of_tls(chain: Sequence[BaseException], way: Way) -> Cause | None:
             else "check the host name in url, tls.ca_file and tls.client_cert_file",
             retryable=False,
         )
-    if way.connecting.handshake and _first(chain, OSError, aiohttp.ClientOSError):
+    if attempt.connecting.handshake and _first(chain, OSError, aiohttp.ClientOSError):
         return Cause(
             ErrorKind.TLS,
             f"the TLS handshake was cut off: {_os_reason(chain) or 'closed'}",
@@ -181,7 +181,7 @@ def _of_tls(chain: Sequence[BaseException], way: Way) -> Cause | None:
     return None
 
 
-def _of_name(chain: Sequence[BaseException], _: Way) -> Cause | None:
+def _of_name(chain: Sequence[BaseException], _: Attempt) -> Cause | None:
     unknown = _first(chain, aiohttp.ClientConnectorDNSError)
     if unknown is None:
         return None
@@ -192,8 +192,8 @@ def _of_name(chain: Sequence[BaseException], _: Way) -> Cause | None:
     )
 
 
-def _of_http(chain: Sequence[BaseException], _: Way) -> Cause | None:
-    """Tell what is wrong with what came, by what the parser says of it."""
+def _of_http(chain: Sequence[BaseException], _: Attempt) -> Cause | None:
+    """Return what is wrong with the answer, by the parser's message."""
     wrong = _first(chain, http_exceptions.HttpProcessingError)
     if wrong is None:
         return None
@@ -219,8 +219,8 @@ def _of_http(chain: Sequence[BaseException], _: Way) -> Cause | None:
     return Cause(ErrorKind.PROTOCOL, message, hint)
 
 
-def _too_slow(way: Way, seconds: float) -> Cause:
-    if way.has_answered:
+def _too_slow(attempt: Attempt, seconds: float) -> Cause:
+    if attempt.has_answered:
         return Cause(
             ErrorKind.TIMEOUT,
             f"the answer did not end within {seconds:g} s",
@@ -234,7 +234,7 @@ def _too_slow(way: Way, seconds: float) -> Cause:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what led to it, which libraries wrap several times."""
+    """Yield an error and its causes: libraries wrap several times."""
     while error is not None:
         yield error
         if isinstance(error, BaseExceptionGroup):
@@ -248,7 +248,7 @@ def _first(chain: Sequence[BaseException], *kinds: type[AnyError]) -> AnyError |
 
 
 def _tls_error(chain: Sequence[BaseException]) -> ssl.SSLError | None:
-    # aiohttp's own is one, too, but says nothing.
+    # The innermost: aiohttp's own subclass has no reason.
     return next((each for each in reversed(chain) if isinstance(each, ssl.SSLError)), None)
 
 
@@ -258,7 +258,7 @@ def _tls_reason(chain: Sequence[BaseException]) -> str:
 
 
 def _os_reason(chain: Sequence[BaseException]) -> str:
-    """Return what the system says of a failed connection, empty if it says nothing."""
+    """Return the operating system's reason for a failed connection, empty if unknown."""
     for error in reversed(chain):
         if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError):
             if isinstance(error.errno, int) and not isinstance(error, socket.gaierror):

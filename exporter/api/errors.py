@@ -1,15 +1,15 @@
 """
-Errors of the client, by what the caller can do about them.
+Errors of the client, by their remedy.
 
 * ApiError
-  - HubUnreachable    no answer came: try again later; name, network, TLS and proxy settings
-  - HubDenied         key, access restriction or a stopped app: somebody must act
-  - HubNotFound       nothing of the API answers at this address: fix the URL
-  - HubThrottled      the app asks to slow down: try again after `retry_after`
-  - HubFailed         the app answered with an error of its own: try again later, look at the app
-  - ProtocolError     the answer is not what was asked for: never data
-    - ListingTruncated  a listing did not end within its bounds
-    - HistoryRefused    the app cannot show the history of this one instance: do without
+  - HubUnreachable    no answer: retry later; check name, network, TLS and proxy settings
+  - HubDenied         key refused, access restricted or app stopped: somebody must act
+  - HubNotFound       no API at this address: fix the URL
+  - HubThrottled      the app is overloaded: retry after `retry_after`
+  - HubFailed         an error of the app's own: retry later, check the app
+  - ProtocolError     an answer of another form than requested: never data
+    - ListingTruncated  a listing exceeded its bounds
+    - HistoryRefused    the app cannot show the history of this one instance
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class ApiError(Exception):
     """
     A request to a hub failed, or one of discovery, which has no `hub`.
 
-    `hint` says how to fix it in plain words; `retryable` whether the same request may succeed in
-    a moment; `retry_after` how long the server asked to wait, in seconds, if it did. Kinds that
-    begin with `azure_` are of Azure's Resource Manager or of the identity, not of the app.
+    `hint` is the remedy; `retryable` says whether the same request may succeed in a moment;
+    `retry_after` is the server's, in seconds. Kinds that begin with `azure_` come from Azure's
+    Resource Manager or the identity, not from the app.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ApiError(Exception):
 
 
 class HubUnreachable(ApiError):
-    """No answer came."""
+    """There is no answer."""
 
 
 class HubDenied(ApiError):
@@ -80,24 +80,24 @@ class HubDenied(ApiError):
 
 
 class HubNotFound(ApiError):
-    """Nothing of the API answers at this address."""
+    """There is no API at this address."""
 
 
 class HubThrottled(ApiError):
-    """The app asks to slow down."""
+    """The app is overloaded."""
 
 
 class HubFailed(ApiError):
-    """The app answered with an error of its own."""
+    """The app answered with its own error."""
 
 
 class ProtocolError(ApiError):
-    """The answer is not what was asked for."""
+    """The answer has another form than requested."""
 
 
 class HistoryRefused(ProtocolError):
-    """The app cannot show the history of one instance, now or later."""
+    """The app can never show the history of this instance."""
 
 
 class ListingTruncated(ProtocolError):
-    """A listing did not end within its bounds."""
+    """A listing exceeded its bounds."""

@@ -1,10 +1,9 @@
-"""What lets requests to a hub in: the key of the app, or something else in its place."""
+"""What authenticates requests to a hub: the key of the app, or something in its place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from exporter.api.answers import Answer
 from exporter.api.classify import Failures
@@ -14,80 +13,57 @@ from exporter.settings import read_key
 Field = tuple[bytes, bytes]
 
 
-class KeySource(Protocol):
+class KeySource:
     """
-    Where the key of a hub comes from; by itself, one that is at hand.
+    Source of the key of a hub; by itself, a given *key*, or none.
 
-    `place` is what is asked, where that is not the app itself.
+    `server` names the server that is asked, if it is not the app.
     """
 
-    place: str = ""
+    server = ""
 
-    def current(self) -> str | None:
-        """Return the key to send, or None where none is needed."""
+    def __init__(self, key: str | None = None) -> None:
+        self.key = key
 
     def reread(self) -> bool:
-        """Read the key anew, without asking anybody; True if it changed."""
+        """Read the key again, without a request; True if it changed."""
+        return False
 
     async def admit(self, failures: Failures) -> Sequence[Field]:
         """
-        Return the header fields that let one request in, as soon as it may be sent.
+        Return the header fields that authenticate one request, once it may be sent.
 
         Raises:
-            ApiError: there are none to be had, as *failures* tells.
+            ApiError: there are none, as *failures* tells.
         """
         del failures
-        key = self.current()
-        return () if key is None else ((b"x-functions-key", key.encode()),)
+        return () if self.key is None else ((b"x-functions-key", self.key.encode()),)
 
     def check(self, failures: Failures, answer: Answer) -> None:
-        """Raise `ApiError` where something else than the app has answered."""
+        """Raise `ApiError` if the answer is not from the app."""
         del failures, answer
 
     async def renew(self, failures: Failures, refusal: ApiError) -> bool:
-        """Get the key anew after a *refusal*; True if it changed. Raises as `admit` does."""
+        """Get another key after a *refusal*; True if it changed. Raises as `admit` does."""
         del failures, refusal
         return self.reread()
 
 
-class FixedKey(KeySource):
-    """A key that was given as text, or no key at all."""
-
-    __slots__ = ("_key",)
-
-    def __init__(self, key: str | None) -> None:
-        self._key = key
-
-    def current(self) -> str | None:
-        """Return the key."""
-        return self._key
-
-    def reread(self) -> bool:
-        """Return False: there is nowhere to read it from."""
-        return False
-
-
 class KeyFile(KeySource):
-    """A key in a file, as a mounted secret."""
-
-    __slots__ = ("_key", "_path")
+    """A key in a file, such as a mounted secret."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
-        self._key: str | None = None
         self.reread()
 
-    def current(self) -> str | None:
-        """Return the key as last read."""
-        return self._key
-
     def reread(self) -> bool:
-        """Read the file anew; one that holds no key, or cannot be read, leaves it as it was."""
+        """Read the file again; keeps the previous key if that fails or the file has none."""
         try:
             key = read_key(self._path)
         except (OSError, ValueError):
             return False
-        if key == self._key:
+        if key == self.key:
             return False
-        self._key = key
+        self.key = key
         return True

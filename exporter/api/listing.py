@@ -1,4 +1,4 @@
-"""How far a list was read, and what was read of it: tokens as they came, no row twice."""
+"""Progress of a listing: its cursor, its page size, and which rows are new."""
 
 from __future__ import annotations
 
@@ -11,22 +11,81 @@ from exporter.api.query import Query
 
 Row = TypeVar("Row")
 
-# What extensions around 2.1 send for ever: the base64 text of `null` (reference 2.5).
+# Sent for ever by extensions around 2.1: the base64 text of `null` (reference 2.5).
 NULL_TOKEN = b"bnVsbA=="
+_NO_TOKENS = (b"", NULL_TOKEN)
+
+# Requested while nothing is known of the rows.
+_FIRST_ROWS = 50
+# Pages grow again only step by step: the largest rows may not have been listed this time.
+_REMEMBERED_SHARE = 0.9
+# A restart costs the page that was read.
+_WORTH_A_RESTART = 2
+# Empty pages do not show how large rows are.
+_EMPTY_PAGES_READ_AGAIN = 10
 _PAGES_BEFORE_ORDER_IS_BELIEVED = 2
 _MOST_SEEN = 50_000
-# A list whose first pages are empty does not show at its begin how large its rows are.
-_EMPTY_PAGES_READ_AGAIN = 10
+
+
+class PageSize:
+    """
+    Rows to request per page of one kind of listing: *most*, or fewer if those exceed *most_bytes*.
+
+    Derived from the largest rows of the previous listing, of *known* bytes if not 0.
+    """
+
+    def __init__(self, most: int, most_bytes: int, known: float = 0.0) -> None:
+        self.rows = min(most, _FIRST_ROWS)
+        self._most = most
+        self._most_bytes = most_bytes
+        self._row_bytes = 0.0
+        self._listed = known
+
+    @property
+    def known(self) -> float:
+        """Bytes of the largest rows, 0 before the first page."""
+        return max(self._row_bytes, self._listed)
+
+    def begin(self) -> int:
+        """Set and return `rows` for a listing that begins now."""
+        self._row_bytes = max(self._listed, self._row_bytes * _REMEMBERED_SHARE)
+        self._listed = 0.0
+        self._fit()
+        return self.rows
+
+    def note_page(self, rows: int, size: int) -> None:
+        """Note a page of *rows* that took *size* bytes."""
+        if rows:
+            self._listed = max(self._listed, size / rows)
+
+    def shrink(self, rows: int, limit: int) -> int:
+        """Set and return `rows` after a page of at most *rows* exceeded *limit* bytes."""
+        self._listed = max(self._listed, limit / rows)
+        self._row_bytes = max(self._row_bytes, self._listed)
+        self._fit()
+        self.rows = min(self.rows, max(1, rows // 2))
+        return self.rows
+
+    def may_grow(self, rows: int) -> bool:
+        """Return whether a listing by *rows* is worth a restart with larger pages."""
+        return self._listed > 0 and self._most_for(self._listed) >= _WORTH_A_RESTART * rows
+
+    def _fit(self) -> None:
+        if self._row_bytes:
+            self.rows = self._most_for(self._row_bytes)
+
+    def _most_for(self, row_bytes: float) -> int:
+        return max(1, min(self._most, int(self._most_bytes / row_bytes)))
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
     """
-    One page of a list, without the rows that came before in the same list.
+    One page of a listing, without rows that it has shown before.
 
-    `ids` are those of the rows. `date` is the server's clock as its `Date` header shows it, in
-    whole seconds, None where it sent none; `seconds` is the time from the request to the end of
-    the answer. `refused` rows more have ids that are too long to be kept.
+    `ids` are those of the rows. `date` is the server's clock by its `Date` header, in whole
+    seconds, None if not sent; `seconds` the time from the request to the end of the answer.
+    `refused` counts rows whose ids are too long.
     """
 
     rows: Sequence[Row]
@@ -38,11 +97,11 @@ class Page(Generic[Row]):
 
 class UnseenRows(Generic[Row]):
     """
-    Leaves out rows whose id came before in the same listing.
+    Drops rows whose id came before in the same listing.
 
-    Where the backend lists in id order (Azure Storage), the previous id is all that is kept;
-    elsewhere (MSSQL, Netherite) some 100,000 ids are: what moves from one page to another while a
-    list is read moves to one nearby. The first pages tell which it is.
+    If the backend lists in id order (Azure Storage), only the previous id is kept. Otherwise
+    (MSSQL, Netherite) some 100,000 ids are, since rows move only to pages nearby meanwhile. The
+    first pages tell which.
     """
 
     def __init__(self) -> None:
@@ -53,7 +112,7 @@ class UnseenRows(Generic[Row]):
         self._pages = 0
 
     def of(self, rows: Sequence[Row], ids: Sequence[str]) -> tuple[Sequence[Row], Sequence[str]]:
-        """Return the *rows* of a page, known by *ids*, that were not seen before, and their ids."""
+        """Return the unseen *rows* of a page, known by *ids*, and their ids."""
         if not ids:
             return rows, ids
         self._pages += 1
@@ -86,14 +145,13 @@ class UnseenRows(Generic[Row]):
 @dataclass(slots=True)
 class Cursor(Generic[Row]):
     """
-    How far a list was read: from here it can be read on, also after an error.
+    Position in a listing, from which it continues, even after an error.
 
-    The list is that of several *queries*, one after the other, of which no two share a row. Each
-    ends where the token is absent, empty, the one just sent, or that of `null`; an empty page with
-    a token is nothing special (reference 2.5). `page_size` stays the same to the end of the list,
-    unless a page is too large; `query` is what is asked for next. `is_doubtful` tells that a query
-    ended with an empty page in answer to a token: that is also how a server ends a list whose token
-    it does not understand (recorded).
+    A listing is several *queries* in turn, of which no two share a row. Each ends at a token that
+    is absent, empty, the one just sent, or that of `null`; an empty page with a token is normal
+    (reference 2.5). `page_size` is constant, unless a page is too large.
+    `is_doubtful` says that a query ended with an empty page in answer to a token, which is also how
+    a server ends a listing whose token it does not understand (recorded).
     """
 
     queries: Sequence[Query[Row]]
@@ -111,26 +169,26 @@ class Cursor(Generic[Row]):
     def __post_init__(self) -> None:
         self.query = self.queries[0]
 
-    @property
-    def may_restart(self) -> bool:
-        """Tell whether hardly anything was read, and no row."""
-        return self._is_without_rows and self.pages <= _EMPTY_PAGES_READ_AGAIN
+    def may_restart(self, following: bytes) -> bool:
+        """Return whether few pages and no row were read, and *following* leads to more."""
+        has_read_little = self._is_without_rows and self.pages <= _EMPTY_PAGES_READ_AGAIN
+        return has_read_little and following not in (*_NO_TOKENS, self.token)
 
-    def restart(self) -> None:
-        """Go back to the begin of the present query, with pages of another size."""
-        self.page_size = 0
+    def restart(self, page_size: int) -> None:
+        """Go back to the beginning of the present query, with pages of another size."""
+        self.page_size = page_size
         self.token = b""
         self._tokens.clear()
 
     def came_before(self, following: bytes) -> bool:
-        """Tell whether the token *following* leads back to an earlier page of the same list."""
-        return not self.ends_with(following) and hash(following) in self._tokens
+        """Return whether the token *following* leads back to an earlier page."""
+        return following != self.token and hash(following) in self._tokens
 
     def advance(self, following: bytes, *, is_empty: bool) -> None:
-        """Go on to the page of the token *following*, which came with the present page."""
+        """Move to the page of the token *following*, which came with the present page."""
         self.pages += 1
         self._is_without_rows = self._is_without_rows and is_empty
-        if not self.ends_with(following):
+        if following not in (*_NO_TOKENS, self.token):
             self._tokens.add(hash(following))
             self.token = following
             return
@@ -142,7 +200,3 @@ class Cursor(Generic[Row]):
         self.finished = self._at == len(self.queries)
         if not self.finished:
             self.query = self.queries[self._at]
-
-    def ends_with(self, following: bytes) -> bool:
-        """Tell whether the present page is the last of its query, as its token *following* says."""
-        return following in (b"", NULL_TOKEN, self.token)

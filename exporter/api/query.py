@@ -1,4 +1,4 @@
-"""What is asked of the API: the parameters of a list, and the checks that its rows must pass."""
+"""Queries of the API: parameters of listings, and checks of their rows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from urllib.parse import quote, urlencode
 import httpx
 import msgspec
 
-from exporter.api.shared import InstanceDecoder
 from exporter.api.telemetry import LIST_ENTITIES, LIST_INSTANCES
 from exporter.api.times import format_filter_time, format_shown_time, parse_time
-from exporter.api.wire import EntityRow, InstanceRow, are_checked, bounded_rows
+from exporter.api.wire import (
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    CheckedRow,
+    EntityRow,
+    InstanceDecoder,
+    InstanceRow,
+    bounded_row,
+)
 
 Row = TypeVar("Row")
 
@@ -28,11 +35,11 @@ _LONGEST_LITERAL_PREFIX = 100
 @dataclass(frozen=True, slots=True)
 class HubAddress:
     """
-    Where a task hub answers.
+    Address of a task hub.
 
     `base_url` ends in the API's own path, without a slash. Hub and connection are sent as
     configured, never guessed: a wrong hub name creates storage (reference 1.4). `version` is that
-    of the Resource Manager's API, where it hands the requests on.
+    of the Resource Manager's API, for requests through it.
     """
 
     base_url: str
@@ -41,7 +48,7 @@ class HubAddress:
     version: str | None = None
 
     def url(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> httpx.URL:
-        """Return the URL of *path* with *parameters* and those that choose the hub."""
+        """Return the URL of *path* with *parameters* and those that select the hub."""
         chosen = [
             ("taskHub", self.task_hub),
             ("connection", self.connection),
@@ -51,43 +58,43 @@ class HubAddress:
         return httpx.URL(f"{self.base_url}/{path}?{urlencode(query, quote_via=quote)}")
 
     def target(self, url: httpx.URL) -> str:
-        """Return what follows the base URL in one of its URLs: path and query."""
+        """Return path and query of a URL below the base URL."""
         return url.raw_path[len(httpx.URL(self.base_url).raw_path) + 1 :].decode()
 
 
 class Decoder(Protocol[Row]):
-    """Reads the rows of a page."""
+    """Decodes the rows of a page."""
 
     def decode(self, body: bytes, /) -> list[Row]:
-        """Return the rows in *body*; raises what msgspec raises."""
+        """Return the rows in *body*; raises msgspec's errors."""
 
 
 class Query(Protocol[Row]):
-    """One list that can be asked for."""
+    """A listing to request."""
 
     @property
     def operation(self) -> str:
-        """The operation, as it is counted."""
+        """The operation, for counters."""
 
     @property
     def kind(self) -> str:
-        """What lists have in common whose rows are about as large."""
+        """A key shared by listings whose rows are about as large."""
 
     @property
     def path(self) -> str:
         """The path below the base URL."""
 
     def parameters(self, page_size: int) -> list[tuple[str, str]]:
-        """Return the query parameters, the same for every page of a list."""
+        """Return the query parameters, the same for every page of a listing."""
 
     def decoder(self) -> Decoder[Row]:
-        """Return what decodes the pages of lists of this kind."""
+        """Return a decoder for listings of this kind."""
 
     def violation(self, rows: Sequence[Row]) -> str | None:
-        """Say which part of the filter the server dropped, or None where every row passes."""
+        """Return the filter that the server dropped, None if every row passes."""
 
     def bounded(self, rows: Sequence[Row]) -> tuple[Sequence[Row], Sequence[str]]:
-        """Return the rows that can be kept, with names that can, and what identifies each."""
+        """Return the rows with ids and names of a bounded length, and their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +114,11 @@ class InstanceQuery:
 
     @property
     def kind(self) -> str:
-        """Instances of certain statuses: active ones have no output."""
+        """The statuses: active instances have no output."""
         return ",".join(self.statuses)
 
     def parameters(self, page_size: int) -> list[tuple[str, str]]:
-        """Return the query parameters, the same for every page of a list."""
+        """Return the query parameters, the same for every page of a listing."""
         parameters = [
             ("createdTimeFrom", format_filter_time(self.created_from)),
             ("showInput", "false"),
@@ -124,18 +131,18 @@ class InstanceQuery:
         return parameters
 
     def decoder(self) -> Decoder[InstanceRow]:
-        """Return what decodes the pages of lists of this kind."""
+        """Return a decoder for listings of this kind."""
         return InstanceDecoder(self.statuses)
 
     def violation(self, rows: Sequence[InstanceRow]) -> str | None:
         """
-        Say which part of the filter the server dropped, or None where every row passes.
+        Return the filter that the server dropped, None if every row passes.
 
-        The API drops a filter that it cannot read instead of refusing it (reference 2.1). Answers
-        cut createdTime to the second while the filter compares the full value, so a row may look
-        up to a second older than the bound.
+        The API drops a filter that it cannot read, without an error (reference 2.1). Answers cut
+        createdTime to the second while the filter compares the full value: a row may look up to a
+        second older than the bound.
         """
-        if self.statuses and not are_checked(rows):
+        if self.statuses and rows and not isinstance(rows[0], CheckedRow):
             shown = {row.runtime_status for row in rows}
             if not shown.issubset(self.statuses):
                 return "runtimeStatus"
@@ -150,11 +157,18 @@ class InstanceQuery:
         return None
 
     def bounded(self, rows: Sequence[InstanceRow]) -> tuple[Sequence[InstanceRow], Sequence[str]]:
-        """Return the rows whose ids can be kept, with names that can, and the ids."""
-        return bounded_rows(rows)
+        """Return the rows with ids and names of a bounded length, and their ids."""
+        ids = [row.instance_id for row in rows]
+        if not rows or isinstance(rows[0], CheckedRow):
+            return rows, ids
+        longest_name = max(len(name or "") for name in {row.name for row in rows})
+        if longest_name <= LONGEST_NAME and max(map(len, ids)) <= LONGEST_TEXT:
+            return rows, ids
+        kept = [bounded_row(row) for row in rows if len(row.instance_id) <= LONGEST_TEXT]
+        return kept, [row.instance_id for row in kept]
 
     def _prefix_is_literal(self) -> bool:
-        """Tell whether every backend takes the prefix as it is; MSSQL does not (reference 6.2)."""
+        """Return whether no backend reads the prefix as a pattern, as MSSQL can (reference 6.2)."""
         return 0 < len(self.id_prefix) <= _LONGEST_LITERAL_PREFIX and not any(
             sign in self.id_prefix for sign in "%_["
         )
@@ -168,7 +182,7 @@ class InstanceQuery:
 
 @dataclass(frozen=True, slots=True)
 class EntityQuery:
-    """All entities, or those of the class *entity*."""
+    """All entities, or those of class *entity*."""
 
     entity: str = ""
 
@@ -181,31 +195,31 @@ class EntityQuery:
         return f"entities/{quote(self.entity, safe='')}" if self.entity else "entities"
 
     def parameters(self, page_size: int) -> list[tuple[str, str]]:
-        """Return the query parameters, the same for every page of a list."""
+        """Return the query parameters, the same for every page of a listing."""
         return [("top", str(page_size))]
 
     def decoder(self) -> Decoder[EntityRow]:
-        """Return what decodes the pages of lists of this kind."""
+        """Return a decoder for listings of this kind."""
         return _ENTITIES
 
     def violation(self, rows: Sequence[EntityRow]) -> str | None:
-        """Say that the server dropped the class, or None where every row is of it."""
+        """Return the filter that the server dropped, None if every row passes."""
         wanted = self.entity.lower()
         if wanted and any(row.entity_id.name.lower() != wanted for row in rows):
             return "entityName"
         return None
 
     def bounded(self, rows: Sequence[EntityRow]) -> tuple[Sequence[EntityRow], Sequence[str]]:
-        """Return the rows, of which no key is kept, and the ids that they have as instances."""
+        """Return the rows, whose keys are not kept, and their ids as instances."""
         return rows, [f"@{row.entity_id.name}@{row.entity_id.key}" for row in rows]
 
 
 def encode_id(instance_id: str, *, twice: bool = False) -> str:
     """
-    Write an instance id as a path segment.
+    Return an instance id as a path segment.
 
-    Extension 3.x decodes the path twice, so an id with a plus or a percent sign that is not found
-    is worth one more try encoded *twice* (reference 1.3).
+    Extension 3.x decodes the path twice: an id with a plus or percent sign that is not found may be
+    found if encoded *twice* (reference 1.3).
     """
     encoded = quote(instance_id, safe="")
     return quote(encoded, safe="") if twice else encoded

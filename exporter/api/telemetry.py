@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -22,11 +22,6 @@ class Durations:
     counts: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BOUNDS) + 1))
     total: float = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Count one request."""
-        self.counts[bisect_left(DURATION_BOUNDS, seconds)] += 1
-        self.total += seconds
-
 
 @dataclass(slots=True)
 class ApiTelemetry:
@@ -36,10 +31,12 @@ class ApiTelemetry:
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     retries: Counter[str] = field(default_factory=Counter)
     response_bytes: Counter[str] = field(default_factory=Counter)
-    durations: dict[str, Durations] = field(default_factory=dict)
+    durations: defaultdict[str, Durations] = field(default_factory=lambda: defaultdict(Durations))
 
     def attempt(self, operation: str, code: str, seconds: float, size: int) -> None:
-        """Count one attempt and what came back; *code* is the status or `none`."""
+        """Count one attempt and its answer; *code* is the status or `none`."""
         self.requests[operation, code] += 1
         self.response_bytes[operation] += size
-        self.durations.setdefault(operation, Durations()).observe(seconds)
+        durations = self.durations[operation]
+        durations.counts[bisect_left(DURATION_BOUNDS, seconds)] += 1
+        durations.total += seconds

@@ -1,4 +1,4 @@
-"""Times as the API writes them, and as seconds since the epoch."""
+"""Times of the API and seconds since the epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_MINUTES = 32_768
 
 
 class _Times(dict[str | None, float | None]):
-    """Times that were read, by their text: the rows of a hub show the same ones in every sweep."""
+    """Parsed times by their text: rows show the same ones in every sweep."""
 
     def __missing__(self, text: str | None) -> float | None:
         if text is not None and len(text) > _LONGEST_TEXT:
@@ -32,17 +32,17 @@ _minutes: dict[str, float] = {}
 
 def parse_time(text: str | None) -> float | None:
     """
-    Seconds since the epoch, or None where the time is missing, unreadable or unknown.
+    Return seconds since the epoch, None if missing, unreadable or unknown.
 
-    Unknown is what `known_time` says, as year 1, which MSSQL shows for an instance that never ran
-    (reference 2.2). A text without a zone is UTC. More than six fractional digits are cut. Where a
-    million rows are read, `TIMES[text]` is the same without the call.
+    MSSQL shows the unknown year 1 for an instance that never ran (reference 2.2).
+    A text without a zone is UTC; more than six fractional digits are cut. `TIMES[text]` is the same
+    without a call, for hot loops.
     """
     return TIMES[text]
 
 
 def later(one: float | None, other: float | None) -> float | None:
-    """Return the later of two times, None where neither is known."""
+    """Return the later of two times, None if neither is known."""
     if one is None or other is None:
         return other if one is None else one
     return max(one, other)
@@ -64,7 +64,7 @@ def _parse(text: str) -> float | None:
 
 
 def _parse_fraction(text: str) -> float | None:
-    """Parse `...:SS.ffffffZ` of a minute that is known, to the very number of `_parse_any`."""
+    """Parse `...:SS.ffffffZ` of a known minute, to the same number as `_parse_any`."""
     minute = _minutes.get(text[:16])
     seconds, fraction = text[17:19], text[20:-1]
     if minute is None or text[16] + text[19:20] + text[-1] != ":.Z" or not text.isascii():
@@ -76,7 +76,7 @@ def _parse_fraction(text: str) -> float | None:
 
 
 def _parse_any(text: str) -> float | None:
-    """Parse *text*; remember its minute, which many rows of a list share."""
+    """Parse *text*, and keep its minute, which many rows share."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -84,7 +84,7 @@ def _parse_any(text: str) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     seconds = known_time(moment.timestamp())
-    # Not where an offset of another zone stands behind the minute.
+    # Only without an offset after the minute.
     if seconds is not None and moment.tzinfo is UTC and text[16:17] == ":":
         if len(_minutes) >= _MOST_MINUTES:
             _minutes.clear()
@@ -94,15 +94,15 @@ def _parse_any(text: str) -> float | None:
 
 def format_filter_time(seconds: float) -> str:
     """
-    Write *seconds* for a query parameter, in full precision and UTC.
+    Format *seconds* for a query parameter, in full precision and UTC.
 
-    The suffix is `Z`: an offset's plus sign would make the server drop the filter (reference 2.1).
+    With `Z`: the plus sign of an offset would make the server drop the filter (reference 2.1).
     """
     moment = datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def format_shown_time(seconds: float) -> str:
-    """Write *seconds* as an answer shows a time: cut to the whole second."""
+    """Format *seconds* as answers do: cut to the second."""
     moment = datetime.fromtimestamp(0, UTC) + timedelta(seconds=int(seconds // 1))
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -24,7 +24,7 @@ from exporter.collector.service import open_collector
 from exporter.collector.snapshot import HubSnapshot
 from exporter.ledger.status import USUAL
 from exporter.metrics.exposition import Choice, Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import Problem, Settings, SettingsError
 
 

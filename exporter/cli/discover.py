@@ -17,7 +17,7 @@ from exporter.cli.asking import say_failure
 from exporter.cli.exit_codes import ExitCode
 from exporter.cli.terminal import console, markup, say
 from exporter.discovery.discovery import Discovery
-from exporter.discovery.role import NO_SUBSCRIPTION, role
+from exporter.discovery.search import NO_SUBSCRIPTION, role
 from exporter.discovery.selection import LeftOut, Selection
 from exporter.settings import Settings
 from exporter.web.formatting import plural

@@ -185,7 +185,7 @@ async def _until_full_or_stopped(recording: Recording, words: str) -> None:
 
 def secrets_of(hub: HubSettings) -> Sequence[str]:
     """Return the texts that must not be in a recording, wherever an answer may show them."""
-    key = key_source(hub).current()
+    key = key_source(hub).key
     fields = [value.get_secret_value() for value in hub.headers.values()]
     proxy = urlsplit(hub.proxy.get_secret_value()).password if hub.proxy else None
     others = [text for text in (*fields, proxy) if text and len(text) >= _SHORTEST_SECRET]

@@ -24,9 +24,8 @@ from exporter.collector.instance_lookup import InstanceReader
 from exporter.collector.service import open_collector
 from exporter.discovery.discovery import Discovery
 from exporter.settings import Configuration, Problem, Settings
-from exporter.web.app import create_app
+from exporter.web.app import create_app, with_reload
 from exporter.web.instance_pages import InstancePages
-from exporter.web.reload import with_reload
 from exporter.web.scrapes import Scrapes
 from exporter.web.security import Guard
 from exporter.web.server import listening as listening_on

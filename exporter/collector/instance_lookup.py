@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import anyio
 
-from exporter.api.azure.accounts import AzureAccounts
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
+from exporter.api.azure.access import AzureAccounts
 from exporter.api.classify import Failures
 from exporter.api.client import HubClient
 from exporter.api.connection import SharedLimits, connect

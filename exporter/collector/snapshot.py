@@ -11,7 +11,7 @@ import msgspec
 from exporter.api.errors import ApiError, ListingTruncated
 from exporter.api.telemetry import ApiTelemetry
 from exporter.diagnosis.view import DiagnosisView
-from exporter.discovery.view import DiscoveryView
+from exporter.discovery import DiscoveryView
 from exporter.ledger.snapshot import (
     ActiveView,
     CountersView,

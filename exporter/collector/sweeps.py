@@ -13,7 +13,7 @@ from exporter.api.classify import Failures
 from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, ErrorKind, HubFailed, ListingTruncated, ProtocolError
 from exporter.api.listing import Cursor, Page
-from exporter.api.priority import Priority, with_priority
+from exporter.api.pacing import Priority, with_priority
 from exporter.api.query import InstanceQuery
 from exporter.api.telemetry import LIST_INSTANCES
 from exporter.api.wire import EntityRow, InstanceRow

@@ -15,7 +15,7 @@ STOPPED = "Stopped"
 _LONGEST_TEXT = 256
 _MOST_TAGS = 50
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?", re.ASCII)
-# Their functions are those of a workflow engine that uses the same extension for itself.
+# Logic Apps use the same extension for their own workflows.
 _LOGIC_APP = "workflowapp"
 _DURABLE_BINDINGS = frozenset({"orchestrationtrigger", "activitytrigger", "entitytrigger"})
 
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
 
 
 class App(msgspec.Struct, frozen=True):
-    """An app or slot: what Resource Graph says of it, checked and bounded."""
+    """An app or slot by Resource Graph, checked and bounded."""
 
     resource_id: str
     host: str
@@ -40,7 +40,7 @@ class App(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """What tells it from all others: ids differ in more than their case."""
+        """A unique key: the id without its case."""
         return self.resource_id.lower()
 
     @property
@@ -55,12 +55,12 @@ class App(msgspec.Struct, frozen=True):
 
     @property
     def slot(self) -> str:
-        """The name of the slot, empty for an app itself."""
+        """The name of the slot, empty for an app."""
         return self._part("slot")
 
     @property
     def name(self) -> str:
-        """What it is called; a slot as in its host name, after its app."""
+        """Its name; a slot's is `app-slot`, as in its host name."""
         return "-".join(filter(None, (self._part("app"), self.slot)))
 
     @property
@@ -74,7 +74,7 @@ class App(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, rename="camel"):
-    """A row of the answer of Resource Graph."""
+    """A row of Resource Graph."""
 
     id: str
     kind: str | None = None
@@ -85,7 +85,7 @@ class Row(msgspec.Struct, rename="camel"):
 
 
 def app_of(row: Row) -> App | None:
-    """Return the app in a row, None where its id or its host cannot be of one."""
+    """Return the app in a row, None if its id or host is invalid."""
     host = (row.default_host_name or "").lower()
     if match_resource_id(row.id) is None or not _HOST.fullmatch(host):
         return None
@@ -111,7 +111,7 @@ class Binding(msgspec.Struct):
 
 
 class Config(msgspec.Struct):
-    """What the file of a function says."""
+    """A function's `function.json`."""
 
     bindings: list[Binding] | None = None
 
@@ -123,16 +123,16 @@ class FunctionProperties(msgspec.Struct):
 
 
 class Function(msgspec.Struct):
-    """A function of an app; no more of it is read."""
+    """A function of an app, as far as it is read."""
 
     properties: FunctionProperties | None = None
 
 
 def verdict_of(functions: Sequence[Function]) -> Verdict:
     """
-    Return what the functions of an app say of it.
+    Return whether an app with these functions runs Durable Functions.
 
-    An app that is stopped, or was never started, shows none: that is no *no*.
+    Unknown without functions: an app that is stopped, or was never started, shows none.
     """
     if not functions:
         return Verdict.UNKNOWN

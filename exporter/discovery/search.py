@@ -1,4 +1,4 @@
-"""Asking Azure: which function apps there are, and which functions one has."""
+"""Requests of discovery: function apps, their functions, and the role that allows both."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from exporter.api.azure.access import HINT, READ_KEYS, READ_ROUTE
 from exporter.api.azure.resource_manager import API_VERSION, ManagementRequest, ResourceManager
 from exporter.api.classify import Failures
 from exporter.discovery.apps import App, Function, Row, app_of
+from exporter.settings.azure import RESOURCE_MANAGER
+from exporter.settings.discovery import AzureDiscovery
 
+_ROLE_NAME = "Durable Functions exporter"
+# Placeholder in the role if the settings name no subscription.
+NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 LIST_APPS = "listApps"
 LIST_FUNCTIONS = "listFunctions"
-# The rights that a search needs; `discover` prints them as a role.
+# Rights for a search; `discover` prints them as a role.
 READ_APPS = "Microsoft.Web/sites/read"
 READ_SLOTS = "Microsoft.Web/sites/slots/read"
 READ_FUNCTIONS = "Microsoft.Web/sites/functions/read"
 READ_SLOT_FUNCTIONS = "Microsoft.Web/sites/slots/functions/read"
 
+_SITES, _SLOTS = "Microsoft.Web/sites/", "Microsoft.Web/sites/slots/"
 _GRAPH = "/providers/Microsoft.ResourceGraph/resources?api-version=2022-10-01"
 _PAGE_SIZE = 1000
 _MOST_PAGES = 50
 _MOST_FUNCTION_PAGES = 20
-_HINT = "give the identity the right {}: `durable-exporter discover --role` prints a role with it"
-# Pages are only stable where they are ordered by something that nothing shares.
+# Pages are stable only in a unique order.
 _QUERY = """resources
 | where type {types}
 | where kind contains 'functionapp'
@@ -50,10 +56,10 @@ async def find_apps(
     manager: ResourceManager, subscriptions: Sequence[str], *, slots: bool
 ) -> list[App]:
     """
-    Return all function apps that the identity sees, in some *subscriptions* or in all.
+    Return all function apps that the identity can read, in some *subscriptions* or in all.
 
     Raises:
-        ApiError: not all of them could be listed.
+        ApiError: the listing is incomplete.
     """
     failures = Failures("", LIST_APPS)
     apps: dict[str, App] = {}
@@ -79,7 +85,7 @@ async def find_apps(
 
 async def functions_of(manager: ResourceManager, app: App) -> list[Function]:
     """
-    Return the functions of an app; of one that is stopped there are none.
+    Return the functions of an app; a stopped one shows none.
 
     Raises:
         ApiError: they could not be listed.
@@ -88,7 +94,7 @@ async def functions_of(manager: ResourceManager, app: App) -> list[Function]:
     functions: list[Function] = []
     target = f"{app.resource_id}/functions?api-version={API_VERSION}"
     for _ in range(_MOST_FUNCTION_PAGES):
-        hint = _HINT.format(READ_SLOT_FUNCTIONS if app.slot else READ_FUNCTIONS)
+        hint = HINT.format(READ_SLOT_FUNCTIONS if app.slot else READ_FUNCTIONS)
         page = await manager.ask(
             "", ManagementRequest(LIST_FUNCTIONS, target, _FunctionPage, hint, app.subscription)
         )
@@ -96,7 +102,7 @@ async def functions_of(manager: ResourceManager, app: App) -> list[Function]:
         if not page.next_link:
             break
         link = urlsplit(page.next_link)
-        # The token goes to the Resource Manager, and nowhere else, whatever an answer says.
+        # The token is sent to the Resource Manager only, whatever an answer says.
         if f"{link.scheme}://{link.netloc}".lower() != manager.base_url.lower():
             raise failures.protocol("the next page of the functions is somewhere else")
         target = f"{link.path}?{link.query}"
@@ -114,13 +120,43 @@ def _query(subscriptions: Sequence[str], token: str, *, slots: bool) -> Manageme
     if subscriptions:
         body["subscriptions"] = list(subscriptions)
     content = msgspec.json.encode(body)
-    hint = _HINT.format(READ_APPS)
+    hint = HINT.format(READ_APPS)
     return ManagementRequest(LIST_APPS, _GRAPH, _Page, hint, method="POST", content=content)
 
 
 def _app_in(raw: msgspec.Raw) -> App | None:
-    """Return the app in a row; one row that cannot be read must not hide the others."""
+    """Return the app in a row, None if unreadable: it must not hide the others."""
     try:
         return app_of(msgspec.json.decode(raw, type=Row))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def role(azure: AzureDiscovery) -> dict[str, object]:
+    """Return the least custom role for these settings, for `az role definition create`."""
+    accesses = {
+        azure.access,
+        *(rule.access for rule in azure.hubs.values() if "access" in rule.model_fields_set),
+    }
+    return {
+        "Name": _ROLE_NAME,
+        "IsCustom": True,
+        "Description": "Finds function apps and reads the instances of Durable Functions.",
+        "Actions": _actions(sorted(accesses), slots=azure.slots),
+        "NotActions": [],
+        "DataActions": [],
+        "NotDataActions": [],
+        "AssignableScopes": [
+            f"/subscriptions/{each}" for each in azure.subscriptions or (NO_SUBSCRIPTION,)
+        ],
+    }
+
+
+def _actions(accesses: Sequence[str], *, slots: bool) -> list[str]:
+    """Return the rights for some kinds of access, including those for slots if polled."""
+    reading = [READ_ROUTE if access == RESOURCE_MANAGER else READ_KEYS for access in accesses]
+    of_apps = [READ_APPS, READ_FUNCTIONS, *reading]
+    if not slots:
+        return of_apps
+    of_slots = [each.replace(_SITES, _SLOTS) for each in reading]
+    return [*of_apps, READ_SLOTS, READ_SLOT_FUNCTIONS, *of_slots]

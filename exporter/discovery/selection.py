@@ -1,4 +1,4 @@
-"""Which of the apps that are known are polled, under which names, and why not; pure."""
+"""Selection of the known apps that are polled, their names, and reasons against; pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exporter.settings import HubSettings
 from exporter.settings.discovery import AzureDiscovery, has_tags, label_of, matches
 from exporter.settings.error_messages import in_words
 
-# Searches in which an app has to be absent before it is given up.
+# Searches in a row without an app before it is dropped.
 SEARCHES_ABSENT = 3
 
 _LISTED = "listed as hub {}"
@@ -23,11 +23,11 @@ _LISTED = "listed as hub {}"
 
 class KnownApp(msgspec.Struct, frozen=True):
     """
-    An app that was found.
+    A found app.
 
-    `verdict` is the last definite one, given at `checked` in seconds since the epoch; `doubt` is
-    why the latest check gave none. It was `absent` from so many searches since. `hub` is what it
-    is called, empty before it is polled.
+    `verdict` is the last definite one, of `checked` in seconds since the epoch; `doubt` says why
+    the latest check gave none. `absent` counts searches since without it. `hub` is its name, empty
+    before it is polled.
     """
 
     app: App
@@ -48,7 +48,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What becomes of all apps; `hubs` are the settings of those that are `polled`, in order."""
+    """All apps by result; `hubs` are the settings of those `polled`, in order."""
 
     polled: Sequence[KnownApp]
     hubs: Sequence[HubSettings]
@@ -60,7 +60,7 @@ Known = Mapping[str, KnownApp]
 
 
 def with_names(known: Known, polled: Sequence[KnownApp]) -> dict[str, KnownApp]:
-    """Return what is *known* with the names that were given to those that are *polled*."""
+    """Return *known* with the names of the *polled* apps."""
     names = {one.app.key: one.hub for one in polled}
     return {
         key: msgspec.structs.replace(one, hub=names[key]) if key in names else one
@@ -69,7 +69,7 @@ def with_names(known: Known, polled: Sequence[KnownApp]) -> dict[str, KnownApp]:
 
 
 def listed_anew(known: Known, apps: Iterable[App]) -> dict[str, KnownApp]:
-    """Return what is known after a whole listing that shows *apps*."""
+    """Return what is known after a complete listing of *apps*."""
     found = {app.key: app for app in apps}
     fresh = {
         key: msgspec.structs.replace(known[key], app=app, absent=0)
@@ -84,7 +84,7 @@ def listed_anew(known: Known, apps: Iterable[App]) -> dict[str, KnownApp]:
 
 
 def reason_against(app: App, azure: AzureDiscovery) -> str | None:
-    """Return why the settings leave an app out, None where they do not."""
+    """Return why the settings leave an app out, None if they do not."""
     rules = (
         (app.is_logic_app, "Logic App"),
         (bool(app.slot) and not azure.slots, "deployment slot; discovery.azure.slots is off"),
@@ -111,7 +111,7 @@ def reason_against(app: App, azure: AzureDiscovery) -> str | None:
 
 
 def select(known: Known, azure: AzureDiscovery, listed: Sequence[HubSettings]) -> Selection:
-    """Decide about all *known* apps beside the hubs that are *listed* by hand."""
+    """Select among *known* apps, next to the hubs that the settings list."""
     left_out: list[LeftOut] = []
     unknown: list[LeftOut] = []
     polled: list[KnownApp] = []
@@ -144,7 +144,7 @@ def select(known: Known, azure: AzureDiscovery, listed: Sequence[HubSettings]) -
 
 
 def _listed_as(app: App, listed: Iterable[HubSettings]) -> str | None:
-    """Return which listed hub is the app's default one, None if there is none."""
+    """Return which listed hub is the app's default hub, None if none is."""
     for hub in listed:
         is_same = (hub.resource_id or "").lower() == app.key or hub.base_url.startswith(
             f"https://{app.host}/"
@@ -176,35 +176,30 @@ def _named(
     polled: Sequence[KnownApp], known: Known, listed: Collection[str]
 ) -> dict[str, KnownApp]:
     """
-    Return the apps that are polled with their names: those that they had, else the shortest.
+    Return the *polled* apps with names: their previous ones, else the shortest unique ones.
 
-    A name that two *known* apps could have is given to none: which of them came first, or is
-    polled, differs between exporters, and between two starts of one.
+    A name that two *known* apps could have goes to neither: which of them comes first, or is
+    polled, differs between exporters and between starts.
     """
     named = {one.app.key: one for one in polled if one.hub and one.hub not in listed}
     taken = {*listed, *(one.hub for one in named.values())}
     fresh = [one for one in polled if one.app.key not in named]
-    for spell in (_plain, _with_group, _with_subscription, _with_digest):
-        wanted = Counter(spell(one.app) for one in known.values())
+    candidates = {one.app.key: _candidates(one.app) for one in known.values()}
+    for length, names in enumerate(zip(*candidates.values(), strict=True)):
+        wanted = Counter(names)
         for one in [each for each in fresh if each.app.key not in named]:
-            name = spell(one.app)
+            name = candidates[one.app.key][length]
             if wanted[name] == 1 and name not in taken:
                 named[one.app.key] = msgspec.structs.replace(one, hub=name)
                 taken.add(name)
     return named
 
 
-def _plain(app: App) -> str:
-    return app.name
-
-
-def _with_group(app: App) -> str:
-    return f"{app.name}.{app.resource_group}"[:100]
-
-
-def _with_subscription(app: App) -> str:
-    return f"{app.name}.{app.resource_group}.{app.subscription[:8]}"[:110]
-
-
-def _with_digest(app: App) -> str:
-    return f"{app.name[:80]}.{blake2b(app.key.encode(), digest_size=8).hexdigest()}"
+def _candidates(app: App) -> tuple[str, str, str, str]:
+    """Return the names that an app can have, the shortest first."""
+    return (
+        app.name,
+        f"{app.name}.{app.resource_group}"[:100],
+        f"{app.name}.{app.resource_group}.{app.subscription[:8]}"[:110],
+        f"{app.name[:80]}.{blake2b(app.key.encode(), digest_size=8).hexdigest()}",
+    )

@@ -14,7 +14,7 @@ from exporter.forecast.day import Pass, SweepForecast
 from exporter.forecast.suggestions import suggestions
 from exporter.metrics.catalogue import SERIES
 from exporter.metrics.exposition import Choice, Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import HubSettings, Settings
 
 

@@ -1,1 +1,1 @@
-"""The catalogue of every family, and the rendering of snapshots to the exposition formats."""
+"""Metric families and their exposition."""

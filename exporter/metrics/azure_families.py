@@ -1,4 +1,4 @@
-"""The families of discovery and of Azure's Resource Manager, a part of the catalogue."""
+"""Families of discovery and of Azure's Resource Manager, a part of the catalogue."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _SELF = "durable_functions_exporter_"
 DISCOVERY_APPS = Family(
     f"{_SELF}discovery_apps",
     Kind.GAUGE,
-    "Function apps that discovery knows of, by result: polled (by any shard), left_out by the"
-    " settings or since they do not run Durable Functions, or unknown whether they do.",
+    "Known function apps by result: polled (by any shard), left_out by the settings or for lack"
+    " of Durable Functions, or unknown whether they have it.",
     ("result",),
     of_process=r.of_discovery(lambda found: r.by_name(found.apps)),
     stability=Stability.EXPERIMENTAL,
@@ -19,15 +19,14 @@ DISCOVERY_APPS = Family(
 DISCOVERY_LAST_SUCCESS = Family(
     f"{_SELF}discovery_last_success_timestamp_seconds",
     Kind.GAUGE,
-    "When discovery last listed all apps, by the exporter's clock; absent before the first time.",
+    "When discovery last listed all apps, by the exporter's clock; absent before.",
     of_process=r.of_discovery(lambda found: r.single(found.last_success)),
     stability=Stability.EXPERIMENTAL,
 )
 DISCOVERY_ERRORS = Family(
     f"{_SELF}discovery_errors_total",
     Kind.COUNTER,
-    "Searches of discovery that failed, by kind of error: the apps that are known are kept. Absent"
-    " where nothing is searched for.",
+    "Failed searches of discovery by error kind: known apps are kept. Absent without discovery.",
     ("kind",),
     of_process=r.of_discovery(lambda found: r.by_name(found.errors)),
     stability=Stability.EXPERIMENTAL,
@@ -35,8 +34,8 @@ DISCOVERY_ERRORS = Family(
 RESOURCE_MANAGER_REMAINING = Family(
     f"{_SELF}resource_manager_requests_remaining",
     Kind.GAUGE,
-    "Requests to Azure's Resource Manager that this exporter could send at once, by subscription;"
-    " at 0 they wait, those of active sweeps the shortest. Absent where none is asked.",
+    "Requests to Azure's Resource Manager that could be sent at once, by subscription; at 0 they"
+    " wait, those of active sweeps the shortest. Absent if none is used.",
     ("subscription",),
     of_process=r.running(lambda view: r.by_name(view.budgets)),
     stability=Stability.EXPERIMENTAL,

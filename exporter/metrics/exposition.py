@@ -1,21 +1,28 @@
-"""The exposition of all hubs: what changed is written anew, the rest is put together."""
+"""The exposition of all hubs: what changed is rendered anew, the rest reused."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from prometheus_client import REGISTRY, Metric
+from prometheus_client.exposition import generate_latest as classic_latest
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_latest
+from prometheus_client.registry import Collector
+
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep
-from exporter.metrics.body import Body
 from exporter.metrics.catalogue import CATALOGUE, SERIES, SWEEP_FRESH
 from exporter.metrics.family import Family, Series, classic_name
-from exporter.metrics.formats import Format, headers
-from exporter.metrics.lines import Lines, LineWriter
-from exporter.metrics.process import process_metrics
+from exporter.metrics.lines import Format, Lines, LineWriter, headers
 
-# Of as many selections of hubs and formats the text is kept; each costs as much as its text.
-_MOST_BODIES = 8
+# Kept bodies, one per selection of hubs and format.
+_MAX_BODIES = 8
+# Higher levels cost more CPU than they save.
+_LEVEL = 1
+_GZIP = zlib.MAX_WBITS | 16
+_SUFFIXES = {"counter": "_total", "info": "_info"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +30,15 @@ class Choice:
     """
     What is exposed.
 
-    `exclude` are patterns (`*`, `?`, `[abc]`) of names of families. With `exemplars`, counters of
-    finishes tell in OpenMetrics the id of the instance that finished last.
+    `exclude` are patterns (`*`, `?`, `[abc]`) of family names. With `exemplars`, counters of
+    finishes have the id of the last finished instance in OpenMetrics.
     """
 
     exclude: tuple[str, ...] = ()
     exemplars: bool = False
 
     def left_out(self, families: Iterable[Family]) -> frozenset[str]:
-        """Return the names of those *families* that are left out."""
+        """Return the names of excluded *families*."""
         return frozenset(
             family.name
             for family in families
@@ -39,12 +46,12 @@ class Choice:
         )
 
     def wants(self, name: str) -> bool:
-        """Tell whether the family called *name* is not left out."""
+        """Return whether a family is not excluded."""
         return not any(fnmatchcase(name, pattern) for pattern in self.exclude)
 
 
 class _HubLines:
-    """The lines of one snapshot, in parts that are shown as long as their sweep is fresh."""
+    """Lines of one snapshot, in parts that show while their sweep is fresh."""
 
     def __init__(
         self,
@@ -65,7 +72,7 @@ class _HubLines:
         self._shown: tuple[Lines, ...] = ()
 
     def shown(self, now: float) -> tuple[Lines, ...]:
-        """Return the lines that are shown at *now*: the same object while they are the same."""
+        """Return the lines shown at *now*: the same object while nothing changes."""
         hub = self.snapshot
         fresh = frozenset(sweep for sweep in hub.sweeps if hub.is_fresh(sweep, now))
         judged = frozenset(sweep for sweep in hub.sweeps if hub.may_be_judged(sweep, now))
@@ -84,16 +91,39 @@ class _HubLines:
         )
 
     def _series(self, lines: Iterable[Lines]) -> Lines:
-        """Return the line that tells how many there are, itself included."""
+        """Return the line with the number of series, itself included."""
         number = sum(part.count for part in lines) + 1
         return self.writer.write([Series(SERIES, [((), number)])], self._left_out)
 
 
+class Body:
+    """
+    The text of some hubs, constant until one of them publishes.
+
+    The tail changes with every scrape. Compressed, both are one stream: not every client reads a
+    second one.
+    """
+
+    def __init__(self, shown: Sequence[Sequence[Lines]], text: bytes) -> None:
+        self.shown = shown
+        self.text = text
+        self._begun: tuple[bytes, zlib._Compress] | None = None
+
+    def compressed(self, tail: bytes) -> bytes:
+        """Return the text and *tail* as gzip; the text is compressed only once."""
+        if self._begun is None:
+            compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+            self._begun = compressor.compress(self.text), compressor
+        start, begun = self._begun
+        compressor = begun.copy()
+        return start + compressor.compress(tail) + compressor.flush()
+
+
 class Exposition:
     """
-    Everything that is exposed; what it wrote it keeps until the hub publishes again.
+    The exposition of all hubs; lines are kept until their hub publishes again.
 
-    It is not to be used by two threads at once.
+    Not thread-safe.
     """
 
     def __init__(self, choice: Choice | None = None) -> None:
@@ -106,17 +136,16 @@ class Exposition:
         self._of_process = self._write_process(None)
 
     def is_current(self, snapshot: HubSnapshot) -> bool:
-        """Tell whether the lines of *snapshot* are written."""
+        """Return whether the lines of *snapshot* are written."""
         held = self._hubs.get(snapshot.identity.name)
         return held is not None and held.snapshot is snapshot
 
     def write(self, snapshot: HubSnapshot) -> None:
-        """Write the lines of *snapshot*, where that has not been done."""
-        if not self.is_current(snapshot):
-            self._write(snapshot)
+        """Write the lines of *snapshot*, unless done."""
+        self._lines(snapshot)
 
     def forget_others(self, names: Collection[str]) -> None:
-        """Let go of all hubs but those called *names*."""
+        """Drop all hubs but *names*."""
         for gone in self._hubs.keys() - set(names):
             del self._hubs[gone]
             self._bodies.clear()
@@ -129,9 +158,9 @@ class Exposition:
         process: ProcessView | None = None,
     ) -> Body:
         """
-        Return what *snapshots* show at *now*, and the *process* where it goes on.
+        Return what *snapshots* show at *now*, and *process* if given.
 
-        It lacks the end of OpenMetrics.
+        It lacks the end of OpenMetrics, which is in the tail.
         """
         if process != self._process:
             self._process, self._of_process = process, self._write_process(process)
@@ -141,13 +170,13 @@ class Exposition:
         if body is None or body.shown != shown:
             body = Body(shown, assemble(shown, form, self._headers[form]))
         self._bodies[key] = body
-        if len(self._bodies) > _MOST_BODIES:
+        if len(self._bodies) > _MAX_BODIES:
             del self._bodies[next(iter(self._bodies))]
         return body
 
     def tail(self, form: Format) -> bytes:
-        """Return what the process shows now, and what ends a text."""
-        return process_metrics(form, self._choice.wants)
+        """Return the process's own metrics, and the end of the text."""
+        return _process_metrics(form, self._choice.wants)
 
     def _write_process(self, view: ProcessView | None) -> tuple[Lines, ...]:
         some = [Series(each, each.of_process(view)) for each in CATALOGUE if each.of_process]
@@ -156,20 +185,14 @@ class Exposition:
     def _lines(self, snapshot: HubSnapshot) -> _HubLines:
         held = self._hubs.get(snapshot.identity.name)
         if held is None or held.snapshot is not snapshot:
-            held = self._write(snapshot)
+            writer = held.writer if held else LineWriter((("task_hub", snapshot.identity.name),))
+            held = _HubLines(snapshot, writer, self._left_out, exemplars=self._choice.exemplars)
+            self._hubs[snapshot.identity.name] = held
         return held
-
-    def _write(self, snapshot: HubSnapshot) -> _HubLines:
-        name = snapshot.identity.name
-        held = self._hubs.get(name)
-        writer = held.writer if held else LineWriter((("task_hub", name),))
-        lines = _HubLines(snapshot, writer, self._left_out, exemplars=self._choice.exemplars)
-        self._hubs[name] = lines
-        return lines
 
 
 def read(hub: HubSnapshot, *, exemplars: bool) -> Mapping[Sweep | None, Sequence[Series]]:
-    """Return the series of every family, by the sweep whose age withdraws them, None if none."""
+    """Return the series of all families, by the sweep whose age removes them, None if none."""
     parts: dict[Sweep | None, list[Series]] = {sweep: [] for sweep in (None, *Sweep)}
     for family in CATALOGUE:
         shown = family.exemplars(hub) if exemplars and family.exemplars else {}
@@ -187,7 +210,7 @@ def read(hub: HubSnapshot, *, exemplars: bool) -> Mapping[Sweep | None, Sequence
 def assemble(
     shown: Iterable[Iterable[Lines]], form: Format, headings: Mapping[str, bytes]
 ) -> bytes:
-    """Put lines together by family, in the order of *headings*; empty families are left out."""
+    """Join lines by family, in the order of *headings*, without empty families."""
     families: dict[str, list[bytes]] = {name: [] for name in headings}
     for parts in shown:
         for lines in parts:
@@ -197,3 +220,20 @@ def assemble(
     return b"".join(
         text for name, some in families.items() if some for text in (headings[name], *some)
     )
+
+
+def _process_metrics(form: Format, wanted: Callable[[str], bool]) -> bytes:
+    """Return the *wanted* families `process_*` and `python_*`, and the end of the text."""
+    if form is Format.OPENMETRICS:
+        return bytes(openmetrics_latest(_Wanted(wanted)))  # type: ignore[no-untyped-call] # library
+    return bytes(classic_latest(_Wanted(wanted)))
+
+
+class _Wanted(Collector):
+    def __init__(self, wanted: Callable[[str], bool]) -> None:
+        self._wanted = wanted
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in REGISTRY.collect():
+            if self._wanted(metric.name + _SUFFIXES.get(metric.type, "")):
+                yield metric

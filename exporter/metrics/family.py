@@ -1,4 +1,4 @@
-"""What a metric family is, and how its values are read from what is published."""
+"""Metric families, and how their values are read from snapshots."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Samples = Collection[tuple[Values, Value_co]]
 
 class Kind(StrEnum):
     """
-    The kind of a family.
+    The type of a family.
 
-    A distribution is of values *now*, not of events: a gauge histogram in OpenMetrics. Real servers
-    refuse that in the classic format, or swallow it as a histogram: there it is untyped.
+    A distribution is of values *now*, not of events: a gauge histogram in OpenMetrics, untyped in
+    the classic format, where real servers refuse that type or take it for a histogram.
     """
 
     GAUGE = "gauge"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 _UNITS = frozenset({"seconds", "bytes", "ratio"})
 
-# What the names of the samples of a histogram or distribution end in: buckets, count, sum.
+# Suffixes of sample names.
 SPREAD_SUFFIXES: Mapping[Kind, tuple[str, ...]] = {
     Kind.HISTOGRAM: ("_bucket", "_count", "_sum"),
     Kind.DISTRIBUTION: ("_bucket",),
@@ -41,7 +41,7 @@ SPREAD_SUFFIXES: Mapping[Kind, tuple[str, ...]] = {
 
 
 class Stability(StrEnum):
-    """What a user may rely on: a stable family keeps its name, labels and meaning."""
+    """Stability of a family: a stable one keeps its name, labels and meaning."""
 
     STABLE = "stable"
     EXPERIMENTAL = "experimental"
@@ -49,14 +49,14 @@ class Stability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A histogram or distribution over *bounds*; `cumulative` ends with the number of all."""
+    """A histogram or distribution over `bounds`; `cumulative` ends with the total count."""
 
     bounds: Sequence[float]
     cumulative: Sequence[int]
     total: float
 
     def buckets(self) -> Iterator[tuple[float, int]]:
-        """Yield upper bounds, the last one infinite, and how many values are not above them."""
+        """Yield upper bounds, the last one infinite, with their cumulative counts."""
         return zip((*self.bounds, math.inf), self.cumulative, strict=True)
 
 
@@ -71,7 +71,7 @@ class Exemplar:
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[Value_co]):
-    """How values are read from a snapshot, and the sweep whose age withdraws them, None if none."""
+    """How values are read from a snapshot, and the sweep whose age removes them, None if none."""
 
     sweep: Sweep | None
     read: Callable[[HubSnapshot], Samples[Value_co]]
@@ -80,12 +80,12 @@ class Reading(Generic[Value_co]):
 @dataclass(frozen=True, slots=True)
 class Family:
     """
-    One metric family, and where its values come from.
+    One metric family and the source of its values.
 
-    `name` is as users query it, but for the suffixes that histograms and distributions add.
-    `labels` come besides `task_hub`, which every family of a hub has. Histograms and distributions
-    have `spreads`, all others `numbers`, or `of_process` where they are not of a hub. With
-    `free_labels`, the configured ones of the hub follow.
+    `name` is as in queries, without the suffixes of histograms and distributions. `labels` are
+    those besides `task_hub`, which every family of a hub has. Histograms and distributions have
+    `spreads`, families of the process `of_process`, all others `numbers`. With `free_labels`, the
+    hub's configured labels follow.
     """
 
     name: str
@@ -101,23 +101,23 @@ class Family:
 
     @property
     def per_hub(self) -> bool:
-        """Whether every hub has it, rather than the process."""
+        """Whether it is of hubs rather than of the process."""
         return self.of_process is None
 
     @property
     def sweeps(self) -> tuple[Sweep, ...]:
-        """The sweeps whose age withdraws what they feed; none where it stays."""
+        """The sweeps whose age removes it."""
         readings = (*self.numbers, *self.spreads)
         return tuple(reading.sweep for reading in readings if reading.sweep is not None)
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """All labels, but for `le` and those that are configured."""
+        """All labels but `le` and configured ones."""
         return ("task_hub", *self.labels) if self.per_hub else self.labels
 
     @property
     def unit(self) -> str:
-        """The base unit that the name ends in, for OpenMetrics; empty where it ends in none."""
+        """The base unit at the end of the name, for OpenMetrics; empty if none."""
         if self.kind is Kind.INFO:
             return ""
         _, underscore, word = self.name.removesuffix("_total").rpartition("_")
@@ -126,7 +126,7 @@ class Family:
 
 @dataclass(slots=True)
 class Series:
-    """The series of one family, by the values of their labels, and exemplars of some."""
+    """The series of one family by label values, and exemplars of some."""
 
     family: Family
     numbers: Samples[float] = ()
@@ -135,20 +135,20 @@ class Series:
 
 
 def sample_names(family: Family) -> tuple[str, ...]:
-    """Return what the samples of *family* are called."""
+    """Return the names of a family's samples."""
     return tuple(f"{family.name}{suffix}" for suffix in SPREAD_SUFFIXES.get(family.kind, ("",)))
 
 
 def classic_name(family: Family) -> str:
-    """Return the name of *family* in the classic format: of a distribution that of its samples."""
+    """Return a family's name in the classic format: a distribution's is that of its samples."""
     return sample_names(family)[0] if family.kind is Kind.DISTRIBUTION else family.name
 
 
 def gauge(
     name: str,
     text: str,
-    labels: tuple[str, ...] = (),
     *numbers: Reading[float],
+    labels: tuple[str, ...] = (),
     stability: Stability = Stability.STABLE,
 ) -> Family:
     """Declare a gauge of each hub."""
@@ -158,9 +158,9 @@ def gauge(
 def counter(
     name: str,
     text: str,
-    labels: tuple[str, ...],
     number: Reading[float],
     *,
+    labels: tuple[str, ...] = (),
     exemplars: Callable[[HubSnapshot], Mapping[Values, Exemplar]] | None = None,
     stability: Stability = Stability.STABLE,
 ) -> Family:

@@ -1,4 +1,4 @@
-"""What families, labels and their values of the version before are gone, and what to ask now."""
+"""Families, labels and label values removed since the previous version, and their replacements."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _NOT_WORTH_IT = "nothing: few queries used it"
 @dataclass(frozen=True, slots=True)
 class Former:
     """
-    Something that queries could name: samples called *name*, or one of their labels or its values.
+    Removed samples `name`, or one of their labels, or one of its values.
 
-    A *label* without a *value* is gone as a whole.
+    A `label` without a `value` is removed altogether.
     """
 
     name: str
@@ -64,7 +64,7 @@ FORMER: tuple[Former, ...] = (
         for status in ("Terminated", "Canceled")
     ),
     Former(c.FAILURE_RATIO.name, "window='1h' or window='24h'", label="window", value="5m"),
-    # Recorded by the rules of then.
+    # Recorded by the rules of that version.
     *(
         Former(f"durable_functions:fresh_{sweep}:last", f"{c.SWEEP_FRESH.name}{{sweep='{sweep}'}}")
         for sweep in ("active", "finished", "census", "failed", "entities")

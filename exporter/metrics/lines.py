@@ -1,9 +1,10 @@
-"""Samples as lines of text: the same in both formats, but for exemplars."""
+"""Exposition formats: content types, headings of families, samples as lines of text."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from enum import Enum
 from functools import lru_cache
 from typing import TypeVar
 
@@ -12,9 +13,11 @@ import msgspec
 from exporter.metrics.family import (
     SPREAD_SUFFIXES,
     Exemplar,
+    Family,
     Kind,
     Series,
     Values,
+    classic_name,
 )
 
 _LEAST_WITH_EXPONENT = 1_000_000
@@ -27,12 +30,38 @@ Labels = tuple[tuple[str, str], ...]
 Text = TypeVar("Text")
 
 
-class Lines(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """
-    Lines by the name of their family, and how many they are.
+class Format(Enum):
+    """An exposition format, by its content type."""
 
-    `openmetrics` is `classic` itself where there are no exemplars.
-    """
+    CLASSIC = "text/plain; version=0.0.4; charset=utf-8"
+    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+def headers(families: Iterable[Family], form: Format) -> dict[str, bytes]:
+    """Return the headings of *families* by name, in their order."""
+    write = _classic if form is Format.CLASSIC else _openmetrics
+    return {family.name: write(family) for family in families}
+
+
+def _classic(family: Family) -> bytes:
+    name = classic_name(family)
+    kinds = {Kind.INFO: "gauge", Kind.DISTRIBUTION: "untyped"}
+    text = family.help.replace("\\", r"\\").replace("\n", r"\n")
+    kind = kinds.get(family.kind, family.kind)
+    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode()
+
+
+def _openmetrics(family: Family) -> bytes:
+    suffixes = {Kind.COUNTER: "_total", Kind.INFO: "_info"}
+    name = family.name.removesuffix(suffixes.get(family.kind, ""))
+    text = family.help.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    kind = "gaugehistogram" if family.kind is Kind.DISTRIBUTION else family.kind
+    unit = f"# UNIT {name} {family.unit}\n" if family.unit else ""
+    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n{unit}".encode()
+
+
+class Lines(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """Lines by family name, `count` in all; without exemplars, both formats are one object."""
 
     classic: Mapping[str, bytes]
     openmetrics: Mapping[str, bytes]
@@ -41,10 +70,10 @@ class Lines(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 class LineWriter:
     """
-    Writes samples that have *fixed* labels in common.
+    Writes samples with *fixed* labels.
 
-    It remembers how labels are written, since the same ones come in many families, and again: by
-    their names, then by their values.
+    Formatted labels are kept by names and values: many families share them, and each snapshot
+    repeats them.
     """
 
     def __init__(self, fixed: Labels = ()) -> None:
@@ -53,7 +82,7 @@ class LineWriter:
         self._split: dict[Values, dict[Values, tuple[str, str, str]]] = {}
 
     def write(self, some: Iterable[Series], left_out: Container[str] = ()) -> Lines:
-        """Return the lines of *some* series of different families, but for names *left_out*."""
+        """Return the lines of *some* series, without the families *left_out*."""
         classic: dict[str, bytes] = {}
         marked: dict[str, bytes] = {}
         count = 0
@@ -101,24 +130,23 @@ class LineWriter:
         series: Series,
         samples: Iterable[tuple[Values, object]],
     ) -> None:
-        """Write the labels of *samples* that were not met yet."""
+        """Format the new labels among *samples*."""
         names = series.family.labels
         for values, _ in samples:
             if values not in texts:
-                # Plain tuples of plain texts, in a plain dictionary, are no work for the garbage
-                # collector.
+                # The garbage collector does not track tuples of plain strings.
                 plain = tuple(map(str, values))
                 texts[plain] = write((*self._fixed, *zip(names, plain, strict=True)))
 
 
 def _braced(labels: Iterable[tuple[str, str]]) -> str:
-    """Return labels as they follow a name, ordered by theirs; nothing where there are none."""
+    """Return labels sorted and in braces, empty if there are none."""
     pairs = _pairs(labels)
     return f"{{{pairs}}}" if pairs else ""
 
 
 def spell(number: float) -> str:
-    """Write a number as Go does, which is also how `le` is spelled everywhere: 1.0, 1e+06, +Inf."""
+    """Format a number as Go does, as in every `le`: 1.0, 1e+06, +Inf."""
     if type(number) is int and 0 <= number < _LEAST_WITH_EXPONENT:
         return f"{number}.0"
     number = float(number)
@@ -138,7 +166,7 @@ def _bound(bound: float) -> str:
 
 
 def _split(labels: Labels) -> tuple[str, str, str]:
-    """Return labels as they follow a name, and what of them is before and after a bound."""
+    """Return labels in braces, and their parts before and after `le`."""
     pairs = sorted(labels)
     before = [f'{name}="{_escape(value)}",' for name, value in pairs if name < _BOUND]
     after = [f',{name}="{_escape(value)}"' for name, value in pairs if name > _BOUND]
@@ -154,7 +182,7 @@ def _escape(value: str) -> str:
 
 
 def _encoded(lines: Iterable[str]) -> bytes:
-    # A label from a variable that is not UTF-8 must not take all other series with it.
+    # One label that is not UTF-8 must not break all other series.
     return "".join(lines).encode(errors="replace")
 
 
@@ -166,7 +194,7 @@ def _with_exemplars(lines: Iterable[str], series: Series) -> Iterator[str]:
 
 
 def _exemplar(exemplar: Exemplar) -> str:
-    """Return an exemplar as it follows a value; nothing where it is longer than allowed."""
+    """Return an exemplar as it follows a value, empty if too long."""
     if sum(len(name) + len(value) for name, value in exemplar.labels.items()) > _LONGEST_EXEMPLAR:
         return ""
     return f" # {{{_pairs(exemplar.labels.items())}}} {spell(exemplar.value)} {exemplar.at}"

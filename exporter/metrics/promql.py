@@ -1,4 +1,4 @@
-"""PromQL from the families of the catalogue: no query can name what is not served."""
+"""PromQL from families of the catalogue: no query names what is not served."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def none_of(label: str, *values: str) -> str:
 
 def selector(family: Family, *matchers: str, suffix: str = "") -> str:
     """
-    Return the selector of *family* with *matchers*; *suffix* tells which samples of a spread.
+    Return a selector of *family* with *matchers*, and *suffix* of a histogram or distribution.
 
     Raises:
-        ValueError: the family has no such samples.
+        ValueError: the family has no samples with *suffix*.
     """
     if suffix and suffix not in SPREAD_SUFFIXES.get(family.kind, ()):
         raise ValueError(f"{family.name} has no {suffix}")
@@ -36,42 +36,42 @@ def selector(family: Family, *matchers: str, suffix: str = "") -> str:
 
 
 def without(labels: str, expr: str, *, by: str = "max") -> str:
-    """Return *expr* as one where only *labels* differ."""
+    """Return *expr* aggregated without *labels*."""
     return f"{by} without ({labels}) ({expr})"
 
 
 def total(expr: str, *by: str) -> str:
-    """Sum, by labels."""
+    """Return the sum by labels."""
     return _aggregated("sum", expr, by)
 
 
 def highest(expr: str, *by: str) -> str:
-    """Take the highest, by labels."""
+    """Return the maximum by labels."""
     return _aggregated("max", expr, by)
 
 
 def lowest(expr: str, *by: str) -> str:
-    """Take the lowest, by labels."""
+    """Return the minimum by labels."""
     return _aggregated("min", expr, by)
 
 
 def age(moment: str) -> str:
-    """Return how long ago something was."""
+    """Return the seconds since *moment*."""
     return f"time() - {moment}"
 
 
 def quantile(share: float, buckets: str, *by: str) -> str:
-    """Return a quantile from buckets; nothing where they are empty."""
+    """Return a quantile from buckets; nothing if they are empty."""
     return f"histogram_quantile({share}, {total(buckets, 'le', *by)}) >= 0"
 
 
 def ratio(part: str, whole: str) -> str:
-    """Return a ratio; nothing, rather than 0, where there is nothing to compare with."""
+    """Return a ratio; nothing if *whole* is 0."""
     return f"{part} / ({whole} > 0)"
 
 
 def known_or_zero(found: str, known: str) -> str:
-    """Return *found*, or 0 where *known* shows that somebody looked and found nothing."""
+    """Return *found*, or 0 where *known* has series."""
     return f"({found}) or (0 * {known})"
 
 

@@ -1,4 +1,4 @@
-"""How the catalogue reads a hub's snapshot: the parts that its declarations share; pure."""
+"""Readings of snapshots, shared by declarations of the catalogue; pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from exporter.api.telemetry import DURATION_BOUNDS
 from exporter.collector.snapshot import HubSnapshot, ProcessView, Sweep, SweepState
 from exporter.diagnosis.view import DiagnosisView
-from exporter.discovery.view import DiscoveryView
+from exporter.discovery import DiscoveryView
 from exporter.ledger.counters import Distribution
 from exporter.ledger.finish_windows import WINDOWS
 from exporter.ledger.over_limit import LIMITS_OF_INSTANCES
@@ -40,13 +40,13 @@ Key = TypeVar("Key", bound=Values)
 
 @dataclass(frozen=True, slots=True)
 class Feed(Generic[View]):
-    """A view that *sweep* feeds: nothing is read where the hub has none yet."""
+    """A view that `sweep` feeds; empty until it exists."""
 
     sweep: Sweep
     view: Callable[[HubSnapshot], View | None]
 
     def __call__(self, read: Callable[[HubSnapshot, View], Samples[Value]]) -> Reading[Value]:
-        """Return how values are read from the view, and the snapshot that it is of."""
+        """Return a reading from the snapshot and its view."""
 
         def read_view(hub: HubSnapshot) -> Samples[Value]:
             view = self.view(hub)
@@ -65,7 +65,7 @@ UNFILTERED: Feed[UnfilteredView] = Feed(Sweep.ENTITIES, lambda hub: hub.unfilter
 
 
 def lasting(read: Callable[[HubSnapshot], Samples[Value]]) -> Reading[Value]:
-    """Return how values are read that no sweep's age withdraws."""
+    """Return a reading that no sweep's age removes."""
     return Reading(None, read)
 
 
@@ -75,7 +75,7 @@ def counted(family: str) -> Reading[float]:
 
 
 def each_sweep(read: Callable[[SweepState], float | None]) -> Reading[float]:
-    """Return how one number of each sweep is read, but where it is None."""
+    """Return a reading of one number per sweep, unless None."""
     return lasting(
         lambda hub: [
             ((sweep,), number)
@@ -86,7 +86,7 @@ def each_sweep(read: Callable[[SweepState], float | None]) -> Reading[float]:
 
 
 def each_entity(read: Callable[[EntityLocks], int]) -> tuple[Reading[float], Reading[float]]:
-    """Return how one number of the locks of each entity is read, by whichever sweep sees them."""
+    """Return readings of one number per entity, from whichever sweep sees locks."""
 
     def numbers(hub: HubSnapshot, locks: Mapping[str, EntityLocks] | None) -> Samples[float]:
         if locks is None:
@@ -100,19 +100,19 @@ def each_entity(read: Callable[[EntityLocks], int]) -> tuple[Reading[float], Rea
 
 
 def single(number: float | None) -> Samples[float]:
-    """Return the only number of a family; nothing where it is None."""
+    """Return the only number of a family, if any."""
     return () if number is None else [((), number)]
 
 
 def by_name(numbers: Mapping[str, float], known: Iterable[str] | None = None) -> Samples[float]:
-    """Return numbers of a family with one label, by its value; *known* ones have 0 at least."""
+    """Return numbers by the value of one label; of *known* values, 0 by default."""
     if known is None:
         return [((name,), number) for name, number in numbers.items()]
     return [((name,), numbers.get(name, 0)) for name in known]
 
 
 def by_key(numbers: Mapping[Key, float], known: Iterable[Key]) -> Samples[float]:
-    """Return numbers of *known* values of the labels, 0 where there is none."""
+    """Return numbers of *known* label values, 0 by default."""
     return [(key, numbers.get(key, 0)) for key in known]
 
 
@@ -136,7 +136,7 @@ def retained_instances(hub: HubSnapshot, view: RetainedView) -> Samples[float]:
 def _instances(
     hub: HubSnapshot, numbers: Mapping[Pair, int], always_shown: Collection[str]
 ) -> Samples[float]:
-    """Return instances; those of known orchestrators in statuses *always_shown* at 0 too."""
+    """Return instances; for known orchestrators and *always_shown* statuses, 0 too."""
     return [
         *by_key(numbers, product(hub.known.orchestrators, always_shown)),
         *(item for item in numbers.items() if item[0][1] not in always_shown and item[1]),
@@ -144,7 +144,7 @@ def _instances(
 
 
 def over_limit(hub: HubSnapshot, view: ActiveView) -> Samples[float]:
-    """Return instances wherever a limit is in force, or a folded name is beyond its own."""
+    """Return instances for every effective limit, and for folded names over their own."""
     in_force = [
         (name, limit)
         for name in hub.known.orchestrators
@@ -166,7 +166,7 @@ def entity_idles(hub: HubSnapshot, view: EntityView) -> Samples[Spread]:
 
 
 def latest_finished(hub: HubSnapshot) -> Mapping[Values, Exemplar]:
-    """Return the instance that finished last behind each counter of finishes."""
+    """Return the last finished instance of each counter of finishes."""
     return {
         labels: Exemplar({"instance_id": finished.instance_id}, 1.0, finished.at)
         for labels, finished in hub.counters.latest_finished.items()
@@ -174,7 +174,7 @@ def latest_finished(hub: HubSnapshot) -> Mapping[Values, Exemplar]:
 
 
 def hub_info(hub: HubSnapshot) -> Samples[float]:
-    """Return the facts of the configuration, and its labels."""
+    """Return configured facts and labels."""
     identity = hub.identity
     facts = (identity.function_app, identity.hub_name, identity.connection)
     return [((*facts, *identity.labels.values()), 1.0)]
@@ -186,7 +186,7 @@ def limits(hub: HubSnapshot) -> Samples[float]:
 
 
 def _number_limits(limit: str) -> Callable[[HubSnapshot], Samples[float]]:
-    """Return how the limits on one number are read, by orchestrator and limit."""
+    """Return a reading of one limit, by orchestrator and limit."""
     return lambda hub: [(key, value) for key, value in _all_limits(hub) if key[1] == limit]
 
 
@@ -201,12 +201,12 @@ def _all_limits(hub: HubSnapshot) -> Iterator[tuple[tuple[str, str], float]]:
 
 
 def hub_error(hub: HubSnapshot) -> Samples[float]:
-    """Return the kind of error for which the hub is down; nothing while it is up."""
+    """Return the error kind for which the hub is down, nothing while it is up."""
     return [((hub.trouble.kind,), 1.0)] if hub.trouble is not None and not hub.up else []
 
 
 def sweep_results(hub: HubSnapshot) -> Samples[float]:
-    """Return sweeps by how they ended."""
+    """Return sweeps by result."""
     return [
         ((sweep, result), number)
         for sweep, state in hub.sweeps.items()
@@ -215,7 +215,7 @@ def sweep_results(hub: HubSnapshot) -> Samples[float]:
 
 
 def api_durations(hub: HubSnapshot) -> Samples[Spread]:
-    """Return how long requests took by operation."""
+    """Return durations of requests by operation."""
     return [
         ((operation,), Spread(DURATION_BOUNDS, tuple(accumulate(one.counts)), one.total))
         for operation, one in hub.api.durations.items()
@@ -225,12 +225,12 @@ def api_durations(hub: HubSnapshot) -> Samples[Spread]:
 def running(
     read: Callable[[ProcessView], Samples[float]],
 ) -> Callable[[ProcessView | None], Samples[float]]:
-    """Return how values of a process are read that runs on; nothing where it does not."""
+    """Return a reading of a running process, empty without one."""
     return lambda view: () if view is None else read(view)
 
 
 def of_discovery(
     read: Callable[[DiscoveryView], Samples[float]],
 ) -> Callable[[ProcessView | None], Samples[float]]:
-    """Return how values of discovery are read; nothing where hubs are only listed."""
+    """Return a reading of discovery, empty if it is off."""
     return running(lambda view: () if view.discovery is None else read(view.discovery))

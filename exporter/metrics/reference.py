@@ -1,4 +1,4 @@
-"""The reference page of the metrics, written from the catalogue."""
+"""Reference page of the metrics, generated from the catalogue."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is served: /metrics, health, and a page for people."""
+"""Serving: /metrics, health, the status page, the JSON API."""

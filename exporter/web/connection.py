@@ -1,4 +1,4 @@
-"""A client's connection, which is aborted where the client keeps it waiting."""
+"""Client connections, aborted when the client stalls."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-# From connecting to the end of a handshake, from there or from the first byte of a head to its
-# end, and for the rest of a body that was not needed for the answer.
+# For a handshake, for the head of a request, and for the rest of a body after its answer.
 HEAD_SECONDS = 10.0
-# Longer than the usual scrape intervals: no scrape needs a handshake of its own.
+# Longer than usual scrape intervals: scrapes reuse connections.
 KEEP_ALIVE_SECONDS = 75
-# For a request from its head to the last byte of the answer; no scrape waits longer.
+# From the head of a request to the last byte of the answer; no scraper waits longer.
 ANSWER_SECONDS = 60.0
-# For a client whose request was refused before its end to read the answer.
+# For the client to read the answer to a request refused before its end.
 REFUSED_SECONDS = 2.0
 MAX_HEAD_BYTES = 16_384
 
@@ -29,7 +28,7 @@ Admission = Callable[[asyncio.BaseTransport], bool]
 
 
 class Connections:
-    """The connections that are open or being encrypted, and which of them wait for their client."""
+    """The open connections, handshakes included, and which of them wait for their client."""
 
     def __init__(self) -> None:
         self.open: set[Connection] = set()
@@ -37,9 +36,9 @@ class Connections:
 
     def admit(self, connection: Connection, limit: int) -> bool:
         """
-        Take a connection; with *limit* open the one that has waited longest is aborted.
+        Add a connection; at *limit*, abort the one that has waited longest.
 
-        Returns False if there are as many, and none of them waits.
+        Returns False if none waits.
         """
         while len(self.open) >= limit:
             if not self._waiting:
@@ -50,7 +49,7 @@ class Connections:
         return True
 
     def set_waiting(self, connection: Connection) -> None:
-        """Note that the next step is the client's from now on."""
+        """Note that the next step is the client's."""
         if connection in self.open:
             self._waiting[connection] = None
             self._waiting.move_to_end(connection)
@@ -60,13 +59,13 @@ class Connections:
         self._waiting.pop(connection, None)
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection; one that was forgotten before is no error."""
+        """Remove a connection, if present."""
         self.open.discard(connection)
         self._waiting.pop(connection, None)
 
 
 class Connection(H11Protocol):
-    """A connection with a deadline at any time; *admits* decides by the client's certificate."""
+    """A connection that always has a deadline; *admits* checks the client's certificate."""
 
     def __init__(
         self,
@@ -91,7 +90,7 @@ class Connection(H11Protocol):
     @property
     def app(self) -> ASGIApp:
         """What the base class runs for a request."""
-        # Not kept: a connection that leads to itself is there until the next full round of garbage.
+        # Not stored: a reference cycle would last until the next full garbage collection.
         return self._answer
 
     @app.setter
@@ -99,7 +98,7 @@ class Connection(H11Protocol):
         self._app = app
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the base class has it
-        """Let the client in, unless it may not, or had to give way meanwhile."""
+        """Admit the client, unless it may not or was aborted meanwhile."""
         super().connection_made(transport)
         self.is_made = True
         self._allow(HEAD_SECONDS)
@@ -107,7 +106,7 @@ class Connection(H11Protocol):
             self.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, but for what comes after all is over."""
+        """Process received data, unless the connection is closing."""
         if self._is_refused or self.transport.is_closing():
             return
         if self._is_idle:
@@ -115,15 +114,15 @@ class Connection(H11Protocol):
             self._allow(HEAD_SECONDS)
         super().data_received(data)
         if not self._is_refused and len(self.conn.trailing_data[0]) > MAX_HEAD_BYTES:
-            # Requests that nobody has asked for yet: pipelining is answered, not stored.
+            # Pipelined requests are answered, not stored.
             self.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, and let the client read it."""
+        """Refuse an invalid request, and let the client read the answer."""
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()
             return
-        # Closing at once would reset a connection on which more is coming, and the answer is lost.
+        # Closing at once would reset a connection with data in flight, and lose the answer.
         self._is_refused = True
         self._drop_work()
         self._all.set_waiting(self)
@@ -139,7 +138,7 @@ class Connection(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
 
     def handle_events(self) -> None:
-        """Take what came, and note when a request began."""
+        """Process events, and note when a request begins."""
         before = self.cycle
         super().handle_events()
         if self.cycle is not before and not self._is_refused:
@@ -148,12 +147,12 @@ class Connection(H11Protocol):
             self._allow(ANSWER_SECONDS)
 
     def pause_writing(self) -> None:
-        """Note that the client does not take its answer."""
+        """Note that the client does not read its answer."""
         super().pause_writing()
         self._all.set_waiting(self)
 
     def resume_writing(self) -> None:
-        """Note that the client took its answer, or most of it."""
+        """Note that the client reads its answer."""
         super().resume_writing()
         if self.cycle is not None and not self.cycle.response_complete:
             self._all.set_busy(self)
@@ -166,7 +165,7 @@ class Connection(H11Protocol):
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to work for a client that is gone."""
+        """Stop work for a client that is gone."""
         super().connection_lost(exc)
         self._is_lost = True
         self._all.remove(self)
@@ -175,14 +174,14 @@ class Connection(H11Protocol):
         self._drop_work()
 
     def shutdown(self) -> None:
-        """Close once what is under way has been answered."""
+        """Close once the request in flight has been answered."""
         if self.is_made:
             super().shutdown()
         else:
             self.abort()
 
     def _drop_work(self) -> None:
-        """Let nobody work at an answer that is not sent any more."""
+        """Cancel an answer that is no longer sent."""
         if self.cycle is not None:
             self.cycle.disconnected = True
         if self._answering is not None:
@@ -195,13 +194,13 @@ class Connection(H11Protocol):
             await self._app(scope, receive, send)
 
     def _allow(self, seconds: float) -> None:
-        """Abort after *seconds*, instead of when it was said before."""
+        """Set the deadline to *seconds* from now."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = self.loop.call_later(seconds, self.abort)
 
     def abort(self) -> None:
-        """Close at once, without a word: nobody listens."""
+        """Close at once, without an answer."""
         self._all.remove(self)
         self.arrival.cancel()
         if self.is_made:
@@ -209,13 +208,13 @@ class Connection(H11Protocol):
 
 
 def names_of(transport: asyncio.BaseTransport) -> frozenset[str]:
-    """Return the alternative names in the certificate that the client has shown."""
+    """Return the alternative names in the client's certificate."""
     certificate = transport.get_extra_info("peercert") or {}
     return frozenset(_spelled(kind, name) for kind, name in certificate.get("subjectAltName", ()))
 
 
 def _spelled(kind: str, name: str) -> str:
-    """Spell an address as the configuration has it."""
+    """Return a name, addresses in canonical form."""
     if kind != "IP Address":
         return name
     try:

@@ -1,4 +1,4 @@
-"""What is wrong with a hub, in plain words, with the remedy."""
+"""Findings about a hub, each with its remedy and runbook."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.collector.snapshot import HubSnapshot, Sweep, Trouble
 from exporter.diagnosis.view import DiagnosisView
+from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.rules import (
     FAILURE_RATIO_LIMIT,
     FEWEST_FAILURES,
@@ -17,7 +18,6 @@ from exporter.ledger.snapshot import EntityLocks, FinishedView, KnownView, Name
 from exporter.ledger.status import RuntimeStatus
 from exporter.web.formatting import percent, plural, span
 from exporter.web.report import Finding, HubStatus, Severity
-from exporter.web.runbooks import RUNBOOKS, runbook_of_stalled, runbook_of_trouble
 from exporter.web.waits import group_in_words, orphaned_in_words
 
 FEEDS = {
@@ -33,8 +33,7 @@ _BEYOND = {
     "age": ("is over its age limit", "are over their age limit"),
     "suspended": ("is suspended over its limit", "are suspended over their limit"),
 }
-# Limits that somebody set on purpose, whatever the instance waits on; the others say little once
-# it is known what it is.
+# Limits reported whatever an instance waits on; the others say little once that is known.
 _SET_ON_PURPOSE = ("age", "suspended")
 _STATES = {
     HubStatus.DOWN: "The hub cannot be polled",
@@ -45,8 +44,32 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STATUS = {Severity.ERROR: HubStatus.ERROR, Severity.WARNING: HubStatus.WARNING}
 _NAMED = 3
 _ENDS = (RuntimeStatus.COMPLETED, RuntimeStatus.FAILED)
-# By orchestrator, how many failed, and how many failed or completed.
+# By orchestrator: how many failed, how many failed or completed.
 _Finishes = Mapping[Name, tuple[int, int]]
+RUNBOOKS: Mapping[str, str] = {
+    "stale": "DurableFunctionsDataStale",
+    "over_limit_pending": "DurableFunctionsPendingStuck",
+    "over_limit_idle": "DurableFunctionsOrchestrationStalled",
+    "over_limit_age": "DurableFunctionsOverAge",
+    "over_limit_suspended": "DurableFunctionsSuspendedForgotten",
+    "orphaned_locks": "DurableFunctionsEntityLockOrphaned",
+    "failing": "DurableFunctionsOrchestrationsFailing",
+    "unresolved_failures": "DurableFunctionsOrchestrationsFailing",
+    "state_not_kept": "DurableFunctionsStateNotWritten",
+    "page_budget": "DurableFunctionsDataStale",
+    "names_folded": "DurableFunctionsExporterMisconfigured",
+    "empty": "DurableFunctionsHubEmpty",
+}
+_OF_TROUBLE = {
+    "auth": "DurableFunctionsHubUnreachable",
+    "stopped": "DurableFunctionsHubUnreachable",
+    "throttled": "DurableFunctionsThrottled",
+}
+_OF_STALLED = {
+    WaitingOn.NOT_STARTED: "DurableFunctionsPendingStuck",
+    WaitingOn.HISTORY_REFUSED: "DurableFunctionsDeploymentBroken",
+}
+_ANY_STALLED = "DurableFunctionsOrchestrationStalled"
 _STALE = RUNBOOKS["stale"]
 _SKEW_WORTH_SAYING = 30.0
 _STATE_LAG_WORTH_SAYING = 60.0
@@ -90,12 +113,12 @@ def verdict_of(status: HubStatus, findings: Sequence[Finding]) -> str:
 
 
 def _short(summary: str) -> str:
-    """Return the begin of a finding: of several groups, the first."""
+    """Return the first part of a finding's summary."""
     return summary.split("; ", 1)[0].removesuffix(".")
 
 
 def trust_in(snapshot: HubSnapshot, now: float) -> str:
-    """Tell whether the numbers of a hub can be trusted."""
+    """Return whether the numbers of a hub can be trusted, in words."""
     active = snapshot.sweeps[Sweep.ACTIVE]
     if active.completed is None:
         return "No numbers yet: no sweep is complete."
@@ -113,12 +136,12 @@ def trust_in(snapshot: HubSnapshot, now: float) -> str:
 
 
 def is_current(snapshot: HubSnapshot, now: float) -> bool:
-    """Tell whether the hub is up and everything that its sweeps feed is shown."""
+    """Return whether the hub is up and no sweep is stale."""
     return snapshot.up and not _missing(snapshot, now)
 
 
 def _missing(snapshot: HubSnapshot, now: float) -> list[Sweep]:
-    """Return the sweeps that are on and feed nothing that may be shown at *now*."""
+    """Return the configured sweeps that are stale at *now*."""
     return [
         sweep
         for sweep, state in snapshot.sweeps.items()
@@ -127,7 +150,7 @@ def _missing(snapshot: HubSnapshot, now: float) -> list[Sweep]:
 
 
 def locks_of(snapshot: HubSnapshot, now: float) -> dict[str, EntityLocks] | None:
-    """Return locks and queues by entity, None where they are not known at *now*."""
+    """Return locks and queues by entity, None if unknown at *now*."""
     if snapshot.unfiltered is not None and snapshot.is_fresh(Sweep.ENTITIES, now):
         return dict(snapshot.unfiltered.locks)
     active = snapshot.active if snapshot.is_fresh(Sweep.ACTIVE, now) else None
@@ -151,7 +174,7 @@ def _polling(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
 
 
 def _sweeps(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
-    """Yield which sweeps fail or are stale: what has the same cause, once."""
+    """Yield failed and stale sweeps, those of one cause together."""
     missing: dict[tuple[bool, Trouble | None], list[Sweep]] = {}
     for sweep, state in snapshot.sweeps.items():
         is_stale = state.completed is not None and not snapshot.is_fresh(sweep, now)
@@ -181,7 +204,7 @@ def _sweeps(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
 
 
 def _waits(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
-    """Yield what instances over a limit wait on, as far as that is known."""
+    """Yield what instances over a limit wait on, as far as known."""
     view = snapshot.diagnosis
     if view is None or not snapshot.is_fresh(Sweep.ACTIVE, now):
         return
@@ -294,7 +317,7 @@ def _recent(finished: FinishedView, window: str) -> _Finishes:
 
 
 def _is_failing(known: KnownView, name: Name, hour: _Finishes, day: _Finishes) -> bool:
-    """Tell whether too many instances fail: what the alert OrchestrationsFailing says, too."""
+    """Return whether too many instances fail, as for the alert OrchestrationsFailing."""
     limit = known.limits_of(name).get(FAILURE_RATIO_LIMIT)
     if limit is None:
         return False
@@ -328,7 +351,7 @@ def _unresolved(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
 
 
 def _are_too_many(known: KnownView, name: Name, count: float, day: _Finishes) -> bool:
-    """Tell the same of unresolved failures; where an orchestrator has a limit, it stands alone."""
+    """Return the same for unresolved failures; an orchestrator's own limit counts alone."""
     limits = known.limits_of(name)
     limit = limits.get(UNRESOLVED_LIMIT)
     if limit is None or count <= limit:
@@ -401,7 +424,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
 
 
 def _emptiness(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
-    """Say that there is nothing: a hub of another name than the app's reads as an empty one."""
+    """Yield that a hub is empty, as one of a wrong name is."""
     if not is_current(snapshot, now) or snapshot.active is None:
         return
     views = (
@@ -421,5 +444,19 @@ def _emptiness(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
 
 
 def _sentence(hint: str) -> str:
-    """Return a hint as a sentence of its own."""
+    """Return a hint as a sentence."""
     return f"{hint[:1].upper()}{hint[1:]}." if hint else ""
+
+
+def runbook_of_trouble(kind: str, *, otherwise: str) -> str:
+    """Return the runbook for a failed request, else *otherwise*."""
+    return _OF_TROUBLE.get(kind, otherwise)
+
+
+def runbook_of_stalled(stalled: Mapping[tuple[str, str, str], int]) -> str:
+    """Return the runbook for what most stalled instances wait on; keys are as in the metric."""
+    waits: Counter[str] = Counter()
+    for (_, waiting_on, _), count in stalled.items():
+        waits[waiting_on] += count
+    ((most, _),) = waits.most_common(1)
+    return _OF_STALLED.get(WaitingOn(most), _ANY_STALLED)

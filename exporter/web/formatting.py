@@ -1,4 +1,4 @@
-"""Numbers and times the way people write them."""
+"""Numbers and times as people read them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _KIB = 1024
 
 
 def rfc3339(moment: float | None) -> str | None:
-    """Write a moment in UTC, to the second; None stays None."""
+    """Format a moment in UTC, to the second; None stays None."""
     if moment is None:
         return None
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def span(seconds: float) -> str:
-    """Write a span of time: 5 s, 12 min, 3 h 20 min, 2 d 4 h; large ones without the rest."""
+    """Format a duration: 5 s, 12 min, 3 h 20 min, 2 d 4 h; from ten units on without the rest."""
     whole = round(max(0.0, seconds))
     for size, unit, many, smaller, below in _UNITS:
         if whole >= size:
@@ -28,12 +28,12 @@ def span(seconds: float) -> str:
 
 
 def plural(count: float, singular: str, many: str = "") -> str:
-    """Write a number with the noun that fits it."""
+    """Format a count with its noun."""
     return f"{count:,} {singular if count == 1 else many or singular + 's'}"
 
 
 def size(count: float) -> str:
-    """Write a number of bytes."""
+    """Format a number of bytes."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < _KIB:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -42,7 +42,7 @@ def size(count: float) -> str:
 
 
 def percent(ratio: float) -> str:
-    """Write a share; what is not nothing is never written as 0%, nor what is not all as 100%."""
+    """Format a share; only 0 is 0%, only 1 is 100%."""
     if 0 < ratio < 0.001:  # noqa: PLR2004 - a tenth of a percent
         return "< 0.1%"
     if 0.999 < ratio < 1:  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""The page of one instance: the only one for which a hub is asked, so bounded in every way."""
+"""Instance pages, the only ones that make requests to a hub, and so rate-limited."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from exporter.api.errors import ApiError
 from exporter.collector.instance_lookup import FoundInstance, InstanceReader
 from exporter.collector.snapshot import HubSnapshot
 from exporter.settings import RateLimit
+from exporter.web.overload import TokenBucket
 from exporter.web.page import View, instance_page, no_instance_page
-from exporter.web.rate_limits import TokenBucket
 
 _KEPT = 20
 _KEPT_SECONDS = 15.0
 _MAX_WAITING = 4
-# Look-ups: one in two seconds, and ten at once.
+# Look-ups: one per two seconds, and ten at once.
 _RATE = RateLimit(interval=2.0, burst=10)
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceAnswer:
-    """A page, its status, and after how many seconds to come again, if that is the answer."""
+    """A page with its status, and `Retry-After` in seconds if refused."""
 
     page: str
     status: int = HTTPStatus.OK
@@ -36,9 +36,9 @@ class InstanceAnswer:
 
 class InstancePages:
     """
-    Makes the pages of instances, one look-up at a time, at most one in two seconds for long.
+    Makes instance pages, with one look-up at a time and a limited rate.
 
-    What was read is kept for 15 s, of 20 instances.
+    The last 20 instances are cached for 15 s.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class InstancePages:
 
     @property
     def is_on(self) -> bool:
-        """Whether there are such pages."""
+        """Whether instance pages are on."""
         return self._reader.is_on
 
     async def page(self, snapshot: HubSnapshot, instance_id: str, view: View) -> InstanceAnswer:
-        """Return the page of an instance, or why there is none."""
+        """Return the page of an instance, or one that explains why there is none."""
         asked = _Asked(snapshot.identity.name, instance_id, view)
         if not self.is_on:
             why = "Instance pages are off: set web.instance_pages."
@@ -101,13 +101,13 @@ class InstancePages:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a page is about: the hub, the id, and how it is shown."""
+    """A requested page: hub, instance, view."""
 
     hub: str
     instance_id: str
     view: View
 
     def refused(self, why: str, status: int, retry_after: float | None = None) -> InstanceAnswer:
-        """Return the page that says *why* the instance is not shown."""
+        """Return the page that explains *why* the instance is not shown."""
         page = no_instance_page(self.hub, self.instance_id, why, self.view)
         return InstanceAnswer(page, status, retry_after)

@@ -1,34 +1,78 @@
-"""More requests than can be answered: how many may wait, and what the others are told."""
+"""Serving under load: limits of requests, shared work, answers in slices."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
 from typing import Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from exporter.settings import RateLimit
 
 Result = TypeVar("Result")
 
 _RETRY_AFTER_SECONDS = 5
+# Fifty answers sent at once do not block the event loop.
+_SLICE = 1 << 16
+# Above this, the least recently seen address starts with a full bucket.
+_MAX_ADDRESSES = 4096
+# A client with one IPv6 address has the whole network.
+_NETWORK_BITS = 64
+
+
+class SlicedResponse(Response):
+    """A body in pieces, which other answers may share, sent in slices."""
+
+    def __init__(
+        self, pieces: Sequence[bytes], status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._pieces = pieces
+        length = sum(len(piece) for piece in pieces)
+        super().__init__(
+            status_code=status, headers={**(headers or {}), "content-length": str(length)}
+        )
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        for part in self._slices():
+            # A socket that takes everything at once would block the event loop.
+            await anyio.lowlevel.checkpoint()
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _slices(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            for start in range(0, len(piece), _SLICE):
+                yield piece[start : start + _SLICE]
 
 
 class Busy(Exception):
-    """So much waits already that no more may; the client can try again later."""
+    """The queue is full; the client can retry later."""
 
 
 def refusal(text: str, status: int, retry_after: float = _RETRY_AFTER_SECONDS) -> PlainTextResponse:
-    """Return the answer to a client that is to come back after *retry_after* seconds."""
-    # Without the connection, whatever else it has sent ahead costs nothing.
+    """Return an answer that asks the client to retry after *retry_after* seconds."""
+    # Closed: requests sent ahead on this connection cost nothing.
     headers = {"retry-after": str(max(1, math.ceil(retry_after))), "connection": "close"}
     return PlainTextResponse(f"{text}\n", status, headers)
 
 
 class ConcurrencyLimit:
-    """Lets *app* answer *limit* requests at once; 503 for more."""
+    """Limits *app* to *limit* concurrent requests; 503 for more."""
 
     def __init__(self, app: ASGIApp, limit: Callable[[], int], what: str) -> None:
         self._app = app
@@ -38,11 +82,11 @@ class ConcurrencyLimit:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether nobody is being answered."""
+        """Whether no request is in flight."""
         return not self._under_way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or turn it away."""
+        """Answer or refuse a request."""
         if self._under_way >= self._limit():
             await refusal(f"too many {self._what} at once", 503)(scope, receive, send)
             return
@@ -54,7 +98,7 @@ class ConcurrencyLimit:
 
 
 class _Job(Generic[Result]):
-    """A piece of work for all who came before it began; None where that was given up."""
+    """Work for all requests made before it began; without result if cancelled."""
 
     def __init__(self) -> None:
         self.ended = anyio.Event()
@@ -63,10 +107,9 @@ class _Job(Generic[Result]):
 
 class WorkQueue(Generic[Result]):
     """
-    Work in threads, one piece at a time; those who wait for the same share it.
+    Work in a thread, one piece at a time, shared by all who wait for the same.
 
-    More threads would only take turns, and keep the event loop waiting longer. `turn` is held by
-    whoever works.
+    More threads would only compete with the event loop. `turn` is held while working.
     """
 
     def __init__(self, max_waiting: float = math.inf) -> None:
@@ -76,19 +119,18 @@ class WorkQueue(Generic[Result]):
         self._waiting: dict[Hashable, _Job[Result]] = {}
 
     def awaits(self, key: Hashable) -> bool:
-        """Tell whether the work with *key* waits for its turn."""
+        """Return whether work with *key* is queued."""
         return key in self._waiting
 
     async def run(self, key: Hashable, begin: Callable[[], Callable[[], Result]]) -> Result:
         """
-        Return the result of the work that is the same for all with *key*.
+        Return the result of the work with *key*, the same for all who queue before it begins.
 
-        *begin* is called in the event loop when the turn has come, and returns the work. Whoever
-        comes later may know of something newer, and waits for the next one. Of those that wait
-        nothing is done for whoever is cancelled.
+        *begin* is called in the event loop when it is due, and returns the work. Cancelled requests
+        cost no work.
 
         Raises:
-            Busy: *max_waiting* other pieces of work wait.
+            Busy: *max_waiting* pieces of work are queued.
         """
         while True:
             job = self._waiting.get(key)
@@ -106,10 +148,72 @@ class WorkQueue(Generic[Result]):
         try:
             async with self.turn:
                 del self._waiting[key]
-                # Never abandoned: a thread that goes on would be one more than are counted.
+                # Never abandoned: the thread would continue uncounted.
                 job.result = await anyio.to_thread.run_sync(begin(), limiter=self._threads)
         finally:
             if self._waiting.get(key) is job:
                 del self._waiting[key]
             job.ended.set()
         return job.result
+
+
+class TokenBucket:
+    """Admits one request per interval, and a burst at once; *monotonic* never jumps."""
+
+    def __init__(self, limit: RateLimit, monotonic: Callable[[], float]) -> None:
+        self._limit = limit
+        self._monotonic = monotonic
+        self._tokens = float(limit.burst)
+        self._filled = monotonic()
+
+    def take(self) -> bool:
+        """Take a token; False if there is none."""
+        now = self._monotonic()
+        grown = self._tokens + (now - self._filled) / self._limit.interval
+        self._tokens, self._filled = min(float(self._limit.burst), grown), now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def give_back(self) -> None:
+        """Return a token."""
+        self._tokens += 1.0
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next token."""
+        return max(0.0, (1.0 - self._tokens) * self._limit.interval)
+
+
+class AddressBuckets:
+    """A bucket per client address, at most `_MAX_ADDRESSES`."""
+
+    def __init__(self, limit: RateLimit, monotonic: Callable[[], float]) -> None:
+        self._limit = limit
+        self._monotonic = monotonic
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def bucket_of(self, host: str) -> TokenBucket:
+        """Return the bucket of a client."""
+        network = _network_of(host)
+        bucket = self._buckets.get(network)
+        if bucket is None:
+            bucket = self._buckets[network] = TokenBucket(self._limit, self._monotonic)
+            if len(self._buckets) > _MAX_ADDRESSES:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(network)
+        return bucket
+
+
+def _network_of(host: str) -> str:
+    """Return what all addresses of one client share."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(int(address) >> _NETWORK_BITS)

@@ -1,4 +1,4 @@
-"""The pages for people: what is wrong, whether the numbers can be trusted, then the details."""
+"""The status page: overview, hubs, instances."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from exporter.collector.snapshot import HubIdentity, HubSnapshot
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
 from exporter.web import formatting
-from exporter.web.charts import chart_of
-from exporter.web.instance_chart import timeline_of, tree_of
-from exporter.web.links import links_to
-from exporter.web.report import HubStatus, OrchestratorReport, OverLimitSample
+from exporter.web.charts import chart_of, timeline_of, tree_of
+from exporter.web.report import HubStatus, OrchestratorReport, OverLimitSample, links_to
 from exporter.web.reporting import Reporter, badness
 from exporter.web.steps import steps_of
 from exporter.web.waits import blame_in_words
@@ -58,10 +56,10 @@ _pages = Environment(
 @dataclass(frozen=True, slots=True)
 class View:
     """
-    How a page is shown at *now*.
+    How a page is shown at `now`.
 
-    `root` is the relative way to `/`, so that the page works below any path of a proxy; `refreshes`
-    tells whether it loads itself anew, `has_instances` whether instances have pages of their own.
+    `root` is the relative path to `/`, so that pages work below any path of a proxy; `refreshes`
+    says whether the page reloads itself, `has_instances` whether instances have pages.
     """
 
     now: float
@@ -71,22 +69,22 @@ class View:
 
     @property
     def clock(self) -> str:
-        """The time, to read."""
+        """The time for people."""
         return datetime.fromtimestamp(self.now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
     @property
     def moment(self) -> str:
-        """The time, for programs."""
+        """The time for programs."""
         return formatting.rfc3339(self.now) or ""
 
     @property
     def query(self) -> str:
-        """What links to other pages carry along."""
+        """The query of links to other pages."""
         return "" if self.refreshes else "?refresh=off"
 
 
 def overview_page(snapshots: Sequence[HubSnapshot], view: View) -> str:
-    """Return the page of all hubs, the worst first; of a single one with everything of it."""
+    """Return the page of all hubs, the worst first; a single hub's own page."""
     if len(snapshots) == 1:
         return hub_page(snapshots[0], view, is_only=True)
     by_name = {each.identity.name: each for each in snapshots}
@@ -108,7 +106,7 @@ def overview_page(snapshots: Sequence[HubSnapshot], view: View) -> str:
 
 
 def hub_page(snapshot: HubSnapshot, view: View, *, is_only: bool = False) -> str:
-    """Return the page of one hub; *is_only* tells that there is no other."""
+    """Return the page of one hub; *is_only* if there is no other."""
     report = Reporter(snapshot, view.now).report()
     return _pages.get_template("hub.html").render(
         view=view,
@@ -122,7 +120,7 @@ def hub_page(snapshot: HubSnapshot, view: View, *, is_only: bool = False) -> str
 
 
 def instance_page(identity: HubIdentity, found: FoundInstance, view: View) -> str:
-    """Return the page of one instance as it was read."""
+    """Return the page of one instance."""
     row, blame = found.row, found.blame
     steps = tuple(steps_of(found.events, found.at))
     leaf = blame.leaf
@@ -148,24 +146,24 @@ def instance_page(identity: HubIdentity, found: FoundInstance, view: View) -> st
 
 
 def no_instance_page(hub: str, instance_id: str, why: str, view: View) -> str:
-    """Return the page that says *why* an instance is not shown."""
+    """Return the page that explains *why* an instance is not shown."""
     return _pages.get_template("no_instance.html").render(
         view=view, hub=hub, instance_id=instance_id, why=why
     )
 
 
 def missing_page(name: str, view: View) -> str:
-    """Return the page that says that there is no hub called *name*."""
+    """Return the page for an unknown hub *name*."""
     return _pages.get_template("missing.html").render(view=view, name=name)
 
 
 def template_of(name: str) -> Template:
-    """Return the template of a page that looks like these."""
+    """Return a template in the style of these pages."""
     return _pages.get_template(name)
 
 
 def _ago(moment: str | None, now: float) -> str:
-    """Write how long ago a moment was, empty if it is not known."""
+    """Return how long ago a moment was, empty if unknown."""
     return (
         "" if moment is None else formatting.span(now - datetime.fromisoformat(moment).timestamp())
     )
@@ -177,7 +175,7 @@ def _in_trouble_first(line: OrchestratorReport) -> tuple[int, int, int, str]:
 
 
 def _families(samples: Sequence[OverLimitSample]) -> Sequence[tuple[int, OverLimitSample]]:
-    """Return the samples with how deep each is: a child stands below the parent that awaits it."""
+    """Return samples with their depth: children below the parents that await them."""
     children: dict[str, list[OverLimitSample]] = defaultdict(list)
     by_id = {each.instance_id: each for each in samples}
     nested: dict[str, None] = {}
@@ -204,12 +202,12 @@ def _row_id(instance_id: str) -> str:
 
 
 def _breakable(name: str) -> Markup:
-    """Let a long name break between its words rather than within one."""
+    """Return a name that breaks between its words."""
     return Markup("<wbr>").join(map(escape, _BETWEEN_WORDS.split(name)))
 
 
 def _headline(numbers: Mapping[HubStatus, int], hubs: int) -> str:
-    """Say in a few words how all hubs are."""
+    """Return the headline for all hubs."""
     all_hubs = formatting.plural(hubs, "task hub")
     in_need = numbers[HubStatus.DOWN] + numbers[HubStatus.ERROR]
     warned, starting = numbers[HubStatus.WARNING], numbers[HubStatus.STARTING]

@@ -1,4 +1,4 @@
-"""Passwords of users, kept as bcrypt hashes."""
+"""Passwords, verified against bcrypt hashes."""
 
 from __future__ import annotations
 
@@ -12,26 +12,23 @@ import anyio
 import bcrypt
 
 from exporter.settings import RateLimit
-from exporter.web.overload import WorkQueue
-from exporter.web.rate_limits import AddressBuckets
+from exporter.web.overload import AddressBuckets, WorkQueue
 
-# bcrypt looks at no more; the library refuses what others cut off.
+# bcrypt ignores the rest; the library refuses longer ones.
 _LONGEST = 72
-# The salt's last character can be only one of four, one of which comes with the dots behind it.
+# The salt's 22nd character can be only one of four; a dot is.
 _SALT_LENGTH = 21
 _DIGEST_LENGTH = 32
 _REFUSED_KEPT = 256
 _ADMITTED_KEPT_PER_USER = 4
-
-
-# Of one client address: whoever has only forgotten a password is not shut out for long.
+# Per client address: a forgotten password does not lock out for long.
 _FAILURES = RateLimit(interval=10.0, burst=5)
-# Each takes a tenth of a second or more of a processor.
+# Each takes at least a tenth of a second of CPU.
 _MAX_WAITING = 16
 
 
 class TooManyFailures(Exception):
-    """So many logins from an address failed that the next has to wait `wait` seconds."""
+    """Too many logins from an address failed; the next one may come in `wait` seconds."""
 
     def __init__(self, wait: float) -> None:
         super().__init__(f"too many failed logins; the next one in {wait:.0f} s")
@@ -40,11 +37,11 @@ class TooManyFailures(Exception):
 
 class Passwords:
     """
-    Tells who may come in; *users* are hashes by name.
+    Verifies logins; *users* are hashes by name.
 
-    A hash takes a tenth of a second of a processor or more: it is computed in a thread, one at a
-    time, and what came of it is kept, under a digest that only this process can make. A name that
-    nobody has takes as long as one that somebody has.
+    A hash takes at least a tenth of a second of CPU: it is computed in a thread, one at a time, and
+    its result kept under a digest that only this process can compute. Unknown names take as long as
+    known ones.
     """
 
     def __init__(
@@ -53,35 +50,35 @@ class Passwords:
         self._users = {name.encode(): hashed.encode() for name, hashed in users.items()}
         self._costs = sorted(hashed[4:6] for hashed in self._users.values())
         self._secret = secrets.token_bytes(32)
-        # Apart, so that no flood of wrong passwords drives out the right ones.
+        # Apart: a flood of wrong passwords must not evict the right ones.
         self._admitted = _Recent(_ADMITTED_KEPT_PER_USER * len(users))
         self._refused = _Recent(_REFUSED_KEPT)
         self._failures = AddressBuckets(_FAILURES, monotonic)
         self._hashing: WorkQueue[bool] = WorkQueue(_MAX_WAITING)
 
     def has_verified(self, user: bytes, password: bytes) -> bool:
-        """Tell whether this login was right before, without computing a hash."""
+        """Return whether this login was verified before, without computing a hash."""
         return self._known(self._attempt(user, password)) is True
 
     async def admit(self, user: bytes, password: bytes, address: str) -> bool:
         """
-        Tell whether *password* is that of *user*, who comes from *address*.
+        Return whether *password* is that of *user*, for a client at *address*.
 
         Raises:
-            TooManyFailures: of that address.
+            TooManyFailures: from that address.
             Busy: too many logins wait for their hash.
         """
         attempt = self._attempt(user, password)
         known = self._known(attempt)
         if known is not None:
             return known
-        # Whoever asks what another waits for is no further attempt.
+        # The same login in flight already is no further attempt.
         bucket = None if self._hashing.awaits(attempt) else self._failures.bucket_of(address)
         if bucket is not None and not bucket.take():
             raise TooManyFailures(bucket.wait)
         is_right = await self._hashing.run(attempt, partial(self._begin, user, password, attempt))
         if bucket is not None and is_right:
-            # Any other end counts as a failure, also that the client did not wait for it.
+            # Anything else counts as a failure, even if the client has left.
             bucket.give_back()
         return is_right
 
@@ -108,9 +105,9 @@ class Passwords:
 
     def _decoy(self, user: bytes) -> bytes:
         """
-        Return a hash that no password has, for a name that nobody has.
+        Return a hash of no password, for an unknown name.
 
-        Its cost is that of some user, always the same for the same name.
+        Its cost is that of some user, the same each time for the same name.
         """
         draw = blake2b(user, key=self._secret, digest_size=8).digest()
         cost = self._costs[int.from_bytes(draw) % len(self._costs)]
@@ -125,7 +122,7 @@ class Passwords:
 
 
 class _Recent:
-    """The latest of what was added, at most so many."""
+    """The *most* latest items."""
 
     def __init__(self, most: int) -> None:
         self._most = most

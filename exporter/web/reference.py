@@ -1,4 +1,4 @@
-"""The reference of the JSON API, and its schema, written from the models."""
+"""Reference page and JSON schema of the JSON API, generated from its models."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def page() -> str:
 
 
 def schema() -> str:
-    """Return the JSON schema of all answers; `$defs` has each by its name."""
+    """Return the JSON schema of all answers, each in `$defs`."""
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Durable Functions exporter, API version 1",

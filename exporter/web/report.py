@@ -1,22 +1,25 @@
 """
-What is told of a hub to people and scripts: version 1 of the JSON API.
+Models of the status page and of the JSON API, version 1.
 
-Times are RFC 3339 in UTC. Whatever is not known now is null, never 0. Fields may be added within
-version 1; none is renamed, removed or given another meaning.
+Times are RFC 3339 in UTC. Unknown values are null, never 0. Version 1 may gain fields; none is
+renamed, removed or redefined.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import quote
 
 from msgspec import Meta, Struct
+
+from exporter.collector.snapshot import HubIdentity
 
 Time = str
 
 
 class Severity(StrEnum):
-    """How bad something is: somebody has to act, should look, or may want to know."""
+    """Severity of a finding: act, look, or note."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -24,7 +27,7 @@ class Severity(StrEnum):
 
 
 class HubStatus(StrEnum):
-    """How a hub is, the worst first."""
+    """Status of a hub, the worst first."""
 
     DOWN = "down"
     ERROR = "error"
@@ -34,17 +37,17 @@ class HubStatus(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """One thing that is wrong with a hub, or worth knowing of it."""
+    """Something that is wrong with a hub, or worth knowing."""
 
     severity: Severity
-    kind: Annotated[str, Meta(description="What it is, in one word that stays the same.")]
-    summary: Annotated[str, Meta(description="What it is, in plain words.")]
-    remedy: Annotated[str, Meta(description="What to do about it; empty where nothing is.")]
+    kind: Annotated[str, Meta(description="A stable key.")]
+    summary: Annotated[str, Meta(description="What it is, for people.")]
+    remedy: Annotated[str, Meta(description="What to do; empty if nothing.")]
     runbook: Annotated[
-        str, Meta(description="Runbook at `/runbooks/`, by its name; empty where none is.")
+        str, Meta(description="Name of its runbook below `/runbooks/`; empty if none.")
     ] = ""
     section: Annotated[
-        str, Meta(description="Part of the hub's page with its rows, by id; empty where none is.")
+        str, Meta(description="Id of the section of the hub's page with its rows; empty if none.")
     ] = ""
 
 
@@ -57,13 +60,13 @@ class TroubleReport(Struct, frozen=True):
 
 
 class SweepReport(Struct, frozen=True):
-    """How one kind of sweep goes, and so how fresh the numbers are that it feeds."""
+    """One kind of sweep: how fresh what it feeds is, and its cost."""
 
     sweep: Annotated[str, Meta(description="Name of the sweep, as in the label `sweep`.")]
-    feeds: Annotated[str, Meta(description="What it feeds, in plain words.")]
+    feeds: Annotated[str, Meta(description="What it feeds, for people.")]
     fresh: Annotated[
         bool | None,
-        Meta(description="Whether what it feeds is shown; null where it is off."),
+        Meta(description="Whether what it feeds is shown; null if off."),
     ]
     last_complete_time: Annotated[
         Time | None, Meta(description="End of the last complete one, by the exporter's clock.")
@@ -72,25 +75,23 @@ class SweepReport(Struct, frozen=True):
     withdrawn_after_seconds: Annotated[
         float, Meta(description="Age at which what it feeds is no longer shown.")
     ]
-    interval_seconds: Annotated[
-        float | None, Meta(description="From one to the next now; null where it is off.")
-    ]
+    interval_seconds: Annotated[float | None, Meta(description="Effective interval; null if off.")]
     configured_interval_seconds: Annotated[
-        float | None, Meta(description="The same as configured; null where it is off.")
+        float | None, Meta(description="Configured interval; null if off.")
     ]
-    duration_seconds: Annotated[float | None, Meta(description="How long the last one took.")]
-    results: Annotated[dict[str, int], Meta(description="How many ended how.")]
+    duration_seconds: Annotated[float | None, Meta(description="Duration of the last one.")]
+    results: Annotated[dict[str, int], Meta(description="Sweeps by result.")]
     pages: Annotated[int, Meta(description="Pages read since the start.")]
     rows: Annotated[int, Meta(description="Rows read since the start.")]
     trouble: Annotated[
-        TroubleReport | None, Meta(description="Why the last one failed; null if it did not.")
+        TroubleReport | None, Meta(description="Why the last one failed; null if not.")
     ]
 
 
 class FinishesReport(Struct, frozen=True):
-    """Finishes in steps of time, the oldest first; the last step is not over yet."""
+    """Finishes by time step, the oldest first; the last step is incomplete."""
 
-    begin_time: Annotated[Time, Meta(description="When the first step begins.")]
+    begin_time: Annotated[Time, Meta(description="Start of the first step.")]
     step_seconds: Annotated[float, Meta(description="Length of a step.")]
     completed: list[int]
     failed: list[int]
@@ -98,29 +99,30 @@ class FinishesReport(Struct, frozen=True):
 
 
 class OrchestratorReport(Struct, frozen=True):
-    """One orchestrator; `_other` stands for those beyond `max_label_values`."""
+    """One orchestrator; `_other` is all beyond `max_label_values`."""
 
     name: str
     instances: Annotated[
         dict[str, int | None], Meta(description="Instances now, by runtime status.")
     ]
     oldest_pending_since: Annotated[
-        Time | None, Meta(description="Since when the oldest one is Pending.")
+        Time | None, Meta(description="Since when the oldest Pending instance waits.")
     ]
     longest_idle_since: Annotated[
-        Time | None, Meta(description="Since when the longest idle running one made no progress.")
+        Time | None,
+        Meta(description="Last progress of the longest idle Running instance."),
     ]
     over_limit: Annotated[
         dict[str, int] | None, Meta(description="Active instances over a limit, by limit.")
     ]
     stalled: Annotated[
         int | None,
-        Meta(description="Instances whose wait means trouble; null where no histories are read."),
+        Meta(description="Stalled instances; null if histories are not read."),
     ]
-    limits_seconds: Annotated[dict[str, float], Meta(description="The limits that hold for it.")]
+    limits_seconds: Annotated[dict[str, float], Meta(description="Its limits.")]
     recent: Annotated[
         dict[str, dict[str, int]] | None,
-        Meta(description="Finishes by window (`5m`, `1h`, `24h`) and runtime status."),
+        Meta(description="Finishes by window (`1h`, `24h`) and runtime status."),
     ]
     failure_ratio_1h: Annotated[
         float | None,
@@ -140,78 +142,79 @@ class OverLimitSample(Struct, frozen=True):
     orchestrator: str
     runtime_status: str
     limit: Annotated[str, Meta(description="`pending`, `idle`, `age` or `suspended`.")]
-    since: Annotated[Time, Meta(description="Since when the clock of that limit runs.")]
-    seconds: Annotated[float, Meta(description="For how long it runs.")]
+    since: Annotated[Time, Meta(description="Start of the time that the limit compares.")]
+    seconds: Annotated[float, Meta(description="That time so far.")]
     created_time: Time | None
     last_updated_time: Time | None
     waiting_on: Annotated[
-        str | None, Meta(description="What it waits on, by class; null while it is not known.")
+        str | None, Meta(description="What it waits on, by class; null if unknown.")
     ]
     target: Annotated[
-        str | None, Meta(description="Activity, orchestrator or entity; empty where there is none.")
+        str | None, Meta(description="Activity, orchestrator or entity; empty if none.")
     ]
-    waiting_since: Annotated[Time | None, Meta(description="Since when it waits on that.")]
-    held_by: Annotated[str | None, Meta(description="Who holds the lock that it waits for.")]
+    waiting_since: Annotated[Time | None, Meta(description="Since when it waits.")]
+    held_by: Annotated[str | None, Meta(description="Holder of the lock that it waits for.")]
     chain: Annotated[
         list[str],
-        Meta(description="Ids of its blocking chain, from it to the root cause, both included."),
+        Meta(description="Ids of its blocking chain, from itself to the root cause."),
     ]
     leaf_waiting_on: Annotated[
-        str | None, Meta(description="What the last of the chain waits on, by class.")
+        str | None, Meta(description="What the end of the chain waits on, by class.")
     ]
-    leaf_target: Annotated[str | None, Meta(description="The target of that.")]
+    leaf_target: Annotated[str | None, Meta(description="Its target.")]
     stalled: Annotated[
         bool | None,
-        Meta(description="Whether that means trouble; false: it is waiting as expected."),
+        Meta(description="Whether it is stalled; false if waiting as expected."),
     ]
-    links: Annotated[dict[str, str], Meta(description="Where more is known of it, by `links`.")]
+    links: Annotated[dict[str, str], Meta(description="Links to it, by their names in `links`.")]
 
 
 class CauseReport(Struct, frozen=True):
-    """The end of blocking chains, and how many instances it blocks."""
+    """The common end of blocking chains."""
 
     cause: Annotated[str, Meta(description="Id of the instance or entity at the end of chains.")]
-    orchestrator: Annotated[str, Meta(description="Its name; empty if it is none or not known.")]
+    orchestrator: Annotated[str, Meta(description="Its name; empty for an entity or if unknown.")]
     waiting_on: Annotated[str, Meta(description="What it waits on, by class.")]
     target: Annotated[str, Meta(description="Activity, orchestrator or entity, if there is one.")]
-    since: Annotated[Time | None, Meta(description="Since when it waits on that.")]
+    since: Annotated[Time | None, Meta(description="Since when it waits.")]
     end: Annotated[
-        str, Meta(description="Why chains end there: `leaf`, or what is odd, such as `cycle`.")
+        str, Meta(description="Why chains end there: `leaf`, or an anomaly such as `cycle`.")
     ]
     stalled: Annotated[
-        bool, Meta(description="Whether that means trouble; else it is waiting as expected.")
+        bool, Meta(description="Whether it is stalled; false if waiting as expected.")
     ]
-    victims: Annotated[int, Meta(description="How many instances wait for it.")]
-    victim_ids: Annotated[list[str], Meta(description="Ids of a few, the longest waiting first.")]
-    links: Annotated[dict[str, str], Meta(description="Where more is known of it, by `links`.")]
+    victims: Annotated[int, Meta(description="How many instances it blocks.")]
+    victim_ids: Annotated[list[str], Meta(description="Ids of some, the longest waiting first.")]
+    links: Annotated[dict[str, str], Meta(description="Links to it, by their names in `links`.")]
 
 
 class BlockerReport(Struct, frozen=True):
-    """Who blocks several instances of a group."""
+    """An instance or entity that blocks several of a group."""
 
     instance_id: Annotated[str, Meta(description="Id of the instance or entity.")]
-    blocked: Annotated[int, Meta(description="How many of the group wait for it.")]
+    blocked: Annotated[int, Meta(description="How many of the group it blocks.")]
     summary: Annotated[
-        str, Meta(description="What it waits on itself, or why it does not move; may be empty.")
+        str, Meta(description="What it waits on itself, or why it is blocked; may be empty.")
     ]
-    links: Annotated[dict[str, str], Meta(description="Where more is known of it, by `links`.")]
+    links: Annotated[dict[str, str], Meta(description="Links to it, by their names in `links`.")]
 
 
 class WaitGroupReport(Struct, frozen=True):
-    """Instances of one orchestrator over a limit that wait on the same in the end."""
+    """Instances of one orchestrator over a limit with the same wait at the end of their chains."""
 
-    summary: Annotated[str, Meta(description="The group in plain words, as `stuck` prints it.")]
+    summary: Annotated[str, Meta(description="The group for people, as `stuck` prints it.")]
     orchestrator: str
-    waiting_on: Annotated[str, Meta(description="What they wait on in the end, by class.")]
+    waiting_on: Annotated[str, Meta(description="What the ends of their chains wait on, by class.")]
     target: Annotated[str, Meta(description="Activity, orchestrator or entity, if there is one.")]
     stalled: Annotated[
-        bool, Meta(description="Whether that means trouble; else they are waiting as expected.")
+        bool, Meta(description="Whether they are stalled; false if waiting as expected.")
     ]
-    instances: Annotated[int, Meta(description="How many they are.")]
-    since: Annotated[Time | None, Meta(description="Since when the oldest of them waits.")]
-    instance_ids: Annotated[list[str], Meta(description="Ids of those that wait longest.")]
+    instances: Annotated[int, Meta(description="Number of instances.")]
+    since: Annotated[Time | None, Meta(description="Since when the oldest waits.")]
+    instance_ids: Annotated[list[str], Meta(description="Ids of the longest waiting.")]
     blockers: Annotated[
-        list[BlockerReport], Meta(description="Who blocks several of them, the most first.")
+        list[BlockerReport],
+        Meta(description="What blocks several of them, the worst first."),
     ]
 
 
@@ -222,16 +225,16 @@ class FailedSample(Struct, frozen=True):
     orchestrator: str
     failed_time: Time
     created_time: Time | None
-    category: Annotated[str | None, Meta(description="Kind of the failure; null until it is read.")]
+    category: Annotated[str | None, Meta(description="Category of the failure; null until read.")]
     failed_function: Annotated[
-        str | None, Meta(description="Which function failed; empty if the orchestrator itself.")
+        str | None, Meta(description="The function that failed; empty for the orchestrator itself.")
     ]
     error_type: Annotated[str | None, Meta(description="Type of the error; empty if unknown.")]
-    links: Annotated[dict[str, str], Meta(description="Where more is known of it, by `links`.")]
+    links: Annotated[dict[str, str], Meta(description="Links to it, by their names in `links`.")]
 
 
 class FailureReasonReport(Struct, frozen=True):
-    """How many of the unresolved failures have the same reason; nulls until the reason is read."""
+    """Unresolved failures with the same reason; nulls until it is read."""
 
     orchestrator: str
     category: str | None
@@ -252,21 +255,21 @@ class EntityReport(Struct, frozen=True):
     ]
     backlog_operations: Annotated[int | None, Meta(description="Queued operations in all.")]
     backlog_max_operations: Annotated[
-        int | None, Meta(description="Queued operations of the one with the most.")
+        int | None, Meta(description="Queued operations of the entity with the most.")
     ]
 
 
 class CostReport(Struct, frozen=True):
-    """What polling the hub cost since the exporter's start."""
+    """Cost of polling the hub since the exporter started."""
 
     requests: int
-    errors: Annotated[dict[str, int], Meta(description="Failed attempts by class of the error.")]
+    errors: Annotated[dict[str, int], Meta(description="Failed attempts by error kind.")]
     retries: int
     response_bytes: int
-    mean_request_seconds: Annotated[float | None, Meta(description="How long a request takes.")]
+    mean_request_seconds: Annotated[float | None, Meta(description="Mean duration of a request.")]
     pages_per_day: Annotated[
         float | None,
-        Meta(description="Pages that a day takes at the intervals and sizes of now."),
+        Meta(description="Pages per day at the present intervals and sizes."),
     ]
     pages_remaining: Annotated[
         int | None, Meta(description="Left of today's `max_pages_per_day`; null without one.")
@@ -277,7 +280,7 @@ class AccountsReport(Struct, frozen=True):
     """The basis of the counters."""
 
     baseline_time: Annotated[
-        Time | None, Meta(description="First contact: what finished before is not counted.")
+        Time | None, Meta(description="First contact: earlier finishes are not counted.")
     ]
     unconfirmed_instances: Annotated[
         int, Meta(description="No longer listed as active, and not yet read.")
@@ -286,7 +289,7 @@ class AccountsReport(Struct, frozen=True):
         float | None, Meta(description="The app's clock less the exporter's.")
     ]
     state_written_time: Annotated[
-        Time | None, Meta(description="When the state was last written; null where none is kept.")
+        Time | None, Meta(description="When the state was last written; null if none is kept.")
     ]
     folded_names: Annotated[
         dict[str, int], Meta(description="Names that share `_other`, by label.")
@@ -294,24 +297,22 @@ class AccountsReport(Struct, frozen=True):
 
 
 class HubSummary(Struct, frozen=True, kw_only=True):
-    """One hub at a glance."""
+    """A summary of one hub."""
 
-    name: Annotated[str, Meta(description="What it is called, as in the label `task_hub`.")]
+    name: Annotated[str, Meta(description="Its name, as in the label `task_hub`.")]
     function_app: str
     hub_name: Annotated[str, Meta(description="The task hub's own name; empty for the default.")]
     labels: Annotated[dict[str, str], Meta(description="The configured labels.")]
     status: HubStatus
     up: Annotated[bool, Meta(description="Whether the last active sweep completed.")]
-    current: Annotated[
-        bool, Meta(description="Whether the hub is up and no sweep is overdue: nothing is missing.")
-    ]
-    trust: Annotated[str, Meta(description="Whether the numbers can be trusted, in plain words.")]
+    current: Annotated[bool, Meta(description="Whether the hub is up and no sweep is stale.")]
+    trust: Annotated[str, Meta(description="Whether the numbers can be trusted, for people.")]
     last_active_sweep_time: Time | None
-    findings: Annotated[list[Finding], Meta(description="What is wrong, the worst first.")]
+    findings: Annotated[list[Finding], Meta(description="Findings, the worst first.")]
     instances: Annotated[
         dict[str, int | None], Meta(description="Active instances now, by runtime status.")
     ]
-    verdict: Annotated[str, Meta(description="How the hub is, in one short sentence.")]
+    verdict: Annotated[str, Meta(description="The status in one short sentence.")]
     over_limit: Annotated[
         int | None,
         Meta(
@@ -327,11 +328,11 @@ class HubSummary(Struct, frozen=True, kw_only=True):
         ),
     ]
     waiting_as_expected: Annotated[
-        int | None, Meta(description="Those that wait for a timer, an event or a resume.")
+        int | None, Meta(description="Those that wait on a timer, an event or a resume.")
     ]
     undiagnosed: Annotated[
         int | None,
-        Meta(description="How many are over a limit without a known wait yet."),
+        Meta(description="Those over a limit whose wait is not known yet."),
     ]
     unresolved_failures: Annotated[int | None, Meta(description="Instances that are Failed now.")]
     completed_1h: Annotated[int | None, Meta(description="Completed within the last hour.")]
@@ -340,9 +341,9 @@ class HubSummary(Struct, frozen=True, kw_only=True):
 
 
 class HubReport(HubSummary, frozen=True, kw_only=True):
-    """Everything that is shown of a hub."""
+    """Everything about a hub."""
 
-    time: Annotated[Time, Meta(description="When this was answered, by the exporter's clock.")]
+    time: Annotated[Time, Meta(description="Time of the answer, by the exporter's clock.")]
     sweeps: list[SweepReport]
     over_limit_samples: Annotated[
         list[OverLimitSample], Meta(description="Instances over a limit; at most 100.")
@@ -350,7 +351,7 @@ class HubReport(HubSummary, frozen=True, kw_only=True):
     causes: Annotated[
         list[CauseReport] | None,
         Meta(
-            description="What blocks instances, the most blocked first, at most 100; null where "
+            description="What blocks instances, the most blocked first, at most 100; null if "
             "no histories are read."
         ),
     ]
@@ -366,7 +367,7 @@ class HubReport(HubSummary, frozen=True, kw_only=True):
         Meta(description="Why instances are Failed now, the most frequent first; at most 50."),
     ]
     failed_samples: Annotated[
-        list[FailedSample], Meta(description="Who is Failed now; at most 100.")
+        list[FailedSample], Meta(description="Instances that are Failed now; at most 100.")
     ]
     orchestrators: list[OrchestratorReport]
     entities: list[EntityReport]
@@ -377,12 +378,25 @@ class HubReport(HubSummary, frozen=True, kw_only=True):
 class HubsReport(Struct, frozen=True):
     """All hubs of the exporter, the worst first."""
 
-    time: Annotated[Time, Meta(description="When this was answered, by the exporter's clock.")]
+    time: Annotated[Time, Meta(description="Time of the answer, by the exporter's clock.")]
     version: Annotated[str, Meta(description="Version of the exporter.")]
     hubs: list[HubSummary]
 
 
 class Problem(Struct, frozen=True):
-    """Why a question has no answer."""
+    """Why a request has no answer."""
 
-    error: Annotated[str, Meta(description="What is wrong with it, in plain words.")]
+    error: Annotated[str, Meta(description="What is wrong, for people.")]
+
+
+def links_to(identity: HubIdentity, instance_id: str, orchestrator: str) -> dict[str, str]:
+    """Return the links to an instance by name, with URL-encoded values."""
+    values = {
+        "instance_id": instance_id,
+        "task_hub": identity.name,
+        "hub_name": identity.hub_name or identity.name,
+        "orchestrator": orchestrator,
+    }
+    # No unescaped delimiter: a value cannot lead elsewhere.
+    encoded = {name: quote(value, safe="") for name, value in values.items()}
+    return {name: template.format_map(encoded) for name, template in identity.links.items()}

@@ -1,11 +1,13 @@
-"""From the snapshot of a hub to the report: what is known at a moment, the rest as null."""
+"""Reports of snapshots: what is known at a moment, the rest as null."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TypedDict, TypeVar
+from typing import TypeVar
+
+from msgspec.structs import asdict
 
 from exporter import __version__
 from exporter.collector.snapshot import HubSnapshot, Sweep, SweepResult, SweepState
@@ -25,14 +27,12 @@ from exporter.web.findings import (
     verdict_of,
 )
 from exporter.web.formatting import rfc3339
-from exporter.web.links import links_to
 from exporter.web.report import (
     AccountsReport,
     CostReport,
     EntityReport,
     FailedSample,
     FailureReasonReport,
-    Finding,
     FinishesReport,
     HubReport,
     HubsReport,
@@ -42,6 +42,7 @@ from exporter.web.report import (
     OverLimitSample,
     SweepReport,
     TroubleReport,
+    links_to,
 )
 from exporter.web.waits import causes_of, groups_of, wait_of
 
@@ -57,7 +58,7 @@ _RANKS = {status: rank for rank, status in enumerate(HubStatus)}
 
 
 def hubs_report(snapshots: Sequence[HubSnapshot], now: float) -> HubsReport:
-    """Return all hubs at a glance, the worst first."""
+    """Return a summary of all hubs, the worst first."""
     hubs = sorted((Reporter(each, now).summary() for each in snapshots), key=badness)
     return HubsReport(_time(now), __version__, hubs)
 
@@ -65,31 +66,6 @@ def hubs_report(snapshots: Sequence[HubSnapshot], now: float) -> HubsReport:
 def badness(hub: HubSummary) -> tuple[int, int, int, str]:
     """Return a key that sorts the worst hub first."""
     return _RANKS[hub.status], -(hub.over_limit or 0), -(hub.unresolved_failures or 0), hub.name
-
-
-class _SummaryFields(TypedDict):
-    """The fields of `HubSummary`, which are those of a report too."""
-
-    name: str
-    function_app: str
-    hub_name: str
-    labels: dict[str, str]
-    status: HubStatus
-    up: bool
-    current: bool
-    trust: str
-    last_active_sweep_time: str | None
-    findings: list[Finding]
-    instances: dict[str, int | None]
-    verdict: str
-    over_limit: int | None
-    stalled: int | None
-    waiting_as_expected: int | None
-    undiagnosed: int | None
-    unresolved_failures: int | None
-    completed_1h: int | None
-    failed_1h: int | None
-    finishes: FinishesReport | None
 
 
 class Reporter:
@@ -113,37 +89,12 @@ class Reporter:
         self._unresolved = self._if_fresh(Sweep.FAILED, snapshot.unresolved)
 
     def summary(self) -> HubSummary:
-        """Return the hub at a glance."""
-        return HubSummary(**self._at_a_glance())
-
-    def report(self) -> HubReport:
-        """Return everything that is shown of the hub."""
-        return HubReport(
-            **self._at_a_glance(),
-            time=_time(self._now),
-            sweeps=[self._sweep(sweep, state) for sweep, state in self._snapshot.sweeps.items()],
-            over_limit_samples=self._over_limit_samples(),
-            causes=causes_of(self._snapshot.identity, self._diagnosis) if self._diagnosis else None,
-            waits=groups_of(self._snapshot.identity, self._diagnosis, self._server_now)
-            if self._diagnosis
-            else None,
-            failure_reasons=self._failure_reasons(),
-            failed_samples=self._failed_samples(),
-            orchestrators=self._orchestrators(),
-            entities=self._entities(),
-            cost=self._cost(),
-            accounts=self._accounts(),
-        )
-
-    def _if_fresh(self, sweep: Sweep, view: View | None) -> View | None:
-        return view if self._snapshot.is_fresh(sweep, self._now) else None
-
-    def _at_a_glance(self) -> _SummaryFields:
+        """Return a summary of the hub."""
         snapshot = self._snapshot
         findings = findings_of(snapshot, self._now)
         unresolved, view = self._unresolved, self._diagnosis
         status = status_of(snapshot, findings)
-        return _SummaryFields(
+        return HubSummary(
             name=snapshot.identity.name,
             function_app=snapshot.identity.function_app,
             hub_name=snapshot.identity.hub_name,
@@ -166,8 +117,30 @@ class Reporter:
             finishes=self._finishes(None),
         )
 
+    def report(self) -> HubReport:
+        """Return everything about the hub."""
+        return HubReport(
+            **asdict(self.summary()),
+            time=_time(self._now),
+            sweeps=[self._sweep(sweep, state) for sweep, state in self._snapshot.sweeps.items()],
+            over_limit_samples=self._over_limit_samples(),
+            causes=causes_of(self._snapshot.identity, self._diagnosis) if self._diagnosis else None,
+            waits=groups_of(self._snapshot.identity, self._diagnosis, self._server_now)
+            if self._diagnosis
+            else None,
+            failure_reasons=self._failure_reasons(),
+            failed_samples=self._failed_samples(),
+            orchestrators=self._orchestrators(),
+            entities=self._entities(),
+            cost=self._cost(),
+            accounts=self._accounts(),
+        )
+
+    def _if_fresh(self, sweep: Sweep, view: View | None) -> View | None:
+        return view if self._snapshot.is_fresh(sweep, self._now) else None
+
     def _over_limit(self) -> int | None:
-        """Return how many are over a limit, as of when it was found what they wait on."""
+        """Return how many are over a limit, as of their diagnosis."""
         if self._diagnosis is not None:
             view = self._diagnosis
             known = sum(view.stalled.values()) + sum(view.waiting.values())
@@ -186,7 +159,7 @@ class Reporter:
         return sum(n for (_, each, window), n in recent if (each, window) == (status, "1h"))
 
     def _finishes(self, label: str | None) -> FinishesReport | None:
-        """Return the finishes over time of one orchestrator, or of all."""
+        """Return finishes over time, of one orchestrator or all."""
         over_time = self._finished.over_time if self._finished else None
         if over_time is None:
             return None
@@ -303,7 +276,7 @@ class Reporter:
         )
 
     def _count(self, label: str, status: RuntimeStatus) -> int | None:
-        """Return a count, or None where it is not known: never a zero that may be wrong."""
+        """Return a count, None if unknown."""
         view = self._active if status in ACTIVE else self._retained
         return None if view is None else view.instances.get((label, status), 0)
 
@@ -364,7 +337,7 @@ def _reason(reason: FailureReason | None) -> tuple[str | None, str | None, str |
 
 
 def _pages_per_day(sweeps: Iterable[SweepState]) -> float | None:
-    """Return how many pages a day takes, if the sweeps go on as they did so far."""
+    """Return the pages per day at the pace of the sweeps so far."""
     pages = 0.0
     for state in sweeps:
         made = sum(n for result, n in state.results.items() if result != SweepResult.SKIPPED_BUDGET)

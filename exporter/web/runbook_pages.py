@@ -1,4 +1,4 @@
-"""The runbooks as pages: the same files as in `docs/runbooks`, made into HTML once."""
+"""Runbooks as pages: the files of `docs/runbooks`, rendered once."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _ROLES = {
     "th_open": "columnheader",
     "td_open": "cell",
 }
-# A page begins with its title: what opens it, its text, what closes it.
+# Tokens of the title, with which a page begins.
 _AFTER_THE_TITLE = 3
 _NO_WORD = re.compile(r"[^\w\- ]")
-# Files of ours, but whoever mounts others in their place gets no markup through.
+# Without HTML: other files may be mounted in place of ours.
 _markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page lies that says the same at any time: `root` is the relative way to `/`."""
+    """The location of a static page: `root` is the relative path to `/`."""
 
     root: str
     query: str = ""
@@ -42,7 +42,7 @@ class Place:
 
 @cache
 def runbook_names() -> frozenset[str]:
-    """Return the names of all pages but the index."""
+    """Return the names of all runbooks, without the index."""
     folder = resources.files("exporter").joinpath("runbooks")
     names = (each.name for each in folder.iterdir())
     return frozenset(name[:-3] for name in names if name.endswith(".md")) - {INDEX}
@@ -51,10 +51,10 @@ def runbook_names() -> frozenset[str]:
 @cache
 def runbook_page(name: str, root: str) -> str:
     """
-    Return a page as HTML; *root* is the relative way from it to `/`.
+    Return a runbook as HTML; *root* is the relative path from it to `/`.
 
     Raises:
-        FileNotFoundError: there is none called *name*.
+        FileNotFoundError: there is no runbook *name*.
     """
     path = resources.files("exporter").joinpath("runbooks", f"{name}.md")
     tokens = _markdown.parse(path.read_text(encoding="utf-8"))
@@ -72,17 +72,17 @@ def runbook_page(name: str, root: str) -> str:
 
 
 def missing_runbook_page(root: str) -> str:
-    """Return the page that says that there is no such runbook."""
+    """Return the page for an unknown runbook."""
     return template_of("missing_runbook.html").render(view=Place(root))
 
 
 def anchor_of(heading: str) -> str:
-    """Return the anchor of a heading, the one that forges give it, too."""
+    """Return the anchor of a heading, as on GitHub."""
     return _NO_WORD.sub("", heading.lower()).replace(" ", "-")
 
 
 def _text(inline: Token) -> str:
-    """Return what is to be read of a line, without what marks it up."""
+    """Return the text of a line, without markup."""
     return "".join(each.content for each in inline.children or ())
 
 
@@ -94,7 +94,7 @@ def _name_headings(tokens: Sequence[Token]) -> None:
 
 
 def _point_links(tokens: Sequence[Token], root: str) -> None:
-    """Let links between the files lead from page to page."""
+    """Turn links between the files into links between the pages."""
     for token in _with_children(tokens):
         target = _LINK.fullmatch(str(token.attrs.get("href", "")))
         if target is not None:
@@ -104,9 +104,9 @@ def _point_links(tokens: Sequence[Token], root: str) -> None:
 
 def _label_cells(tokens: Sequence[Token]) -> None:
     """
-    Tell each cell what its column is called: on a narrow screen there are no columns.
+    Label each cell with its column, for narrow screens, which show no columns.
 
-    There rows are no table any more to a browser: roles tell a screen reader that they are one.
+    Roles keep it a table for screen readers, although its style no longer is one.
     """
     columns: list[str] = []
     column = 0

@@ -1,8 +1,8 @@
-"""Answers to scrapes: written off the event loop, sent in slices."""
+"""Answers to scrapes: negotiated, rendered off the event loop, sent in slices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,20 +15,22 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.collector.snapshot import HubSnapshot, ProcessView
 from exporter.metrics.exposition import Choice, Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import MetricsSettings
-from exporter.web.negotiation import accepts_gzip, choose_format
-from exporter.web.overload import ConcurrencyLimit, WorkQueue
-from exporter.web.sliced_response import SlicedResponse
+from exporter.web.overload import ConcurrencyLimit, SlicedResponse, WorkQueue
 
 SCRAPE_CUT_OFF = "scrape closed: the client did not read in time"
+
+_OPENMETRICS_VERSIONS = frozenset({"", "0.0.1", "1.0.0"})
+
+_Elements = list[tuple[str, dict[str, str]]]
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a scrape asks for; no hubs are all of them."""
+    """What a scrape requests; no hubs means all."""
 
     hubs: frozenset[str]
     form: Format
@@ -39,7 +41,7 @@ class Scrapes:
     """
     The resource `/metrics`, as an ASGI app.
 
-    A scrape shows what is published in its moment and never waits for a hub.
+    A scrape shows the latest snapshots and never waits for a hub.
     """
 
     def __init__(
@@ -50,7 +52,6 @@ class Scrapes:
         wall: Callable[[], float],
         process: Callable[[], ProcessView | None] = lambda: None,
     ) -> None:
-        """Let each answer go by what *settings* are in its moment."""
         self._snapshots = snapshots
         self._settings = settings
         self._wall = wall
@@ -64,16 +65,16 @@ class Scrapes:
         self._published = anyio.Event()
 
     def note_publication(self) -> None:
-        """Note that other snapshots are published than before."""
+        """Wake `keep_written` after a publication."""
         self._published.set()
 
     @property
     def is_idle(self) -> bool:
-        """Return whether nobody is being answered."""
+        """Whether no scrape is in flight."""
         return self._limited.is_idle
 
     async def keep_written(self) -> None:
-        """Write what hubs publish as soon as they did, so that scrapes find it done."""
+        """Render snapshots as they are published, ahead of scrapes."""
         while True:
             self._published = anyio.Event()
             published = self._snapshots()
@@ -88,7 +89,7 @@ class Scrapes:
             await self._published.wait()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one scrape; a client that does not read it in time is cut off."""
+        """Answer one scrape; a client that does not read in time is disconnected."""
         await self._limited(scope, receive, send)
 
     async def _scrape(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +104,7 @@ class Scrapes:
         chosen = frozenset(request.query_params.getlist("task_hub"))
         unknown = chosen - {snapshot.identity.name for snapshot in self._snapshots()}
         if unknown:
-            # An answer without them would look like hubs that have nothing to show.
+            # Without them, a renamed hub would look like one without data.
             return PlainTextResponse(f"no such task_hub: {', '.join(sorted(unknown))}\n", 404)
         form = choose_format(request.headers.get("accept", ""))
         compress = accepts_gzip(request.headers.get("accept-encoding", ""))
@@ -122,7 +123,7 @@ class Scrapes:
         return partial(self._written, self._snapshots(), wanted, self._wall())
 
     def _follow_settings(self) -> None:
-        """Write everything anew if something else is to be shown than before."""
+        """Drop everything rendered if other families are wanted."""
         choice = _choice_of(self._settings())
         if choice != self._choice:
             self._choice = choice
@@ -143,3 +144,61 @@ class Scrapes:
 
 def _choice_of(settings: MetricsSettings) -> Choice:
     return Choice(settings.exclude, settings.exemplars)
+
+
+def choose_format(accept: str) -> Format:
+    """
+    Return the format with the highest `q` in an `Accept` header.
+
+    The most specific matching range counts. If both are equal or none matches, classic text, which
+    every client reads.
+    """
+    elements = _elements(accept)
+    openmetrics = _best(
+        elements, ("application/openmetrics-text", "application/*", "*/*"), _OPENMETRICS_VERSIONS
+    )
+    classic = _best(elements, ("text/plain", "text/*", "*/*"))
+    return Format.OPENMETRICS if openmetrics > classic else Format.CLASSIC
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether an `Accept-Encoding` header allows gzip."""
+    allowed = {coding: _quality(parameters) for coding, parameters in _elements(accept_encoding)}
+    return allowed.get("gzip", allowed.get("*", 0.0)) > 0
+
+
+def _best(
+    elements: _Elements, ranges: Sequence[str], versions: Container[str] | None = None
+) -> float:
+    """Return the highest quality of the first of *ranges* present, in one of *versions*."""
+    for wanted in ranges:
+        qualities = [
+            _quality(parameters)
+            for media_type, parameters in elements
+            if media_type == wanted
+            and (versions is None or parameters.get("version", "") in versions)
+        ]
+        if qualities:
+            return max(qualities)
+    return 0.0
+
+
+def _elements(header: str) -> _Elements:
+    elements = []
+    for element in header.split(","):
+        value, *parameters = (part.strip() for part in element.split(";"))
+        pairs = (parameter.partition("=") for parameter in parameters)
+        elements.append(
+            (
+                value.lower(),
+                {name.strip().lower(): text.strip().strip('"') for name, _, text in pairs},
+            )
+        )
+    return elements
+
+
+def _quality(parameters: dict[str, str]) -> float:
+    try:
+        return min(1.0, max(0.0, float(parameters.get("q", "1"))))
+    except ValueError:
+        return 0.0

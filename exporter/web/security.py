@@ -1,10 +1,11 @@
-"""Who may ask, how often, and which headers answers carry: the web configuration at work."""
+"""Access rules of the web configuration: logins, rate limits, headers, hosts."""
 
 from __future__ import annotations
 
 import binascii
 from base64 import b64decode
 from collections.abc import Callable, Sequence
+from urllib.parse import unquote
 
 import anyio
 import anyio.lowlevel
@@ -14,10 +15,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.settings import WebConfig
-from exporter.web.overload import Busy, refusal
+from exporter.web.overload import Busy, TokenBucket, refusal
 from exporter.web.passwords import Passwords, TooManyFailures
-from exporter.web.rate_limits import TokenBucket
-from exporter.web.request_target import OPEN_PATHS, in_origin_form
+
+# Health checks have no password, and must work under load.
+OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
+# Some programs add a slash and do not follow redirects.
+_WITHOUT_SLASH = {f"{path}/".encode(): path for path in (*OPEN_PATHS, "/-/reload", "/metrics")}
 
 _LONGEST_TARGET = 8192
 _MOST_IN_HEADERS = 16_384
@@ -27,7 +31,7 @@ _ASK_WHO = {"www-authenticate": 'Basic realm="durable-functions-exporter", chars
 
 
 class Guard:
-    """Stands before *app*, and does what the web configuration says."""
+    """Applies the web configuration to requests of *app*."""
 
     def __init__(
         self,
@@ -44,7 +48,7 @@ class Guard:
         self._use(config)
 
     def follow(self, config: WebConfig, allowed_hosts: Sequence[str] = ()) -> None:
-        """Go by another configuration from the next request on."""
+        """Apply another configuration to further requests."""
         self._use_hosts(allowed_hosts)
         if config != self._config:
             self._use(config)
@@ -61,7 +65,7 @@ class Guard:
         self._bucket = TokenBucket(limit, self._monotonic) if limit else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or let it through."""
+        """Refuse a request, or pass it on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -75,10 +79,10 @@ class Guard:
 
     async def _refusal(self, scope: Scope) -> Response | None:
         """
-        Return the answer to a request that is not let through.
+        Return the answer to a refused request, None if it is admitted.
 
-        A login that was right before passes ahead of every limit. All others begin one in each turn
-        of the event loop, so that no number of them keeps that one waiting.
+        A login verified before passes ahead of every limit. Others start one per turn of the event
+        loop, so that no number of them delays it.
         """
         passwords, answer = self._passwords, None
         login = credentials_in(Headers(scope=scope).get("authorization", "")) if passwords else None
@@ -97,7 +101,7 @@ class Guard:
     async def _login_refusal(
         self, passwords: Passwords, login: tuple[bytes, bytes] | None, scope: Scope
     ) -> Response | None:
-        """Return the answer to a login that is not right, None where it is."""
+        """Return the answer to a failed login, None if it succeeds."""
         address, _ = scope["client"] or ("", 0)
         try:
             if login is not None and await passwords.admit(*login, address):
@@ -109,8 +113,26 @@ class Guard:
         return PlainTextResponse("unauthorized\n", 401, _ASK_WHO)
 
 
+def in_origin_form(scope: Scope) -> Scope:
+    """
+    Return *scope* with a path that starts at the root.
+
+    A target may be a complete URL (RFC 9112, 3.2.2), whose host then replaces the header's.
+    """
+    raw, path, headers = scope["raw_path"], scope["path"], scope["headers"]
+    scheme, separator, rest = raw.partition(b"://")
+    if separator and scheme.lower() in (b"http", b"https"):
+        authority, slash, tail = rest.partition(b"/")
+        raw = slash + tail or b"/"
+        path = unquote(raw.decode("ascii"))
+        others = [(name, value) for name, value in headers if name != b"host"]
+        headers = [(b"host", authority), *others]
+    path = _WITHOUT_SLASH.get(raw, path)
+    return {**scope, "raw_path": raw, "path": path, "headers": headers}
+
+
 def _oversized(scope: Scope) -> Response | None:
-    """Return the answer to a request whose head came at once and is longer than any need be."""
+    """Return the answer to a request with an excessive head."""
     if len(scope["raw_path"]) + len(scope["query_string"]) > _LONGEST_TARGET:
         return PlainTextResponse("the path is too long\n", 414, _CLOSE)
     if sum(len(name) + len(value) for name, value in scope["headers"]) > _MOST_IN_HEADERS:
@@ -119,7 +141,7 @@ def _oversized(scope: Scope) -> Response | None:
 
 
 def credentials_in(header: str) -> tuple[bytes, bytes] | None:
-    """Return user and password of an `Authorization` header, None if it is not for Basic."""
+    """Return user and password of an `Authorization` header, None if it is not Basic."""
     scheme, _, encoded = header.strip().partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -131,7 +153,7 @@ def credentials_in(header: str) -> tuple[bytes, bytes] | None:
 
 
 def _with_headers(send: Send, headers: Sequence[tuple[str, str]]) -> Send:
-    """Return a *send* that sets *headers*, whatever the app itself sets."""
+    """Return a *send* that sets *headers* in place of the app's own."""
     if not headers:
         return send
 

@@ -29,19 +29,19 @@ from exporter.web.connection import (
 from exporter.web.sockets import bind
 
 _MAX_CONNECTIONS = 2000
-# Each holds a third of a megabyte, from the first byte of its handshake.
+# Each takes a third of a megabyte, from the first byte of its handshake.
 _MAX_TLS_CONNECTIONS = 200
-# What a client may send ahead of being read: a head, and little more.
+# What a client may send ahead: a head, and little more.
 _RECEIVE_BUFFER_BYTES = 16_384
 _SHUTDOWN_SECONDS = 5.0
 _ACCEPT_RETRY_SECONDS = 0.1
-# More would keep those waiting who are there already.
+# Per turn of the event loop: more would delay open connections.
 _ACCEPTED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class _TlsEndpoint:
-    """How clients are let in; `limit` is how many at once."""
+    """How clients connect, at most `limit` at once."""
 
     tls: TlsPolicy | None
     context: ssl.SSLContext | None
@@ -49,14 +49,14 @@ class _TlsEndpoint:
 
     @property
     def admission(self) -> tuple[object, ...]:
-        """What decides who comes in."""
+        """What decides which clients are admitted."""
         tls = self.tls
         if tls is None:
             return ()
         return (tls.client_auth, tls.client_authority, tls.client_names, tls.minimum)
 
     def admits(self, transport: asyncio.BaseTransport) -> bool:
-        """Tell whether a client may come in that has shown its certificate, if it has one."""
+        """Return whether the client's certificate, if required, has an allowed name."""
         names = self.tls.client_names if self.tls else frozenset()
         return not names or not names.isdisjoint(names_of(transport))
 
@@ -68,10 +68,10 @@ def _endpoint(tls: TlsPolicy | None) -> _TlsEndpoint:
 
 class Server(uvicorn.Server):
     """
-    Serves on the address of *bound*, with the encryption that *tls* says.
+    Serves on the *bound* socket, encrypted by *tls* if given.
 
-    It leaves signals to the command. It accepts connections itself, so that each comes in as is
-    said at that moment, and the socket is never closed in between.
+    Signals are left to the command. It accepts connections itself: TLS can change without closing
+    the socket.
     """
 
     def __init__(self, config: uvicorn.Config, bound: socket.socket, tls: TlsPolicy | None) -> None:
@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
         self._connections = Connections()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to listen."""
+        """Start listening."""
         await super().startup(sockets)
         self._bound.setblocking(False)
         self._bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
@@ -92,13 +92,12 @@ class Server(uvicorn.Server):
 
     async def follow(self, tls: TlsPolicy | None) -> None:
         """
-        Take further connections as *tls* says.
+        Apply *tls* to further connections.
 
-        Those there are go on, unless others may come in than before: then they end with the
-        answers that are under way.
+        Open ones stay, unless admission changes: then they close after the answers in flight.
 
         Raises:
-            ValueError: it cannot be done; all stays as it was.
+            ValueError: *tls* is unusable; nothing changes.
         """
         before = self._endpoint
         if tls == before.tls:
@@ -110,17 +109,17 @@ class Server(uvicorn.Server):
             connection.shutdown()
 
     async def accept(self) -> None:
-        """Let clients in until cancelled, a few in each turn of the event loop."""
+        """Accept connections until cancelled, a few per turn of the event loop."""
         loop = asyncio.get_running_loop()
         async with anyio.create_task_group() as tasks:
             while True:
                 try:
                     for _ in range(_ACCEPTED_AT_ONCE):
-                        # Does not wait while there are any.
+                        # Returns at once while there are any.
                         accepted, _ = await loop.sock_accept(self._bound)
                         self._let_in(accepted, tasks)
                 except OSError:
-                    # The client is gone already, or there are too many files: those will close.
+                    # The client has left, or too many files are open: those will close.
                     await anyio.sleep(_ACCEPT_RETRY_SECONDS)
                 await anyio.lowlevel.checkpoint()
 
@@ -144,7 +143,7 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         try:
             with connection.arrival, suppress(OSError):
-                # Whoever says nothing costs a socket, and no buffers of TLS.
+                # A silent client costs a socket, but no TLS buffers.
                 await anyio.wait_readable(accepted)
                 if not _has_left(accepted):
                     await loop.connect_accepted_socket(
@@ -160,7 +159,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave signals alone."""
+        """Install no handlers."""
         yield
 
 
@@ -169,18 +168,18 @@ async def listening(
     app: ASGIApp, host: str, port: int, *, grace_seconds: float, tls: TlsPolicy | None = None
 ) -> AsyncGenerator[Server, None]:
     """
-    Serve *app* while the block runs, on a free port for 0.
+    Serve *app* while the block runs, on a free port if *port* is 0.
 
-    Requests under way when the block ends have *grace_seconds* to finish.
+    Requests in flight at its end have *grace_seconds* to finish.
 
     Raises:
-        CannotListen: the address is taken or is not one of this machine.
-        ValueError: *tls* cannot be done.
+        CannotListen: the address is in use, or not of this machine.
+        ValueError: *tls* is unusable.
     """
     config = uvicorn.Config(
         app,
         log_config=None,
-        # Below are lines for what any client may send, as often as it likes.
+        # Lower levels log what any client can cause, without limit.
         log_level="error",
         access_log=False,
         server_header=False,
@@ -205,14 +204,14 @@ async def listening(
 
 
 def _has_left(client: socket.socket) -> bool:
-    """Tell whether a client will not hear an answer, whatever it has asked."""
+    """Return whether the client has closed its connection."""
     poll = select.poll()
     poll.register(client, select.POLLRDHUP)
     return bool(poll.poll(0))
 
 
 def _max_connections(*, encrypted: bool) -> int:
-    """Return how many clients may be connected at once: files and hubs need sockets, too."""
+    """Return the limit of connections: half of the file descriptors are for files and hubs."""
     limit = _MAX_TLS_CONNECTIONS if encrypted else _MAX_CONNECTIONS
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return limit if allowed == resource.RLIM_INFINITY else max(1, min(limit, allowed // 2))

@@ -1,4 +1,4 @@
-"""The socket that is listened on."""
+"""The listening socket."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 
 
 class CannotListen(Exception):
-    """The address cannot be listened on; the message names it, the reason and the remedy."""
+    """An address cannot be listened on; the message has the reason and the remedy."""
 
     def __init__(self, host: str, port: int, error: OSError, option: str) -> None:
         super().__init__(
@@ -16,10 +16,10 @@ class CannotListen(Exception):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address; no host and `::` mean all, of IPv4 and IPv6."""
+    """Return a socket bound to an address; an empty host or `::` is all of IPv4 and IPv6."""
     both = host in ("", "::") and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both or ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sends small segments at once; else each answer takes 40 ms.
+    # asyncio sets TCP_NODELAY only if the protocol is named; else each answer takes 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

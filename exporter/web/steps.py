@@ -1,4 +1,4 @@
-"""The history of one instance as steps that people can follow; pure."""
+"""The history of one instance as readable steps; pure."""
 
 from __future__ import annotations
 
@@ -48,8 +48,7 @@ class Step(msgspec.Struct, frozen=True):
     """
     One event of a history.
 
-    `seconds` is how long what began with it took, or takes already where `is_open`. `reason` is why
-    it failed, in the app's own words.
+    `seconds` is its duration, so far if `is_open`. `reason` is the app's message of a failure.
     """
 
     time: str | None
@@ -67,7 +66,7 @@ def steps_of(events: Sequence[HistoryEvent], at: float) -> Iterator[Step]:
     """
     Yield the steps of a history as of *at*, by the server's clock.
 
-    What has a result stands at the moment of its result: its own event is left out by the API.
+    A call with a result is at the time of its result: the API omits its own event.
     """
     fired = {event.fire_at for event in events if event.event_type == TIMER_FIRED}
     for event in events:
@@ -90,7 +89,7 @@ def steps_of(events: Sequence[HistoryEvent], at: float) -> Iterator[Step]:
 
 
 def _seconds(event: HistoryEvent, at: float) -> float | None:
-    """Return how long something took, or takes since it began."""
+    """Return how long a step took, or has taken so far."""
     began: str | None = event.timestamp
     ended: float | None = at
     if event.event_type in _ENDED:

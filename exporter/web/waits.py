@@ -1,4 +1,4 @@
-"""What instances wait on, for the report and in words."""
+"""Waits of instances, in words and for the report."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
 from exporter.web.formatting import plural, rfc3339, span
-from exporter.web.links import links_to
-from exporter.web.report import BlockerReport, CauseReport, WaitGroupReport
+from exporter.web.report import BlockerReport, CauseReport, WaitGroupReport, links_to
 
 REFUSED = (
     "Its history cannot be read: most likely an activity was renamed while it was in flight. Check "
@@ -37,7 +36,7 @@ _LOST = (
     "event: check the app's log for a call of a missing function."
 )
 
-# What is to be said of the end of a chain beside what it waits on.
+# About the end of a chain, beside what it waits on.
 END_WORDS = {
     End.LEAF: "",
     End.FINISHED: "it has finished, but the result was not delivered",
@@ -50,7 +49,7 @@ END_WORDS = {
 
 
 def end_in_words(blame: Blame) -> str:
-    """Tell what is to be said of the end of a chain, empty where its wait says all."""
+    """Return what to say about the end of a chain, empty if its wait says it all."""
     if blame.end is End.MISSING and blame.chain[-1].startswith("@"):
         return "its first operation has not ended"
     if blame.end is End.ORPHANED_LOCK:
@@ -58,7 +57,7 @@ def end_in_words(blame: Blame) -> str:
     return END_WORDS[blame.end]
 
 
-# Classes that nobody can be said to wait on.
+# Classes that are no object of "waits on".
 _STATES = {
     WaitingOn.NOT_STARTED: "has not started",
     WaitingOn.TIMER: "waits on a timer, or an external event before it",
@@ -70,7 +69,7 @@ _STATES = {
     WaitingOn.HISTORY_REFUSED: "has a history that cannot be read",
     WaitingOn.UNKNOWN: "waits on something unknown",
 }
-# The same of several.
+# The same, of several instances.
 _GROUPED = {
     WaitingOn.NOT_STARTED: "not started",
     WaitingOn.TIMER_OVERDUE: "timer overdue",
@@ -82,7 +81,7 @@ _GROUPED = {
 
 
 class WaitFields(TypedDict):
-    """The fields of `OverLimitSample` that a history tells."""
+    """The fields of `OverLimitSample` that come from a history."""
 
     waiting_on: str | None
     target: str | None
@@ -95,7 +94,7 @@ class WaitFields(TypedDict):
 
 
 def wait_of(blame: Blame | None) -> WaitFields:
-    """Return what an instance waits on, all null where that is not known."""
+    """Return what an instance waits on, all null if unknown."""
     wait = blame.wait if blame else None
     leaf = blame.leaf if blame else None
     return WaitFields(
@@ -111,7 +110,7 @@ def wait_of(blame: Blame | None) -> WaitFields:
 
 
 def causes_of(identity: HubIdentity, view: DiagnosisView) -> list[CauseReport]:
-    """Return what holds instances up."""
+    """Return what blocks instances."""
     return [
         CauseReport(
             cause=cause.cause,
@@ -130,7 +129,7 @@ def causes_of(identity: HubIdentity, view: DiagnosisView) -> list[CauseReport]:
 
 
 def groups_of(identity: HubIdentity, view: DiagnosisView, now: float) -> list[WaitGroupReport]:
-    """Return the instances that wait alike, as of *now* by the server's clock."""
+    """Return instances grouped by their wait, as of *now* by the server's clock."""
     return [
         WaitGroupReport(
             summary=group_in_words(group, now),
@@ -156,18 +155,18 @@ def groups_of(identity: HubIdentity, view: DiagnosisView, now: float) -> list[Wa
 
 
 def wait_in_words(wait: Wait) -> str:
-    """Tell what is waited on."""
+    """Return what a wait is on."""
     return f"{wait.waiting_on.value.replace('_', ' ')} {wait.target}".rstrip()
 
 
 def state_in_words(wait: Wait) -> str:
-    """Tell how somebody is who waits so, as what follows the name in a sentence."""
+    """Return the predicate of a wait, to follow a name."""
     state = _STATES.get(wait.waiting_on)
     return f"waits on {wait_in_words(wait)}" if state is None else f"{state} {wait.target}".rstrip()
 
 
 def group_in_words(group: WaitGroup, now: float) -> str:
-    """Tell how many wait alike, on what and for how long, at *now* by the server's clock."""
+    """Describe a group: how many wait, on what, how long at *now* by the server's clock."""
     since = f" for {span(now - group.since)}" if group.since is not None else ""
     wait = Wait(group.waiting_on, group.target)
     number = f"{group.instances:,} {group.orchestrator}".rstrip()
@@ -175,7 +174,7 @@ def group_in_words(group: WaitGroup, now: float) -> str:
 
 
 def blame_in_words(found: FoundInstance, now: float) -> Iterator[str]:
-    """Tell what an instance waits on, and what that waits on, a sentence each."""
+    """Yield sentences about what an instance waits on, and what that waits on."""
     blame = found.blame
     if found.entity is not None:
         held = found.entity.locked_by
@@ -201,7 +200,7 @@ def blame_in_words(found: FoundInstance, now: float) -> Iterator[str]:
 
 
 def verdict_on(found: FoundInstance) -> str:
-    """Tell what is to be made of a wait in the end, empty where it speaks for itself."""
+    """Return what a wait means in the end, empty if it speaks for itself."""
     leaf = found.blame.leaf
     waiting_on = leaf.waiting_on if leaf else None
     if waiting_on is WaitingOn.UNKNOWN:
@@ -218,7 +217,7 @@ def verdict_on(found: FoundInstance) -> str:
 
 
 def orphaned_in_words(locks: Mapping[str, EntityLocks]) -> str:
-    """Tell which entities are locked by an instance that is not active; empty where none is."""
+    """Describe the entities locked by an inactive instance; empty if there are none."""
     orphaned = {entity: each.orphaned for entity, each in locks.items() if each.orphaned}
     if not orphaned:
         return ""
@@ -230,7 +229,7 @@ def orphaned_in_words(locks: Mapping[str, EntityLocks]) -> str:
 
 
 def blocker_in_words(cause: Cause, now: float) -> str:
-    """Tell what is known of who blocks others, beside its id: empty where that is nothing."""
+    """Describe a blocking instance; empty if nothing beside its id is known."""
     if cause.orchestrator and cause.end is not End.CYCLE:
         since = f" for {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
         return f"{cause.orchestrator} {state_in_words(cause.wait)}{since}"

@@ -11,15 +11,12 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.tls import TLSListener
 
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
-from exporter.api.keys import FixedKey, KeySource
-from exporter.api.names import NameResolver
+from exporter.api.keys import KeySource
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
-from exporter.api.transport import HubConnections, connections_to
+from exporter.api.transport import HubConnections, NameResolver, connections_to
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 SILENCE = b""
@@ -109,7 +106,7 @@ async def connections(
     http = connections_to(
         "https://", tls=tls, names=names or own, connect_seconds=connect_seconds, proxy=proxy
     )
-    async with http, aclosing(own):
+    async with aclosing(http), aclosing(own):
         yield http
 
 
@@ -134,10 +131,9 @@ async def client_of(
             "orders",
             HubAddress(url, "OrdersHub", "Storage"),
             http=opened,
-            key=key or FixedKey("s3cret-key"),
+            key=key or KeySource("s3cret-key"),
             retry=RetryPolicy(retries, 0.0, 0.0),
             limits=RequestLimits(timeout, page_size, max_pages, page_bytes, max_bytes, max_bytes),
             host=HostSlots().of("http://hub", 4),
             bodies=bodies or BodyBudget(),
-            telemetry=ApiTelemetry(),
         )

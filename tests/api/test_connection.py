@@ -1,4 +1,4 @@
-"""Connections as a hub's settings ask for: headers, proxies by setting and by environment."""
+"""Connections by settings: headers, proxies by setting and by environment, changing files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ import httpx
 import pytest
 import trustme
 
-from exporter.api.connection import SharedLimits, connect
+from exporter.api.connection import SharedLimits, _tls_context, connect
+from exporter.api.keys import KeyFile
 from exporter.api.query import InstanceQuery
+from exporter.settings import fingerprint
 from tests.api.paged import all_rows
 from tests.api.scripted import answer, scripted
+from tests.certificates import Authority
 from tests.settings.configured import load_hub
 
 pytestmark = pytest.mark.anyio
@@ -152,3 +155,36 @@ async def test_requests_have_the_headers_of_the_settings_and_no_others_of_the_li
             "accept-encoding": "identity",
             "host": server.url.split("/")[2],
         }
+
+
+class TestKeyFile:
+    @pytest.mark.parametrize("content", ["", " \n", "two\nlines", "\N{SNOWMAN}", "nul\0"])
+    def test_what_cannot_be_a_key_leaves_it_as_it_was(self, tmp_path: Path, content: str) -> None:
+        path = tmp_path / "key"
+        path.write_text("good")
+        key = KeyFile(path)
+        path.write_text(content, encoding="utf-8")
+        assert not key.reread()
+        assert key.key == "good"
+
+    def test_bytes_that_are_no_text_leave_it_as_it_was(self, tmp_path: Path) -> None:
+        path = tmp_path / "key"
+        path.write_text("good")
+        key = KeyFile(path)
+        path.write_bytes(b"\xff\xfe")
+        assert not key.reread()
+        path.unlink()
+        assert not key.reread()
+        assert key.key == "good"
+
+
+def test_another_authority_in_the_same_file_makes_another_context(tmp_path: Path) -> None:
+    path = Authority(tmp_path).file
+
+    def context() -> object:
+        return _tls_context(path, None, None, fingerprint([path]))
+
+    first = context()
+    assert context() is first
+    Authority(tmp_path)
+    assert context() is not first

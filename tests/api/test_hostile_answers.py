@@ -15,10 +15,9 @@ import pytest
 import trustme
 
 from exporter.api.client import HubClient
-from exporter.api.connecting import ObservedTls
 from exporter.api.errors import ApiError
-from exporter.api.names import NameResolver
 from exporter.api.query import InstanceQuery
+from exporter.api.transport import NameResolver, ObservedTls
 from tests.api.paged import all_rows
 from tests.api.scripted import TLS, answer, client_of, connections, scripted
 from tests.api.test_names import resolver

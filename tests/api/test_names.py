@@ -14,8 +14,8 @@ import pytest
 
 from exporter.api.client import HubClient
 from exporter.api.errors import ApiError, ErrorKind
-from exporter.api.names import NameResolver
 from exporter.api.query import InstanceQuery
+from exporter.api.transport import NameResolver
 from tests.api.paged import all_rows
 from tests.api.scripted import answer, client_of, connections, scripted
 

@@ -315,7 +315,7 @@ def test_rows_errors_and_requests_are_those_of_one_page_after_the_other(
             answers = Answers(pages, failures)
             http = HubConnections(httpx.MockTransport(answers), connect_seconds=MINUTE)
             async with client_of(
-                "http://app.example", http=http, retries=1, max_pages=max_pages
+                "http://app.example", http=aclosing(http), retries=1, max_pages=max_pages
             ) as client:
                 found = await read(client)
                 told = client.telemetry

@@ -120,7 +120,7 @@ async def client(
 
 async def get(http: HubConnections, url: str) -> bytes:
     """Ask once; returns the whole body."""
-    response = await http.get(httpx.URL(url), [])
+    response = await http.request("GET", httpx.URL(url))
     try:
         return b"".join([piece async for piece in response.aiter_raw()])
     finally:
@@ -216,7 +216,7 @@ class TestConnections:
     async def test_closing_the_connections_ends_what_is_being_read(self) -> None:
         async with peer(always(OK + b"content-length: 9\r\n\r\nhello")) as served:
             async with client() as http:
-                response = await http.get(httpx.URL(served.url), [])
+                response = await http.request("GET", httpx.URL(served.url))
             with pytest.raises((*TRANSPORT_ERRORS, RuntimeError)):
                 await response.aread()
             await response.aclose()

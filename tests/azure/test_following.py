@@ -22,7 +22,7 @@ from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.discovery import discovery as discovery_module
 from exporter.discovery.discovery import Discovery
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import Settings
 from tests.azure.stand_in import Azure, samples, site
 from tests.cli.process import frozen_emulator

@@ -15,7 +15,7 @@ from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import PollingInputs, rules_of
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import Settings, load_settings
 from tests.cli.asked import ask, clock_of_commands, serving_hub, settings_for
 from tests.diagnosis.stuck_app import BACKENDS, START, VERSIONS, stuck_hub

@@ -20,7 +20,7 @@ from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import PollingInputs, rules_of
 from exporter.collector.snapshot import Sweep
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import Settings, load_settings
 from tests.cli.asked import ask
 from tests.cli.polled_day import DAY, Polled, hold, polled

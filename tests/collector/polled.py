@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
-from exporter.api.keys import FixedKey
+from exporter.api.keys import KeySource
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.budgets import ProcessLimits
 from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import PollingInputs
@@ -104,7 +102,7 @@ async def collector_of(
             hub.lower(),
             HubAddress(f"{url}/runtime/webhooks/durabletask", hub),
             http=http,
-            key=FixedKey(key),
+            key=KeySource(key),
             retry=RetryPolicy(retries, 0.0, 0.0),
             limits=RequestLimits(
                 request_seconds,
@@ -115,7 +113,6 @@ async def collector_of(
             ),
             host=HostSlots().of("http://hub", 4),
             bodies=BodyBudget(),
-            telemetry=ApiTelemetry(),
         )
         inputs = polled_hub(
             hub.lower(),

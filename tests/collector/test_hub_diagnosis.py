@@ -24,7 +24,7 @@ from exporter.diagnosis.view import Coverage, DiagnosisView
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.tracked import TrackedInstance
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from tests.collector.polled import INTERVALS, STALE_AFTER, collector_of
 from tests.diagnosis.stuck_app import END, START, VERSIONS, functions, stuck_hub
 from tests.diagnosis.surveying import limits

@@ -24,7 +24,7 @@ from tests.collector.mutating import MutatedHub, Mutator
 from tests.collector.polled import polled_hub
 from tests.ledger.rules import DEFAULT_RULES
 from tests.metrics.snapshots import busy_snapshot
-from tests.web.shown_app import app_of
+from tests.web.looking import app_of
 
 pytestmark = pytest.mark.anyio
 

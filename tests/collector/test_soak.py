@@ -24,7 +24,7 @@ from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.ledger import unresolved
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from tests.api.paged import ClientOfPages, MadePage
 from tests.collector.polled import polled_hub
 from tests.ledger.rules import DEFAULT_RULES

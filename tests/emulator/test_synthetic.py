@@ -42,14 +42,12 @@ from emulator.synthetic.layout import BLOCK_ROWS
 from emulator.synthetic.mix import EntityClass, Orchestrator
 from emulator.synthetic.population import Choice
 from emulator.times import precise
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
-from exporter.api.keys import FixedKey
+from exporter.api.keys import KeySource
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
 from exporter.api.query import InstanceQuery as AskedInstances
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections
 from exporter.ledger.status import ACTIVE, TERMINAL
 from tests.api.paged import all_rows
@@ -494,10 +492,9 @@ def client_of(base_url: str, http: HubConnections) -> HubClient:
         "big",
         HubAddress(base_url, "BigHub"),
         http=http,
-        key=FixedKey(None),
+        key=KeySource(),
         retry=RetryPolicy(0, 0.0, 0.0),
         limits=RequestLimits(10.0, 1000, 100),
         host=HostSlots().of("http://hub", 1),
         bodies=BodyBudget(),
-        telemetry=ApiTelemetry(),
     )

@@ -11,7 +11,7 @@ from exporter.collector.snapshot import HubSnapshot, ProcessView
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.family import Family, sample_names
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 
 
 def samples(text: bytes) -> Iterator[Sample]:

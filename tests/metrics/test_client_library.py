@@ -31,8 +31,7 @@ from exporter.metrics.family import (
     Spread,
     Values,
 )
-from exporter.metrics.formats import Format, headers
-from exporter.metrics.lines import LineWriter, spell
+from exporter.metrics.lines import Format, LineWriter, headers, spell
 
 both_formats = pytest.mark.parametrize("form", list(Format), ids=lambda form: form.name.lower())
 

@@ -12,14 +12,14 @@ import pytest
 from msgspec import structs
 
 from exporter.collector.snapshot import ProcessView, Sweep, SweepState, Trouble
-from exporter.discovery.view import DiscoveryView
+from exporter.discovery import DiscoveryView
 from exporter.ledger.rules import SERIES_PER_ORCHESTRATOR
 from exporter.ledger.snapshot import CountersView, FinishedInstance
 from exporter.metrics import reference
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.exposition import Choice, Exposition
 from exporter.metrics.family import Family, Kind, Values, classic_name
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from tests.ledger.rules import DEFAULT_RULES
 from tests.ledger.world import NOW, in_contact
 from tests.metrics.shown import Shown

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.ledger.snapshot import FinishedInstance
-from exporter.metrics.body import Body
-from exporter.metrics.exposition import Choice, Exposition, read
+from exporter.metrics.exposition import Body, Choice, Exposition, read
 from exporter.metrics.family import Series
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from tests.ledger.world import NOW
 from tests.metrics.snapshots import busy_snapshot
 

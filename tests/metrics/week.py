@@ -24,7 +24,7 @@ from exporter.ledger.ledger import Ledger, Source
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.family import sample_names
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import HUB_DEFAULTS, Buckets
 from tests.ledger.world import NOW, row, shown
 from tests.metrics.shown import samples

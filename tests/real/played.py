@@ -14,7 +14,7 @@ from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import polling_inputs_of, rules_of
 from exporter.collector.snapshot import ProcessView, Sweep
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import load_settings
 
 TICK = 30.0

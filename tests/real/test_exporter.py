@@ -22,14 +22,14 @@ from emulator import (
     truth,
 )
 from emulator.backends.azure_storage import AzureStorage
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import Buckets
 from exporter.web.server import listening
 from tests.collector.polled import KEY, collector_of
 from tests.real.classic_format import classic_format
 from tests.real.prometheus import Prometheus, Sample, running_prometheus, scrape_job
 from tests.real.promtool import check_metrics
-from tests.web.shown_app import app_of
+from tests.web.looking import app_of
 
 pytestmark = pytest.mark.anyio
 

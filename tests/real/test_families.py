@@ -14,7 +14,7 @@ from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
 from exporter.web.server import listening
 from tests.real.prometheus import Prometheus, running_prometheus, scrape_job
-from tests.web.shown_app import app_of
+from tests.web.looking import app_of
 from tests.workers.polled_hub import polled
 from tests.workers.test_families import START, hub_of, start, wait
 

@@ -12,7 +12,7 @@ from exporter.collector.snapshot import Sweep
 from exporter.web.server import listening
 from tests.collector.polled import KEY, collector_of
 from tests.real.prometheus import EXEMPLAR_STORAGE, running_prometheus, scrape_job
-from tests.web.shown_app import app_of
+from tests.web.looking import app_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("prometheus_at_hand")]
 

@@ -17,18 +17,16 @@ from emulator.scenarios.play import play
 from emulator.scenarios.scenario import load_scenario
 from exporter.alerts.prometheus import rules
 from exporter.alerts.table import ALERTS
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
-from exporter.api.keys import FixedKey
+from exporter.api.keys import KeySource
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
 from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import polling_inputs_of, rules_of
 from exporter.collector.snapshot import ProcessView, Sweep
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
+from exporter.metrics.lines import Format
 from exporter.settings import Buckets, HubSettings
 from exporter.settings.durations import DAY, HOUR
 from tests.alerts.promtool_rules import findings
@@ -102,12 +100,11 @@ async def watched(scenario: str, seconds: float, **settings: object) -> Scraped:
             HUB,
             HubAddress(f"{url}/runtime/webhooks/durabletask", HUB),
             http=http,
-            key=FixedKey(None),
+            key=KeySource(),
             retry=RetryPolicy(hub.retries.max_retries, 0.01, 0.1),
             limits=RequestLimits(hub.timeouts.request, hub.max_page_size, hub.max_pages),
             host=HostSlots().of(url, hub.max_requests_per_host),
             bodies=BodyBudget(),
-            telemetry=ApiTelemetry(),
         )
         collector = HubCollector(
             polling_inputs_of(hub, Buckets()),

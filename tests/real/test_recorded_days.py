@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,13 +14,11 @@ import pytest
 
 from emulator import Emulator, Fault, FaultKind, ManualClock, RealClock, TaskHub, running
 from emulator.timelines import Timeline, read_timeline, replay_timeline
-from exporter.api.bodies import BodyBudget
+from exporter.api.answers import BodyBudget
 from exporter.api.client import HubClient, RequestLimits
-from exporter.api.keys import FixedKey
+from exporter.api.keys import KeySource
+from exporter.api.pacing import HostSlots, RetryPolicy
 from exporter.api.query import HubAddress
-from exporter.api.retries import RetryPolicy
-from exporter.api.slots import HostSlots
-from exporter.api.telemetry import ApiTelemetry
 from exporter.api.transport import HubConnections
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
@@ -121,17 +119,16 @@ class Observatory:
         """Start a collector that goes on from the state of the one before."""
         owner = Owner(HUB, self.url, HUB, "")
         state = StateFile(self.folder, owner, max_age=1e9, wall=self.clock.now)
-        async with HubConnections(self.witness, connect_seconds=1.0) as http:
+        async with aclosing(HubConnections(self.witness, connect_seconds=1.0)) as http:
             client = HubClient(
                 HUB,
                 HubAddress(f"{self.url}/runtime/webhooks/durabletask", HUB),
                 http=http,
-                key=FixedKey(None),
+                key=KeySource(),
                 retry=RetryPolicy(2, 0.01, 0.02),
                 limits=RequestLimits(0.3, 100, 200),
                 host=HostSlots().of("http://hub", 4),
                 bodies=BodyBudget(),
-                telemetry=ApiTelemetry(),
             )
             collector = HubCollector(
                 polled_hub(HUB.lower(), task_hub=HUB, counter_hold=0.0, max_histories_per_sweep=0),

@@ -29,8 +29,8 @@ from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import SPREAD_SUFFIXES, Family
 from exporter.settings.durations import parse_duration
 from exporter.settings.reference import page as settings_page
+from exporter.web.findings import RUNBOOKS, runbook_of_stalled, runbook_of_trouble
 from exporter.web.runbook_pages import anchor_of
-from exporter.web.runbooks import RUNBOOKS, runbook_of_stalled, runbook_of_trouble
 from tests.runbooks.pages import OF_ALERTS, PAGES, Page, notified_within
 
 ALERTS = {alert.full_name: alert for alert in table.ALERTS}

@@ -1,18 +1,21 @@
-"""The pages of some hubs, served over real sockets."""
+"""The app of some hubs, and its pages over real sockets."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 
 import httpx
+from starlette.applications import Starlette
 
 from exporter.collector.snapshot import HubSnapshot
+from exporter.settings import MetricsSettings
+from exporter.web.app import create_app
 from exporter.web.instance_pages import InstancePages
+from exporter.web.scrapes import Scrapes
 from exporter.web.server import listening
 from tests.ledger.world import NOW
-from tests.web.shown_app import app_of
 
 
 @asynccontextmanager
@@ -52,3 +55,15 @@ class Read(HTMLParser):
     def links(self) -> Sequence[str]:
         """Return where links lead, in their order."""
         return [attrs["href"] or "" for tag, attrs in self.elements if tag == "a"]
+
+
+def app_of(
+    snapshots: Callable[[], Sequence[HubSnapshot]],
+    wall: Callable[[], float],
+    instances: InstancePages | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> Starlette:
+    """Return the app that shows *snapshots*; *settings* are those of the group `metrics`."""
+    shown = MetricsSettings.model_validate(settings or {})
+    scrapes = Scrapes(snapshots, lambda: shown, wall=wall)
+    return create_app(snapshots, scrapes, wall=wall, instances=instances)

@@ -16,7 +16,7 @@ from exporter.web.server import listening
 from exporter.web.sockets import CannotListen, bind
 from tests.ledger.world import NOW
 from tests.metrics.snapshots import busy_snapshot
-from tests.web.shown_app import app_of
+from tests.web.looking import app_of
 
 pytestmark = pytest.mark.anyio
 

@@ -24,8 +24,7 @@ from exporter.web.instance_pages import InstancePages
 from exporter.web.server import listening
 from tests.diagnosis.stuck_app import VERSIONS, stuck_hub
 from tests.web.hubs import empty_hub
-from tests.web.looking import Read
-from tests.web.shown_app import app_of
+from tests.web.looking import Read, app_of
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from exporter.diagnosis.blame import Blame, End
 from exporter.diagnosis.groups import Waiting
 from exporter.diagnosis.view import Coverage
 from exporter.diagnosis.waits import Wait, WaitingOn
-from exporter.web import people
+from exporter.web import app as app_module
 from exporter.web.page import MOST_IN_DETAIL, View, hub_page, overview_page
 from tests.ledger.world import NOW, row
 from tests.web.hubs import (
@@ -99,7 +99,7 @@ class TestOverview:
             threads.append(threading.current_thread())
             return overview_page(hubs, view)
 
-        monkeypatch.setattr(people, "overview_page", make)
+        monkeypatch.setattr(app_module, "overview_page", make)
         async with serving_hubs(healthy_hub()) as client:
             await client.get("/")
         assert threads

@@ -18,8 +18,7 @@ from exporter.ledger.snapshot import CountersView, EntityLocks, UnfilteredView
 from exporter.web.charts import chart_of
 from exporter.web.findings import findings_of, status_of, trust_in
 from exporter.web.formatting import percent, plural, rfc3339, size, span
-from exporter.web.links import links_to
-from exporter.web.report import FinishesReport, HubStatus, Severity
+from exporter.web.report import FinishesReport, HubStatus, Severity, links_to
 from tests.ledger.world import NOW, row
 from tests.web.hubs import (
     LIMITS,

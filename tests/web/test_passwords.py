@@ -13,9 +13,8 @@ import bcrypt
 import pytest
 
 from exporter.settings import RateLimit
-from exporter.web.overload import Busy
+from exporter.web.overload import AddressBuckets, Busy
 from exporter.web.passwords import Passwords, TooManyFailures
-from exporter.web.rate_limits import AddressBuckets
 
 pytestmark = pytest.mark.anyio
 

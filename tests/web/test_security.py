@@ -16,10 +16,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.settings import RateLimit, WebConfig
-from exporter.web.rate_limits import TokenBucket
-from exporter.web.reload import with_reload
-from exporter.web.request_target import in_origin_form
-from exporter.web.security import Guard, credentials_in
+from exporter.web.app import with_reload
+from exporter.web.overload import TokenBucket
+from exporter.web.security import Guard, credentials_in, in_origin_form
 from tests.web.test_passwords import hashed
 
 pytestmark = pytest.mark.anyio

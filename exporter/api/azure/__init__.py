@@ -1,1 +1,1 @@
-"""Azure's Resource Manager, and the identity that it is asked with."""
+"""Azure: its Resource Manager, and the identity that authenticates there."""

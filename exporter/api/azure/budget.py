@@ -1,4 +1,4 @@
-"""How many requests to the Resource Manager may be sent for one subscription, and which first."""
+"""Budgets of requests to the Resource Manager, one per subscription."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from time import monotonic
 
 import anyio
 
-from exporter.api.priority import Priority
+from exporter.api.pacing import Priority
 
-# A subscription has 250 reads at hand, for all its clients together.
+# Size of a subscription's token bucket for reads, shared by all its clients.
 _BURST = 250.0
 _SECONDS_OF_AN_HOUR = 3600.0
 
 
 class RequestBudget:
     """
-    Lets *per_hour* requests be sent in an hour, and some hundred at once after a rest.
+    A token bucket of *per_hour* requests, split among *shares* exporters.
 
-    It is that of one of *shares* exporters. Where nothing is left, the more urgent request gets
-    what comes next.
+    When it is empty, the most urgent request is sent next.
     """
 
     def __init__(self, per_hour: float, shares: int) -> None:
@@ -36,12 +35,12 @@ class RequestBudget:
 
     @property
     def remaining(self) -> int:
-        """How many requests could be sent at once now; any thread may ask."""
+        """How many requests could be sent at once now; thread-safe."""
         now = monotonic()
         return 0 if now < self._paused_until else int(self._level_at(now))
 
     async def take(self, priority: Priority) -> None:
-        """Wait until one more request may be sent."""
+        """Wait until a request may be sent."""
         turn = (priority, next(self._numbers))
         heappush(self._waiting, turn)
         try:
@@ -58,12 +57,12 @@ class RequestBudget:
             self._notify()
 
     def note_remaining(self, remaining: int) -> None:
-        """Follow what the Resource Manager says is left, to all of its clients together."""
+        """Apply what the Resource Manager says is left to all its clients."""
         self._refill(monotonic())
         self._level = min(self._level, remaining / self._shares)
 
     def pause(self, seconds: float) -> None:
-        """Send nothing for so long."""
+        """Send nothing for *seconds*."""
         self._paused_until = max(self._paused_until, monotonic() + seconds)
         self._notify()
 
@@ -82,3 +81,25 @@ class RequestBudget:
     def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+class Budgets:
+    """Budgets by subscription, each of *per_hour* requests for all *shares* exporters."""
+
+    def __init__(self, per_hour: float = 12_000.0, shares: int = 1) -> None:
+        self._limits = (per_hour, shares)
+        self._budgets: dict[str, RequestBudget] = {}
+
+    def of(self, subscription: str) -> RequestBudget:
+        """Return the budget of a subscription."""
+        return self._budgets.setdefault(subscription, RequestBudget(*self._limits))
+
+    def limit(self, per_hour: float, shares: int) -> None:
+        """Apply other limits, with full budgets."""
+        if (per_hour, shares) != self._limits:
+            self._limits = (per_hour, shares)
+            self._budgets.clear()
+
+    def remaining(self) -> dict[str, int]:
+        """Return how many requests could be sent at once, by subscription."""
+        return {name: budget.remaining for name, budget in sorted(self._budgets.copy().items())}

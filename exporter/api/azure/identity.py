@@ -1,4 +1,4 @@
-"""The identity of this exporter in Azure, as azure-identity finds it; imported when first used."""
+"""The exporter's identity in Azure, from azure-identity, which is imported at first use."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from exporter.settings.azure import AUTHORITIES, resource_manager_of
 EXTRA_MISSING = "the package azure-identity is not installed"
 _INSTALL = "install the extra: pip install 'durable-functions-exporter[azure]'; the image has it"
 _SECONDS = 60.0
-# So that no request sets out with a token that expires on its way.
+# Tokens are renewed this long before they expire.
 _FRESH_SECONDS = 300.0
-# A token that nobody gets is not asked for by each hub anew.
+# After a failure, hubs wait this long before they ask again.
 _REST_SECONDS = 15.0
 _CODE = re.compile(r"AADSTS\d{1,9}")
 _HINT = (
@@ -34,8 +34,8 @@ class AzureIdentity:
     """
     Tokens for the Resource Manager of one *cloud*, kept until they are about to expire.
 
-    They come from the default chain: environment, workload identity, managed identity, command
-    line tools. *make* makes the credential, by default that of azure-identity.
+    *make* returns the credential, by default the default chain of azure-identity: environment,
+    workload identity, managed identity, command line tools.
     """
 
     def __init__(self, cloud: str, make: Callable[[], Any] | None = None) -> None:
@@ -58,7 +58,7 @@ class AzureIdentity:
         Return a token.
 
         Raises:
-            HubDenied: there is none to be had; the kind is `azure_auth`.
+            HubDenied: there is none; the kind is `azure_auth`.
         """
         async with self._one_at_a_time:
             if time() >= self._fresh_until:
@@ -66,15 +66,17 @@ class AzureIdentity:
             return self._token
 
     async def renew(self, refused: str) -> None:
-        """Get another token than the *refused* one from now on, also from the library's cache."""
+        """Drop a *refused* token, also from the library's cache."""
         async with self._one_at_a_time:
             if self._token == refused:
                 self._fresh_until = 0.0
-                await self._close()
+                await self.aclose()
 
     async def aclose(self) -> None:
-        """Close what the library holds open."""
-        await self._close()
+        """Close the credential."""
+        credential, self._credential = self._credential, None
+        if credential is not None:
+            await credential.close()
 
     async def _get(self, failures: Failures) -> None:
         if self._refused is not None and anyio.current_time() < self._refused_until:
@@ -86,7 +88,7 @@ class AzureIdentity:
             raise
         self._refused = None
         self._token = str(found.token)
-        # A token that lives shorter than the margin is used for half of its life.
+        # Short-lived tokens are renewed after half of their lifetime.
         life = float(found.expires_on) - time()
         self._fresh_until = time() + max(life - _FRESH_SECONDS, life / 2)
 
@@ -102,7 +104,7 @@ class AzureIdentity:
         except TimeoutError:
             failure = failures.azure_denied(f"no token within {_SECONDS:g} s", _HINT)
         except _errors() as error:
-            # Its text may be long, and names what it was asked with.
+            # Its text may be long, and may contain parameters of the request.
             code = _CODE.search(str(error))
             reason = code[0] if code else type(error).__name__
             failure = failures.azure_denied(f"the identity got no token ({reason})", _HINT)
@@ -115,14 +117,9 @@ class AzureIdentity:
             return library.DefaultAzureCredential()
         return library.DefaultAzureCredential(authority=authority)
 
-    async def _close(self) -> None:
-        credential, self._credential = self._credential, None
-        if credential is not None:
-            await credential.close()
-
 
 def _errors() -> tuple[type[Exception], ...]:
-    """Return what the library raises, once it is there."""
+    """Return what the library raises."""
     try:
         errors = importlib.import_module("azure.core.exceptions")
     except ImportError:

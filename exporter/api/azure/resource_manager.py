@@ -1,9 +1,10 @@
-"""The Resource Manager of one cloud: requests with the identity's token, within their budgets."""
+"""The Resource Manager of one cloud: requests with a token, and its own errors."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Generic, TypeVar
@@ -12,65 +13,42 @@ import anyio
 import httpx
 import msgspec
 
-from exporter.api.answers import Answer, decode
-from exporter.api.azure.answers import (
-    REMAINING,
-    code_of,
-    error_of,
-    remaining_of,
-    retry_after,
-)
-from exporter.api.azure.budget import RequestBudget
+from exporter.api.answers import Answer, BodyBudget, decode, read_body, read_explanation
+from exporter.api.azure.budget import Budgets
 from exporter.api.azure.identity import AzureIdentity
-from exporter.api.bodies import BodyBudget, read_body, read_explanation
-from exporter.api.classify import Failures
-from exporter.api.connecting import Connecting, connecting
-from exporter.api.connection_errors import TRANSPORT_ERRORS, Way
+from exporter.api.classify import Failures, parse_retry_after
+from exporter.api.connection_errors import TRANSPORT_ERRORS, Attempt
 from exporter.api.errors import ApiError, HubThrottled
 from exporter.api.keys import Field
-from exporter.api.priority import priority
-from exporter.api.retries import RetryPolicy
-from exporter.api.transport import HubConnections
+from exporter.api.pacing import RetryPolicy, priority
+from exporter.api.transport import Connecting, HubConnections, connecting
 
 Found = TypeVar("Found")
 
-PLACE = "Azure's Resource Manager"
+SERVER = "Azure's Resource Manager"
 API_VERSION = "2023-12-01"
 _LARGEST_BODY = 8 << 20
 _SECONDS = 60.0
-# Where it asks to slow down without saying for how long.
+# Pause after a 429 without Retry-After.
 _PAUSE_SECONDS = 30.0
 
+# How it says that the host of an app does not run.
+_HOST_DOWN = b"Encountered an error ("
+_REMAINING = (
+    "x-ms-ratelimit-remaining-subscription-reads",
+    "x-ms-ratelimit-remaining-subscription-global-reads",
+)
 
-class Budgets:
-    """The budget of each subscription; *per_hour* requests for all *shares* exporters together."""
-
-    def __init__(self, per_hour: float = 12_000.0, shares: int = 1) -> None:
-        self._limits = (per_hour, shares)
-        self._budgets: dict[str, RequestBudget] = {}
-
-    def of(self, subscription: str) -> RequestBudget:
-        """Return the budget of a subscription."""
-        return self._budgets.setdefault(subscription, RequestBudget(*self._limits))
-
-    def limit(self, per_hour: float, shares: int) -> None:
-        """Go by other limits; what was spent before is forgotten."""
-        if (per_hour, shares) != self._limits:
-            self._limits = (per_hour, shares)
-            self._budgets.clear()
-
-    def remaining(self) -> dict[str, int]:
-        """Return how many requests could be sent at once, by subscription."""
-        return {name: budget.remaining for name, budget in sorted(self._budgets.copy().items())}
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,80}")
+_UNKNOWN = "no code"
 
 
 @dataclass(frozen=True, slots=True)
 class ManagementRequest(Generic[Found]):
     """
-    A request to the Resource Manager: `target` is a path with its query.
+    A request to the Resource Manager: `target` is a path with query, `kind` the type of its answer.
 
-    It counts against the budget of a `subscription`, if there is one. `hint` is what to do where
-    the identity lacks the right.
+    It counts against the budget of a `subscription`. `hint` is the remedy for a missing right.
     """
 
     operation: str
@@ -110,7 +88,7 @@ class ResourceManager:
 
     async def admit(self, failures: Failures, subscription: str = "") -> Sequence[Field]:
         """
-        Return the header field of the token, once the budget of *subscription* allows a request.
+        Return the token's header field, once the budget of *subscription* allows a request.
 
         Raises:
             HubDenied: the identity gets no token.
@@ -122,22 +100,22 @@ class ResourceManager:
 
     def check(self, failures: Failures, answer: Answer, subscription: str, hint: str) -> None:
         """
-        Follow the limits that *answer* tells of; *hint* is for an identity that lacks a right.
+        Apply the limits in *answer*; *hint* is the remedy for a missing right.
 
         Raises:
-            ApiError: the Resource Manager answered by itself, and not with a result.
+            ApiError: the answer is an error of the Resource Manager's own.
         """
         budget = self._budgets.of(subscription) if subscription else None
-        remaining = remaining_of(answer.headers)
+        remaining = _remaining_of(answer.headers)
         if budget is not None and remaining is not None:
             budget.note_remaining(remaining)
-        code = code_of(answer)
-        is_counted = any(name in answer.headers for name in REMAINING)
+        code = _code_of(answer)
+        is_counted = any(name in answer.headers for name in _REMAINING)
         if code is None and answer.status == HTTPStatus.TOO_MANY_REQUESTS and is_counted:
             code = "TooManyRequests"
         if code is None:
             return
-        error = error_of(failures, answer, code, hint)
+        error = _error_of(failures, answer, code, hint)
         if budget is not None and isinstance(error, HubThrottled):
             budget.pause(error.retry_after or _PAUSE_SECONDS)
         raise error
@@ -150,10 +128,10 @@ class ResourceManager:
 
     async def ask(self, hub: str, request: ManagementRequest[Found]) -> Found:
         """
-        Return the answer to a request, for a *hub* or, where that is empty, for discovery.
+        Return the answer to a request, for a *hub* or, if that is empty, for discovery.
 
         Raises:
-            ApiError: it could not be had, or is not what was asked for.
+            ApiError: there is none, or not of the right form.
         """
         failures = Failures(hub, request.operation)
         retries = 0
@@ -178,7 +156,7 @@ class ResourceManager:
             await anyio.sleep(delay)
 
     async def aclose(self) -> None:
-        """Close the connections; the identity stays with whom it came from."""
+        """Close the connections, not the identity."""
         await self._http.aclose()
 
     async def _send(
@@ -192,7 +170,7 @@ class ResourceManager:
         url = httpx.URL(f"{self.base_url}{request.target}")
         try:
             with anyio.fail_after(_SECONDS), self._bodies.body() as body:
-                response = await self._http.send(request.method, url, fields, request.content)
+                response = await self._http.request(request.method, url, fields, request.content)
                 has_answered = True
                 try:
                     if response.status_code == HTTPStatus.OK:
@@ -204,20 +182,97 @@ class ResourceManager:
             seconds = anyio.current_time() - started
             return Answer(response.status_code, response.headers, text, seconds)
         except TRANSPORT_ERRORS as error:
-            way = Way(self._http.proxy, progress, has_answered, PLACE)
-            failure = failures.of_exception(error, _SECONDS, way)
-        # Out here it does not lead to the one of the library, which shows the token.
+            attempt = Attempt(self._http.proxy, progress, has_answered, SERVER)
+            failure = failures.of_exception(error, _SECONDS, attempt)
+        # Not in the block: the library's exception, which shows the token, must not be its context.
         raise failure
 
 
 def _not_a_result(failures: Failures, answer: Answer) -> ApiError:
-    """Return the error for an answer without a result and without an error of the usual form."""
+    """Return the error for an answer that is neither a result nor an error of the usual form."""
     status = answer.status
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return failures.azure_throttled(retry_after(answer.headers))
+        return failures.azure_throttled(_retry_after(answer.headers))
     return failures.azure_failed(
         f"{status} from Azure's Resource Manager",
         "check discovery.azure.cloud, and the proxy or gateway in between",
         status,
         retryable=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
     )
+
+
+class _Error(msgspec.Struct):
+    code: str = ""
+
+
+class _Body(msgspec.Struct):
+    """Errors in the usual form and in App Service's; those of apps have an `ExceptionType`."""
+
+    error: _Error | None = None
+    code: str = msgspec.field(name="Code", default="")
+    exception_type: str = msgspec.field(name="ExceptionType", default="")
+
+
+def _code_of(answer: Answer) -> str | None:
+    """Return the code of the Resource Manager's own error; None if the answer is not one."""
+    if answer.status < HTTPStatus.BAD_REQUEST:
+        return None
+    try:
+        body = msgspec.json.decode(answer.body, type=_Body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if body.exception_type or (body.error is None and not body.code):
+        return None
+    code = body.error.code if body.error is not None else body.code
+    return code if _NAME.fullmatch(code) else _UNKNOWN
+
+
+def _error_of(failures: Failures, answer: Answer, code: str, hint: str) -> ApiError:
+    """
+    Return the error for the Resource Manager's own answer with a *code*.
+
+    *hint* is the remedy for a missing right.
+    """
+    status = answer.status
+    said = f"{status} from Azure's Resource Manager ({code}), not from the app"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return failures.azure_throttled(_retry_after(answer.headers))
+    if status == HTTPStatus.UNAUTHORIZED:
+        return failures.azure_denied(said, "check the tenant and cloud of the identity", status)
+    if _HOST_DOWN in answer.body:
+        return failures.azure_failed(
+            f"{status} from Azure: the app's host does not answer ({code})",
+            "start the app, if it is stopped; else look at its own log",
+            status,
+            retryable=False,
+        )
+    if status == HTTPStatus.FORBIDDEN:
+        return failures.azure_denied(said, hint, status)
+    if status == HTTPStatus.NOT_FOUND:
+        return failures.azure_failed(
+            said, "check resource_id: the app was deleted or moved", status, retryable=False
+        )
+    may_pass = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return failures.azure_failed(said, "look at Azure's status page", status, retryable=may_pass)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """
+    Return the seconds to wait: `Retry-After`, else until the quota is reset.
+
+    Resource Graph says the latter in `x-ms-user-quota-resets-after`, as `hh:mm:ss`.
+    """
+    asked_for = parse_retry_after(headers.get("retry-after"), headers.get("date"))
+    if asked_for is not None:
+        return asked_for
+    parts = headers.get("x-ms-user-quota-resets-after", "").split(":")
+    if len(parts) != len(("hours", "minutes", "seconds")) or not all(map(str.isdecimal, parts)):
+        return None
+    hours, minutes, seconds = map(int, parts)
+    return min(3600.0, 3600.0 * hours + 60.0 * minutes + seconds)
+
+
+def _remaining_of(headers: Mapping[str, str]) -> int | None:
+    """Return how many reads the subscription has left, None if not said."""
+    said = (headers.get(name, "") for name in _REMAINING)
+    return min((int(each) for each in said if each.isdecimal()), default=None)

@@ -1,5 +1,5 @@
-// What the page has with scripts only: local times, buttons that copy ids, and tables that can be
-// searched, filtered and sorted. Without them everything is there, in the order that it came.
+// Needs scripts: local times, buttons that copy ids, tables that can be searched, filtered and
+// sorted. Everything else works without.
 
 'use strict';
 
@@ -24,7 +24,7 @@ async function copy(code) {
   try {
     await navigator.clipboard.writeText(code.textContent);
   } catch {
-    // Only pages that came by https or from this machine may write there.
+    // Only pages over https or from this machine may write there.
     getSelection().selectAllChildren(code);
     document.execCommand('copy');
   }
@@ -107,7 +107,7 @@ class FilteredTable {
     this.shown.textContent = shown === this.rows.length ? '' : `${shown} of ${this.rows.length} rows`;
   }
 
-  // The page loads itself anew: what somebody looks for stays.
+  // Survives a refresh of the page.
   keep() {
     const values = [this.search.value, this.order.value, ...[...this.selects.values()].map((each) => each.value)];
     sessionStorage.setItem(this.place, JSON.stringify(values));

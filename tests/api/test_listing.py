@@ -1,4 +1,4 @@
-"""How many rows a list asks for: fewer where they are large."""
+"""Listings: pages of a suitable size, and no row twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.api.client import HubClient
-from exporter.api.page_size import PageSize
+from exporter.api.listing import PageSize, UnseenRows
 from exporter.api.query import InstanceQuery
 from exporter.ledger.status import ACTIVE, TERMINAL
 from tests.api.paged import all_rows
@@ -125,12 +125,12 @@ async def test_a_page_that_is_too_large_comes_again_in_smaller_ones_with_no_row_
 
 def test_it_grows_back_step_by_step_when_rows_are_small_again() -> None:
     size = PageSize(1000, 1_000_000)
-    size.came(10, 1_000_000)
+    size.note_page(10, 1_000_000)
     sizes = []
     for _ in range(60):
         size.begin()
         sizes.append(size.rows)
-        size.came(size.rows, size.rows * 200)
+        size.note_page(size.rows, size.rows * 200)
     assert sizes[0] == 10
     assert sizes == sorted(sizes)
     assert sizes[-1] == 1000
@@ -145,8 +145,33 @@ def test_it_grows_back_step_by_step_when_rows_are_small_again() -> None:
 def test_it_stays_within_its_bounds(most: int, page: int, pages: list[tuple[int, int]]) -> None:
     size = PageSize(most, page)
     for rows, length in pages:
-        size.came(rows, length)
+        size.note_page(rows, length)
         size.begin()
         assert 1 <= size.rows <= most
         if rows and size.rows > 1:
             assert size.rows * length / rows <= page
+
+
+class TestUnseenRows:
+    @given(st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=5), max_size=6))
+    def test_no_id_comes_twice_within_the_first_pages(self, pages: list[list[str]]) -> None:
+        unseen: UnseenRows[str] = UnseenRows()
+        first = [page for page in pages if page][:2]
+        shown = [row for page in first for row in unseen.of(page, page)[0]]
+        assert shown == list(dict.fromkeys(row for page in first for row in page))
+
+    @given(st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=5), max_size=6))
+    def test_where_the_backend_keeps_no_order_every_id_is_remembered(
+        self, pages: list[list[str]]
+    ) -> None:
+        unseen: UnseenRows[str] = UnseenRows()
+        unseen.of(["z", "y"], ["z", "y"])
+        shown = [row for page in pages for row in unseen.of(page, page)[0]]
+        assert shown == list(dict.fromkeys(row for page in pages for row in page))
+
+    def test_in_an_ordered_list_only_the_last_id_is_kept(self) -> None:
+        unseen: UnseenRows[str] = UnseenRows()
+        for number in range(50):
+            page = [f"{number:03}-a", f"{number:03}-b"]
+            assert unseen.of(page, page) == (page, page)
+        assert len(unseen._seen) <= 4

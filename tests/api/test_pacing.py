@@ -1,4 +1,4 @@
-"""Slots of a host: no more than there are, one to each hub in turn."""
+"""Slots of a host, one to each hub in turn, and pauses before retries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.slots import HostSlots, HubSlots
+from exporter.api.errors import ErrorKind, HubThrottled
+from exporter.api.pacing import HostSlots, HubSlots, RetryPolicy
 
 pytestmark = pytest.mark.anyio
 
@@ -158,3 +159,39 @@ async def test_no_slot_is_lost_and_none_is_given_twice(
         for _ in range(slots):
             await hubs[0].take()
     assert Counter(requests.running) == Counter()
+
+
+class TestRetryPolicy:
+    def error(self, retry_after: float | None = None, *, retryable: bool = True) -> HubThrottled:
+        return HubThrottled(
+            "429",
+            hub="orders",
+            operation="listInstances",
+            kind=ErrorKind.THROTTLED,
+            hint="",
+            retryable=retryable,
+            retry_after=retry_after,
+        )
+
+    @given(st.integers(0, 60), st.floats(min_value=0, max_value=1, exclude_max=True))
+    def test_delays_grow_within_their_bounds(self, retries: int, jitter: float) -> None:
+        policy = RetryPolicy(100, 0.5, 30.0)
+        delay = policy.delay(self.error(), retries, lambda: jitter)
+        assert delay is not None
+        ceiling = min(30.0, 0.5 * 2.0**retries)
+        assert ceiling / 2 <= delay <= ceiling
+
+    def test_what_the_server_asks_for_is_waited_at_least(self) -> None:
+        policy = RetryPolicy(3, 0.5, 30.0)
+        assert policy.delay(self.error(7.0), 0, lambda: 0.5) == 7.0
+        assert policy.delay(self.error(60.0), 0, lambda: 0.5) == 60.0
+
+    def test_who_asks_for_more_than_a_minute_is_not_waited_for(self) -> None:
+        policy = RetryPolicy(3, 0.5, 30.0)
+        assert policy.delay(self.error(61.0), 0, lambda: 0.5) is None
+        assert RetryPolicy(3, 0.5, 90.0).delay(self.error(61.0), 0, lambda: 0.5) == 61.0
+
+    def test_there_is_an_end(self) -> None:
+        policy = RetryPolicy(3, 0.5, 30.0)
+        assert policy.delay(self.error(), 3, lambda: 0.5) is None
+        assert policy.delay(self.error(retryable=False), 0, lambda: 0.5) is None

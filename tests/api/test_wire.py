@@ -1,4 +1,4 @@
-"""Pages decoded with the texts that came before, against what any page is decoded with."""
+"""Rows, decoded with shared strings as without, and ids."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.query import InstanceQuery
-from exporter.api.shared import InstanceDecoder
-from exporter.api.wire import InstanceRow
+from exporter.api.query import InstanceQuery, encode_id
+from exporter.api.wire import InstanceDecoder, InstanceRow, entity_class
 from exporter.ledger.status import RuntimeStatus
 
 STATUSES = ("Completed", "Failed")
@@ -136,3 +135,40 @@ def test_an_id_that_is_too_long_is_refused_on_any_page() -> None:
         rows = decoder.decode(written([*usual, odd]))
         assert query.violation(rows) is None
         assert len(query.bounded(rows)[0]) == kept
+
+
+@pytest.mark.parametrize(
+    ("instance_id", "name", "entity"),
+    [
+        ("@counter@a", "@counter@a", "counter"),
+        ("@Counter@a@b", "Counter", "counter"),
+        ("@counter@", "@counter@", "counter"),
+        ("@counter@a", None, "counter"),
+        ("@counter@x", "RealOrchestrator", None),
+        ("@counter", "@counter", None),
+        ("@@x", "@@x", None),
+        ("order@home@work", "Order", None),
+        ("", "", None),
+    ],
+)
+def test_an_entity_is_told_by_its_id_and_its_name(
+    instance_id: str, name: str | None, entity: str | None
+) -> None:
+    assert entity_class(InstanceRow(instance_id=instance_id, name=name)) == entity
+
+
+@pytest.mark.parametrize(
+    ("instance_id", "once", "twice"),
+    [
+        ("plain-1.2_3~", "plain-1.2_3~", "plain-1.2_3~"),
+        ("a+b", "a%2Bb", "a%252Bb"),
+        ("@c@k", "%40c%40k", "%2540c%2540k"),
+        ("ž", "%C5%BE", "%25C5%25BE"),
+        ("p:0001", "p%3A0001", "p%253A0001"),
+    ],
+)
+def test_ids_are_encoded_but_for_unreserved_characters(
+    instance_id: str, once: str, twice: str
+) -> None:
+    assert encode_id(instance_id) == once
+    assert encode_id(instance_id, twice=True) == twice
