@@ -24,20 +24,19 @@ class PageBudget:
 
     def __init__(self, per_day: int | None) -> None:
         self._per_day = per_day
-        self._day = 0
-        self._spent = 0
+        # By the number of the day.
+        self._spent: dict[int, int] = {}
 
     def spend(self, pages: int, now: float) -> None:
         """Count pages that were read."""
-        self._begin_day(now)
-        self._spent += pages
+        day = int(now // _DAY)
+        self._spent = {day: self._spent.get(day, 0) + pages}
 
     def remaining(self, now: float) -> int | None:
         """Return how many pages are left today, None without a limit."""
         if self._per_day is None:
             return None
-        self._begin_day(now)
-        return max(0, self._per_day - self._spent)
+        return max(0, self._per_day - self._spent.get(int(now // _DAY), 0))
 
     def allows(self, sweep: Sweep, now: float, *, uncounted: int = 0) -> bool:
         """Return whether a sweep may read another page, with *uncounted* ones under way."""
@@ -53,11 +52,6 @@ class PageBudget:
         if remaining is None or self._per_day is None:
             return wanted
         return max(0, min(wanted, int(remaining - _RESERVED_SHARE * self._per_day)))
-
-    def _begin_day(self, now: float) -> None:
-        day = int(now // _DAY)
-        if day != self._day:
-            self._day, self._spent = day, 0
 
 
 class FairShare:

@@ -75,29 +75,26 @@ class ServerClock:
                 self._is_settled = False
             self._offsets.append(offset)
             self._judge()
-        return self.at(self.monotonic())
+        return self.monotonic() + self._offset()
 
     def _judge(self) -> None:
         """Decide whether to believe the answers."""
-        shown = self._shown()
+        by_wall = self._by_wall()
+        # The server's clock less the monotonic one, by the answers.
+        shown = (
+            median_low(self._offsets)
+            if len(self._offsets) >= _ANSWERS_THAT_AGREE
+            else min(self._offsets, key=lambda offset: abs(offset - by_wall))
+        )
+        is_near = abs(shown - by_wall) <= _FARTHEST_FROM_OWN
         agreeing = sum(abs(offset - shown) <= _LARGEST_MOVE for offset in self._offsets)
         if self._is_settled:
             is_steady = self._believed is not None and abs(shown - self._believed) <= _LARGEST_MOVE
-            is_credible = is_steady or (agreeing == _ANSWERS_KEPT and self._is_near(shown))
+            is_credible = is_steady or (agreeing == _ANSWERS_KEPT and is_near)
         else:
-            is_credible = self._is_near(shown)
+            is_credible = is_near
             self._is_settled = is_credible and agreeing >= _ANSWERS_THAT_AGREE
         self._believed = shown if is_credible else None
-
-    def _is_near(self, offset: float) -> bool:
-        return abs(offset - self._by_wall()) <= _FARTHEST_FROM_OWN
-
-    def _shown(self) -> float:
-        """Return the server's clock less the monotonic one, by the answers."""
-        if len(self._offsets) >= _ANSWERS_THAT_AGREE:
-            return median_low(self._offsets)
-        by_wall = self._by_wall()
-        return min(self._offsets, key=lambda offset: abs(offset - by_wall))
 
     def _by_wall(self) -> float:
         return self.wall() - self.monotonic()
