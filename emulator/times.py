@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,6 +75,8 @@ def _seconds(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(seconds=1)
 
 
+# An entity's row shows every request in its queue, and is written anew with each.
+@lru_cache(maxsize=4096)
 def _precise(time: float) -> str:
     whole, ticks = divmod(int(Decimal(time).scaleb(7).to_integral_value()), 10_000_000)
     text = _without_fraction(whole)
