@@ -71,13 +71,13 @@ LIMIT = gauge(
 )
 LIMIT_RATIO = gauge(
     f"{_HUB}limit_ratio",
-    "Limits on shares (failure_ratio), of the hub and of orchestrators, as limit_seconds.",
+    "Limits on shares (failure_ratio); orchestrator as in limit_seconds.",
     r.lasting(r.RATIO_LIMITS),
     labels=("orchestrator", "limit"),
 )
 LIMIT_INSTANCES = gauge(
     f"{_HUB}limit_instances",
-    "Limits on numbers of instances (unresolved_failures), as limit_seconds.",
+    "Limits on numbers of instances (unresolved_failures); orchestrator as in limit_seconds.",
     r.lasting(r.INSTANCE_LIMITS),
     labels=("orchestrator", "limit"),
 )
@@ -139,8 +139,8 @@ FAILURE_REASONS = counter(
 )
 UNRESOLVED = gauge(
     f"{_HUB}unresolved_failures",
-    "Instances without parent that are Failed now, and failed within failed_lookback: not"
-    " rewound, restarted or purged.",
+    "Instances without parent orchestration that are Failed now, and failed within"
+    " failed_lookback: not rewound, restarted or purged.",
     r.UNRESOLVED(lambda hub, view: r.by_name(view.failures, hub.known.orchestrators)),
     labels=("orchestrator",),
 )
@@ -290,13 +290,13 @@ SWEEP_DURATION = gauge(
 )
 SWEEP_INTERVAL = gauge(
     f"{_SELF}sweep_interval_seconds",
-    "Effective interval of a sweep: the configured one, or twice the last complete one's duration.",
+    "Effective interval of a sweep: as configured, or twice the last complete sweep's duration.",
     r.each_sweep(lambda state: None if state.configured is None else state.interval),
     labels=("sweep",),
 )
 SWEEP_CONFIGURED_INTERVAL = gauge(
     f"{_SELF}sweep_configured_interval_seconds",
-    "Configured interval of a sweep; absent where the sweep is off.",
+    "Configured interval of a sweep; absent if the sweep is off.",
     r.each_sweep(lambda state: state.configured),
     labels=("sweep",),
 )
@@ -435,7 +435,7 @@ LABEL_VALUES_FOLDED = counter(
 CLOCK_SKEW = gauge(
     f"{_SELF}clock_skew_seconds",
     "The app's clock minus the exporter's, to the second; if over a day, or after a jump of over"
-    " two minutes, the exporter's is used.",
+    " two minutes, the exporter's clock is used.",
     r.lasting(lambda hub: r.single(hub.clock_skew)),
 )
 RELOAD_SUCCESSFUL = Family(
