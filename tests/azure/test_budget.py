@@ -8,10 +8,9 @@ import anyio
 import pytest
 
 from emulator import running
-from exporter.api.azure.budget import Budgets, RequestBudget
 from exporter.api.classify import Failures
 from exporter.api.keys import Field, KeySource
-from exporter.api.pacing import Priority, priority
+from exporter.api.pacing import Budgets, Priority, RequestBudget, priority
 from exporter.collector.snapshot import Sweep
 from tests.cli.process import KEY as EMULATORS_KEY
 from tests.cli.process import frozen_emulator

@@ -10,7 +10,6 @@ import anyio
 import msgspec
 
 from exporter.api.answers import Answer, BodyBudget
-from exporter.api.azure.budget import Budgets
 from exporter.api.azure.identity import AzureIdentity
 from exporter.api.azure.resource_manager import (
     API_VERSION,
@@ -21,7 +20,7 @@ from exporter.api.azure.resource_manager import (
 from exporter.api.classify import Failures
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.keys import Field, KeySource
-from exporter.api.pacing import RetryPolicy
+from exporter.api.pacing import Budgets, RetryPolicy
 from exporter.api.transport import HubConnections
 from exporter.settings import HubSettings, fingerprint, tls_files
 from exporter.settings.azure import RESOURCE_MANAGER, resource_manager_of, subscription_of

@@ -14,13 +14,12 @@ import httpx
 import msgspec
 
 from exporter.api.answers import Answer, BodyBudget, decode, read_body, read_explanation
-from exporter.api.azure.budget import Budgets
 from exporter.api.azure.identity import AzureIdentity
 from exporter.api.classify import Failures, parse_retry_after
 from exporter.api.connection_errors import TRANSPORT_ERRORS, Attempt
 from exporter.api.errors import ApiError, HubThrottled
 from exporter.api.keys import Field
-from exporter.api.pacing import RetryPolicy, priority
+from exporter.api.pacing import Budgets, RetryPolicy, priority
 from exporter.api.transport import Connecting, HubConnections, connecting
 
 Found = TypeVar("Found")
