@@ -52,7 +52,7 @@ class EntityContext:
 
     def get_state(self, initializer: Callable[[], JsonValue] = lambda: None) -> JsonValue:
         """Return a copy of the state, or the initial one."""
-        return parsed(compact(self.state)) if self.exists else initializer()
+        return transported(self.state) if self.exists else initializer()
 
     def set_state(self, state: JsonValue) -> None:
         """Store a JSON state; the entity then exists."""

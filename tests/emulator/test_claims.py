@@ -46,17 +46,17 @@ def test_a_decision_ends_an_approval_and_three_days_do(hub: TaskHub) -> None:
 
 
 def test_a_child_that_fails_fails_nothing_but_a_payment(hub: TaskHub) -> None:
-    assert run(hub, "NightlyBatch", {"accounts": 300}, seconds=HOUR).output == {
-        "accounts": 300,
-        "failed": sum(row.status is RuntimeStatus.FAILED for row in hub.instances()),
-    }
+    batch = run(hub, "NightlyBatch", {"accounts": 150}, seconds=HOUR)
+    failed = sum(row.status is RuntimeStatus.FAILED for row in hub.instances())
+    assert failed > 0
+    assert batch.output == {"accounts": 150, "failed": failed}
     row = run(hub, "PayOut", {"parts": 2, "bank": "closed"}, instance_id="closed")
     assert row.status is RuntimeStatus.FAILED
 
 
 def test_the_past_has_the_rate_of_the_present() -> None:
     hub = TaskHub("ClaimsHub", ManualClock(MIDNIGHT + 12 * HOUR), functions=Functions())
-    start_claims(hub, seed=1, rate=0.5, history=HOUR)
+    start_claims(hub, seed=1, rate=0.25, history=HOUR)
     move(hub, HOUR)
     begun = [start.created - MIDNIGHT - 12 * HOUR for start in hub.starts]
     past, present = sum(at < 0 for at in begun), sum(at >= 0 for at in begun)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
-from hypothesis import currently_in_test_context, note
+from hypothesis import HealthCheck, Phase, currently_in_test_context, note, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
 
 from exporter.collector.hub import HubCollector
 from exporter.collector.snapshot import Sweep
-from tests.simulation.bustle import EVENTS, Bustle, new_id
+from tests.simulation.fault_plan import FAILURES, CommitFault, Fault
 from tests.simulation.simulation import MANY, Setup, Simulation
-from tests.simulation.troubles import FAILURES, CommitFault, Fault
+from tests.simulation.workload import EVENTS, Workload, new_id
 from tests.simulation.world import AZURE_STORAGE, SQL
 
 SETUPS = st.builds(
@@ -58,13 +64,13 @@ class Histories(RuleBasedStateMachine):
     def open(self, setup: Setup, seed: int, lateness: float, lives: int) -> None:
         self.lateness = lateness
         self.simulation = Simulation(self.loop, setup, subject=self.subject)
-        Bustle(self.simulation.world, seed, lateness).plan(lives, 100.0)
+        Workload(self.simulation.world, seed, lateness).plan(lives, 100.0)
         self.simulation.world.advance(200.0)
         self._make(Sweep.ACTIVE)
 
     @rule(seed=SEEDS, lives=st.integers(1, 8), spread=st.sampled_from([0.0, 5.0, 60.0, 300.0]))
     def bustle(self, seed: int, lives: int, spread: float) -> None:
-        Bustle(self.now.world, seed, self.lateness).plan(lives, spread)
+        Workload(self.now.world, seed, self.lateness).plan(lives, spread)
 
     @rule(event=st.sampled_from(EVENTS), which=WHICH)
     def happen(self, event: Callable[..., None], which: int) -> None:
@@ -74,7 +80,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(wait=WAITS, faults=FAULTS, times=st.integers(1, 4))
     def sweep(self, wait: float, faults: list[tuple[int, Fault]], times: int) -> None:
-        self.now.troubles.plan(faults)
+        self.now.faults.plan(faults)
         for _ in range(times):
             self.now.world.advance(wait)
             self._make(Sweep.ACTIVE)
@@ -82,14 +88,14 @@ class Histories(RuleBasedStateMachine):
     @rule(wait=WAITS, faults=FAULTS)
     def look_for_failures(self, wait: float, faults: list[tuple[int, Fault]]) -> None:
         self.now.world.advance(wait)
-        self.now.troubles.plan(faults)
+        self.now.faults.plan(faults)
         if self.now.has_contact:
             self._make(Sweep.FAILED)
 
     @rule(wait=WAITS, faults=FAULTS, pages=st.integers(1, 6))
     def count_retained(self, wait: float, faults: list[tuple[int, Fault]], pages: int) -> None:
         self.now.world.advance(wait)
-        self.now.troubles.plan(faults)
+        self.now.faults.plan(faults)
         self._count_pages(pages)
 
     @rule(
@@ -114,12 +120,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule(wait=WAITS, times=st.integers(1, 3), seed=SEEDS)
     def only_active_lists_work(self, wait: float, times: int, seed: int) -> None:
-        self.now.troubles.recent_lists_fail = True
+        self.now.faults.recent_lists_fail = True
         for _ in range(times):
-            Bustle(self.now.world, seed, self.lateness).plan(3, wait)
+            Workload(self.now.world, seed, self.lateness).plan(3, wait)
             self.now.world.advance(wait)
             self._make(Sweep.ACTIVE)
-        self.now.troubles.recent_lists_fail = False
+        self.now.faults.recent_lists_fail = False
 
     @rule(pages=st.integers(1, 2), more=st.integers(0, 3))
     def restart_during_a_census(self, pages: int, more: int) -> None:
@@ -146,7 +152,7 @@ class Histories(RuleBasedStateMachine):
         self._make(Sweep.ACTIVE)
         world.advance(1.0)
         client.page_size = 1
-        self.now.troubles.plan([(pages, fault)])
+        self.now.faults.plan([(pages, fault)])
         self._make(Sweep.ACTIVE)
         client.page_size = self.now.setup.page_size
 
@@ -163,9 +169,9 @@ class Histories(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([5.0, 40.0]), lists=st.booleans())
     def restart_the_host(self, seconds: float, lists: bool) -> None:
-        troubles = self.now.troubles
-        troubles.restarting_until = self.now.world.now + seconds
-        troubles.lists_meanwhile = lists
+        faults = self.now.faults
+        faults.restarting_until = self.now.world.now + seconds
+        faults.lists_meanwhile = lists
         self._make(Sweep.ACTIVE)
 
     @rule(wait=WAITS, fault=st.sampled_from(list(CommitFault)))
@@ -175,7 +181,7 @@ class Histories(RuleBasedStateMachine):
         instance_id = new_id(world, 1)
         world.start(instance_id)
         world.finish(instance_id)
-        self.now.troubles.commits.append(fault)
+        self.now.faults.commits.append(fault)
         self._make(Sweep.ACTIVE)
 
     @rule(down=st.sampled_from([0.0, 5.0, 60.0, 1000.0]))
@@ -214,3 +220,50 @@ class Histories(RuleBasedStateMachine):
             if currently_in_test_context():
                 note("\n".join(["", "What happened in the hub:", *self.now.world.events]))
             raise
+
+
+def prove(
+    loop: asyncio.AbstractEventLoop,
+    histories: int,
+    *,
+    begin: int = 0,
+    steps: int = 20,
+    shrinks: bool = True,
+) -> Counter[str]:
+    """
+    Run a number of histories of up to *steps*; returns their tally.
+
+    The same *begin* gives the same histories. Raises what the first failing one raises, in its
+    shortest form if it *shrinks*.
+    """
+
+    @seed(begin)
+    class Begun(Histories):
+        """The histories of this seed."""
+
+    Simulation.tally.clear()
+    Begun.loop = loop
+    run_state_machine_as_test(
+        Begun,
+        settings=settings(
+            max_examples=histories,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=(Phase.generate, Phase.shrink) if shrinks else (Phase.generate,),
+            report_multiple_bugs=False,
+            print_blob=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    return Simulation.tally.copy()
+
+
+def summary(tally: Counter[str]) -> str:
+    """Return the tally in words."""
+    steps = sum(tally[sweep] for sweep in ("active", "failed", "census"))
+    return (
+        f"{tally['histories']} histories, {steps} sweeps, {tally['kills']} kills,"
+        f" {tally['finishes']} finishes, {tally['counted']} of them observable and counted"
+    )

@@ -10,8 +10,8 @@ from functools import partial
 from emulator.timelines import Change, Timeline
 from exporter.collector.snapshot import Sweep
 from tests.ledger.rules import DEFAULT_RULES
+from tests.simulation.fault_plan import FAILURES, CommitFault, Fault
 from tests.simulation.simulation import Setup, Simulation
-from tests.simulation.troubles import FAILURES, CommitFault, Fault
 from tests.simulation.world import World
 
 _KILLS = (CommitFault.KILL_BEFORE, CommitFault.KILL_AFTER)
@@ -42,12 +42,12 @@ def replayed(loop: asyncio.AbstractEventLoop, timeline: Timeline, watch: Watch) 
     simulation = Simulation(loop, setup, rules=rules, world=world)
     # What finishes later than this first contact, which nothing disturbs, is to be counted.
     simulation.make(Sweep.ACTIVE)
-    simulation.troubles.rate, simulation.troubles.kinds = watch.failing, FAILURES
+    simulation.faults.rate, simulation.faults.kinds = watch.failing, FAILURES
     for change in timeline.changes:
         world.after(change.at, partial(_apply, world, change))
     for down, up in timeline.down:
         until = timeline.begin + up
-        world.after(down, partial(setattr, simulation.troubles, "down_until", until))
+        world.after(down, partial(setattr, simulation.faults, "down_until", until))
     _watch(simulation, watch, timeline.begin + timeline.seconds)
     return simulation
 
@@ -87,6 +87,6 @@ def _watch(simulation: Simulation, watch: Watch, until: float) -> None:
 
 def _plan_a_kill(simulation: Simulation, chance: random.Random) -> None:
     if chance.random() < 0.5:
-        simulation.troubles.plan([(chance.randrange(6), Fault.KILL)])
+        simulation.faults.plan([(chance.randrange(6), Fault.KILL)])
     else:
-        simulation.troubles.commits.append(chance.choice(_KILLS))
+        simulation.faults.commits.append(chance.choice(_KILLS))

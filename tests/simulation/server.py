@@ -19,8 +19,8 @@ from exporter.api.telemetry import GET_INSTANCE, LIST_ENTITIES, LIST_INSTANCES
 from exporter.api.wire import InstanceRow, InstanceStatus
 from exporter.ledger.status import ACTIVE
 from tests.api.paged import ClientOfPages, MadePage
+from tests.simulation.fault_plan import FAILURES, Fault, FaultPlan, Killed, error_of
 from tests.simulation.observer import Found, Observer
-from tests.simulation.troubles import FAILURES, Fault, Killed, Troubles, error_of
 from tests.simulation.world import AZURE_STORAGE, Instance, Row, World
 
 Listed = TypeVar("Listed")
@@ -57,7 +57,7 @@ class SimulatedClient(ClientOfPages):
     def __init__(
         self,
         world: World,
-        troubles: Troubles,
+        faults: FaultPlan,
         observer: Observer,
         *,
         page_size: int,
@@ -68,7 +68,7 @@ class SimulatedClient(ClientOfPages):
         self.traffic = Traffic()
         self.is_dead = False
         self._world = world
-        self._troubles = troubles
+        self._faults = faults
         self._observer = observer
         self.page_size = page_size
         self.latency = latency
@@ -132,7 +132,7 @@ class SimulatedClient(ClientOfPages):
     ) -> InstanceStatus | None:
         """Read one instance."""
         self.traffic.reads += 1
-        fault = self._troubles.of_read(self._world.now)
+        fault = self._faults.of_read(self._world.now)
         await self._answered(GET_INSTANCE, fault)
         stored = self._world.get(instance_id)
         began = self.traffic.active_began or 0.0
@@ -150,7 +150,7 @@ class SimulatedClient(ClientOfPages):
     # -- pages ---------------------------------------------------------------------------------
 
     async def _page_of(self, query: InstanceQuery, found: Found, token: bytes) -> MadePage:
-        fault = self._troubles.of_list(
+        fault = self._faults.of_list(
             self._world.now, is_recent=found in (Found.BASELINE, Found.RECENT)
         )
         await self._answered(LIST_INSTANCES, fault)
@@ -182,7 +182,7 @@ class SimulatedClient(ClientOfPages):
         rows = [row.shown for row in page.rows if isinstance(row, Instance)]
         following = page.token.strip()
         if is_empty and following:  # differs from that which led here
-            following = f"{self._troubles.requests}|{following}"
+            following = f"{self._faults.requests}|{following}"
         return rows, following.encode()
 
     async def _answered(self, operation: str, fault: Fault | None) -> None:

@@ -18,10 +18,10 @@ from tests.collector.polled import INTERVALS, polled_hub
 from tests.ledger.rules import DEFAULT_RULES
 from tests.simulation import checks
 from tests.simulation.checks import Labels, Miscounted
-from tests.simulation.keeping import MemoryState
+from tests.simulation.fault_plan import FaultPlan, Killed
+from tests.simulation.memory_state import MemoryState
 from tests.simulation.observer import Found, Memory, Observer
 from tests.simulation.server import SimulatedClient, Traffic
-from tests.simulation.troubles import Killed, Troubles
 from tests.simulation.world import AZURE_STORAGE, BEGIN, World
 
 OVERLAP = 120.0
@@ -82,7 +82,7 @@ class Simulation:
             DEFAULT_RULES, overlap=OVERLAP, most_finishes=setup.most_finishes
         )
         chance = random.Random(setup.fault_seed)
-        self.troubles = Troubles(setup.fault_rate, random=chance)
+        self.faults = FaultPlan(setup.fault_rate, random=chance)
         self._loop = loop
         self._subject = subject
         self._served: Counter[Labels] = Counter()
@@ -141,13 +141,13 @@ class Simulation:
     def _begin_anew(self) -> None:
         self._served = Counter()
         self.observer = Observer(self.world, self._history, horizon_rises=self._horizon_rises)
-        self._state = MemoryState(self.troubles, self.observer, keeps=self.setup.keeps_state)
+        self._state = MemoryState(self.faults, self.observer, keeps=self.setup.keeps_state)
 
     def _start(self) -> None:
         setup = self.setup
         self.client = SimulatedClient(
             self.world,
-            self.troubles,
+            self.faults,
             self.observer,
             page_size=setup.page_size,
             latency=self._latency,
@@ -245,7 +245,7 @@ class Simulation:
 
     def quieten(self) -> None:
         """Let nothing happen any more, and nothing go wrong."""
-        self.troubles.cease()
+        self.faults.cease()
         self.world.rest()
         self._latency = self.client.latency = 0.0
         self._pause_rate = 0.0

@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulation.proving import prove, told
+from tests.simulation.machine import prove, summary
 
 
 def test_every_observable_finish_is_counted_exactly_once(
     loop: asyncio.AbstractEventLoop, record_property: Callable[[str, object], None]
 ) -> None:
     tally = prove(loop, 200)
-    record_property("simulated", told(tally))
+    record_property("simulated", summary(tally))
     assert tally["histories"] >= 200
     assert tally["counted"] > 1500
 
@@ -29,5 +29,5 @@ def test_every_observable_finish_of_ten_thousand_histories_is_counted_exactly_on
     for part in range(20):
         tally += prove(loop, 500, begin=part, steps=30)
     with capsys.disabled():
-        print(f"\n{told(tally)}")  # noqa: T201 - the figures are the result
+        print(f"\n{summary(tally)}")  # noqa: T201 - the figures are the result
     assert tally["histories"] >= 10_000

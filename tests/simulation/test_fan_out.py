@@ -37,7 +37,7 @@ def test_a_thousand_late_rows_are_counted_once_and_listed_again_a_bounded_number
         )
         world.after(late, appear)
     world.after(400.0, partial(world.finish, "parent"))
-    simulation.troubles.down_until = world.now + 55.0
+    simulation.faults.down_until = world.now + 55.0
 
     listed = 0
     for _ in range(CYCLES):

@@ -12,8 +12,8 @@ import pytest
 
 from emulator.backends.backend import Backend
 from exporter.collector.snapshot import Sweep
+from tests.simulation.fault_plan import CommitFault, Fault, Killed
 from tests.simulation.simulation import Setup, Simulation
-from tests.simulation.troubles import CommitFault, Fault, Killed
 from tests.simulation.world import AZURE_STORAGE, SQL
 
 Watch = Callable[..., Simulation]
@@ -75,7 +75,7 @@ def test_killed_before_the_state_was_written_nothing_was_published_that_the_rest
     simulation = watch(*"abcde")
     for instance_id in "abcde":
         simulation.world.finish(instance_id)
-    simulation.troubles.commits.append(CommitFault.KILL_BEFORE)
+    simulation.faults.commits.append(CommitFault.KILL_BEFORE)
     before = simulation.collector
 
     simulation.make(Sweep.ACTIVE)
@@ -88,13 +88,13 @@ def test_killed_before_the_state_was_written_nothing_was_published_that_the_rest
 
 def test_recent_lists_fail_five_times_while_active_lists_succeed(watch: Watch) -> None:
     simulation = watch(has_census=False)
-    simulation.troubles.recent_lists_fail = True
+    simulation.faults.recent_lists_fail = True
     simulation.world.after(100.0, lambda: simulation.world.start("y"))
     simulation.world.after(110.0, lambda: simulation.world.finish("y"))
     for _ in range(5):
         simulation.world.advance(300.0)
         assert simulation.make(Sweep.ACTIVE) is not None
-    simulation.troubles.recent_lists_fail = False
+    simulation.faults.recent_lists_fail = False
     sweep(simulation)
     assert finishes(simulation) == {"Completed": 1}
 
@@ -179,9 +179,9 @@ def test_two_lists_are_never_in_flight_at_once(
 
 def test_the_host_answers_404_for_ten_seconds_while_it_restarts(watch: Watch) -> None:
     simulation = watch("a", "b", "c", age=9000.0)
-    world, troubles = simulation.world, simulation.troubles
+    world, faults = simulation.world, simulation.faults
     for lists in (False, True):
-        troubles.restarting_until, troubles.lists_meanwhile = world.now + 10.0, lists
+        faults.restarting_until, faults.lists_meanwhile = world.now + 10.0, lists
         world.finish("b" if lists else "a")
         world.advance(1.0)
         simulation.make(Sweep.ACTIVE)
@@ -194,7 +194,7 @@ def test_the_host_answers_404_for_ten_seconds_while_it_restarts(watch: Watch) ->
 def test_a_read_finds_nothing_and_the_second_opinion_fails(watch: Watch) -> None:
     simulation = watch("a", age=9000.0)
     simulation.world.finish("a")
-    simulation.troubles.plan([(1, Fault.FALSE_404), (2, Fault.UNAVAILABLE)])
+    simulation.faults.plan([(1, Fault.FALSE_404), (2, Fault.UNAVAILABLE)])
     sweep(simulation)
     assert simulation.client.traffic.reads == 2
     assert shown(simulation, "vanished") == {}
@@ -230,7 +230,7 @@ def test_the_clock_of_the_exporter_is_minutes_off(watch: Watch, skew: float) -> 
 def test_rows_ten_to_forty_minutes_late_after_a_long_outage(watch: Watch) -> None:
     simulation = watch(has_census=False)
     world = simulation.world
-    simulation.troubles.down_until = world.now + 1800.0
+    simulation.faults.down_until = world.now + 1800.0
     for late in range(10, 41):
         appears = 1800.0 + 30.0 * (late - 10)
         created = world.now + appears - 60.0 * late
@@ -272,7 +272,7 @@ def test_a_list_ends_early_with_status_200_and_no_token(watch: Watch, fault: Fau
     world = simulation.world
     world.finish("a299")
     world.advance(30.0)
-    simulation.troubles.plan([(3, fault)])
+    simulation.faults.plan([(3, fault)])
 
     assert simulation.make(Sweep.ACTIVE) is None
 
@@ -297,16 +297,16 @@ def test_active_at_first_contact_and_finished_before_the_first_census_reaches_it
 
 def test_a_read_answers_unknown_then_active_again(watch: Watch) -> None:
     simulation = watch("a", "b", "c", "d", page_size=2)
-    world, troubles = simulation.world, simulation.troubles
+    world, faults = simulation.world, simulation.faults
     world.finish("a")
     world.advance(30.0)
-    troubles.plan([(2, Fault.UNKNOWN)])
+    faults.plan([(2, Fault.UNKNOWN)])
     assert simulation.make(Sweep.ACTIVE) is None
     assert shown(simulation, "finished") == shown(simulation, "vanished") == {}
 
     world.finish("b")
     world.restart("b")
-    troubles.plan([(0, Fault.CUT)])
+    faults.plan([(0, Fault.CUT)])
     sweep(simulation)
     sweep(simulation)
     assert finishes(simulation) == {"Completed": 1}

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.simulation.checks import Miscounted
+from tests.simulation.machine import prove
 from tests.simulation.mutants import MUTANTS, Mutant
-from tests.simulation.proving import prove
 from tests.simulation.simulation import Simulation
 
 pytestmark = pytest.mark.proof

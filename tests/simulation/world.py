@@ -1,4 +1,4 @@
-"""A task hub whose whole truth is known: what lives in it, when it finished, what its rows show."""
+"""A task hub whose truth is known: its rows, and every finish."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AZURE_STORAGE, SQL = AzureStorage(), MSSQL()
 
 
 class Row(InstanceStatus, frozen=True, gc=False):
-    """A row as it is answered; the serials are hidden from the exporter, not from the observer."""
+    """A row of an answer; only the observer sees its serials."""
 
     life: int = 0
     finish: int = 0
@@ -28,7 +28,7 @@ class Row(InstanceStatus, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance(rows.Instance):
-    """What is stored of an instance; `since` is when its row last changed, `finish` 0 if active."""
+    """A stored instance; `since` is when its row last changed, `finish` 0 if active."""
 
     life: int
     since: float
@@ -50,7 +50,7 @@ class Instance(rows.Instance):
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """One finish: `at` is when the row showed it first, `second` the later of the row's times."""
+    """A finish: `at` is when the row first showed it, `second` the later of the row's times."""
 
     serial: int
     instance_id: str
@@ -63,10 +63,10 @@ class Finish:
 @dataclass(slots=True)
 class World:
     """
-    The rows of a hub as *backend* keeps them, and what will happen to them.
+    The rows of a hub with a *backend*, and its coming events.
 
-    Times are the server's clock. What does not fit the state of an instance does nothing; purged
-    ids never come back.
+    Times are the server's clock. Events that do not fit the state of an instance do nothing; purged
+    ids never return.
     """
 
     backend: Backend = AZURE_STORAGE
@@ -82,7 +82,7 @@ class World:
     # -- time ----------------------------------------------------------------------------------
 
     def after(self, seconds: float, event: Callable[[], None]) -> None:
-        """Let something happen in a while."""
+        """Plan an event in *seconds*."""
 
         def happen(at: float) -> None:
             self.now = max(self.now, at)
@@ -91,19 +91,19 @@ class World:
         self._coming.add(self.now + seconds, happen)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and happen what is due."""
+        """Move the clock, and run what is due."""
         until = self.now + seconds
         self._coming.advance(until)
         self.now = until
 
     def rest(self) -> None:
-        """Let nothing happen any more."""
+        """Drop all coming events."""
         self._coming = EventQueue()
 
-    # -- what happens to an instance -----------------------------------------------------------
+    # -- events of an instance -----------------------------------------------------------------
 
     def start(self, instance_id: str, name: str = "Order", *, status: str = "Running") -> None:
-        """Start an instance, anew where an earlier life of the id has finished."""
+        """Start an instance, unless one of the id is active."""
         before = self.get(instance_id)
         if instance_id in self.purged or (before is not None and not before.finish):
             return
@@ -113,41 +113,41 @@ class World:
     def appear(
         self, instance_id: str, name: str, *, created: float, updated: float, status: str
     ) -> None:
-        """Show the row of an instance for the first time, finished already."""
+        """Show the first row of an instance that has finished."""
         if instance_id not in self.purged and self.get(instance_id) is None:
             self._put(instance_id, name, status, created, updated)
 
     def finish(self, instance_id: str, status: str = "Completed") -> None:
-        """Let an active instance finish."""
+        """Finish an active instance."""
         self.move(instance_id, status)
 
     def move(self, instance_id: str, status: str) -> None:
-        """Let an active instance take another status."""
+        """Change the status of an active instance."""
         row = self.get(instance_id)
         if row is not None and not row.finish:
             self._change(row, status, row.created, self.now)
 
     def continue_as_new(self, instance_id: str) -> None:
-        """Let an active instance begin its next generation."""
+        """Continue an active instance as new."""
         row = self.get(instance_id)
         if row is not None and not row.finish:
             keeps_created = self.backend.traits.continued_keeps_created
             self._change(row, "Running", row.created if keeps_created else self.now, self.now)
 
     def rewind(self, instance_id: str) -> None:
-        """Let a failed instance go on; its row is Pending with the createdTime that it had."""
+        """Rewind a failed instance; its row is Pending with its old createdTime."""
         row = self.get(instance_id)
         if row is not None and row.status is RuntimeStatus.FAILED:
             self._change(row, "Pending", row.created, self.now)
 
     def restart(self, instance_id: str) -> None:
-        """Start a finished instance anew under its id."""
+        """Restart a finished instance under its id."""
         row = self.get(instance_id)
         if row is not None and row.finish:
             self.start(instance_id, row.name, status="Pending")
 
     def purge(self, instance_id: str) -> None:
-        """Remove a finished instance for good."""
+        """Purge a finished instance."""
         row = self.get(instance_id)
         if row is not None and row.finish:
             self.table.remove(instance_id)
@@ -157,22 +157,22 @@ class World:
     def show(
         self, instance_id: str, name: str, status: str, *, created: float, updated: float
     ) -> None:
-        """Let the row of an instance look like this, whatever it was before."""
+        """Show a row of an instance, whatever was before."""
         before = self.get(instance_id)
         if before is None or (before.finish and before.created != created):
             self._put(instance_id, name, status, created, updated)
         elif (before.status, before.created, before.updated) != (status, created, updated):
             self._change(before, status, created, updated)
 
-    # -- what is stored ------------------------------------------------------------------------
+    # -- rows ----------------------------------------------------------------------------------
 
     def get(self, instance_id: str) -> Instance | None:
-        """Return what is stored of an instance."""
+        """Return a stored instance."""
         row = self.table.get(instance_id)
         return row if isinstance(row, Instance) else None
 
     def finished_rows(self) -> Iterator[Instance]:
-        """Yield the finished instances still stored."""
+        """Yield the stored finished instances."""
         return (row for row in self.table if isinstance(row, Instance) and row.finish)
 
     def ids_stored(self) -> list[str]:

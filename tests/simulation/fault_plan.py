@@ -1,4 +1,4 @@
-"""What can go wrong with a request, and when it does."""
+"""Faults of requests and commits, by chance or planned."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from exporter.api.errors import ApiError
 
 
 class Killed(BaseException):
-    """The process ends here, whatever it is doing."""
+    """The process is killed."""
 
 
 class Fault(Enum):
-    """What becomes of a request; what does not fit it leaves it alone."""
+    """The fate of a request; one that does not fit has no effect."""
 
     UNAVAILABLE = "503"
     UNREACHABLE = "no answer"
@@ -38,7 +38,7 @@ _ANY = (
 
 
 class CommitFault(Enum):
-    """What becomes of an attempt to keep the state."""
+    """The fate of a commit of the state."""
 
     NOT_WRITTEN = "the disk is full"
     KILL_BEFORE = "killed right before it is durable"
@@ -46,7 +46,7 @@ class CommitFault(Enum):
 
 
 def error_of(fault: Fault, operation: str) -> ApiError:
-    """Return the error that the client makes of a failure."""
+    """Return the client's error for a failure."""
     failures = Failures("simulated", operation)
     if fault is Fault.UNAVAILABLE:
         return failures.of_status(503, {}, b"")
@@ -56,14 +56,13 @@ def error_of(fault: Fault, operation: str) -> ApiError:
 
 
 @dataclass(slots=True)
-class Troubles:
+class FaultPlan:
     """
-    Decides the fate of each request.
+    The faults of requests and commits.
 
-    A share *rate* of them has a fault of some *kinds* by chance; others are planned, by how many
-    requests from then on. Until `down_until` nobody answers; until `restarting_until` the host
-    restarts: reads answer 404, and lists fail unless `lists_meanwhile`. `recent_lists_fail` is the
-    failure of one kind of list alone.
+    A random share *rate* of requests has a fault of some *kinds*; others are planned. Until
+    `down_until` nothing answers; until `restarting_until` the host restarts: reads get 404, and
+    lists fail unless `lists_meanwhile`. `recent_lists_fail`: lists of what finished lately fail.
     """
 
     rate: float = 0.0
@@ -78,12 +77,12 @@ class Troubles:
     _planned: dict[int, Fault] = field(default_factory=dict)
 
     def plan(self, faults: Iterable[tuple[int, Fault]]) -> None:
-        """Let requests fail, each after so many others."""
+        """Plan faults, each after a number of requests."""
         for requests, fault in faults:
             self._planned[self.requests + requests + 1] = fault
 
     def of_list(self, now: float, *, is_recent: bool) -> Fault | None:
-        """Return what becomes of a page that is asked for."""
+        """Return the fault of a page."""
         if now < self.down_until:
             return Fault.UNREACHABLE
         if is_recent and self.recent_lists_fail:
@@ -93,7 +92,7 @@ class Troubles:
         return self._next()
 
     def of_read(self, now: float) -> Fault | None:
-        """Return what becomes of an instance that is asked for."""
+        """Return the fault of a read."""
         if now < self.down_until:
             return Fault.UNREACHABLE
         if now < self.restarting_until:
@@ -101,11 +100,11 @@ class Troubles:
         return self._next()
 
     def of_commit(self) -> CommitFault | None:
-        """Return what becomes of keeping the state."""
+        """Return the fault of a commit."""
         return self.commits.popleft() if self.commits else None
 
     def cease(self) -> None:
-        """Nothing goes wrong from now on."""
+        """End all faults."""
         self.rate = 0.0
         self.restarting_until = 0.0
         self.recent_lists_fail = False

@@ -1,4 +1,4 @@
-"""Lives for the instances of a world: short, long, eternal, failing, rewound, restarted, late."""
+"""Random workloads: instances that are short, long, eternal, rewound, restarted or late."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _FEW_SECONDS = (0.0, 0.1, 0.2, 0.7, 3.0)
 Event = Callable[[], None]
 
 
-class Bustle:
+class Workload:
     """
-    Plans lives by chance, which repeats with the same *seed*.
+    Plans random lives of instances, reproducible by *seed*.
 
-    The rows of sub-orchestrations appear up to *lateness* seconds late.
+    Rows of sub-orchestrations appear up to *lateness* seconds late.
     """
 
     def __init__(self, world: World, seed: int, lateness: float) -> None:
@@ -29,7 +29,7 @@ class Bustle:
         self._lateness = lateness
 
     def plan(self, lives: int, spread: float) -> None:
-        """Let some lives begin, and things happen to those that are there, within *spread* s."""
+        """Plan new lives, and events of stored instances, within *spread* seconds."""
         for _ in range(lives):
             plan = self._chance.choice(_PLANS)
             plan(self, self._chance.uniform(0.0, spread))
@@ -94,7 +94,7 @@ class Bustle:
         self._world.after(at, partial(self._world.start, f"@counter@{key}", f"@counter@{key}"))
 
     def _known(self, at: float) -> None:
-        """Let something happen to an instance that is there."""
+        """Plan events of stored instances."""
         ids = self._world.ids_stored()
         for instance_id in self._chance.sample(ids, min(len(ids), 3)):
             if instance_id[:1] != "@":
@@ -104,7 +104,7 @@ class Bustle:
     # -- parts ---------------------------------------------------------------------------------
 
     def _born(self, at: float) -> tuple[str, float]:
-        """Plan a start; returns the id, and when the instance runs."""
+        """Plan a start; returns the id, and when it runs."""
         instance_id = new_id(self._world, self._chance.randrange(6))
         name = self._chance.choice(NAMES)
         self._world.after(at, partial(self._world.start, instance_id, name, status="Pending"))
@@ -129,17 +129,17 @@ class Bustle:
         return at
 
 
-_PLANS: tuple[Callable[[Bustle, float], None], ...] = (
-    Bustle._short,
-    Bustle._short,
-    Bustle._long,
-    Bustle._eternal,
-    Bustle._rewound,
-    Bustle._restarted,
-    Bustle._late,
-    Bustle._late,
-    Bustle._entity,
-    Bustle._known,
+_PLANS: tuple[Callable[[Workload, float], None], ...] = (
+    Workload._short,
+    Workload._short,
+    Workload._long,
+    Workload._eternal,
+    Workload._rewound,
+    Workload._restarted,
+    Workload._late,
+    Workload._late,
+    Workload._entity,
+    Workload._known,
 )
 
 EVENTS: tuple[Callable[[World, str], None], ...] = (
@@ -156,6 +156,6 @@ EVENTS: tuple[Callable[[World, str], None], ...] = (
 
 
 def new_id(world: World, group: int) -> str:
-    """Return an id that was never used; ids do not come in the order of their creation."""
+    """Return a new id; ids do not ascend with creation."""
     world.ids += 1
     return f"{'4Bxa9m'[group]}{world.ids:03d}"

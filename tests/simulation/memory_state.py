@@ -1,4 +1,4 @@
-"""A state that is kept in memory, and can be lost in every way that a file can."""
+"""A state in memory, which can be lost in every way that a file can."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.records import Unsaved
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.state import decoded
+from tests.simulation.fault_plan import CommitFault, FaultPlan, Killed
 from tests.simulation.observer import Observer
-from tests.simulation.troubles import CommitFault, Killed, Troubles
 
 
 class MemoryState:
     """
-    Keeps the records of a ledger, or nothing where it *keeps* nothing; tells the observer when.
+    Stores the records of a ledger if it *keeps* any, and informs the observer.
 
-    What changed is all that is written. That it adds up to the ledger is checked at every fourth
-    commit: what one leaves out is missing from then on.
+    Each commit writes changes alone. Every fourth checks that they add up to the ledger, since a
+    record that one omits is missing from then on.
     """
 
-    def __init__(self, troubles: Troubles, observer: Observer, *, keeps: bool) -> None:
+    def __init__(self, faults: FaultPlan, observer: Observer, *, keeps: bool) -> None:
         self.content: dict[tuple[str, bytes], bytes] = {}
-        self._troubles = troubles
+        self._faults = faults
         self._observer = observer
         self._keeps = keeps
         self._written = 0
         self.learned = LearnedFacts()
 
     async def open(self, rules: LedgerRules) -> Ledger:
-        """Return the ledger as it was kept, or a new one."""
+        """Return the stored ledger, or a new one."""
         return Ledger(rules, decoded(self._records()) if self.content else None)
 
     async def commit(self, ledger: Ledger) -> None:
-        """Keep the ledger, unless something happens to it."""
-        fault = self._troubles.of_commit()
+        """Store the ledger, unless the commit has a fault."""
+        fault = self._faults.of_commit()
         if fault is CommitFault.KILL_BEFORE:
             raise Killed
         if self._keeps:
@@ -68,8 +68,8 @@ class MemoryState:
 
     @property
     def use(self) -> StateUse | None:
-        """Nothing is told of it."""
+        """Always `None`."""
         return None
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
