@@ -21,12 +21,14 @@ from exporter.api.times import known_time
 from exporter.api.transport import proxy_of_environment
 from exporter.api.wire import InstanceRow
 from exporter.cli import configured
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, markup, printable, say
 from exporter.ledger.status import ACTIVE, TERMINAL
 from exporter.settings import Configuration, HubSettings, Settings, suits_azure_storage
 from exporter.settings.addresses import is_loopback
 from exporter.web.formatting import span
+
+EXAMPLE = "check --url https://orders.azurewebsites.net --key-file key"
 
 NAME, CONNECTION, TLS, KEY, LISTING = "host name", "connection", "TLS", "key", "listing"
 STEPS = (NAME, CONNECTION, TLS, KEY, LISTING)

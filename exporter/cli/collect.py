@@ -16,8 +16,8 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.asking import add_timeout_option, gave_up, say_failure
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.configured import add_timeout_option, gave_up, say_failure
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, json_lines, markup, printable_lines
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import open_collector
@@ -26,6 +26,8 @@ from exporter.ledger.status import USUAL
 from exporter.metrics.exposition import Choice, Exposition
 from exporter.metrics.lines import Format
 from exporter.settings import Problem, Settings, SettingsError
+
+EXAMPLE = "collect --format prometheus --output /var/lib/node_exporter/orders.prom"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

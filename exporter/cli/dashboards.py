@@ -9,8 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, say, table
+
+EXAMPLE = "dashboards --output dashboards"
 
 NAMES = ("fleet", "hub", "orchestrator", "entities", "exporter")
 
@@ -25,6 +27,7 @@ class _About(msgspec.Struct):
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `dashboards`."""
+    command.usage = f"{command.usage} [NAME ...]"
     command.add_argument(
         "name", nargs="*", metavar="NAME", help=f"which ones (all): {', '.join(NAMES)}"
     )

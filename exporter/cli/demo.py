@@ -13,12 +13,14 @@ import anyio
 from emulator import RealClock, TaskHub, running, truth
 from emulator.scenarios.play import play
 from emulator.scenarios.scenario import load_scenario
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.logs import set_up_logging
-from exporter.cli.outcome import outcome_of
+from exporter.cli.process import outcome_of
 from exporter.cli.serve import serve
 from exporter.settings import Settings, load_settings
 from exporter.web.sockets import bind
+
+EXAMPLE = "demo"
 
 HUB = "OrdersHub"
 SCENARIO = "demo"

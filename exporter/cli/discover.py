@@ -13,14 +13,16 @@ from rich.table import Table
 from exporter.api.connection import SharedLimits
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.asking import say_failure
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.configured import say_failure
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, markup, say
 from exporter.discovery.discovery import Discovery
 from exporter.discovery.search import NO_SUBSCRIPTION, role
 from exporter.discovery.selection import LeftOut, Selection
 from exporter.settings import Settings
 from exporter.web.formatting import plural
+
+EXAMPLE = "discover --set discovery.azure.names=orders-*"
 
 _ENABLED = "discovery.azure.enabled"
 

@@ -21,7 +21,7 @@ from exporter.api.errors import ApiError
 from exporter.api.query import InstanceQuery
 from exporter.api.wire import entity_class
 from exporter.cli import configured
-from exporter.cli.asking import (
+from exporter.cli.configured import (
     Hub,
     Question,
     add_hub_option,
@@ -32,11 +32,13 @@ from exporter.cli.asking import (
     say_failure,
     within_its_time,
 )
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import markup, printable, say, write_json
 from exporter.ledger.status import ACTIVE, TERMINAL
 from exporter.settings import Settings
 from exporter.web.formatting import plural, span
+
+EXAMPLE = "drain PaymentSaga --wait --timeout 20m"
 
 # A list can end early without saying so, so that nothing is believed only when it is said twice.
 _TIMES_NOTHING = 2
@@ -88,6 +90,7 @@ class _Seen:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `drain`."""
+    command.usage = f"{command.usage} ORCHESTRATOR"
     configured.add_options(command)
     command.add_argument("orchestrator", metavar="ORCHESTRATOR", help="its name, in any case")
     command.add_argument("--format", choices=("text", "json"), default="text")

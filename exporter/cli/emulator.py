@@ -41,12 +41,13 @@ from emulator.scenarios.scenario import (
 )
 from emulator.synthetic.hub import SyntheticHub, SyntheticOption, parse_synthetic
 from emulator.timelines import Timeline, read_timeline, timeline_hub
-from exporter.cli.exit_codes import ExitCode
-from exporter.cli.outcome import outcome_of
-from exporter.cli.stopping import wait_for_stop
+from exporter.cli.conventions import ExitCode
+from exporter.cli.process import outcome_of, wait_for_stop
 from exporter.cli.terminal import say
 from exporter.settings import Problem, SettingsError
 from exporter.web.sockets import CannotListen
+
+EXAMPLE = "emulator --scenario busy"
 
 Content = TypeVar("Content")
 

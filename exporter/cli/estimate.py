@@ -11,8 +11,8 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.configured import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, markup, write_json
 from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import PollingInputs, rules_of
@@ -29,6 +29,8 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.settings import Settings
 from exporter.web.formatting import plural, size, span
+
+EXAMPLE = "estimate --hub orders"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

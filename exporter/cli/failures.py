@@ -19,7 +19,7 @@ from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow, entity_class, parent_of
 from exporter.cli import configured
-from exporter.cli.asking import (
+from exporter.cli.configured import (
     Hub,
     add_hub_option,
     add_timeout_option,
@@ -27,7 +27,7 @@ from exporter.cli.asking import (
     chosen_hubs,
     duration,
 )
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, markup, span_since, table, write_json
 from exporter.diagnosis.families import head_of
 from exporter.diagnosis.past import reason_in_history
@@ -41,6 +41,8 @@ from exporter.ledger.reasons import (
 from exporter.ledger.status import RuntimeStatus
 from exporter.settings import Settings
 from exporter.web.formatting import plural, rfc3339
+
+EXAMPLE = "failures --since 2h"
 
 # Some hundred bytes each.
 _MOST_INSTANCES = 200_000

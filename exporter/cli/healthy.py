@@ -13,9 +13,11 @@ import ssl
 import sys
 from collections.abc import Mapping
 
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import say
 from exporter.settings import ListenAddress, load_listen_address
+
+EXAMPLE = "healthy"
 
 _PATH = "/-/healthy"
 _PATIENCE_SECONDS = 4.0

@@ -13,8 +13,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from exporter import __version__
-from exporter.cli.exit_codes import MEANINGS, ExitCode
-from exporter.cli.shortcuts import SHORTCUTS
+from exporter.cli.conventions import MEANINGS, SHORTCUTS, ExitCode
 
 # A module of this package each. Only the one that is asked for is imported: all of them take more
 # time than most commands.
@@ -37,28 +36,6 @@ COMMANDS = {
     "demo": "run an emulator and an exporter in one process, without Azure",
 }
 
-# What follows a command beside options, and how it is used.
-_ARGUMENTS = {
-    "why": "ID", "drain": "ORCHESTRATOR", "record": "FILE", "dashboards": "[NAME ...]",
-}  # fmt: skip
-EXAMPLES = {
-    "serve": "serve --config-file exporter.yaml",
-    "check": "check --url https://orders.azurewebsites.net --key-file key",
-    "collect": "collect --format prometheus --output /var/lib/node_exporter/orders.prom",
-    "stuck": "stuck --older-than 10m --hub orders",
-    "why": "why 1304f0da84ea4261b919be5c63c51c2f",
-    "failures": "failures --since 2h",
-    "drain": "drain PaymentSaga --wait --timeout 20m",
-    "estimate": "estimate --hub orders",
-    "discover": "discover --set discovery.azure.names=orders-*",
-    "healthy": "healthy",
-    "metrics": "metrics --format markdown",
-    "rules": "rules > rules.yaml",
-    "dashboards": "dashboards --output dashboards",
-    "record": "record orders.rec.gz --hub orders --for 5m",
-    "emulator": "emulator --scenario busy",
-    "demo": "demo",
-}
 
 _NAME = "durable-exporter"
 _LINE = 80
@@ -68,6 +45,8 @@ _VERSION = ("version", "-V", "--version")
 
 class Command(Protocol):
     """What the module of a command offers."""
+
+    EXAMPLE: str
 
     def add_options(self, command: argparse.ArgumentParser, /) -> None:
         """Add the options of the command."""
@@ -107,9 +86,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for name, summary in COMMANDS.items():
         described = commands.add_parser(
             name,
-            usage=" ".join(filter(None, (_NAME, name, "[OPTIONS]", _ARGUMENTS.get(name)))),
+            usage=f"{_NAME} {name} [OPTIONS]",
             description=f"{summary[0].upper()}{summary[1:]}.",
-            epilog=f"example:\n  {_NAME} {EXAMPLES[name]}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             # What begins like an option, such as --key, is another one as a rule.
             allow_abbrev=False,
@@ -117,6 +95,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         if name == arguments[0]:
             command = cast("Command", import_module(f"exporter.cli.{name}"))
             command.add_options(described)
+            described.epilog = f"example:\n  {_NAME} {command.EXAMPLE}"
             described.set_defaults(command=command)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from rich.table import Table
 
-from exporter.cli.asking import Hub
+from exporter.cli.configured import Hub
 from exporter.cli.terminal import console, markup, span_since, table
 from exporter.collector.hub_diagnosis import in_slices
 from exporter.collector.polling_inputs import rules_of

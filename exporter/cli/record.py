@@ -22,14 +22,16 @@ from exporter import __version__
 from exporter.api.answers import Exchange
 from exporter.api.connection import SharedLimits, key_source
 from exporter.cli import configured
-from exporter.cli.asking import add_hub_option, chosen_hubs, duration
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.configured import add_hub_option, chosen_hubs, duration
+from exporter.cli.conventions import ExitCode
+from exporter.cli.process import wait_for_stop
 from exporter.cli.redaction import Redaction
-from exporter.cli.stopping import wait_for_stop
 from exporter.cli.terminal import say
 from exporter.collector.service import open_collector
 from exporter.settings import HubSettings, Problem, Settings, SettingsError
 from exporter.web.formatting import plural, rfc3339, size, span
+
+EXAMPLE = "record orders.rec.gz --hub orders --for 5m"
 
 FORMAT = "durable-exporter recording 1"
 _MIB = 1 << 20
@@ -80,6 +82,7 @@ class Recording:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `record`."""
+    command.usage = f"{command.usage} FILE"
     configured.add_options(command)
     command.add_argument(
         "file", type=Path, metavar="FILE", help="file to write; compressed if it ends in .gz"

@@ -9,8 +9,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from exporter.cli.exposed_secrets import warn_about_files
-from exporter.cli.logs import set_up_logging
+from exporter.cli.logs import set_up_logging, warn_about_files
 from exporter.collector.service import Change, Changed, Collector
 from exporter.collector.snapshot import ProcessView
 from exporter.discovery.discovery import Discovery

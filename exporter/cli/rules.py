@@ -18,8 +18,10 @@ from exporter.alerts.prometheus import rules
 from exporter.alerts.shared import SHARED
 from exporter.alerts.table import ALERTS
 from exporter.alerts.values import WrongRules, full_names, values_with
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, markup, say, table
+
+EXAMPLE = "rules > rules.yaml"
 
 Names = Collection[str]
 Writing = Callable[[Mapping[str, str], Names, Names], str]

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.asking import (
+from exporter.cli.configured import (
     Hub,
     add_hub_option,
     add_timeout_option,
@@ -22,7 +22,7 @@ from exporter.cli.asking import (
     duration,
     say_failure,
 )
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.orphans import find_orphans, print_orphans, row_of_orphan
 from exporter.cli.terminal import console, markup, say, span_since, table, write_json
 from exporter.collector.hub_diagnosis import (
@@ -56,6 +56,8 @@ from exporter.web.waits import (
     orphaned_in_words,
     wait_in_words,
 )
+
+EXAMPLE = "stuck --older-than 10m --hub orders"
 
 NOTHING_ACTIVE = (
     "no active instances: compare task_hub with host.json, since a wrong name is empty, too"

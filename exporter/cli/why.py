@@ -14,8 +14,8 @@ from rich.table import Table
 
 from exporter.api.times import parse_time
 from exporter.cli import configured
-from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.configured import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import (
     console,
     markup,
@@ -42,6 +42,8 @@ from exporter.web.waits import (
     verdict_on,
     wait_in_words,
 )
+
+EXAMPLE = "why 1304f0da84ea4261b919be5c63c51c2f"
 
 
 class Leaf(msgspec.Struct, frozen=True):
@@ -88,6 +90,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `why`."""
+    command.usage = f"{command.usage} ID"
     configured.add_options(command)
     command.add_argument("instance_id", metavar="ID", help="id of an instance or an entity")
     command.add_argument("--format", choices=("table", "json"), default="table")

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from exporter.cli import main
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.settings import HubSettings, Settings, load_settings
 from exporter.settings.hub import IDENTITY
 from exporter.settings.reference import page

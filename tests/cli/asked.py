@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from emulator import Emulator, TaskHub, running
-from exporter.cli import asking, drain, estimate, failures, stuck, why
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli import configured, drain, estimate, failures, stuck, why
+from exporter.cli.conventions import ExitCode
 from exporter.cli.main import parse
 from exporter.settings import Settings, load_settings
 from tests.cli.process import Outcome
@@ -62,5 +62,5 @@ async def serving_hub(hub: TaskHub) -> AsyncGenerator[str, None]:
 @contextmanager
 def clock_of_commands(now: Callable[[], float]) -> Generator[None, None, None]:
     """Let commands tell the time as an app does: one that is years off is not followed."""
-    with patch.object(asking, "time", now), patch.object(estimate, "time", now):
+    with patch.object(configured, "time", now), patch.object(estimate, "time", now):
         yield

@@ -23,7 +23,7 @@ from emulator import (
 )
 from exporter import __version__
 from exporter.cli.check import check_hub
-from exporter.cli.exit_codes import MEANINGS
+from exporter.cli.conventions import MEANINGS
 from exporter.cli.main import main
 from exporter.ledger.status import USUAL
 from exporter.metrics import reference

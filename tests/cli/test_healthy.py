@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.healthy import healthy
 from exporter.settings import ListenAddress, load_listen_address
 from exporter.web.server import listening

@@ -143,10 +143,10 @@ def test_the_help_of_a_command_has_its_own_options_first_and_an_example(
     assert "example:\n  durable-exporter drain PaymentSaga --wait" in said
 
 
-@pytest.mark.parametrize("command", main.COMMANDS)
-def test_the_example_of_a_command_is_one_that_it_takes(command: str) -> None:
-    words = main.EXAMPLES[command].split(" > ")[0].split()
-    assert words[0] == command
+@pytest.mark.parametrize(("name", "command"), list(zip(main.COMMANDS, MODULES, strict=True)))
+def test_the_example_of_a_command_is_one_that_it_takes(name: str, command: main.Command) -> None:
+    words = command.EXAMPLE.split(" > ")[0].split()
+    assert words[0] == name
     main.parse(words)
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from exporter.alerts.own_rules import problems_of
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.main import run
 from exporter.metrics.former import FORMER, Former
 
