@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from exporter.settings.renamed import FORMER_NAMES
+from exporter.settings.schema import FORMER_NAMES
 from helm.documented import chart_values
 from helm.readme import readme_of
 from helm.rules import FILE, rules_file

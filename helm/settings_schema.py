@@ -10,8 +10,7 @@ from pydantic.fields import FieldInfo
 
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
-from exporter.settings.renamed import FORMER_NAMES
-from exporter.settings.schema import is_group, metadata_of, values_of
+from exporter.settings.schema import FORMER_NAMES, is_group, metadata_of, values_of
 from helm.documented import Schema
 
 # What the chart sets itself, each from a value of its own.

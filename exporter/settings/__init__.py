@@ -13,13 +13,15 @@ from exporter.settings.groups import Buckets, Intervals, MetricsSettings
 from exporter.settings.hub import HUB_DEFAULTS, HubSettings, suits_azure_storage
 from exporter.settings.loading import (
     Configuration,
+    exposed_files,
+    fingerprint,
     load_configuration,
     load_listen_address,
     load_settings,
+    tls_files,
+    watched_files,
 )
-from exporter.settings.model import Settings
-from exporter.settings.shard import Shard
-from exporter.settings.watched import exposed_files, fingerprint, tls_files, watched_files
+from exporter.settings.model import Settings, Shard
 from exporter.settings.web_config import RateLimit, WebConfig
 from exporter.settings.web_tls import TlsPolicy, server_context
 

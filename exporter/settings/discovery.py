@@ -20,16 +20,15 @@ from pydantic import (
 )
 
 from exporter.settings.azure import KEY, PUBLIC, Access, Cloud
-from exporter.settings.durations import MINUTE
+from exporter.settings.durations import MINUTE, Duration, at_least
 from exporter.settings.hub import IDENTITY, HubSettings, Labels
 from exporter.settings.hub_defaults import overlay, with_profile
-from exporter.settings.values import FROZEN, Count, Duration, Names, Shown
+from exporter.settings.values import FROZEN, Count, Names, Shown
 
 # What is known of each found app without being told.
 OWN_LABELS = ("resource_group", "subscription", "region")
 ALL = "*"
 _TAG = "tag:"
-_SHORTEST_INTERVAL = MINUTE
 # Where a hub is and what opens it never comes from a default: a secret would go to any found app.
 _OF_LISTED_HUBS = frozenset({*IDENTITY, "keys_dir", "headers", "allow_insecure", "cloud"})
 
@@ -50,12 +49,6 @@ def _check_rule(pattern: str) -> str:
             f"has a key that is no pattern: give that of a name, as orders-*, or {_TAG}NAME=VALUE"
         )
     return pattern
-
-
-def _at_least_a_minute(seconds: float) -> float:
-    if seconds < _SHORTEST_INTERVAL:
-        raise ValueError("is too short: give at least 1m")
-    return seconds
 
 
 def label_of(tag: str) -> str:
@@ -116,7 +109,7 @@ class AzureDiscovery(BaseModel):
         "address of its Resource Manager.",
     )
     interval: Annotated[
-        Duration, AfterValidator(_at_least_a_minute), Shown("duration, at least `1m`")
+        Duration, AfterValidator(at_least(MINUTE)), Shown("duration, at least `1m`")
     ] = Field(default=10 * MINUTE, description="How often apps are searched for.")
     access: Access = Field(default=KEY, description="How found apps are read, see `access`.")
     max_requests_per_hour: Annotated[Count, Field(ge=60, le=90_000)] = Field(

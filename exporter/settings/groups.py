@@ -17,18 +17,22 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.settings.durations import DAY, HOUR, MINUTE
-from exporter.settings.values import (
-    FROZEN,
-    AnyCase,
+from exporter.settings.durations import (
+    DAY,
+    HOUR,
+    MINUTE,
     Bounds,
-    Count,
-    CountLimit,
     Interval,
     IntervalOrOff,
     Limit,
-    Names,
     PositiveDuration,
+)
+from exporter.settings.values import (
+    FROZEN,
+    AnyCase,
+    Count,
+    CountLimit,
+    Names,
     ReadableFile,
     ShareLimit,
     Shown,

@@ -17,19 +17,9 @@ from pydantic import (
 from exporter.settings.addresses import Links, Proxy, base_of, check_hub_url
 from exporter.settings.azure import KEY, PUBLIC, RESOURCE_MANAGER, Access, Cloud, ResourceId
 from exporter.settings.credentials import Headers, Key, KeyFile, check_key_in, key_in
-from exporter.settings.durations import DAY, HOUR, MINUTE
+from exporter.settings.durations import DAY, HOUR, MINUTE, Duration, PositiveDuration
 from exporter.settings.groups import Intervals, Limits, Profile, Retries, Timeouts, Tls
-from exporter.settings.values import (
-    FROZEN,
-    AnyCase,
-    Count,
-    Duration,
-    Folder,
-    IdPrefixes,
-    Names,
-    PositiveDuration,
-    Shown,
-)
+from exporter.settings.values import FROZEN, AnyCase, Count, Folder, IdPrefixes, Names, Shown
 
 # What says which hub it is: at the top level these belong to one hub, all others are defaults.
 PLACE = ("name", "url", "task_hub", "connection", "resource_id")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from hashlib import blake2b
 from itertools import takewhile
+from pathlib import Path
 from types import MappingProxyType
 
+import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.settings.addresses import ListenAddress, parse_listen_address
 from exporter.settings.error_messages import Problem, SettingsError, in_words
-from exporter.settings.hub import PLACE
-from exporter.settings.hub_defaults import FLAT
+from exporter.settings.hub import PLACE, HubSettings
+from exporter.settings.hub_defaults import FLAT, overlay
 from exporter.settings.model import Settings
-from exporter.settings.printed import printed
-from exporter.settings.schema import SettingPath
+from exporter.settings.schema import SettingPath, place_at
 from exporter.settings.sources import (
     CommandLine,
     ConfigFile,
@@ -175,3 +179,103 @@ def _find(
             if source.has(path):
                 return source, path
     return None, own
+
+
+_HIDDEN = "********"
+
+
+def printed(sources: Sequence[Source]) -> Iterator[str]:
+    """Yield the lines of what *sources*, the strongest first, set together; secrets are hidden."""
+    document: Mapping[str, object] = reduce(overlay, (source.tree for source in sources), {})
+    yield from _lines((), {key: document[key] for key in document if key != "config_file"}, sources)
+
+
+def _lines(
+    path: SettingPath, group: Mapping[str, object], sources: Sequence[Source]
+) -> Iterator[str]:
+    indent = "  " * len(path)
+    for name, value in group.items():
+        here = (*path, name)
+        if isinstance(value, dict) and value:
+            yield f"{indent}{_spelled(name)}:"
+            yield from _lines(here, value, sources)
+        else:
+            place = place_at(here)
+            shown = _HIDDEN if place is not None and place.is_secret else value
+            origin = next(source.origin(here) for source in sources if source.has(here))
+            yield f"{indent}{_spelled(name)}: {_spelled(shown)}  # {origin}"
+
+
+def _spelled(value: object) -> str:
+    """Spell a value in one line of YAML."""
+    style = '"' if isinstance(value, str) and not value.isprintable() else None
+    text = yaml.safe_dump(
+        value, default_style=style, default_flow_style=True, allow_unicode=True, width=float("inf")
+    )
+    return text.removesuffix("...\n").strip()
+
+
+_PRIVATE_KEY = b"PRIVATE KEY-----"
+
+
+def watched_files(settings: Settings) -> tuple[Path, ...]:
+    """Return every file that *settings* were read from or name, in a fixed order."""
+    paths = [path for hub in settings.hubs for path in (*key_files(hub), *tls_files(hub))]
+    if settings.config_file is not None:
+        paths.append(settings.config_file)
+    return tuple(sorted({*paths, *settings.web_config.files}))
+
+
+def key_files(hub: HubSettings) -> Iterator[Path]:
+    """Yield where the key of *hub* may be, also where there is none yet."""
+    if hub.key_file is not None:
+        yield hub.key_file
+    elif hub.key is None and hub.keys_dir is not None:
+        path = hub.keys_dir / hub.name
+        if path.parent == hub.keys_dir:
+            yield path
+
+
+def tls_files(hub: HubSettings) -> Iterator[Path]:
+    """Yield the files that the TLS of *hub* rests on."""
+    files = (hub.tls.ca_file, hub.tls.client_cert_file, hub.tls.client_key_file)
+    yield from (path for path in files if path is not None)
+
+
+def exposed_files(settings: Settings) -> Iterator[Path]:
+    """Yield the files with a secret of *settings* that every user of the machine can read."""
+    keys = {path for hub in settings.hubs for path in key_files(hub)}
+    inline = {hub.key.get_secret_value().encode() for hub in settings.hubs if hub.key is not None}
+    for path in watched_files(settings):
+        if _is_readable_by_everyone(path):
+            content = _content(path)
+            if path in keys or _PRIVATE_KEY in content or any(key in content for key in inline):
+                yield path
+
+
+def _is_readable_by_everyone(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def fingerprint(paths: Iterable[Path]) -> bytes:
+    """
+    Return a value that differs where the content of any of *paths* does.
+
+    It reads them: a mounted secret is replaced by way of symbolic links, in any number of ways, and
+    with whatever times and sizes.
+    """
+    digest = blake2b(digest_size=16)
+    for path in paths:
+        content = _content(path)
+        digest.update(len(content).to_bytes(8) + content)
+    return digest.digest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return b"+" + path.read_bytes()
+    except OSError as error:
+        return f"-{error.errno}".encode()

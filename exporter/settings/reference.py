@@ -17,8 +17,7 @@ from exporter.settings.groups import (
 )
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
-from exporter.settings.renamed import FORMER_NAMES
-from exporter.settings.schema import SettingPath, is_group, values_of
+from exporter.settings.schema import FORMER_NAMES, SettingPath, is_group, values_of
 from exporter.settings.sources import variable_for
 
 INTRODUCTION = """\

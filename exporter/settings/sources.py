@@ -21,7 +21,6 @@ from pydantic_settings import EnvSettingsSource, InitSettingsSource
 from exporter.settings.error_messages import Problem, shown_name
 from exporter.settings.hub_defaults import overlay
 from exporter.settings.model import Settings
-from exporter.settings.renamed import todays
 from exporter.settings.schema import (
     Document,
     Place,
@@ -30,6 +29,7 @@ from exporter.settings.schema import (
     document,
     is_identity,
     place_at,
+    todays,
 )
 from exporter.settings.strict_yaml import NotYaml, read_yaml
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
-from exporter.settings.durations import format_duration, parse_duration, parse_limit
 from exporter.settings.error_messages import shown_name
 
 
@@ -65,17 +63,6 @@ def _parse_names(value: object) -> list[str]:
             raise ValueError("has an item that is not a name: quote each name")
         names.append(item.strip())
     return names
-
-
-def _parse_bounds(value: object) -> list[float]:
-    bounds = [parse_duration(item) for item in split_list(value)]
-    if not bounds:
-        raise ValueError("is empty: give at least one bound")
-    if bounds[0] == 0:
-        raise ValueError("starts at 0: every bound is above 0")
-    if any(upper <= lower for lower, upper in pairwise(bounds)):
-        raise ValueError("is not ascending: order the bounds, without duplicates")
-    return bounds
 
 
 def _whole_number(value: object) -> object:
@@ -168,9 +155,6 @@ def _lower(value: object) -> object:
 
 Count = Annotated[int, BeforeValidator(_whole_number)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_parse_names), Shown("list of names")]
-Bounds = Annotated[
-    tuple[float, ...], BeforeValidator(_parse_bounds), Shown("ascending list of durations")
-]
 ReadableFile = Annotated[Path, AfterValidator(_readable), A_FILE]
 Folder = Annotated[Path, AfterValidator(_folder), A_FOLDER]
 WritableFolder = Annotated[Path, AfterValidator(_writable_folder), A_FOLDER]
@@ -210,60 +194,6 @@ def _check(prefixes: tuple[str, ...]) -> tuple[str, ...]:
 IdPrefixes = Annotated[Names, AfterValidator(_check), Shown("list of prefixes, or `guid`")]
 
 
-def _at_least(minimum: float) -> Callable[[float], float]:
-    def check(seconds: float) -> float:
-        if seconds < minimum:
-            raise ValueError(f"is too short: give at least {format_duration(minimum)}")
-        return seconds
-
-    return check
-
-
-def _at_most(maximum: float) -> Callable[[float], float]:
-    def check(seconds: float) -> float:
-        if seconds > maximum:
-            raise ValueError(f"is too long: give at most {format_duration(maximum)}")
-        return seconds
-
-    return check
-
-
-def _positive(seconds: float) -> float:
-    if seconds == 0:
-        raise ValueError("is 0: give a duration above 0")
-    return seconds
-
-
-def _off_or_at_least(minimum: float) -> Callable[[float], float]:
-    def check(seconds: float) -> float:
-        if 0 < seconds < minimum:
-            raise ValueError(
-                f"is too short: give at least {format_duration(minimum)}, or 0 for off"
-            )
-        return seconds
-
-    return check
-
-
-_SHORTEST_INTERVAL = 0.1
-_LONGEST_RELOAD_INTERVAL = 30.0
-
-Duration = Annotated[float, BeforeValidator(parse_duration), Shown("duration")]
-PositiveDuration = Annotated[Duration, AfterValidator(_positive), Shown("duration above 0")]
-Interval = Annotated[
-    Duration, AfterValidator(_at_least(_SHORTEST_INTERVAL)), Shown("duration, at least `0.1s`")
-]
-ReloadInterval = Annotated[
-    Interval,
-    AfterValidator(_at_most(_LONGEST_RELOAD_INTERVAL)),
-    Shown("duration, `0.1s` to `30s`"),
-]
-IntervalOrOff = Annotated[
-    Duration,
-    AfterValidator(_off_or_at_least(_SHORTEST_INTERVAL)),
-    Shown("duration, at least `0.1s`, or `0` for off"),
-]
-Limit = Annotated[float | None, BeforeValidator(parse_limit), Shown("duration or `none`")]
 ShareLimit = Annotated[
     float | None, BeforeValidator(_parse_share), Shown("share as `5%` or `0.05`, or `none`")
 ]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from exporter.settings.renamed import FORMER_NAMES
+from exporter.settings.schema import FORMER_NAMES
 from helm.schema import CALLED_ELSEWHERE
 from tests.chart.chart import (
     CHART,
