@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exporter.alerts.former import FORMER_ALERTS, FORMER_PARAMETERS
 from exporter.alerts.model import PREFIX, Kind, Parameter, places
-from exporter.alerts.prometheus import document
-from exporter.alerts.table import ALERTS, PARAMETERS
-from exporter.alerts.yaml_text import written
+from exporter.alerts.prometheus import document, written
+from exporter.alerts.table import ALERTS, FORMER_ALERTS, FORMER_PARAMETERS, PARAMETERS
 from helm.documented import Schema
 
 FILE = "files/rules.yaml"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import (
+from exporter.alerts.model import Alert, Board, Severity, duration, number
+from exporter.alerts.shared import (
+    ONE_HUB,
+    ONE_ORCHESTRATOR,
     block,
     folded,
     fresh,
@@ -12,8 +15,6 @@ from exporter.alerts.expressions import (
     own_limit,
     selected,
 )
-from exporter.alerts.model import Alert, Board, Severity, duration, number
-from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.reasons import Category

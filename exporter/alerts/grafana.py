@@ -6,13 +6,18 @@ import re
 from collections.abc import Collection, Mapping
 from itertools import groupby
 
-from exporter.alerts.expressions import with_hub_labels
 from exporter.alerts.model import Alert, filled
-from exporter.alerts.prometheus import SLOW_GROUPS, SLOW_INTERVAL
-from exporter.alerts.shared import GRAFANA_DATASOURCE, RECORDINGS, kept_for
+from exporter.alerts.prometheus import (
+    SLOW_GROUPS,
+    SLOW_INTERVAL,
+    Document,
+    annotations_of,
+    labels_of,
+    with_links,
+    written,
+)
+from exporter.alerts.shared import GRAFANA_DATASOURCE, RECORDINGS, kept_for, with_hub_labels
 from exporter.alerts.table import DEFAULTS, chosen
-from exporter.alerts.texts import annotations_of, labels_of, with_links
-from exporter.alerts.yaml_text import Document, written
 
 _HEADING = """\
 # Alert rules for Grafana 10 or newer, of the Durable Functions exporter.

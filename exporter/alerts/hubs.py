@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import (
-    block,
-    folded,
-    fresh,
-    labelled,
-    limit_of_hub,
-    own_limit,
-    selected,
-)
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import (
     CONFIGURED_SEVERITY,
@@ -18,6 +9,13 @@ from exporter.alerts.shared import (
     ONE_ORCHESTRATOR,
     TARGET_LABELS,
     UNREAD_HUBS,
+    block,
+    folded,
+    fresh,
+    labelled,
+    limit_of_hub,
+    own_limit,
+    selected,
 )
 from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import Sweep, SweepResult

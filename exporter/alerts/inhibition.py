@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from exporter.alerts import failures, hubs, instances, itself, storage
 from exporter.alerts.model import Alert, Severity
+from exporter.alerts.prometheus import Document, written
 from exporter.alerts.shared import TARGET_LABELS
 from exporter.alerts.table import ALERTS, DEFAULTS
-from exporter.alerts.yaml_text import Document, written
 
 _HEADING = """\
 # Inhibition rules for Alertmanager 0.22 or newer: copy the list into its configuration.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import (
+from exporter.alerts.model import Alert, Board, Severity, duration, number
+from exporter.alerts.shared import (
+    CONFIGURED_SEVERITY,
+    ONE_HUB,
+    ONE_ORCHESTRATOR,
     block,
     folded,
     fresh,
@@ -10,12 +14,6 @@ from exporter.alerts.expressions import (
     limit_of_orchestrator,
     selected,
     with_severity,
-)
-from exporter.alerts.model import Alert, Board, Severity, duration, number
-from exporter.alerts.shared import (
-    CONFIGURED_SEVERITY,
-    ONE_HUB,
-    ONE_ORCHESTRATOR,
 )
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.waits import WaitingOn

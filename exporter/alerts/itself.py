@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import block, folded, labelled, selected, with_hub_labels
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import (
     EXPORTER_MEMORY,
@@ -11,6 +10,11 @@ from exporter.alerts.shared import (
     MISSING_SHARDS,
     ONE_HUB,
     TARGET_LABELS,
+    block,
+    folded,
+    labelled,
+    selected,
+    with_hub_labels,
 )
 from exporter.api.errors import ErrorKind
 from exporter.collector.state import StateProblem

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from exporter.alerts.former import FORMER_ALERTS
 from exporter.alerts.model import PREFIX
 from exporter.alerts.shared import RECORDINGS
-from exporter.alerts.table import ALERTS
+from exporter.alerts.table import ALERTS, FORMER_ALERTS
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import Family, sample_names
 from exporter.metrics.former import FORMER, Former

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import fresh, limit_of_hub, own_limit, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
-from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
+from exporter.alerts.shared import (
+    ONE_HUB,
+    ONE_ORCHESTRATOR,
+    fresh,
+    limit_of_hub,
+    own_limit,
+    selected,
+)
 from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
 from exporter.metrics.promql import equal, selector

@@ -20,11 +20,9 @@ from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.collector.state import NoState
 from exporter.diagnosis.past import longest_waits
 from exporter.diagnosis.waits import WaitingOn
-from exporter.forecast.day import Pass, SweepForecast
-from exporter.forecast.durations import Observed
-from exporter.forecast.forecast import Forecast, forecast_of
-from exporter.forecast.observing_ledger import ObservingLedger
-from exporter.forecast.suggestions import worth_reading
+from exporter.forecast.forecast import Forecast, Pass, SweepForecast, forecast_of
+from exporter.forecast.observation import Observed, ObservingLedger
+from exporter.forecast.suggestions import suggestions, worth_reading
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.settings import Settings
@@ -89,7 +87,8 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
     costs = {sweep: collector.cost_of(sweep) for sweep in swept}
     made = Pass(collector.snapshot, costs, day, observed, rules.overlap, rules.lookback, time())
     waits = await _past_waits(hub, observed) if hub.settings.max_histories_per_sweep else {}
-    return forecast_of(hub.settings, settings, made, waits)
+    suggested = list(suggestions(hub.settings.limits, made, waits))
+    return forecast_of(hub.settings, settings, made, suggested)
 
 
 class _Observing(NoState):

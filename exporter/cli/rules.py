@@ -9,15 +9,21 @@ from pathlib import Path
 import yaml
 from rich.table import Table
 
-from exporter.alerts.former import FORMER_ALERTS, FORMER_PARAMETERS, remark_on
 from exporter.alerts.grafana import provisioning
 from exporter.alerts.inhibition import inhibition
 from exporter.alerts.model import PREFIX, Parameter
 from exporter.alerts.own_rules import problems_of
 from exporter.alerts.prometheus import rules
 from exporter.alerts.shared import SHARED
-from exporter.alerts.table import ALERTS
-from exporter.alerts.values import WrongRules, full_names, values_with
+from exporter.alerts.table import (
+    ALERTS,
+    FORMER_ALERTS,
+    FORMER_PARAMETERS,
+    WrongRules,
+    full_names,
+    remark_on,
+    values_with,
+)
 from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, markup, say, table
 

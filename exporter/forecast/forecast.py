@@ -2,20 +2,216 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
 
 import msgspec
 
 from exporter.api.telemetry import DURATION_BOUNDS, GET_INSTANCE
-from exporter.collector.snapshot import HubSnapshot, RequestDurations
-from exporter.diagnosis.waits import WaitingOn
-from exporter.forecast.day import Pass, SweepForecast
-from exporter.forecast.suggestions import suggestions
+from exporter.collector.schedule import SweepCost
+from exporter.collector.snapshot import DUTY_SHARE, HubSnapshot, RequestDurations, Sweep
+from exporter.forecast.observation import Observed
+from exporter.ledger.missing_rows import are_many, is_suspicious
+from exporter.ledger.search import look_backs
 from exporter.metrics.catalogue import SERIES
 from exporter.metrics.exposition import Choice, Exposition
 from exporter.metrics.lines import Format
 from exporter.settings import HubSettings, Settings
+
+DAY = 86_400.0
+# As a ruler leaves out what is dearer.
+_DEARER_THAN_BASE = 2.0
+
+
+class SweepForecast(msgspec.Struct, frozen=True):
+    """
+    What one kind of sweep takes, and in a day.
+
+    How far `finished` looks back differs from cycle to cycle: what it takes is the mean.
+    """
+
+    sweep: str
+    pages: float
+    rows: float
+    seconds: float
+    bytes: float
+    interval_seconds: float
+    pages_per_day: float
+    bytes_per_day: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A setting, the value that would fit, and why."""
+
+    setting: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """
+    What a list of finished instances takes that shows so many rows.
+
+    Where pages are full, that is as many as the rows fill. Where the storage looks at all rows
+    whatever was asked for, there are `idle_pages` that rows add little to.
+    """
+
+    idle_pages: float
+    pages_per_row: float
+    seconds_per_page: float
+    bytes_per_row: float
+
+    @classmethod
+    def of(cls, short: SweepCost, long: SweepCost) -> Listing:
+        """Learn from a *short* list and a *long* one, which may be as short."""
+        more = long.rows - short.rows
+        slope = (long.pages - short.pages) / more if more > 0 else 0.0
+        idle = short.pages - slope * short.rows
+        pages = max(1.0, short.pages + long.pages)
+        rows = max(1.0, short.rows + long.rows)
+        if idle < 1.0:
+            idle, slope = 0.0, long.pages / max(1.0, long.rows)
+            if long.pages <= 1.0:
+                # What a full page holds was not seen.
+                slope = 0.0
+        return cls(
+            idle,
+            max(0.0, slope),
+            (short.seconds + long.seconds) / pages,
+            (short.bytes + long.bytes) / rows,
+        )
+
+    def cost(self, rows: float) -> SweepCost:
+        """Return what a list of so many rows takes."""
+        pages = self.idle_pages + self.pages_per_row * rows
+        if not self.idle_pages:
+            pages = max(1, ceil(pages))
+        return SweepCost(pages, rows, pages * self.seconds_per_page, rows * self.bytes_per_row)
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    """
+    The cycles of a day: `active` and `finished` are what each takes on average.
+
+    `reads` are those of single instances in a cycle: of instances that were active in the one
+    before, where those are not so many that they are looked for in the list.
+    """
+
+    interval: float
+    active: SweepCost
+    finished: SweepCost
+    reads: float
+
+    @property
+    def per_day(self) -> float:
+        """How many there are in a day."""
+        return DAY / self.interval
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """
+    What a pass over a hub showed: costs by sweep, the first list of finished instances apart.
+
+    That one, `day`, goes a day back. *overlap* and *lookback* are those of the ruler, `at` is when
+    the pass ended, by the server's clock.
+    """
+
+    snapshot: HubSnapshot
+    costs: Mapping[Sweep, SweepCost]
+    day: SweepCost
+    observed: Observed
+    overlap: float
+    lookback: float
+    at: float
+
+    @property
+    def finishes_per_day(self) -> int:
+        """How many instances finished in the last day."""
+        recent = self.snapshot.finished.recent if self.snapshot.finished else {}
+        return sum(count for (_, _, window), count in recent.items() if window == "24h")
+
+    @property
+    def tracked(self) -> int:
+        """How many instances are active."""
+        return self.snapshot.active.tracked if self.snapshot.active else 0
+
+    def cycles(self) -> Cycles:
+        """Return what the cycles of a day like the last one take."""
+        interval = self.snapshot.sweeps[Sweep.ACTIVE].interval
+        finishes = self.finishes_per_day * interval / DAY
+        departed = finishes * self.observed.lately.share_seen(interval)
+        active = self.costs[Sweep.ACTIVE]
+        # Where that many leave at once, the list is not believed before it is read again.
+        if is_suspicious(round(departed), self.tracked, doubtful=False):
+            active = active.times(2)
+        are_listed = are_many(range(round(departed)))
+        least = 0.0
+        if are_listed:
+            least = self.observed.lately.longest_of(departed, interval) + interval / 2
+        return Cycles(
+            interval, active, self._finished(interval, least), 0.0 if are_listed else departed
+        )
+
+    def _finished(self, interval: float, least: float) -> SweepCost:
+        """Return what a list of finished instances takes that goes back for *least* seconds."""
+        listing = Listing.of(self.costs[Sweep.FINISHED], self.day)
+        configured = self.snapshot.sweeps[Sweep.ACTIVE].configured or interval
+        since_mark = interval + self.costs[Sweep.ACTIVE].seconds
+        rate = self.day.rows / DAY
+        costs: list[tuple[SweepCost, float]] = []
+        for seconds, share in look_backs(self.overlap, self.lookback):
+            span = max(seconds + since_mark, least)
+            # What was created within it and is still active is not listed.
+            cost = listing.cost(rate * (span - self.observed.lately.mean_within(span)))
+            if costs:
+                base, before = costs[0][0].seconds, costs[-1][0]
+                is_barred = cost.seconds > max(DUTY_SHARE * configured, _DEARER_THAN_BASE * base)
+                cost = before if is_barred else cost
+            costs.append((cost, share))
+        return SweepCost(
+            sum(cost.pages * share for cost, share in costs),
+            sum(cost.rows * share for cost, share in costs),
+            sum(cost.seconds * share for cost, share in costs),
+            sum(cost.bytes * share for cost, share in costs),
+        )
+
+    def sweeps(self, cycles: Cycles) -> Iterator[SweepForecast]:
+        """Yield what each kind of sweep takes in a day."""
+        for sweep, cost in self.costs.items():
+            if sweep is Sweep.ACTIVE:
+                yield _in_a_day(sweep, cycles.active, cycles.interval)
+            elif sweep is Sweep.FINISHED:
+                yield _in_a_day(sweep, cycles.finished, cycles.interval)
+            else:
+                yield _in_a_day(sweep, cost, self.snapshot.sweeps[sweep].interval)
+
+    def reads_per_day(self, cycles: Cycles) -> float:
+        """Return how many single instances are read in a day, but for histories."""
+        others = (
+            cost.reads * DAY / self.snapshot.sweeps[sweep].interval
+            for sweep, cost in self.costs.items()
+            if sweep not in (Sweep.ACTIVE, Sweep.FINISHED)
+        )
+        return cycles.reads * cycles.per_day + sum(others)
+
+
+def _in_a_day(sweep: Sweep, cost: SweepCost, interval: float) -> SweepForecast:
+    times = DAY / interval
+    return SweepForecast(
+        sweep.value,
+        round(cost.pages, 2),
+        round(cost.rows, 1),
+        round(cost.seconds, 3),
+        round(cost.bytes),
+        interval,
+        round(cost.pages * times, 1),
+        round(cost.bytes * times, 1),
+    )
 
 
 class Forecast(msgspec.Struct, frozen=True):
@@ -45,14 +241,13 @@ def forecast_of(
     hub: HubSettings,
     settings: Settings,
     made: Pass,
-    waits: Mapping[str, Mapping[WaitingOn, float]],
+    suggested: Sequence[Suggestion],
 ) -> Forecast:
-    """Return what polling a hub costs, from a pass over it and the longest waits of its past."""
+    """Return what polling a hub costs, from a pass over it, with the settings *suggested*."""
     snapshot, cycles = made.snapshot, made.cycles()
     sweeps = list(made.sweeps(cycles))
     pages = sum(each.pages_per_day for each in sweeps)
     reads = made.reads_per_day(cycles)
-    suggested = list(suggestions(hub.limits, made, waits))
     retained = snapshot.retained.instances.values() if snapshot.retained else ()
     return Forecast(
         task_hub=hub.name,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from exporter.collector.snapshot import DUTY_SHARE, Sweep
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.waits import WaitingOn
-from exporter.forecast.day import Pass
-from exporter.forecast.durations import Durations
+from exporter.forecast.forecast import Pass, Suggestion
+from exporter.forecast.observation import Durations
 from exporter.settings.durations import format_duration
 from exporter.settings.groups import Limits
 from exporter.web.formatting import span
@@ -29,15 +29,6 @@ _ROUND = (
 )  # fmt: skip
 _DAY = 86_400.0
 _MOST_ORCHESTRATORS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """A setting, the value that would fit, and why."""
-
-    setting: str
-    value: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import cast
 
 from exporter.alerts.model import Alert
-from exporter.alerts.prometheus import recordings, rule
+from exporter.alerts.prometheus import Document, recordings, rule
 from exporter.alerts.table import ALERTS, DEFAULTS
-from exporter.alerts.yaml_text import Document
 from tests.alerts.world import Series, input_series
 
 MINUTE = 60.0

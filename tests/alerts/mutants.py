@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import cast
 
 from exporter.alerts.model import Alert, Kind, Parameter
-from exporter.alerts.prometheus import rule
+from exporter.alerts.prometheus import Document, rule
 from exporter.alerts.table import DEFAULTS
-from exporter.alerts.yaml_text import Document
 from exporter.settings.durations import parse_duration
 from tests.alerts.cases import BY_NAME
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from exporter.alerts.yaml_text import Document
+from exporter.alerts.prometheus import Document
 from tests.alerts.cases import Tried
 from tests.alerts.promtool_rules import findings
 

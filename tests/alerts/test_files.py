@@ -18,8 +18,7 @@ from exporter.alerts.grafana import provisioning, uid
 from exporter.alerts.inhibition import INHIBITIONS, inhibition
 from exporter.alerts.prometheus import rules
 from exporter.alerts.shared import RECORDINGS
-from exporter.alerts.table import ALERTS, chosen
-from exporter.alerts.values import values_with
+from exporter.alerts.table import ALERTS, chosen, values_with
 from tests.tools import tool
 
 GENERATED = [name for name in PAGES if not name.startswith("docs/") or "/alert" in name]

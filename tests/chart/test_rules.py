@@ -11,8 +11,7 @@ import yaml
 
 from exporter.alerts.model import Kind, Parameter
 from exporter.alerts.prometheus import rules
-from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS, chosen
-from exporter.alerts.values import values_with
+from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS, chosen, values_with
 from helm.rules import of_parameters
 from tests.chart.chart import render
 from tests.tools import tool

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from exporter.collector.schedule import SweepCost
-from exporter.forecast.day import Listing
-from exporter.forecast.durations import Durations
+from exporter.forecast.forecast import Listing
+from exporter.forecast.observation import Durations
 from tests.ledger.world import row
 
 
