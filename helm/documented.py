@@ -39,6 +39,12 @@ class Value:
             yield from member.leaves()
 
 
+def closed(properties: Schema, *required: str) -> Schema:
+    """Return the schema of an object with these *properties* and no others."""
+    schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**schema, "required": list(required)} if required else schema
+
+
 def documented_values(text: str) -> tuple[Value, ...]:
     """
     Return the values of a documented `values.yaml`, in its order.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
 from exporter.settings.schema import FORMER_NAMES
-from helm.documented import chart_values
-from helm.readme import readme_of
+from helm.documented import Value, chart_values
 from helm.rules import FILE, rules_file
-from helm.schema import schema_of
+from helm.schema import schema_of, type_of
 
 # Copies: a link is a file with a path in it wherever a checkout or a controller knows no links.
 _DASHBOARDS = Path(__file__).parents[1] / "grafana" / "dashboards"
@@ -36,3 +36,38 @@ def generated() -> Mapping[str, str]:
             for path in sorted(_DASHBOARDS.glob("*.json"))
         },
     }
+
+
+_INTRODUCTION = Path(__file__).with_name("introduction.md")
+
+
+def readme_of(values: Sequence[Value]) -> str:
+    """Return `README.md` for *values*."""
+    return "\n".join([_INTRODUCTION.read_text(encoding="utf-8"), *_sections(values)])
+
+
+def _sections(values: Sequence[Value]) -> Iterator[str]:
+    yield _table([value for value in values if not value.members])
+    for value in values:
+        if value.members:
+            yield f"### `{value.path[0]}`\n"
+            yield _table(list(value.leaves()))
+
+
+def _table(leaves: Sequence[Value]) -> str:
+    rows = [
+        f"| `{'.'.join(value.path)}` | {type_of(value)} | {_default(value.default)} "
+        f"| {value.description} |"
+        for value in leaves
+    ]
+    return "\n".join(
+        ["| value | type | default | what it is for |", "|---|---|---|---|", *rows, ""]
+    )
+
+
+def _default(default: object) -> str:
+    if default in (None, "", {}, []):
+        return "empty"
+    if isinstance(default, str):
+        return f"`{default}`"
+    return f"`{json.dumps(default, ensure_ascii=False)}`"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from exporter.alerts.model import PREFIX, Kind, Parameter, places
 from exporter.alerts.prometheus import document, written
 from exporter.alerts.table import ALERTS, FORMER_ALERTS, FORMER_PARAMETERS, PARAMETERS
-from helm.documented import Schema
+from helm.documented import Schema, closed
 
 FILE = "files/rules.yaml"
 
@@ -39,20 +39,16 @@ def rules_file() -> str:
 
 def of_parameters() -> Schema:
     """Return what `prometheusRule.parameters` may be."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            **{parameter.name: _of(parameter) for parameter in _used()},
-            **{
-                name: {
-                    "type": ["string", "number"],
-                    "description": "Gone and ignored; refused from the next minor version.",
-                }
-                for name in FORMER_PARAMETERS
-            },
-        },
+    former = {
+        "type": ["string", "number"],
+        "description": "Gone and ignored; refused from the next minor version.",
     }
+    return closed(
+        {
+            **{parameter.name: _of(parameter) for parameter in _used()},
+            **dict.fromkeys(FORMER_PARAMETERS, former),
+        }
+    )
 
 
 def of_disabled() -> Schema:

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
 from exporter.settings.schema import FORMER_NAMES, is_group, metadata_of, values_of
-from helm.documented import Schema
+from helm.documented import Schema, closed
 
 # What the chart sets itself, each from a value of its own.
 CHART_VALUES: Mapping[str, str] = {
@@ -83,38 +83,28 @@ def _key_sources() -> Schema:
     return {
         "key": {**_TEXT, "description": "The key itself; the chart puts it into a Secret."},
         "keySecret": {
-            **_closed(secret | entry, ["name"]),
+            **closed(secret | entry, "name"),
             "description": "Secret that holds the key.",
         },
         "externalKey": {
-            **_closed(remote, ["key"]),
+            **closed(remote, "key"),
             "description": "Where External Secrets finds the key.",
         },
     }
 
 
-def _closed(properties: Schema, required: list[str]) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
-        "required": required,
-    }
-
-
 def _group(fields: Mapping[str, FieldInfo], place: str = "") -> Schema:
-    properties = {name: _described(name, field) for name, field in fields.items()}
+    properties = {
+        name: {**_of_field(name, field), "description": field.description}
+        for name, field in fields.items()
+    }
     for former, name in FORMER_NAMES.items():
         group, _, last = name.rpartition(".")
         if group == place and last in fields:
             description = f"{_FORMER}`{last}`, until the next minor version."
             former_name = former.rpartition(".")[2]
             properties[former_name] = {**properties[last], "description": description}
-    return {"type": "object", "additionalProperties": False, "properties": properties}
-
-
-def _described(name: str, field: FieldInfo) -> Schema:
-    return {**_of_field(name, field), "description": field.description}
+    return closed(properties)
 
 
 def _of_field(name: str, field: FieldInfo) -> Schema:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grafana.interpolation import LabelValues, interpolate, label_values
+from grafana.preview.asking import LabelValues, interpolate, label_values
 
 FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"
 NAMES = ("fleet", "hub", "orchestrator", "entities", "exporter")

@@ -9,7 +9,7 @@ from itertools import combinations
 import pytest
 
 from grafana.board import GRID_WIDTH
-from grafana.interpolation import variables_in
+from grafana.preview.asking import variables_in
 from tests.grafana.committed import NAMES, Json, PanelQuery, all_queries, board, panels, variables
 
 STABLE_TYPES = {"stat", "timeseries", "table", "heatmap", "bargauge", "state-timeline", "row"}

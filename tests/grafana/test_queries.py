@@ -7,7 +7,7 @@ import re
 import pytest
 
 from exporter.metrics.catalogue import CATALOGUE
-from grafana.interpolation import interpolate, label_values
+from grafana.preview.asking import interpolate, label_values
 from tests.grafana.committed import (
     NAMES,
     VALUES,
