@@ -1,4 +1,4 @@
-"""`collect`: one collection of every hub, as a table, in an exposition format or as JSON."""
+"""`collect`: collect every hub once and print a table, an exposition format or JSON."""
 
 from __future__ import annotations
 
@@ -51,13 +51,12 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def collect(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Collect from all hubs and print it; a hub that fails is said, and shows as not up."""
+    """Collect from all hubs and print the result; a hub that fails shows as down."""
     output: Path | None = options.output
     failures: dict[str, ApiError] = {}
     if output is not None and not os.access(output.parent, os.W_OK):
-        # Said before the collection, which costs something.
-        why = "is not a writable folder"
-        raise SettingsError([Problem("--output", f"{output.parent} {why}")])
+        # Checked before the collection, which has a cost.
+        raise SettingsError([Problem("--output", f"{output.parent} is not a writable folder")])
 
     async def one(hub: HubCollector) -> None:
         name = hub.snapshot.identity.name

@@ -1,4 +1,4 @@
-"""Commands that work on the configured hubs: options that override the configuration."""
+"""Commands on the configured hubs: load the settings, choose hubs, query them concurrently."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from exporter.api.classify import Failures
 from exporter.api.client import HubClient
 from exporter.api.connection import SharedLimits, connect
 from exporter.api.errors import ApiError
-from exporter.api.telemetry import LIST_INSTANCES, ApiTelemetry
+from exporter.api.telemetry import LIST_INSTANCES
 from exporter.cli.conventions import SHORTCUTS, ExitCode
 from exporter.cli.logs import set_up_logging
 from exporter.cli.process import outcome_of
@@ -29,14 +29,14 @@ from exporter.settings import HubSettings, Problem, Settings, SettingsError, loa
 from exporter.settings.durations import parse_duration
 from exporter.web.formatting import plural
 
-# What these say, they say of all hubs.
-_WITH_ALL_HUBS = (ExitCode.OK, ExitCode.NOT_FOUND)
+# True only if all hubs were found.
+_ABOUT_ALL_HUBS = (ExitCode.OK, ExitCode.NOT_FOUND)
 
 Work = Callable[[Settings, argparse.Namespace], Awaitable[ExitCode]]
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Add the options that every configured command has, in a group of their own."""
+    """Add the options that all configured commands share, in a group of their own."""
     group = command.add_argument_group("configuration", "common to all commands that query hubs")
     for setting, meaning in SHORTCUTS.items():
         group.add_argument(f"--{setting.replace('_', '-')}", help=meaning, metavar="VALUE")
@@ -66,69 +66,47 @@ def run(
     finds_hubs: bool = True,
 ) -> ExitCode:
     """
-    Load the settings, set up the log and do *work*, on the hubs that are found now, too.
+    Load the settings, set up the log and do *work*; unless told otherwise, discovery runs before.
 
-    It finds in `options.configuration` where the settings came from, and in `options.load` how they
-    are loaded anew.
+    `options.configuration` is then where the settings came from, `options.load` loads them again.
     """
-    return outcome_of(
-        partial(
-            _run,
-            work,
-            options,
-            environ,
-            is_daemon=is_daemon,
-            finds_hubs=finds_hubs and not is_daemon,
-        )
-    )
 
+    def execute() -> ExitCode:
+        shortcuts = {setting: getattr(options, setting) for setting in SHORTCUTS}
+        overrides = {setting: value for setting, value in shortcuts.items() if value is not None}
+        overrides |= dict(options.set)
+        options.load = partial(load_configuration, dict(environ), overrides)
+        options.configuration = options.load()
+        settings: Settings = options.configuration.settings
+        # Other commands print what goes wrong; their log would repeat it.
+        is_logging = is_daemon or "log_level" in settings.model_fields_set
+        set_up_logging(settings.log_level if is_logging else "error", settings.log_format)
+        if settings.discovery.azure.enabled and finds_hubs and not is_daemon:
+            return anyio.run(_work_on_found, work, settings, options)
+        return anyio.run(work, settings, options)
 
-def _run(
-    work: Work,
-    options: argparse.Namespace,
-    environ: Mapping[str, str],
-    *,
-    is_daemon: bool,
-    finds_hubs: bool,
-) -> ExitCode:
-    shortcuts = {setting: getattr(options, setting) for setting in SHORTCUTS}
-    overrides = {setting: value for setting, value in shortcuts.items() if value is not None}
-    options.load = partial(load_configuration, dict(environ), {**overrides, **dict(options.set)})
-    options.configuration = options.load()
-    settings: Settings = options.configuration.settings
-    asked_for = "log_level" in settings.model_fields_set
-    # What the other commands print says what went wrong; their log would say it twice.
-    level = settings.log_level if is_daemon or asked_for else "error"
-    set_up_logging(level, settings.log_format)
-    if settings.discovery.azure.enabled and finds_hubs:
-        return anyio.run(_work_on_found, work, settings, options)
-    return anyio.run(work, settings, options)
+    return outcome_of(execute)
 
 
 async def _work_on_found(work: Work, settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Do *work* with the hubs that are found now; without all of them, no answer is a good one."""
-    found, is_whole = await with_found_hubs(settings)
-    code = await work(found, options)
-    return code if is_whole or code not in _WITH_ALL_HUBS else ExitCode.HUB_FAILED
+    """Do *work* with the hubs found now; if the search fails, with those that were kept last."""
+    discovery, is_complete = await search(settings)
+    code = await work(discovery.extend(settings), options)
+    return code if is_complete or code not in _ABOUT_ALL_HUBS else ExitCode.HUB_FAILED
 
 
-async def with_found_hubs(settings: Settings) -> tuple[Settings, bool]:
-    """
-    Return *settings* with the hubs that are found now, and whether all could be searched for.
-
-    Where the search fails, that is said, and known are those that the exporter last kept.
-    """
+async def search(settings: Settings) -> tuple[Discovery, bool]:
+    """Search for hubs once; return the discovery and whether it succeeded, and print why not."""
     shared = SharedLimits()
     discovery = Discovery(shared, wall=time, folder=settings.state_dir)
     discovery.restore()
-    is_whole = True
     async with aclosing(shared):
         try:
             await discovery.search(settings)
         except ApiError as error:
-            is_whole = False
             say_failure(error)
-    return discovery.extend(settings), is_whole
+            return discovery, False
+    return discovery, True
 
 
 Found = TypeVar("Found")
@@ -138,7 +116,7 @@ _REFRESH_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """A hub that is asked: its settings, its client, and its clock as far as answers tell."""
+    """A hub to query: its settings, its client, and its clock as its answers show it."""
 
     settings: HubSettings
     client: HubClient
@@ -150,24 +128,24 @@ Question = Callable[[Hub], Awaitable[Found]]
 
 @dataclass(frozen=True, slots=True)
 class Answers(Generic[Found]):
-    """What the hubs answered, and what was wrong with those that did not, by name."""
+    """Results of the hubs that answered, and errors of the others, by name."""
 
     found: Mapping[str, Found]
     failures: Mapping[str, ApiError]
 
     def say_failures(self) -> None:
-        """Print what was wrong, a line for each hub."""
+        """Print the errors, a line per hub."""
         for error in self.failures.values():
             say_failure(error)
 
 
 def say_failure(error: ApiError) -> None:
-    """Print what is wrong with a hub, and the remedy."""
+    """Print an error and its remedy."""
     say(f"{error}; to fix it: {error.hint}")
 
 
 def add_hub_option(command: argparse.ArgumentParser) -> None:
-    """Let the user choose hubs by name."""
+    """Add `--hub`, which chooses hubs by name."""
     command.add_argument(
         "--hub", action="append", default=[], metavar="NAME", help="only this hub; repeatable"
     )
@@ -176,14 +154,14 @@ def add_hub_option(command: argparse.ArgumentParser) -> None:
 def add_timeout_option(
     command: argparse.ArgumentParser, default: str = "5m", what: str = "time per hub"
 ) -> None:
-    """Let the user say when to give up."""
+    """Add `--timeout`."""
     command.add_argument(
         "--timeout", type=duration, default=default, metavar="DURATION", help=f"{what} ({default})"
     )
 
 
 def duration(text: str) -> float:
-    """Return the seconds of a duration given on the command line."""
+    """Parse a duration above 0 of the command line, in seconds."""
     try:
         seconds = parse_duration(text)
     except ValueError as error:
@@ -193,12 +171,19 @@ def duration(text: str) -> float:
     return seconds
 
 
+def count(text: str) -> int:
+    """Parse a whole number from 1 of the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
 def chosen_hubs(hubs: Sequence[HubSettings], names: Sequence[str]) -> Sequence[HubSettings]:
     """
-    Return those of the *hubs* that are called *names*, all where there are none.
+    Return the *hubs* with these *names*, all without any.
 
     Raises:
-        SettingsError: a name is none of a configured hub.
+        SettingsError: a name is unknown.
     """
     by_name = {hub.name: hub for hub in hubs}
     known = ", ".join(by_name) or "none"
@@ -215,7 +200,7 @@ def chosen_hubs(hubs: Sequence[HubSettings], names: Sequence[str]) -> Sequence[H
 async def ask_all(
     hubs: Sequence[HubSettings], question: Question[Found], *, seconds: float
 ) -> Answers[Found]:
-    """Ask all hubs at once, each within so many seconds."""
+    """Query all hubs concurrently, each within *seconds*."""
     found: dict[str, Found] = {}
     failures: dict[str, ApiError] = {}
     async with connected(hubs) as asked, progress(asked):
@@ -240,7 +225,7 @@ async def ask_all(
 async def within_its_time(
     hub: Hub, question: Question[Found], *, seconds: float
 ) -> Found | ApiError:
-    """Ask one hub within so many seconds."""
+    """Query one hub within *seconds*; return its error rather than raise it."""
     try:
         with anyio.fail_after(seconds):
             return await question(hub)
@@ -251,14 +236,14 @@ async def within_its_time(
 
 
 def gave_up(hub: str, seconds: float) -> ApiError:
-    """Return the error of a hub that was not done in time."""
+    """Return the error of a hub that took too long."""
     failures = Failures(hub, LIST_INSTANCES)
     return failures.too_slow(f"not done within {seconds:g} s", hint="raise --timeout")
 
 
 @asynccontextmanager
 async def connected(hubs: Sequence[HubSettings]) -> AsyncGenerator[Sequence[Hub], None]:
-    """Return the hubs with their clients; connections close at the end."""
+    """Yield the hubs with their clients; close connections at the end."""
     shared = SharedLimits()
     clients = [connect(hub, shared) for hub in hubs]
     try:
@@ -274,7 +259,7 @@ async def connected(hubs: Sequence[HubSettings]) -> AsyncGenerator[Sequence[Hub]
 
 @asynccontextmanager
 async def progress(hubs: Sequence[Hub]) -> AsyncGenerator[None, None]:
-    """Show on a terminal how many answers came; nothing elsewhere."""
+    """Show the number of answers on a terminal; nothing elsewhere."""
     if not sys.stderr.isatty():
         yield
         return
@@ -282,19 +267,15 @@ async def progress(hubs: Sequence[Hub]) -> AsyncGenerator[None, None]:
     started = anyio.current_time()
     with console.status("") as status:
 
-        async def tell() -> None:
+        async def update() -> None:
             while True:
                 seconds = anyio.current_time() - started
-                answers = sum(_answers(hub.client.telemetry) for hub in hubs)
+                answers = sum(sum(hub.client.telemetry.requests.values()) for hub in hubs)
                 asked = plural(len(hubs), "hub")
                 status.update(f"{plural(answers, 'answer')} from {asked}, {seconds:.0f} s")
                 await anyio.sleep(_REFRESH_SECONDS)
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(tell)
+            tasks.start_soon(update)
             yield
             tasks.cancel_scope.cancel()
-
-
-def _answers(telemetry: ApiTelemetry) -> int:
-    return sum(telemetry.requests.values())

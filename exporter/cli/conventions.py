@@ -1,4 +1,4 @@
-"""Exit codes of the command."""
+"""What all commands share: exit codes, and options that stand for settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the command tells the shell; for each command a code has one meaning."""
+    """Exit code; each has one meaning per command."""
 
     OK = 0
     HUB_FAILED = 1
@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-# Code, the commands that end with it, and what it means there.
+# Exit code, the commands that end with it, and its meaning there.
 MEANINGS = (
     (0, "all", "done; serve, record: also when stopped"),
     (0, "drain", "nothing is in flight"),

@@ -1,4 +1,4 @@
-"""`estimate`: what polling a hub costs, from one pass over it, and settings that fit."""
+"""`estimate`: forecast what polling a hub costs, and suggest settings, from one pass over it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def estimate(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Make every sweep of every hub once, and print what a day of them costs."""
+    """Run every sweep of every hub once, and print what a day of them costs."""
     hubs = chosen_hubs(settings.own_hubs, options.hub)
     answers = await ask_all(hubs, partial(measure, settings=settings), seconds=options.timeout)
     if options.format == "json":
@@ -59,9 +59,9 @@ async def estimate(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 async def measure(hub: Hub, *, settings: Settings) -> Forecast:
     """
-    Make the sweeps of one hub as the daemon does, the usual ones twice.
+    Run the sweeps of one hub as the daemon does, `active` and `finished` twice.
 
-    The first list of finished instances goes a day back, later ones only minutes.
+    The first listing of finished instances covers a day, later ones only minutes.
 
     Raises:
         ApiError: a sweep failed.
@@ -92,7 +92,7 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
 
 
 class _Observing(NoState):
-    """Keeps nothing, and lets a collector's ledger tell what it *observed*."""
+    """Keeps no state; gives the collector a ledger that fills *observed*."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
@@ -103,13 +103,13 @@ class _Observing(NoState):
 
 
 async def _past_waits(hub: Hub, observed: Observed) -> Mapping[str, Mapping[WaitingOn, float]]:
-    """Read a few histories of those that took longest; tells by orchestrator what they were at."""
+    """Return the longest waits by orchestrator, from a few histories of the slowest instances."""
     found: dict[str, dict[WaitingOn, float]] = {}
     for instance_id in worth_reading(hub.settings.limits, observed.completed):
         try:
             status = await hub.client.read_instance(instance_id, history=True)
         except ApiError:
-            # Without it, suggestions go by durations alone.
+            # Suggestions then rest on durations alone.
             continue
         if status is not None and status.history_events:
             waits = found.setdefault(status.name or "", {})
@@ -119,7 +119,7 @@ async def _past_waits(hub: Hub, observed: Observed) -> Mapping[str, Mapping[Wait
 
 
 async def _make(collector: HubCollector, sweep: Sweep) -> None:
-    """Make one sweep to its end."""
+    """Run one sweep to completion."""
     wanted = _completed(collector.snapshot, sweep) + 1
     while _completed(collector.snapshot, sweep) < wanted:
         error = await collector.make(sweep)

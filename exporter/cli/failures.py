@@ -1,4 +1,4 @@
-"""`failures`: what failed lately and is Failed still, by its reason."""
+"""`failures`: list recent failures that are still Failed, by reason."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Key = tuple[str, FailureReason]
 
 
 class ChildFailures(msgspec.Struct, frozen=True, kw_only=True):
-    """Children, at any depth, that failed alike below instances that failed alike."""
+    """Descendants that failed alike, of instances that failed alike."""
 
     orchestrator: str
     category: str
@@ -65,7 +65,7 @@ class FailureGroup(msgspec.Struct, frozen=True):
     """
     Instances that failed alike; the keys are promised to scripts.
 
-    `is_child` tells that they have parents, which have not failed. `children` are those below them.
+    `is_child`: they have parents, which have not failed. `children` are their failed descendants.
     """
 
     task_hub: str
@@ -82,7 +82,7 @@ class FailureGroup(msgspec.Struct, frozen=True):
 
 
 class FailedInstance(msgspec.Struct, gc=False):
-    """An instance that is Failed since a time; `reading` is what its row tells of why."""
+    """A Failed instance, since when, and what its row tells of the reason."""
 
     instance_id: str
     orchestrator: str
@@ -93,16 +93,17 @@ class FailedInstance(msgspec.Struct, gc=False):
 
     @property
     def key(self) -> Key:
-        """What those have in common that failed alike."""
+        """Orchestrator and reason: the same for all that failed alike."""
         return self.orchestrator, self.reason
 
 
 @dataclass(slots=True)
 class Failures:
     """
-    What failed in one hub, by id, as of a moment of its clock.
+    Failed instances of one hub by id, as of a time of its clock.
 
-    `left_out` are more than are kept, `unread` those of whom only the history would tell a type.
+    `left_out` counts those beyond the maximum, `unread` those whose error type only an unread
+    history has.
     """
 
     at: float = 0.0
@@ -121,7 +122,7 @@ class Failures:
         )
 
     def settle(self) -> None:
-        """Decide of those why they failed whose rows do not tell: once all are known."""
+        """Set the reasons that depend on other failed instances, once all are known."""
         names = {each.orchestrator.lower() for each in self.instances.values()}
         for each in self.instances.values():
             each.reason = each.reading.with_known(lambda name: name.lower() in names)
@@ -131,7 +132,7 @@ class Failures:
                 parent.reason = reason_by_child(each.orchestrator, each.reason)
 
     def families(self) -> dict[str, list[FailedInstance]]:
-        """Return all by the id of the first ancestor that has failed, that one first."""
+        """Return all by the id of their topmost failed ancestor, each list beginning with it."""
 
         def failed_parent(instance_id: str) -> str | None:
             parent = self.instances[instance_id].parent
@@ -172,7 +173,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def failures(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """List what is Failed in every hub, and print it by its reason."""
+    """List the Failed instances of every hub, and print them by reason."""
     hubs = chosen_hubs(settings.own_hubs, options.hub)
     question = partial(listed, since=options.since, reads=options.reads)
     answers = await ask_all(hubs, question, seconds=options.timeout)
@@ -190,10 +191,10 @@ async def failures(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 async def listed(hub: Hub, *, since: float, reads: int) -> Failures:
     """
-    List what is Failed in a hub and failed within the last *since* seconds.
+    List the Failed instances of a hub that failed within the last *since* seconds.
 
-    Only a list by createdTime can be had: it begins `failed_lookback` earlier. The type of the
-    error of an isolated app is in histories alone, of which at most so many *reads* are made.
+    The API filters by createdTime only: the listing begins `failed_lookback` earlier. The error
+    types of an isolated app are in histories only, of which at most *reads* are read.
     """
     begin = hub.clock.now() - since - hub.settings.failed_lookback
     query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
@@ -213,10 +214,10 @@ async def listed(hub: Hub, *, since: float, reads: int) -> Failures:
 
 
 async def _read_types(hub: Hub, found: Failures, reads: int) -> None:
-    """Read the histories of the newest of those of whom nothing else tells an error type."""
-    untold = [each for each in found.instances.values() if each.reading.has_details]
-    newest = nlargest(reads, untold, key=attrgetter("failed"))
-    found.unread = len(untold) - len(newest)
+    """Read the histories of the newest failures whose error type is unknown without."""
+    untyped = [each for each in found.instances.values() if each.reading.has_details]
+    newest = nlargest(reads, untyped, key=attrgetter("failed"))
+    found.unread = len(untyped) - len(newest)
     for each in newest:
         try:
             status = await hub.client.read_instance(each.instance_id, history=True)
@@ -228,7 +229,7 @@ async def _read_types(hub: Hub, found: Failures, reads: int) -> None:
 
 
 def groups_of(hub: str, found: Failures, samples: int) -> list[FailureGroup]:
-    """Return what failed, the most frequent reason first, children below their ancestors."""
+    """Return the failures by reason, the most frequent first, children below their ancestors."""
     families: dict[tuple[Key, bool], list[list[FailedInstance]]] = defaultdict(list)
     for family in found.families().values():
         families[family[0].key, family[0].parent is not None].append(family)
@@ -240,7 +241,7 @@ def groups_of(hub: str, found: Failures, samples: int) -> list[FailureGroup]:
 
 
 def below(families: Iterable[Sequence[FailedInstance]], samples: int) -> list[ChildFailures]:
-    """Return the children of families whose heads failed alike, the most frequent first."""
+    """Return the descendants of heads that failed alike, the most frequent reason first."""
     alike: dict[Key, list[FailedInstance]] = defaultdict(list)
     for _, *children in families:
         for child in children:

@@ -1,4 +1,4 @@
-"""`metrics`: the catalogue of every family."""
+"""`metrics`: print the catalogue of metrics."""
 
 from __future__ import annotations
 

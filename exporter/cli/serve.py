@@ -1,4 +1,4 @@
-"""`serve`: poll and be scraped until told to stop."""
+"""`serve`: poll all hubs and serve /metrics until stopped."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def _serve(_settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 
 def _warned(configuration: Configuration, warned: set[Problem]) -> Settings:
-    """Return the settings; warn about each former name once, however often they are read."""
+    """Return the settings; warn about each former name once, not at every reload."""
     for renamed in configuration.former_names:
         if renamed not in warned:
             warned.add(renamed)
@@ -86,9 +86,9 @@ async def serve(
     listening: Callable[[Settings, int], None] = _say_where,
 ) -> None:
     """
-    Poll all hubs and serve what they show, until SIGTERM or SIGINT; *listening* is told once.
+    Poll all hubs and serve their metrics until SIGTERM or SIGINT; call *listening* once ready.
 
-    What *load* returns is followed when files change, on SIGHUP, and on request.
+    *load* is called when files change, on SIGHUP, and on request.
     """
     allow_many_files()
     with tuned_garbage_collection():

@@ -1,4 +1,4 @@
-"""`why`: what one instance did, what it waits on, and what holds it up or made it fail."""
+"""`why`: show what one instance did, what it waits on, and what blocks it or made it fail."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ EXAMPLE = "why 1304f0da84ea4261b919be5c63c51c2f"
 
 
 class Leaf(msgspec.Struct, frozen=True):
-    """What the last in a chain waits on."""
+    """The last instance of a blocking chain, and what it waits on."""
 
     instance_id: str
     orchestrator: str
@@ -57,7 +57,7 @@ class Leaf(msgspec.Struct, frozen=True):
 
 
 class OlderWait(msgspec.Struct, frozen=True):
-    """What was scheduled in a turn before and has no result: a leftover of a race, as a rule."""
+    """A task of an earlier turn without a result, usually left over from a race."""
 
     waiting_on: str
     target: str
@@ -65,7 +65,7 @@ class OlderWait(msgspec.Struct, frozen=True):
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is told of one instance in one hub."""
+    """One instance in one hub; the keys are promised to scripts."""
 
     task_hub: str
     instance_id: str
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def why(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Ask every hub for the instance, and print what is known of it."""
+    """Look for the instance in every hub, and print it."""
     hubs = chosen_hubs(settings.own_hubs, options.hub)
     question = partial(look, instance_id=options.instance_id, settings=settings)
     answers = await ask_all(hubs, question, seconds=options.timeout)
@@ -126,13 +126,13 @@ async def why(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 
 async def look(hub: Hub, *, instance_id: str, settings: Settings) -> FoundInstance | None:
-    """Read an instance of one hub; None where it has no such instance. Raises `ApiError`."""
+    """Read an instance of one hub, None if it has none such. Raises `ApiError`."""
     asked = AskedHub(hub.settings, hub.client, hub.clock, settings.buckets)
     return await look_up(asked, instance_id, hub.settings.timeouts.sweep)
 
 
 def reason_of(hub: str, found: FoundInstance) -> Reason:
-    """Return what is known of an instance as it is promised to scripts."""
+    """Return an instance for JSON."""
     row, blame = found.row, found.blame
     wait, leaf = blame.wait, blame.leaf
     return Reason(
