@@ -88,7 +88,7 @@ class Reloading:
         """
         Apply the configuration as it is now, or return its problems and change nothing.
 
-        Unless it *is_asked* for, only news are logged.
+        Unless it *is_asked* for, only changes and new problems are logged.
         """
         async with self._one_at_a_time:
             before = self._problems

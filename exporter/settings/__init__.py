@@ -3,7 +3,7 @@ Settings: environment, file and secrets in; frozen `Settings` out.
 
 Errors:
 
-* SettingsError    change the configuration as its problems say, and start anew
+* SettingsError    fix the configuration as its problems say, and restart
 """
 
 from exporter.settings.addresses import ListenAddress

@@ -35,10 +35,10 @@ DAY = 86_400.0
 
 def parse_duration(value: object) -> float:
     """
-    Return *value* in seconds: a number, or a text as `30s`, `1h30m`, `0.5s`, `500ms`, `90`.
+    Return *value* in seconds: a number, or a text such as `30s`, `1h30m`, `0.5s`, `500ms`, `90`.
 
     Raises:
-        ValueError: it is not a duration, is negative, or is longer than a hundred years.
+        ValueError: not a duration, negative, or longer than a hundred years.
     """
     seconds = _seconds(value)
     if seconds is None:
@@ -51,7 +51,7 @@ def parse_duration(value: object) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Spell *seconds*, 0 or more, so that `parse_duration` returns the very same number."""
+    """Format *seconds*, 0 or more, so that `parse_duration` returns the same number."""
     rest = Decimal(repr(seconds))
     parts = []
     for unit in ("d", "h", "m"):
@@ -94,7 +94,7 @@ def _seconds(value: object) -> Decimal | None:
 
 
 def _shown(value: object) -> str:
-    """Quote what was mistyped, not a secret that came here by mistake."""
+    """Quote a mistyped value, but nothing long, which may be a secret in a wrong place."""
     return f"{value!r} " if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
 
 

@@ -1,4 +1,4 @@
-"""All settings of an exporter, frozen once they are read."""
+"""All settings of an exporter, frozen, and the shard of its hubs."""
 
 from __future__ import annotations
 
@@ -39,26 +39,25 @@ class Shard:
 
     def holds(self, hub: str) -> bool:
         """
-        Tell whether this one polls the hub called so.
+        Return whether this shard polls the hub with the key *hub*.
 
-        Each shard draws a number for each name, and the highest draw has the hub: one shard more
-        takes from the others only what it will hold itself.
+        Rendezvous hashing: an additional shard moves only the hubs that it takes over.
         """
         return max(range(self.count), key=lambda shard: _draw(hub, shard)) == self.index
 
 
 def _draw(hub: str, shard: int) -> bytes:
-    # The name is framed by its length, so that no name and number look like another pair.
+    # Prefixed by its length, so that no two pairs of name and number are the same bytes.
     name = hub.encode()
     return blake2b(len(name).to_bytes(4) + name + shard.to_bytes(4), digest_size=16).digest()
 
 
 def parse_shard(value: object) -> Shard:
     """
-    Read `i/n`, with i from 0, or `auto/n`: i is the number in which the host's name ends.
+    Parse `i/n`, with i from 0, or `auto/n`, where i is the number at the end of the host's name.
 
     Raises:
-        ValueError: it is something else, or the number is none of a shard.
+        ValueError: it is something else, or there is no such shard.
     """
     if isinstance(value, Shard):
         return value
@@ -94,12 +93,12 @@ ShardOf = Annotated[Shard, BeforeValidator(parse_shard), Shown(f"`i/n` or `{AUTO
 
 class Settings(BaseSettings):
     """
-    The settings of the process, and of its hubs: at least one, unless hubs are found.
+    The settings of the process and its hubs: at least one, unless discovery is on.
 
-    They come from *sources*, the strongest first, and from nowhere else.
+    They come from *sources* only, the strongest first.
 
     Raises:
-        ValidationError: with everything that is wrong.
+        ValidationError: with all errors.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -112,12 +111,13 @@ class Settings(BaseSettings):
     )
     allowed_hosts: HostPatterns = Field(
         default=(),
-        description="Hosts that requests may name, as `a.example.com` or `*.example.com`, against "
-        "DNS rebinding; any without one.",
+        description="Hosts that requests may name, such as `a.example.com` or `*.example.com`, "
+        "against DNS rebinding; any by default.",
     )
     web_config_file: WebConfigFile | None = Field(
         default=None,
-        description="TLS, users, headers and rate limit of this server, as for other exporters.",
+        description="TLS, users, headers and rate limit of this server, in the format of "
+        "Prometheus' exporters.",
     )
     shard: ShardOf = Field(
         default=Shard(),
@@ -127,36 +127,34 @@ class Settings(BaseSettings):
         default=False, description="Allow `POST /-/reload`, which rereads all files at once."
     )
     reload_interval: ReloadInterval = Field(
-        default=10.0, description="How often all files are checked for changes."
+        default=10.0, description="How often to check all files for changes."
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
-        default="info", description="The least severe events that are logged."
+        default="info", description="Minimum severity of logged events."
     )
     log_format: Annotated[Literal["auto", "json", "console"], AnyCase] = Field(
         default="auto",
-        description="How events are written to standard error; `auto` is `console` on a terminal, "
-        "else `json`.",
+        description="Format of the log on standard error; `auto` is `console` on a terminal, else "
+        "`json`.",
     )
     grace_period: Duration = Field(
-        default=10.0, description="How long scrapes under way may take once asked to stop."
+        default=10.0, description="How long running scrapes may take after a request to stop."
     )
     state_dir: WritableFolder | None = Field(
         default=None,
-        description="Folder in which the accounts survive a restart; of this exporter alone.",
+        description="Folder that keeps counters across restarts; not shared between exporters.",
     )
     state_max_age: PositiveDuration = Field(
-        default=DAY, description="Age at which such a state is no longer used."
+        default=DAY, description="Age at which the state in `state_dir` is no longer used."
     )
     metrics: MetricsSettings = Field(
-        default=MetricsSettings(), description="What is exposed, and to how many at once."
+        default=MetricsSettings(), description="What is exposed, and to how many scrapers."
     )
     web: WebSettings = Field(default=WebSettings(), description="The status page.")
     buckets: Buckets = Field(default=Buckets(), description="Bounds of all distributions.")
-    discovery: Discovery = Field(
-        default=Discovery(), description="Hubs that are found instead of listed."
-    )
+    discovery: Discovery = Field(default=Discovery(), description="Hubs found instead of listed.")
     hubs: Annotated[tuple[HubSettings, ...], BeforeValidator(check_hubs)] = Field(
-        description="The task hubs by name, each with any of the settings of a hub."
+        description="Task hubs by name, each with any settings of a hub."
     )
 
     def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
@@ -164,12 +162,12 @@ class Settings(BaseSettings):
 
     @property
     def own_hubs(self) -> tuple[HubSettings, ...]:
-        """The hubs of this shard, in the order of the configuration."""
+        """The hubs of this shard, in configured order."""
         return tuple(hub for hub in self.hubs if self.shard.holds(hub.shard_key))
 
     @property
     def web_config(self) -> WebConfig:
-        """How this server is to be reached."""
+        """The web configuration, by default without TLS and users."""
         return self.web_config_file or WebConfig()
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""Types of the fields of settings: durations, numbers, texts, lists, files."""
+"""Types of the fields of settings: numbers, lists, files, id prefixes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from exporter.settings.error_messages import shown_name
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Metadata of a field's type: its values in words. Of several the last one holds."""
+    """Metadata of a field's type: its possible values in words. The last of several applies."""
 
     values: str
 
@@ -27,16 +27,16 @@ A_FILE = Shown("path of a file")
 A_FOLDER = Shown("path of a folder")
 
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(%?)")
-# A larger one is none for a sample either.
+# Larger ones are not exact as sample values, which are floats.
 _LARGEST_COUNT = 1 << 53
 
-# Settings never change once they are read, and no error of pydantic shows what was read.
+# Models of settings are immutable, and errors of pydantic do not show values.
 FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
 
 def split_list(value: object) -> list[object]:
     """
-    Return the items of a list, of a text that is a JSON list, or of a comma-separated text.
+    Return the items of a list, of a JSON list, or of a comma-separated text.
 
     Raises:
         ValueError: *value* is none of these.
@@ -66,7 +66,7 @@ def _parse_names(value: object) -> list[str]:
 
 
 def _whole_number(value: object) -> object:
-    """Stop pydantic from taking `true` for 1."""
+    """Keep pydantic from reading `true` as 1."""
     if isinstance(value, bool):
         raise ValueError("is not a whole number: write it in digits")  # noqa: TRY004 - pydantic's
     return value
@@ -77,7 +77,7 @@ def _is_none(value: object) -> bool:
 
 
 def _parse_share(value: object) -> float | None:
-    """Return a share from 0 to 1, written as `5%` or `0.05`; None for `none`."""
+    """Parse a share from 0 to 1, written as `5%` or `0.05`; None for `none`."""
     if _is_none(value):
         return None
     written = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -91,7 +91,7 @@ def _parse_share(value: object) -> float | None:
 
 
 def _parse_count_limit(value: object) -> int | None:
-    """Return a whole number from 0; None for `none`."""
+    """Parse a whole number from 0; None for `none`."""
     if _is_none(value):
         return None
     if isinstance(value, str) and value.strip().isdecimal():
@@ -123,9 +123,9 @@ def is_file(path: Path) -> bool:
 
 def _mode(path: Path) -> int:
     """
-    Return the mode of what lies at *path*, 0 if nothing does.
+    Return the file mode at *path*, 0 if nothing is there.
 
-    From Python 3.14 on, `Path.is_dir` and `Path.is_file` do not say that a path cannot be reached.
+    `Path.is_dir` and `Path.is_file` of Python 3.14 do not raise if a path cannot be reached.
     """
     try:
         return path.stat().st_mode
@@ -167,14 +167,14 @@ _WILDCARDS = frozenset("%_[")
 _LONGEST = 100
 
 
-def _check(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+def _check_prefixes(prefixes: tuple[str, ...]) -> tuple[str, ...]:
     expanded = [
         prefix
         for given in prefixes
         for prefix in (_HEX_DIGITS if given.lower() == GUID else (given,))
     ]
     for prefix in expanded:
-        # What MSSQL takes for wildcards, or cuts, would list other ids (reference 6.2).
+        # MSSQL reads these as wildcards and cuts long ones, so it would list other ids.
         if _WILDCARDS & set(prefix) or len(prefix) > _LONGEST:
             raise ValueError(
                 f"has {shown_name(prefix)!r}: give prefixes of at most {_LONGEST} characters "
@@ -191,7 +191,7 @@ def _check(prefixes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(expanded)
 
 
-IdPrefixes = Annotated[Names, AfterValidator(_check), Shown("list of prefixes, or `guid`")]
+IdPrefixes = Annotated[Names, AfterValidator(_check_prefixes), Shown("list of prefixes, or `guid`")]
 
 
 ShareLimit = Annotated[
