@@ -1,4 +1,4 @@
-"""The rules as a file that Grafana provisions its own alerting from."""
+"""The rules as a provisioning file of Grafana's own alerting."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def provisioning(
 
 
 def uid(alert: Alert) -> str:
-    """Return the uid of the rule: at most 40 characters, of which Grafana keeps no more."""
+    """Return the uid of the rule: at most 40 characters, Grafana's limit."""
     return f"durable-{_WORD.sub('-', alert.name).lower()}"
 
 
@@ -62,12 +62,12 @@ def _rule(alert: Alert, values: Mapping[str, str]) -> Document:
         "title": alert.full_name,
         "condition": "B",
         "data": [_query(alert, values), _condition()],
-        # Expressions return nothing where nothing is wrong.
+        # Expressions return nothing if nothing is wrong.
         "noDataState": "OK",
         "execErrState": "Error",
         "for": filled(str(alert.wait), values),
         **({"keepFiringFor": filled(str(kept), values)} if kept else {}),
-        # Grafana fills environment variables into labels, but not into annotations.
+        # Grafana expands environment variables in labels, but not in annotations.
         "labels": {
             name: filled(_with_values(text), values).replace("$", "$$")
             for name, text in labels_of(alert).items()
@@ -82,7 +82,7 @@ def _rule(alert: Alert, values: Mapping[str, str]) -> Document:
 
 
 def _query(alert: Alert, values: Mapping[str, str]) -> Document:
-    """Return the query: without recording rules, which Grafana's data source may not have."""
+    """Return the query with recording rules inlined, which the data source may not have."""
     expression = with_hub_labels(alert.expression) if alert.of_hub else alert.expression
     recorded: dict[str, str] = {}
     for recording in RECORDINGS:  # a later one may name an earlier one
@@ -102,7 +102,7 @@ def _query(alert: Alert, values: Mapping[str, str]) -> Document:
 
 
 def _condition() -> Document:
-    """Return what fires for each series that the query returns, also for one with the value 0."""
+    """Return the condition that fires for each series of the query, even with the value 0."""
     return {
         "refId": "B",
         "relativeTimeRange": {"from": _LOOKED_AT_SECONDS, "to": 0},

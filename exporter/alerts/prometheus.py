@@ -1,4 +1,4 @@
-"""The rules as a file of Prometheus."""
+"""The rules as a file of Prometheus, and labels, annotations and YAML that Grafana's share."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _Writer.add_representer(str, _text)
 
 
 def written(document: Document) -> str:
-    """Return *document* as YAML."""
+    """Return *document* as readable YAML: multi-line texts as blocks, keys in the given order."""
     text: str = yaml.dump(
         document, Dumper=_Writer, sort_keys=False, width=math.inf, allow_unicode=True
     )
@@ -48,7 +48,7 @@ def written(document: Document) -> str:
 
 _RUNBOOKS = "/runbooks/"
 _OWN_LINKS = ("dashboard_url", "page_url")
-# `urlquery` writes a space as +, which is a space in a query alone.
+# `urlquery` writes a space as +, which means a space in a query only.
 _IN_PATH = '{{ $labels.task_hub | urlquery | reReplaceAll "\\\\+" "%20" }}'
 _VARIABLES = {
     Board.FLEET: (),
@@ -57,7 +57,7 @@ _VARIABLES = {
     Board.ENTITIES: ("task_hub", "entity"),
     Board.EXPORTER: ("task_hub",),
 }
-# A scrape need not give them; what a template makes of a missing label differs.
+# Targets need not have them; templates of Prometheus and Grafana differ in a missing label.
 _OPTIONAL_VARIABLES = ("cluster", "namespace", "job")
 
 _UNKNOWN = {
@@ -69,13 +69,13 @@ _UNKNOWN = {
 
 
 def labels_of(alert: Alert) -> dict[str, str]:
-    """Return the labels that the rule adds; one that is empty takes a label away."""
+    """Return the labels that the rule sets; an empty one removes a label."""
     severity = "{{ $labels.severity }}" if alert.severity.is_of_series else alert.severity.value
     return {"severity": severity, **dict.fromkeys(alert.cause_labels, "")}
 
 
 def annotations_of(alert: Alert) -> dict[str, str]:
-    """Return the annotations, with places of parameters and templates of Prometheus."""
+    """Return the annotations, with placeholders of parameters and templates of Prometheus."""
     page = f"{EXPORTER_URL}/hubs/{_IN_PATH}" if alert.of_hub else f"{EXPORTER_URL}/"
     return {
         "summary": alert.summary,
@@ -88,10 +88,10 @@ def annotations_of(alert: Alert) -> dict[str, str]:
 
 def with_links(annotations: Mapping[str, str]) -> dict[str, str]:
     """
-    Return filled-in *annotations* whose links lead somewhere.
+    Return filled-in *annotations* without dead links.
 
-    Where nobody knows where people reach the exporter or Grafana, a link has nothing but its path:
-    the runbook is named by its page of the documentation then, and the others are left out.
+    Without `exporter_url` or `grafana_url` a link is only a path: then the runbook is named by its
+    page in the documentation, and the others are left out.
     """
     return {
         name: f"docs{text}.md" if text.startswith(_RUNBOOKS) else text
@@ -102,9 +102,9 @@ def with_links(annotations: Mapping[str, str]) -> dict[str, str]:
 
 def also_unknown(alert: Alert, annotations: Mapping[str, str]) -> dict[str, str]:
     """
-    Return *annotations* that say so where *alert* keeps firing and its number is unknown.
+    Return *annotations* with a text for when *alert* keeps firing without data.
 
-    Not a number is what equals not even itself.
+    Its value is NaN then, which does not equal itself.
     """
     if alert.sweep is None:
         return dict(annotations)
@@ -154,7 +154,7 @@ def rules(
     """
     Return the file of rules, with *values* of all parameters.
 
-    It has no alerts of *without*, and of those that are opt-in the *opted*; both by full names.
+    It leaves out the alerts *without*, and of the opt-in alerts all but *opted*, by full names.
     """
     return _HEADING + written(document(values, alerts=chosen(without=without, opted=opted)))
 
@@ -166,10 +166,10 @@ def document(
     literal: Literal = _as_it_is,
 ) -> Document:
     """
-    Return what a file of rules holds.
+    Return the content of a file of rules.
 
-    A value takes its place as it is, so it may be an expression of another template language, such
-    as a chart's; *literal* then keeps that language from reading the rest of the text.
+    Values are inserted as they are, so they may be expressions of another template language, such
+    as a chart's; *literal* then escapes the rest of the text for that language.
     """
     return {
         "groups": [
@@ -220,6 +220,6 @@ def rule(
 
 
 def expression(alert: Alert) -> str:
-    """Return the whole expression of *alert*, with places of parameters and recordings."""
+    """Return the whole expression of *alert*, with placeholders of parameters and recordings."""
     own = with_hub_labels(alert.expression) if alert.of_hub else alert.expression
     return held(own, alert.full_name, alert.sweep) if alert.sweep else own

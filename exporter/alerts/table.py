@@ -1,4 +1,4 @@
-"""The one table of every alert, and of the parameters of them all."""
+"""The table of all alerts and parameters, their former names, and the values that users may set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporter.alerts import failures, hubs, instances, itself, storage
 from exporter.alerts.model import PREFIX, Alert, Kind, Parameter
 from exporter.alerts.shared import HUB_LABELS, REPLICA_LABELS, SHARED, TARGET_LABELS
 
-# By which alert its cause is told of now; empty where dashboards show it.
+# The alert that replaces each; empty if dashboards show its cause.
 FORMER_ALERTS: Mapping[str, str] = MappingProxyType(
     {
         "AppStopped": "HubUnreachable",
@@ -30,7 +30,7 @@ FORMER_ALERTS: Mapping[str, str] = MappingProxyType(
         "UnresolvedFailures": "OrchestrationsFailing",
     }
 )
-# What to use instead: a setting of the exporter, another parameter, or nothing.
+# The replacement of each: a setting of the exporter, another parameter, or nothing.
 FORMER_PARAMETERS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(
@@ -83,7 +83,7 @@ FORMER_PARAMETERS: Mapping[str, str] = MappingProxyType(
 
 
 def remark_on(name: str, today: str) -> str:
-    """Return what people are told of the former *name* of an alert or parameter."""
+    """Return the message about the former *name* of an alert or parameter."""
     instead = f"see {today}" if today else "nothing takes its place"
     return f"{name}: is gone and ignored: {instead}"
 
@@ -91,8 +91,7 @@ def remark_on(name: str, today: str) -> str:
 ALERTS: tuple[Alert, ...] = (
     *hubs.ALERTS,
     *instances.ALERTS,
-    # In one group with those that it holds back, and behind them: else it would end a moment before
-    # they do, and they would be told of.
+    # In one group with the alerts that it inhibits, and after them: it must not end before they do.
     hubs.HUB_STALLED,
     *failures.ALERTS,
     *storage.ALERTS,
@@ -107,7 +106,7 @@ DEFAULTS: Mapping[str, str] = {parameter.name: parameter.default for parameter i
 
 
 def chosen(*, without: Collection[str] = (), opted: Collection[str] = ()) -> list[Alert]:
-    """Return the alerts but those *without*, and of those that are opt-in only the *opted*."""
+    """Return all alerts but *without*, and of the opt-in alerts only *opted*."""
     return [
         alert
         for alert in ALERTS
@@ -141,7 +140,7 @@ _BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 
 
 class WrongRules(Exception):
-    """What was asked for is no set of rules: correct each of the *problems*."""
+    """Names or values of alerts and parameters are wrong, as *problems* say."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -156,16 +155,16 @@ def values_with(changes: Mapping[str, str]) -> dict[str, str]:
         raise WrongRules(problems)
     changed = {name: _tidy(_BY_NAME[name], value) for name, value in changes.items()}
     values = {**DEFAULTS, **changed}
-    if problems := list(_twice(values)):
+    if problems := list(_ambiguous_labels(values)):
         raise WrongRules(problems)
     return values
 
 
-def _twice(values: Mapping[str, str]) -> Iterable[str]:
-    """Yield labels by which exporters are told apart that are also something else."""
-    apart = _labels(values[TARGET_LABELS.name])
+def _ambiguous_labels(values: Mapping[str, str]) -> Iterable[str]:
+    """Yield a problem per target label that is a hub's or a replica's label, too."""
+    of_targets = _labels(values[TARGET_LABELS.name])
     for other in (HUB_LABELS, REPLICA_LABELS):
-        for label in sorted(apart & _labels(values[other.name])):
+        for label in sorted(of_targets & _labels(values[other.name])):
             yield f"{other.name}: {label!r} is one of {TARGET_LABELS.name}: keep it in one of them"
 
 
@@ -175,9 +174,9 @@ def _labels(value: str) -> set[str]:
 
 def full_names(names: Collection[str]) -> set[str]:
     """
-    Return the full names of the alerts *names*, given with or without the prefix of all.
+    Return the full names of the alerts *names*, which may lack the common prefix.
 
-    Former ones are left out; raises `WrongRules` for others that there are not.
+    Former names are left out; raises `WrongRules` for unknown ones.
     """
     known = {alert.full_name for alert in ALERTS}
     full = {

@@ -82,8 +82,8 @@ class Retries(BaseModel):
     )
     max_backoff: PositiveDuration = Field(
         default=30.0,
-        description="Longest wait between two attempts; `Retry-After` may extend it to a minute. "
-        "If it asks for more, the sweep ends and runs again after that time, an hour at most.",
+        description="Longest wait between two attempts, extended by `Retry-After` to a minute; if "
+        "that asks for more, the sweep ends and runs again after it, an hour later at most.",
     )
 
     @field_validator("max_backoff")

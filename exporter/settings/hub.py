@@ -177,7 +177,7 @@ class HubSettings(BaseModel):
     headers: Headers = Field(default={}, description="Headers to send with every request.")
     profile: Profile = Field(
         default="steady",
-        description="Defaults for a kind of app: `scale-to-zero` polls rarely, to let it sleep.",
+        description="Defaults for a kind of app: `scale-to-zero` polls so rarely that it can sleep.",
     )
     max_pages_per_day: Annotated[Count, Field(ge=1), Shown("whole number from 1")] | None = Field(
         default=None,
@@ -186,7 +186,7 @@ class HubSettings(BaseModel):
     max_histories_per_sweep: Annotated[Count, Field(ge=0, le=10_000)] = Field(
         default=30,
         description="Maximum histories to read after an active sweep, to find what instances over "
-        "a limit wait on; `0` for none. Each counts as a page of `max_pages_per_day`.",
+        "a limit wait on; `0` for none, each counts as a page of `max_pages_per_day`.",
     )
     max_requests_per_host: Annotated[Count, Field(ge=1)] = Field(
         default=4, description="Maximum concurrent requests per host; its hubs take turns."
