@@ -1,4 +1,4 @@
-"""Writes the generated reference pages, and the rules that are shipped."""
+"""Generates the reference pages and the shipped rules."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ ALERTMANAGER = "compose/alertmanager.yml"
 
 
 def alertmanager() -> str:
-    """Return Alertmanager's configuration of `compose.yaml`, with its routes as they are."""
-    rules_of_all = inhibition()
-    heading, _, _ = rules_of_all.partition("\n")
+    """Return Alertmanager's configuration of `compose.yaml`: its routes, and generated rules."""
+    generated = inhibition()
+    heading, _, _ = generated.partition("\n")
     routes, _, _ = (ROOT / ALERTMANAGER).read_text(encoding="utf-8").partition(heading)
-    return routes + rules_of_all
+    return routes + generated
 
 
 PAGES = {

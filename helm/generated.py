@@ -1,4 +1,4 @@
-"""What of the chart is generated."""
+"""The generated files of the chart."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from helm.documented import Value, chart_values
 from helm.rules import FILE, rules_file
 from helm.schema import schema_of, type_of
 
-# Copies: a link is a file with a path in it wherever a checkout or a controller knows no links.
+# Copied, not linked: some checkouts and controllers do not support symbolic links.
 _DASHBOARDS = Path(__file__).parents[1] / "grafana" / "dashboards"
-_HEADING = "# Former names of settings and their names of today, written by `make docs`.\n"
+_HEADING = "# Former names of settings and the current ones, written by `make docs`.\n"
 
 
 def former_names_file() -> str:
-    """Return the file by which the chart finds settings that go by a former name."""
+    """Return the file by which the chart finds former names of settings."""
     return _HEADING + yaml.safe_dump(dict(FORMER_NAMES))
 
 
 def generated() -> Mapping[str, str]:
-    """Return the content of every generated file of the chart, by its path in it."""
+    """Return the content of all generated files, by path in the chart."""
     values = chart_values()
     return {
         "README.md": readme_of(values),

@@ -1,4 +1,4 @@
-"""The rules of the chart, from the table of alerts, with places that its values fill in."""
+"""The rules of the chart, with placeholders for its values, and the schemas of these values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = "files/rules.yaml"
 
 _HEADING = """\
 # Rules and the defaults of their parameters, written by `make docs` from the table of alerts.
-# The chart puts its values in the places of the parameters.
+# The chart replaces the placeholders of parameters by its values.
 """
 _PATTERNS: Mapping[Kind, str] = {
     Kind.DURATION: "^([0-9]+(ms|[smhdwy]))+$",
@@ -38,7 +38,7 @@ def rules_file() -> str:
 
 
 def of_parameters() -> Schema:
-    """Return what `prometheusRule.parameters` may be."""
+    """Return the schema of `prometheusRule.parameters`."""
     former = {
         "type": ["string", "number"],
         "description": "Gone and ignored; refused from the next minor version.",
@@ -52,14 +52,14 @@ def of_parameters() -> Schema:
 
 
 def of_disabled() -> Schema:
-    """Return what `prometheusRule.disabled` may be: names of alerts, former ones too."""
+    """Return the schema of `prometheusRule.disabled`: names of alerts, former ones included."""
     names = [alert.full_name for alert in ALERTS]
     former = [f"{PREFIX}{name}" for name in FORMER_ALERTS]
     return {"type": "array", "items": {"enum": [*names, *former]}}
 
 
 def of_opt_in() -> Schema:
-    """Return what `prometheusRule.optIn` may be: names of the alerts that are opt-in."""
+    """Return the schema of `prometheusRule.optIn`: names of opt-in alerts."""
     return {"type": "array", "items": {"enum": _opt_in()}}
 
 
@@ -75,7 +75,7 @@ def _of(parameter: Parameter) -> Schema:
 
 
 def _used() -> list[Parameter]:
-    """Return the parameters that rules of Prometheus have."""
+    """Return the parameters that Prometheus' rules use."""
     used = places(written(_with_places()))
     return [parameter for parameter in PARAMETERS if parameter.name in used]
 

@@ -1,4 +1,4 @@
-"""The schema of the chart's values: closed, so that a typo is refused."""
+"""The closed schema of the chart's values, with parts of Kubernetes' own objects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HANDLERS: Schema = {
 
 
 def of_labels() -> Schema:
-    """Return what labels may be; names may have a prefix."""
+    """Return the schema of labels, whose names may have a prefix."""
     return {
         "type": "object",
         "propertyNames": {"pattern": f"^({_DNS_LABEL}(\\.{_DNS_LABEL})*/)?{_LABEL_NAME}$"},
@@ -38,19 +38,19 @@ def of_labels() -> Schema:
 
 
 def of_host_names() -> Schema:
-    """Return what a list of host names may be; the first part may be `*`."""
+    """Return the schema of a list of host names; the first part may be `*`."""
     return {"type": "array", "items": _HOST_NAME}
 
 
 def of_ingress_hosts() -> Schema:
-    """Return what the hosts of an Ingress may be: names, or names with paths."""
+    """Return the schema of an Ingress's hosts: names, or names with paths."""
     path = closed({"path": _PATH, "pathType": _PATH_TYPE})
     host = closed({"host": _HOST_NAME, "paths": {"type": "array", "items": path}}, "host")
     return {"type": "array", "items": {"anyOf": [_HOST_NAME, host]}}
 
 
 def of_readiness_probe() -> Schema:
-    """Return what the probe may be by which a pod is ready."""
+    """Return the schema of a readiness probe."""
     counts = ("periodSeconds", "timeoutSeconds", "successThreshold", "failureThreshold")
     numbers = {name: {"type": "integer", "minimum": 1} for name in counts}
     delay = {"initialDelaySeconds": {"type": "integer", "minimum": 0}}
@@ -58,7 +58,7 @@ def of_readiness_probe() -> Schema:
 
 
 def of_restarting_probe() -> Schema:
-    """Return what a probe may be by which a container is restarted: one success must suffice."""
+    """Return the schema of liveness and startup probes, whose successThreshold is 1."""
     probe = of_readiness_probe()
     probe["properties"] |= {
         "successThreshold": {"const": 1},
@@ -68,13 +68,13 @@ def of_restarting_probe() -> Schema:
 
 
 def of_deployment_strategy() -> Schema:
-    """Return what the strategy of a Deployment may be."""
+    """Return the schema of a Deployment's strategy."""
     rolling = {"maxSurge": _COUNT_OR_SHARE, "maxUnavailable": _COUNT_OR_SHARE}
     return _strategy("Recreate", rolling)
 
 
 def of_stateful_set_strategy() -> Schema:
-    """Return what the update strategy of a StatefulSet may be."""
+    """Return the schema of a StatefulSet's update strategy."""
     rolling = {"partition": {"type": "integer", "minimum": 0}, "maxUnavailable": _COUNT_OR_SHARE}
     return _strategy("OnDelete", rolling)
 
@@ -99,7 +99,7 @@ _SOURCES = {
     "deploymentStrategy": of_deployment_strategy,
     "statefulSetStrategy": of_stateful_set_strategy,
 }
-# Names that other charts have for values: refused by a message that names the value here.
+# Names of values in other charts: the schema's message names the value of this one.
 CALLED_ELSEWHERE = {
     ("replicaCount",): "set shards instead",
     ("env",): "set extraEnv instead",
@@ -121,7 +121,7 @@ def schema_of(values: Sequence[Value]) -> str:
     Return `values.schema.json` for *values*.
 
     Raises:
-        ValueError: of a value neither default nor comment tells what it may be.
+        ValueError: a value's type follows neither from its default nor from its comment.
     """
     document = {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -132,7 +132,7 @@ def schema_of(values: Sequence[Value]) -> str:
 
 
 def type_of(value: Value) -> str:
-    """Return the type of a value as people call it, or the words that it may be."""
+    """Return the type of a value for the README, or its possible words."""
     schema = _of_leaf(value)
     if "enum" in schema:
         return ", ".join(f"`{word}`" if word else "empty" for word in schema["enum"])
@@ -170,5 +170,5 @@ def _of_leaf(value: Value) -> Schema:
         return said
     kind = _TYPES.get(type(value.default))
     if kind is None or (kind == "array" and "items" not in said):
-        raise ValueError(f"{'.'.join(value.path)} does not say what it may be: add @schema")
+        raise ValueError(f"{'.'.join(value.path)} has no type: add @schema")
     return {"type": kind, **said}

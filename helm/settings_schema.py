@@ -1,4 +1,4 @@
-"""What the values `settings` and `hubs` may be, from the models of the exporter's settings."""
+"""The schema of the values `settings` and `hubs`, from the models of the exporter's settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.settings.model import Settings
 from exporter.settings.schema import FORMER_NAMES, is_group, metadata_of, values_of
 from helm.documented import Schema, closed
 
-# What the chart sets itself, each from a value of its own.
+# Settings that the chart sets itself, with the value for each.
 CHART_VALUES: Mapping[str, str] = {
     "config_file": "settings",
     "listen_address": "listenAddress",
@@ -44,7 +44,7 @@ _COUNT_LIMIT: Schema = {"type": ["string", "integer"], "minimum": 0, "pattern": 
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _SECRET_ENTRY: Schema = {**_TEXT, "pattern": "^[-._a-zA-Z0-9]+$"}
 _PATTERNS: Mapping[str, str] = {
-    # A query may hold a key, and so may what stands before an @: none of it belongs in a ConfigMap.
+    # A query, or a part before @, may be a secret, which does not belong in a ConfigMap.
     "url": r"^https?://[^/?#@\s]+[^?#@\s]*$",
     "task_hub": "^[A-Za-z][A-Za-z0-9]{2,44}$",
     "connection": r"^[^;=\s]+$",
@@ -55,14 +55,14 @@ _PATTERNS: Mapping[str, str] = {
 
 
 def of_settings() -> Schema:
-    """Return what `settings` may be: settings of the exporter, and defaults of all hubs."""
+    """Return the schema of `settings`: settings of the exporter, and defaults of all hubs."""
     fields = {**Settings.model_fields, **HubSettings.model_fields}
     left_out = {"hubs", *IDENTITY, *CHART_VALUES}
     return _group({name: field for name, field in fields.items() if name not in left_out})
 
 
 def of_hubs() -> Schema:
-    """Return what `hubs` may be: settings of a hub by its name, and where its key is."""
+    """Return the schema of `hubs`: settings of hubs by name, and where their keys are."""
     hub = _group(HubSettings.model_fields)
     hub["required"] = ["url"]
     hub["properties"] |= _key_sources()
@@ -119,7 +119,7 @@ def _of_field(name: str, field: FieldInfo) -> Schema:
 
 
 def _of_value(name: str, field: FieldInfo, words: str) -> Schema:
-    """Return what a single value may be; *words* are what the reference of settings says of it."""
+    """Return the schema of a single value; *words* are its values in the reference of settings."""
     if field.annotation is bool:
         return {"type": "boolean"}
     if "list" in words:
@@ -136,13 +136,13 @@ def _of_value(name: str, field: FieldInfo, words: str) -> Schema:
 def _below(annotation: object) -> Schema:
     if not is_group(annotation):
         return {"type": "string"}
-    # A proxy may hold credentials, and what stands below a free name goes to the ConfigMap.
+    # Settings below a free name go to the ConfigMap, and a proxy may hold credentials.
     fields = {name: each for name, each in annotation.model_fields.items() if name != "proxy"}
     return _without_former_names(_group(fields))
 
 
 def _without_former_names(group: Schema) -> Schema:
-    """Return *group* in today's names: below a free name no others are taken."""
+    """Return *group* without former names, which are not accepted below a free name."""
     properties = {
         name: _without_former_names(below) if below.get("type") == "object" else below
         for name, below in group.get("properties", {}).items()
@@ -152,7 +152,7 @@ def _without_former_names(group: Schema) -> Schema:
 
 
 def _bounds(field: FieldInfo) -> Schema:
-    """Return the least and the most that a number may be; pydantic keeps them in a field, too."""
+    """Return minimum and maximum of a number, also of a nested field."""
     bounds: Schema = {}
     for part in metadata_of(field):
         for bound in part.metadata if isinstance(part, FieldInfo) else [part]:

@@ -184,7 +184,7 @@ topk by ({ONE_ORCHESTRATOR}) (
   or
 {block(labelled(f"{_REFUSED} > 0", "category", WaitingOn.HISTORY_REFUSED))}
 )""",
-    duration("deployment_broken_for", "0s", "Every instance that continues fails for good."),
+    duration("deployment_broken_for", "0s", "Every instance that continues fails permanently."),
     Severity.CRITICAL,
     "The deployed code does not fit {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}",
     'About {{ $value | printf "%.0f" }} instances '

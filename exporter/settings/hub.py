@@ -177,7 +177,7 @@ class HubSettings(BaseModel):
     headers: Headers = Field(default={}, description="Headers to send with every request.")
     profile: Profile = Field(
         default="steady",
-        description="Defaults for a kind of app: `scale-to-zero` polls so rarely that it can sleep.",
+        description="Defaults for a kind of app: `scale-to-zero` polls rarely, so apps can sleep.",
     )
     max_pages_per_day: Annotated[Count, Field(ge=1), Shown("whole number from 1")] | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""Asks a Prometheus for what the panels of a committed dashboard show."""
+"""Queries a Prometheus for the panels of a committed dashboard, with variables filled in."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def label_values(query: str) -> LabelValues:
 
 FOLDER = Path(__file__).parents[1] / "dashboards"
 WIDTH = 1600
-"""Of the page, in pixels: the resolution of a query follows it, as in Grafana."""
+"""Width of the page in pixels: determines the resolution of queries, as in Grafana."""
 
 GRID_WIDTH = 24
 _PIXELS_A_POINT = 3
@@ -102,7 +102,7 @@ class Asking:
         }
 
     def _values(self, content: Json, view: View) -> Iterator[tuple[str, str]]:
-        """Yield what is chosen, else all where that can be chosen, else the first."""
+        """Yield the chosen values, else all if the variable allows it, else the first."""
         found: dict[str, str] = {}
         for variable in content["templating"]["list"]:
             name = variable["name"]
@@ -127,7 +127,7 @@ class Asking:
         return values[0] if values else ""
 
     def _annotation(self, annotation: Json, view: View, values: Mapping[str, str]) -> Json:
-        """Return the moments of an annotation within the view, in seconds."""
+        """Return the times of an annotation within the view, in seconds."""
         found = self._range(interpolate(annotation["expr"], values), view, view.seconds / 100)
         moments = {float(value) / 1000 for each in found for _, value in each["values"]}
         shown = sorted(each for each in moments if view.at - view.seconds <= each <= view.at)
@@ -190,7 +190,7 @@ class Asking:
 
 
 def interpolate_legend(legend: str, values: Mapping[str, str]) -> str:
-    """Return a legend with its variables; its labels stay for the page to fill in."""
+    """Return a legend with variables filled in; the page fills in labels."""
     return interpolate(legend, values) if "$" in legend else legend
 
 
