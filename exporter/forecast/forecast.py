@@ -1,4 +1,4 @@
-"""What polling a hub costs, as people and scripts are told."""
+"""Forecast of what a day of polling a hub costs, from one pass over it; pure."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from exporter.metrics.lines import Format
 from exporter.settings import HubSettings, Settings
 
 DAY = 86_400.0
-# As a ruler leaves out what is dearer.
-_DEARER_THAN_BASE = 2.0
+# The ruler skips listings that cost more than this multiple of its base.
+_MAX_COST_RATIO = 2.0
 
 
 class SweepForecast(msgspec.Struct, frozen=True):
     """
-    What one kind of sweep takes, and in a day.
+    Cost of one kind of sweep, each and per day.
 
-    How far `finished` looks back differs from cycle to cycle: what it takes is the mean.
+    `finished` looks back differently far in each cycle: its cost is the mean.
     """
 
     sweep: str
@@ -43,7 +43,7 @@ class SweepForecast(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A setting, the value that would fit, and why."""
+    """A setting, a value that fits, and why."""
 
     setting: str
     value: str
@@ -53,10 +53,10 @@ class Suggestion:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """
-    What a list of finished instances takes that shows so many rows.
+    Cost of a listing of finished instances, by its number of rows.
 
-    Where pages are full, that is as many as the rows fill. Where the storage looks at all rows
-    whatever was asked for, there are `idle_pages` that rows add little to.
+    With full pages, it grows with the rows. A storage that scans all rows for any filter costs
+    `idle_pages` even without results.
     """
 
     idle_pages: float
@@ -66,7 +66,7 @@ class Listing:
 
     @classmethod
     def of(cls, short: SweepCost, long: SweepCost) -> Listing:
-        """Learn from a *short* list and a *long* one, which may be as short."""
+        """Fit the cost to a *short* and a *long* listing, which may be equal."""
         more = long.rows - short.rows
         slope = (long.pages - short.pages) / more if more > 0 else 0.0
         idle = short.pages - slope * short.rows
@@ -75,7 +75,7 @@ class Listing:
         if idle < 1.0:
             idle, slope = 0.0, long.pages / max(1.0, long.rows)
             if long.pages <= 1.0:
-                # What a full page holds was not seen.
+                # The rows of a full page are unknown.
                 slope = 0.0
         return cls(
             idle,
@@ -85,7 +85,7 @@ class Listing:
         )
 
     def cost(self, rows: float) -> SweepCost:
-        """Return what a list of so many rows takes."""
+        """Return the cost of a listing of *rows*."""
         pages = self.idle_pages + self.pages_per_row * rows
         if not self.idle_pages:
             pages = max(1, ceil(pages))
@@ -95,10 +95,10 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class Cycles:
     """
-    The cycles of a day: `active` and `finished` are what each takes on average.
+    The cycles of a day; `active` and `finished` are their mean costs.
 
-    `reads` are those of single instances in a cycle: of instances that were active in the one
-    before, where those are not so many that they are looked for in the list.
+    `reads` are those of single instances per cycle: of instances that left the active set, unless
+    they are so many that a listing looks for them.
     """
 
     interval: float
@@ -108,17 +108,17 @@ class Cycles:
 
     @property
     def per_day(self) -> float:
-        """How many there are in a day."""
+        """Cycles per day."""
         return DAY / self.interval
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
     """
-    What a pass over a hub showed: costs by sweep, the first list of finished instances apart.
+    Results of a pass over a hub: a snapshot, and costs by sweep.
 
-    That one, `day`, goes a day back. *overlap* and *lookback* are those of the ruler, `at` is when
-    the pass ended, by the server's clock.
+    `day` is the cost of the first listing of finished instances, which covers a day. *overlap* and
+    *lookback* are those of the ruler, `at` is the end of the pass.
     """
 
     snapshot: HubSnapshot
@@ -131,22 +131,22 @@ class Pass:
 
     @property
     def finishes_per_day(self) -> int:
-        """How many instances finished in the last day."""
+        """Finishes in the last day."""
         recent = self.snapshot.finished.recent if self.snapshot.finished else {}
         return sum(count for (_, _, window), count in recent.items() if window == "24h")
 
     @property
     def tracked(self) -> int:
-        """How many instances are active."""
+        """Active instances."""
         return self.snapshot.active.tracked if self.snapshot.active else 0
 
     def cycles(self) -> Cycles:
-        """Return what the cycles of a day like the last one take."""
+        """Return the cycles of a day like the last one."""
         interval = self.snapshot.sweeps[Sweep.ACTIVE].interval
         finishes = self.finishes_per_day * interval / DAY
         departed = finishes * self.observed.lately.share_seen(interval)
         active = self.costs[Sweep.ACTIVE]
-        # Where that many leave at once, the list is not believed before it is read again.
+        # When many leave at once, the listing is repeated before it is believed.
         if is_suspicious(round(departed), self.tracked, doubtful=False):
             active = active.times(2)
         are_listed = are_many(range(round(departed)))
@@ -158,7 +158,7 @@ class Pass:
         )
 
     def _finished(self, interval: float, least: float) -> SweepCost:
-        """Return what a list of finished instances takes that goes back for *least* seconds."""
+        """Return the mean cost of listings of finished instances, at least *least* seconds back."""
         listing = Listing.of(self.costs[Sweep.FINISHED], self.day)
         configured = self.snapshot.sweeps[Sweep.ACTIVE].configured or interval
         since_mark = interval + self.costs[Sweep.ACTIVE].seconds
@@ -166,11 +166,11 @@ class Pass:
         costs: list[tuple[SweepCost, float]] = []
         for seconds, share in look_backs(self.overlap, self.lookback):
             span = max(seconds + since_mark, least)
-            # What was created within it and is still active is not listed.
+            # Instances created within the span that are still active are not listed.
             cost = listing.cost(rate * (span - self.observed.lately.mean_within(span)))
             if costs:
                 base, before = costs[0][0].seconds, costs[-1][0]
-                is_barred = cost.seconds > max(DUTY_SHARE * configured, _DEARER_THAN_BASE * base)
+                is_barred = cost.seconds > max(DUTY_SHARE * configured, _MAX_COST_RATIO * base)
                 cost = before if is_barred else cost
             costs.append((cost, share))
         return SweepCost(
@@ -181,7 +181,7 @@ class Pass:
         )
 
     def sweeps(self, cycles: Cycles) -> Iterator[SweepForecast]:
-        """Yield what each kind of sweep takes in a day."""
+        """Yield the forecast of each kind of sweep."""
         for sweep, cost in self.costs.items():
             if sweep is Sweep.ACTIVE:
                 yield _in_a_day(sweep, cycles.active, cycles.interval)
@@ -191,7 +191,7 @@ class Pass:
                 yield _in_a_day(sweep, cost, self.snapshot.sweeps[sweep].interval)
 
     def reads_per_day(self, cycles: Cycles) -> float:
-        """Return how many single instances are read in a day, but for histories."""
+        """Return reads of single instances per day, without histories."""
         others = (
             cost.reads * DAY / self.snapshot.sweeps[sweep].interval
             for sweep, cost in self.costs.items()
@@ -216,9 +216,9 @@ def _in_a_day(sweep: Sweep, cost: SweepCost, interval: float) -> SweepForecast:
 
 class Forecast(msgspec.Struct, frozen=True):
     """
-    What polling a hub costs; the keys are promised to scripts.
+    Cost of polling a hub; the keys are promised to scripts.
 
-    The histories of `instances_over_limit` come on top, each once until that instance moves.
+    Histories of `instances_over_limit` are additional, each once until its instance moves.
     """
 
     task_hub: str
@@ -243,7 +243,7 @@ def forecast_of(
     made: Pass,
     suggested: Sequence[Suggestion],
 ) -> Forecast:
-    """Return what polling a hub costs, from a pass over it, with the settings *suggested*."""
+    """Return the cost of polling a hub, from a pass over it, with the settings *suggested*."""
     snapshot, cycles = made.snapshot, made.cycles()
     sweeps = list(made.sweeps(cycles))
     pages = sum(each.pages_per_day for each in sweeps)
@@ -261,7 +261,7 @@ def forecast_of(
         finishes_per_day=made.finishes_per_day,
         reads_per_day=round(reads, 1),
         requests_per_day=round(pages + reads, 1),
-        # A page of a list is one query of a table; a read by id is one at least.
+        # A page of a listing is one query of a table, a read by id at least one.
         storage_transactions_per_day=round(pages + reads, 1),
         bytes_per_day=round(sum(each.bytes_per_day for each in sweeps), 1),
         sweeps=sweeps,
@@ -276,7 +276,7 @@ def _over_limit(snapshot: HubSnapshot) -> int:
 
 
 def _having_read(snapshot: HubSnapshot) -> HubSnapshot:
-    """Return a snapshot that also shows what reads of single instances take."""
+    """Return a snapshot with the series of reads of single instances."""
     api = snapshot.api
     durations = RequestDurations((0,) * (len(DURATION_BOUNDS) + 1), 0.0)
     seen = replace(
@@ -289,7 +289,7 @@ def _having_read(snapshot: HubSnapshot) -> HubSnapshot:
 
 
 def _series(snapshot: HubSnapshot, choice: Choice, at: float) -> int:
-    """Return how many series the hub shows, as the exporter itself tells."""
+    """Return the hub's series, as the exporter's own metric counts them."""
     text = Exposition(choice).body([snapshot], at, Format.CLASSIC).text.decode()
     shown = (line for line in text.splitlines() if line.startswith(f"{SERIES.name}{{"))
     return int(float(next(shown, "0").rpartition(" ")[2]))

@@ -45,7 +45,7 @@ CAUSES = (
     ("ExporterMisconfigured", "fires for names that share a label", "3 values of the label"),
     ("ExporterMisconfigured", "fires for instances outside the prefixes", "4 active instances"),
     ("ExporterMisconfigured", "fires for a clock that is ahead", "differ by 2m 30s"),
-    ("ExporterMisconfigured", "fires for a file that configuration is invalid", "cannot be used"),
+    ("ExporterMisconfigured", "fires for a file that cannot be used", "configuration is invalid"),
     ("ExporterMisconfigured", "fires for searches for apps of which all fail", "discover`"),
     ("OrchestrationsFailing", "fires in time", "16.67% of the instances of ProcessOrder"),
     ("OrchestrationsFailing", "a nightly job that always fails", "that finished within 24 hours"),
