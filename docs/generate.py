@@ -1,4 +1,4 @@
-"""Generates the reference pages and the shipped rules."""
+"""Generates the reference pages, the shipped rules, and values of all settings for tests."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from exporter.alerts.prometheus import rules
 from exporter.metrics import reference as metrics
 from exporter.settings import reference as settings
 from exporter.web import reference as api
+from helm.settings_schema import default_values
 
 ROOT = Path(__file__).parents[1]
 ALERTMANAGER = "compose/alertmanager.yml"
@@ -27,6 +28,7 @@ PAGES = {
     "docs/alert-parameters.md": alerts.parameters_page,
     "docs/metrics.md": metrics.page,
     "docs/settings.md": settings.page,
+    "tests/chart/values/default-settings.yaml": default_values,
     "docs/api.md": api.page,
     "docs/api-v1.schema.json": api.schema,
     "prometheus/durable-functions.rules.yaml": rules,

@@ -1,13 +1,18 @@
-"""The schema of the values `settings` and `hubs`, from the models of the exporter's settings."""
+"""Schema and defaults of the values `settings` and `hubs`, from the models of the settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
+import yaml
 from annotated_types import Ge, Le
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
+from exporter.settings.discovery import FoundHub
+from exporter.settings.groups import Limits, OrchestratorLimits
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
 from exporter.settings.schema import FORMER_NAMES, is_group, metadata_of, values_of
@@ -56,9 +61,35 @@ _PATTERNS: Mapping[str, str] = {
 
 def of_settings() -> Schema:
     """Return the schema of `settings`: settings of the exporter, and defaults of all hubs."""
+    return _group(_shared_fields())
+
+
+def _shared_fields() -> Mapping[str, FieldInfo]:
     fields = {**Settings.model_fields, **HubSettings.model_fields}
     left_out = {"hubs", *IDENTITY, *CHART_VALUES}
-    return _group({name: field for name, field in fields.items() if name not in left_out})
+    return {name: field for name, field in fields.items() if name not in left_out}
+
+
+def default_values() -> str:
+    """Return values that set every setting with a default to it, for tests of the chart."""
+    settings, found = _defaults(_shared_fields()), _defaults(FoundHub.model_fields)
+    settings["discovery"]["azure"]["hubs"] = {"*": found}
+    hub = {"url": "https://orders.azurewebsites.net", **_defaults(HubSettings.model_fields)}
+    values = {"settings": settings, "hubs": {"orders": hub}}
+    return "# Every setting at its default, written by `make docs`.\n" + yaml.safe_dump(values)
+
+
+def _defaults(fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
+    defaults: dict[str, Any] = {}
+    for name, field in fields.items():
+        default = field.get_default()
+        if isinstance(default, Limits):
+            default = Limits(orchestrators={"*": OrchestratorLimits()})
+        if isinstance(default, BaseModel):
+            defaults[name] = default.model_dump(mode="json", exclude_none=True)
+        elif default not in (None, PydanticUndefined):
+            defaults[name] = list(default) if isinstance(default, tuple) else default
+    return defaults
 
 
 def of_hubs() -> Schema:

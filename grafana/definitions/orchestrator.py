@@ -128,7 +128,7 @@ LIMITS = (
             ),
             rows(
                 "Limits in force",
-                "Which limits are in force: its own, or the hub's?",
+                "Which limits apply: its own, or the hub's?",
                 (Key("limit", "Limit"),),
                 (Column("Value", limits_in_force(), "s"),),
                 sort_by=("Limit",),
