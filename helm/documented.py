@@ -73,11 +73,8 @@ def _members(
         members = tuple(_members(here, below, lines)) if is_group else ()
         if not members and not description:
             raise ValueError(f"{'.'.join(here)} has no comment: describe it")
-        yield Value(here, description, _content(below), schema, members)
-
-
-def _content(node: yaml.Node) -> object:
-    return yaml.safe_load(yaml.serialize(node))
+        default = yaml.safe_load(yaml.serialize(below))
+        yield Value(here, description, default, schema, members)
 
 
 def _comment(lines: Sequence[str], line: int) -> tuple[str, Schema]:

@@ -13,37 +13,25 @@ from helm.documented import Value, chart_values
 from helm.rules import FILE, rules_file
 from helm.schema import schema_of, type_of
 
+_INTRODUCTION = Path(__file__).with_name("introduction.md")
 # Copied, not linked: some checkouts and controllers do not support symbolic links.
 _DASHBOARDS = Path(__file__).parents[1] / "grafana" / "dashboards"
 _HEADING = "# Former names of settings and the current ones, written by `make docs`.\n"
-
-
-def former_names_file() -> str:
-    """Return the file by which the chart finds former names of settings."""
-    return _HEADING + yaml.safe_dump(dict(FORMER_NAMES))
 
 
 def generated() -> Mapping[str, str]:
     """Return the content of all generated files, by path in the chart."""
     values = chart_values()
     return {
-        "README.md": readme_of(values),
+        "README.md": "\n".join([_INTRODUCTION.read_text(encoding="utf-8"), *_sections(values)]),
         "values.schema.json": schema_of(values),
         FILE: rules_file(),
-        "files/former-names.yaml": former_names_file(),
+        "files/former-names.yaml": _HEADING + yaml.safe_dump(dict(FORMER_NAMES)),
         **{
             f"dashboards/{path.name}": path.read_text(encoding="utf-8")
             for path in sorted(_DASHBOARDS.glob("*.json"))
         },
     }
-
-
-_INTRODUCTION = Path(__file__).with_name("introduction.md")
-
-
-def readme_of(values: Sequence[Value]) -> str:
-    """Return `README.md` for *values*."""
-    return "\n".join([_INTRODUCTION.read_text(encoding="utf-8"), *_sections(values)])
 
 
 def _sections(values: Sequence[Value]) -> Iterator[str]:

@@ -56,7 +56,8 @@ def arrange(document: Mapping[str, object]) -> dict[str, object]:
         found = {key: shared[key] for key in shared if key not in _OF_LISTED_HUBS}
         arranged["discovery"] = {"azure": overlay(azure, {"hubs": {"*": found}})}
     if flat or not (named or _is_true(azure.get("enabled"))):
-        name = _name_of(flat.get("task_hub"))
+        task_hub = flat.get("task_hub")
+        name = task_hub if is_task_hub(task_hub) else "default"
         hubs[FLAT] = with_profile({"name": name, **flat, **shared})
     for key, own in named.items():
         hubs[key] = own
@@ -88,10 +89,6 @@ def _is_true(value: object) -> bool:
         return TypeAdapter(bool).validate_python(value)
     except ValidationError:
         return False
-
-
-def _name_of(task_hub: object) -> object:
-    return task_hub if is_task_hub(task_hub) else "default"
 
 
 def check_hubs(hubs: object) -> tuple[HubSettings, ...]:

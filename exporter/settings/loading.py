@@ -49,7 +49,10 @@ class Configuration:
 
     def lines(self) -> Iterator[str]:
         """Yield a YAML file of all set values, in current names; secrets are hidden."""
-        return printed(self.sources)
+        trees = (source.tree for source in self.sources)
+        document: Mapping[str, object] = reduce(overlay, trees, {})
+        shown = {key: document[key] for key in document if key != "config_file"}
+        return _lines((), shown, self.sources)
 
 
 def load_configuration(
@@ -182,12 +185,6 @@ def _find(
 
 
 _HIDDEN = "********"
-
-
-def printed(sources: Sequence[Source]) -> Iterator[str]:
-    """Yield the lines of the merged *sources*, the strongest first; secrets are hidden."""
-    document: Mapping[str, object] = reduce(overlay, (source.tree for source in sources), {})
-    yield from _lines((), {key: document[key] for key in document if key != "config_file"}, sources)
 
 
 def _lines(

@@ -316,7 +316,9 @@ def _variables(
     """Yield path, text and name of each variable that is set, groups before their members."""
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
         path, text = _path_of(variable, spelled), environ[variable]
-        if not _is_service_link(variable, text) and not _is_unset(todays(path), text):
+        here = todays(path)
+        is_unset = not text.strip() and place_at(here) is not None and not is_identity(here)
+        if not is_unset and not _is_service_link(variable, text):
             yield path, text, variable
 
 
@@ -344,10 +346,6 @@ def _is_service_link(variable: str, text: str) -> bool:
         return True
     # `..._PORT` may as well be a mistaken setting, unless its value is an address.
     return bool(_SERVICE_PORT.fullmatch(suffix) and _SERVICE_ADDRESS.fullmatch(text))
-
-
-def _is_unset(path: SettingPath, text: str) -> bool:
-    return not text.strip() and place_at(path) is not None and not is_identity(path)
 
 
 def _nothing_at(path: SettingPath) -> object:
