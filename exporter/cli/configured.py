@@ -66,7 +66,7 @@ def run(
     finds_hubs: bool = True,
 ) -> ExitCode:
     """
-    Load the settings, set up the log and do *work*; unless told otherwise, discovery runs before.
+    Load the settings, set up the log, search for hubs if *finds_hubs*, and do *work*.
 
     `options.configuration` is then where the settings came from, `options.load` loads them again.
     """

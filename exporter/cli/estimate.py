@@ -109,7 +109,7 @@ async def _past_waits(hub: Hub, observed: Observed) -> Mapping[str, Mapping[Wait
         try:
             status = await hub.client.read_instance(instance_id, history=True)
         except ApiError:
-            # Suggestions then rest on durations alone.
+            # Suggestions then use durations only.
             continue
         if status is not None and status.history_events:
             waits = found.setdefault(status.name or "", {})

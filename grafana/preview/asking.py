@@ -65,7 +65,7 @@ Json = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class View:
     """
-    What is looked at: until when and how far back, and what was chosen; times in seconds.
+    What to show: end and length of the time range, in seconds, and the chosen values.
 
     `smooth` is the least step of panels that have one, instead of their own.
     """

@@ -53,7 +53,7 @@ def test_the_schema_is_closed_everywhere_but_where_it_says_so() -> None:
     walk(schema, "")
     assert schema["properties"]["global"] == {
         "type": "object",
-        "description": "Values of a parent chart; the exporter takes nothing from them.",
+        "description": "Values of a parent chart, ignored by this one.",
         "default": {},
     }
 
