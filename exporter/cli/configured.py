@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from exporter.api.telemetry import LIST_INSTANCES
 from exporter.cli.conventions import SHORTCUTS, ExitCode
 from exporter.cli.logs import set_up_logging
 from exporter.cli.process import outcome_of
-from exporter.cli.terminal import say
+from exporter.cli.terminal import say, write_json
 from exporter.collector.clock import ServerClock
 from exporter.discovery.discovery import Discovery
 from exporter.settings import HubSettings, Problem, Settings, SettingsError, load_configuration
@@ -133,10 +133,10 @@ class Answers(Generic[Found]):
     found: Mapping[str, Found]
     failures: Mapping[str, ApiError]
 
-    def say_failures(self) -> None:
-        """Print the errors, a line per hub."""
-        for error in self.failures.values():
-            say_failure(error)
+    @property
+    def code(self) -> ExitCode:
+        """The exit code: whether all hubs answered."""
+        return ExitCode.HUB_FAILED if self.failures else ExitCode.OK
 
 
 def say_failure(error: ApiError) -> None:
@@ -197,7 +197,32 @@ def chosen_hubs(hubs: Sequence[HubSettings], names: Sequence[str]) -> Sequence[H
     return [by_name[name] for name in dict.fromkeys(names)] or hubs
 
 
-async def ask_all(
+async def report(
+    question: Question[Found],
+    settings: Settings,
+    options: argparse.Namespace,
+    *,
+    rows: Callable[[str, Found], Iterable[object]],
+    show: Callable[[str, Found], None],
+) -> Answers[Found]:
+    """
+    Query the chosen hubs concurrently, each within `options.timeout`; print results and errors.
+
+    With `--format json` it prints the *rows* of each hub, by name and result, else calls *show*.
+    """
+    hubs = chosen_hubs(settings.own_hubs, options.hub)
+    answers = await _ask_all(hubs, question, seconds=options.timeout)
+    if options.format == "json":
+        write_json([row for name, found in answers.found.items() for row in rows(name, found)])
+    else:
+        for name, found in answers.found.items():
+            show(name, found)
+    for error in answers.failures.values():
+        say_failure(error)
+    return answers
+
+
+async def _ask_all(
     hubs: Sequence[HubSettings], question: Question[Found], *, seconds: float
 ) -> Answers[Found]:
     """Query all hubs concurrently, each within *seconds*."""

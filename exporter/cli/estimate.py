@@ -11,9 +11,9 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.configured import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
+from exporter.cli.configured import Hub, add_hub_option, add_timeout_option, report
 from exporter.cli.conventions import ExitCode
-from exporter.cli.terminal import console, markup, write_json
+from exporter.cli.terminal import console, markup
 from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import PollingInputs, rules_of
 from exporter.collector.snapshot import HubSnapshot, Sweep
@@ -46,15 +46,14 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 async def estimate(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Run every sweep of every hub once, and print what a day of them costs."""
-    hubs = chosen_hubs(settings.own_hubs, options.hub)
-    answers = await ask_all(hubs, partial(measure, settings=settings), seconds=options.timeout)
-    if options.format == "json":
-        write_json(list(answers.found.values()))
-    else:
-        for found in answers.found.values():
-            _print(found)
-    answers.say_failures()
-    return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
+    answers = await report(
+        partial(measure, settings=settings),
+        settings,
+        options,
+        rows=lambda _, found: [found],
+        show=lambda _, found: _print(found),
+    )
+    return answers.code
 
 
 async def measure(hub: Hub, *, settings: Settings) -> Forecast:

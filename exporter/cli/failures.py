@@ -23,12 +23,11 @@ from exporter.cli.configured import (
     Hub,
     add_hub_option,
     add_timeout_option,
-    ask_all,
-    chosen_hubs,
     duration,
+    report,
 )
 from exporter.cli.conventions import ExitCode
-from exporter.cli.terminal import console, markup, span_since, table, write_json
+from exporter.cli.terminal import console, markup, span_since, table
 from exporter.diagnosis.families import head_of
 from exporter.diagnosis.past import reason_in_history
 from exporter.ledger.reasons import (
@@ -174,19 +173,15 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 async def failures(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """List the Failed instances of every hub, and print them by reason."""
-    hubs = chosen_hubs(settings.own_hubs, options.hub)
     question = partial(listed, since=options.since, reads=options.reads)
-    answers = await ask_all(hubs, question, seconds=options.timeout)
-    groups = {
-        name: groups_of(name, found, options.samples) for name, found in answers.found.items()
-    }
-    if options.format == "json":
-        write_json([group for of_hub in groups.values() for group in of_hub])
-    else:
-        for name, found in answers.found.items():
-            _print(name, found, groups[name])
-    answers.say_failures()
-    return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
+    answers = await report(
+        question,
+        settings,
+        options,
+        rows=partial(groups_of, samples=options.samples),
+        show=partial(_print, samples=options.samples),
+    )
+    return answers.code
 
 
 async def listed(hub: Hub, *, since: float, reads: int) -> Failures:
@@ -285,8 +280,9 @@ def _newest(members: Iterable[FailedInstance], samples: int) -> list[str]:
     return [each.instance_id for each in newest]
 
 
-def _print(hub: str, found: Failures, groups: Sequence[FailureGroup]) -> None:
+def _print(hub: str, found: Failures, samples: int) -> None:
     out = console()
+    groups = groups_of(hub, found, samples)
     total = len(found.instances)
     verdict = f"{plural(total, 'instance')} failed" if total else "nothing failed"
     out.print(f"[bold]{markup(hub)}[/]: {verdict}")

@@ -17,15 +17,14 @@ from exporter.cli.configured import (
     Hub,
     add_hub_option,
     add_timeout_option,
-    ask_all,
-    chosen_hubs,
     count,
     duration,
+    report,
     say_failure,
 )
 from exporter.cli.conventions import ExitCode
 from exporter.cli.orphans import find_orphans, print_orphans, row_of_orphan
-from exporter.cli.terminal import console, markup, say, span_since, table, write_json
+from exporter.cli.terminal import console, markup, say, span_since, table
 from exporter.collector.hub_diagnosis import (
     HistoryReader,
     ReadLimits,
@@ -47,7 +46,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.over_limit import Clocks
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import EntityLocks
-from exporter.settings import HubSettings, Settings
+from exporter.settings import Settings
 from exporter.web.formatting import plural, rfc3339
 from exporter.web.waits import (
     blocker_in_words,
@@ -156,9 +155,15 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Query every hub and print what is stalled, and which hubs failed."""
-    hubs = chosen_hubs(settings.own_hubs, options.hub)
     if options.orphans:
-        return await _orphans(hubs, settings, options)
+        answers_on_orphans = await report(
+            partial(find_orphans, settings=settings, reads=options.reads),
+            settings,
+            options,
+            rows=lambda name, found: (row_of_orphan(name, each) for each in found.orphans),
+            show=partial(print_orphans, most=options.limit),
+        )
+        return answers_on_orphans.code
     question = partial(
         survey,
         settings=settings,
@@ -166,44 +171,18 @@ async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
         older_than=options.older_than,
         with_all=options.all,
     )
-    answers = await ask_all(hubs, question, seconds=options.timeout)
-    if options.format == "json":
-        write_json(
-            [
-                row_of(name, finding)
-                for name, found in answers.found.items()
-                for finding in _shown(found, with_all=options.all)
-            ]
-        )
-    else:
-        for name, found in answers.found.items():
-            _print(name, found, with_all=options.all, most=options.limit)
-    answers.say_failures()
-    failed = bool(answers.failures)
+    answers = await report(
+        question,
+        settings,
+        options,
+        rows=lambda name, found: (row_of(name, each) for each in _shown(found, options)),
+        show=partial(_print, options=options),
+    )
+    code = answers.code
     for name, found in answers.found.items():
         _say_missing(name, found)
-        failed = failed or found.error is not None
-    return ExitCode.HUB_FAILED if failed else ExitCode.OK
-
-
-async def _orphans(
-    hubs: Sequence[HubSettings], settings: Settings, options: argparse.Namespace
-) -> ExitCode:
-    question = partial(find_orphans, settings=settings, reads=options.reads)
-    answers = await ask_all(hubs, question, seconds=options.timeout)
-    if options.format == "json":
-        write_json(
-            [
-                row_of_orphan(name, orphan)
-                for name, found in answers.found.items()
-                for orphan in found.orphans
-            ]
-        )
-    else:
-        for name, found in answers.found.items():
-            print_orphans(name, found, options.limit)
-    answers.say_failures()
-    return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
+        code = code if found.error is None else ExitCode.HUB_FAILED
+    return code
 
 
 async def survey(
@@ -295,14 +274,14 @@ def row_of(hub: str, finding: Finding) -> StuckInstance:
     )
 
 
-def _shown(found: Survey, *, with_all: bool) -> Sequence[Finding]:
-    return [each for each in found.findings if with_all or each.is_shown]
+def _shown(found: Survey, options: argparse.Namespace) -> Sequence[Finding]:
+    return [each for each in found.findings if options.all or each.is_shown]
 
 
-def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
+def _print(name: str, found: Survey, *, options: argparse.Namespace) -> None:
     out = console()
-    shown = _shown(found, with_all=with_all)
-    out.print(f"[bold]{markup(name)}[/]: {_verdict(found, with_all=with_all)}")
+    shown, most = _shown(found, options), options.limit
+    out.print(f"[bold]{markup(name)}[/]: {_verdict(found, with_all=options.all)}")
     if not found.active:
         out.print(NOTHING_ACTIVE)
     if orphaned := orphaned_in_words(found.locks):

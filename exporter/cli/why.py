@@ -14,7 +14,7 @@ from rich.table import Table
 
 from exporter.api.times import parse_time
 from exporter.cli import configured
-from exporter.cli.configured import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
+from exporter.cli.configured import Hub, add_hub_option, add_timeout_option, report
 from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import (
     console,
@@ -23,7 +23,6 @@ from exporter.cli.terminal import (
     say,
     span_since,
     table,
-    write_json,
 )
 from exporter.collector.instance_lookup import AskedHub, FoundInstance, look_up
 from exporter.diagnosis.blame import Blame
@@ -108,21 +107,18 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 async def why(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Look for the instance in every hub, and print it."""
-    hubs = chosen_hubs(settings.own_hubs, options.hub)
     question = partial(look, instance_id=options.instance_id, settings=settings)
-    answers = await ask_all(hubs, question, seconds=options.timeout)
-    found = {name: each for name, each in answers.found.items() if each is not None}
-    if options.format == "json":
-        write_json([reason_of(name, each) for name, each in found.items()])
-    else:
-        for name, each in found.items():
-            _print(name, each, options.events)
-    answers.say_failures()
-    if not found and not answers.failures:
-        asked = ", ".join(hub.name for hub in hubs)
-        say(f"no instance {options.instance_id} in: {asked}")
+    answers = await report(
+        question,
+        settings,
+        options,
+        rows=lambda name, found: [reason_of(name, found)] if found else [],
+        show=lambda name, found: _print(name, found, options.events) if found else None,
+    )
+    if not any(answers.found.values()) and not answers.failures:
+        say(f"no instance {options.instance_id} in: {', '.join(answers.found)}")
         return ExitCode.NOT_FOUND
-    return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
+    return answers.code
 
 
 async def look(hub: Hub, *, instance_id: str, settings: Settings) -> FoundInstance | None:
