@@ -1,4 +1,4 @@
-"""What the chart gives to the exporter, the exporter takes, and it means what the values say."""
+"""The exporter accepts the chart's configuration, and it means what the values say."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def settings_of(name: str, folder: Path) -> Settings:
 
 
 def as_pod(monkeypatch: pytest.MonkeyPatch, release: Rendered, ordinal: int) -> None:
-    """Let this host be called as a pod of a StatefulSet is."""
+    """Give this host the name of a StatefulSet's pod."""
     name = release.workload["metadata"]["name"]
     monkeypatch.setattr(socket, "gethostname", lambda: f"{name}-{ordinal}")
 
@@ -96,7 +96,7 @@ def test_every_setting_of_the_reference_can_be_said_in_values() -> None:
 
 
 def has(schema: dict[str, object], setting: tuple[str, ...]) -> bool:
-    """Tell whether a closed schema describes a setting."""
+    """Return whether a closed schema describes a setting."""
     place: object = schema
     for name in setting:
         assert isinstance(place, dict)
@@ -108,7 +108,7 @@ def has(schema: dict[str, object], setting: tuple[str, ...]) -> bool:
 
 
 def unset(model: BaseModel, place: str = "") -> Iterator[str]:
-    """Yield every setting that nobody has said, in any depth."""
+    """Yield every setting that is not set, at any depth."""
     for name in type(model).model_fields:
         value = getattr(model, name)
         if isinstance(value, BaseModel):

@@ -1,4 +1,4 @@
-"""README and schema are those of the values, and every value says what it is for."""
+"""README and schema match the values, and every value has a description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The PrometheusRule is the shipped rules, with the values of the chart in the places for them."""
+"""The PrometheusRule has the shipped rules, with the chart's values filled in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as its users run it."""
+"""The command as users run it."""
 
 from __future__ import annotations
 

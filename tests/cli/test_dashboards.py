@@ -1,4 +1,4 @@
-"""The command that gives the bundled dashboards away."""
+"""The command `dashboards`."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def settings_of(url: str, name: str = "big", **more: str) -> Settings:
 
 
 async def daemon_after(settings: Settings, cycles: int, now: float) -> HubSnapshot:
-    """Return what a daemon's collector shows after each sweep and some more active ones."""
+    """Return a daemon's snapshot after every sweep and *cycles* more active ones."""
     (hub,) = settings.own_hubs
     client = connect(hub, SharedLimits())
     async with aclosing(client):
@@ -139,7 +139,7 @@ async def test_an_empty_hub_has_a_forecast_too(capfd: Capture) -> None:
 
 
 def patient_hub() -> TaskHub:
-    """Return a hub in which an hour after the other somebody waits as expected, for two days."""
+    """Return a hub of two days in which instances start to wait as expected every hour."""
     clock = ManualClock(START)
     hub = TaskHub("OrdersHub", clock, functions=functions, seed=3)
     engine = hub.engine
@@ -156,7 +156,7 @@ def patient_hub() -> TaskHub:
 
 
 async def over_limits(settings: Settings, hub: TaskHub) -> dict[tuple[str, str], int]:
-    """Return what a daemon finds beyond limits during the next hours."""
+    """Return what a daemon finds over limits during the next hours."""
     (configured,) = settings.own_hubs
     client = connect(configured, SharedLimits())
     found: dict[tuple[str, str], int] = {}

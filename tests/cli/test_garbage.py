@@ -1,4 +1,4 @@
-"""Full rounds of the garbage collector come at rest, and nothing is left for ever."""
+"""Full garbage collections run when idle, and all garbage is collected."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HUBS = ("OrdersHub", "BillingHub")
 
 
 class Circle:
-    """What only the garbage collector can end."""
+    """A reference cycle, which only the garbage collector frees."""
 
     def __init__(self) -> None:
         self.itself = self
@@ -44,7 +44,7 @@ class Circle:
 
 @pytest.fixture
 def by_hand() -> Iterator[None]:
-    """Let no round come by itself."""
+    """Disable automatic collections."""
     gc.disable()
     try:
         yield

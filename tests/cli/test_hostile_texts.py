@@ -1,4 +1,4 @@
-"""No text of an app steers a terminal or forges a line: not by any command, not in the log."""
+"""No text of an app controls a terminal or forges a line, in any command or the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as a whole: every command has its module, and only that is imported."""
+"""The command line: every command has a module, and only that is imported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOT_FOR = {
 
 
 def imported_by(*arguments: str) -> set[str]:
-    """Return what a process has imported in the end."""
+    """Return the modules that a process has imported at its end."""
     command = [sys.executable, "-X", "importtime", "-m", "exporter", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}

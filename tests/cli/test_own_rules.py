@@ -1,4 +1,4 @@
-"""`rules --check`: what is gone is found in the rules and dashboards of users, and nothing else."""
+"""`rules --check` finds removed names in users' rules and dashboards, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What durations and lists of one pass tell of a day."""
+"""What durations and listings of one pass tell about a day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No query asks for what the exporter does not serve, and none counts replicas twice."""
+"""No query reads what the exporter does not serve, and none counts replicas twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that were renamed work for one release, with a warning, and are printed anew."""
+"""Renamed settings work for one release, with a warning, and are printed under current names."""
 
 from __future__ import annotations
 
