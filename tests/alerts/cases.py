@@ -1,4 +1,4 @@
-"""What an alert is tried on, and the file that `promtool` tries it with."""
+"""Cases of an alert, and their files for `promtool`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Case:
 
     @property
     def lasts(self) -> float:
-        """The last second that is looked at."""
+        """The last second of the case."""
         return max([*self.firing, *self.values])
 
 
@@ -53,7 +53,7 @@ class Tried:
     step: float = MINUTE
 
     def write(self, folder: Path, name: str) -> Path:
-        """Write the files for `promtool test rules` into *folder*, and return the one to give."""
+        """Write the files for `promtool test rules` into *folder*, and return the test's."""
         tagged = [_tagged(rule, tag) for tag, rule in self.rules.items()]
         groups = [
             {"name": "recordings", "rules": list(self.recorded)},
@@ -150,7 +150,7 @@ def tried(
     step: float = MINUTE,
     values: Mapping[str, str] = VALUES,
 ) -> Tried:
-    """Return *alert* as it is shipped, but for the *values* of its parameters."""
+    """Return *alert* as shipped, with *values* of its parameters."""
     shipped = rule(alert, values)
     expression = cast("str", shipped["expr"])
     used: list[Document] = []
