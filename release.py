@@ -1,8 +1,8 @@
 """
-Makes the files of a release in `dist/`, and publishes none: `python -m release --repository ...`.
+`python -m release --repository ...` builds the files of a release in `dist/`; it publishes nothing.
 
-The same sources give the same bytes: every time in them is `SOURCE_DATE_EPOCH`, else the commit's.
-requirements-release.lock has all that it needs.
+Builds are reproducible: all times in them are `SOURCE_DATE_EPOCH`, else the commit's. Dependencies
+are in requirements-release.lock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CHECKSUMS = "SHA256SUMS"
 
 
 def release_notes(changelog: str, publication: Publication) -> tuple[str, str]:
-    """Return the first section's heading and its text, whose links lead to the repository."""
+    """Return heading and text of the first section, with links to the repository."""
     _, heading, section, *_ = re.split(r"(?m)^## (.*)$", changelog)
     files = f"{publication.repository}/blob/{publication.revision}/"
     linked = re.sub(r"\]\((?!https?://)", f"]({files}", section)
@@ -48,13 +48,13 @@ def _package_chart(publication: Publication, epoch: int) -> None:
 
 
 def _list_dependencies() -> None:
-    """Write what the lock names as a CycloneDX bill of materials."""
+    """Write a CycloneDX bill of materials of the lock."""
     path = DIST / f"{NAME}-{__version__}.cdx.json"
     project = ("--pyproject", str(ROOT / "pyproject.toml"))
     options = ("--output-reproducible", "--short-PURLs", "--output-file", str(path))
     _run("cyclonedx_py", "requirements", *project, *options, str(ROOT / "requirements.lock"))
     materials = json.loads(path.read_text(encoding="utf-8"))
-    # The version is dynamic, and the tool reads static ones only.
+    # The version is dynamic; the tool reads static ones only.
     materials["metadata"]["component"]["version"] = __version__
     path.write_text(json.dumps(materials, indent=2) + "\n", encoding="utf-8")
 
@@ -68,7 +68,7 @@ def _write_checksums() -> None:
 
 
 def _run(module: str, *arguments: str) -> None:
-    # That a lock has no graph of dependencies, each run would say anew.
+    # Each run would warn that a lock has no dependency graph.
     subprocess.run([sys.executable, "-W", "ignore", "-m", module, *arguments], check=True, cwd=ROOT)
 
 
@@ -78,7 +78,7 @@ def _committed() -> int:
 
 
 def make(publication: Publication, notes: str) -> None:
-    """Write everything anew."""
+    """Build all files."""
     epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or _committed())
     os.environ["SOURCE_DATE_EPOCH"] = str(epoch)
     shutil.rmtree(DIST, ignore_errors=True)

@@ -30,7 +30,7 @@ from prometheus_client.registry import Collector as LibraryCollector
 from bench.published import AT, published
 from bench.report import Ratio, machine, write_section
 from bench.rounds import Rounds
-from exporter.cli.garbage import make_full_rounds, tuned_garbage_collection
+from exporter.cli.process import collect_garbage, tuned_garbage_collection
 from exporter.collector.service import Collector, open_collector
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.metrics.exposition import Exposition
@@ -231,7 +231,7 @@ async def serve_hubs(settings: Settings) -> None:
         ):
             tasks.start_soon(collector.run)
             tasks.start_soon(scrapes.keep_written)
-            tasks.start_soon(make_full_rounds, lambda: scrapes.is_idle)
+            tasks.start_soon(collect_garbage, lambda: scrapes.is_idle)
             await anyio.sleep(WARM_UP_SECONDS)
             print(server.port, flush=True)
             found = await observed(collector)

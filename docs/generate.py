@@ -1,4 +1,4 @@
-"""Writes the generated reference pages, and the rules that are shipped."""
+"""Generates the reference pages, the shipped rules, and values of all settings for tests."""
 
 from pathlib import Path
 
@@ -9,17 +9,18 @@ from exporter.alerts.prometheus import rules
 from exporter.metrics import reference as metrics
 from exporter.settings import reference as settings
 from exporter.web import reference as api
+from helm.settings_schema import default_values
 
 ROOT = Path(__file__).parents[1]
 ALERTMANAGER = "compose/alertmanager.yml"
 
 
 def alertmanager() -> str:
-    """Return Alertmanager's configuration of `compose.yaml`, with its routes as they are."""
-    rules_of_all = inhibition()
-    heading, _, _ = rules_of_all.partition("\n")
+    """Return Alertmanager's configuration of `compose.yaml`: its routes, and generated rules."""
+    generated = inhibition()
+    heading, _, _ = generated.partition("\n")
     routes, _, _ = (ROOT / ALERTMANAGER).read_text(encoding="utf-8").partition(heading)
-    return routes + rules_of_all
+    return routes + generated
 
 
 PAGES = {
@@ -27,6 +28,7 @@ PAGES = {
     "docs/alert-parameters.md": alerts.parameters_page,
     "docs/metrics.md": metrics.page,
     "docs/settings.md": settings.page,
+    "tests/chart/values/default-settings.yaml": default_values,
     "docs/api.md": api.page,
     "docs/api-v1.schema.json": api.schema,
     "prometheus/durable-functions.rules.yaml": rules,

@@ -1,8 +1,8 @@
 """
-Hook of the documentation site: what lies outside `docs`, and is linked to from there.
+Hook of the documentation site for links to files outside `docs`.
 
-Pages are written with links that work in the repository. Of what they lead to, a few pages of the
-top become pages of the site, other files are copied to `files/`, and a folder stays mere text.
+Links in pages work in the repository. On the site, some linked pages become pages, other files are
+copied to `files/`, and links to folders become plain text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RUNBOOKS = "runbooks/"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Let every runbook stand in the navigation below its index."""
+    """Add every runbook to the navigation, below the index of runbooks."""
     runbooks = sorted((Path(config.docs_dir) / "runbooks").glob("*.md"))
     uris = sorted(
         (f"runbooks/{path.name}" for path in runbooks), key=lambda uri: "index" not in uri
@@ -50,7 +50,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages of the top."""
+    """Add the pages outside `docs`."""
     for path, uri in PAGES.items():
         if (ROOT / path).exists():
             files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
@@ -58,7 +58,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links and pictures to their targets on the site, and drop badges of other sites."""
+    """Rewrite links and pictures for the site, and drop badges of other sites."""
     uri = page.file.src_uri
     here = posixpath.dirname(_LIES_AT.get(uri, f"docs/{uri}"))
 
@@ -76,7 +76,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _on_site(path: str, config: MkDocsConfig, files: Files) -> str | None:
-    """Return where the site has the *path* of the repository, None for a folder."""
+    """Return the site's path for a *path* of the repository, None for a folder."""
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
     if path in PAGES:

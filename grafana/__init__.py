@@ -1,1 +1,1 @@
-"""The dashboards as code: what is committed in `grafana/dashboards` is written from here."""
+"""Dashboards as code: generates the files in `grafana/dashboards`."""

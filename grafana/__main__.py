@@ -1,4 +1,4 @@
-"""`python -m grafana` writes the dashboards anew."""
+"""`python -m grafana` regenerates the dashboards."""
 
 from pathlib import Path
 

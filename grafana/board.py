@@ -1,4 +1,4 @@
-"""A dashboard: its variables, its links, and where its panels stand."""
+"""A dashboard: variables, links, and the layout of panels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grafana.scope import HUB, PROCESS, Scope, of_exporters
 
 GRID_WIDTH = 24
 SCHEMA_VERSION = 39
-"""Of Grafana 10, which newer ones migrate by themselves."""
+"""The schema of Grafana 10, which newer versions migrate."""
 
 TAG = "durable-functions"
 HUB_PAGE = "${exporter_url}/hubs/${task_hub:percentencode}"
@@ -30,12 +30,12 @@ _OPTION_KEYS = {
     "state-timeline": {"perPage"},
     "table": {"footer"},
 }
-"""What the builders write though some Grafana from 10 to 13 does not know it."""
+"""Keys that the builders write, but some Grafana from 10 to 13 does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Panels beside each other, equally wide unless *widths* tells."""
+    """Panels side by side, equally wide without *widths*."""
 
     height: int
     panels: Sequence[dashboard.Panel]
@@ -52,7 +52,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One dashboard; its name is that of its file, and the end of its uid."""
+    """One dashboard; `name` is its file's name and the end of its uid."""
 
     name: str
     title: str
@@ -65,14 +65,14 @@ class Board:
 
     @property
     def variables(self) -> Sequence[dashboard.VariableModel]:
-        """What can be chosen and typed in: first the data source and the hub."""
+        """All variables: data source, exporters and hub come first."""
         instance = [instance_id()] if self.has_instances else []
         own = (*self.own_variables, *instance, exporter_url(), replicas())
         return (datasource(), *_places(self.scope), *own)
 
     @property
     def uid(self) -> str:
-        """What links name, and what must never change."""
+        """The uid, used in links: it must never change."""
         return uid_of(self.name)
 
 
@@ -82,13 +82,13 @@ def uid_of(name: str) -> str:
 
 
 def link_to(name: str, *variables: str) -> str:
-    """Return the address of a dashboard with variables, data source and time range kept."""
+    """Return the address of a dashboard that keeps variables, data source and time range."""
     given = "".join(f"var-{variable}&" for variable in variables)
     return f"/d/{uid_of(name)}?{given}${{datasource:queryparam}}&${{__url_time_range}}"
 
 
 def rendered(board: Board) -> str:
-    """Return the dashboard as JSON, as Grafana imports it."""
+    """Return the dashboard as JSON for import."""
     model = _built(board)
     model.panels = [*_placed(board.sections)]
     tree = json.loads(json.dumps(model, cls=JSONEncoder))
@@ -101,13 +101,13 @@ def rendered(board: Board) -> str:
 
 
 def _plain(variable: dashboard.VariableModel) -> dict[str, object]:
-    """Return a variable without the keys that Grafana's own types do not have for it."""
+    """Return a variable without keys that Grafana's types do not have for its kind."""
     keys: dict[str, object] = json.loads(json.dumps(variable, cls=JSONEncoder))
     return {key: value for key, value in keys.items() if key not in _VARIABLE_KEYS}
 
 
 def _annotations(scope: Scope) -> Iterator[dict[str, object]]:
-    """Yield what explains a step in a graph; Prometheus' values are milliseconds."""
+    """Yield annotations that explain steps in graphs; values are in milliseconds."""
     begun = highest(of_exporters("process_start_time_seconds", scope), *PROCESS)
     for name, moment, label, color in (
         ("Exporter restarts", begun, "instance", "blue"),
@@ -174,7 +174,7 @@ def _built(board: Board) -> dashboard.Dashboard:
 
 
 def _placed(sections: Sequence[Section]) -> Iterator[dashboard.RowPanel | dashboard.Panel]:
-    """Yield the panels with their places; ids follow the order, so they are unique."""
+    """Yield the panels with positions and ids, both in order."""
     number, top = 1, 0
     for section in sections:
         place = dashboard.GridPos(h=1, w=GRID_WIDTH, x=0, y=top)
@@ -192,7 +192,7 @@ def _placed(sections: Sequence[Section]) -> Iterator[dashboard.RowPanel | dashbo
 
 
 def datasource() -> dashboard.VariableModel:
-    """Let people choose the Prometheus."""
+    """Return the variable for the data source."""
     return (
         builders.DatasourceVariable("datasource")
         .label("Data source")
@@ -203,7 +203,7 @@ def datasource() -> dashboard.VariableModel:
 
 
 def _places(scope: Scope) -> Iterator[dashboard.VariableModel]:
-    """Let people choose exporters and hubs, each among those that the choices before leave."""
+    """Return variables for exporters and hubs, each restricted by those before it."""
     matchers = scope.exporters
     all_of = ".*" if scope.of_many else ""
     for place, (name, description) in enumerate(
@@ -227,7 +227,7 @@ def _places(scope: Scope) -> Iterator[dashboard.VariableModel]:
 def choice(
     name: str, label: str, query: str, description: str, *, all_of: str = ""
 ) -> dashboard.VariableModel:
-    """Let people choose a value of a label; several, and at first all, where *all_of* is given."""
+    """Return a variable for a label's values; several, by default all, if *all_of* is given."""
     builder = (
         builders.QueryVariable(name)
         .label(label)
@@ -247,7 +247,7 @@ def choice(
 
 
 def setting(name: str, label: str, default: str, description: str) -> dashboard.VariableModel:
-    """Let people type a value in; links and queries use it."""
+    """Return a variable for a typed value."""
     variable = (
         builders.TextBoxVariable(name)
         .label(label)
@@ -260,7 +260,7 @@ def setting(name: str, label: str, default: str, description: str) -> dashboard.
 
 
 def replicas() -> dashboard.VariableModel:
-    """Keep the labels in which replicas differ in one place."""
+    """Return the constant with the labels in which replicas differ."""
     variable = (
         builders.ConstantVariable("replicas")
         .label("Labels of replicas")
@@ -276,7 +276,7 @@ def replicas() -> dashboard.VariableModel:
 
 
 def exporter_url() -> dashboard.VariableModel:
-    """Where the links to the status page lead."""
+    """Return the variable with the address of the status page."""
     return setting(
         "exporter_url",
         "Exporter",
@@ -286,6 +286,6 @@ def exporter_url() -> dashboard.VariableModel:
 
 
 def instance_id() -> dashboard.VariableModel:
-    """Let people type in or paste an id, for the link to its page."""
+    """Return the variable for an instance id, for the link to its page."""
     text = "An id from an exemplar, a log or the status page, for the link Instance"
     return setting("instance_id", "Instance", "", text)

@@ -1,4 +1,4 @@
-"""Panels of the types that are stable from Grafana 10 to 13, each with the question it answers."""
+"""Panels of types that are stable from Grafana 10 to 13, each with the question it answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models.prometheus import Dataquery, PromQueryFormat
 DATASOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 SMOOTH = "2m"
-"""The least step of panels with rates: the usual scrape intervals then lie twice in a window."""
+"""The smallest step of panels with rates: a window then has two of the usual scrape intervals."""
 
 GREEN, YELLOW, ORANGE, RED = "green", "#EAB839", "orange", "red"
 STATUS_COLORS: Mapping[str, str] = {
@@ -52,7 +52,7 @@ ANY_IS_WORTH_A_LOOK: Steps = ((None, GREEN), (1, ORANGE))
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query of a panel, how its series are called, and whether instances are marked in it."""
+    """One query of a panel, the legend of its series, and whether it has exemplars."""
 
     expr: str
     legend: str
@@ -61,7 +61,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of numbers of a table."""
+    """A column of numbers in a table."""
 
     title: str
     expr: str
@@ -73,7 +73,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A label that makes the rows of a table, with the address behind it."""
+    """A label that makes the rows of a table, with its link."""
 
     label: str
     title: str
@@ -83,7 +83,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How the series whose names match *pattern* are drawn."""
+    """How to draw series whose names match *pattern*."""
 
     pattern: str
     color: str = ""
@@ -96,7 +96,7 @@ def limit_style(pattern: str = "/[Ll]imit/") -> Style:
 
 
 def before_style(pattern: str = "/earlier/") -> Style:
-    """Draw what was at an earlier time as dashed grey lines."""
+    """Draw earlier values as dashed grey lines."""
     return Style(pattern, color="text", dashed=True)
 
 
@@ -110,7 +110,7 @@ def stat(
     states: Mapping[int, tuple[str, str]] | None = None,
     is_named: bool = False,
 ) -> dashboard.Panel:
-    """Show single numbers as they are now, with the name of a lone one where *is_named*."""
+    """Show current numbers, a single one with its name if *is_named*."""
     builder = (
         stats.Panel()
         .color_mode(
@@ -145,7 +145,7 @@ def timeseries(
     decimals: int | None = None,
     is_log: bool = False,
 ) -> dashboard.Panel:
-    """Show how numbers went; *is_log* where a few seconds must be seen beside hours."""
+    """Show numbers over time; *is_log* to show seconds beside hours."""
     builder = (
         series.Panel()
         .draw_style(options.GraphDrawStyle.BARS if bars else options.GraphDrawStyle.LINE)
@@ -192,7 +192,7 @@ def timeseries(
 def heat(
     title: str, question: str, buckets: str, *, interval: str | None = None
 ) -> dashboard.Panel:
-    """Show how durations are spread, over time: buckets are rows, numbers are colours."""
+    """Show a distribution of durations over time: buckets are rows, counts are colours."""
     builder = (
         heatmap.Panel()
         .calculate(calculate=False)
@@ -226,7 +226,7 @@ def bars(
     steps: Steps = ((None, "blue"),),
     decimals: int | None = None,
 ) -> dashboard.Panel:
-    """Compare numbers as they are now, the names at their left."""
+    """Compare current numbers, with names on the left."""
     builder = (
         bargauge.Panel()
         .orientation(options.VizOrientation.HORIZONTAL)
@@ -312,7 +312,7 @@ def rows(
 def _organised(
     keys: Sequence[Key], columns: Sequence[Column], facts: int
 ) -> Mapping[str, Mapping[str, object]]:
-    """Name and order the columns; Grafana calls the values after their queries."""
+    """Name and order the columns; Grafana names values after their queries."""
     count = len(columns) + facts
     values = ["Value"] if count == 1 else [f"Value #{_ref(place)}" for place in range(count)]
     shown, hidden = values[: len(columns)], values[len(columns) :]

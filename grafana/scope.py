@@ -9,17 +9,17 @@ from exporter.metrics.family import Family
 from exporter.metrics.promql import equal, one_of, selector, without
 
 REPLICAS = "$replicas"
-"""The labels in which replicas differ: a constant of every dashboard, to be changed there."""
+"""The labels in which replicas differ: a constant of every dashboard, to be edited there."""
 
 TARGET = ("cluster", "namespace", "job")
-"""What distinguishes exporters: hubs of the same name are the same for one of them alone."""
+"""The labels that distinguish exporters: one hub name in two exporters means two hubs."""
 
 HUB = ("task_hub", *TARGET)
 PROCESS = (*TARGET, "instance")
 
 RATE_WINDOW = "$__rate_interval"
 STEP = "$__interval"
-"""What a bar or a cell stands for: windows of this length neither overlap nor leave gaps."""
+"""The time of a bar or a cell: windows of this length neither overlap nor leave gaps."""
 
 RANGE = "$__range"
 
@@ -27,12 +27,12 @@ RANGE = "$__range"
 @dataclass(frozen=True, slots=True)
 class Scope:
     """
-    The series that a dashboard is about, as matchers of labels.
+    The series that a dashboard is about, as label matchers.
 
-    Every replica shows the same hub. So gauges and counters are folded over the replicas before
-    anything is summed: the most of them, since one that began later has counted less, or the
-    earliest of the oldest. `of_name` is a matcher of orchestrators or entities; a scope `of_many`
-    is about all hubs and exporters that were chosen.
+    Every replica shows the same hub, so series are folded over replicas before they are summed: by
+    maximum, since a replica that started later has counted less, or by minimum for oldest times.
+    `of_name` is a matcher of orchestrators or entities; a scope `of_many` is about all chosen hubs
+    and exporters.
     """
 
     of_name: str = ""
@@ -40,7 +40,7 @@ class Scope:
 
     @property
     def exporters(self) -> tuple[str, ...]:
-        """The matchers of what scrapes add to every series."""
+        """The matchers of target labels."""
         return tuple(self._chosen(label) for label in TARGET)
 
     def values(self, family: Family, label: str) -> str:
@@ -60,42 +60,42 @@ class Scope:
         return selector(family, *mine, *matchers, suffix=suffix)
 
     def latest(self, family: Family, *matchers: str) -> str:
-        """Return what is true now: of each series the highest that a replica shows."""
+        """Return current values: per series, the maximum of all replicas."""
         return self._folded(self.series(family, *matchers))
 
     def earliest(self, family: Family, *matchers: str) -> str:
-        """Return points in time that are oldest ones: of each series the earliest of all."""
+        """Return oldest times: per series, the minimum of all replicas."""
         return self._folded(self.series(family, *matchers), by="min")
 
     def known_within(self, family: Family, window: str) -> str:
-        """Return the last values of series that may be gone since."""
+        """Return the last values of series within *window*, even if they have ended."""
         known = f"last_over_time({self.series(family)}[{window}])"
         return without(REPLICAS, self._of_team(known, within=window))
 
     def increase(self, family: Family, *matchers: str, over: str = STEP) -> str:
-        """Return by how much counters have grown, folded afterwards: a replica may begin anew."""
+        """Return the increase of counters, folded afterwards, as a replica may restart."""
         return self._folded(f"increase({self.series(family, *matchers)}[{over}])")
 
     def per_minute(self, family: Family, *matchers: str, offset: str = "") -> str:
-        """Return how fast counters grow, in events a minute."""
+        """Return the rate of counters, per minute."""
         moved = f" offset {offset}" if offset else ""
         rate = f"rate({self.series(family, *matchers)}[{RATE_WINDOW}]{moved})"
         return f"60 * {self._folded(rate)}"
 
     def buckets(self, family: Family, *matchers: str) -> str:
-        """Return the buckets of a distribution of now."""
+        """Return the buckets of a current distribution."""
         return self._folded(self.series(family, *matchers, suffix="_bucket"))
 
     def grown_buckets(self, family: Family, over: str, *, offset: str = "") -> str:
-        """Return by how much the buckets of a histogram of events have grown."""
+        """Return the increase of a histogram's buckets."""
         moved = f" offset {offset}" if offset else ""
         return self._folded(f"increase({self.series(family, suffix='_bucket')}[{over}]{moved})")
 
     def spent(self, family: Family, *, suffix: str = "", over: str = RATE_WINDOW) -> str:
         """
-        Return how fast the exporter's own work grows, a second.
+        Return the rate of the exporter's own work, per second.
 
-        Not folded: each replica makes its own requests, so what they cost adds up.
+        Not folded: each replica makes its own requests, so their cost adds up.
         """
         return self._of_team(f"rate({self.series(family, suffix=suffix)}[{over}])")
 
@@ -103,7 +103,7 @@ class Scope:
         return without(REPLICAS, self._of_team(expr), by=by)
 
     def _of_team(self, expr: str, *, within: str = "") -> str:
-        """Leave out hubs of other teams; all are there where no hub has a team."""
+        """Leave out hubs of other teams; without any team all hubs remain."""
         if not self.of_many:
             return expr
         others = selector(c.HUB_INFO, 'team!~"$team"')
@@ -114,9 +114,9 @@ class Scope:
 
 def of_exporters(family: str, scope: Scope, over: str = "") -> str:
     """
-    Select a family of the client library, of exporters alone: every program has these.
+    Select a family of the client library, of exporters only, as every Python program has these.
 
-    Of a counter, its growth a second *over* a window.
+    With *over*, return a counter's rate per second over that window.
     """
     chosen = ", ".join(scope.exporters)
     mine = f"rate({family}{{{chosen}}}[{over}])" if over else f"{family}{{{chosen}}}"

@@ -1,1 +1,1 @@
-"""The generated parts of the Helm chart: its README and the schema of its values."""
+"""Generates parts of the Helm chart: README, schema of the values, rules, dashboards."""

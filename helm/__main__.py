@@ -1,4 +1,4 @@
-"""Writes the generated parts of the chart: `python -m helm`."""
+"""`python -m helm` regenerates parts of the chart."""
 
 from helm.documented import CHART
 from helm.generated import generated

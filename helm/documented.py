@@ -1,4 +1,4 @@
-"""The values of the chart as `values.yaml` documents them."""
+"""The values of the chart and their comments in `values.yaml`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SCHEMA = "@schema "
 @dataclass(frozen=True, slots=True)
 class Value:
     """
-    One value: its place, what the comment above it says, its default, what `@schema` adds.
+    One value: its path, its comment, its default, and its `@schema`.
 
-    `members` are the values below it, where it is a group of such.
+    `members` are the values below it, if it is a group.
     """
 
     path: tuple[str, ...]
@@ -32,19 +32,25 @@ class Value:
     members: tuple[Value, ...] = ()
 
     def leaves(self) -> Iterator[Value]:
-        """Yield this value, or those below it that are no groups."""
+        """Yield this value, or all single values below it."""
         if not self.members:
             yield self
         for member in self.members:
             yield from member.leaves()
 
 
+def closed(properties: Schema, *required: str) -> Schema:
+    """Return the schema of an object with these *properties* and no others."""
+    schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**schema, "required": list(required)} if required else schema
+
+
 def documented_values(text: str) -> tuple[Value, ...]:
     """
-    Return the values of a documented `values.yaml`, in its order.
+    Return the values of a documented `values.yaml`, in order.
 
     Raises:
-        ValueError: a value that is no group has no comment.
+        ValueError: a value, other than a group, has no comment.
     """
     root = yaml.compose(text, yaml.SafeLoader)
     if not isinstance(root, yaml.MappingNode):
@@ -66,16 +72,13 @@ def _members(
         is_group = isinstance(below, yaml.MappingNode) and below.value and not schema
         members = tuple(_members(here, below, lines)) if is_group else ()
         if not members and not description:
-            raise ValueError(f"{'.'.join(here)} has no comment that says what it is for")
-        yield Value(here, description, _content(below), schema, members)
-
-
-def _content(node: yaml.Node) -> object:
-    return yaml.safe_load(yaml.serialize(node))
+            raise ValueError(f"{'.'.join(here)} has no comment: describe it")
+        default = yaml.safe_load(yaml.serialize(below))
+        yield Value(here, description, default, schema, members)
 
 
 def _comment(lines: Sequence[str], line: int) -> tuple[str, Schema]:
-    """Return description and schema that stand right above *line*."""
+    """Return the description and schema in the comment above *line*."""
     words: list[str] = []
     schema: Schema = {}
     for text in reversed(lines[:line]):

@@ -1,9 +1,8 @@
 """
-The chart as it is published.
+The chart as published.
 
-Who publishes it, and where, no file of the repository knows: home, sources, maintainers, icon and
-links come from the repository that the release is made of, the image from the registry that it was
-pushed to.
+The repository does not name its publisher: home, sources, maintainers, icon and links come from the
+repository's URL at release, the image from its registry.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from pathlib import Path
 CHART = Path(__file__).with_name("durable-functions-exporter")
 
 _IN_REPOSITORY = f"helm/{CHART.name}"
-# All links that leave the chart; patterns of the schema look like links of other kinds.
+# Links that leave the chart; patterns in the schema look like other links.
 _RELATIVE = re.compile(r"\]\(((?:\.\./)+[^()\s]+)\)")
 _LINKED = ("README.md", "values.yaml", "values.schema.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A repository's URL, the tag in it, and the image of that tag without its own tag."""
+    """The repository's URL, the release's tag, and the image's name without a tag."""
 
     repository: str
     revision: str
     image: str
 
     def about(self) -> str:
-        """Return what `Chart.yaml` says besides."""
+        """Return the additional lines of `Chart.yaml`."""
         version = self.revision.removeprefix("v")
         owner = self.repository.rsplit("/", 2)[1]
         return f"""\
@@ -60,7 +59,7 @@ annotations:
 """
 
     def linked(self, text: str) -> str:
-        """Return a text whose links lead to the repository, and no longer to files next to it."""
+        """Return a text with relative links replaced by links to the repository."""
 
         def absolute(found: re.Match[str]) -> str:
             path = posixpath.normpath(posixpath.join(_IN_REPOSITORY, found[1]))
@@ -91,7 +90,7 @@ def _replaced(text: str, old: str, new: str) -> str:
 
 
 def pack(folder: Path, package: Path, epoch: int) -> None:
-    """Write the package of a chart as `helm package` does, but with one time for all files."""
+    """Write the package of a chart as `helm package` does, with one time for all files."""
 
     def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.mtime, entry.mode = epoch, 0o644

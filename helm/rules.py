@@ -1,21 +1,19 @@
-"""The rules of the chart, from the table of alerts, with places that its values fill in."""
+"""The rules of the chart, with placeholders for its values, and the schemas of these values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exporter.alerts.former import FORMER_ALERTS, FORMER_PARAMETERS
 from exporter.alerts.model import PREFIX, Kind, Parameter, places
-from exporter.alerts.prometheus import document
-from exporter.alerts.table import ALERTS, PARAMETERS
-from exporter.alerts.yaml_text import written
-from helm.documented import Schema
+from exporter.alerts.prometheus import document, written
+from exporter.alerts.table import ALERTS, FORMER_ALERTS, FORMER_PARAMETERS, PARAMETERS
+from helm.documented import Schema, closed
 
 FILE = "files/rules.yaml"
 
 _HEADING = """\
 # Rules and the defaults of their parameters, written by `make docs` from the table of alerts.
-# The chart puts its values in the places of the parameters.
+# The chart replaces the placeholders of parameters by its values.
 """
 _PATTERNS: Mapping[Kind, str] = {
     Kind.DURATION: "^([0-9]+(ms|[smhdwy]))+$",
@@ -40,32 +38,28 @@ def rules_file() -> str:
 
 
 def of_parameters() -> Schema:
-    """Return what `prometheusRule.parameters` may be."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            **{parameter.name: _of(parameter) for parameter in _used()},
-            **{
-                name: {
-                    "type": ["string", "number"],
-                    "description": "Gone and ignored; refused from the next minor version.",
-                }
-                for name in FORMER_PARAMETERS
-            },
-        },
+    """Return the schema of `prometheusRule.parameters`."""
+    former = {
+        "type": ["string", "number"],
+        "description": "Gone and ignored; refused from the next minor version.",
     }
+    return closed(
+        {
+            **{parameter.name: _of(parameter) for parameter in _used()},
+            **dict.fromkeys(FORMER_PARAMETERS, former),
+        }
+    )
 
 
 def of_disabled() -> Schema:
-    """Return what `prometheusRule.disabled` may be: names of alerts, former ones too."""
+    """Return the schema of `prometheusRule.disabled`: names of alerts, former ones included."""
     names = [alert.full_name for alert in ALERTS]
     former = [f"{PREFIX}{name}" for name in FORMER_ALERTS]
     return {"type": "array", "items": {"enum": [*names, *former]}}
 
 
 def of_opt_in() -> Schema:
-    """Return what `prometheusRule.optIn` may be: names of the alerts that are opt-in."""
+    """Return the schema of `prometheusRule.optIn`: names of opt-in alerts."""
     return {"type": "array", "items": {"enum": _opt_in()}}
 
 
@@ -81,7 +75,7 @@ def _of(parameter: Parameter) -> Schema:
 
 
 def _used() -> list[Parameter]:
-    """Return the parameters that rules of Prometheus have."""
+    """Return the parameters that Prometheus' rules use."""
     used = places(written(_with_places()))
     return [parameter for parameter in PARAMETERS if parameter.name in used]
 

@@ -1,14 +1,88 @@
-"""The schema of the chart's values: closed, so that a typo is refused."""
+"""The closed schema of the chart's values, with parts of Kubernetes' own objects."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from helm import kubernetes_schema
-from helm.documented import Schema, Value
+from helm.documented import Schema, Value, closed
 from helm.rules import of_disabled, of_opt_in, of_parameters
 from helm.settings_schema import of_hubs, of_settings
+
+_LABEL_NAME = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)"
+_DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_HOST_NAME: Schema = {
+    "type": "string",
+    "maxLength": 253,
+    "pattern": rf"^(\*\.)?{_DNS_LABEL}(\.{_DNS_LABEL})*$",
+}
+_PATH = {"type": "string", "pattern": "^/"}
+_PATH_TYPE = {"enum": ["Prefix", "Exact", "ImplementationSpecific"]}
+_COUNT_OR_SHARE: Schema = {"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+%$"}
+_WITH_A_PORT: Schema = {"type": "object", "required": ["port"]}
+_HANDLERS: Schema = {
+    "exec": {"type": "object", "required": ["command"]},
+    "grpc": _WITH_A_PORT,
+    "httpGet": _WITH_A_PORT,
+    "tcpSocket": _WITH_A_PORT,
+}
+
+
+def of_labels() -> Schema:
+    """Return the schema of labels, whose names may have a prefix."""
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": f"^({_DNS_LABEL}(\\.{_DNS_LABEL})*/)?{_LABEL_NAME}$"},
+        "additionalProperties": {"type": "string", "pattern": f"^{_LABEL_NAME}?$"},
+    }
+
+
+def of_host_names() -> Schema:
+    """Return the schema of a list of host names; the first part may be `*`."""
+    return {"type": "array", "items": _HOST_NAME}
+
+
+def of_ingress_hosts() -> Schema:
+    """Return the schema of an Ingress's hosts: names, or names with paths."""
+    path = closed({"path": _PATH, "pathType": _PATH_TYPE})
+    host = closed({"host": _HOST_NAME, "paths": {"type": "array", "items": path}}, "host")
+    return {"type": "array", "items": {"anyOf": [_HOST_NAME, host]}}
+
+
+def of_readiness_probe() -> Schema:
+    """Return the schema of a readiness probe."""
+    counts = ("periodSeconds", "timeoutSeconds", "successThreshold", "failureThreshold")
+    numbers = {name: {"type": "integer", "minimum": 1} for name in counts}
+    delay = {"initialDelaySeconds": {"type": "integer", "minimum": 0}}
+    return closed({"enabled": {"type": "boolean"}, **delay, **numbers, **_HANDLERS})
+
+
+def of_restarting_probe() -> Schema:
+    """Return the schema of liveness and startup probes, whose successThreshold is 1."""
+    probe = of_readiness_probe()
+    probe["properties"] |= {
+        "successThreshold": {"const": 1},
+        "terminationGracePeriodSeconds": {"type": "integer", "minimum": 1},
+    }
+    return probe
+
+
+def of_deployment_strategy() -> Schema:
+    """Return the schema of a Deployment's strategy."""
+    rolling = {"maxSurge": _COUNT_OR_SHARE, "maxUnavailable": _COUNT_OR_SHARE}
+    return _strategy("Recreate", rolling)
+
+
+def of_stateful_set_strategy() -> Schema:
+    """Return the schema of a StatefulSet's update strategy."""
+    rolling = {"partition": {"type": "integer", "minimum": 0}, "maxUnavailable": _COUNT_OR_SHARE}
+    return _strategy("OnDelete", rolling)
+
+
+def _strategy(other: str, rolling: Schema) -> Schema:
+    kinds = {"enum": ["RollingUpdate", other]}
+    return closed({"type": kinds, "rollingUpdate": closed(rolling)})
+
 
 _SOURCES = {
     "settings": of_settings,
@@ -16,16 +90,16 @@ _SOURCES = {
     "parameters": of_parameters,
     "alerts": of_disabled,
     "optIn": of_opt_in,
-    "labels": kubernetes_schema.of_labels,
-    "hostNames": kubernetes_schema.of_host_names,
-    "ingressHosts": kubernetes_schema.of_ingress_hosts,
-    "livenessProbe": kubernetes_schema.of_restarting_probe,
-    "readinessProbe": kubernetes_schema.of_readiness_probe,
-    "startupProbe": kubernetes_schema.of_restarting_probe,
-    "deploymentStrategy": kubernetes_schema.of_deployment_strategy,
-    "statefulSetStrategy": kubernetes_schema.of_stateful_set_strategy,
+    "labels": of_labels,
+    "hostNames": of_host_names,
+    "ingressHosts": of_ingress_hosts,
+    "livenessProbe": of_restarting_probe,
+    "readinessProbe": of_readiness_probe,
+    "startupProbe": of_restarting_probe,
+    "deploymentStrategy": of_deployment_strategy,
+    "statefulSetStrategy": of_stateful_set_strategy,
 }
-# Names that other charts have for values: refused by a message that names the value here.
+# Names of values in other charts: the schema's message names the value of this one.
 CALLED_ELSEWHERE = {
     ("replicaCount",): "set shards instead",
     ("env",): "set extraEnv instead",
@@ -47,7 +121,7 @@ def schema_of(values: Sequence[Value]) -> str:
     Return `values.schema.json` for *values*.
 
     Raises:
-        ValueError: of a value neither default nor comment tells what it may be.
+        ValueError: a value's type follows neither from its default nor from its comment.
     """
     document = {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -58,7 +132,7 @@ def schema_of(values: Sequence[Value]) -> str:
 
 
 def type_of(value: Value) -> str:
-    """Return the type of a value as people call it, or the words that it may be."""
+    """Return the type of a value for the README, or its possible words."""
     schema = _of_leaf(value)
     if "enum" in schema:
         return ", ".join(f"`{word}`" if word else "empty" for word in schema["enum"])
@@ -71,7 +145,7 @@ def _group(values: Sequence[Value], path: tuple[str, ...]) -> Schema:
     for place, hint in CALLED_ELSEWHERE.items():
         if place[:-1] == path:
             properties[place[-1]] = {"enum": [hint]}
-    return {"type": "object", "additionalProperties": False, "properties": properties}
+    return closed(properties)
 
 
 def _of(value: Value) -> Schema:
@@ -96,5 +170,5 @@ def _of_leaf(value: Value) -> Schema:
         return said
     kind = _TYPES.get(type(value.default))
     if kind is None or (kind == "array" and "items" not in said):
-        raise ValueError(f"{'.'.join(value.path)} does not say what it may be: add @schema")
+        raise ValueError(f"{'.'.join(value.path)} has no type: add @schema")
     return {"type": kind, **said}

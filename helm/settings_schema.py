@@ -1,20 +1,24 @@
-"""What the values `settings` and `hubs` may be, from the models of the exporter's settings."""
+"""Schema and defaults of the values `settings` and `hubs`, from the models of the settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
+import yaml
 from annotated_types import Ge, Le
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
+from exporter.settings.discovery import FoundHub
+from exporter.settings.groups import Limits, OrchestratorLimits
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
-from exporter.settings.renamed import FORMER_NAMES
-from exporter.settings.schema import is_group, metadata_of, values_of
-from helm.documented import Schema
+from exporter.settings.schema import FORMER_NAMES, is_group, metadata_of, values_of
+from helm.documented import Schema, closed
 
-# What the chart sets itself, each from a value of its own.
+# Settings that the chart sets itself, with the value for each.
 CHART_VALUES: Mapping[str, str] = {
     "config_file": "settings",
     "listen_address": "listenAddress",
@@ -45,7 +49,7 @@ _COUNT_LIMIT: Schema = {"type": ["string", "integer"], "minimum": 0, "pattern": 
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _SECRET_ENTRY: Schema = {**_TEXT, "pattern": "^[-._a-zA-Z0-9]+$"}
 _PATTERNS: Mapping[str, str] = {
-    # A query may hold a key, and so may what stands before an @: none of it belongs in a ConfigMap.
+    # A query, or a part before @, may be a secret, which does not belong in a ConfigMap.
     "url": r"^https?://[^/?#@\s]+[^?#@\s]*$",
     "task_hub": "^[A-Za-z][A-Za-z0-9]{2,44}$",
     "connection": r"^[^;=\s]+$",
@@ -56,14 +60,40 @@ _PATTERNS: Mapping[str, str] = {
 
 
 def of_settings() -> Schema:
-    """Return what `settings` may be: settings of the exporter, and defaults of all hubs."""
+    """Return the schema of `settings`: settings of the exporter, and defaults of all hubs."""
+    return _group(_shared_fields())
+
+
+def _shared_fields() -> Mapping[str, FieldInfo]:
     fields = {**Settings.model_fields, **HubSettings.model_fields}
     left_out = {"hubs", *IDENTITY, *CHART_VALUES}
-    return _group({name: field for name, field in fields.items() if name not in left_out})
+    return {name: field for name, field in fields.items() if name not in left_out}
+
+
+def default_values() -> str:
+    """Return values that set every setting with a default to it, for tests of the chart."""
+    settings, found = _defaults(_shared_fields()), _defaults(FoundHub.model_fields)
+    settings["discovery"]["azure"]["hubs"] = {"*": found}
+    hub = {"url": "https://orders.azurewebsites.net", **_defaults(HubSettings.model_fields)}
+    values = {"settings": settings, "hubs": {"orders": hub}}
+    return "# Every setting at its default, written by `make docs`.\n" + yaml.safe_dump(values)
+
+
+def _defaults(fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
+    defaults: dict[str, Any] = {}
+    for name, field in fields.items():
+        default = field.get_default()
+        if isinstance(default, Limits):
+            default = Limits(orchestrators={"*": OrchestratorLimits()})
+        if isinstance(default, BaseModel):
+            defaults[name] = default.model_dump(mode="json", exclude_none=True)
+        elif default not in (None, PydanticUndefined):
+            defaults[name] = list(default) if isinstance(default, tuple) else default
+    return defaults
 
 
 def of_hubs() -> Schema:
-    """Return what `hubs` may be: settings of a hub by its name, and where its key is."""
+    """Return the schema of `hubs`: settings of hubs by name, and where their keys are."""
     hub = _group(HubSettings.model_fields)
     hub["required"] = ["url"]
     hub["properties"] |= _key_sources()
@@ -84,38 +114,28 @@ def _key_sources() -> Schema:
     return {
         "key": {**_TEXT, "description": "The key itself; the chart puts it into a Secret."},
         "keySecret": {
-            **_closed(secret | entry, ["name"]),
+            **closed(secret | entry, "name"),
             "description": "Secret that holds the key.",
         },
         "externalKey": {
-            **_closed(remote, ["key"]),
+            **closed(remote, "key"),
             "description": "Where External Secrets finds the key.",
         },
     }
 
 
-def _closed(properties: Schema, required: list[str]) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
-        "required": required,
-    }
-
-
 def _group(fields: Mapping[str, FieldInfo], place: str = "") -> Schema:
-    properties = {name: _described(name, field) for name, field in fields.items()}
+    properties = {
+        name: {**_of_field(name, field), "description": field.description}
+        for name, field in fields.items()
+    }
     for former, name in FORMER_NAMES.items():
         group, _, last = name.rpartition(".")
         if group == place and last in fields:
             description = f"{_FORMER}`{last}`, until the next minor version."
             former_name = former.rpartition(".")[2]
             properties[former_name] = {**properties[last], "description": description}
-    return {"type": "object", "additionalProperties": False, "properties": properties}
-
-
-def _described(name: str, field: FieldInfo) -> Schema:
-    return {**_of_field(name, field), "description": field.description}
+    return closed(properties)
 
 
 def _of_field(name: str, field: FieldInfo) -> Schema:
@@ -130,7 +150,7 @@ def _of_field(name: str, field: FieldInfo) -> Schema:
 
 
 def _of_value(name: str, field: FieldInfo, words: str) -> Schema:
-    """Return what a single value may be; *words* are what the reference of settings says of it."""
+    """Return the schema of a single value; *words* are its values in the reference of settings."""
     if field.annotation is bool:
         return {"type": "boolean"}
     if "list" in words:
@@ -147,13 +167,13 @@ def _of_value(name: str, field: FieldInfo, words: str) -> Schema:
 def _below(annotation: object) -> Schema:
     if not is_group(annotation):
         return {"type": "string"}
-    # A proxy may hold credentials, and what stands below a free name goes to the ConfigMap.
+    # Settings below a free name go to the ConfigMap, and a proxy may hold credentials.
     fields = {name: each for name, each in annotation.model_fields.items() if name != "proxy"}
     return _without_former_names(_group(fields))
 
 
 def _without_former_names(group: Schema) -> Schema:
-    """Return *group* in today's names: below a free name no others are taken."""
+    """Return *group* without former names, which are not accepted below a free name."""
     properties = {
         name: _without_former_names(below) if below.get("type") == "object" else below
         for name, below in group.get("properties", {}).items()
@@ -163,7 +183,7 @@ def _without_former_names(group: Schema) -> Schema:
 
 
 def _bounds(field: FieldInfo) -> Schema:
-    """Return the least and the most that a number may be; pydantic keeps them in a field, too."""
+    """Return minimum and maximum of a number, also of a nested field."""
     bounds: Schema = {}
     for part in metadata_of(field):
         for bound in part.metadata if isinstance(part, FieldInfo) else [part]:

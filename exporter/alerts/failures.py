@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import (
+from exporter.alerts.model import Alert, Board, Severity, duration, number
+from exporter.alerts.shared import (
+    ONE_HUB,
+    ONE_ORCHESTRATOR,
     block,
     folded,
     fresh,
@@ -12,8 +15,6 @@ from exporter.alerts.expressions import (
     own_limit,
     selected,
 )
-from exporter.alerts.model import Alert, Board, Severity, duration, number
-from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.waits import WaitingOn
 from exporter.ledger.reasons import Category
@@ -28,12 +29,12 @@ _FAILURES = "`durable-exporter failures` shows them with their messages."
 _RATIO_FINISHES = number(
     "failure_ratio_finishes",
     FEWEST_FINISHES,
-    "Of fewer finishes within an hour a ratio says nothing: one is 5 %.",
+    "A ratio of fewer finishes within an hour says nothing: one of 20 is 5 %.",
 )
 _RATIO_FAILURES = number(
     "failure_ratio_failures",
     FEWEST_FAILURES,
-    "Two failures within an hour are no trend, however few finished.",
+    "Two failures within an hour are not a trend, however few finished.",
 )
 _LIMIT_RATIO = limit_of_orchestrator("failure_ratio", c.LIMIT_RATIO)
 
@@ -80,10 +81,10 @@ or
 ORCHESTRATIONS_FAILING = Alert(
     "OrchestrationsFailing",
     "failures",
-    "the share of instances that failed within the last hour is over the limit `failure_ratio`; or"
-    " all that finished within 24 hours have failed; or unresolved failures are over the limit"
-    " `unresolved_failures` and the share of 24 hours is over `failure_ratio`, too (an"
-    " orchestrator's own `unresolved_failures` stands alone)",
+    "the failure ratio of the last hour is over the limit `failure_ratio`; or all instances that"
+    " finished within 24 hours failed; or unresolved failures are over the limit"
+    " `unresolved_failures` and the ratio of 24 hours is over `failure_ratio`, too (not required"
+    " for an orchestrator's own `unresolved_failures`)",
     f"""\
 {labelled(_RATIO, "cause", "ratio")}
 or on ({ONE_ORCHESTRATOR})
@@ -93,7 +94,7 @@ or on ({ONE_ORCHESTRATOR})
     duration(
         "orchestrations_failing_for",
         "5m",
-        "Bridges the first finishes of a batch, of which those that fail are often the quickest.",
+        "Bridges the first finishes of a batch, of which failures are often the fastest.",
     ),
     Severity.WARNING,
     "Instances " + _OF + " fail",
@@ -114,24 +115,23 @@ or on ({ONE_ORCHESTRATOR})
 _WINDOW = duration(
     "failures_window",
     "15m",
-    "Failures within it are new, and up to five minutes more. It must be longer than two intervals"
-    " of the sweep `active` and `counter_hold` together.",
+    "How long failures are new, plus up to five minutes. Must be longer than two intervals of the"
+    " sweep `active` and `counter_hold` together.",
 )
 _MEMORY = duration(
     "failures_memory",
     "1d",
-    "Where nothing was scraped for a while, the counter is compared with its value before: as far"
-    " back as the exporter itself can (`state_max_age`).",
+    "After a gap in scraping, how far back the counter's previous value is looked for: as far as"
+    " the exporter's own state reaches (`state_max_age`).",
 )
 _BROKEN = (Category.NON_DETERMINISM, Category.VERSION_MISMATCH, Category.FUNCTION_MISSING)
-# Categories of an orchestrator that is not there.
+# Categories of a missing orchestrator.
 _ABSENT = (Category.VERSION_MISMATCH, Category.FUNCTION_MISSING)
 _BROKEN_FAILURES = selected(c.FAILURES, one_of("category", *_BROKEN))
-# Every five minutes of the memory are enough, and read a tenth.
+# A sample every five minutes suffices, and reads a tenth.
 _BEFORE = folded(f"last_over_time({_BROKEN_FAILURES}[{_MEMORY}:5m] offset {_WINDOW})")
-# The difference is exact and sees over a gap in which nothing was scraped; where the counter fell
-# meanwhile, `increase` knows. Neither sees a series that is first met at its full height: it is new
-# as a whole, unless it is the hub that is new, or Prometheus.
+# The difference is exact and spans gaps in scraping; `increase` handles counter resets. Neither
+# sees a series whose first sample is above 0: all of it is new, unless the hub or Prometheus is.
 _NEW_FAILURES = f"""\
 (
 {block(folded(_BROKEN_FAILURES))}
@@ -149,7 +149,7 @@ or
   last_over_time({c.UP.name}[{_MEMORY}:5m] offset {_WINDOW})
 )"""
 _REASONS = selected(c.FAILURE_REASONS, 'failed_function!=""')
-# Somebody started a name that never was there: nothing was deployed.
+# Evidence that the function once existed; otherwise somebody mistyped a name.
 _ONCE_WORKED = f"""\
 {selected(c.LAST_FINISHED, equal("runtime_status", _COMPLETED))}
 or
@@ -167,8 +167,8 @@ _REFUSED = fresh(
 DEPLOYMENT_BROKEN = Alert(
     "DeploymentBroken",
     "failures",
-    "the deployed code does not fit instances: it contradicts their histories, or a function or"
-    " version is missing. Starts under a name that never completed do not count",
+    "the deployed code does not fit its instances: it contradicts their histories, or a function or"
+    " version is missing. Starts of a name that never completed do not count",
     f"""\
 topk by ({ONE_ORCHESTRATOR}) (
   1,
@@ -184,19 +184,17 @@ topk by ({ONE_ORCHESTRATOR}) (
   or
 {block(labelled(f"{_REFUSED} > 0", "category", WaitingOn.HISTORY_REFUSED))}
 )""",
-    duration(
-        "deployment_broken_for", "0s", "Each instance that continues fails; they do not come back."
-    ),
+    duration("deployment_broken_for", "0s", "Every instance that continues fails permanently."),
     Severity.CRITICAL,
     "The deployed code does not fit {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}",
     'About {{ $value | printf "%.0f" }} instances '
     + _OF
     + " {{ if eq $labels.category"
-    + f' "{WaitingOn.HISTORY_REFUSED}" }}}}cannot continue: an activity was renamed under them'
+    + f' "{WaitingOn.HISTORY_REFUSED}" }}}}cannot continue: an activity in flight was renamed'
     "{{ else }}failed within $(failures_window) ({{ $labels.category }}){{ end }}. First read the"
     " message of one with `durable-exporter failures`, and compare the latest deployment: some"
     " messages of JavaScript and Python apps have other causes. If it is the deployment, roll it"
-    " back, then rewind what failed.",
+    " back, then rewind the failed instances.",
     Board.ORCHESTRATOR,
     (_WINDOW, _MEMORY),
     cause_labels=("category",),

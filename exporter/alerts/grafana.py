@@ -1,4 +1,4 @@
-"""The rules as a file that Grafana provisions its own alerting from."""
+"""The rules as a provisioning file of Grafana's own alerting."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import re
 from collections.abc import Collection, Mapping
 from itertools import groupby
 
-from exporter.alerts.expressions import with_hub_labels
 from exporter.alerts.model import Alert, filled
-from exporter.alerts.prometheus import SLOW_GROUPS, SLOW_INTERVAL
-from exporter.alerts.shared import GRAFANA_DATASOURCE, RECORDINGS, kept_for
+from exporter.alerts.prometheus import (
+    SLOW_GROUPS,
+    SLOW_INTERVAL,
+    Document,
+    annotations_of,
+    labels_of,
+    with_links,
+    written,
+)
+from exporter.alerts.shared import GRAFANA_DATASOURCE, RECORDINGS, kept_for, with_hub_labels
 from exporter.alerts.table import DEFAULTS, chosen
-from exporter.alerts.texts import annotations_of, labels_of, with_links
-from exporter.alerts.yaml_text import Document, written
 
 _HEADING = """\
 # Alert rules for Grafana 10 or newer, of the Durable Functions exporter.
@@ -46,7 +51,7 @@ def provisioning(
 
 
 def uid(alert: Alert) -> str:
-    """Return the uid of the rule: at most 40 characters, of which Grafana keeps no more."""
+    """Return the uid of the rule: at most 40 characters, Grafana's limit."""
     return f"durable-{_WORD.sub('-', alert.name).lower()}"
 
 
@@ -57,12 +62,12 @@ def _rule(alert: Alert, values: Mapping[str, str]) -> Document:
         "title": alert.full_name,
         "condition": "B",
         "data": [_query(alert, values), _condition()],
-        # Expressions return nothing where nothing is wrong.
+        # Expressions return nothing if nothing is wrong.
         "noDataState": "OK",
         "execErrState": "Error",
         "for": filled(str(alert.wait), values),
         **({"keepFiringFor": filled(str(kept), values)} if kept else {}),
-        # Grafana fills environment variables into labels, but not into annotations.
+        # Grafana expands environment variables in labels, but not in annotations.
         "labels": {
             name: filled(_with_values(text), values).replace("$", "$$")
             for name, text in labels_of(alert).items()
@@ -77,7 +82,7 @@ def _rule(alert: Alert, values: Mapping[str, str]) -> Document:
 
 
 def _query(alert: Alert, values: Mapping[str, str]) -> Document:
-    """Return the query: without recording rules, which Grafana's data source may not have."""
+    """Return the query with recording rules inlined, which the data source may not have."""
     expression = with_hub_labels(alert.expression) if alert.of_hub else alert.expression
     recorded: dict[str, str] = {}
     for recording in RECORDINGS:  # a later one may name an earlier one
@@ -97,7 +102,7 @@ def _query(alert: Alert, values: Mapping[str, str]) -> Document:
 
 
 def _condition() -> Document:
-    """Return what fires for each series that the query returns, also for one with the value 0."""
+    """Return the condition that fires for each series of the query, even with the value 0."""
     return {
         "refId": "B",
         "relativeTimeRange": {"from": _LOOKED_AT_SECONDS, "to": 0},

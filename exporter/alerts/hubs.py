@@ -1,16 +1,7 @@
-"""Alerts about whether a hub can be read at all, and what it does as a whole."""
+"""Alerts about hubs that cannot be read, are stale, empty or replaced, or stall as a whole."""
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import (
-    block,
-    folded,
-    fresh,
-    labelled,
-    limit_of_hub,
-    own_limit,
-    selected,
-)
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import (
     CONFIGURED_SEVERITY,
@@ -18,6 +9,13 @@ from exporter.alerts.shared import (
     ONE_ORCHESTRATOR,
     TARGET_LABELS,
     UNREAD_HUBS,
+    block,
+    folded,
+    fresh,
+    labelled,
+    limit_of_hub,
+    own_limit,
+    selected,
 )
 from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import Sweep, SweepResult
@@ -29,7 +27,7 @@ _ACTIVE_SWEPT = selector(c.LAST_SWEEP, equal("sweep", Sweep.ACTIVE))
 _LAST = folded(_ACTIVE_SWEPT, drop="sweep")
 _CAUSE = folded(c.HUB_ERROR.name)
 _IS_STOPPED = folded(selector(c.HUB_ERROR, equal("kind", ErrorKind.STOPPED)))
-# An exporter that was restarted meanwhile has not read it since.
+# An exporter that restarted while the app was stopped has no time of its last sweep.
 _STOPPED_SINCE = f"""\
 (
 {block(_LAST)}
@@ -45,9 +43,9 @@ time() - {_STOPPED_SINCE}
 HUB_UNREACHABLE = Alert(
     "HubUnreachable",
     "hubs",
-    "no sweep of the active instances completes: the app does not answer, refuses the key, is"
-    " closed to the exporter or stopped (a warning at first, critical over the limit `stopped`; not"
-    " at all where the hub `may_stop`)",
+    "no sweep of the active instances completes: the app does not answer, refuses the key, blocks"
+    " the exporter or is stopped (at first a warning, critical over the limit `stopped`; never if"
+    " the hub `may_stop`)",
     f"""\
 (
   (
@@ -67,9 +65,9 @@ HUB_UNREACHABLE = Alert(
     duration(
         "hub_unreachable_for",
         "3m",
-        "In addition to the three intervals and a minute after which data is no longer fresh: a"
-        " restart or a deployment of the app takes less. What the hub shows is removed after 15"
-        " minutes, so this fires before.",
+        "In addition to the three intervals and a minute after which data is not fresh: restarts"
+        " and deployments of the app take less. Stale data is removed after 15 minutes, so this"
+        " fires before.",
     ),
     Severity.BY_CAUSE,
     "Task hub {{ $labels.task_hub }} cannot be read"
@@ -89,27 +87,27 @@ HUB_UNREACHABLE = Alert(
     outlasts=duration(
         "hub_unreachable_keep",
         "7m",
-        "It inhibits what fires of the hub until that has ended, `keep_firing_for` later. Longer"
-        " than `hub_unreachable_for`, so that a warning of a stopped app ends once it is critical.",
+        "Inhibits the hub's other alerts until they end, `keep_firing_for` later. Longer than"
+        " `hub_unreachable_for`, so that the warning of a stopped app ends once it is critical.",
     ),
 )
 
 _MANY_HUBS = number(
     "many_hubs",
     3,
-    "Fewer than this have alerts of their own.",
+    "Fewer hubs have their own alerts.",
 )
 _MANY_HUBS_RATIO = number(
     "many_hubs_ratio",
     0.5,
-    "Half of the hubs do not fail at once for reasons of their own: a proxy, DNS, the network, a"
-    " shared certificate or a plan that was stopped does.",
+    "Half of the hubs do not fail at once for separate reasons: a proxy, DNS, the network, a shared"
+    " certificate or a stopped plan is the cause.",
 )
 
 MANY_HUBS_UNREACHABLE = Alert(
     "ManyHubsUnreachable",
     "hubs",
-    "so many hubs cannot be read at once, stopped ones included, that the cause is one they share",
+    "many hubs, stopped ones included, cannot be read at once: they share a cause",
     f"""\
 count by ({TARGET_LABELS}) ({UNREAD_HUBS}) >= {_MANY_HUBS}
 and
@@ -131,21 +129,17 @@ count by ({TARGET_LABELS}) ({UNREAD_HUBS})
     outlasts=duration(
         "many_hubs_unreachable_keep",
         "10m",
-        "It inhibits the alerts of the single hubs until the last of them has ended.",
+        "Inhibits the alerts of single hubs until the last of them ends.",
     ),
 )
 
 _STALE_FAILURES = number(
     "data_stale_failures",
     5,
-    "A sweep that has never completed is stale once it has failed so often.",
+    "A sweep that has never completed is stale after this many failures.",
 )
-_SLOW_RATIO = number(
-    "sweep_too_slow_ratio", 2, "Data half as fresh as configured is not what was asked for."
-)
-_SLOW_WINDOW = duration(
-    "sweep_too_slow_window", "30m", "A busy hour of the app is not the size of the hub."
-)
+_SLOW_RATIO = number("sweep_too_slow_ratio", 2, "Data is half as fresh as configured.")
+_SLOW_WINDOW = duration("sweep_too_slow_window", "30m", "Longer than a busy spell of the app.")
 _INCOMPLETE = selected(c.SWEEPS, one_of("result", SweepResult.FAILED, SweepResult.TRUNCATED))
 _FAILURES = folded(f"sum without (result) ({_INCOMPLETE})")
 _SKIPPED = folded(
@@ -190,8 +184,8 @@ unless on ({ONE_HUB}) {UNREAD_HUBS}""",
     duration(
         "data_stale_for",
         "10m",
-        "Bridges a sweep that is about to end; what it feeds is removed after 15 minutes at the"
-        " earliest, so this fires before.",
+        "Bridges a sweep that is about to end; stale data is removed after 15 minutes or more, so"
+        " this fires before.",
     ),
     Severity.WARNING,
     "Data of task hub {{ $labels.task_hub }} is stale",
@@ -205,8 +199,9 @@ unless on ({ONE_HUB}) {UNREAD_HUBS}""",
     "{{ else }}{{ if eq $value 0.0 }}No sweep {{ $labels.sweep }} of task hub"
     " {{ $labels.task_hub }} has completed since the exporter started{{ else }}The last complete"
     " sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} ended"
-    " {{ $value | humanizeDuration }} ago{{ end }}; what it feeds is removed, and its alerts raise"
-    " nothing new. First check the exporter's log for this hub, and run `durable-exporter check`."
+    " {{ $value | humanizeDuration }} ago{{ end }}; its data is removed once stale, and alerts on"
+    " it raise nothing new. First check the exporter's log for this hub, and run"
+    " `durable-exporter check`."
     "{{ end }}",
     Board.EXPORTER,
     (_STALE_FAILURES, _SLOW_RATIO, _SLOW_WINDOW),
@@ -216,7 +211,7 @@ unless on ({ONE_HUB}) {UNREAD_HUBS}""",
 _EMPTY_SECONDS = number(
     "hub_empty_seconds",
     3600,
-    "An hour has passed a census, all entities and 120 sweeps.",
+    "An hour has a census, 12 listings of the entities and 120 active sweeps.",
 )
 
 HUB_EMPTY = Alert(
@@ -228,7 +223,7 @@ time() - {fresh(c.BASELINE.name, by="min")} > {_EMPTY_SECONDS}
 and on ({ONE_HUB}) {folded(c.ROWS.name, drop="sweep")} == 0
 unless on ({ONE_HUB}) {c.ROWS.name} > 0
 unless on ({ONE_HUB}) {c.LAST_PROGRESS.name}""",
-    duration("hub_empty_for", "5m", "The hour is long enough; this only bridges a restart."),
+    duration("hub_empty_for", "5m", "Only bridges a restart; the hour is the wait."),
     Severity.WARNING,
     "Task hub {{ $labels.task_hub }} is empty",
     "No row has been found in task hub {{ $labels.task_hub }} since first contact"
@@ -239,9 +234,7 @@ unless on ({ONE_HUB}) {c.LAST_PROGRESS.name}""",
     sweep=Sweep.ACTIVE,
 )
 
-_REPLACED_SECONDS = number(
-    "hub_replaced_seconds", 86_400, "A day: somebody sees it in working hours."
-)
+_REPLACED_SECONDS = number("hub_replaced_seconds", 86_400, "A day, to be seen in working hours.")
 
 HUB_REPLACED = Alert(
     "HubReplaced",
@@ -249,13 +242,13 @@ HUB_REPLACED = Alert(
     "all known active and failed instances, five or more, vanished at once: the app uses another"
     " hub or storage",
     f"time() - {folded(c.HUB_REPLACED.name)} < {_REPLACED_SECONDS}",
-    duration("hub_replaced_for", "0s", "It has happened: there is nothing to wait for."),
+    duration("hub_replaced_for", "0s", "It is an event: there is nothing to wait for."),
     Severity.WARNING,
     "Task hub {{ $labels.task_hub }} was replaced",
     "All known instances of task hub {{ $labels.task_hub }} vanished at once"
-    " {{ $value | humanizeDuration }} ago: the app uses another hub name or storage, as after a"
-    " slot swap, and what was in flight waits where nobody works. First compare `hubName` and the"
-    " storage connection of the app with those of before.",
+    " {{ $value | humanizeDuration }} ago: the app uses another hub name or storage, for example"
+    " after a slot swap, and nobody processes what was in flight. First compare `hubName` and the"
+    " storage connection of the app with the previous ones.",
     Board.HUB,
     (_REPLACED_SECONDS,),
 )
@@ -263,8 +256,8 @@ HUB_REPLACED = Alert(
 _STALLED_WINDOW = duration(
     "hub_stalled_window",
     "15m",
-    "Long enough for a host that starts and a deployment. With it, this fires before PendingStuck,"
-    " which it inhibits.",
+    "Longer than a host's start and a deployment; short enough to fire before PendingStuck, which"
+    " it inhibits.",
 )
 _OVER_PENDING = fresh(selector(c.OVER_LIMIT, equal("limit", "pending")))
 _PROGRESS = f"max by ({ONE_HUB}) ({c.LAST_PROGRESS.name}"
@@ -282,7 +275,7 @@ _OF_OWN_LIMIT = f"\nand on ({ONE_ORCHESTRATOR}) {own_limit('pending')}"
 HUB_STALLED = Alert(
     "HubStalled",
     "instances",
-    "instances are Pending over their limit, and nothing at all moves in the hub",
+    "instances are Pending over their limit, and no instance of the hub makes progress",
     f"""\
 (
 {block(labelled(_waiting(_OF_OWN_LIMIT), "severity", CONFIGURED_SEVERITY))}
@@ -293,12 +286,12 @@ and on ({ONE_HUB}) (
   {_PROGRESS})
   == {_PROGRESS} offset {_STALLED_WINDOW})
 )""",
-    duration("hub_stalled_for", "2m", "The silence is long enough; this bridges one late sweep."),
+    duration("hub_stalled_for", "2m", "Bridges one late sweep; `hub_stalled_window` is the wait."),
     Severity.BY_LIMIT,
     "Nothing moves in task hub {{ $labels.task_hub }}",
     "{{ $value }} instances of task hub {{ $labels.task_hub }} are Pending over their limit, and no"
     " instance has made progress for $(hub_stalled_window). First check whether the app's host runs"
-    " and takes its queues; then `durable-exporter stuck`.",
+    " and reads its queues; then run `durable-exporter stuck`.",
     Board.HUB,
     (_STALLED_WINDOW,),
     sweep=Sweep.ACTIVE,

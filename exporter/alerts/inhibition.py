@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from exporter.alerts import failures, hubs, instances, itself, storage
 from exporter.alerts.model import Alert, Severity
+from exporter.alerts.prometheus import Document, written
 from exporter.alerts.shared import TARGET_LABELS
 from exporter.alerts.table import ALERTS, DEFAULTS
-from exporter.alerts.yaml_text import Document, written
 
 _HEADING = """\
 # Inhibition rules for Alertmanager 0.22 or newer: copy the list into its configuration.
@@ -25,8 +25,7 @@ class Inhibition:
     """
     While one of *sources* fires, *targets* with the same labels *equal* are not notified.
 
-    Both are of one exporter: a hub of test that is stopped says nothing of the one that production
-    calls the same.
+    Both are of one exporter: a stopped hub in test must not inhibit its namesake in production.
     """
 
     reason: str
@@ -35,7 +34,7 @@ class Inhibition:
     equal: tuple[str, ...]
 
     def labels(self, values: Mapping[str, str] = DEFAULTS) -> list[str]:
-        """Return all labels that are the same, with *values* of the parameters."""
+        """Return all labels that must be equal, with *values* of the parameters."""
         exporters = values[TARGET_LABELS.name].split(",")
         return [*(label.strip() for label in exporters), *self.equal]
 
@@ -50,25 +49,25 @@ INHIBITIONS: tuple[Inhibition, ...] = (
         _EXPORTER,
     ),
     Inhibition(
-        "nothing is known of a hub that cannot be read: neither new trouble nor the end of old",
+        "while a hub cannot be read, its other alerts are outdated",
         (hubs.HUB_UNREACHABLE,),
         (*_OF_DATA, hubs.DATA_STALE),
         _HUB,
     ),
     Inhibition(
-        "nothing is known of any hub",
+        "without an exporter, all other alerts are outdated",
         (itself.EXPORTER_DOWN,),
         (*_OF_DATA, hubs.HUB_UNREACHABLE, hubs.DATA_STALE, itself.SHARD_MISSING),
         _EXPORTER,
     ),
     Inhibition(
-        "another hub name or storage is empty at first",
+        "a new hub name or storage is empty at first",
         (hubs.HUB_REPLACED,),
         (hubs.HUB_EMPTY,),
         _HUB,
     ),
     Inhibition(
-        "nothing starts or continues where nothing moves",
+        "if no instance makes progress, none starts or continues",
         (hubs.HUB_STALLED,),
         (
             instances.PENDING_STUCK,
@@ -84,7 +83,7 @@ INHIBITIONS: tuple[Inhibition, ...] = (
         _ORCHESTRATOR,
     ),
     Inhibition(
-        "a lock that nobody releases makes the queue",
+        "an orphaned lock causes the backlog",
         (storage.ENTITY_LOCK_ORPHANED,),
         (storage.ENTITY_BACKLOG,),
         ("task_hub", "entity"),
@@ -94,12 +93,12 @@ INHIBITIONS: tuple[Inhibition, ...] = (
 
 def inhibition(values: Mapping[str, str] = DEFAULTS) -> str:
     """Return the file of inhibition rules, with *values* of all parameters."""
-    written_out = [rule for one in INHIBITIONS for rule in _rules(one, values)]
-    return _HEADING + written({"inhibit_rules": written_out})
+    rules = [rule for one in INHIBITIONS for rule in _rules(one, values)]
+    return _HEADING + written({"inhibit_rules": rules})
 
 
 def _rules(one: Inhibition, values: Mapping[str, str]) -> Iterator[Document]:
-    """Yield the rule; two where a source may be a warning, which inhibits nothing that pages."""
+    """Yield one rule, or two if a source may be a warning, which must not inhibit a page."""
     pages = all(source.severity is Severity.CRITICAL for source in one.sources)
     paged = any(target.severity is not Severity.WARNING for target in one.targets)
     if pages or not paged:

@@ -1,8 +1,12 @@
-"""Alerts about instances that wait, stall or are too slow."""
+"""Alerts about instances that are pending, stalled, orphaned, over a limit or slow."""
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import (
+from exporter.alerts.model import Alert, Board, Severity, duration, number
+from exporter.alerts.shared import (
+    CONFIGURED_SEVERITY,
+    ONE_HUB,
+    ONE_ORCHESTRATOR,
     block,
     folded,
     fresh,
@@ -10,12 +14,6 @@ from exporter.alerts.expressions import (
     limit_of_orchestrator,
     selected,
     with_severity,
-)
-from exporter.alerts.model import Alert, Board, Severity, duration, number
-from exporter.alerts.shared import (
-    CONFIGURED_SEVERITY,
-    ONE_HUB,
-    ONE_ORCHESTRATOR,
 )
 from exporter.collector.snapshot import Sweep
 from exporter.diagnosis.waits import WaitingOn
@@ -33,12 +31,12 @@ def _over(limit: str) -> str:
 
 
 _DRAINING_WINDOW = duration(
-    "pending_stuck_window", "30m", "Long enough to see whether a batch of hours drains."
+    "pending_stuck_window", "30m", "Long enough to see whether a long batch drains."
 )
 _DRAINING_RATIO = number(
     "pending_stuck_ratio",
     0.95,
-    "Where one in twenty of those over the limit has started within the window, they drain.",
+    "A backlog drains if one in twenty over the limit has started within the window.",
 )
 _MOST_PENDING = folded(
     f"max_over_time({selected(c.OVER_LIMIT, equal('limit', 'pending'))}[{_DRAINING_WINDOW}])",
@@ -48,14 +46,14 @@ _MOST_PENDING = folded(
 PENDING_STUCK = Alert(
     "PendingStuck",
     "instances",
-    "instances are Pending over the limit `pending`, and do not get fewer",
+    "instances are Pending over the limit `pending`, and the backlog does not drain",
     with_severity(
         f"({_over('pending')})\n>= {_DRAINING_RATIO} * {_MOST_PENDING}", "pending", c.OVER_LIMIT
     ),
     duration(
         "pending_stuck_for",
         "10m",
-        "A batch whose last instances start within three hours drains by then.",
+        "A batch whose last instances start within three hours is draining by then.",
     ),
     Severity.BY_LIMIT,
     "{{ $value }} instances " + _OF + " have not started",
@@ -70,15 +68,15 @@ PENDING_STUCK = Alert(
 _BACKLOG = number(
     "pending_backlog_instances",
     100,
-    "Fewer waiting instances are started within seconds by one worker.",
+    "One worker starts fewer within seconds.",
 )
 _BACKLOG_GROWTH = number(
     "pending_backlog_growth",
     1.5,
-    "Half as many again within the window is more than the ups and downs of a steady load.",
+    "Growth by half within the window is more than the variation of a steady load.",
 )
 _BACKLOG_WINDOW = duration(
-    "pending_backlog_window", "30m", "Long enough that scaling out would have caught up."
+    "pending_backlog_window", "30m", "Long enough for scaling out to catch up."
 )
 _IS_PENDING = equal("runtime_status", RuntimeStatus.PENDING)
 _PENDING = fresh(selected(c.INSTANCES, _IS_PENDING))
@@ -95,7 +93,7 @@ PENDING_BACKLOG_GROWING = Alert(
 and
 {_PENDING}
 > {_BACKLOG_GROWTH} * {_PENDING_BEFORE}""",
-    duration("pending_backlog_for", "10m", "Growth that lasts is not one burst."),
+    duration("pending_backlog_for", "10m", "Longer than one burst."),
     Severity.WARNING,
     "The backlog of instances " + _OF + " grows",
     "{{ $value }} instances " + _OF + " are Pending, at least $(pending_backlog_growth)"
@@ -112,7 +110,7 @@ OVER_AGE = Alert(
     "instances",
     "instances are active for longer than the limit `age`",
     labelled(_over("age"), "severity", CONFIGURED_SEVERITY),
-    duration("over_age_for", "5m", "One that ends just then is not worth a message."),
+    duration("over_age_for", "5m", "Bridges an instance that ends just then."),
     Severity.CONFIGURED,
     "{{ $value }} instances " + _OF + " are over their age limit",
     "{{ $value }} instances " + _OF + " have been active for longer than their limit. First check"
@@ -139,14 +137,14 @@ or on ({ONE_ORCHESTRATOR})
 ORCHESTRATION_STALLED = Alert(
     "OrchestrationStalled",
     "instances",
-    "instances over a limit wait on a step that does not end, on a timer that has not fired, or"
-    " have finished and are still listed as Running; without `max_histories_per_sweep`, running"
-    " instances are idle for longer than their limit",
+    "instances over a limit wait on a step that does not end or an overdue timer, or have finished,"
+    " but are still listed as Running; if `max_histories_per_sweep` is 0, running instances are"
+    " idle over their limit",
     with_severity(_STALLED, "idle", c.STALLED, c.OVER_LIMIT),
     duration(
         "orchestration_stalled_for",
         "5m",
-        "Bridges a step that is about to end; the limit comes first.",
+        "Bridges a step that is about to end; the limit is the wait.",
     ),
     Severity.BY_LIMIT,
     "Instances " + _OF + " are stalled",
@@ -164,12 +162,12 @@ ORPHANED_INSTANCES = Alert(
     "instances",
     "sub-orchestrations are active whose parent has finished or is gone",
     f"{fresh(selected(c.ORPHANED))} > 0",
-    duration("orphaned_instances_for", "10m", "Who terminates a parent may be at its children."),
+    duration("orphaned_instances_for", "10m", "Time to terminate the children after the parent."),
     Severity.WARNING,
     "{{ $value }} instances " + _OF + " are orphaned",
     "{{ $value }} instances " + _OF + " are active, but their parent has finished, was terminated"
-    " or purged: nobody takes their result, and their side effects continue. First check what they"
-    " still do; then terminate them. `durable-exporter stuck --orphans` names them.",
+    " or purged: nobody uses their result, and their side effects continue. First check what they"
+    " still do; then terminate them. `durable-exporter stuck --orphans` lists them.",
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
 )
@@ -179,7 +177,7 @@ SUSPENDED_FORGOTTEN = Alert(
     "instances",
     "instances are Suspended over the limit `suspended`, which is none by default",
     _over("suspended"),
-    duration("suspended_forgotten_for", "5m", "Bridges one late sweep; the limit comes before it."),
+    duration("suspended_forgotten_for", "5m", "Bridges one late sweep; the limit is the wait."),
     Severity.WARNING,
     "{{ $value }} instances " + _OF + " are still suspended",
     "{{ $value }} instances " + _OF + " have been Suspended for longer than their limit. First ask"
@@ -211,7 +209,7 @@ label_replace(
 {block(_SUCCESS)},
   "severity", "{CONFIGURED_SEVERITY}", "", ""
 )""",
-    duration("no_success_for", "5m", "Bridges one late sweep; the limit comes before it."),
+    duration("no_success_for", "5m", "Bridges one late sweep; the limit is the wait."),
     Severity.CONFIGURED,
     _HERE + " has not succeeded within its limit",
     "{{ $labels.orchestrator }} last completed {{ $value | humanizeDuration }} ago in task hub"
@@ -226,19 +224,19 @@ _NOTHING_WINDOW = duration(
 _NOTHING_USUAL = number(
     "nothing_started_usual",
     20,
-    "With so many starts in that hour, an hour without any is no chance.",
+    "After this many starts in that hour a week ago, an hour without any is not chance.",
 )
 _STARTED = selected(c.CREATED)
 
 NOTHING_STARTED = Alert(
     "NothingStarted",
     "trends",
-    "nothing is started of an orchestrator that is usually started at this time of the week",
+    "no instance is started of an orchestrator that usually starts at this time of the week",
     f"""\
 {folded(f"increase({_STARTED}[{_NOTHING_WINDOW}] offset 1w)")} >= {_NOTHING_USUAL}
 and
 {fresh(f"increase({_STARTED}[{_NOTHING_WINDOW}])")} == 0""",
-    duration("nothing_started_for", "10m", "Starts that come a little late are on time."),
+    duration("nothing_started_for", "10m", "Bridges starts that are a little late."),
     Severity.WARNING,
     "Nothing starts " + _HERE,
     "No instance " + _OF + " was started within $(nothing_started_window); a week ago there were"
@@ -254,20 +252,20 @@ _DURATION_WINDOW = duration(
     "duration_regression_window", "6h", "Long enough for a mean over different instances."
 )
 _DURATION_RATIO = number(
-    "duration_regression_ratio", 2, "Twice as long as a week ago is no chance, and will be felt."
+    "duration_regression_ratio", 2, "Twice as long as a week ago is not chance, and users notice."
 )
 _DURATION_SECONDS = number(
     "duration_regression_seconds",
     10,
-    "Less than this on top is within whole seconds and queueing.",
+    "Smaller differences are rounding to whole seconds and queueing.",
 )
 _DURATION_FINISHES = number(
-    "duration_regression_finishes", 20, "Fewer finishes make no mean, now or a week ago."
+    "duration_regression_finishes", 20, "A mean of fewer finishes, now or a week ago, says little."
 )
 
 
 def _increase(part: str, offset: str = "") -> str:
-    # Divided by the count, which leaves out names that share a label.
+    # Dividing by the count leaves out names that share a label.
     choose = selected if part == "count" else selector
     series = choose(c.DURATION, suffix=f"_{part}")
     return folded(f"increase({series}[{_DURATION_WINDOW}]{offset})")
@@ -290,7 +288,7 @@ DURATION_REGRESSION = Alert(
 > {_DURATION_RATIO} * (
   {_THEN}
 ) + {_DURATION_SECONDS}""",
-    duration("duration_regression_for", "15m", "One slow batch is not yet slower."),
+    duration("duration_regression_for", "15m", "Bridges one slow batch."),
     Severity.WARNING,
     _HERE + " takes much longer than a week ago",
     "Instances " + _OF + " took {{ $value | humanizeDuration }} on average within"

@@ -1,8 +1,7 @@
-"""Alerts about the exporter: whether it runs, and what its numbers are worth."""
+"""Alerts about the exporter: down, misconfigured, throttled, or unable to write its state."""
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import block, folded, labelled, selected, with_hub_labels
 from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import (
     EXPORTER_MEMORY,
@@ -11,6 +10,11 @@ from exporter.alerts.shared import (
     MISSING_SHARDS,
     ONE_HUB,
     TARGET_LABELS,
+    block,
+    folded,
+    labelled,
+    selected,
+    with_hub_labels,
 )
 from exporter.api.errors import ErrorKind
 from exporter.collector.state import StateProblem
@@ -23,7 +27,7 @@ _HUB = "task hub {{ $labels.task_hub }}"
 EXPORTER_DOWN = Alert(
     "ExporterDown",
     "exporter",
-    "no exporter is scraped, or one that was is no longer, and no other shows its hubs",
+    "no exporter is scraped, or one is missing and no other shows its hubs",
     f"""\
 group by ({TARGET_LABELS}) (
   {MISSING_HUBS}
@@ -31,11 +35,11 @@ group by ({TARGET_LABELS}) (
 )
 or
 absent(last_over_time({c.BUILD_INFO.name}[{EXPORTER_MEMORY}]))""",
-    duration("exporter_down_for", "5m", "A restart or an update takes less."),
+    duration("exporter_down_for", "5m", "Restarts and updates take less."),
     Severity.CRITICAL,
     "The Durable Functions exporter is not scraped",
     "Prometheus gets nothing from the Durable Functions exporter{{ if $labels.job }} (job"
-    " {{ $labels.job }}){{ end }}: no other alert of it can fire. First check whether its pods run,"
+    " {{ $labels.job }}){{ end }}: its other alerts cannot fire. First check whether its pods run,"
     " then Prometheus' list of targets.",
     Board.EXPORTER,
     of_hub=False,
@@ -44,9 +48,9 @@ absent(last_over_time({c.BUILD_INFO.name}[{EXPORTER_MEMORY}]))""",
 SHARD_MISSING = Alert(
     "ShardMissing",
     "exporter",
-    f"fewer shards are scraped than there should be (of up to {MAX_SHARDS})",
+    f"shards are not scraped (with up to {MAX_SHARDS} shards)",
     f"{MISSING_SHARDS}",
-    duration("shard_missing_for", "10m", "A rolling update restarts one after another."),
+    duration("shard_missing_for", "10m", "A rolling update restarts them one by one."),
     Severity.CRITICAL,
     "Shards of the Durable Functions exporter are missing",
     "Only {{ $value }} of {{ $labels.shards }} shards are scraped: nobody polls the hubs of the"
@@ -55,10 +59,8 @@ SHARD_MISSING = Alert(
     of_hub=False,
 )
 
-_THROTTLED = number(
-    "throttled_requests", 10, "Fewer are retried, and nobody notices but the exporter."
-)
-_THROTTLED_WINDOW = duration("throttled_window", "30m", "Long enough to be a trend, not a burst.")
+_THROTTLED = number("throttled_requests", 10, "Retries make up for fewer.")
+_THROTTLED_WINDOW = duration("throttled_window", "30m", "Longer than a burst.")
 
 THROTTLED = Alert(
     "Throttled",
@@ -69,12 +71,12 @@ THROTTLED = Alert(
         f"{selected(c.API_ERRORS, equal('kind', ErrorKind.THROTTLED))}[{_THROTTLED_WINDOW}]))"
     )
     + f" > {_THROTTLED}",
-    duration("throttled_for", "5m", "The exporter slows down by itself first."),
+    duration("throttled_for", "5m", "The exporter slows down on its own first."),
     Severity.WARNING,
     "Requests to " + _HUB + " are throttled",
     'About {{ $value | printf "%.0f" }} requests to ' + _HUB + " were throttled (429) within"
-    " $(throttled_window). Its users may be, too. First check the app's own load and its storage"
-    " account; then raise the exporter's intervals.",
+    " $(throttled_window), and its users may be, too. First check the load of the app and of its"
+    " storage account; then raise the exporter's intervals.",
     Board.EXPORTER,
     (_THROTTLED, _THROTTLED_WINDOW),
 )
@@ -82,8 +84,7 @@ THROTTLED = Alert(
 _SKEW_SECONDS = number(
     "misconfigured_skew_seconds",
     60,
-    "Clocks that are kept differ by less than a second; two that differ by a minute shift every age"
-    " by as much.",
+    "Synchronized clocks differ by less than a second; every age is off by the difference.",
 )
 _SKEW = f"abs({c.CLOCK_SKEW.name})"
 _OF_HUBS = f"""\
@@ -101,7 +102,7 @@ topk by ({ONE_HUB}) (
 _SEARCH_WINDOW = duration(
     "discovery_window",
     "1h",
-    "At least two of discovery's intervals: a search that fails is repeated.",
+    "At least two intervals of discovery: a failed search is repeated.",
 )
 _SEARCHES_FAIL = f"""\
 {folded(f"increase({DISCOVERY_ERRORS.name}[{_SEARCH_WINDOW}])", drop="kind")} > 0
@@ -115,23 +116,21 @@ or on ({TARGET_LABELS})
 EXPORTER_MISCONFIGURED = Alert(
     "ExporterMisconfigured",
     "exporter",
-    "a changed configuration cannot be used, or discovery fails; or of a hub, names share the label"
+    "a changed configuration is invalid, or discovery fails; or, for a hub, names share the label"
     " `_other`, instances are outside `id_prefixes`, or the clock is off",
     f"""\
 {with_hub_labels(_ONE_CAUSE)}
 or
 {_OF_EXPORTER}""",
-    duration(
-        "exporter_misconfigured_for", "10m", "Bridges a file that is being written, and a start."
-    ),
+    duration("exporter_misconfigured_for", "10m", "Bridges a start, and a file being written."),
     Severity.WARNING,
     "The configuration of the exporter{{ if $labels.task_hub }} for task hub"
     " {{ $labels.task_hub }}{{ end }} needs a correction",
-    '{{ if eq $labels.cause "reload" }}The changed configuration cannot be used: the'
+    '{{ if eq $labels.cause "reload" }}The changed configuration is invalid: the'
     " previous one is kept, and a restart would fail. First run"
     " `durable-exporter check`."
     '{{ else if eq $labels.cause "discovery" }}Every search for function apps has failed within'
-    " $(discovery_window): new apps are not found, and those that are known stay. First run"
+    " $(discovery_window): new apps are not found, known ones are still polled. First run"
     " `durable-exporter discover`."
     '{{ else if eq $labels.cause "prefixes" }}{{ $value }} active instances of '
     + _HUB
@@ -139,10 +138,10 @@ or
     '{{ else if eq $labels.cause "clock" }}The clocks of the exporter and of the app of '
     + _HUB
     + " differ by {{ $value | humanizeDuration }}: ages are off by as much. First check whether the"
-    " exporter's node keeps its time."
+    " clock of the exporter's node is synchronized."
     "{{ else }}{{ $value }} values of the label {{ $labels.label }} of " + _HUB + " are beyond"
-    " `max_label_values` and share `_other`, which no alert covers. First check whether names hold"
-    " ids; if they are real, raise `max_label_values` or list the important ones in the"
+    " `max_label_values` and share `_other`, which no alert covers. First check whether names"
+    " contain ids; if not, raise `max_label_values` or list the important ones in the"
     " configuration.{{ end }}",
     Board.EXPORTER,
     (_SKEW_SECONDS, _SEARCH_WINDOW),
@@ -150,9 +149,7 @@ or
     of_hub=False,
 )
 
-_WRITE_WINDOW = duration(
-    "state_write_window", "15m", "A state is written after each sweep: so many chances have failed."
-)
+_WRITE_WINDOW = duration("state_write_window", "15m", "The state is written after each sweep.")
 _NOT_WRITTEN = folded(
     f"increase({selected(c.STATE_ERRORS, equal('reason', StateProblem.WRITE))}[{_WRITE_WINDOW}])",
     drop="reason",
@@ -163,7 +160,7 @@ STATE_NOT_WRITTEN = Alert(
     "exporter",
     "the state of a hub cannot be written: its counters are frozen",
     f"{_NOT_WRITTEN} > 0",
-    duration("state_not_written_for", "5m", "One write that fails is made up for by the next."),
+    duration("state_not_written_for", "5m", "The next write makes up for one that fails."),
     Severity.WARNING,
     "The state of " + _HUB + " cannot be written",
     "Writing the state of " + _HUB + ' has failed about {{ $value | printf "%.0f" }} times within'

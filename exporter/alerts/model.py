@@ -1,4 +1,4 @@
-"""What an alert is, before it is written for Prometheus or Grafana."""
+"""Alerts, parameters and recording rules, independent of Prometheus' and Grafana's formats."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PLACE = re.compile(r"\$\(([a-z0-9_:]+)\)")
 
 class Severity(StrEnum):
     """
-    Whom an alert is for: critical pages, a warning is for working hours.
+    Severity of an alert: critical may page, a warning is for working hours.
 
-    The last three are what the series of the alert say. `CONFIGURED` and `BY_LIMIT` page where
-    somebody chose the limit behind the alert on purpose: nobody is woken up by a default.
+    The last three come from the alert's series. `CONFIGURED` and `BY_LIMIT` are critical only if
+    somebody set the limit: a default never pages.
     """
 
     CRITICAL = "critical"
@@ -29,12 +29,12 @@ class Severity(StrEnum):
 
     @property
     def is_of_series(self) -> bool:
-        """Whether the series have it as their label `severity`."""
+        """Whether the label `severity` of the series has it."""
         return self not in (Severity.CRITICAL, Severity.WARNING)
 
 
 class Kind(StrEnum):
-    """What the value of a parameter looks like."""
+    """The kind of value of a parameter."""
 
     NUMBER = "number"
     DURATION = "duration"
@@ -55,25 +55,25 @@ class Parameter:
     reason: str
 
     def __str__(self) -> str:
-        """Return the place that its value takes in an expression or a text."""
+        """Return the placeholder of its value in expressions and texts."""
         return f"$({self.name})"
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording rule; *reason* says what it is good for."""
+    """A recording rule; *reason* says what it is for."""
 
     name: str
     expression: str
     reason: str
 
     def __str__(self) -> str:
-        """Return the place that it takes in an expression."""
+        """Return its placeholder in expressions."""
         return f"$({self.name})"
 
 
 class Board(StrEnum):
-    """The dashboard on which an alert is looked at, by the end of its uid."""
+    """The dashboard for an alert, by the end of its uid."""
 
     FLEET = "fleet"
     HUB = "hub"
@@ -87,14 +87,13 @@ class Alert:
     """
     One alert.
 
-    `name` comes without the prefix that all share. `expression` is PromQL with the places of
-    parameters; `wait` is how long it must hold before it fires, `when` is the same in words, for
-    the reference. `cause_labels` are labels of its series that only its texts have: in the alert
-    itself, each change of one would begin the wait anew. `of_hub` tells whether its series carry
-    `task_hub`. `sweep` is the one without which nothing is known of its cause: while that is not
-    fresh, an alert that fires keeps firing. It is None where the cause lies with the exporter, or
-    with reading itself. One that inhibits others `outlasts` its condition for so long that they end
-    before it does. One that is `opt_in` is only in the files of those who ask for it.
+    `name` is without the common prefix. `when` is the condition in words, for the reference;
+    `expression` is PromQL with placeholders of parameters, `wait` its `for`. `cause_labels` are
+    labels of the series that only texts use: on the alert, each change would restart the wait.
+    `of_hub`: the series have `task_hub`. `sweep` is the one that the alert depends on: while it is
+    not fresh, a firing alert keeps firing; None if the alert is about the exporter or reading
+    itself. An alert that inhibits others `outlasts` its condition, so that they end first. An
+    `opt_in` alert is in the files only on request.
     """
 
     name: str
@@ -115,12 +114,12 @@ class Alert:
 
     @property
     def full_name(self) -> str:
-        """The name as Alertmanager and the runbook have it."""
+        """The name with the common prefix."""
         return f"{PREFIX}{self.name}"
 
     @property
     def own_parameters(self) -> tuple[Parameter, ...]:
-        """The parameters that no other alert has."""
+        """The parameters of this alert only."""
         outlasts = () if self.outlasts is None else (self.outlasts,)
         return (*self.parameters, self.wait, *outlasts)
 
@@ -136,10 +135,10 @@ def duration(name: str, default: str, reason: str) -> Parameter:
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """Return *text* with every place filled in; raises `KeyError` for one that has no value."""
+    """Return *text* with its placeholders filled in; raises `KeyError` for one without a value."""
     return _PLACE.sub(lambda place: values[place[1]], text)
 
 
 def places(text: str) -> set[str]:
-    """Return the names of all places in *text*."""
+    """Return the names of all placeholders in *text*."""
     return set(_PLACE.findall(text))

@@ -1,4 +1,4 @@
-"""What rules and dashboards of users ask for that the exporter does not show any more."""
+"""Names in users' own rules and dashboards that no longer exist."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from exporter.alerts.former import FORMER_ALERTS
 from exporter.alerts.model import PREFIX
 from exporter.alerts.shared import RECORDINGS
-from exporter.alerts.table import ALERTS
+from exporter.alerts.table import ALERTS, FORMER_ALERTS
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import Family, sample_names
 from exporter.metrics.former import FORMER, Former
@@ -33,13 +32,13 @@ _ALERTS = frozenset(alert.full_name for alert in ALERTS)
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """What an expression selects: samples called *name*, by matchers of their labels."""
+    """A selector in an expression: a metric and its label matchers."""
 
     name: str
     matchers: tuple[tuple[str, str, str], ...]
 
     def asks_for(self, former: Former) -> bool:
-        """Tell whether it selects by what is gone."""
+        """Return whether it selects by the *former* name or label."""
         if self.name != former.name:
             return False
         if not former.label:
@@ -53,9 +52,9 @@ class Selector:
 
 
 def problems_of(text: str) -> Iterator[str]:
-    """Yield what an expression, or any text with expressions, asks for that there is not."""
+    """Yield the names in an expression, or a text with expressions, that do not exist."""
     selectors = list(dict.fromkeys(_selectors(text)))
-    # What another family of the expression has, or it sets itself, it may group by.
+    # Labels that another family has, or that the expression sets, may be grouped by.
     grouped = {label.strip() for found in _GROUPING.findall(text) for label in found.split(",")}
     grouped -= {label for each in selectors for label in _labels_of(each.name)}
     grouped -= {found[1:-1] for found in _TEXT.findall(text)}

@@ -1,80 +1,83 @@
-"""Parameters and recording rules that alerts share."""
+"""Parameters, recording rules and expressions that alerts share."""
 
 from __future__ import annotations
 
-from exporter.alerts.model import Alert, Kind, Parameter, Recording, duration
+from textwrap import indent
+
+from exporter.alerts.model import Alert, Kind, Parameter, Recording, Severity, duration
 from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import Sweep
+from exporter.ledger.status import RuntimeStatus
 from exporter.metrics import catalogue as c
-from exporter.metrics.promql import equal, selector
+from exporter.metrics.family import Family
+from exporter.metrics.promql import equal, selector, without
 
 REPLICA_LABELS = Parameter(
     "replica_labels",
     Kind.SOME_LABELS,
     "instance, pod",
-    "What distinguishes replicas of one exporter. They see the same hub, so they are folded, never"
-    " added up.",
+    "Labels that distinguish replicas of one exporter. They see the same hub, so they are folded,"
+    " not added.",
 )
 TARGET_LABELS = Parameter(
     "target_labels",
     Kind.SOME_LABELS,
     "cluster, namespace, job",
-    "What distinguishes exporters, of test and production for example: hubs of the same name"
-    " are the same for one of them alone. One that no series has does no harm here; in inhibition"
-    " rules, one that neither alert has counts as the same.",
+    "Labels that distinguish exporters, for example of test and production: the same hub name in"
+    " two exporters means two hubs. Labels that no series has do no harm, but inhibition rules"
+    " treat a label that neither alert has as equal.",
 )
 HUB_LABELS = Parameter(
     "hub_labels",
     Kind.LABELS,
     "owner, team",
-    "Labels of the setting `labels` that every alert of a hub carries, to be routed by; one that a"
-    " hub does not have is left out.",
+    "Labels of the setting `labels` that every alert of a hub carries, for routing; those that a"
+    " hub does not have are left out.",
 )
 EXPORTER_URL = Parameter(
     "exporter_url",
     Kind.URL,
     "",
-    "Where people reach the exporter: every alert links its page and runbook there. Empty: the"
-    " runbook of the documentation, and no page.",
+    "Address of the exporter, for links to status pages and runbooks. Empty: runbooks of the"
+    " documentation, and no status page.",
 )
 GRAFANA_URL = Parameter(
     "grafana_url",
     Kind.URL,
     "",
-    "Where people reach Grafana: every alert links a dashboard there. Empty: none.",
+    "Address of Grafana, for links to dashboards. Empty: no such links.",
 )
 GRAFANA_DATASOURCE = Parameter(
     "grafana_datasource",
     Kind.TEXT,
     "prometheus",
-    "Uid of the data source that the rules of Grafana ask; rules of Prometheus need none.",
+    "Uid of the data source that Grafana's rules query; Prometheus' rules need none.",
 )
 CONFIGURED_SEVERITY = Parameter(
     "configured_severity",
     Kind.SEVERITY,
     "critical",
-    "Severity of what is over a limit that was chosen on purpose: one that is none by default, or"
-    " an orchestrator's own. Over a default limit it is a warning.",
+    "Severity over a configured limit: one that is none by default, or an orchestrator's own. Over"
+    " a default limit it is a warning.",
 )
 KEEP_FIRING_FOR = duration(
     "keep_firing_for",
     "5m",
-    "How long an alert keeps firing once its condition is gone: bridges a scrape that fails, and"
-    " values around a threshold. With it, the alerts of a hub that was removed end within 10"
-    " minutes.",
+    "How long an alert keeps firing after its condition ends: bridges failed scrapes, and values"
+    " around a threshold. Alerts of a removed hub still end within 10 minutes.",
 )
 
 EXPORTER_MEMORY = duration(
     "exporter_memory",
     "6h",
-    "How long an exporter that is no longer scraped is missed by name, and what fires of its hubs"
-    " keeps firing: nothing shows then that all is well.",
+    "How long an exporter that is no longer scraped is missed, and alerts of its hubs keep firing:"
+    " without it nothing shows that they are over.",
 )
 RESTART_MEMORY = duration(
     "restart_memory",
     "20m",
-    "How long ago an alert may have fired that keeps firing since its hub cannot be read: longer"
-    " than a restart of Prometheus and the `for` of any alert.",
+    "How long ago an alert may have fired to keep firing while its hub cannot be read: longer than"
+    " a restart of Prometheus and the `for` of any alert.",
 )
 
 SHARED: tuple[Parameter, ...] = (
@@ -90,7 +93,7 @@ SHARED: tuple[Parameter, ...] = (
     RESTART_MEMORY,
 )
 
-# What series of one hub, or of one orchestrator there, have in common.
+# The labels that identify a hub, and an orchestrator.
 ONE_HUB = f"task_hub, {TARGET_LABELS}"
 ONE_ORCHESTRATOR = f"task_hub, orchestrator, {TARGET_LABELS}"
 
@@ -100,8 +103,8 @@ HUB_INFO = Recording(
 topk by ({ONE_HUB}) (1, max without ({REPLICA_LABELS}) ({c.HUB_INFO.name}))
 or on ({ONE_HUB})
 max by ({ONE_HUB}) ({c.UP.name} * 0 + 1)""",
-    "One row per hub, whatever its replicas say, to join labels of the hub with; a hub without"
-    " them has a row too.",
+    "One series per hub, however many replicas show it, to join the hub's labels; hubs without"
+    " labels have one, too.",
 )
 
 MAX_SHARDS = 16
@@ -115,10 +118,9 @@ _OF_SHARDS = "\nor\n".join(
 MISSING_SHARDS = Recording(
     "durable_functions:shards_present:count",
     _OF_SHARDS,
-    f"How many shards are scraped, of exporters of which shards are missing (of up to"
-    f" {MAX_SHARDS}).",
+    f"Number of scraped shards, for exporters with missing ones (of up to {MAX_SHARDS}).",
 )
-# Every five minutes of the memory are enough, and read a tenth.
+# A sample every five minutes suffices, and reads a tenth.
 _SHOWN = f"last_over_time({c.HUB_INFO.name}[{EXPORTER_MEMORY}:5m])"
 MISSING_HUBS = Recording(
     "durable_functions:missing_hub:group",
@@ -131,8 +133,8 @@ MISSING_HUBS = Recording(
   )
   unless on (task_hub, function_app, hub_name) {c.HUB_INFO.name}
 )""",
-    "Hubs that nobody shows any more, since their exporter, or a shard of it, is missing. One that"
-    " was removed from the configuration is none of them, nor one that another exporter shows now.",
+    "Hubs that are not shown because their exporter, or a shard of it, is missing; without those"
+    " removed from the configuration, and those that another exporter shows now.",
 )
 _STOPPED = selector(c.HUB_ERROR, equal("kind", ErrorKind.STOPPED))
 _STOP_LIMIT = selector(c.LIMIT, equal("limit", "stopped"), equal("orchestrator", ""))
@@ -146,12 +148,136 @@ unless on ({ONE_HUB}) (
   {_STOPPED}
   unless on ({ONE_HUB}) {_STOP_LIMIT}
 )""",
-    "Hubs that no replica has read for three intervals and a minute, but those that are stopped and"
-    " may be. One that is read for the first time has no error yet.",
+    "Hubs that no replica has read for three intervals and a minute, without stopped ones that may"
+    " be. A hub before its first read has no error yet.",
 )
 RECORDINGS: tuple[Recording, ...] = (HUB_INFO, MISSING_SHARDS, MISSING_HUBS, UNREAD_HUBS)
 
 
 def kept_for(alert: Alert) -> Parameter | None:
-    """Return how long *alert* keeps firing once its condition is gone, None for not at all."""
+    """Return how long *alert* keeps firing after its condition ends, None for not at all."""
     return alert.outlasts or (KEEP_FIRING_FOR if alert.sweep is not None else None)
+
+
+# Names that share the label `_other` have nothing in common, so no alert covers them.
+_LABELS_OF_NAMES = ("orchestrator", "entity")
+# The labels that distinguish the series of one alert, apart from those that it adds.
+_ONE_ALERT = f"task_hub, orchestrator, entity, {TARGET_LABELS}"
+_LONGEST_INSIDE = 60
+
+
+def block(expression: str) -> str:
+    """Return *expression* indented, for between brackets on their own lines."""
+    return indent(expression, "  ")
+
+
+def selected(family: Family, *matchers: str, suffix: str = "") -> str:
+    """Return the selector of *family* with *matchers*, without names that share `_other`."""
+    named = [f'{label}!="_other"' for label in _LABELS_OF_NAMES if label in family.labels]
+    return selector(family, *matchers, *named, suffix=suffix)
+
+
+def folded(expression: str, *, by: str = "max", drop: str = "") -> str:
+    """Return *expression* aggregated over replicas and the labels *drop*."""
+    labels = f"{REPLICA_LABELS}, {drop}" if drop else f"{REPLICA_LABELS}"
+    if "\n" in expression or len(expression) > _LONGEST_INSIDE:
+        expression = f"\n{block(expression)}\n"
+    return without(labels, expression, by=by)
+
+
+def is_fresh(sweep: Sweep) -> str:
+    """Return the replicas whose *sweep* is fresh, by the exporter's own clock."""
+    return f"{selector(c.SWEEP_FRESH, equal('sweep', sweep))} == 1"
+
+
+def while_fresh(expression: str, sweep: Sweep = Sweep.ACTIVE) -> str:
+    """Return *expression*, of replicas whose *sweep* is fresh."""
+    return f"{expression}\nand on ({ONE_HUB}, {REPLICA_LABELS}) {is_fresh(sweep)}"
+
+
+def fresh(selector: str, sweep: Sweep = Sweep.ACTIVE, *, by: str = "max", drop: str = "") -> str:
+    """Return *selector*, of replicas whose *sweep* is fresh, folded."""
+    return folded(while_fresh(selector, sweep), by=by, drop=drop)
+
+
+def labelled(expression: str, label: str, value: object) -> str:
+    """Return *expression* with the *label* set to *value*."""
+    return f"""\
+label_replace(
+{block(expression)},
+  "{label}", "{value}", "", ""
+)"""
+
+
+def own_limit(limit: str, family: Family = c.LIMIT) -> str:
+    """Return the *limit* of each orchestrator with its own; infinite for `none`."""
+    limits = selected(family, equal("limit", limit), 'orchestrator!=""')
+    return f"max by ({ONE_ORCHESTRATOR}) ({limits})"
+
+
+def limit_of_hub(limit: str, family: Family = c.LIMIT) -> str:
+    """Return the *limit* of each hub, for orchestrators without their own."""
+    limits = selector(family, equal("limit", limit), equal("orchestrator", ""))
+    return f"max by ({ONE_HUB}) ({limits})"
+
+
+def limit_of_orchestrator(limit: str, family: Family = c.LIMIT) -> str:
+    """Return the *limit* in force for each known orchestrator: its own, or the hub's."""
+    known = selected(c.FINISHED, equal("runtime_status", RuntimeStatus.COMPLETED))
+    return f"""\
+(
+  {own_limit(limit, family)}
+  or on ({ONE_ORCHESTRATOR})
+  group by ({ONE_ORCHESTRATOR}) ({known})
+  * on ({ONE_HUB}) group_left () {limit_of_hub(limit, family)}
+)"""
+
+
+def with_severity(expression: str, limit: str, *known: Family) -> str:
+    """
+    Return *expression* with the label `severity`: a warning, unless the *limit* is configured.
+
+    The families *known* have its orchestrators.
+    """
+    others = " or ".join(f"group by ({ONE_ORCHESTRATOR}) ({family.name})" for family in known)
+    return f"""\
+(
+{block(expression)}
+)
+* on ({ONE_ORCHESTRATOR}) group_left (severity) (
+{block(labelled(f"{own_limit(limit)} ^ 0", "severity", CONFIGURED_SEVERITY))}
+  or on ({ONE_ORCHESTRATOR})
+{block(labelled(others, "severity", Severity.WARNING))}
+)"""
+
+
+def held(expression: str, alert: str, sweep: Sweep) -> str:
+    """
+    Return *expression*, or the firing series of *alert* while *sweep* is not fresh.
+
+    Their value is NaN, as nothing is known. Series that fired before a restart of Prometheus count.
+    """
+    firing = f"ALERTS{{{equal('alertname', alert)}, {equal('alertstate', 'firing')}}}"
+    unread = f"{selector(c.SWEEP_FRESH, equal('sweep', sweep))} == 0"
+    return f"""\
+{expression}
+or on ({_ONE_ALERT})
+(
+  max without (alertname, alertstate) (
+    last_over_time((
+      {firing}
+      unless on ({ONE_HUB}) {is_fresh(sweep)}
+    )[{RESTART_MEMORY}:1m])
+  )
+  and on ({ONE_HUB}) ({unread} or on ({ONE_HUB}) {MISSING_HUBS})
+  unless on ({ONE_HUB}) {is_fresh(sweep)}
+) * NaN"""
+
+
+def with_hub_labels(expression: str) -> str:
+    """Return *expression* with the labels of its hub."""
+    return f"""\
+(
+{block(expression)}
+)
+* on ({ONE_HUB}) group_left ({HUB_LABELS}) {HUB_INFO}"""

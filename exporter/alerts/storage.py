@@ -1,10 +1,16 @@
-"""Alerts about entities, and about what stays in storage."""
+"""Alerts about entities, and about the retention of finished instances."""
 
 from __future__ import annotations
 
-from exporter.alerts.expressions import fresh, limit_of_hub, own_limit, selected
 from exporter.alerts.model import Alert, Board, Severity, duration, number
-from exporter.alerts.shared import ONE_HUB, ONE_ORCHESTRATOR
+from exporter.alerts.shared import (
+    ONE_HUB,
+    ONE_ORCHESTRATOR,
+    fresh,
+    limit_of_hub,
+    own_limit,
+    selected,
+)
 from exporter.collector.snapshot import Sweep
 from exporter.metrics import catalogue as c
 from exporter.metrics.promql import equal, selector
@@ -14,11 +20,9 @@ _OF = "of {{ $labels.entity }} in task hub {{ $labels.task_hub }}"
 ENTITY_LOCK_ORPHANED = Alert(
     "EntityLockOrphaned",
     "entities",
-    "entities are locked by instances that are no longer active: nobody will unlock them",
+    "entities are locked by instances that are no longer active, so permanently",
     f"{fresh(selected(c.ENTITY_ORPHANED_LOCKS))} > 0",
-    duration(
-        "entity_lock_orphaned_for", "5m", "The exporter has already seen it in two sweeps in a row."
-    ),
+    duration("entity_lock_orphaned_for", "5m", "Seen in two consecutive sweeps before."),
     Severity.WARNING,
     "{{ $value }} entities " + _OF + " are permanently locked",
     "{{ $value }} entities " + _OF + " are locked by instances that are no longer active: every"
@@ -31,7 +35,7 @@ ENTITY_LOCK_ORPHANED = Alert(
 _BACKLOG = number(
     "entity_backlog_operations",
     100,
-    "An entity works through its queue one by one; so many are seconds of work for a healthy one.",
+    "An entity processes its queue one by one; a healthy one takes seconds for this many.",
 )
 
 ENTITY_BACKLOG = Alert(
@@ -39,7 +43,7 @@ ENTITY_BACKLOG = Alert(
     "entities",
     "many operations are queued at one entity",
     f"{fresh(selected(c.ENTITY_BACKLOG_MAX))} > {_BACKLOG}",
-    duration("entity_backlog_for", "10m", "A burst is worked off by then."),
+    duration("entity_backlog_for", "10m", "A burst is processed by then."),
     Severity.WARNING,
     "An entity " + _OF + " has a backlog",
     "{{ $value }} operations are queued at one entity "
@@ -54,14 +58,14 @@ ENTITY_BACKLOG = Alert(
 _MARGIN = number(
     "purge_margin_seconds",
     86_400,
-    "Purging runs once a day, as a rule: so much over the limit is still in time.",
+    "Purging usually runs once a day: this much over the limit is still in time.",
 )
 
 PURGE_NOT_KEEPING_UP = Alert(
     "PurgeNotKeepingUp",
     "retention",
-    "finished instances stay in storage for longer than the longest limit `retention` of the hub,"
-    " if every orchestrator there has one",
+    "finished instances stay in storage for longer than the hub's longest limit `retention`, if"
+    " every orchestrator has one",
     f"""\
 time() - {fresh(c.OLDEST_RETAINED.name, Sweep.CENSUS, by="min", drop="runtime_status")}
 > on ({ONE_HUB}) group_left ()
@@ -71,7 +75,7 @@ unless on ({ONE_HUB}) (
   unless on ({ONE_ORCHESTRATOR}) {own_limit("retention")}
   unless on ({ONE_HUB}) {limit_of_hub("retention")}
 )""",
-    duration("purge_not_keeping_up_for", "10m", "A day over the limit is long enough."),
+    duration("purge_not_keeping_up_for", "10m", "Only bridges a scrape; the margin is the wait."),
     Severity.WARNING,
     "Purging of task hub {{ $labels.task_hub }} does not keep up",
     "The oldest finished instance in task hub {{ $labels.task_hub }} was created"

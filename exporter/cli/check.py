@@ -1,4 +1,4 @@
-"""`check`: whether the configuration is right and every hub answers."""
+"""`check`: test the configuration and every hub."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from exporter.api.times import known_time
 from exporter.api.transport import proxy_of_environment
 from exporter.api.wire import InstanceRow
 from exporter.cli import configured
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, markup, printable, say
 from exporter.ledger.status import ACTIVE, TERMINAL
 from exporter.settings import Configuration, HubSettings, Settings, suits_azure_storage
 from exporter.settings.addresses import is_loopback
 from exporter.web.formatting import span
 
+EXAMPLE = "check --url https://orders.azurewebsites.net --key-file key"
+
 NAME, CONNECTION, TLS, KEY, LISTING = "host name", "connection", "TLS", "key", "listing"
 STEPS = (NAME, CONNECTION, TLS, KEY, LISTING)
 
-# Any other kind is one of the listing.
+# The step that an error fails; all other kinds fail the listing.
 _STEP_OF = {
     ErrorKind.NAME: NAME,
     ErrorKind.CONNECT: CONNECTION,
@@ -58,10 +60,9 @@ _DAY = 86_400.0
 @dataclass(frozen=True, slots=True)
 class HubCheck:
     """
-    How a hub passed: the steps that are proved, the one that failed, why, and the remedy.
+    Result for one hub: the steps proved, the one that failed, its reason and its remedy.
 
-    `notes` are worth knowing of a hub that passed. `doubt` is why it may not be the hub that is
-    meant, empty where there is none.
+    `notes` are remarks on a hub that passed. `doubt` says why it may be the wrong hub, or is empty.
     """
 
     hub: str
@@ -73,7 +74,7 @@ class HubCheck:
     doubt: str = ""
 
     def strictly(self) -> HubCheck:
-        """Return the same where a doubt is a failure."""
+        """Return the result with a doubt as a failure."""
         if not self.doubt or self.failed:
             return self
         return replace(self, failed=LISTING, reason=self.doubt, hint=_COMPARE, doubt="")
@@ -111,7 +112,7 @@ async def _check(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 
 async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Check every hub, all at once, and print a table and the remedies; offline, show them only."""
+    """Check all hubs concurrently and print the results; offline, only list the hubs."""
     if options.offline:
         _show(settings)
         return ExitCode.OK
@@ -126,7 +127,7 @@ async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
     async def one(hub: HubSettings) -> None:
         try:
             found = await check_hub(hub)
-        except Exception as error:  # noqa: BLE001 - what goes wrong with one hub hides no other
+        except Exception as error:  # noqa: BLE001 - one hub's failure must not hide another's
             found = _crashed(hub, error)
         results[hub.name] = found.strictly() if options.strict else found
 
@@ -140,7 +141,7 @@ async def check(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 
 async def check_hub(hub: HubSettings) -> HubCheck:
-    """Check one hub: name resolution, connection, TLS, key and the first page of a list."""
+    """Check one hub: name resolution, connection, TLS, key, and a listing."""
     steps = [step for step in STEPS if step != TLS or hub.base_url.startswith("https")]
     is_direct = hub.proxy is None and proxy_of_environment(hub.base_url) is None
     shared = SharedLimits()
@@ -160,13 +161,13 @@ async def check_hub(hub: HubSettings) -> HubCheck:
 def _proved(
     error: ApiError, steps: Sequence[str], *, is_direct: bool, has_listed: bool
 ) -> Sequence[str]:
-    """Return the steps of which it is certain that they hold although a request failed."""
+    """Return the steps that a failed request still proves."""
     if has_listed:
         return steps
     names = [NAME] if is_direct else []
     if error.kind is ErrorKind.TLS and is_direct:
         return [*names, CONNECTION]
-    # What answers for an app without TLS may be the proxy.
+    # Without TLS, the answer may be the proxy's.
     is_of_host = is_direct or TLS in steps
     if error.status is not None and error.kind is not ErrorKind.PROXY and is_of_host:
         return [step for step in steps if step not in (KEY, LISTING)]
@@ -174,14 +175,14 @@ def _proved(
 
 
 def _crashed(hub: HubSettings, error: Exception) -> HubCheck:
-    """Return what is told of a hub that could not be checked."""
+    """Return the result for a hub whose check raised an unexpected error."""
     reason = f"checking this hub failed with {type(error).__name__}"
     hint = "report this defect, unless a file of the hub has just changed"
     return HubCheck(hub.name, (), LISTING, reason, hint)
 
 
 def _reason(hub: HubSettings, error: ApiError) -> str:
-    """Return why a request failed; where no key was sent, none can have been refused."""
+    """Return why a request failed; the app cannot have refused a key that was not sent."""
     if error.kind is ErrorKind.AUTH and not _has_key(hub) and "the key is" in error.reason:
         return f"{error.status}, and no key is configured"
     return error.reason
@@ -192,7 +193,7 @@ def _has_key(hub: HubSettings) -> bool:
 
 
 class _Survey:
-    """Lists as the exporter does; notes what is worth knowing, and whether a list was answered."""
+    """Lists as the exporter does and collects remarks."""
 
     def __init__(self, hub: HubSettings, client: HubClient) -> None:
         self._hub = hub
@@ -203,10 +204,10 @@ class _Survey:
 
     async def make(self) -> None:
         """
-        List.
+        Read the first pages.
 
         Raises:
-            ApiError: a list failed, or has rows that its filter excludes.
+            ApiError: a listing failed, or has rows that its filter excludes.
         """
         hub = self._hub
         listing = self._client.list_instances(InstanceQuery(statuses=ACTIVE))
@@ -219,7 +220,7 @@ class _Survey:
             self.notes.append(_NO_KEY)
         if page is not None:
             self.notes += _notes_on(page, listing.page_size, now)
-        # Nothing is created tomorrow: whatever comes shows that filters are dropped on the way.
+        # Nothing was created tomorrow: any row shows that filters are dropped on the way.
         tomorrow = known_time(page.date + _DAY if page and page.date else None) or now + _DAY
         latest = self._client.list_instances(InstanceQuery(created_from=tomorrow))
         await _next_page(self._client, latest)
@@ -234,7 +235,7 @@ class _Survey:
 
 
 def _notes_on(page: Page[InstanceRow], page_size: int, now: float) -> Iterator[str]:
-    """Yield what is worth knowing of the first page of a list."""
+    """Yield remarks on the first page of a listing."""
     if page.date is not None:
         skew = page.date - (now - page.seconds / 2)
         if abs(skew) > _SKEW_WORTH_SAYING:
@@ -247,7 +248,7 @@ def _notes_on(page: Page[InstanceRow], page_size: int, now: float) -> Iterator[s
 
 
 async def _has_no_other(client: HubClient) -> bool:
-    """Tell whether no instance has finished either."""
+    """Return whether no instance has finished either."""
     listing = client.list_instances(InstanceQuery(statuses=TERMINAL))
     async with aclosing(client.pages(listing)) as pages:
         async for page in pages:
@@ -267,7 +268,7 @@ def _skewed(skew: float) -> str:
 
 
 def _show(settings: Settings) -> None:
-    """Print which hubs a configuration has that was read without an error."""
+    """Print the hubs of a valid configuration."""
     table = Table("hub", "url", "task hub", "key", box=None, pad_edge=False, header_style="bold")
     for hub in settings.own_hubs:
         table.add_row(

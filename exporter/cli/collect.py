@@ -1,4 +1,4 @@
-"""`collect`: one collection of every hub, as a table, in an exposition format or as JSON."""
+"""`collect`: collect every hub once and print a table, an exposition format or JSON."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.asking import add_timeout_option, gave_up, say_failure
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.configured import add_timeout_option, gave_up, say_failure
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, json_lines, markup, printable_lines
 from exporter.collector.hub import HubCollector
 from exporter.collector.service import open_collector
@@ -26,6 +26,8 @@ from exporter.ledger.status import USUAL
 from exporter.metrics.exposition import Choice, Exposition
 from exporter.metrics.lines import Format
 from exporter.settings import Problem, Settings, SettingsError
+
+EXAMPLE = "collect --format prometheus --output /var/lib/node_exporter/orders.prom"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -49,13 +51,12 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def collect(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Collect from all hubs and print it; a hub that fails is said, and shows as not up."""
+    """Collect from all hubs and print the result; a hub that fails shows as down."""
     output: Path | None = options.output
     failures: dict[str, ApiError] = {}
     if output is not None and not os.access(output.parent, os.W_OK):
-        # Said before the collection, which costs something.
-        why = "is not a writable folder"
-        raise SettingsError([Problem("--output", f"{output.parent} {why}")])
+        # Checked before the collection, which has a cost.
+        raise SettingsError([Problem("--output", f"{output.parent} is not a writable folder")])
 
     async def one(hub: HubCollector) -> None:
         name = hub.snapshot.identity.name

@@ -1,4 +1,4 @@
-"""`dashboards`: the bundled dashboards, as Grafana imports them."""
+"""`dashboards`: print the bundled Grafana dashboards, or write them to files."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from pathlib import Path
 
 import msgspec
 
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, say, table
+
+EXAMPLE = "dashboards --output dashboards"
 
 NAMES = ("fleet", "hub", "orchestrator", "entities", "exporter")
 
 
-class _About(msgspec.Struct):
-    """What a list tells of a dashboard."""
+class _Summary(msgspec.Struct):
+    """The fields of a dashboard that `--list` shows."""
 
     uid: str
     title: str
@@ -25,6 +27,7 @@ class _About(msgspec.Struct):
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `dashboards`."""
+    command.usage = f"{command.usage} [NAME ...]"
     command.add_argument(
         "name", nargs="*", metavar="NAME", help=f"which ones (all): {', '.join(NAMES)}"
     )
@@ -61,13 +64,13 @@ def _text(name: str) -> str:
 def _show(names: Iterable[str]) -> None:
     lines = table("name", "uid", "title", "purpose", folds=("purpose",))
     for name in names:
-        about = msgspec.json.decode(_text(name), type=_About)
-        lines.add_row(name, about.uid, about.title, about.description)
+        board = msgspec.json.decode(_text(name), type=_Summary)
+        lines.add_row(name, board.uid, board.title, board.description)
     console().print(lines)
 
 
 def _print(names: Iterable[str]) -> None:
-    """Print one dashboard as it is, several as an array."""
+    """Print one dashboard as is, several as an array."""
     texts = [_text(name).rstrip() for name in names]
     print(texts[0] if len(texts) == 1 else "[\n" + ",\n".join(texts) + "\n]")
 

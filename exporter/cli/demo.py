@@ -13,12 +13,14 @@ import anyio
 from emulator import RealClock, TaskHub, running, truth
 from emulator.scenarios.play import play
 from emulator.scenarios.scenario import load_scenario
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.logs import set_up_logging
-from exporter.cli.outcome import outcome_of
+from exporter.cli.process import outcome_of
 from exporter.cli.serve import serve
 from exporter.settings import Settings, load_settings
 from exporter.web.sockets import bind
+
+EXAMPLE = "demo"
 
 HUB = "OrdersHub"
 SCENARIO = "demo"
@@ -65,7 +67,7 @@ def _run(options: argparse.Namespace) -> ExitCode:
 async def _demo(listen_address: str, seed: int, state_dir: str) -> None:
     key = secrets.token_urlsafe()
     address = _settings("http://127.0.0.1", key, listen_address, state_dir).listen_address
-    # Said now rather than after the scenario has been played, which takes seconds.
+    # Fail before the scenario is played, which takes seconds.
     bind(address.host, address.port).close()
     emulator = play(load_scenario(SCENARIO), RealClock(), seed=seed, system_key=key)
     async with running(emulator) as url:
@@ -75,7 +77,7 @@ async def _demo(listen_address: str, seed: int, state_dir: str) -> None:
 
 
 def _settings(url: str, key: str, listen_address: str, state_dir: str) -> Settings:
-    """Return the settings of the exporter; a real one's environment is none of the demo's."""
+    """Return the exporter's settings, without the environment, which may be a real exporter's."""
     given = {
         "url": url,
         "task_hub": HUB,

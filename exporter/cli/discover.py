@@ -1,26 +1,22 @@
-"""`discover`: which apps of Azure would be polled, which not, and why; and the role for it."""
+"""`discover`: list the apps found in Azure and why others are left out, or print the role."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 
 from rich.table import Table
 
-from exporter.api.connection import SharedLimits
-from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.asking import say_failure
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, markup, say
-from exporter.discovery.discovery import Discovery
 from exporter.discovery.search import NO_SUBSCRIPTION, role
 from exporter.discovery.selection import LeftOut, Selection
 from exporter.settings import Settings
 from exporter.web.formatting import plural
+
+EXAMPLE = "discover --set discovery.azure.names=orders-*"
 
 _ENABLED = "discovery.azure.enabled"
 
@@ -34,12 +30,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--role",
         action="store_true",
-        help="print the least custom role for these settings as JSON, and ask nothing",
+        help="print the least custom role for these settings as JSON; send no requests",
     )
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Run the command; it searches also where `serve` would not, to see what would be found."""
+    """Run the command, with discovery on, whatever the configuration says."""
     if not any(name == _ENABLED for name, _ in options.set):
         options.set = [*options.set, (_ENABLED, "true")]
     return configured.run(_discover, options, environ, finds_hubs=False)
@@ -55,15 +51,9 @@ async def _discover(settings: Settings, options: argparse.Namespace) -> ExitCode
                 "discovery.azure.subscriptions"
             )
         return ExitCode.OK
-    shared = SharedLimits()
-    discovery = Discovery(shared, wall=time.time, folder=settings.state_dir)
-    discovery.restore()
-    async with aclosing(shared):
-        try:
-            await discovery.search(settings)
-        except ApiError as error:
-            say_failure(error)
-            return ExitCode.HUB_FAILED
+    discovery, is_complete = await configured.search(settings)
+    if not is_complete:
+        return ExitCode.HUB_FAILED
     discovery.extend(settings)
     selection = discovery.selection
     if selection is None:

@@ -1,11 +1,11 @@
-"""`drain`: whether nothing of an orchestrator is in flight, as a gate before a deployment."""
+"""`drain`: check that an orchestrator has drained, as a gate before a deployment."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,9 +21,8 @@ from exporter.api.errors import ApiError
 from exporter.api.query import InstanceQuery
 from exporter.api.wire import entity_class
 from exporter.cli import configured
-from exporter.cli.asking import (
+from exporter.cli.configured import (
     Hub,
-    Question,
     add_hub_option,
     add_timeout_option,
     chosen_hubs,
@@ -32,20 +31,22 @@ from exporter.cli.asking import (
     say_failure,
     within_its_time,
 )
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import markup, printable, say, write_json
 from exporter.ledger.status import ACTIVE, TERMINAL
 from exporter.settings import Settings
 from exporter.web.formatting import plural, span
 
-# A list can end early without saying so, so that nothing is believed only when it is said twice.
-_TIMES_NOTHING = 2
-_SECONDS_FOR_A_WARNING = 10.0
+EXAMPLE = "drain PaymentSaga --wait --timeout 20m"
+
+# A listing can end early without an error, so "nothing" is believed only when listed twice.
+_EMPTY_LISTINGS = 2
+_NAME_CHECK_SECONDS = 10.0
 _MOST_NAMES = 10
 
 
 class InFlight(msgspec.Struct, frozen=True):
-    """How much is in flight in one hub; the keys are promised to scripts."""
+    """Instances in flight in one hub; the keys are promised to scripts."""
 
     task_hub: str
     orchestrator: str
@@ -56,10 +57,10 @@ class InFlight(msgspec.Struct, frozen=True):
 @dataclass(slots=True)
 class Round:
     """
-    What one look at all hubs found, and what was wrong with those that did not answer.
+    Result of one query of all hubs, and the failures of those that did not answer.
 
-    `is_known` tells whether an instance of the orchestrator was seen at all, None while nobody has
-    looked for finished ones; `others` are orchestrators that were seen.
+    `is_known` is whether any instance of the orchestrator exists, None before finished ones are
+    listed; `others` are the other orchestrators seen.
     """
 
     statuses: dict[str, Mapping[str, int]] = field(default_factory=dict)
@@ -69,12 +70,12 @@ class Round:
 
     @property
     def in_flight(self) -> int:
-        """Return how many are in flight in all hubs that answered."""
+        """Return the number in flight in all hubs that answered."""
         return sum(sum(counts.values()) for counts in self.statuses.values())
 
     @property
     def code(self) -> ExitCode:
-        """Return what to tell the shell."""
+        """Return the exit code."""
         if self.in_flight:
             return ExitCode.IN_FLIGHT
         return ExitCode.HUB_FAILED if self.failures else ExitCode.OK
@@ -88,6 +89,7 @@ class _Seen:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `drain`."""
+    command.usage = f"{command.usage} ORCHESTRATOR"
     configured.add_options(command)
     command.add_argument("orchestrator", metavar="ORCHESTRATOR", help="its name, in any case")
     command.add_argument("--format", choices=("text", "json"), default="text")
@@ -111,16 +113,16 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def drain(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Count what is in flight; wait until it is nothing, if that is asked for."""
-    # Those of other shards too: to look at some of them only would let through what is in flight.
+    """Count the instances in flight; with `--wait`, until there are none."""
+    # Those of other shards too: a gate must not miss what another exporter polls.
     hubs = chosen_hubs(settings.hubs, options.hub)
     deadline = anyio.current_time() + (options.timeout if options.wait else 0.0)
     was_in_flight = False
     async with connected(hubs) as asked:
         seen = await _look(asked, options)
-        with _Line(options.orchestrator, deadline if options.wait else None) as line:
+        with _Progress(options.orchestrator, deadline if options.wait else None) as progress:
             while seen.code is not ExitCode.OK:
-                line.tell(seen)
+                progress.show(seen)
                 was_in_flight = was_in_flight or bool(seen.in_flight)
                 left = deadline - anyio.current_time()
                 if left <= 0:
@@ -136,13 +138,13 @@ async def drain(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 
 async def _look(hubs: Sequence[Hub], options: argparse.Namespace) -> Round:
-    """Look at all hubs once; where nothing is in flight, once more."""
+    """Query all hubs once, and those with nothing in flight once more."""
     found = Round()
     question = partial(_listed, orchestrator=options.orchestrator)
 
     async def one(hub: Hub) -> None:
         name = hub.settings.name
-        for _ in range(_TIMES_NOTHING):
+        for _ in range(_EMPTY_LISTINGS):
             answer = await within_its_time(hub, question, seconds=options.timeout)
             if isinstance(answer, ApiError):
                 found.statuses.pop(name, None)
@@ -153,16 +155,22 @@ async def _look(hubs: Sequence[Hub], options: argparse.Namespace) -> Round:
             if answer.statuses:
                 return
 
-    async with anyio.create_task_group() as tasks:
-        for hub in hubs:
-            tasks.start_soon(one, hub)
+    await _concurrently(one, hubs)
     return found
 
 
+async def _concurrently(
+    one: Callable[[Hub], Coroutine[object, object, None]], hubs: Sequence[Hub]
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        for hub in hubs:
+            tasks.start_soon(one, hub)
+
+
 async def _look_for_finished(hubs: Sequence[Hub], seen: Round, options: argparse.Namespace) -> None:
-    """Find out whether there ever was an instance of it; without need, only for a moment."""
+    """Look for a finished instance; without `--must-exist`, for a few seconds only."""
     wanted = options.orchestrator.casefold()
-    seconds = options.timeout if options.must_exist else _SECONDS_FOR_A_WARNING
+    seconds = options.timeout if options.must_exist else _NAME_CHECK_SECONDS
     found = anyio.Event()
     complete: set[str] = set()
 
@@ -178,7 +186,12 @@ async def _look_for_finished(hubs: Sequence[Hub], seen: Round, options: argparse
                         seen.others.add(row.name)
         complete.add(hub.settings.name)
 
-    await _ask_each(hubs, seen, finished, seconds, is_needed=options.must_exist)
+    async def one(hub: Hub) -> None:
+        answer = await within_its_time(hub, finished, seconds=seconds)
+        if isinstance(answer, ApiError) and options.must_exist:
+            seen.failures[hub.settings.name] = answer
+
+    await _concurrently(one, hubs)
     if found.is_set():
         seen.is_known = True
         seen.failures.clear()
@@ -186,21 +199,8 @@ async def _look_for_finished(hubs: Sequence[Hub], seen: Round, options: argparse
         seen.is_known = False
 
 
-async def _ask_each(
-    hubs: Sequence[Hub], seen: Round, question: Question[None], seconds: float, *, is_needed: bool
-) -> None:
-    async def one(hub: Hub) -> None:
-        answer = await within_its_time(hub, question, seconds=seconds)
-        if isinstance(answer, ApiError) and is_needed:
-            seen.failures[hub.settings.name] = answer
-
-    async with anyio.create_task_group() as tasks:
-        for hub in hubs:
-            tasks.start_soon(one, hub)
-
-
 async def _listed(hub: Hub, *, orchestrator: str) -> _Seen:
-    """List all active instances of a hub, whatever their ids begin with."""
+    """List all active instances of a hub, whatever its `id_prefixes`."""
     wanted = orchestrator.casefold()
     statuses: Counter[str] = Counter()
     others: set[str] = set()
@@ -217,8 +217,8 @@ async def _listed(hub: Hub, *, orchestrator: str) -> _Seen:
     return _Seen(statuses, frozenset(others))
 
 
-class _Line:
-    """A line on a terminal that tells how far it is; nothing elsewhere."""
+class _Progress:
+    """A progress line on a terminal; nothing elsewhere."""
 
     def __init__(self, orchestrator: str, deadline: float | None) -> None:
         self._orchestrator = orchestrator
@@ -235,8 +235,8 @@ class _Line:
         if self._status is not None:
             self._status.stop()
 
-    def tell(self, seen: Round) -> None:
-        """Show what was seen last."""
+    def show(self, seen: Round) -> None:
+        """Update the line."""
         if self._status is None or self._deadline is None:
             return
         left = span(max(0.0, self._deadline - anyio.current_time()))
@@ -258,10 +258,10 @@ def _print(seen: Round, options: argparse.Namespace) -> None:
         )
     else:
         for hub, counts in seen.statuses.items():
-            told = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+            by_status = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
             number = plural(sum(counts.values()), "instance")
             in_flight = f"{hub}: {number} of {name} in flight"
-            print(printable(f"{in_flight} ({told})" if told else in_flight))
+            print(printable(f"{in_flight} ({by_status})" if by_status else in_flight))
     for error in seen.failures.values():
         say_failure(error)
     if seen.is_known is False:
@@ -271,7 +271,7 @@ def _print(seen: Round, options: argparse.Namespace) -> None:
 
 
 def _meant(seen: Round, name: str) -> str:
-    """Say which names there are, those first that look like the one that was asked for."""
+    """Return the known names for a message, similar ones first."""
     by_name = {other.casefold(): other for other in seen.others}
     close = [by_name[other] for other in get_close_matches(name.casefold(), by_name, n=3)]
     names = [*close, *sorted(seen.others - set(close))][:_MOST_NAMES]

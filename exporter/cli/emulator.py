@@ -1,12 +1,12 @@
-"""`emulator`: the API of Durable Functions with sample task hubs behind it."""
+"""`emulator`: serve the API of Durable Functions with sample task hubs."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import anyio
 
@@ -22,33 +22,27 @@ from emulator import (
     running,
     sample_emulator,
 )
-from emulator.apps import FunctionsFileProblem, load_functions
+from emulator.apps import load_functions
 from emulator.azure.app import IDENTITY_PATH, create_azure_app
 from emulator.azure.file import AzureFile, read_azure_file
 from emulator.backends.azure_storage import AzureStorage
 from emulator.backends.backend import Backend, HubNameRefused, Latency
 from emulator.backends.mssql import MSSQL
 from emulator.backends.netherite import Netherite
-from emulator.faults import Fault, parse_fault
+from emulator.faults import parse_fault
 from emulator.http.server import running_app
 from emulator.recordings import Recording, read_recording, replay_app
 from emulator.scenarios.play import BACKENDS, play, rehearse
-from emulator.scenarios.scenario import (
-    Scenario,
-    ScenarioProblem,
-    built_in,
-    load_scenario,
-)
+from emulator.scenarios.scenario import Scenario, built_in, load_scenario
 from emulator.synthetic.hub import SyntheticHub, SyntheticOption, parse_synthetic
-from emulator.timelines import Timeline, read_timeline, timeline_hub
-from exporter.cli.exit_codes import ExitCode
-from exporter.cli.outcome import outcome_of
-from exporter.cli.stopping import wait_for_stop
+from emulator.timelines import read_timeline, timeline_hub
+from exporter.cli.conventions import ExitCode
+from exporter.cli.process import outcome_of, wait_for_stop
 from exporter.cli.terminal import say
 from exporter.settings import Problem, SettingsError
 from exporter.web.sockets import CannotListen
 
-Content = TypeVar("Content")
+EXAMPLE = "emulator --scenario busy"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -205,20 +199,21 @@ def _run(options: argparse.Namespace) -> ExitCode:
     if options.rehearse:
         return _rehearse(options)
     if options.replay is not None:
-        anyio.run(_serve_recording, _recording(options.replay), options.host, options.port)
-        return ExitCode.OK
-    if options.azure is not None:
+        with _refusing("--replay"):
+            recording = read_recording(options.replay)
+        anyio.run(_serve_recording, recording, options.host, options.port)
+    elif options.azure is not None:
         anyio.run(_serve_azure, _azure(options), options.host, options.port)
-        return ExitCode.OK
-    emulator = _emulator(options)
-    anyio.run(partial(_serve, emulator, options.host, options.port, options.key_file))
+    else:
+        emulator = _emulator(options)
+        anyio.run(_serve, emulator, options.host, options.port, options.key_file)
     return ExitCode.OK
 
 
 def _rehearse(options: argparse.Namespace) -> ExitCode:
     if options.scenario is None:
         raise _refusal("--rehearse", "--rehearse needs --scenario")
-    scenario = _scenario(options.scenario)
+    scenario = _scenario(options)
     problems = rehearse(scenario, seed=options.seed, functions=_functions(options))
     for problem in problems:
         print(f"{scenario.name}: {problem}")
@@ -228,15 +223,15 @@ def _rehearse(options: argparse.Namespace) -> ExitCode:
 
 
 def _emulator(options: argparse.Namespace) -> Emulator:
-    faults = [_fault(text) for text in options.fault]
-    wanted = [_synthetic(text, options) for text in options.synthetic]
-    where = "--hub" if options.scenario is None else "--scenario"
-    try:
-        emulator = _alive(options)
-    except HubNameRefused as error:
-        raise _refusal(where, str(error)) from error
-    for option in wanted:
-        emulator.add_synthetic(_synthetic_hub(option, emulator, options))
+    with _refusing("--fault"):
+        faults = [parse_fault(text) for text in options.fault]
+    with _refusing("--synthetic"):
+        wanted = [_synthetic(text, options) for text in options.synthetic]
+    with _refusing("--hub" if options.scenario is None else "--scenario", HubNameRefused):
+        emulator = _running_app(options)
+    with _refusing("--synthetic"):
+        for option in wanted:
+            emulator.add_synthetic(_synthetic_hub(option, emulator, options))
     for hub in emulator.every_hub:
         hub.faults.set(*faults)
         hub.latency = options.latency
@@ -258,22 +253,24 @@ def _azure(options: argparse.Namespace) -> AzureFile:
             backend=_backend(options),
         )
 
-    try:
-        return _read("--azure", options.azure, lambda path: read_azure_file(path, make))
-    except HubNameRefused as error:
-        raise _refusal("--azure", str(error)) from error
+    with _refusing("--azure"):
+        return read_azure_file(options.azure, make)
 
 
-def _alive(options: argparse.Namespace) -> Emulator:
+def _running_app(options: argparse.Namespace) -> Emulator:
     clock = RealClock(options.speed)
-    key = None if options.key_file is None else _read_key(options.key_file)
+    key = None
+    if options.key_file is not None:
+        with _refusing("--key-file"):
+            key = options.key_file.read_text(encoding="utf-8").strip()
     if options.timeline is not None:
         names = options.hub or ["Recorded"]
-        hub = timeline_hub(names[0], clock, _timeline(options.timeline))
-        return Emulator(hub, clock=clock, keys=Keys(system=key))
+        with _refusing("--timeline"):
+            timeline = read_timeline(options.timeline)
+        return Emulator(timeline_hub(names[0], clock, timeline), clock=clock, keys=Keys(system=key))
     if options.scenario is not None:
         return play(
-            _scenario(options.scenario),
+            _scenario(options),
             clock,
             seed=options.seed,
             system_key=key,
@@ -299,38 +296,25 @@ def _alive(options: argparse.Namespace) -> Emulator:
     )
 
 
-def _fault(text: str) -> Fault:
-    try:
-        return parse_fault(text)
-    except ValueError as error:
-        raise _refusal("--fault", str(error)) from error
-
-
 def _synthetic(text: str, options: argparse.Namespace) -> SyntheticOption:
-    try:
-        option = parse_synthetic(text)
-        _backend(options).check_hub(option.name)
-    except ValueError as error:
-        raise _refusal("--synthetic", str(error)) from error
+    option = parse_synthetic(text)
+    _backend(options).check_hub(option.name)
     return option
 
 
 def _synthetic_hub(
     option: SyntheticOption, emulator: Emulator, options: argparse.Namespace
 ) -> SyntheticHub:
-    try:
-        return SyntheticHub(
-            option.name,
-            emulator.clock,
-            rows=option.rows,
-            active=option.active,
-            entities=option.entity_classes,
-            seed=options.seed,
-            backend=_backend(options),
-            version=emulator.version,
-        )
-    except ValueError as error:
-        raise _refusal("--synthetic", str(error)) from error
+    return SyntheticHub(
+        option.name,
+        emulator.clock,
+        rows=option.rows,
+        active=option.active,
+        entities=option.entity_classes,
+        seed=options.seed,
+        backend=_backend(options),
+        version=emulator.version,
+    )
 
 
 def _latency(text: str) -> Latency:
@@ -341,10 +325,8 @@ def _latency(text: str) -> Latency:
 def _functions(options: argparse.Namespace) -> Functions | None:
     if options.functions is None:
         return None
-    try:
+    with _refusing("--functions"):
         return load_functions(options.functions)
-    except FunctionsFileProblem as error:
-        raise _refusal("--functions", str(error)) from error
 
 
 def _backend(options: argparse.Namespace) -> Backend:
@@ -357,39 +339,24 @@ def _backend(options: argparse.Namespace) -> Backend:
     return MSSQL()
 
 
-def _scenario(name: str) -> Scenario:
+def _scenario(options: argparse.Namespace) -> Scenario:
+    with _refusing("--scenario"):
+        return load_scenario(options.scenario)
+
+
+@contextmanager
+def _refusing(option: str, problem: type[ValueError] = ValueError) -> Generator[None, None, None]:
+    """Turn errors of the value of an option, or of the file that it names, into a refusal."""
     try:
-        return load_scenario(name)
-    except ScenarioProblem as error:
-        raise _refusal("--scenario", str(error)) from error
-
-
-def _timeline(path: Path) -> Timeline:
-    return _read("--timeline", path, read_timeline)
-
-
-def _recording(path: Path) -> Recording:
-    return _read("--replay", path, read_recording)
-
-
-def _read(option: str, path: Path, read: Callable[[Path], Content]) -> Content:
-    try:
-        return read(path)
+        yield
     except OSError as error:
-        raise _refusal(option, f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+        raise _refusal(option, f"cannot read {error.filename}: {error.strerror}") from error
+    except problem as error:
         raise _refusal(option, str(error)) from error
 
 
 def _refusal(option: str, message: str) -> SettingsError:
     return SettingsError([Problem(option, message)])
-
-
-def _read_key(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise _refusal("--key-file", f"cannot read {path}: {error.strerror}") from error
 
 
 async def _serve(emulator: Emulator, host: str, port: int, key_file: Path | None) -> None:
@@ -436,7 +403,7 @@ async def _serve_azure(file: AzureFile, host: str, port: int) -> None:
 
 
 def _environment(file: AzureFile) -> Iterator[tuple[str, str]]:
-    """Yield the variables by which an exporter gets here: those of a managed identity."""
+    """Yield the variables that lead an exporter here: those of a managed identity."""
     yield "IDENTITY_ENDPOINT", f"https://{file.cloud.resource_manager}{IDENTITY_PATH}"
     yield "IDENTITY_HEADER", "any"
     yield "SSL_CERT_FILE", f"the authority of {file.certificate}"

@@ -1,4 +1,4 @@
-"""`estimate`: what polling a hub costs, from one pass over it, and settings that fit."""
+"""`estimate`: forecast what polling a hub costs, and suggest settings, from one pass over it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
-from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console, markup, write_json
+from exporter.cli.configured import Hub, add_hub_option, add_timeout_option, report
+from exporter.cli.conventions import ExitCode
+from exporter.cli.terminal import console, markup
 from exporter.collector.hub import HubCollector
 from exporter.collector.polling_inputs import PollingInputs, rules_of
 from exporter.collector.snapshot import HubSnapshot, Sweep
 from exporter.collector.state import NoState
 from exporter.diagnosis.past import longest_waits
 from exporter.diagnosis.waits import WaitingOn
-from exporter.forecast.day import Pass, SweepForecast
-from exporter.forecast.durations import Observed
-from exporter.forecast.forecast import Forecast, forecast_of
-from exporter.forecast.observing_ledger import ObservingLedger
-from exporter.forecast.suggestions import worth_reading
+from exporter.forecast.forecast import Forecast, Pass, SweepForecast, forecast_of
+from exporter.forecast.observation import Observed, ObservingLedger
+from exporter.forecast.suggestions import suggestions, worth_reading
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.rules import LedgerRules
 from exporter.settings import Settings
 from exporter.web.formatting import plural, size, span
+
+EXAMPLE = "estimate --hub orders"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -45,23 +45,22 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def estimate(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Make every sweep of every hub once, and print what a day of them costs."""
-    hubs = chosen_hubs(settings.own_hubs, options.hub)
-    answers = await ask_all(hubs, partial(measure, settings=settings), seconds=options.timeout)
-    if options.format == "json":
-        write_json(list(answers.found.values()))
-    else:
-        for found in answers.found.values():
-            _print(found)
-    answers.say_failures()
-    return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
+    """Run every sweep of every hub once, and print what a day of them costs."""
+    answers = await report(
+        partial(measure, settings=settings),
+        settings,
+        options,
+        rows=lambda _, found: [found],
+        show=lambda _, found: _print(found),
+    )
+    return answers.code
 
 
 async def measure(hub: Hub, *, settings: Settings) -> Forecast:
     """
-    Make the sweeps of one hub as the daemon does, the usual ones twice.
+    Run the sweeps of one hub as the daemon does, `active` and `finished` twice.
 
-    The first list of finished instances goes a day back, later ones only minutes.
+    The first listing of finished instances covers a day, later ones only minutes.
 
     Raises:
         ApiError: a sweep failed.
@@ -87,11 +86,12 @@ async def measure(hub: Hub, *, settings: Settings) -> Forecast:
     costs = {sweep: collector.cost_of(sweep) for sweep in swept}
     made = Pass(collector.snapshot, costs, day, observed, rules.overlap, rules.lookback, time())
     waits = await _past_waits(hub, observed) if hub.settings.max_histories_per_sweep else {}
-    return forecast_of(hub.settings, settings, made, waits)
+    suggested = list(suggestions(hub.settings.limits, made, waits))
+    return forecast_of(hub.settings, settings, made, suggested)
 
 
 class _Observing(NoState):
-    """Keeps nothing, and lets a collector's ledger tell what it *observed*."""
+    """Keeps no state; gives the collector a ledger that fills *observed*."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
@@ -102,13 +102,13 @@ class _Observing(NoState):
 
 
 async def _past_waits(hub: Hub, observed: Observed) -> Mapping[str, Mapping[WaitingOn, float]]:
-    """Read a few histories of those that took longest; tells by orchestrator what they were at."""
+    """Return the longest waits by orchestrator, from a few histories of the slowest instances."""
     found: dict[str, dict[WaitingOn, float]] = {}
     for instance_id in worth_reading(hub.settings.limits, observed.completed):
         try:
             status = await hub.client.read_instance(instance_id, history=True)
         except ApiError:
-            # Without it, suggestions go by durations alone.
+            # Suggestions then use durations only.
             continue
         if status is not None and status.history_events:
             waits = found.setdefault(status.name or "", {})
@@ -118,7 +118,7 @@ async def _past_waits(hub: Hub, observed: Observed) -> Mapping[str, Mapping[Wait
 
 
 async def _make(collector: HubCollector, sweep: Sweep) -> None:
-    """Make one sweep to its end."""
+    """Run one sweep to completion."""
     wanted = _completed(collector.snapshot, sweep) + 1
     while _completed(collector.snapshot, sweep) < wanted:
         error = await collector.make(sweep)

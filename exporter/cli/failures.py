@@ -1,4 +1,4 @@
-"""`failures`: what failed lately and is Failed still, by its reason."""
+"""`failures`: list recent failures that are still Failed, by reason."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from exporter.api.query import InstanceQuery
 from exporter.api.times import parse_time
 from exporter.api.wire import InstanceRow, entity_class, parent_of
 from exporter.cli import configured
-from exporter.cli.asking import (
+from exporter.cli.configured import (
     Hub,
     add_hub_option,
     add_timeout_option,
-    ask_all,
-    chosen_hubs,
     duration,
+    report,
 )
-from exporter.cli.exit_codes import ExitCode
-from exporter.cli.terminal import console, markup, span_since, table, write_json
+from exporter.cli.conventions import ExitCode
+from exporter.cli.terminal import console, markup, span_since, table
 from exporter.diagnosis.families import head_of
 from exporter.diagnosis.past import reason_in_history
 from exporter.ledger.reasons import (
@@ -42,6 +41,8 @@ from exporter.ledger.status import RuntimeStatus
 from exporter.settings import Settings
 from exporter.web.formatting import plural, rfc3339
 
+EXAMPLE = "failures --since 2h"
+
 # Some hundred bytes each.
 _MOST_INSTANCES = 200_000
 
@@ -49,7 +50,7 @@ Key = tuple[str, FailureReason]
 
 
 class ChildFailures(msgspec.Struct, frozen=True, kw_only=True):
-    """Children, at any depth, that failed alike below instances that failed alike."""
+    """Descendants that failed alike, of instances that failed alike."""
 
     orchestrator: str
     category: str
@@ -63,7 +64,7 @@ class FailureGroup(msgspec.Struct, frozen=True):
     """
     Instances that failed alike; the keys are promised to scripts.
 
-    `is_child` tells that they have parents, which have not failed. `children` are those below them.
+    `is_child`: they have parents, which have not failed. `children` are their failed descendants.
     """
 
     task_hub: str
@@ -80,7 +81,7 @@ class FailureGroup(msgspec.Struct, frozen=True):
 
 
 class FailedInstance(msgspec.Struct, gc=False):
-    """An instance that is Failed since a time; `reading` is what its row tells of why."""
+    """A Failed instance, since when, and what its row tells of the reason."""
 
     instance_id: str
     orchestrator: str
@@ -91,16 +92,17 @@ class FailedInstance(msgspec.Struct, gc=False):
 
     @property
     def key(self) -> Key:
-        """What those have in common that failed alike."""
+        """Orchestrator and reason: the same for all that failed alike."""
         return self.orchestrator, self.reason
 
 
 @dataclass(slots=True)
 class Failures:
     """
-    What failed in one hub, by id, as of a moment of its clock.
+    Failed instances of one hub by id, as of a time of its clock.
 
-    `left_out` are more than are kept, `unread` those of whom only the history would tell a type.
+    `left_out` counts those beyond the maximum, `unread` those whose error type only an unread
+    history has.
     """
 
     at: float = 0.0
@@ -119,7 +121,7 @@ class Failures:
         )
 
     def settle(self) -> None:
-        """Decide of those why they failed whose rows do not tell: once all are known."""
+        """Set the reasons that depend on other failed instances, once all are known."""
         names = {each.orchestrator.lower() for each in self.instances.values()}
         for each in self.instances.values():
             each.reason = each.reading.with_known(lambda name: name.lower() in names)
@@ -129,7 +131,7 @@ class Failures:
                 parent.reason = reason_by_child(each.orchestrator, each.reason)
 
     def families(self) -> dict[str, list[FailedInstance]]:
-        """Return all by the id of the first ancestor that has failed, that one first."""
+        """Return all by the id of their topmost failed ancestor, each list beginning with it."""
 
         def failed_parent(instance_id: str) -> str | None:
             parent = self.instances[instance_id].parent
@@ -170,28 +172,24 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def failures(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """List what is Failed in every hub, and print it by its reason."""
-    hubs = chosen_hubs(settings.own_hubs, options.hub)
+    """List the Failed instances of every hub, and print them by reason."""
     question = partial(listed, since=options.since, reads=options.reads)
-    answers = await ask_all(hubs, question, seconds=options.timeout)
-    groups = {
-        name: groups_of(name, found, options.samples) for name, found in answers.found.items()
-    }
-    if options.format == "json":
-        write_json([group for of_hub in groups.values() for group in of_hub])
-    else:
-        for name, found in answers.found.items():
-            _print(name, found, groups[name])
-    answers.say_failures()
-    return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
+    answers = await report(
+        question,
+        settings,
+        options,
+        rows=partial(groups_of, samples=options.samples),
+        show=partial(_print, samples=options.samples),
+    )
+    return answers.code
 
 
 async def listed(hub: Hub, *, since: float, reads: int) -> Failures:
     """
-    List what is Failed in a hub and failed within the last *since* seconds.
+    List the Failed instances of a hub that failed within the last *since* seconds.
 
-    Only a list by createdTime can be had: it begins `failed_lookback` earlier. The type of the
-    error of an isolated app is in histories alone, of which at most so many *reads* are made.
+    The API filters by createdTime only: the listing begins `failed_lookback` earlier. The error
+    types of an isolated app are in histories only, of which at most *reads* are read.
     """
     begin = hub.clock.now() - since - hub.settings.failed_lookback
     query = InstanceQuery(statuses=(RuntimeStatus.FAILED,), created_from=begin)
@@ -211,10 +209,10 @@ async def listed(hub: Hub, *, since: float, reads: int) -> Failures:
 
 
 async def _read_types(hub: Hub, found: Failures, reads: int) -> None:
-    """Read the histories of the newest of those of whom nothing else tells an error type."""
-    untold = [each for each in found.instances.values() if each.reading.has_details]
-    newest = nlargest(reads, untold, key=attrgetter("failed"))
-    found.unread = len(untold) - len(newest)
+    """Read the histories of the newest failures whose error type is unknown without."""
+    untyped = [each for each in found.instances.values() if each.reading.has_details]
+    newest = nlargest(reads, untyped, key=attrgetter("failed"))
+    found.unread = len(untyped) - len(newest)
     for each in newest:
         try:
             status = await hub.client.read_instance(each.instance_id, history=True)
@@ -226,7 +224,7 @@ async def _read_types(hub: Hub, found: Failures, reads: int) -> None:
 
 
 def groups_of(hub: str, found: Failures, samples: int) -> list[FailureGroup]:
-    """Return what failed, the most frequent reason first, children below their ancestors."""
+    """Return the failures by reason, the most frequent first, children below their ancestors."""
     families: dict[tuple[Key, bool], list[list[FailedInstance]]] = defaultdict(list)
     for family in found.families().values():
         families[family[0].key, family[0].parent is not None].append(family)
@@ -238,7 +236,7 @@ def groups_of(hub: str, found: Failures, samples: int) -> list[FailureGroup]:
 
 
 def below(families: Iterable[Sequence[FailedInstance]], samples: int) -> list[ChildFailures]:
-    """Return the children of families whose heads failed alike, the most frequent first."""
+    """Return the descendants of heads that failed alike, the most frequent reason first."""
     alike: dict[Key, list[FailedInstance]] = defaultdict(list)
     for _, *children in families:
         for child in children:
@@ -282,8 +280,9 @@ def _newest(members: Iterable[FailedInstance], samples: int) -> list[str]:
     return [each.instance_id for each in newest]
 
 
-def _print(hub: str, found: Failures, groups: Sequence[FailureGroup]) -> None:
+def _print(hub: str, found: Failures, samples: int) -> None:
     out = console()
+    groups = groups_of(hub, found, samples)
     total = len(found.instances)
     verdict = f"{plural(total, 'instance')} failed" if total else "nothing failed"
     out.print(f"[bold]{markup(hub)}[/]: {verdict}")

@@ -1,7 +1,7 @@
 """
-`healthy`: whether the exporter of this machine answers, for health checks without a shell.
+`healthy`: check whether the exporter on this machine answers, for images without a shell.
 
-It loads as little as it can: it runs every half minute, within the exporter's own memory limit.
+It imports as little as possible: it runs every 30 s within the exporter's memory limit.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import ssl
 import sys
 from collections.abc import Mapping
 
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import say
 from exporter.settings import ListenAddress, load_listen_address
 
+EXAMPLE = "healthy"
+
 _PATH = "/-/healthy"
 _PATIENCE_SECONDS = 4.0
-# An empty host is all addresses; a wildcard can be listened on, not called.
+# An empty host is all addresses; a wildcard address cannot be connected to.
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up only
 
 
@@ -27,21 +29,20 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     for option in ("config_file", "listen_address"):
         name = f"--{option.replace('_', '-')}"
-        command.add_argument(name, metavar="VALUE", help="as of the exporter that is asked")
+        command.add_argument(name, metavar="VALUE", help="as given to the exporter")
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Run the command."""
-    said = {"config_file": options.config_file, "listen_address": options.listen_address}
-    return healthy(environ, {name: value for name, value in said.items() if value is not None})
+    given = {"config_file": options.config_file, "listen_address": options.listen_address}
+    return healthy(environ, {name: value for name, value in given.items() if value is not None})
 
 
 def healthy(environ: Mapping[str, str], overrides: Mapping[str, str]) -> ExitCode:
     """
-    Ask the exporter that has these settings whether it is healthy.
+    Request the health path of the exporter with these settings.
 
-    Whatever else is wrong in them does not matter: a configuration that it refused while it runs
-    is not the one in force.
+    Other errors in them are ignored: a running exporter keeps its previous configuration.
     """
     try:
         address = load_listen_address(environ, overrides)
@@ -56,12 +57,12 @@ def healthy(environ: Mapping[str, str], overrides: Mapping[str, str]) -> ExitCod
 
 
 def _problem(address: ListenAddress) -> str | None:
-    """Return why the server is not healthy, whether it speaks TLS or not; None if it is."""
+    """Return why the server is not healthy, None if it is; tries HTTP, then TLS."""
     where = _LOOPBACK.get(address.host, address.host), address.port
     try:
         return _answer(http.client.HTTPConnection(*where, timeout=_PATIENCE_SECONDS))
     except http.client.HTTPException:
-        # Not HTTP: it wants encryption, and says so in TLS or by hanging up.
+        # A TLS server answers plain HTTP with an alert, or hangs up.
         return _problem_of_encrypted(*where)
     except ConnectionResetError:
         return _problem_of_encrypted(*where)
@@ -70,7 +71,7 @@ def _problem(address: ListenAddress) -> str | None:
 
 
 def _problem_of_encrypted(host: str, port: int) -> str | None:
-    # It is asked whether it is there, and told nothing: whose certificate it has does not matter.
+    # No secret is sent, so the certificate need not be verified.
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -78,7 +79,7 @@ def _problem_of_encrypted(host: str, port: int) -> str | None:
     try:
         return _answer(connection)
     except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError):
-        # Who has no certificate that is wanted is turned away like this; who does that is there.
+        # Refused for want of a client certificate: the server is up.
         return None
     except (OSError, http.client.HTTPException) as error:
         return str(error)

@@ -1,4 +1,4 @@
-"""The command line: which subcommand."""
+"""The command line: parses it and runs the command."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from exporter import __version__
-from exporter.cli.exit_codes import MEANINGS, ExitCode
-from exporter.cli.shortcuts import SHORTCUTS
+from exporter.cli.conventions import MEANINGS, SHORTCUTS, ExitCode
 
-# A module of this package each. Only the one that is asked for is imported: all of them take more
-# time than most commands.
+# Each is a module of this package, imported only when it runs: importing all of them takes longer
+# than most commands do.
 COMMANDS = {
     "serve": "poll all hubs and serve /metrics (the default)",
     "check": "test the configuration and every hub",
@@ -37,28 +36,6 @@ COMMANDS = {
     "demo": "run an emulator and an exporter in one process, without Azure",
 }
 
-# What follows a command beside options, and how it is used.
-_ARGUMENTS = {
-    "why": "ID", "drain": "ORCHESTRATOR", "record": "FILE", "dashboards": "[NAME ...]",
-}  # fmt: skip
-EXAMPLES = {
-    "serve": "serve --config-file exporter.yaml",
-    "check": "check --url https://orders.azurewebsites.net --key-file key",
-    "collect": "collect --format prometheus --output /var/lib/node_exporter/orders.prom",
-    "stuck": "stuck --older-than 10m --hub orders",
-    "why": "why 1304f0da84ea4261b919be5c63c51c2f",
-    "failures": "failures --since 2h",
-    "drain": "drain PaymentSaga --wait --timeout 20m",
-    "estimate": "estimate --hub orders",
-    "discover": "discover --set discovery.azure.names=orders-*",
-    "healthy": "healthy",
-    "metrics": "metrics --format markdown",
-    "rules": "rules > rules.yaml",
-    "dashboards": "dashboards --output dashboards",
-    "record": "record orders.rec.gz --hub orders --for 5m",
-    "emulator": "emulator --scenario busy",
-    "demo": "demo",
-}
 
 _NAME = "durable-exporter"
 _LINE = 80
@@ -68,6 +45,8 @@ _VERSION = ("version", "-V", "--version")
 
 class Command(Protocol):
     """What the module of a command offers."""
+
+    EXAMPLE: str
 
     def add_options(self, command: argparse.ArgumentParser, /) -> None:
         """Add the options of the command."""
@@ -83,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
         sys.exit(code)
     except BrokenPipeError:
-        # Whoever read the output has seen enough; the interpreter must not try to write the rest.
+        # The reader is gone: keep the interpreter from writing the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.OK)
     except KeyboardInterrupt:
@@ -91,14 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> ExitCode:
-    """Run the command and return its exit code; a wrong command line exits at once."""
+    """Run the command and return its exit code; exit at once if the command line is wrong."""
     options = parse(arguments)
     command: Command = options.command
     return command.run(options, environ)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options of a command line, and in `command` the module that they are for."""
+    """Parse a command line; `command` of the result is the module to run."""
     arguments = _with_command_first(arguments)
     parser = _parser()
     commands = parser.add_subparsers(
@@ -107,26 +86,26 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for name, summary in COMMANDS.items():
         described = commands.add_parser(
             name,
-            usage=" ".join(filter(None, (_NAME, name, "[OPTIONS]", _ARGUMENTS.get(name)))),
+            usage=f"{_NAME} {name} [OPTIONS]",
             description=f"{summary[0].upper()}{summary[1:]}.",
-            epilog=f"example:\n  {_NAME} {EXAMPLES[name]}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            # What begins like an option, such as --key, is another one as a rule.
+            # --key must not be read as --key-file.
             allow_abbrev=False,
         )
         if name == arguments[0]:
             command = cast("Command", import_module(f"exporter.cli.{name}"))
             command.add_options(described)
+            described.epilog = f"example:\n  {_NAME} {command.EXAMPLE}"
             described.set_defaults(command=command)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        # By the command itself, so that the usage that is shown is that of the command.
+        # Reported by the parser of the command, to show the usage of the command.
         commands.choices[arguments[0]].error(_unknown(unknown, commands.choices[arguments[0]]))
     return options
 
 
 def _unknown(arguments: Sequence[str], command: argparse.ArgumentParser) -> str:
-    """Say which arguments are unknown, and which options they may stand for."""
+    """Return the error message for unknown arguments, with suggestions."""
     known = re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", command.format_help(), re.MULTILINE)
     options = (each.partition("=")[0] for each in arguments if each.startswith("--"))
     meant = [name for each in options for name in get_close_matches(each, known, n=1)]
@@ -136,9 +115,9 @@ def _unknown(arguments: Sequence[str], command: argparse.ArgumentParser) -> str:
 
 def _with_command_first(arguments: Sequence[str]) -> Sequence[str]:
     """
-    Put the command before its options; `serve` is meant where there is none.
+    Move the command before its options; without one, `serve` is meant.
 
-    `help` and `version` are other words for options. `help COMMAND` is the help of a command.
+    `help` and `version` are aliases of options; `help COMMAND` is the help of a command.
     """
     first = arguments[0] if arguments else ""
     if first in _HELP:
@@ -154,7 +133,7 @@ def _with_command_first(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def _place_of_command(arguments: Sequence[str]) -> int | None:
-    """Return where the command is that follows options, each of which takes a value."""
+    """Return the index of a command after shared options, each of which takes a value."""
     shared = {f"--{setting.replace('_', '-')}" for setting in (*SHORTCUTS, "set")}
     is_value = False
     for place, argument in enumerate(arguments):
@@ -168,7 +147,7 @@ def _place_of_command(arguments: Sequence[str]) -> int | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    # By our own hand: argparse breaks the line of its longest command.
+    # Formatted here: argparse wraps the line of the longest command.
     commands = _listed(COMMANDS.items())
     codes = _listed((f"{code:>3}", f"{which}: {meaning}") for code, which, meaning in MEANINGS)
     parser = argparse.ArgumentParser(
@@ -185,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _listed(meanings: Iterable[tuple[str, str]]) -> str:
-    """Return lines of words and their meanings, which are folded beside them."""
+    """Return two columns, words and meanings, with the second wrapped."""
     lines = list(meanings)
     width = max(len(word) for word, _ in lines)
     return "\n".join(

@@ -1,4 +1,4 @@
-"""`metrics`: the catalogue of every family."""
+"""`metrics`: print the catalogue of metrics."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, markup, write_json
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.family import Family
 from exporter.metrics.reference import page
+
+EXAMPLE = "metrics --format markdown"
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from rich.table import Table
 
-from exporter.cli.asking import Hub
+from exporter.cli.configured import Hub
 from exporter.cli.terminal import console, markup, span_since, table
 from exporter.collector.hub_diagnosis import in_slices
 from exporter.collector.polling_inputs import rules_of
@@ -22,7 +22,7 @@ from exporter.web.formatting import plural, rfc3339
 
 
 class OrphanedInstance(msgspec.Struct, frozen=True):
-    """One orphan; the keys are promised to scripts. `parent_status` is null where it is gone."""
+    """One orphan; the keys are promised to scripts. `parent_status` is null if it was purged."""
 
     task_hub: str
     instance_id: str
@@ -36,7 +36,7 @@ class OrphanedInstance(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An active instance, and the status of its parent, None where that is gone."""
+    """An active instance, and the status of its parent, None if that was purged."""
 
     instance_id: str
     instance: TrackedInstance
@@ -46,7 +46,7 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True)
 class Orphaned:
-    """The orphans of one hub at a moment of its clock; `unread` are parents not looked at."""
+    """The orphans of one hub at a time of its clock; `unread` counts parents not read."""
 
     at: float
     orphans: Sequence[Orphan]
@@ -55,15 +55,15 @@ class Orphaned:
 
 async def find_orphans(hub: Hub, *, settings: Settings, reads: int) -> Orphaned:
     """
-    List the active instances of a hub, and read at most so many parents that are not among them.
+    List the active instances of a hub, and read at most *reads* parents that are not among them.
 
     Raises:
-        ApiError: the hub could not be asked.
+        ApiError: the hub could not be read.
     """
     ledger = Ledger(rules_of(hub.settings, settings.buckets))
     sweeps = HubSweeps(hub.client, ledger, hub.clock)
     await sweeps.active()
-    # What a read shows may change what is tracked.
+    # Copied: reads may change what is tracked.
     tracked = dict(ledger.tracked)
     children = await in_slices(children_of(tracked, ledger.sweep))
     wanted = [parent for parent in children if parent not in tracked]
@@ -84,7 +84,7 @@ async def find_orphans(hub: Hub, *, settings: Settings, reads: int) -> Orphaned:
 
 
 def row_of_orphan(hub: str, orphan: Orphan) -> OrphanedInstance:
-    """Return an orphan as it is promised to scripts."""
+    """Return an orphan for JSON."""
     return OrphanedInstance(
         hub,
         orphan.instance_id,
@@ -98,7 +98,7 @@ def row_of_orphan(hub: str, orphan: Orphan) -> OrphanedInstance:
 
 
 def print_orphans(hub: str, found: Orphaned, most: int) -> None:
-    """Print the orphans of a hub, at most so many."""
+    """Print the orphans of a hub, at most *most*."""
     out = console()
     count = len(found.orphans)
     verdict = f"{plural(count, 'instance')} orphaned" if count else "no orphaned instances"

@@ -1,4 +1,4 @@
-"""`record`: what a hub is asked and answers for a while, redacted, to attach to a bug report."""
+"""`record`: record a hub's requests and answers for a while, redacted, for a bug report."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ from exporter import __version__
 from exporter.api.answers import Exchange
 from exporter.api.connection import SharedLimits, key_source
 from exporter.cli import configured
-from exporter.cli.asking import add_hub_option, chosen_hubs, duration
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.configured import add_hub_option, chosen_hubs, count, duration
+from exporter.cli.conventions import ExitCode
+from exporter.cli.process import wait_for_stop
 from exporter.cli.redaction import Redaction
-from exporter.cli.stopping import wait_for_stop
 from exporter.cli.terminal import say
 from exporter.collector.service import open_collector
 from exporter.settings import HubSettings, Problem, Settings, SettingsError
 from exporter.web.formatting import plural, rfc3339, size, span
 
+EXAMPLE = "record orders.rec.gz --hub orders --for 5m"
+
 FORMAT = "durable-exporter recording 1"
 _MIB = 1 << 20
-# Shorter values of header fields are no secrets, and stand everywhere.
+# Shorter header values are no secrets, and occur everywhere.
 _SHORTEST_SECRET = 6
 
 
@@ -43,7 +45,7 @@ class _File(Protocol):
 
 @dataclass(slots=True)
 class Recording:
-    """Writes exchanges to a file, a line each, until it would be larger than *limit* bytes."""
+    """Writes exchanges to a file, a line each, up to *limit* bytes."""
 
     file: _File
     redaction: Redaction
@@ -56,7 +58,7 @@ class Recording:
     written: int = 0
 
     def begin(self, at: float) -> None:
-        """Write what it is a recording of, which begins *at*, in seconds since the epoch."""
+        """Write the head line; *at* is the begin in seconds since the epoch."""
         self.begun = self.now()
         head = {"format": FORMAT, "version": __version__, "begin": rfc3339(at)}
         self._write(msgspec.json.encode(head))
@@ -80,6 +82,7 @@ class Recording:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `record`."""
+    command.usage = f"{command.usage} FILE"
     configured.add_options(command)
     command.add_argument(
         "file", type=Path, metavar="FILE", help="file to write; compressed if it ends in .gz"
@@ -98,17 +101,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--max-size",
-        type=_mebibytes,
-        default="20",
+        type=count,
+        default=20,
         metavar="MIB",
         help="end before the text grows larger (%(default)s)",
     )
-
-
-def _mebibytes(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text) * _MIB
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -117,7 +114,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def record(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Poll one hub as `serve` does, and write down what it is asked and answers."""
+    """Poll one hub as `serve` does, and write its requests and answers."""
     hubs = chosen_hubs(settings.own_hubs, options.hub)
     if len(hubs) != 1:
         names = ", ".join(hub.name for hub in hubs)
@@ -133,7 +130,7 @@ async def record(settings: Settings, options: argparse.Namespace) -> ExitCode:
                 prefixes=hub.id_prefixes,
                 secrets=lambda: [*secrets_of(hub), *shared.azure.secrets()],
             ),
-            limit=options.max_size,
+            limit=options.max_size * _MIB,
             is_full=anyio.Event(),
             now=time.monotonic,
         )
@@ -149,7 +146,7 @@ async def record(settings: Settings, options: argparse.Namespace) -> ExitCode:
                     f"recording {hub.name} for {span(options.seconds)}; Ctrl-C ends it earlier",
                 )
             tasks.cancel_scope.cancel()
-    _say_what_it_holds(recording, options)
+    _say_summary(recording, options)
     return ExitCode.OK
 
 
@@ -171,11 +168,11 @@ def _created(path: Path) -> Generator[_File, None, None]:
             yield compressed
 
 
-async def _until_full_or_stopped(recording: Recording, words: str) -> None:
+async def _until_full_or_stopped(recording: Recording, message: str) -> None:
     async with anyio.create_task_group() as tasks:
 
         async def stop() -> None:
-            await wait_for_stop(lambda: say(words))
+            await wait_for_stop(lambda: say(message))
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(stop)
@@ -184,7 +181,7 @@ async def _until_full_or_stopped(recording: Recording, words: str) -> None:
 
 
 def secrets_of(hub: HubSettings) -> Sequence[str]:
-    """Return the texts that must not be in a recording, wherever an answer may show them."""
+    """Return the secrets that must not be in a recording, even where an answer repeats them."""
     key = key_source(hub).key
     fields = [value.get_secret_value() for value in hub.headers.values()]
     proxy = urlsplit(hub.proxy.get_secret_value()).password if hub.proxy else None
@@ -192,7 +189,7 @@ def secrets_of(hub: HubSettings) -> Sequence[str]:
     return [key, *others] if key else others
 
 
-def _say_what_it_holds(recording: Recording, options: argparse.Namespace) -> None:
+def _say_summary(recording: Recording, options: argparse.Namespace) -> None:
     failed = f" ({recording.failed:,} failed)" if recording.failed else ""
     requests = plural(recording.exchanges, "request")
     say(f"{options.file}: {requests}{failed}, {size(recording.written)} of text")

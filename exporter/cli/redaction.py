@@ -1,4 +1,4 @@
-"""Exchanges with a hub as a recording keeps them: what polling depends on, and no data; pure."""
+"""Redaction of recorded exchanges: keeps what polling depends on, and no data; pure."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _OF_EVENT = frozenset(
         "FireAt", "OrchestrationStatus", "Generation",
     )
 )  # fmt: skip
-# What the framework itself writes around a message to an entity, and into the row of one.
+# Fields that the framework writes around a message to an entity, and into an entity's row.
 _OF_MESSAGE = frozenset(
     ("op", "id", "signal", "IsLockRequest", "requestTime", "Timestamp", "queueSize", "entityExists")
 )
 _OF_ERROR = frozenset(("Message", "ExceptionType"))
 _CHOICES = frozenset(("taskHub", "connection"))
 _FIELDS = ("date", "content-type", "retry-after")
-# Of these it counts that they are there, or how they begin.
+# Of these, only the presence or the beginning matters.
 _FIELDS_IN_PART: Mapping[str, Callable[[str], str]] = {
     "www-authenticate": lambda value: value.partition(" ")[0],
     "location": lambda value: f"{value.partition('://')[0]}://{REDACTED}",
@@ -43,10 +43,10 @@ _LARGEST_NUMBER = 1 << 53
 
 class Redaction:
     """
-    Makes the lines of a recording.
+    Formats the lines of a recording.
 
-    With a *salt*, ids and the tokens of pages are replaced, the same always by the same; the
-    *prefixes* by which instances are listed stay. The *secrets* are cut out wherever they show.
+    With a *salt*, ids and page tokens are replaced consistently; the *prefixes* by which instances
+    are listed stay. *secrets* are removed wherever they occur.
     """
 
     def __init__(
@@ -90,13 +90,13 @@ class Redaction:
         return kept
 
     def _body(self, body: bytes) -> Mapping[str, object]:
-        """Return the body in one of two fields: as JSON, or as the begin of a text."""
+        """Return the body in one of two fields: `json`, or `text` with its beginning."""
         if not body:
             return {}
         try:
             value = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            # A broken list has rows all the same.
+            # A truncated list holds rows, too.
             is_json = body.lstrip()[:1] in (b"[", b"{")
             text = REDACTED if is_json else body[:_LONGEST_TEXT].decode(errors="replace")
             return {"text": text}
@@ -107,7 +107,7 @@ class Redaction:
         return {"json": self._row(value)}
 
     def _row(self, row: object) -> object:
-        """Return the row of an instance or an entity, with its history where it has one."""
+        """Redact the row of an instance or an entity, and its history if it has one."""
         if not isinstance(row, dict):
             return _kept(row)
         is_entity = str(row.get("instanceId", ""))[:1] == "@"
@@ -137,7 +137,7 @@ class Redaction:
         }
 
     def _message(self, value: object) -> object:
-        """Return what the framework wrote; it is JSON, or a text that holds JSON."""
+        """Redact what the framework wrote: JSON, or a text that holds JSON."""
         if isinstance(value, str):
             try:
                 inner = msgspec.json.decode(value)
@@ -170,7 +170,7 @@ class Redaction:
         return self._pseudonym(value) if isinstance(value, str) else _kept(value)
 
     def _pseudonym(self, instance_id: str) -> str:
-        """Return an id as it is kept; that of an entity keeps its class."""
+        """Return an id as recorded; that of an entity keeps its class."""
         if self._salt is None or not instance_id:
             return instance_id
         kept = next((each for each in self._prefixes if instance_id.startswith(each)), "")
@@ -189,7 +189,7 @@ class Redaction:
         return hmac.digest(self._salt or b"", text, "sha256").hex()[:_DIGITS]
 
     def _target(self, target: str) -> str:
-        """Return path and query without what chooses the hub."""
+        """Return path and query without the parameters that choose the hub."""
         path, _, query = target.partition("?")
         kind, _, name = path.partition("/")
         if kind == "instances" and name:
@@ -210,11 +210,11 @@ class Redaction:
 
 
 def _without_nulls(value: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what is there: in most rows most fields are null, which reads as if absent."""
+    """Drop nulls, which most fields of most rows are; null and absent mean the same."""
     return {key: each for key, each in value.items() if each is not None}
 
 
 def _kept(value: object, may_stay: object = False) -> object:
-    """Return a value that may stay, else only whether there was one."""
+    """Return a value that may stay, otherwise only whether there is one."""
     is_plain = isinstance(value, str) or (isinstance(value, int) and abs(value) < _LARGEST_NUMBER)
     return value if value is None or (may_stay and is_plain) else REDACTED

@@ -1,4 +1,4 @@
-"""Reading the configuration anew while the exporter runs: all of it, or nothing."""
+"""Reloading the configuration while the exporter runs: all of it, or nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from exporter.cli.exposed_secrets import warn_about_files
-from exporter.cli.logs import set_up_logging
+from exporter.cli.logs import set_up_logging, warn_about_files
 from exporter.collector.service import Change, Changed, Collector
 from exporter.collector.snapshot import ProcessView
 from exporter.discovery.discovery import Discovery
@@ -22,9 +21,8 @@ RELOADED = "configuration reloaded"
 HUBS_FOUND = "hubs found in Azure have changed"
 RELOAD_REFUSED = "configuration refused, keeping the previous one"
 
-# What a running process cannot change.
-_FIXED = ("listen_address", "state_dir", "grace_period")
-_OF_THE_LOG = ("log_level", "log_format")
+_NEEDING_RESTART = ("listen_address", "state_dir", "grace_period")
+_LOG_SETTINGS = ("log_level", "log_format")
 
 log = structlog.get_logger()
 
@@ -33,10 +31,10 @@ Load = Callable[[], Settings]
 
 class Reloading:
     """
-    Keeps the exporter in step with its files, and with what *discovery* finds.
+    Keeps the exporter in step with its files, and with the hubs that *discovery* finds.
 
-    *load* reads all files, and checks them. It reloads one at a time, whoever asks. `settings` are
-    those in force, with the hubs that were found.
+    *load* reads and validates all files. Reloads are serialized. `settings` are those in force,
+    found hubs included.
     """
 
     def __init__(
@@ -61,11 +59,11 @@ class Reloading:
         self._seen: bytes | None = None
 
     def attach(self, guard: Guard, server: Server) -> None:
-        """Say who is to follow the web configuration."""
+        """Set the guard and server that follow the web configuration."""
         self._front = (guard, server)
 
     def view(self) -> ProcessView:
-        """Return what is shown of it."""
+        """Return the state that pages and metrics show."""
         shard = self.settings.shard
         return ProcessView(
             shard.index,
@@ -77,20 +75,20 @@ class Reloading:
         )
 
     async def watch(self) -> None:
-        """Reload whenever a file has changed, and while what there is cannot be used."""
+        """Reload when a file has changed, and as long as the configuration is invalid."""
         while True:
             seen = await anyio.to_thread.run_sync(fingerprint, watched_files(self.settings))
             if seen != self._seen or self._problems:
                 await self.reload(is_asked=False)
-                # Taken before the files were read: what changed since is seen next time.
+                # Taken before the files were read, so that a later change is seen next time.
                 self._seen = seen
             await anyio.sleep(self.settings.reload_interval)
 
     async def reload(self, *, is_asked: bool = True) -> Sequence[Problem]:
         """
-        Read everything anew and go by it, or say what is wrong and change nothing.
+        Apply the configuration as it is now, or return its problems and change nothing.
 
-        Without being asked it says only what is new.
+        Unless it *is_asked* for, only changes and new problems are logged.
         """
         async with self._one_at_a_time:
             before = self._problems
@@ -107,11 +105,11 @@ class Reloading:
             return ()
 
     async def search(self) -> None:
-        """Search for hubs until cancelled, wherever the settings want that."""
+        """Search for hubs until cancelled, while the settings enable it."""
         await self._discovery.run(lambda: self._listed, self._follow_discovery)
 
     async def _follow_discovery(self) -> None:
-        """Poll what was found, beside what is listed."""
+        """Poll the found hubs beside the listed ones."""
         async with self._one_at_a_time:
             settings = await self._discovery.extend_in_thread(self._listed)
             try:
@@ -122,7 +120,7 @@ class Reloading:
                 return
             changed = await self._collector.apply(change)
             self.settings = settings
-            if _says_something(changed):
+            if _is_change(changed):
                 log.info(
                     HUBS_FOUND,
                     added=list(changed.added),
@@ -144,12 +142,14 @@ class Reloading:
         )
 
     async def _try(self) -> Changed | None:
-        """Return what has changed, None if nothing has; raises `SettingsError`."""
+        """Apply the configuration; return what changed, None if nothing. Raises `SettingsError`."""
         listed = await self._read()
-        fixed = [name for name in _FIXED if _differs(name, listed, self.settings)]
-        if fixed:
+        changed_settings = [
+            name for name in _NEEDING_RESTART if _differs(name, listed, self.settings)
+        ]
+        if changed_settings:
             reason = "needs a restart: restart the exporter, or restore the previous value"
-            raise SettingsError([Problem(name, reason) for name in fixed])
+            raise SettingsError([Problem(name, reason) for name in changed_settings])
         settings = await self._discovery.extend_in_thread(listed)
         try:
             change = await self._prepare(settings)
@@ -160,20 +160,20 @@ class Reloading:
         changed = await self._collector.apply(change)
         self._listed = listed
         is_same = settings == self.settings
-        if any(_differs(name, settings, self.settings) for name in _OF_THE_LOG):
+        if any(_differs(name, settings, self.settings) for name in _LOG_SETTINGS):
             set_up_logging(settings.log_level, settings.log_format)
         self.settings = settings
         if not is_same:
             warn_about_files(settings)
-        return None if is_same and not _says_something(changed) else changed
+        return None if is_same and not _is_change(changed) else changed
 
     async def _read(self) -> Settings:
         try:
             return await anyio.to_thread.run_sync(self._load)
         except SettingsError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever stands in a file, polling goes on
-            # Without its text, in which there may be what was read.
+        except Exception as error:  # noqa: BLE001 - no content of a file may end polling
+            # The text of the error may hold content of the file.
             reason = f"cannot be read ({type(error).__name__}): please report this as a defect"
             raise SettingsError([Problem("configuration", reason)]) from None
 
@@ -201,5 +201,5 @@ def _differs(name: str, one: Settings, other: Settings) -> bool:
     return bool(getattr(one, name) != getattr(other, name))
 
 
-def _says_something(changed: Changed) -> bool:
+def _is_change(changed: Changed) -> bool:
     return any((changed.added, changed.removed, changed.changed, changed.keys))

@@ -1,4 +1,4 @@
-"""`rules`: the alerts, as files for Prometheus, Alertmanager and Grafana."""
+"""`rules`: print the alerts as files for Prometheus, Alertmanager and Grafana."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from pathlib import Path
 import yaml
 from rich.table import Table
 
-from exporter.alerts.former import FORMER_ALERTS, FORMER_PARAMETERS, remark_on
 from exporter.alerts.grafana import provisioning
 from exporter.alerts.inhibition import inhibition
 from exporter.alerts.model import PREFIX, Parameter
 from exporter.alerts.own_rules import problems_of
 from exporter.alerts.prometheus import rules
 from exporter.alerts.shared import SHARED
-from exporter.alerts.table import ALERTS
-from exporter.alerts.values import WrongRules, full_names, values_with
-from exporter.cli.exit_codes import ExitCode
+from exporter.alerts.table import (
+    ALERTS,
+    FORMER_ALERTS,
+    FORMER_PARAMETERS,
+    WrongRules,
+    full_names,
+    remark_on,
+    values_with,
+)
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import console, markup, say, table
+
+EXAMPLE = "rules > rules.yaml"
 
 Names = Collection[str]
 Writing = Callable[[Mapping[str, str], Names, Names], str]
@@ -93,11 +101,11 @@ def run(options: argparse.Namespace, _environ: Mapping[str, str]) -> ExitCode:
 
 
 def _check(files: Iterable[Path]) -> ExitCode:
-    """Print what is wrong in *files* of users, a line each."""
+    """Print the removed names in the *files* of users, a line each."""
     code = ExitCode.OK
     for file in files:
         try:
-            # Each YAML document of the file; JSON is one too.
+            # A file may have several documents; JSON is YAML, too.
             documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             say(f"cannot read {str(file)!r}: {error}")
@@ -111,7 +119,7 @@ def _check(files: Iterable[Path]) -> ExitCode:
 
 
 def _texts(node: object, where: str = "") -> Iterator[tuple[str, str]]:
-    """Yield all texts of a document, with where they are: `groups[0].rules[2].expr`."""
+    """Yield all texts of a document with their places, such as `groups[0].rules[2].expr`."""
     if isinstance(node, str):
         yield where, node
     elif isinstance(node, Mapping):

@@ -1,9 +1,8 @@
-"""`serve`: poll and be scraped until told to stop."""
+"""`serve`: poll all hubs and serve /metrics until stopped."""
 
 from __future__ import annotations
 
 import argparse
-import resource
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -15,11 +14,15 @@ import structlog
 from exporter import __version__
 from exporter.api.connection import SharedLimits
 from exporter.cli import configured
-from exporter.cli.exit_codes import ExitCode
-from exporter.cli.exposed_secrets import warn_about_files, warn_about_options
-from exporter.cli.garbage import make_full_rounds, tuned_garbage_collection
+from exporter.cli.conventions import ExitCode
+from exporter.cli.logs import warn_about_files, warn_about_options
+from exporter.cli.process import (
+    allow_many_files,
+    collect_garbage,
+    tuned_garbage_collection,
+    wait_for_stop,
+)
 from exporter.cli.reloading import Load, Reloading
-from exporter.cli.stopping import wait_for_stop
 from exporter.collector.instance_lookup import InstanceReader
 from exporter.collector.service import open_collector
 from exporter.discovery.discovery import Discovery
@@ -30,11 +33,11 @@ from exporter.web.scrapes import Scrapes
 from exporter.web.security import Guard
 from exporter.web.server import listening as listening_on
 
+EXAMPLE = "serve --config-file exporter.yaml"
+
 LISTENING = "listening"
 STOPPING = "stopping"
 FORMER_NAME = "setting was renamed"
-
-_ENOUGH_FILES = 65_536
 
 log = structlog.get_logger()
 
@@ -58,7 +61,7 @@ async def _serve(_settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 
 def _warned(configuration: Configuration, warned: set[Problem]) -> Settings:
-    """Return the settings; warn about each former name once, however often they are read."""
+    """Return the settings; warn about each former name once, not at every reload."""
     for renamed in configuration.former_names:
         if renamed not in warned:
             warned.add(renamed)
@@ -83,11 +86,11 @@ async def serve(
     listening: Callable[[Settings, int], None] = _say_where,
 ) -> None:
     """
-    Poll all hubs and serve what they show, until SIGTERM or SIGINT; *listening* is told once.
+    Poll all hubs and serve their metrics until SIGTERM or SIGINT; call *listening* once ready.
 
-    What *load* returns is followed when files change, on SIGHUP, and on request.
+    *load* is called when files change, on SIGHUP, and on request.
     """
-    _allow_many_files()
+    allow_many_files()
     with tuned_garbage_collection():
         await _serve_hubs(settings, load or (lambda: settings), listening)
 
@@ -137,7 +140,7 @@ async def _serve_hubs(
             tasks.start_soon(scrapes.keep_written)
             tasks.start_soon(reloading.watch)
             tasks.start_soon(reloading.search)
-            tasks.start_soon(make_full_rounds, lambda: scrapes.is_idle)
+            tasks.start_soon(collect_garbage, lambda: scrapes.is_idle)
             await wait_for_stop()
             log.info(STOPPING)
             tasks.cancel_scope.cancel()
@@ -150,12 +153,3 @@ async def _reload_on_signal(
         task_status.started()
         async for _ in signals:
             await reloading.reload()
-
-
-def _allow_many_files() -> None:
-    """Ask for as many sockets and files as the system allows without asking anybody."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= _ENOUGH_FILES:
-        return
-    wanted = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,4 +1,4 @@
-"""`stuck`: which instances are stalled, what each waits on, and what blocks them."""
+"""`stuck`: list stalled instances, what each waits on, and what blocks them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rich.table import Table
 
 from exporter.api.errors import ApiError
 from exporter.cli import configured
-from exporter.cli.asking import (
+from exporter.cli.configured import (
     Hub,
     add_hub_option,
     add_timeout_option,
-    ask_all,
-    chosen_hubs,
+    count,
     duration,
+    report,
     say_failure,
 )
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.orphans import find_orphans, print_orphans, row_of_orphan
-from exporter.cli.terminal import console, markup, say, span_since, table, write_json
+from exporter.cli.terminal import console, markup, say, span_since, table
 from exporter.collector.hub_diagnosis import (
     HistoryReader,
     ReadLimits,
@@ -34,7 +34,7 @@ from exporter.collector.hub_diagnosis import (
 )
 from exporter.collector.polling_inputs import rules_of
 from exporter.collector.sweeps import HubSweeps
-from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.families import children_of
 from exporter.diagnosis.groups import WaitGroup, Waiting, groups_of
 from exporter.diagnosis.nodes import Stamp
@@ -46,16 +46,17 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.over_limit import Clocks
 from exporter.ledger.rules import LedgerRules
 from exporter.ledger.snapshot import EntityLocks
-from exporter.settings import HubSettings, Settings
+from exporter.settings import Settings
 from exporter.web.formatting import plural, rfc3339
 from exporter.web.waits import (
-    END_WORDS,
     blocker_in_words,
     end_in_words,
     group_in_words,
     orphaned_in_words,
     wait_in_words,
 )
+
+EXAMPLE = "stuck --older-than 10m --hub orders"
 
 NOTHING_ACTIVE = (
     "no active instances: compare task_hub with host.json, since a wrong name is empty, too"
@@ -84,7 +85,7 @@ class StuckInstance(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An instance over a limit, and what holds it; `is_forgotten` if suspended for too long."""
+    """An instance over a limit, and what blocks it; `is_forgotten` if suspended over its limit."""
 
     orchestrator: str
     stamp: Stamp
@@ -93,18 +94,18 @@ class Finding:
 
     @property
     def is_shown(self) -> bool:
-        """Whether somebody should look at it: it is stalled, or suspended for too long."""
+        """Whether it needs attention: stalled, or suspended over its limit."""
         return self.is_trouble or self.is_forgotten
 
     @property
     def is_trouble(self) -> bool:
-        """Whether what holds it in the end means trouble."""
+        """Whether it is stalled: the end of its blocking chain means trouble."""
         return self.blame.leaf is not None and self.blame.leaf.waiting_on.means_trouble
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Everything that was found in one hub at a moment of its clock."""
+    """Findings in one hub at a time of its clock."""
 
     at: float
     active: int
@@ -137,13 +138,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     command.add_argument(
         "--reads",
-        type=_count,
+        type=count,
         default=500,
         metavar="N",
         help="most histories to read per hub (%(default)s)",
     )
     command.add_argument(
-        "--limit", type=_count, default=50, metavar="N", help="rows of a table (%(default)s)"
+        "--limit", type=count, default=50, metavar="N", help="rows of a table (%(default)s)"
     )
 
 
@@ -152,17 +153,17 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     return configured.run(stuck, options, environ)
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return int(text)
-
-
 async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Look at every hub and print what is stuck; a hub that fails is said."""
-    hubs = chosen_hubs(settings.own_hubs, options.hub)
+    """Query every hub and print what is stalled, and which hubs failed."""
     if options.orphans:
-        return await _orphans(hubs, settings, options)
+        answers_on_orphans = await report(
+            partial(find_orphans, settings=settings, reads=options.reads),
+            settings,
+            options,
+            rows=lambda name, found: (row_of_orphan(name, each) for each in found.orphans),
+            show=partial(print_orphans, most=options.limit),
+        )
+        return answers_on_orphans.code
     question = partial(
         survey,
         settings=settings,
@@ -170,44 +171,18 @@ async def stuck(settings: Settings, options: argparse.Namespace) -> ExitCode:
         older_than=options.older_than,
         with_all=options.all,
     )
-    answers = await ask_all(hubs, question, seconds=options.timeout)
-    if options.format == "json":
-        write_json(
-            [
-                row_of(name, finding)
-                for name, found in answers.found.items()
-                for finding in _shown(found, with_all=options.all)
-            ]
-        )
-    else:
-        for name, found in answers.found.items():
-            _print(name, found, with_all=options.all, most=options.limit)
-    answers.say_failures()
-    failed = bool(answers.failures)
+    answers = await report(
+        question,
+        settings,
+        options,
+        rows=lambda name, found: (row_of(name, each) for each in _shown(found, options)),
+        show=partial(_print, options=options),
+    )
+    code = answers.code
     for name, found in answers.found.items():
-        _say_what_is_missing(name, found)
-        failed = failed or found.error is not None
-    return ExitCode.HUB_FAILED if failed else ExitCode.OK
-
-
-async def _orphans(
-    hubs: Sequence[HubSettings], settings: Settings, options: argparse.Namespace
-) -> ExitCode:
-    question = partial(find_orphans, settings=settings, reads=options.reads)
-    answers = await ask_all(hubs, question, seconds=options.timeout)
-    if options.format == "json":
-        write_json(
-            [
-                row_of_orphan(name, orphan)
-                for name, found in answers.found.items()
-                for orphan in found.orphans
-            ]
-        )
-    else:
-        for name, found in answers.found.items():
-            print_orphans(name, found, options.limit)
-    answers.say_failures()
-    return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
+        _say_missing(name, found)
+        code = code if found.error is None else ExitCode.HUB_FAILED
+    return code
 
 
 async def survey(
@@ -229,16 +204,16 @@ async def survey(
     sampler.children = await in_slices(children_of(ledger.tracked, ledger.sweep))
     made = await reader.sample(sampler, ledger.tracked, ledger.over_limits.found, at)
     if any(needs_knowledge(sample.blame) for sample in sampler.samples.values()):
-        # Of what was read a second look is had for no read, as long as nothing has moved.
+        # Histories that were read are cached while their instance does not move.
         await learn(hub.client, hub.settings, sampler.knowledge)
         made = await reader.sample(sampler, ledger.tracked, ledger.over_limits.found, at)
-    findings = [*_sampled(sampler, at), *_told(ledger, configured_rules, at)]
+    findings = [*_diagnosed(sampler, at), *_evident(ledger, configured_rules, at)]
     findings.sort(key=lambda each: (_since(each), each.blame.chain[0]))
     over = sum(sampler.scanned.over.values())
     return Survey(at, active.tracked, over, findings, active.locks or {}, made.error)
 
 
-def _sampled(sampler: Sampler, at: float) -> Iterator[Finding]:
+def _diagnosed(sampler: Sampler, at: float) -> Iterator[Finding]:
     for sample in sampler.samples.values():
         blame = sample.blame.as_of(at)
         if blame.wait is not None:
@@ -246,7 +221,7 @@ def _sampled(sampler: Sampler, at: float) -> Iterator[Finding]:
 
 
 def _overridden(rules: LedgerRules, older_than: float | None, *, with_all: bool) -> LedgerRules:
-    """Return rules with the limits of one look."""
+    """Return rules with the limits that the options set."""
     given: dict[str, float] = {}
     if older_than is not None:
         given = {"pending": older_than, "idle": older_than, "age": math.inf}
@@ -261,8 +236,8 @@ def _overridden(rules: LedgerRules, older_than: float | None, *, with_all: bool)
     )
 
 
-def _told(ledger: Ledger, rules: LedgerRules, at: float) -> Iterator[Finding]:
-    """Yield those over a limit whose row alone tells what they wait on."""
+def _evident(ledger: Ledger, rules: LedgerRules, at: float) -> Iterator[Finding]:
+    """Yield instances over a limit whose row alone tells what they wait on."""
     for member in ledger.over_limits.found:
         instance = ledger.tracked[member.instance_id]
         wait = wait_by_row(instance)
@@ -281,7 +256,7 @@ def _since(finding: Finding) -> float:
 
 
 def row_of(hub: str, finding: Finding) -> StuckInstance:
-    """Return a finding as it is promised to scripts."""
+    """Return a finding for JSON."""
     blame, stamp = finding.blame, finding.stamp
     wait = blame.wait or Wait(WaitingOn.UNKNOWN)
     return StuckInstance(
@@ -299,14 +274,14 @@ def row_of(hub: str, finding: Finding) -> StuckInstance:
     )
 
 
-def _shown(found: Survey, *, with_all: bool) -> Sequence[Finding]:
-    return [each for each in found.findings if with_all or each.is_shown]
+def _shown(found: Survey, options: argparse.Namespace) -> Sequence[Finding]:
+    return [each for each in found.findings if options.all or each.is_shown]
 
 
-def _print(name: str, found: Survey, *, with_all: bool, most: int) -> None:
+def _print(name: str, found: Survey, *, options: argparse.Namespace) -> None:
     out = console()
-    shown = _shown(found, with_all=with_all)
-    out.print(f"[bold]{markup(name)}[/]: {_verdict(found, with_all=with_all)}")
+    shown, most = _shown(found, options), options.limit
+    out.print(f"[bold]{markup(name)}[/]: {_verdict(found, with_all=options.all)}")
     if not found.active:
         out.print(NOTHING_ACTIVE)
     if orphaned := orphaned_in_words(found.locks):
@@ -330,13 +305,13 @@ def _verdict(found: Survey, *, with_all: bool) -> str:
     stalled = sum(each.is_trouble for each in found.findings)
     forgotten = sum(each.is_forgotten for each in found.findings)
     others = len(found.findings) - stalled - forgotten
-    said = [f"{plural(stalled, 'instance')} stalled" if stalled else "nothing is stalled"]
+    parts = [f"{plural(stalled, 'instance')} stalled" if stalled else "nothing is stalled"]
     if forgotten:
-        said.append(f"{forgotten:,} suspended over limits.suspended")
+        parts.append(f"{forgotten:,} suspended over limits.suspended")
     if others:
         hint = "" if with_all else " (--all lists them)"
-        said.append(f"{others:,} waiting as expected{hint}")
-    return ", ".join(said)
+        parts.append(f"{others:,} waiting as expected{hint}")
+    return ", ".join(parts)
 
 
 def _waiting(findings: Iterable[Finding]) -> Iterator[Waiting]:
@@ -353,12 +328,12 @@ def _titled(groups: Sequence[WaitGroup]) -> Iterator[tuple[str, Sequence[WaitGro
 
 
 def _lines(group: WaitGroup, at: float) -> Iterator[str]:
-    """Yield the line of a group, then one for each who blocks several, or for a few ids."""
+    """Yield the line of a group, then one per blocker, or one with a few ids."""
     yield f"  {markup(group_in_words(group, at))}"
     for blocker in group.blockers:
         words = blocker_in_words(blocker, at)
-        said = f" ({markup(words)})" if words else ""
-        yield f"      {blocker.blocked:,} blocked by {markup(blocker.cause)}{said}"
+        reason = f" ({markup(words)})" if words else ""
+        yield f"      {blocker.blocked:,} blocked by {markup(blocker.cause)}{reason}"
     if not group.blockers and group.means_trouble:
         yield f"      such as {markup(', '.join(group.samples[:_SAMPLES]))}"
 
@@ -378,29 +353,23 @@ def _instances(findings: Sequence[Finding], at: float) -> Table:
             stamp.status.value,
             span_since(stamp.created, at),
             span_since(stamp.updated, at),
-            describe(wait, End.LEAF),
+            markup(wait_in_words(wait)),
             rfc3339(wait.since) or "-",
-            markup(held_up(blame)),
+            markup(_blocked_by(blame)),
         )
     return lines
 
 
-def describe(wait: Wait, end: End) -> str:
-    """Return what is waited on in words, as markup of a table."""
-    text = markup(wait_in_words(wait))
-    return f"{text}; {END_WORDS[end]}" if END_WORDS[end] else text
-
-
-def held_up(blame: Blame) -> str:
-    """Return what is at the end of a chain and what that waits on, empty where it is short."""
+def _blocked_by(blame: Blame) -> str:
+    """Return the end of a blocking chain and what it waits on, empty without a chain."""
     if len(blame.chain) == 1 or blame.leaf is None:
         return ""
     why = f"; {end_in_words(blame)}" if end_in_words(blame) else ""
     return f"{blame.chain[-1]} ({wait_in_words(blame.leaf)}{why})"
 
 
-def _say_what_is_missing(name: str, found: Survey) -> None:
-    """Say on standard error of how many it is not known what they wait on, and why."""
+def _say_missing(name: str, found: Survey) -> None:
+    """Print how many instances were not diagnosed, and why."""
     if found.error is not None:
         say_failure(found.error)
     missing = found.over - len(found.findings)

@@ -1,4 +1,4 @@
-"""Where tables and messages for people go, and JSON for scripts."""
+"""Output: tables and messages for people, JSON for scripts, and texts made safe for terminals."""
 
 from __future__ import annotations
 
@@ -18,35 +18,34 @@ from exporter.web.formatting import span
 
 _WIDTH_OF_FILES = 200
 _UNPRINTABLE = re.compile(r"[^ -~]")
-_FIRST_OF_TWO = 0x10000
+_FIRST_SURROGATE_PAIR = 0x10000
 _GAP = 2
 _NARROWEST_TEXT = 24
 
 
 class _Console(Console):
-    """Leaves it to the command how it ends where nobody reads on."""
+    """Raises on a broken pipe, so that `main` decides how the command ends."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
     def print(self, *objects: object, **options: Any) -> None:  # noqa: ANN401 - as rich has it
-        """Print; a word that is longer than a line is whole all the same."""
+        """Print without cropping words that are longer than a line."""
         super().print(*objects, **{"crop": False, **options})
 
 
 def console() -> Console:
-    """Return standard output; wide, where it is not a terminal, so that no line is cut."""
+    """Return a console of standard output; wide if it is no terminal, so that no line is cut."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
     return _Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 class FittingTable(Table):
     """
-    A table of texts that fits a terminal.
+    A table that fits the terminal.
 
-    Texts of the columns that fold take several lines. Others never do, so that ids and times can be
-    copied: where there is no room, columns are left out instead, in the order of *dropped*. In a
-    file nothing is folded or left out.
+    Only the columns *folds* wrap, so that ids and times can be copied. Columns that do not fit are
+    left out in the order of *dropped*. In a file nothing is wrapped or left out.
     """
 
     def __init__(
@@ -76,12 +75,12 @@ class FittingTable(Table):
             )
         for row in zip(*(list(self.columns[at].cells) for at in kept), strict=True):
             shown.add_row(*row)
-        # An id that is longer than a line stands there all the same, as one word.
+        # An id that is longer than a line is printed nevertheless, as one word.
         room = max(_total(widths, kept), options.max_width if is_narrow else 0)
         yield from console.render(shown, options.update(width=room))
 
     def _width_of(self, column: Column, *, is_narrow: bool) -> int:
-        """Return how wide a column has to be; where texts fold, that no word is broken."""
+        """Return the width that a column needs; where it wraps, to break no word."""
         texts = [str(cell) for cell in (column.header, *column.cells)]
         plain = [Text.from_markup(text).plain for text in texts]
         whole = max(map(cell_len, plain), default=0)
@@ -92,7 +91,7 @@ class FittingTable(Table):
 
 
 def table(*headings: str, folds: Sequence[str] = (), dropped: Sequence[str] = ()) -> FittingTable:
-    """Return a table of texts that fits a terminal."""
+    """Return a `FittingTable`."""
     return FittingTable(headings, folds, dropped)
 
 
@@ -101,32 +100,31 @@ def _total(widths: Sequence[int], kept: Sequence[int]) -> int:
 
 
 def write_json(value: object) -> None:
-    """Write a value to standard output as JSON, to be read by people too."""
+    """Write a value to standard output as indented JSON."""
     sys.stdout.buffer.write(json_lines(value))
 
 
 def json_lines(value: object) -> bytes:
-    """Return a value as JSON in lines; what would steer a terminal is escaped."""
+    """Return a value as indented JSON; escapes what would control a terminal."""
     text = msgspec.json.format(msgspec.json.encode(value)).decode()
     return _UNPRINTABLE.sub(_json_escape, text).encode() + b"\n"
 
 
 def span_since(moment: float | None, at: float) -> str:
-    """Write how long ago a moment was, empty where it is not known."""
+    """Return the time since *moment*, empty if unknown."""
     return "" if moment is None else span(at - moment)
 
 
 def say(text: object) -> None:
-    """Write a line to standard error, whatever *text* holds."""
+    """Print a line to standard error, made `printable`."""
     print(printable(str(text)), file=sys.stderr)
 
 
 def printable(text: str) -> str:
     """
-    Return a text from outside as one line that steers no terminal.
+    Return an untrusted text as one line that cannot control a terminal.
 
-    What cannot be printed is replaced: escapes, controls of either set, signs that turn the
-    direction of writing.
+    Unprintable characters are replaced: escapes, C0 and C1 controls, direction marks.
     """
     if text.isprintable():
         return text
@@ -137,14 +135,14 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Return a text from outside as such lines."""
+    """Return an untrusted text as such lines."""
     return "\n".join(
         printable(line.expandtabs(4)) for line in text.replace("\r\n", "\n").split("\n")
     )
 
 
 def markup(text: str) -> str:
-    """Return a text from outside to be part of a table or of what `console` prints."""
+    """Return an untrusted text for a table or `console`, with its markup escaped."""
     return escape(printable(text))
 
 
@@ -152,7 +150,7 @@ def _json_escape(sign: re.Match[str]) -> str:
     if sign[0].isprintable() or sign[0] == "\n":
         return sign[0]
     code = ord(sign[0])
-    if code < _FIRST_OF_TWO:
+    if code < _FIRST_SURROGATE_PAIR:
         return f"\\u{code:04x}"
-    high, low = divmod(code - _FIRST_OF_TWO, 0x400)
+    high, low = divmod(code - _FIRST_SURROGATE_PAIR, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"

@@ -1,4 +1,4 @@
-"""`why`: what one instance did, what it waits on, and what holds it up or made it fail."""
+"""`why`: show what one instance did, what it waits on, and what blocks it or made it fail."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rich.table import Table
 
 from exporter.api.times import parse_time
 from exporter.cli import configured
-from exporter.cli.asking import Hub, add_hub_option, add_timeout_option, ask_all, chosen_hubs
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.configured import Hub, add_hub_option, add_timeout_option, report
+from exporter.cli.conventions import ExitCode
 from exporter.cli.terminal import (
     console,
     markup,
@@ -23,7 +23,6 @@ from exporter.cli.terminal import (
     say,
     span_since,
     table,
-    write_json,
 )
 from exporter.collector.instance_lookup import AskedHub, FoundInstance, look_up
 from exporter.diagnosis.blame import Blame
@@ -43,9 +42,11 @@ from exporter.web.waits import (
     wait_in_words,
 )
 
+EXAMPLE = "why 1304f0da84ea4261b919be5c63c51c2f"
+
 
 class Leaf(msgspec.Struct, frozen=True):
-    """What the last in a chain waits on."""
+    """The last instance of a blocking chain, and what it waits on."""
 
     instance_id: str
     orchestrator: str
@@ -55,7 +56,7 @@ class Leaf(msgspec.Struct, frozen=True):
 
 
 class OlderWait(msgspec.Struct, frozen=True):
-    """What was scheduled in a turn before and has no result: a leftover of a race, as a rule."""
+    """A task of an earlier turn without a result, usually left over from a race."""
 
     waiting_on: str
     target: str
@@ -63,7 +64,7 @@ class OlderWait(msgspec.Struct, frozen=True):
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is told of one instance in one hub."""
+    """One instance in one hub; the keys are promised to scripts."""
 
     task_hub: str
     instance_id: str
@@ -88,6 +89,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `why`."""
+    command.usage = f"{command.usage} ID"
     configured.add_options(command)
     command.add_argument("instance_id", metavar="ID", help="id of an instance or an entity")
     command.add_argument("--format", choices=("table", "json"), default="table")
@@ -104,32 +106,29 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 
 async def why(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Ask every hub for the instance, and print what is known of it."""
-    hubs = chosen_hubs(settings.own_hubs, options.hub)
+    """Look for the instance in every hub, and print it."""
     question = partial(look, instance_id=options.instance_id, settings=settings)
-    answers = await ask_all(hubs, question, seconds=options.timeout)
-    found = {name: each for name, each in answers.found.items() if each is not None}
-    if options.format == "json":
-        write_json([reason_of(name, each) for name, each in found.items()])
-    else:
-        for name, each in found.items():
-            _print(name, each, options.events)
-    answers.say_failures()
-    if not found and not answers.failures:
-        asked = ", ".join(hub.name for hub in hubs)
-        say(f"no instance {options.instance_id} in: {asked}")
+    answers = await report(
+        question,
+        settings,
+        options,
+        rows=lambda name, found: [reason_of(name, found)] if found else [],
+        show=lambda name, found: _print(name, found, options.events) if found else None,
+    )
+    if not any(answers.found.values()) and not answers.failures:
+        say(f"no instance {options.instance_id} in: {', '.join(answers.found)}")
         return ExitCode.NOT_FOUND
-    return ExitCode.HUB_FAILED if answers.failures else ExitCode.OK
+    return answers.code
 
 
 async def look(hub: Hub, *, instance_id: str, settings: Settings) -> FoundInstance | None:
-    """Read an instance of one hub; None where it has no such instance. Raises `ApiError`."""
+    """Read an instance of one hub, None if it has none such. Raises `ApiError`."""
     asked = AskedHub(hub.settings, hub.client, hub.clock, settings.buckets)
     return await look_up(asked, instance_id, hub.settings.timeouts.sweep)
 
 
 def reason_of(hub: str, found: FoundInstance) -> Reason:
-    """Return what is known of an instance as it is promised to scripts."""
+    """Return an instance for JSON."""
     row, blame = found.row, found.blame
     wait, leaf = blame.wait, blame.leaf
     return Reason(

@@ -1,4 +1,4 @@
-"""Settings that fit what one pass over a hub showed, and why; pure."""
+"""Suggested settings that fit one pass over a hub, and why; pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from exporter.collector.snapshot import DUTY_SHARE, Sweep
 from exporter.diagnosis.blame import Blame
 from exporter.diagnosis.waits import WaitingOn
-from exporter.forecast.day import Pass
-from exporter.forecast.durations import Durations
+from exporter.forecast.forecast import Pass, Suggestion
+from exporter.forecast.observation import Durations
 from exporter.settings.durations import format_duration
 from exporter.settings.groups import Limits
 from exporter.web.formatting import span
 
 _NONE = "none"
 _ENOUGH_TO_JUDGE = 20
-# Of what goes on for longer, a limit would tell too late.
+# A longer limit would alert too late.
 _LONGEST_LIMIT = 2_592_000.0
-# A limit that is broken less than once in so many days pages nobody for nothing.
+# A usual duration is exceeded less than once in this many days.
 _DAYS_WITHOUT = 10.0
 _LARGEST_SHARE = 0.01
 _MARGIN = 1.5
@@ -32,23 +32,13 @@ _MOST_ORCHESTRATORS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Suggestion:
-    """A setting, the value that would fit, and why."""
-
-    setting: str
-    value: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """
     What is known of one orchestrator.
 
-    `usual` is what hardly any of its instances takes longer than, 0 where too few have completed.
-    `waits` are the longest ones of the past, by what ended them, None where no history tells. Of
-    instances that are beyond a limit now, `waiting` are those that wait as designed, the longest
-    time for each; `is_stalled` tells whether others are stuck.
+    `usual` is a duration that hardly any instance exceeds, 0 if too few have completed. `waits` are
+    the longest past waits by kind, None without histories. Of instances that are over a limit now,
+    `waiting` are the longest waits as expected; `is_stalled` if others are stalled.
     """
 
     usual: float = 0.0
@@ -57,22 +47,22 @@ class Evidence:
     is_stalled: bool = False
 
     def longest(self, waiting_on: WaitingOn) -> float:
-        """Return the longest wait of a class, of which it is sure that it was no trouble."""
+        """Return the longest wait of a kind that was certainly as expected."""
         now = 0.0 if self.is_stalled else self.waiting.get(waiting_on, 0.0)
         return max((self.waits or {}).get(waiting_on, 0.0), now)
 
     @property
     def longest_work(self) -> float:
-        """Return the longest time that it makes no progress for other reasons."""
+        """The longest time without progress for other reasons."""
         if self.waits is None:
             return self.usual
-        by_design = (WaitingOn.EXTERNAL_EVENT, WaitingOn.TIMER, WaitingOn.NOT_STARTED)
-        others = (seconds for kind, seconds in self.waits.items() if kind not in by_design)
+        expected = (WaitingOn.EXTERNAL_EVENT, WaitingOn.TIMER, WaitingOn.NOT_STARTED)
+        others = (seconds for kind, seconds in self.waits.items() if kind not in expected)
         return max(others, default=0.0)
 
 
 def usual(made: Pass, name: str) -> float:
-    """Return what so few instances of an orchestrator exceed that none does on most days."""
+    """Return a duration that no instance of an orchestrator exceeds on most days, 0 if unknown."""
     durations = made.observed.completed
     if durations.count(name) < _ENOUGH_TO_JUDGE:
         return 0.0
@@ -81,14 +71,14 @@ def usual(made: Pass, name: str) -> float:
 
 
 def worth_reading(limits: Limits, durations: Durations) -> Iterator[str]:
-    """Yield ids of completed instances whose histories tell whether a limit fits, a few of each."""
-    slow = [name for name in durations.names() if _is_beyond(limits, name, durations.longest(name))]
+    """Yield ids of slow completed instances whose histories tell whether a limit fits."""
+    slow = [name for name in durations.names() if _is_over(limits, name, durations.longest(name))]
     slow.sort(key=durations.count, reverse=True)
     for name in slow[:_MOST_ORCHESTRATORS]:
         yield from (instance_id for _, instance_id in durations.longest(name))
 
 
-def _is_beyond(limits: Limits, name: str, longest: Sequence[tuple[float, str]]) -> bool:
+def _is_over(limits: Limits, name: str, longest: Sequence[tuple[float, str]]) -> bool:
     in_force = limits.for_orchestrator(name)
     least = [in_force[limit] for limit in ("pending", "idle", "age")]
     seconds = max((seconds for seconds, _ in longest), default=0.0)
@@ -98,7 +88,7 @@ def _is_beyond(limits: Limits, name: str, longest: Sequence[tuple[float, str]]) 
 def suggestions(
     limits: Limits, made: Pass, waits: Mapping[str, Mapping[WaitingOn, float]]
 ) -> Iterator[Suggestion]:
-    """Yield settings that fit what was seen, where those in force do not."""
+    """Yield settings that fit, in place of those in force that do not."""
     yield from _intervals(made)
     waiting = _waiting(made)
     diagnosis = made.snapshot.diagnosis
@@ -121,7 +111,7 @@ def _intervals(made: Pass) -> Iterator[Suggestion]:
 
 
 def _waiting(made: Pass) -> Mapping[str, Mapping[WaitingOn, float]]:
-    """Return how long those wait, or will, who are beyond a limit and wait as designed."""
+    """Return the longest waits as expected of instances over a limit, timers to their end."""
     diagnosis = made.snapshot.diagnosis
     found: defaultdict[str, dict[WaitingOn, float]] = defaultdict(dict)
     if diagnosis is None or made.snapshot.active is None:
@@ -140,7 +130,7 @@ def _waiting(made: Pass) -> Mapping[str, Mapping[WaitingOn, float]]:
 
 
 def _length(blame: Blame, at: float) -> float:
-    """Return how long a wait takes that is for a timer, or took so far."""
+    """Return the length of a wait so far, of a timer to its end."""
     leaf = blame.leaf
     if leaf is None or leaf.since is None:
         return 0.0
@@ -150,11 +140,11 @@ def _length(blame: Blame, at: float) -> float:
 def fitting(
     limits: Mapping[str, float | None], evidence: Evidence
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield limits of an orchestrator that fit, where those in force do not, each with a reason."""
+    """Yield fitting limits of an orchestrator with reasons, in place of those that do not fit."""
     scheduled = evidence.longest(WaitingOn.NOT_STARTED) if evidence.waits else 0.0
     pending, idle, age = (limits[limit] for limit in ("pending", "idle", "age"))
     if pending is not None and scheduled > pending:
-        yield "pending", _NONE, f"starts as scheduled, up to {span(scheduled)} later"
+        yield "pending", _NONE, f"starts as scheduled, up to {span(scheduled)} after creation"
     if idle is not None:
         yield from _fitting_idle(idle, evidence)
     if age is not None:
@@ -165,9 +155,9 @@ def _fitting_idle(limit: float, evidence: Evidence) -> Iterator[tuple[str, str, 
     event = evidence.longest(WaitingOn.EXTERNAL_EVENT)
     timer = evidence.longest(WaitingOn.TIMER)
     if event > limit:
-        yield "idle", _NONE, f"waits for an event, up to {span(event)} so far: that is its design"
+        yield "idle", _NONE, f"waits as expected for an event, up to {span(event)} so far"
     elif timer > limit:
-        yield "idle", _limit(timer), f"waits for timers of up to {span(timer)}: that is its design"
+        yield "idle", _limit(timer), f"waits as expected for timers of up to {span(timer)}"
     elif evidence.usual > limit and evidence.longest_work > limit:
         work = max(evidence.usual, evidence.longest_work)
         yield "idle", _limit(work), f"takes up to {span(evidence.usual)} on most days"
@@ -177,7 +167,7 @@ def _fitting_age(limit: float, evidence: Evidence) -> Iterator[tuple[str, str, s
     event = evidence.longest(WaitingOn.EXTERNAL_EVENT)
     timer = evidence.longest(WaitingOn.TIMER)
     if event > limit:
-        yield "age", _NONE, f"waits for an event, up to {span(event)} so far: that is its design"
+        yield "age", _NONE, f"waits as expected for an event, up to {span(event)} so far"
     elif max(timer, evidence.usual) > limit:
         longest = max(timer, evidence.usual)
         yield "age", _limit(longest), f"takes up to {span(longest)} on most days"
@@ -189,5 +179,5 @@ def _limit(longest: float) -> str:
 
 
 def _rounded(seconds: float) -> float:
-    """Return the next longer span of time that people would write."""
+    """Return the next longer round duration."""
     return next((each for each in _ROUND if each >= seconds), seconds // _DAY * _DAY + _DAY)

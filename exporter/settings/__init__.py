@@ -3,7 +3,7 @@ Settings: environment, file and secrets in; frozen `Settings` out.
 
 Errors:
 
-* SettingsError    change the configuration as its problems say, and start anew
+* SettingsError    fix the configuration as its problems say, and restart
 """
 
 from exporter.settings.addresses import ListenAddress
@@ -13,13 +13,15 @@ from exporter.settings.groups import Buckets, Intervals, MetricsSettings
 from exporter.settings.hub import HUB_DEFAULTS, HubSettings, suits_azure_storage
 from exporter.settings.loading import (
     Configuration,
+    exposed_files,
+    fingerprint,
     load_configuration,
     load_listen_address,
     load_settings,
+    tls_files,
+    watched_files,
 )
-from exporter.settings.model import Settings
-from exporter.settings.shard import Shard
-from exporter.settings.watched import exposed_files, fingerprint, tls_files, watched_files
+from exporter.settings.model import Settings, Shard
 from exporter.settings.web_config import RateLimit, WebConfig
 from exporter.settings.web_tls import TlsPolicy, server_context
 

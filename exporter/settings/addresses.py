@@ -1,4 +1,4 @@
-"""Addresses: where the exporter listens, where hubs and proxies answer, where links lead."""
+"""Addresses: where to listen, of hubs and proxies, and templates of links."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def _check_host_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
 
 def check_hub_url(url: str, *, allow_insecure: bool) -> str:
     """
-    Return *url* if the API of a task hub can be reached by it.
+    Return *url* if it can be the address of a task hub's API.
 
     Raises:
-        ValueError: it cannot, or would carry a key; the message shows no part of the URL.
+        ValueError: it cannot, or may hold a key; the message shows no part of the URL.
     """
     parts = _split(url)
     if "?" in url or "#" in url:
@@ -77,7 +77,7 @@ def check_hub_url(url: str, *, allow_insecure: bool) -> str:
 
 
 def base_of(url: str) -> str:
-    """Return the base of all requests for a checked *url*, spelled one way, without a slash."""
+    """Return the base URL of all requests for a checked *url*, normalized, without a slash."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     host = f"[{host}]" if ":" in host else host
@@ -94,7 +94,7 @@ def _check_proxy(proxy: SecretStr) -> SecretStr:
 
 
 def _split(url: str) -> SplitResult:
-    """Take a URL apart; errors do not show it, as it may hold a secret."""
+    """Split a URL; errors do not show it, as it may hold a secret."""
     if not url:
         raise ValueError("is empty: give a URL")
     if not url.isprintable() or " " in url:
@@ -112,7 +112,7 @@ def _split(url: str) -> SplitResult:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host, by name or address, is this machine."""
+    """Return whether a host name or address is this machine."""
     if host == "localhost":
         return True
     try:
@@ -143,12 +143,12 @@ def _check_name(name: str) -> str:
 
 def check_template(template: str) -> str:
     """
-    Return *template* if each of its placeholders can be filled in and it leads to the web.
+    Return *template* if it is a web address with known placeholders.
 
-    The host is fixed: what comes from a task hub must not decide where a link leads.
+    The host is fixed: data of a task hub must not decide where a link leads.
 
     Raises:
-        ValueError: something else stands in it; the message shows no part of it.
+        ValueError: it is something else; the message shows no part of it.
     """
     literal = "".join(text for text, _ in _parts(template))
     if not template.isprintable() or " " in template:
@@ -170,7 +170,7 @@ def check_template(template: str) -> str:
 
 
 def _parts(template: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the literal texts and the placeholders after them."""
+    """Yield the literal texts, each with the placeholder after it."""
     try:
         parts = list(Formatter().parse(template))
     except ValueError:
@@ -184,7 +184,7 @@ def _parts(template: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _begin(template: str) -> str:
-    """Return the part up to the end of the host."""
+    """Return *template* up to the end of the host."""
     scheme, separator, rest = template.partition("://")
     ends = [place for sign in "/?#" if (place := rest.find(sign)) >= 0]
     return scheme + separator + rest[: min(ends, default=len(rest))]

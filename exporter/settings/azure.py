@@ -1,4 +1,4 @@
-"""Names of Azure: clouds, the resource ids of function apps, and the two ways to read an app."""
+"""Azure's clouds, resource ids of function apps, and the two ways to read an app."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEY: Literal["key"] = "key"
 RESOURCE_MANAGER: Literal["resource-manager"] = "resource-manager"
 PUBLIC = "public"
 
-# Where the Resource Manager of each cloud answers, and who signs its tokens.
+# The Resource Manager of each cloud, and the authority that signs its tokens.
 RESOURCE_MANAGERS: Mapping[str, str] = MappingProxyType(
     {
         PUBLIC: "https://management.azure.com",
@@ -32,7 +32,7 @@ AUTHORITIES: Mapping[str, str] = MappingProxyType(
 )
 
 _LONGEST_ID = 1024
-# What Azure allows in the names of groups, apps and slots, and nothing that a URL would read.
+# The characters that Azure allows in names of groups, apps and slots; none is special in a URL.
 _RESOURCE_ID = re.compile(
     r"/subscriptions/(?P<subscription>[0-9A-Fa-f-]{36})"
     r"/resourceGroups/(?P<group>[\w.()-]{1,90})"
@@ -43,7 +43,7 @@ _RESOURCE_ID = re.compile(
 
 
 def match_resource_id(text: str) -> re.Match[str] | None:
-    """Return the parts of the resource id of a function app or slot, None where it is none."""
+    """Return the parts of the resource id of a function app or slot, None if *text* is none."""
     return _RESOURCE_ID.fullmatch(text) if len(text) <= _LONGEST_ID else None
 
 
@@ -62,7 +62,7 @@ def _check_resource_id(text: str) -> str:
 
 
 def _parse_cloud(value: object) -> object:
-    """Return the name of a cloud in lower case, or the base URL of a Resource Manager."""
+    """Parse the name of a cloud, or the base URL of a Resource Manager."""
     if not isinstance(value, str):
         return value
     cloud = value.strip().rstrip("/")

@@ -1,4 +1,4 @@
-"""Keys, the folder of keys, and headers: checked without ever being shown."""
+"""Keys, key files, the folder of keys, and headers; no message shows a secret."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from exporter.settings.values import A_FILE, Shown, is_file, is_folder
 
 _LARGEST_KEY_FILE = 65_536
-# Those that a host makes are longer.
+# Generated keys are longer.
 _SHORTEST_KEY = 32
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN_HEADERS = frozenset({
@@ -21,7 +21,7 @@ _OWN_HEADERS = frozenset({
 
 
 def check_key(key: str) -> str:
-    """Return *key* if it can be sent in a header; raises `ValueError`, which does not show it."""
+    """Return *key* if a header can hold it; the `ValueError` otherwise does not show it."""
     if not key:
         raise ValueError("is empty: give the key, or leave the setting out")
     if not _can_be_sent(key):
@@ -31,13 +31,11 @@ def check_key(key: str) -> str:
 
 def read_key(path: Path) -> str:
     """
-    Return the key in a file, without what editors and shells put around it.
-
-    That is a byte order mark, white space, and a pair of quotes.
+    Return the key in a file, without a byte order mark, white space and quotes around it.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it holds what cannot be a key; the message does not show it.
+        OSError: the file cannot be read.
+        ValueError: its content cannot be a key; the message does not show it.
     """
     with path.open("rb") as file:
         content = file.read(_LARGEST_KEY_FILE + 1)
@@ -58,9 +56,8 @@ def check_key_file(path: Path) -> Path:
     Return *path* if it holds a key.
 
     Raises:
-        ValueError: it is missing, unreadable or empty, or holds what cannot be a key. The message
-            names the file looked for, unless *path* may be the key itself where the two settings
-            were mixed up: then only its folder.
+        ValueError: the file is missing or unreadable, or its content cannot be a key. The message
+            names the file, or only its folder if *path* may be a key given as `key_file`.
     """
     try:
         read_key(path)
@@ -75,7 +72,7 @@ def check_key_file(path: Path) -> Path:
 
 
 def _looked_for(path: Path) -> str:
-    """Return the path, or only its folder where the rest may be a key in the wrong place."""
+    """Return where the key was looked for; only the folder if the name may be a key."""
     may_be_key = path.parent == Path() or (not path.suffix and len(path.name) >= _SHORTEST_KEY)
     try:
         is_path = is_folder(path.parent)
@@ -87,7 +84,7 @@ def _looked_for(path: Path) -> str:
 
 
 def check_key_in(folder: Path, name: str) -> None:
-    """Raise `ValueError` if *folder* has a file for the hub *name* that holds no key."""
+    """Raise `ValueError` if the file of the hub *name* in *folder* holds no key, or is misnamed."""
     try:
         path = key_in(folder, name)
         if path is not None:
@@ -107,12 +104,12 @@ def check_key_in(folder: Path, name: str) -> None:
 
 
 def _is_near(path: Path, name: str) -> bool:
-    """Tell whether a file is called as a hub is, but for the letters' case."""
+    """Return whether a file has the name of a hub, apart from case."""
     return path.name.lower() == name.lower() and is_file(path)
 
 
 def key_in(folder: Path, name: str) -> Path | None:
-    """Return the key file of the hub *name*, if there is one; it never lies outside *folder*."""
+    """Return the key file of the hub *name*, None if there is none; never outside *folder*."""
     path = folder / name
     return path if path.parent == folder and is_file(path) else None
 
@@ -130,7 +127,7 @@ def _strip_key(key: SecretStr) -> SecretStr:
 
 
 def _lower_names(headers: object) -> object:
-    """Spell names in lower case; of two that differ in case the first holds."""
+    """Return headers with names in lower case; of two that differ in case, the first wins."""
     if not isinstance(headers, dict):
         return headers
     lowered: dict[object, object] = {}
@@ -154,7 +151,7 @@ def _check_header_value(value: SecretStr) -> SecretStr:
 
 
 def _can_be_sent(text: str) -> bool:
-    """Tell whether a header can hold *text*: Latin-1 without control characters."""
+    """Return whether a header can hold *text*: Latin-1 without control characters."""
     return all(" " <= sign <= "~" or "\xa0" <= sign <= "\xff" for sign in text)
 
 

@@ -1,4 +1,4 @@
-"""The settings of discovery: which apps of Azure are polled without being listed, and how."""
+"""The settings of discovery: which apps of Azure are found and polled, and how."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from pydantic import (
 )
 
 from exporter.settings.azure import KEY, PUBLIC, Access, Cloud
-from exporter.settings.durations import MINUTE
+from exporter.settings.durations import MINUTE, Duration, at_least
 from exporter.settings.hub import IDENTITY, HubSettings, Labels
 from exporter.settings.hub_defaults import overlay, with_profile
-from exporter.settings.values import FROZEN, Count, Duration, Names, Shown
+from exporter.settings.values import FROZEN, Count, Names, Shown
 
-# What is known of each found app without being told.
+# Labels that every found app has.
 OWN_LABELS = ("resource_group", "subscription", "region")
 ALL = "*"
 _TAG = "tag:"
-_SHORTEST_INTERVAL = MINUTE
-# Where a hub is and what opens it never comes from a default: a secret would go to any found app.
+# Never defaults of found apps: a secret would go to each of them.
 _OF_LISTED_HUBS = frozenset({*IDENTITY, "keys_dir", "headers", "allow_insecure", "cloud"})
 
 
@@ -52,14 +51,8 @@ def _check_rule(pattern: str) -> str:
     return pattern
 
 
-def _at_least_a_minute(seconds: float) -> float:
-    if seconds < _SHORTEST_INTERVAL:
-        raise ValueError("is too short: give at least 1m")
-    return seconds
-
-
 def label_of(tag: str) -> str:
-    """Return the name of the label that shows a tag."""
+    """Return the label name for a tag."""
     return re.sub(r"[^a-z0-9_]", "_", tag.lower())
 
 
@@ -72,13 +65,13 @@ _FIELDS: dict[str, Any] = {
 FoundHub: Any = create_model(
     "FoundHub",
     __config__=FROZEN,
-    __doc__="How found apps of one name or tag are polled; what is not set is as for the others.",
+    __doc__="How found apps of one name or tag are polled; unset values are those of the others.",
     **_FIELDS,
 )
 
 
 class AzureDiscovery(BaseModel):
-    """Function apps that the exporter's identity sees in Azure, polled without being listed."""
+    """Function apps that the exporter's identity can see in Azure, found instead of listed."""
 
     model_config = FROZEN
 
@@ -90,7 +83,8 @@ class AzureDiscovery(BaseModel):
         Names, AfterValidator(_check_subscriptions), Shown("list of subscription ids")
     ] = Field(default=(), description="Subscriptions to search; none means all that are visible.")
     resource_groups: Names = Field(
-        default=(), description="Resource groups whose apps are polled, by pattern; none means all."
+        default=(),
+        description="Resource groups whose apps are polled, by name or pattern; none means all.",
     )
     names: Names = Field(
         default=(), description="Apps that are polled, by name or pattern; none means all."
@@ -99,29 +93,30 @@ class AzureDiscovery(BaseModel):
         default=(), description="Apps that are not polled, by name or pattern."
     )
     include_tags: Tags = Field(
-        default={}, description="Tags that an app must have to be polled, each with its value."
+        default={}, description="Tags that polled apps have, each with a pattern of its value."
     )
     exclude_tags: Tags = Field(
-        default={}, description="Tags of which an app that is polled has none, each with its value."
+        default={},
+        description="Tags that polled apps do not have, each with a pattern of its value.",
     )
     label_tags: Names = Field(
         default=(),
-        description="Tags that become labels of `durable_functions_hub_info`, in lower case and "
-        "with `_` for what no label may have.",
+        description="Tags that become labels of `durable_functions_hub_info`, in lower case, with "
+        "`_` for characters that labels cannot have.",
     )
-    slots: bool = Field(default=False, description="Whether deployment slots are polled as well.")
+    slots: bool = Field(default=False, description="Whether to poll deployment slots, too.")
     cloud: Cloud = Field(
         default=PUBLIC,
-        description="Azure cloud, also of listed hubs with a `resource_id`; any other one by the "
-        "address of its Resource Manager.",
+        description="Azure cloud, also of listed hubs with a `resource_id`; others by the address "
+        "of their Resource Manager.",
     )
     interval: Annotated[
-        Duration, AfterValidator(_at_least_a_minute), Shown("duration, at least `1m`")
+        Duration, AfterValidator(at_least(MINUTE)), Shown("duration, at least `1m`")
     ] = Field(default=10 * MINUTE, description="How often apps are searched for.")
     access: Access = Field(default=KEY, description="How found apps are read, see `access`.")
     max_requests_per_hour: Annotated[Count, Field(ge=60, le=90_000)] = Field(
         default=12_000,
-        description="Requests to the Resource Manager for one subscription at most, by all shards "
+        description="Maximum requests per subscription to the Resource Manager, of all shards "
         "together.",
     )
     hubs: Annotated[
@@ -153,7 +148,7 @@ class AzureDiscovery(BaseModel):
         self, name: str, tags: Mapping[str, str], own: Mapping[str, object]
     ) -> HubSettings:
         """
-        Return the settings of a found app called *name* that has *tags*; *own* are its own.
+        Return the settings of the found app *name* with *tags*; *own* are those known of it.
 
         Raises:
             ValidationError: they contradict each other.
@@ -165,7 +160,7 @@ class AzureDiscovery(BaseModel):
         return FoundHubSettings.model_validate(with_profile(settings))
 
     def _matching(self, name: str, tags: Mapping[str, str]) -> Iterator[BaseModel]:
-        """Yield what holds for an app: its exact name first, the default of all last."""
+        """Yield the rules for an app: that of its exact name first, the default of all last."""
         rules = dict(self.hubs)
         default = rules.pop(ALL, None)
         yield from (rules[each] for each in rules if each.lower() == name.lower())
@@ -191,7 +186,7 @@ class Discovery(BaseModel):
 
 
 class FoundHubSettings(HubSettings):
-    """The settings of a hub that was found: names may differ between exporters, ids do not."""
+    """The settings of a found hub, sharded by its resource id: names may differ per exporter."""
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
@@ -201,17 +196,17 @@ class FoundHubSettings(HubSettings):
 
     @property
     def shard_key(self) -> str:
-        """What decides which of several exporters polls it."""
+        """The resource id: decides which shard polls the hub."""
         return (self.resource_id or "").lower()
 
 
 def matches(text: str, patterns: tuple[str, ...]) -> bool:
-    """Tell whether *text* is one of *patterns* (`*`, `?`, `[abc]`), in any case."""
+    """Return whether *text* matches one of *patterns* (`*`, `?`, `[abc]`), in any case."""
     return any(fnmatchcase(text.lower(), pattern.lower()) for pattern in patterns)
 
 
 def has_tags(tags: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    """Tell whether there is each *wanted* tag, in any case, with a value of its pattern."""
+    """Return whether every *wanted* tag exists, in any case, with a value of its pattern."""
     lower = {name.lower(): value for name, value in tags.items()}
     return all(
         name.lower() in lower and matches(lower[name.lower()], (pattern,))

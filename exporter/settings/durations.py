@@ -1,9 +1,16 @@
-"""Lengths of time, as settings spell them."""
+"""Durations: how settings spell them, and the types of fields that hold them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from exporter.settings.values import Shown, split_list
 
 # The longest first: a compound duration names each unit at most once, in this order.
 _UNITS = {
@@ -18,6 +25,8 @@ _PLAIN = re.compile(_NUMBER)
 _SPELLED = re.compile("".join(f"(?:({_NUMBER}){unit})?" for unit in _UNITS))
 _LONGEST = 100 * 365 * 86_400
 _LONGEST_TEXT = 16
+_SHORTEST_INTERVAL = 0.1
+_LONGEST_RELOAD_INTERVAL = 30.0
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -26,10 +35,10 @@ DAY = 86_400.0
 
 def parse_duration(value: object) -> float:
     """
-    Return *value* in seconds: a number, or a text as `30s`, `1h30m`, `0.5s`, `500ms`, `90`.
+    Return *value* in seconds: a number, or a text such as `30s`, `1h30m`, `0.5s`, `500ms`, `90`.
 
     Raises:
-        ValueError: it is not a duration, is negative, or is longer than a hundred years.
+        ValueError: not a duration, negative, or longer than a hundred years.
     """
     seconds = _seconds(value)
     if seconds is None:
@@ -42,7 +51,7 @@ def parse_duration(value: object) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Spell *seconds*, 0 or more, so that `parse_duration` returns the very same number."""
+    """Format *seconds*, 0 or more, so that `parse_duration` returns the same number."""
     rest = Decimal(repr(seconds))
     parts = []
     for unit in ("d", "h", "m"):
@@ -85,5 +94,68 @@ def _seconds(value: object) -> Decimal | None:
 
 
 def _shown(value: object) -> str:
-    """Quote what was mistyped, not a secret that came here by mistake."""
+    """Quote a mistyped value, but nothing long, which may be a secret in a wrong place."""
     return f"{value!r} " if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
+
+
+def _parse_bounds(value: object) -> list[float]:
+    bounds = [parse_duration(item) for item in split_list(value)]
+    if not bounds:
+        raise ValueError("is empty: give at least one bound")
+    if bounds[0] == 0:
+        raise ValueError("starts at 0: every bound is above 0")
+    if any(upper <= lower for lower, upper in pairwise(bounds)):
+        raise ValueError("is not ascending: order the bounds, without duplicates")
+    return bounds
+
+
+def at_least(minimum: float) -> Callable[[float], float]:
+    """Return the check of a duration that must not be below *minimum* seconds."""
+
+    def check(seconds: float) -> float:
+        if seconds < minimum:
+            raise ValueError(f"is too short: give at least {format_duration(minimum)}")
+        return seconds
+
+    return check
+
+
+def _check_reload_interval(seconds: float) -> float:
+    if seconds > _LONGEST_RELOAD_INTERVAL:
+        longest = format_duration(_LONGEST_RELOAD_INTERVAL)
+        raise ValueError(f"is too long: give at most {longest}")
+    return seconds
+
+
+def _check_positive(seconds: float) -> float:
+    if seconds == 0:
+        raise ValueError("is 0: give a duration above 0")
+    return seconds
+
+
+def _check_off_or_interval(seconds: float) -> float:
+    if 0 < seconds < _SHORTEST_INTERVAL:
+        shortest = format_duration(_SHORTEST_INTERVAL)
+        raise ValueError(f"is too short: give at least {shortest}, or 0 for off")
+    return seconds
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration), Shown("duration")]
+PositiveDuration = Annotated[Duration, AfterValidator(_check_positive), Shown("duration above 0")]
+Interval = Annotated[
+    Duration, AfterValidator(at_least(_SHORTEST_INTERVAL)), Shown("duration, at least `0.1s`")
+]
+ReloadInterval = Annotated[
+    Interval,
+    AfterValidator(_check_reload_interval),
+    Shown("duration, `0.1s` to `30s`"),
+]
+IntervalOrOff = Annotated[
+    Duration,
+    AfterValidator(_check_off_or_interval),
+    Shown("duration, at least `0.1s`, or `0` for off"),
+]
+Limit = Annotated[float | None, BeforeValidator(parse_limit), Shown("duration or `none`")]
+Bounds = Annotated[
+    tuple[float, ...], BeforeValidator(_parse_bounds), Shown("ascending list of durations")
+]

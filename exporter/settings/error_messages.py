@@ -1,7 +1,7 @@
 """
-What is wrong with a configuration, in plain lines.
+Problems of a configuration, as messages.
 
-* SettingsError    change the configuration as its problems say, and start anew
+* SettingsError    fix the configuration as its problems say, and restart
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-# What settings, hubs and orchestrators are called. Keys, hashes and passwords are longer than any
-# short name, and have digits among their letters.
+# Names of settings, hubs and orchestrators. Keys, hashes and passwords are longer than the short
+# form, and mix digits with letters.
 _NAME = re.compile(r"[\w .:@*?-]{1,15}|[A-Za-z_.-]{1,60}[0-9]{0,4}")
 
 
 def shown_name(name: object) -> str:
-    """Return a key of a file for a message, `...` where it may be a secret in a wrong place."""
+    """Return a key of a file for a message, `...` if it may be a secret in a wrong place."""
     text = str(name)
     return text if _NAME.fullmatch(text) else "..."
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where it was said, and what to do about it."""
+    """One error: where it was set, what is wrong and how to fix it."""
 
     location: str
     message: str
@@ -36,7 +36,7 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """The configuration cannot be used; `problems` is everything that is wrong with it."""
+    """The configuration is invalid; `problems` are all its errors."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -64,7 +64,7 @@ _WORDS: Mapping[str, Callable[[Context], str]] = {
 
 
 def in_words(error: ErrorDetails) -> str:
-    """Return what an error means, without what was given: that may be a secret."""
+    """Return the message for an error, without the value, which may be a secret."""
     words = _WORDS.get(error["type"])
     if words is None:
         return f"cannot be used ({error['msg']}): correct it"

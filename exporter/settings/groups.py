@@ -1,4 +1,4 @@
-"""Groups of settings: intervals, limits, timeouts, retries, TLS; metrics, buckets; profiles."""
+"""Groups of settings: intervals, timeouts, retries, TLS, buckets, limits, metrics, status page."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ from pydantic import (
     model_validator,
 )
 
-from exporter.settings.durations import DAY, HOUR, MINUTE
-from exporter.settings.values import (
-    FROZEN,
-    AnyCase,
+from exporter.settings.durations import (
+    DAY,
+    HOUR,
+    MINUTE,
     Bounds,
-    Count,
-    CountLimit,
     Interval,
     IntervalOrOff,
     Limit,
-    Names,
     PositiveDuration,
+)
+from exporter.settings.values import (
+    FROZEN,
+    AnyCase,
+    Count,
+    CountLimit,
+    Names,
     ReadableFile,
     ShareLimit,
     Shown,
@@ -36,52 +40,50 @@ from exporter.settings.values import (
 
 
 class Intervals(BaseModel):
-    """How often each sweep is made; intervals stretch when a sweep takes more than half of them."""
+    """How often each sweep runs; intervals stretch when a sweep takes more than half of them."""
 
     model_config = FROZEN
 
-    active: Interval = Field(
-        default=30.0, description="From one listing of the active instances to the next."
-    )
+    active: Interval = Field(default=30.0, description="Between listings of the active instances.")
     failed: IntervalOrOff = Field(
-        default=5 * MINUTE, description="From one listing of the unresolved failures to the next."
+        default=5 * MINUTE, description="Between listings of the unresolved failures."
     )
     census: IntervalOrOff = Field(
-        default=HOUR, description="From one count of all retained instances to the next."
+        default=HOUR, description="Between full listings (census) of the retained instances."
     )
     entities: IntervalOrOff = Field(
-        default=5 * MINUTE, description="From one listing of the entities to the next."
+        default=5 * MINUTE, description="Between listings of the entities."
     )
 
 
 class Timeouts(BaseModel):
-    """How long to wait; an app that starts holds requests for 30 seconds."""
+    """How long to wait; an app that is starting holds requests for 30 seconds."""
 
     model_config = FROZEN
 
     request: PositiveDuration = Field(
-        default=MINUTE, description="For one request, from sending it to the end of the answer."
+        default=MINUTE, description="For one request, until the end of its answer."
     )
-    connect: PositiveDuration = Field(default=10.0, description="For a connection to be made.")
+    connect: PositiveDuration = Field(default=10.0, description="For connecting.")
     sweep: PositiveDuration = Field(default=15 * MINUTE, description="For one sweep.")
 
 
 class Retries(BaseModel):
-    """What happens after a request failed in a way that may pass."""
+    """How requests are retried that failed for a reason that may pass."""
 
     model_config = FROZEN
 
     max_retries: Annotated[Count, Field(ge=0, le=10)] = Field(
-        default=3, description="How often one request is repeated at most."
+        default=3, description="Maximum retries of one request."
     )
     backoff: PositiveDuration = Field(
         default=0.5,
-        description="Wait before the first repetition, doubled before each further one.",
+        description="Wait before the first retry, doubled before each further one.",
     )
     max_backoff: PositiveDuration = Field(
         default=30.0,
-        description="Longest wait between two attempts, or a minute where `Retry-After` asks for "
-        "it; where it asks for more, the sweep ends, and comes again after that, an hour at most.",
+        description="Longest wait between two attempts, extended by `Retry-After` to a minute; if "
+        "that asks for more, the sweep ends and runs again after it, an hour later at most.",
     )
 
     @field_validator("max_backoff")
@@ -98,14 +100,14 @@ class Tls(BaseModel):
     model_config = FROZEN
 
     ca_file: ReadableFile | None = Field(
-        default=None, description="Authorities to trust instead of the usual ones."
+        default=None, description="Certificate authorities to trust instead of the default ones."
     )
     client_cert_file: ReadableFile | None = Field(
-        default=None, description="Certificate to show to the app."
+        default=None, description="Client certificate to present to the app."
     )
     client_key_file: ReadableFile | None = Field(
         default=None,
-        description="Private key of the certificate, where it is not in the same file.",
+        description="Private key of the certificate, unless it is in the same file.",
     )
 
     @field_validator("ca_file")
@@ -144,7 +146,7 @@ class Tls(BaseModel):
 
 
 class Buckets(BaseModel):
-    """Upper bounds of the buckets, of all hubs."""
+    """Upper bounds of histogram buckets, of all hubs."""
 
     model_config = FROZEN
 
@@ -154,7 +156,7 @@ class Buckets(BaseModel):
     )
     duration: Bounds = Field(
         default=(1.0, 10.0, MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, DAY, 7 * DAY),
-        description="Bounds for how long completed instances took.",
+        description="Bounds for the durations of completed instances.",
     )
 
 
@@ -168,7 +170,7 @@ Pattern = Annotated[str, AfterValidator(_check_pattern)]
 
 
 class OrchestratorLimits(BaseModel):
-    """Limits of the orchestrators of one name or pattern; what is not set is as for the others."""
+    """Limits of the orchestrators of one name or pattern; unset ones are those of the others."""
 
     model_config = FROZEN
 
@@ -176,7 +178,7 @@ class OrchestratorLimits(BaseModel):
     idle: Limit = Field(
         default=HOUR, description="How long a running instance may go without progress."
     )
-    age: Limit = Field(default=None, description="How long an instance may be active in all.")
+    age: Limit = Field(default=None, description="How long an instance may be active in total.")
     suspended: Limit = Field(default=None, description="How long an instance may be Suspended.")
     success: Limit = Field(
         default=None, description="How long ago the latest success of an orchestrator may be."
@@ -188,12 +190,12 @@ class OrchestratorLimits(BaseModel):
         default=0.05, description="Share of finished instances that may have failed."
     )
     unresolved_failures: CountLimit = Field(
-        default=10, description="Failed instances that nobody has resolved yet, at most."
+        default=10, description="How many failed instances may be unresolved."
     )
 
 
 class Limits(OrchestratorLimits):
-    """How long instances may take before they count as over the limit, and how many may fail."""
+    """How long instances may take before they are over a limit, and how many may fail."""
 
     stopped: Limit = Field(
         default=4 * HOUR, description="How long the app may be stopped; see `may_stop`."
@@ -206,19 +208,19 @@ class Limits(OrchestratorLimits):
     )
 
     def for_orchestrator(self, name: str) -> Mapping[str, float | None]:
-        """Return the limits that hold for the orchestrator *name*, by what they limit."""
+        """Return the limits in force for the orchestrator *name*, by their names."""
         return {**_values_of(self), **self.own(name)}
 
     def of_hub(self) -> dict[str, float | None]:
-        """Return the limits that hold where an orchestrator has none of its own."""
+        """Return the limits of orchestrators without their own, and `stopped`."""
         return {**_values_of(self), "stopped": self.stopped}
 
     def own(self, name: str) -> Mapping[str, float | None]:
         """
-        Return the limits that the orchestrator *name* has of its own, by what they limit.
+        Return the limits that are set for the orchestrator *name*, by their names.
 
-        Each comes from the first that sets it: the exact name, the name in another case, the
-        patterns (`*`, `?`, `[...]`, whose case counts) in the order written.
+        The first that sets one wins: the exact name, the name in another case, the patterns (`*`,
+        `?`, `[...]`, case-sensitive) in the order written.
         """
         own: dict[str, float | None] = {}
         for limits in self._matching(name):
@@ -248,7 +250,7 @@ class MetricsSettings(BaseModel):
     )
     exemplars: bool = Field(
         default=False,
-        description="Whether OpenMetrics names the id of an instance that finished last.",
+        description="Whether OpenMetrics has the id of the last finished instance as an exemplar.",
     )
     max_concurrent_scrapes: Annotated[Count, Field(ge=1, le=10_000)] = Field(
         default=100, description="Scrapes answered at once; further ones get 503."
@@ -259,24 +261,24 @@ class MetricsSettings(BaseModel):
 
 
 class WebSettings(BaseModel):
-    """What the status page may do."""
+    """The status page."""
 
     model_config = FROZEN
 
     instance_pages: bool = Field(
         default=False,
-        description="Allow a page for each instance, read from its hub when it is asked for; it "
-        "shows the messages of failures.",
+        description="Serve a page per instance, read from its hub on request; it shows messages of "
+        "failures.",
     )
 
 
 Profile = Annotated[Literal["steady", "scale-to-zero"], AnyCase]
 
-# What a profile sets stands below whatever the configuration says.
+# Any configured value wins over those of a profile.
 PROFILES: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "steady": {},
-        # Each request wakes the app: few, all at once, and none for what is merely nice to know.
+        # Each request wakes the app: few sweeps, all at once, without entities and census.
         "scale-to-zero": {
             "intervals": {"active": "15m", "failed": "1h", "entities": "0", "census": "0"}
         },

@@ -17,23 +17,13 @@ from pydantic import (
 from exporter.settings.addresses import Links, Proxy, base_of, check_hub_url
 from exporter.settings.azure import KEY, PUBLIC, RESOURCE_MANAGER, Access, Cloud, ResourceId
 from exporter.settings.credentials import Headers, Key, KeyFile, check_key_in, key_in
-from exporter.settings.durations import DAY, HOUR, MINUTE
+from exporter.settings.durations import DAY, HOUR, MINUTE, Duration, PositiveDuration
 from exporter.settings.groups import Intervals, Limits, Profile, Retries, Timeouts, Tls
-from exporter.settings.values import (
-    FROZEN,
-    AnyCase,
-    Count,
-    Duration,
-    Folder,
-    IdPrefixes,
-    Names,
-    PositiveDuration,
-    Shown,
-)
+from exporter.settings.values import FROZEN, AnyCase, Count, Folder, IdPrefixes, Names, Shown
 
-# What says which hub it is: at the top level these belong to one hub, all others are defaults.
+# These identify a hub: at the top level they make one, all others are defaults of all hubs.
 PLACE = ("name", "url", "task_hub", "connection", "resource_id")
-# With what opens it: none of these may be empty.
+# With its credentials: none of these may be empty.
 IDENTITY = (*PLACE, "key", "key_file")
 
 _LONGEST_NAME = 128
@@ -43,7 +33,7 @@ _LABEL_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED_LABELS = frozenset({
     "task_hub", "function_app", "hub_name", "connection", "orchestrator", "entity",
     "runtime_status", "le", "quantile",
-    # What scraping adds, by which rules tell exporters and their replicas apart.
+    # Added by scraping; rules distinguish exporters and replicas by them.
     "instance", "job", "namespace", "pod", "cluster",
 })  # fmt: skip
 
@@ -59,12 +49,12 @@ def _check_name(name: str) -> str:
 
 
 def is_task_hub(name: object) -> bool:
-    """Tell whether a task hub can be called so."""
+    """Return whether *name* is a possible name of a task hub."""
     return isinstance(name, str) and _TASK_HUB.fullmatch(name) is not None
 
 
 def suits_azure_storage(task_hub: str) -> bool:
-    """Tell whether Azure Storage, the usual backend, takes the name of a task hub."""
+    """Return whether Azure Storage, the usual backend, allows the name of a task hub."""
     return _AZURE_STORAGE.fullmatch(task_hub) is not None
 
 
@@ -113,19 +103,18 @@ class HubSettings(BaseModel):
 
     model_config = FROZEN
 
-    # A field's check sees the fields before it, so that one pass finds everything that is wrong.
-    name: Name = Field(
-        description="What the hub is called in metrics, as label `task_hub`; unique."
-    )
+    # Ordered so that a validator sees the fields that it depends on.
+    name: Name = Field(description="Name of the hub in metrics, as label `task_hub`; unique.")
     allow_insecure: bool = Field(
-        default=False, description="Allow `http://` to hosts other than this one."
+        default=False, description="Allow `http://` to hosts other than loopback."
     )
     url: Annotated[str, Shown("URL")] = Field(
-        description="Where the app answers: its root, or a path that ends in `/durabletask`."
+        description="Address of the app: its root, or a path ending in `/durabletask`."
     )
     task_hub: TaskHub | None = Field(
         default=None,
-        description="The task hub's own name, if not the app's default; a wrong one makes storage.",
+        description="The task hub's own name, unless it is the app's default; an unknown name "
+        "creates storage.",
     )
     connection: Connection | None = Field(
         default=None, description="Name of the app setting with the task hub's connection string."
@@ -137,17 +126,17 @@ class HubSettings(BaseModel):
         default=None, description="File with the key, read again when the app refuses it."
     )
     keys_dir: Folder | None = Field(
-        default=None, description="Folder with a key file for each hub, called as the hub is."
+        default=None, description="Folder with a key file per hub, named like the hub."
     )
     resource_id: ResourceId | None = Field(
         default=None,
-        description="The app's resource id in Azure: its key is fetched from there, or none is "
-        "needed; see `access`.",
+        description="The app's resource id in Azure, to fetch its key or to do without one; see "
+        "`access`.",
     )
     access: Access = Field(
         default=KEY,
-        description="How the app is read: at its own address by `key` (one that is given, else "
-        "fetched by `resource_id`), or through Azure's `resource-manager`, without any.",
+        description="How the app is read: at its own address with a `key` (configured, else "
+        "fetched by `resource_id`), or through Azure's `resource-manager`, without a key.",
     )
     cloud: Cloud = Field(
         default=PUBLIC,
@@ -158,29 +147,29 @@ class HubSettings(BaseModel):
     )
     links: Links = Field(
         default={},
-        description="Links of the page from an instance to elsewhere, by what they are called.",
+        description="Links from an instance on the status page to elsewhere, by name.",
     )
     worker: Annotated[WorkerName, AnyCase] | None = Field(
         default=None,
-        description="The app's language, which some waits depend on; by default failures show it.",
+        description="The app's language, on which some diagnoses depend; by default read from its "
+        "failures.",
     )
     orchestrators: Names = Field(
-        default=(), description="Orchestrators that exist at 0 from the start, first to get labels."
+        default=(), description="Orchestrators shown at 0 from the start, and first to get labels."
     )
     entities: Names = Field(default=(), description="Entities to list; none means all.")
     id_prefixes: IdPrefixes = Field(
         default=(),
-        description="Beginnings of all instance ids, to list by key range; `guid`: 16 hex digits.",
+        description="Prefixes of all instance ids, to list by key range; `guid`: 16 hex digits.",
     )
-    intervals: Intervals = Field(default=Intervals(), description="How often sweeps are made.")
+    intervals: Intervals = Field(default=Intervals(), description="How often sweeps run.")
     limits: Limits = Field(default=Limits(), description="When instances are over the limit.")
     may_stop: bool = Field(
         default=False,
-        description="Whether the app may be stopped for as long as it likes: `limits.stopped` is "
-        "not in force then.",
+        description="Whether the app may be stopped indefinitely, without `limits.stopped`.",
     )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait.")
-    retries: Retries = Field(default=Retries(), description="How failed requests are repeated.")
+    retries: Retries = Field(default=Retries(), description="How failed requests are retried.")
     tls: Tls = Field(default=Tls(), description="Authorities and client certificate.")
     proxy: Proxy | None = Field(
         default=None, description="Proxy to use instead of `HTTPS_PROXY`; may hold credentials."
@@ -188,65 +177,64 @@ class HubSettings(BaseModel):
     headers: Headers = Field(default={}, description="Headers to send with every request.")
     profile: Profile = Field(
         default="steady",
-        description="Defaults for a kind of app: `scale-to-zero` polls so rarely that it sleeps.",
+        description="Defaults for a kind of app: `scale-to-zero` polls rarely, so apps can sleep.",
     )
     max_pages_per_day: Annotated[Count, Field(ge=1), Shown("whole number from 1")] | None = Field(
         default=None,
-        description="Pages to read in a day (UTC) at most; the last tenth is for active instances.",
+        description="Maximum pages per day (UTC); the last tenth is reserved for active instances.",
     )
     max_histories_per_sweep: Annotated[Count, Field(ge=0, le=10_000)] = Field(
         default=30,
-        description="Histories to read after an active sweep, to find what instances over a limit "
-        "wait on; `0` for none, each is a page of `max_pages_per_day`.",
+        description="Maximum histories to read after an active sweep, to find what instances over "
+        "a limit wait on; `0` for none, each counts as a page of `max_pages_per_day`.",
     )
     max_requests_per_host: Annotated[Count, Field(ge=1)] = Field(
-        default=4, description="Requests under way at once to one host, one of each hub in turn."
+        default=4, description="Maximum concurrent requests per host; its hubs take turns."
     )
     max_page_size: Annotated[Count, Field(ge=1, le=1000)] = Field(
-        default=1000, description="Instances to ask for at once at most."
+        default=1000, description="Maximum instances per page."
     )
     page_bytes: Annotated[Count, Field(ge=16_384)] = Field(
         default=2_097_152,
-        description="Bytes of a page at most: where rows are large, fewer are asked for at once.",
+        description="Maximum bytes of a page: with large rows, pages have fewer of them.",
     )
     max_pages: Annotated[Count, Field(ge=1)] = Field(
         default=100_000, description="Pages after which a listing stops as truncated."
     )
     max_response_bytes: Annotated[Count, Field(ge=65_536)] = Field(
         default=33_554_432,
-        description="Largest answer that is read, in bytes; a page of a list has at most 8 MiB.",
+        description="Largest answer to read, in bytes; pages of a listing have at most 8 MiB.",
     )
     max_requests_per_second: Annotated[Count, Field(ge=1, le=10_000)] = Field(
-        default=100, description="Requests in a second at most."
+        default=100, description="Maximum requests per second."
     )
     max_label_values: Annotated[Count, Field(ge=1)] = Field(
         default=200,
-        description="Orchestrators, and entities, with a label of their own; the rest is `_other`.",
+        description="Orchestrators, and entities, with their own label; the rest is `_other`.",
     )
     max_series: Annotated[Count, Field(ge=1000)] = Field(
-        default=20_000, description="Series of the hub beyond which distributions fold."
+        default=20_000, description="Maximum series per hub; beyond, distributions are folded."
     )
     stale_after: PositiveDuration = Field(
         default=15 * MINUTE,
-        description="Age of the last complete sweep at which what it feeds is stale and removed.",
+        description="Age of the last complete sweep at which its data is stale and removed.",
     )
     counter_hold: Duration = Field(
         default=2 * MINUTE,
         description="How long a new counter series shows its base; two scrape intervals or more.",
     )
     overlap: PositiveDuration = Field(
-        default=2 * MINUTE, description="How far the search for finished instances looks back."
+        default=2 * MINUTE, description="How far each search for finished instances looks back."
     )
     lookback: PositiveDuration = Field(
-        default=2 * HOUR, description="How far that search looks back at most, now and then."
+        default=2 * HOUR, description="How far it looks back at most, now and then."
     )
-
     failed_lookback: PositiveDuration = Field(
-        default=7 * DAY, description="How long a failure that nobody resolves is shown as such."
+        default=7 * DAY, description="How long a failure is shown as unresolved."
     )
     max_ledger_finishes: Annotated[Count, Field(ge=1000)] = Field(
         default=2_000_000,
-        description="Finishes remembered so that none is counted twice; 8 to 12 bytes each.",
+        description="Finishes remembered, so that none is counted twice; 8 to 12 bytes each.",
     )
     max_failure_reasons: Annotated[Count, Field(ge=1)] = Field(
         default=200, description="Failure reasons with their own labels; the rest is `_other`."
@@ -288,26 +276,26 @@ class HubSettings(BaseModel):
 
     @property
     def base_url(self) -> str:
-        """The base of all requests, which ends in the API's own path, without a slash."""
+        """The base URL of all requests, including the API's path, without a slash."""
         return base_of(self.url)
 
     @property
     def shard_key(self) -> str:
-        """What decides which of several exporters polls it."""
+        """The name: decides which shard polls the hub."""
         return self.name
 
     @property
     def has_key(self) -> bool:
-        """Whether a key was given, as text or as a file."""
+        """Whether a key is configured, as text or as a file."""
         return self.key is not None or self.key_path is not None
 
     @property
     def key_path(self) -> Path | None:
-        """The file to read the key from, None where there is none: `key` may hold it then."""
+        """The file to read the key from, None if there is none; `key` may hold it then."""
         if self.key_file is not None or self.key is not None or self.keys_dir is None:
             return self.key_file
         return key_in(self.keys_dir, self.name)
 
 
-# The defaults of a hub's settings, for what is made without a configuration; it has no name or URL.
+# The defaults of a hub's settings, for use without a configuration; it has no name or URL.
 HUB_DEFAULTS = HubSettings.model_construct()

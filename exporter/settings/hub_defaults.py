@@ -1,4 +1,4 @@
-"""From a document with defaults to the hubs: one that stands at its top level, and named ones."""
+"""The hubs of a document: settings of one at its top level, named ones, and defaults of all."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from exporter.settings.hub import PLACE, HubSettings, is_task_hub
 
 _KEYS = ("key", "key_file")
 _KEY_SOURCES = (*_KEYS, "keys_dir", "resource_id")
-# Secrets that a default may hold: only hubs that are listed get them.
+# Defaults of listed hubs only: they may hold secrets.
 _OF_LISTED_HUBS = (*_KEYS, "keys_dir", "headers", "allow_insecure", "access", "cloud")
-# Its requests are bounded by the hour.
+# Requests to the Resource Manager are limited per hour.
 _THROUGH_RESOURCE_MANAGER = {"intervals": {"active": "60s"}}
-# The key of the hub whose settings stand at the top level.
+# The key of the hub whose settings are at the top level.
 FLAT = ""
 
 
 def overlay(stronger: Mapping[str, object], weaker: Mapping[str, object]) -> dict[str, object]:
     """
-    Return the settings of both, group by group; where both set one, *stronger* wins.
+    Merge settings group by group; where both set one, *stronger* wins.
 
-    What is stronger comes first: of two patterns that match, the first holds.
+    The stronger ones come first, as the first of several matching patterns wins.
     """
     merged = dict(stronger)
     for key, value in weaker.items():
@@ -37,10 +37,10 @@ def overlay(stronger: Mapping[str, object], weaker: Mapping[str, object]) -> dic
 
 def arrange(document: Mapping[str, object]) -> dict[str, object]:
     """
-    Move into each hub what stands at the top level of *document* but is a hub's.
+    Move settings of hubs at the top level of *document* into the hubs.
 
-    There `PLACE` makes a hub of its own, under the key `FLAT`, as does having no other; everything
-    else is a default of all hubs, a key of those that have none.
+    `PLACE` at the top level makes a hub, under the key `FLAT`, as does having no other; everything
+    else is a default of all hubs, keys of those that have none.
     """
     shared = {key: document[key] for key in document if key in HubSettings.model_fields}
     azure = _azure_of(document)
@@ -56,7 +56,8 @@ def arrange(document: Mapping[str, object]) -> dict[str, object]:
         found = {key: shared[key] for key in shared if key not in _OF_LISTED_HUBS}
         arranged["discovery"] = {"azure": overlay(azure, {"hubs": {"*": found}})}
     if flat or not (named or _is_true(azure.get("enabled"))):
-        name = _name_of(flat.get("task_hub"))
+        task_hub = flat.get("task_hub")
+        name = task_hub if is_task_hub(task_hub) else "default"
         hubs[FLAT] = with_profile({"name": name, **flat, **shared})
     for key, own in named.items():
         hubs[key] = own
@@ -68,7 +69,7 @@ def arrange(document: Mapping[str, object]) -> dict[str, object]:
 
 
 def with_profile(hub: Mapping[str, object]) -> dict[str, object]:
-    """Return *hub* with the settings of its profile, and of its access, below its own."""
+    """Return *hub* with the defaults of its profile and its access."""
     profile = str(hub.get("profile", "")).strip().lower()
     settings = overlay(hub, PROFILES.get(profile, {}))
     if str(hub.get("access", "")).strip().lower() == RESOURCE_MANAGER:
@@ -77,7 +78,7 @@ def with_profile(hub: Mapping[str, object]) -> dict[str, object]:
 
 
 def _azure_of(document: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what *document* says of discovery in Azure."""
+    """Return the settings `discovery.azure` of *document*."""
     discovery = document.get("discovery")
     azure = discovery.get("azure") if isinstance(discovery, dict) else None
     return azure if isinstance(azure, dict) else {}
@@ -90,16 +91,12 @@ def _is_true(value: object) -> bool:
         return False
 
 
-def _name_of(task_hub: object) -> object:
-    return task_hub if is_task_hub(task_hub) else "default"
-
-
 def check_hubs(hubs: object) -> tuple[HubSettings, ...]:
     """
-    Return the settings of each of *hubs*, a mapping by key.
+    Return the settings of *hubs*, a mapping by key.
 
     Raises:
-        ValidationError: with everything that is wrong in any hub, and with hubs that are the same.
+        ValidationError: with the errors of all hubs, and an error per duplicate hub.
     """
     if not isinstance(hubs, dict):
         raise ValueError("is not a mapping: give each hub's settings below its name")  # noqa: TRY004 - pydantic's
@@ -110,35 +107,35 @@ def check_hubs(hubs: object) -> tuple[HubSettings, ...]:
             valid[key] = HubSettings.model_validate(own)
         except ValidationError as error:
             errors += _below(key, error)
-    errors += _doubles(valid)
+    errors += _duplicates(valid)
     if errors:
         raise ValidationError.from_exception_data("hubs", errors, hide_input=True)
     return tuple(valid.values())
 
 
 def _below(key: str, error: ValidationError) -> Iterator[InitErrorDetails]:
-    """Yield the errors of one hub, moved below its key; what was given is left behind."""
+    """Yield the errors of one hub, moved below its key, without the values."""
     for line in error.errors(include_url=False, include_input=False):
         moved = PydanticCustomError(line["type"], line["msg"], line.get("ctx"))
         yield InitErrorDetails(type=moved, loc=(key, *line["loc"]), input=None)
 
 
-def _doubles(hubs: Mapping[str, HubSettings]) -> Iterator[InitErrorDetails]:
-    """Yield an error for each hub that is called as an earlier one, or that is the same."""
+def _duplicates(hubs: Mapping[str, HubSettings]) -> Iterator[InitErrorDetails]:
+    """Yield an error for each hub with the name or the task hub of an earlier one."""
     names: set[str] = set()
     places: dict[object, str] = {}
     for key, hub in hubs.items():
         if hub.name in names:
-            yield _double(key, "name", "is the name of two hubs: give one of them another")
+            yield _duplicate(key, "name", "is the name of two hubs: give one of them another")
         names.add(hub.name)
         place = (hub.base_url, (hub.task_hub or "").lower(), hub.connection)
         first = places.setdefault(place, hub.name)
         if first != hub.name:
-            yield _double(
+            yield _duplicate(
                 key, "url", f"leads to the same task hub as the hub {first}: remove one of the two"
             )
 
 
-def _double(key: str, setting: str, message: str) -> InitErrorDetails:
+def _duplicate(key: str, setting: str, message: str) -> InitErrorDetails:
     error = PydanticCustomError("value_error", "{error}", {"error": message})
     return InitErrorDetails(type=error, loc=(key, setting), input=None)

@@ -1,22 +1,26 @@
-"""Reading the settings from where they are said, and what is wrong with them."""
+"""Loading the settings from their sources, with all problems, and the files to watch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from hashlib import blake2b
 from itertools import takewhile
+from pathlib import Path
 from types import MappingProxyType
 
+import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.settings.addresses import ListenAddress, parse_listen_address
 from exporter.settings.error_messages import Problem, SettingsError, in_words
-from exporter.settings.hub import PLACE
-from exporter.settings.hub_defaults import FLAT
+from exporter.settings.hub import PLACE, HubSettings
+from exporter.settings.hub_defaults import FLAT, overlay
 from exporter.settings.model import Settings
-from exporter.settings.printed import printed
-from exporter.settings.schema import SettingPath
+from exporter.settings.schema import SettingPath, place_at
 from exporter.settings.sources import (
     CommandLine,
     ConfigFile,
@@ -26,39 +30,42 @@ from exporter.settings.sources import (
     variable_for,
 )
 
-# Where the defaults of all hubs are those of found ones, too.
+# Where the defaults of all hubs are copied for found ones.
 _FOUND = ("discovery", "azure", "hubs", "*")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Settings, and the sources that they came from, the strongest first."""
+    """Settings and their sources, the strongest first."""
 
     settings: Settings
     sources: Sequence[Source]
 
     @property
     def former_names(self) -> Sequence[Problem]:
-        """Where a setting goes by a former name, and what it is called today."""
+        """The settings under a former name, each with the current one."""
         return [renamed for source in self.sources for renamed in source.former_names]
 
     def lines(self) -> Iterator[str]:
-        """Yield what is set, as a YAML file in today's names; secrets are hidden."""
-        return printed(self.sources)
+        """Yield a YAML file of all set values, in current names; secrets are hidden."""
+        trees = (source.tree for source in self.sources)
+        document: Mapping[str, object] = reduce(overlay, trees, {})
+        shown = {key: document[key] for key in document if key != "config_file"}
+        return _lines((), shown, self.sources)
 
 
 def load_configuration(
     environ: Mapping[str, str], overrides: Mapping[str, str] = _NOTHING
 ) -> Configuration:
     """
-    Return what the command line, the environment and the configuration file say.
+    Load the settings of command line, environment and configuration file.
 
-    *overrides* are what the command line sets, by dotted name (`intervals.active`). They win over
+    *overrides* are those of the command line, by dotted name (`intervals.active`). They win over
     *environ*, which wins over the file that either of them names (`config_file`).
 
     Raises:
-        SettingsError: with everything that is wrong, in any source and any hub.
+        SettingsError: with all errors of all sources and hubs.
     """
     sources = _sources(environ, overrides)
     problems = [problem for source in sources for problem in source.problems]
@@ -67,7 +74,7 @@ def load_configuration(
         return Configuration(settings, sources)
     if isinstance(settings, ValidationError):
         problems += explain(settings, sources)
-    # A default that is wrong is wrong in every hub; it is said once.
+    # A wrong default is an error of every hub; report it once.
     raise SettingsError(list(dict.fromkeys(problems)))
 
 
@@ -80,14 +87,14 @@ def load_listen_address(
     environ: Mapping[str, str], overrides: Mapping[str, str] = _NOTHING
 ) -> ListenAddress:
     """
-    Return where the exporter with these settings listens, whatever else is wrong in them.
+    Return where an exporter with these settings listens, whatever other errors they have.
 
     Raises:
-        ValueError: no such address can be; the message goes on after the setting's name.
+        ValueError: the address is invalid; the message continues after the setting's name.
     """
     for source in _sources(environ, overrides):
-        if (said := source.tree.get("listen_address")) is not None:
-            return parse_listen_address(said)
+        if (address := source.tree.get("listen_address")) is not None:
+            return parse_listen_address(address)
     return parse_listen_address(Settings.model_fields["listen_address"].get_default())
 
 
@@ -103,7 +110,7 @@ def _sources(environ: Mapping[str, str], overrides: Mapping[str, str]) -> Sequen
 
 
 def _validate(sources: Sequence[Source]) -> Settings | ValidationError:
-    """Return the error rather than raise it: it must not be the context of another, with values."""
+    """Return the error instead of raising it: as the context of another it would show values."""
     try:
         return Settings(*sources)
     except ValidationError as error:
@@ -113,7 +120,7 @@ def _validate(sources: Sequence[Source]) -> Settings | ValidationError:
 def explain(error: ValidationError, sources: Sequence[Source]) -> Iterator[Problem]:
     """Yield the problems of *error*; *sources* are those of the settings, the strongest first."""
     complete = all(source.complete for source in sources)
-    # What was given is left out here, so that no secret can come into a message.
+    # Without the values, so that no message can show a secret.
     for line in error.errors(include_url=False, include_input=False):
         if line["type"] != "missing":
             yield _explain_line(line, sources)
@@ -131,7 +138,7 @@ def _explain_line(line: ErrorDetails, sources: Sequence[Source]) -> Problem:
 
 
 def _explain_missing(path: SettingPath, sources: Sequence[Source]) -> Problem:
-    """Explain that a hub has no URL, which is the only setting without a default."""
+    """Explain that a hub has no URL, the only setting without a default."""
     variable = variable_for(path)
     *hub, _ = path
     source, _ = _find([tuple(hub)], sources)
@@ -153,7 +160,7 @@ def _explain_no_hub(variable: str, sources: Sequence[Source]) -> Problem:
 
 
 def _places(location: tuple[int | str, ...]) -> list[SettingPath]:
-    """Return where the value of an error may stand: in the hub itself, or as a default of all."""
+    """Return where the value of an error may be set: in the hub itself, or as a default of all."""
     names = takewhile(lambda part: isinstance(part, str) and part != "[key]", location)
     path = tuple(map(str, names))
     if path[: len(_FOUND)] == _FOUND:
@@ -168,10 +175,103 @@ def _places(location: tuple[int | str, ...]) -> list[SettingPath]:
 def _find(
     places: Sequence[SettingPath], sources: Sequence[Source]
 ) -> tuple[Source | None, SettingPath]:
-    """Return the strongest source that says something at the first of *places*, or above it."""
+    """Return the strongest source that sets the first possible of *places*, or a group above."""
     own = places[0]
     for path in (*places, *(own[:length] for length in range(len(own) - 1, 0, -1))):
         for source in sources:
             if source.has(path):
                 return source, path
     return None, own
+
+
+_HIDDEN = "********"
+
+
+def _lines(
+    path: SettingPath, group: Mapping[str, object], sources: Sequence[Source]
+) -> Iterator[str]:
+    indent = "  " * len(path)
+    for name, value in group.items():
+        here = (*path, name)
+        if isinstance(value, dict) and value:
+            yield f"{indent}{_spelled(name)}:"
+            yield from _lines(here, value, sources)
+        else:
+            place = place_at(here)
+            shown = _HIDDEN if place is not None and place.is_secret else value
+            origin = next(source.origin(here) for source in sources if source.has(here))
+            yield f"{indent}{_spelled(name)}: {_spelled(shown)}  # {origin}"
+
+
+def _spelled(value: object) -> str:
+    """Format a value as one line of YAML."""
+    style = '"' if isinstance(value, str) and not value.isprintable() else None
+    text = yaml.safe_dump(
+        value, default_style=style, default_flow_style=True, allow_unicode=True, width=float("inf")
+    )
+    return text.removesuffix("...\n").strip()
+
+
+_PRIVATE_KEY = b"PRIVATE KEY-----"
+
+
+def watched_files(settings: Settings) -> tuple[Path, ...]:
+    """Return every file that *settings* were read from or name, sorted."""
+    paths = [path for hub in settings.hubs for path in (*key_files(hub), *tls_files(hub))]
+    if settings.config_file is not None:
+        paths.append(settings.config_file)
+    return tuple(sorted({*paths, *settings.web_config.files}))
+
+
+def key_files(hub: HubSettings) -> Iterator[Path]:
+    """Yield the path of the key file of *hub*, even if it does not exist yet."""
+    if hub.key_file is not None:
+        yield hub.key_file
+    elif hub.key is None and hub.keys_dir is not None:
+        path = hub.keys_dir / hub.name
+        if path.parent == hub.keys_dir:
+            yield path
+
+
+def tls_files(hub: HubSettings) -> Iterator[Path]:
+    """Yield the TLS files of *hub*."""
+    files = (hub.tls.ca_file, hub.tls.client_cert_file, hub.tls.client_key_file)
+    yield from (path for path in files if path is not None)
+
+
+def exposed_files(settings: Settings) -> Iterator[Path]:
+    """Yield the files with secrets that every user of the machine can read."""
+    keys = {path for hub in settings.hubs for path in key_files(hub)}
+    inline = {hub.key.get_secret_value().encode() for hub in settings.hubs if hub.key is not None}
+    for path in watched_files(settings):
+        if _is_readable_by_everyone(path):
+            content = _content(path)
+            if path in keys or _PRIVATE_KEY in content or any(key in content for key in inline):
+                yield path
+
+
+def _is_readable_by_everyone(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def fingerprint(paths: Iterable[Path]) -> bytes:
+    """
+    Return a digest of the content of *paths*.
+
+    It reads them: times and sizes do not tell that a mounted secret was replaced.
+    """
+    digest = blake2b(digest_size=16)
+    for path in paths:
+        content = _content(path)
+        digest.update(len(content).to_bytes(8) + content)
+    return digest.digest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return b"+" + path.read_bytes()
+    except OSError as error:
+        return f"-{error.errno}".encode()

@@ -1,4 +1,4 @@
-"""The reference page of the settings, written from the models."""
+"""The reference page of the settings, generated from the models."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from exporter.settings.groups import (
 )
 from exporter.settings.hub import IDENTITY, HubSettings
 from exporter.settings.model import Settings
-from exporter.settings.renamed import FORMER_NAMES
-from exporter.settings.schema import SettingPath, is_group, values_of
+from exporter.settings.schema import FORMER_NAMES, SettingPath, is_group, values_of
 from exporter.settings.sources import variable_for
 
 INTRODUCTION = """\
@@ -27,57 +26,54 @@ INTRODUCTION = """\
 Every setting of the exporter, from the models in `exporter/settings/`. This page is generated:
 `make docs` regenerates it.
 
-A setting may be set in three places. The first of these that sets it wins:
+Settings come from three places. The first that sets one wins:
 
-1. the command line: `--set intervals.active=10s`, or an option of its own, as `--url`;
+1. the command line: `--set intervals.active=10s`, or its own option, such as `--url`;
 2. the environment: `DURABLE_EXPORTER_` and the setting in capitals, with `__` between levels
    (`DURABLE_EXPORTER_INTERVALS__ACTIVE`);
 3. the YAML file that `--config-file` or `DURABLE_EXPORTER_CONFIG_FILE` names.
 
-Groups are merged setting by setting, labels and headers name by name; lists are replaced as a
-whole. An unknown setting is an error. All errors are reported at once, each with the place where it
-was set.
+Groups are merged setting by setting, labels and headers name by name; lists are replaced. An
+unknown setting is an error. All errors are reported at once, each with its place.
 
-**Hubs.** `url` and the settings next to it at the top level make one hub, called by `name`, else
-its `task_hub`, else `default`. Any number of hubs may follow below `hubs`, each under its name:
-`hubs.orders.url` in the file, `DURABLE_EXPORTER_HUBS__ORDERS__URL` in the environment. Both forms
-together are all hubs. Every setting that does not identify a hub is allowed at the top level too,
-as the default of all hubs: `key` and `key_file` are the default of those that have no `key`,
-`key_file`, `keys_dir` or `resource_id` of their own. Hubs may also be
+**Hubs.** `url` and the settings next to it at the top level make one hub, named by `name`, else
+`task_hub`, else `default`. More hubs follow below `hubs`, each under its name: `hubs.orders.url` in
+the file, `DURABLE_EXPORTER_HUBS__ORDERS__URL` in the environment. Every setting that does not
+identify a hub is allowed at the top level too, as the default of all hubs; `key` and `key_file`
+only of those without `key`, `key_file`, `keys_dir` or `resource_id`. Hubs may also be
 [found in Azure](guides/azure-discovery.md): then none need be listed.
 
-**Paths** in the file are relative to the file; elsewhere they are relative to where the exporter
-was started.
+**Paths** in the file are relative to the file, others to the working directory.
 
-**Task hubs** of Azure Storage have 3 to 45 letters and digits, a letter first. Other backends take
-`-` and `_` too; where a name is none of Azure Storage, `check` and the log say so.
+**Task hubs** of Azure Storage have 3 to 45 letters and digits, a letter first. Other backends allow
+`-` and `_` too; `check` and the log warn of names that Azure Storage does not allow.
 
 **Names in variables** are taken in lower case (`HUBS__ORDERS` is the hub `orders`), unless the
-file has the same name in another case. `name` below a hub spells it in any other way.
+file has the same name in another case. `name` below a hub overrides it.
 
 **Values.** Durations are `30s`, `5m`, `1h30m`, `7d`, `500ms`, `0.5s`, or plain seconds. Lists are
-separated by commas, or JSON; in the file they are YAML lists. Groups and mappings may be given as
-JSON in one variable: `DURABLE_EXPORTER_LABELS='{"team": "payments"}'`.
+separated by commas, or JSON; in the file they are YAML lists. Groups and mappings may be JSON in
+one variable: `DURABLE_EXPORTER_LABELS='{"team": "payments"}'`.
 
-**Empty variables** are not set. Only those that identify a hub and how to open it (`name`,
-`url`, `task_hub`, `connection`, `resource_id`, `key`, `key_file`) must not be empty: a secret that
-came out empty should not go unnoticed.
+**Empty variables** are ignored, except those that identify a hub or hold its key (`name`, `url`,
+`task_hub`, `connection`, `resource_id`, `key`, `key_file`): they are errors, so that an empty
+secret does not go unnoticed.
 
 **Keys** belong in files. `key_file` is read again when it changes and when the app refuses a key,
-so a rotated key needs no restart. White space, quotes and a byte order mark around a key are not
-part of it. A `key` or `key_file` of a hub comes before its file in
-`keys_dir`. No key is ever logged or shown.
+so a rotated key needs no restart. White space, quotes and a byte order mark around a key are
+ignored. A hub's `key` or `key_file` wins over its file in `keys_dir`. No key is ever logged or
+shown.
 
-**Files are followed** while the exporter runs, all of them or, if anything is wrong, none: see
+**Changed files** are applied while the exporter runs, all of them or, on any error, none: see
 [reloading](web.md#reloading).
 
-**Links** of the page lead from an instance to elsewhere: `links.monitor` is the URL behind the link
-`monitor`. In it `{instance_id}`, `{task_hub}` (the configured name), `{hub_name}` (the task hub's
-own, if it is configured) and `{orchestrator}` are filled in, URL-encoded; a brace that stands for
-itself is written twice. Only `https://` and `http://` with the host written out are taken.
+**Links** lead from an instance on the status page to elsewhere: `links.monitor` is the URL of the
+link `monitor`. Its placeholders `{instance_id}`, `{task_hub}` (the configured name), `{hub_name}`
+(the task hub's own, if configured) and `{orchestrator}` are filled in, URL-encoded; a literal brace
+is written twice. Links start with `https://` or `http://` and a literal host.
 
 The variables that Kubernetes adds for a service called `durable-exporter`
-(`DURABLE_EXPORTER_SERVICE_HOST` and the like) are no settings and are passed over.
+(`DURABLE_EXPORTER_SERVICE_HOST` and the like) are ignored.
 """
 
 EXAMPLES = """\
@@ -92,7 +88,7 @@ DURABLE_EXPORTER_KEY_FILE=/run/secrets/orders
 DURABLE_EXPORTER_LIMITS__PENDING=5m
 ```
 
-Many hubs, from the environment; each finds its key in the folder, in a file called as the hub is:
+Many hubs, from the environment; each key is in the folder, in a file named like the hub:
 
 ```sh
 DURABLE_EXPORTER_HUBS__ORDERS__URL=https://orders.azurewebsites.net
@@ -140,25 +136,24 @@ hubs:
 """
 
 ORCHESTRATORS = """\
-A limit of an orchestrator comes from the first that sets it: its exact name, its name in another
-case, the patterns (`*`, `?`, `[abc]`; their case counts) in the order written, the default above.
-The patterns of a hub come before those of the top level, and those of a stronger place before
-those of a weaker one.
+The first that sets a limit of an orchestrator wins: its exact name, its name in another case, the
+patterns (`*`, `?`, `[abc]`; case-sensitive) in the order written, the default above. Patterns of a
+hub come before those of the top level, patterns of a stronger place before those of a weaker one.
 """
 
 FOUND = """\
-Below `discovery.azure.hubs.<name>` any setting may be set of how a hub is polled and shown, as
-`discovery.azure.hubs.orders-*.intervals.active`, but `headers`, `keys_dir`, `cloud` and
-`allow_insecure`. Found apps get the defaults of all hubs from the top level, too; never `key`,
-`key_file`, `keys_dir` and `headers`, which may be secrets. Names, patterns and tags match in any
-case. See [discovery in Azure](guides/azure-discovery.md).
+`discovery.azure.hubs.<name>` takes every setting of how a hub is polled and shown, such as
+`discovery.azure.hubs.orders-*.intervals.active`, except `headers`, `keys_dir`, `cloud` and
+`allow_insecure`. Defaults of all hubs apply to found apps, too, except `key`, `key_file`,
+`keys_dir` and `headers`, which may be secrets. Names, patterns and tags match in any case. See
+[discovery in Azure](guides/azure-discovery.md).
 """
 
 _FORMER_NAMES = """\
 ## Former names
 
-They are taken until the next minor version, each with a warning of `serve` and `check`. Both names
-in one place are an error. `check --print` prints what is set as a file in today's names.
+They work until the next minor version; `serve` and `check` warn of each. Both names in one place
+are an error. `check --print` prints the configuration in current names.
 """
 
 _WORDS: Mapping[object, str] = {bool: "`true` or `false`", int: "whole number", str: "text"}
@@ -166,8 +161,9 @@ _WORDS: Mapping[object, str] = {bool: "`true` or `false`", int: "whole number", 
 
 def page() -> str:
     """Return the page as Markdown."""
-    sections = [INTRODUCTION, EXAMPLES, *_of_the_exporter(), *_of_a_hub(), _former_names()]
-    return "\n".join(sections)
+    former = [f"- `{former}` is `{name}`" for former, name in FORMER_NAMES.items()]
+    sections = [INTRODUCTION, EXAMPLES, *_of_the_exporter(), *_of_a_hub(), _FORMER_NAMES, *former]
+    return "\n".join([*sections, ""])
 
 
 def _of_the_exporter() -> Iterator[str]:
@@ -179,16 +175,11 @@ def _of_the_exporter() -> Iterator[str]:
 
 def _of_a_hub() -> Iterator[str]:
     fields = HubSettings.model_fields
-    yield "## Which hub\n\nAt the top level these make a hub of their own; they are no defaults.\n"
+    yield "## Which hub\n\nAt the top level these make one hub; they are no defaults.\n"
     yield _table((), {name: fields[name] for name in IDENTITY})
     yield "## How it is polled and shown\n\nAt the top level these are the defaults of all hubs.\n"
     yield _table((), {name: field for name, field in fields.items() if name not in IDENTITY})
     yield from _groups(fields)
-
-
-def _former_names() -> str:
-    names = [f"- `{former}` is `{name}`" for former, name in FORMER_NAMES.items()]
-    return "\n".join([_FORMER_NAMES, *names, ""])
 
 
 def _groups(fields: Mapping[str, FieldInfo], above: SettingPath = ()) -> Iterator[str]:
@@ -234,7 +225,7 @@ def _rows(path: SettingPath, fields: dict[str, FieldInfo]) -> Iterable[str]:
 
 
 def _values(field: FieldInfo) -> str:
-    """Return the values of a field in words: those that its type gives, or what the type is."""
+    """Return the possible values of a field in words."""
     if (shown := values_of(field)) is not None:
         return shown
     if get_origin(field.annotation) is Literal:

@@ -1,4 +1,4 @@
-"""What may be set where, as the models say."""
+"""Which settings there are and where, from the models, and former names of settings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from types import MappingProxyType
 from typing import Any, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, create_model
@@ -22,18 +23,17 @@ _FIELDS: dict[str, Any] = {
     name: (field.annotation, field)
     for name, field in {**HubSettings.model_fields, **Settings.model_fields}.items()
 } | {"hubs": (dict[str, HubSettings], ...)}
-# What sources speak: the settings of the exporter, beside them the defaults of all hubs, and below
-# `hubs` each hub by its name. It is a plan of names and types and is never filled in.
+# The shape of a source: settings of the exporter, defaults of all hubs beside them, and hubs by
+# name below `hubs`. Only its names and types are used; it is never instantiated.
 Document = create_model("Document", __base__=BaseSettings, **_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """
-    A place of a document.
+    A place in a document.
 
-    A group has `members` by name; of a mapping, whose names are free, `each` is what stands below
-    any of them; a value has neither.
+    A group has `members` by name; a mapping, whose names are free, has `each`; a value has neither.
     """
 
     members: Mapping[str, Place] | None = None
@@ -43,16 +43,16 @@ class Place:
 
     @property
     def is_value(self) -> bool:
-        """Tell whether nothing stands below it."""
+        """Whether it is a single value."""
         return self.members is None and self.each is None
 
     def below(self, name: str) -> Place | None:
-        """Return the place called *name* below this one, None if there is none."""
+        """Return the place *name* below this one, None if there is none."""
         return self.each if self.members is None else self.members.get(name)
 
 
 def place_at(path: SettingPath) -> Place | None:
-    """Return what may stand at *path*, None if nothing may."""
+    """Return the place at *path*, None if there is none."""
     place: Place | None = document()
     for name in path:
         place = place.below(name) if place else None
@@ -61,18 +61,18 @@ def place_at(path: SettingPath) -> Place | None:
 
 @cache
 def document() -> Place:
-    """Return the whole: global settings, and beside them those of a hub."""
+    """Return the root: settings of the exporter, and beside them those of a hub."""
     return _group(Document)
 
 
 def is_identity(path: SettingPath) -> bool:
-    """Tell whether *path* says which hub it is."""
+    """Return whether *path* identifies a hub or holds its key."""
     setting = path[2:] if path[0] == "hubs" else path
     return len(setting) == 1 and setting[0] in IDENTITY
 
 
 def closest(path: SettingPath) -> SettingPath | None:
-    """Return the setting that is most likely meant by *path*, which is none."""
+    """Return the setting most likely meant by *path*, which is not one; None without a guess."""
     place = document()
     for depth, name in enumerate(path):
         below = place.below(name)
@@ -86,7 +86,7 @@ def closest(path: SettingPath) -> SettingPath | None:
 
 
 def _closest_member(place: Place, name: str) -> SettingPath | None:
-    # A single underscore where two belong is the likeliest mistake of all.
+    # A single underscore instead of two is the most likely mistake.
     known: dict[str, SettingPath] = {member: (member,) for member in place.members or ()}
     for member, inner in (place.members or {}).items():
         known |= {f"{member}_{below}": (member, below) for below in inner.members or ()}
@@ -95,21 +95,21 @@ def _closest_member(place: Place, name: str) -> SettingPath | None:
 
 
 def _known(place: Place | None, path: SettingPath, rest: SettingPath) -> SettingPath:
-    """Return *rest* if it may stand below *path*, seen from *place*, else nothing."""
+    """Return *rest* if it exists below *path* in *place*, else nothing."""
     for name in (*path, *rest):
         place = place.below(name) if place else None
     return rest if place else ()
 
 
 def metadata_of(field: FieldInfo) -> Iterator[object]:
-    """Yield the metadata of a field's type, also that of a type which may be None."""
+    """Yield the metadata of a field's type, also of the parts of a union."""
     yield from field.metadata
     for part in get_args(field.annotation):
         yield from getattr(part, "__metadata__", ())
 
 
 def values_of(field: FieldInfo) -> str | None:
-    """Return the values of a field in words, None where its type says enough."""
+    """Return the possible values of a field in words, None if its type says enough."""
     shown = [part.values for part in metadata_of(field) if isinstance(part, Shown)]
     return shown[-1] if shown else None
 
@@ -132,10 +132,34 @@ def _place(field: FieldInfo) -> Place:
 
 
 def is_group(annotation: object) -> TypeGuard[type[BaseModel]]:
-    """Tell whether a type is a group of settings."""
+    """Return whether a type is a group of settings."""
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _is_secret(annotation: object) -> bool:
     parts = (annotation, *get_args(annotation))
     return SecretStr in parts or any(SecretStr in get_args(part) for part in parts)
+
+
+# Accepted until the next minor version, with a warning. A renamed setting stays in its group.
+FORMER_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "history_budget": "max_histories_per_sweep",
+        "host_requests": "max_requests_per_host",
+        "label_limit": "max_label_values",
+        "ledger_max_finishes": "max_ledger_finishes",
+        "metrics.most_scrapes": "metrics.max_concurrent_scrapes",
+        "page_budget": "max_pages_per_day",
+        "page_size": "max_page_size",
+        "reason_limit": "max_failure_reasons",
+        "retries.attempts": "retries.max_retries",
+        "retries.backoff_max": "retries.max_backoff",
+    }
+)
+
+
+def todays(path: SettingPath) -> SettingPath:
+    """Return *path* with the current name of its setting, at the top level or in a hub."""
+    depth = 2 if path[0] == "hubs" else 0
+    name = FORMER_NAMES.get(".".join(path[depth:]))
+    return path if name is None else (*path[:depth], *name.split("."))

@@ -1,9 +1,8 @@
 """
-Where settings come from: the command line, the environment, a file.
+Sources of settings: the command line, the environment, a file.
 
-What pydantic-settings does: nesting the texts of variables and options, and putting the sources on
-top of one another. What it lacks is here: where each value was set, all that is wrong at once,
-names that are not known or are former ones, and a file that is read strictly.
+pydantic-settings nests variables and options, and merges the sources. This adds what it lacks:
+where each value was set, all errors at once, unknown and former names, and a strictly read file.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from pydantic_settings import EnvSettingsSource, InitSettingsSource
 from exporter.settings.error_messages import Problem, shown_name
 from exporter.settings.hub_defaults import overlay
 from exporter.settings.model import Settings
-from exporter.settings.renamed import todays
 from exporter.settings.schema import (
     Document,
     Place,
@@ -30,18 +28,18 @@ from exporter.settings.schema import (
     document,
     is_identity,
     place_at,
+    todays,
 )
 from exporter.settings.strict_yaml import NotYaml, read_yaml
 
 PREFIX = "DURABLE_EXPORTER_"
-# The most used, which have options of their own beside `--set`.
+# The most used settings, which have their own options beside `--set`.
 OWN_OPTIONS = (
     "config_file", "url", "task_hub", "connection", "key_file", "name", "listen_address",
     "log_level", "log_format",
 )  # fmt: skip
 
-# Kubernetes tells every pod of a namespace where each service is: here, of one called
-# `durable-exporter` or longer.
+# Variables that Kubernetes adds to pods for a service whose name begins with `durable-exporter`.
 _SERVICE_LINK = re.compile(
     r"(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?"
     r"|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?)"
@@ -52,10 +50,10 @@ _SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://.+")
 
 class Source(InitSettingsSource):
     """
-    Values as a document, `tree`, in today's names.
+    A source whose values are a document, `tree`, in current names.
 
-    What cannot be used is in `problems`, former names in `former_names`; where a whole part could
-    not be read, the source is not `complete`.
+    `problems` are its errors, `former_names` its warnings. It is not `complete` if a whole part of
+    it could not be read.
     """
 
     def __init__(self) -> None:
@@ -68,22 +66,22 @@ class Source(InitSettingsSource):
 
     @abstractmethod
     def spell(self, path: SettingPath) -> str:
-        """Return what the user writes in this source to set *path*."""
+        """Return what users write in this source to set *path*."""
 
     @abstractmethod
     def origin(self, path: SettingPath) -> str:
-        """Return where *path* was set, which the source `has`."""
+        """Return where the source sets *path*, which it `has`."""
 
     def propose(self, path: SettingPath) -> str:
-        """Return the same as `spell` for a message that has already said which source it is."""
+        """Return the same as `spell`, for a message that already names the source."""
         return self.spell(path)
 
     def __call__(self) -> dict[str, Any]:
-        """Return the values of this source, below those of the stronger ones."""
+        """Merge the values of this source below those of the stronger ones."""
         return overlay(self.current_state, self.tree)
 
     def has(self, path: SettingPath) -> bool:
-        """Tell whether something is set at *path* or below it."""
+        """Return whether something is set at *path* or below it."""
         place: object = self.tree
         for name in path:
             if not isinstance(place, dict) or name not in place:
@@ -92,11 +90,11 @@ class Source(InitSettingsSource):
         return True
 
     def complain(self, origin: str, message: str) -> None:
-        """Note what cannot be used."""
+        """Add a problem."""
         self.problems.append(Problem(origin, message))
 
     def unknown(self, path: SettingPath) -> str:
-        """Return what to say of *path*, which is no setting."""
+        """Return the message for *path*, which is not a setting."""
         if path[0] == "hubs" and path[2:3] and path[2] in Settings.model_fields:
             return f"is a setting of the whole exporter: use {self.propose(path[2:])}"
         meant = closest(path)
@@ -107,7 +105,7 @@ class Source(InitSettingsSource):
         )
 
     def _read(self, path: SettingPath, value: object) -> object:
-        """Return *value* in today's names; None, as for YAML's `null`, where it is not set."""
+        """Return *value* in current names; None, also for YAML's `null`, if it is not set."""
         if value is None:
             return _nothing_at(path)
         return self._read_group(path, value) if isinstance(value, dict) else value
@@ -137,7 +135,7 @@ class Source(InitSettingsSource):
 
 
 class _Nested(EnvSettingsSource):
-    """What pydantic-settings makes of values by name, *delimiter* between the levels of a name."""
+    """Nests values by name as pydantic-settings does, with *delimiter* between levels."""
 
     def __init__(self, values: Mapping[str, Any], delimiter: str) -> None:
         self._values = values
@@ -149,15 +147,15 @@ class _Nested(EnvSettingsSource):
         return self._values
 
     def decode_complex_value(self, _name: str, _field: FieldInfo, value: object) -> object:
-        """Return *value*: JSON was decoded, where it is wrong it was complained of."""
+        """Return *value*, whose JSON was decoded before."""
         return value
 
 
 class TextSource(Source):
     """
-    Texts by path, with their origins: groups and mappings are JSON.
+    Texts by path, with their origins; groups and mappings are JSON.
 
-    What is set below a group by itself wins over its JSON, which has to come first.
+    Single settings of a group win over its JSON, which has to come first.
     """
 
     def __init__(self, texts: Iterable[tuple[SettingPath, str, str]], delimiter: str) -> None:
@@ -186,7 +184,7 @@ class TextSource(Source):
         return next(self._origins[each] for each in self._origins if each[: len(path)] == path)
 
     def _value(self, path: SettingPath, text: str, origin: str) -> object:
-        """Return what *text* says of *path*, None where that cannot be used."""
+        """Return the value of *text* for *path*, None if it is invalid."""
         place = place_at(path)
         if place is None:
             self.complain(origin, self.unknown(path))
@@ -212,11 +210,11 @@ class TextSource(Source):
 
 class Environment(TextSource):
     """
-    Variables that start with `DURABLE_EXPORTER_`; `__` goes one level down.
+    Variables that start with `DURABLE_EXPORTER_`, with `__` between levels.
 
     Names of hubs, orchestrators, labels and headers are in lower case, unless *spelled*, the
-    document of the file, has the same name in another case. An empty variable is not set, except
-    where it says which hub it is: a secret that came out empty must not go unnoticed.
+    document of the file, has the same name in another case. Empty variables are ignored, except
+    those of a hub's identity or key: an empty secret must not go unnoticed.
     """
 
     def __init__(self, environ: Mapping[str, str], spelled: Mapping[str, object]) -> None:
@@ -228,7 +226,7 @@ class Environment(TextSource):
 
 
 class CommandLine(TextSource):
-    """Dotted names, as `intervals.active`, with their values."""
+    """Values by dotted name, such as `intervals.active`."""
 
     def __init__(self, overrides: Mapping[str, str]) -> None:
         paths = {tuple(name.split(".")): text for name, text in overrides.items()}
@@ -241,38 +239,38 @@ class CommandLine(TextSource):
 
 class ConfigFile(Source):
     """
-    A YAML file; *said_by* is where its name stands. Without one it is empty.
+    A YAML file, empty without a *path*; *named_by* is the option or variable that names it.
 
-    Paths in it are relative to its own folder. The YAML source of pydantic-settings passes over a
-    file that is missing, takes keys that come twice, and quotes what it cannot read.
+    Paths in it are relative to its folder. The YAML source of pydantic-settings ignores a missing
+    file, accepts duplicate keys, and quotes what it cannot read.
     """
 
-    def __init__(self, path: str | None, said_by: str) -> None:
+    def __init__(self, path: str | None, named_by: str) -> None:
         super().__init__()
         self._path = path or ""
         if path is not None:
-            self.complete = self._load(Path(path), said_by)
+            self.complete = self._load(Path(path), named_by)
 
     def spell(self, path: SettingPath) -> str:
-        """Return where *path* stands in the file."""
+        """Return the place of *path* in the file."""
         return f"{self._path}: {'.'.join(map(shown_name, path))}"
 
     def origin(self, path: SettingPath) -> str:
-        """Return where *path* stands in the file, as it is written there."""
+        """Return the place of *path* in the file, under the name written there."""
         return self.spell(self._written.get(path, path))
 
     def propose(self, path: SettingPath) -> str:
-        """Return where *path* stands in it, without the name of the file."""
+        """Return the place of *path*, without the name of the file."""
         return ".".join(path)
 
-    def _load(self, path: Path, said_by: str) -> bool:
-        """Take what the file says; False if it cannot be read as a whole."""
+    def _load(self, path: Path, named_by: str) -> bool:
+        """Load the file; return False if it cannot be read as a whole."""
         try:
             content, problems = read_yaml(path.read_text(encoding="utf-8"))
         except OSError as error:
             reason = error.strerror or "no reason given"
             self.complain(
-                said_by, f"names {self._path!r}, which cannot be read ({reason}): correct the path"
+                named_by, f"names {self._path!r}, which cannot be read ({reason}): correct the path"
             )
             return False
         except UnicodeDecodeError:
@@ -302,7 +300,7 @@ class ConfigFile(Source):
 
 
 def option_for(path: SettingPath) -> str:
-    """Return the option that sets *path*, as it is written: one of its own where there is one."""
+    """Return the option that sets *path*: its own if there is one, else `--set`."""
     name = ".".join(path)
     return f"--{name.replace('_', '-')}" if name in OWN_OPTIONS else f"--set {name}"
 
@@ -315,15 +313,17 @@ def variable_for(path: SettingPath) -> str:
 def _variables(
     environ: Mapping[str, str], spelled: Mapping[str, object]
 ) -> Iterator[tuple[SettingPath, str, str]]:
-    """Yield what each variable sets: a group before its members."""
+    """Yield path, text and name of each variable that is set, groups before their members."""
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
         path, text = _path_of(variable, spelled), environ[variable]
-        if not _is_service_link(variable, text) and not _is_unset(todays(path), text):
+        here = todays(path)
+        is_unset = not text.strip() and place_at(here) is not None and not is_identity(here)
+        if not is_unset and not _is_service_link(variable, text):
             yield path, text, variable
 
 
 def _path_of(variable: str, spelled: Mapping[str, object]) -> SettingPath:
-    """Return the path that *variable* sets, with free names as *spelled* has them."""
+    """Return the path that *variable* sets, with free names spelled as in *spelled*."""
     path: list[str] = []
     place: Place | None = document()
     known = spelled
@@ -344,16 +344,12 @@ def _is_service_link(variable: str, text: str) -> bool:
         return False
     if _SERVICE_LINK.fullmatch(suffix):
         return True
-    # This one alone may as well be a mistaken setting.
+    # `..._PORT` may as well be a mistaken setting, unless its value is an address.
     return bool(_SERVICE_PORT.fullmatch(suffix) and _SERVICE_ADDRESS.fullmatch(text))
 
 
-def _is_unset(path: SettingPath, text: str) -> bool:
-    return not text.strip() and place_at(path) is not None and not is_identity(path)
-
-
 def _nothing_at(path: SettingPath) -> object:
-    """Return what stands for a value that was left empty: an empty group, or None for not set."""
+    """Return the meaning of a value left empty: an empty group, or None for not set."""
     place = place_at(path)
     if place is None or is_identity(path):
         return ""
@@ -361,7 +357,7 @@ def _nothing_at(path: SettingPath) -> object:
 
 
 def _first_below(path: SettingPath) -> SettingPath:
-    """Return one path below a group or mapping, for an example."""
+    """Return a path below a group or mapping, for an example."""
     place = place_at(path)
     if place is None or place.is_value:
         return ()

@@ -1,4 +1,4 @@
-"""YAML, read strictly: a key that comes twice or is not text is a mistake, not a choice."""
+"""Strict YAML: a key that is duplicate or not text is an error."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import yaml
 
 _TAG = "tag:yaml.org,2002:"
 _TAGS = ("bool", "float", "int", "map", "null", "seq", "str", "timestamp")
-# With aliases a short text stands for a long one.
+# Aliases can make a short text expand without bound.
 _MAX_NODES = 100_000
-# Whatever PyYAML quotes is from the file.
+# PyYAML quotes content of the file, which may be a secret.
 _QUOTED = re.compile(r"""(['"]).*\1""", re.DOTALL)
 
 
 class NotYaml(Exception):
-    """The text cannot be read as YAML; the message says where, and shows none of it."""
+    """The text is not YAML; the message says where, and shows none of it."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Notes keys that are not text and keys that come twice in `problems`, with their lines."""
+    """Collects duplicate keys and keys that are not text in `problems`, with their lines."""
 
     yaml_constructors = {  # noqa: RUF012 - as the base class has it
         tag: yaml.SafeLoader.yaml_constructors[tag]
@@ -47,7 +47,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
     def _usable(self, node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
-        """Return the keys that can be used, with their values; note the others."""
+        """Return the valid keys with their values; record the others."""
         seen: set[str] = set()
         kept = []
         for key, value in node.value:
@@ -61,7 +61,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 def read_yaml(text: str) -> tuple[object, list[tuple[int, str]]]:
     """
-    Return what *text* says, and which of its lines are mistaken; None if it says nothing.
+    Return the content of *text*, None if it is empty, and its problems by line.
 
     Raises:
         NotYaml: it cannot be read as a whole.
@@ -82,10 +82,10 @@ def read_yaml(text: str) -> tuple[object, list[tuple[int, str]]]:
 
 def _size(node: yaml.Node, sizes: dict[int, int | None]) -> int:
     """
-    Return how many values there are in *node*; *sizes* are those that are known.
+    Return the number of values in *node*; *sizes* caches those of other nodes.
 
     Raises:
-        RecursionError: it stands in itself, or too deep.
+        RecursionError: it contains itself, or is nested too deeply.
     """
     if isinstance(node, yaml.ScalarNode):
         return 1
@@ -102,7 +102,7 @@ def _size(node: yaml.Node, sizes: dict[int, int | None]) -> int:
 
 
 def _problem_of(key: yaml.Node, seen: set[str]) -> str | None:
-    """Say what is wrong with a key, and note it as seen; None if it can be used."""
+    """Return the problem of a key, None if it is valid; add it to *seen*."""
     if key.tag == f"{_TAG}merge":
         return None
     if key.tag != f"{_TAG}str" or not isinstance(key, yaml.ScalarNode):
@@ -114,7 +114,7 @@ def _problem_of(key: yaml.Node, seen: set[str]) -> str | None:
 
 
 def _reason(error: yaml.YAMLError) -> str:
-    """Return line and reason without the text around them, which may hold a key."""
+    """Return line and reason without content of the file, which may be a key."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         reason = _QUOTED.sub("...", error.problem or "it cannot be read")
         return f"line {error.problem_mark.line + 1}: {reason}"

@@ -1,11 +1,10 @@
-"""Types of the fields of settings: durations, numbers, texts, lists, files."""
+"""Types of the fields of settings: numbers, lists, files, id prefixes."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,13 +13,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
-from exporter.settings.durations import format_duration, parse_duration, parse_limit
 from exporter.settings.error_messages import shown_name
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Metadata of a field's type: its values in words. Of several the last one holds."""
+    """Metadata of a field's type: its possible values in words. The last of several applies."""
 
     values: str
 
@@ -29,16 +27,16 @@ A_FILE = Shown("path of a file")
 A_FOLDER = Shown("path of a folder")
 
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(%?)")
-# A larger one is none for a sample either.
+# Larger ones are not exact as sample values, which are floats.
 _LARGEST_COUNT = 1 << 53
 
-# Settings never change once they are read, and no error of pydantic shows what was read.
+# Models of settings are immutable, and errors of pydantic do not show values.
 FROZEN = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
 
 def split_list(value: object) -> list[object]:
     """
-    Return the items of a list, of a text that is a JSON list, or of a comma-separated text.
+    Return the items of a list, of a JSON list, or of a comma-separated text.
 
     Raises:
         ValueError: *value* is none of these.
@@ -67,19 +65,8 @@ def _parse_names(value: object) -> list[str]:
     return names
 
 
-def _parse_bounds(value: object) -> list[float]:
-    bounds = [parse_duration(item) for item in split_list(value)]
-    if not bounds:
-        raise ValueError("is empty: give at least one bound")
-    if bounds[0] == 0:
-        raise ValueError("starts at 0: every bound is above 0")
-    if any(upper <= lower for lower, upper in pairwise(bounds)):
-        raise ValueError("is not ascending: order the bounds, without duplicates")
-    return bounds
-
-
 def _whole_number(value: object) -> object:
-    """Stop pydantic from taking `true` for 1."""
+    """Keep pydantic from reading `true` as 1."""
     if isinstance(value, bool):
         raise ValueError("is not a whole number: write it in digits")  # noqa: TRY004 - pydantic's
     return value
@@ -90,7 +77,7 @@ def _is_none(value: object) -> bool:
 
 
 def _parse_share(value: object) -> float | None:
-    """Return a share from 0 to 1, written as `5%` or `0.05`; None for `none`."""
+    """Parse a share from 0 to 1, written as `5%` or `0.05`; None for `none`."""
     if _is_none(value):
         return None
     written = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -104,7 +91,7 @@ def _parse_share(value: object) -> float | None:
 
 
 def _parse_count_limit(value: object) -> int | None:
-    """Return a whole number from 0; None for `none`."""
+    """Parse a whole number from 0; None for `none`."""
     if _is_none(value):
         return None
     if isinstance(value, str) and value.strip().isdecimal():
@@ -136,9 +123,9 @@ def is_file(path: Path) -> bool:
 
 def _mode(path: Path) -> int:
     """
-    Return the mode of what lies at *path*, 0 if nothing does.
+    Return the file mode at *path*, 0 if nothing is there.
 
-    From Python 3.14 on, `Path.is_dir` and `Path.is_file` do not say that a path cannot be reached.
+    `Path.is_dir` and `Path.is_file` of Python 3.14 do not raise if a path cannot be reached.
     """
     try:
         return path.stat().st_mode
@@ -168,9 +155,6 @@ def _lower(value: object) -> object:
 
 Count = Annotated[int, BeforeValidator(_whole_number)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_parse_names), Shown("list of names")]
-Bounds = Annotated[
-    tuple[float, ...], BeforeValidator(_parse_bounds), Shown("ascending list of durations")
-]
 ReadableFile = Annotated[Path, AfterValidator(_readable), A_FILE]
 Folder = Annotated[Path, AfterValidator(_folder), A_FOLDER]
 WritableFolder = Annotated[Path, AfterValidator(_writable_folder), A_FOLDER]
@@ -183,14 +167,14 @@ _WILDCARDS = frozenset("%_[")
 _LONGEST = 100
 
 
-def _check(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+def _check_prefixes(prefixes: tuple[str, ...]) -> tuple[str, ...]:
     expanded = [
         prefix
         for given in prefixes
         for prefix in (_HEX_DIGITS if given.lower() == GUID else (given,))
     ]
     for prefix in expanded:
-        # What MSSQL takes for wildcards, or cuts, would list other ids (reference 6.2).
+        # MSSQL reads these as wildcards and cuts long ones, so it would list other ids.
         if _WILDCARDS & set(prefix) or len(prefix) > _LONGEST:
             raise ValueError(
                 f"has {shown_name(prefix)!r}: give prefixes of at most {_LONGEST} characters "
@@ -207,63 +191,9 @@ def _check(prefixes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(expanded)
 
 
-IdPrefixes = Annotated[Names, AfterValidator(_check), Shown("list of prefixes, or `guid`")]
+IdPrefixes = Annotated[Names, AfterValidator(_check_prefixes), Shown("list of prefixes, or `guid`")]
 
 
-def _at_least(minimum: float) -> Callable[[float], float]:
-    def check(seconds: float) -> float:
-        if seconds < minimum:
-            raise ValueError(f"is too short: give at least {format_duration(minimum)}")
-        return seconds
-
-    return check
-
-
-def _at_most(maximum: float) -> Callable[[float], float]:
-    def check(seconds: float) -> float:
-        if seconds > maximum:
-            raise ValueError(f"is too long: give at most {format_duration(maximum)}")
-        return seconds
-
-    return check
-
-
-def _positive(seconds: float) -> float:
-    if seconds == 0:
-        raise ValueError("is 0: give a duration above 0")
-    return seconds
-
-
-def _off_or_at_least(minimum: float) -> Callable[[float], float]:
-    def check(seconds: float) -> float:
-        if 0 < seconds < minimum:
-            raise ValueError(
-                f"is too short: give at least {format_duration(minimum)}, or 0 for off"
-            )
-        return seconds
-
-    return check
-
-
-_SHORTEST_INTERVAL = 0.1
-_LONGEST_RELOAD_INTERVAL = 30.0
-
-Duration = Annotated[float, BeforeValidator(parse_duration), Shown("duration")]
-PositiveDuration = Annotated[Duration, AfterValidator(_positive), Shown("duration above 0")]
-Interval = Annotated[
-    Duration, AfterValidator(_at_least(_SHORTEST_INTERVAL)), Shown("duration, at least `0.1s`")
-]
-ReloadInterval = Annotated[
-    Interval,
-    AfterValidator(_at_most(_LONGEST_RELOAD_INTERVAL)),
-    Shown("duration, `0.1s` to `30s`"),
-]
-IntervalOrOff = Annotated[
-    Duration,
-    AfterValidator(_off_or_at_least(_SHORTEST_INTERVAL)),
-    Shown("duration, at least `0.1s`, or `0` for off"),
-]
-Limit = Annotated[float | None, BeforeValidator(parse_limit), Shown("duration or `none`")]
 ShareLimit = Annotated[
     float | None, BeforeValidator(_parse_share), Shown("share as `5%` or `0.05`, or `none`")
 ]

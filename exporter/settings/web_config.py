@@ -1,8 +1,7 @@
 """
 The web configuration file: TLS, users, headers and a rate limit of the exporter's own server.
 
-Its format is that of Prometheus' exporter-toolkit. What cannot be done here as it is meant there is
-refused, never passed over.
+Its format is that of Prometheus' exporter-toolkit. Unsupported settings are errors, never ignored.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from exporter.settings.strict_yaml import NotYaml, read_yaml
 from exporter.settings.values import A_FILE, FROZEN, Count
 from exporter.settings.web_tls import TlsPolicy, TlsServer
 
-# The headers of the format, with their values where these are few.
+# The headers of the format, with their values if these are fixed.
 _HEADERS: dict[str, tuple[str, ...]] = {
     "Content-Security-Policy": (),
     "Strict-Transport-Security": (),
@@ -56,7 +55,7 @@ _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 
 
 def _seconds(value: object) -> float:
-    """Return a duration of Go in seconds: a number has no unit there, but for 0."""
+    """Parse a duration of Go, in seconds: a number without a unit is 0 only."""
     if value in (0, "0") and not isinstance(value, bool):
         return 0.0
     if not isinstance(value, str) or not _DURATION.fullmatch(value):
@@ -67,14 +66,14 @@ def _seconds(value: object) -> float:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """One request in *interval* seconds, and up to *burst* at once."""
+    """One request per *interval* seconds, and bursts of up to *burst*."""
 
     interval: float
     burst: int
 
 
 class RateLimiting(BaseModel):
-    """The rate limit as the file says it; `limit` is None where there is to be none."""
+    """The rate limit as in the file; `limit` is None without one."""
 
     model_config = FROZEN
 
@@ -94,7 +93,7 @@ class RateLimiting(BaseModel):
 
 
 class HttpServer(BaseModel):
-    """How answers are given."""
+    """The section `http_server_config`."""
 
     model_config = FROZEN
 
@@ -158,10 +157,10 @@ Users = dict[
 @dataclass(frozen=True, slots=True)
 class WebConfig:
     """
-    How the exporter's own server is to be reached; as it is, by everybody without encryption.
+    How the exporter's own server is reached; by default by everybody, without encryption.
 
-    *users* are the bcrypt hashes of passwords by user name, none for no authentication. *files* are
-    all that this was read from.
+    *users* are bcrypt hashes of passwords by user name, none for no authentication. *files* are all
+    files that it was read from.
     """
 
     tls: TlsPolicy | None = None
@@ -172,7 +171,7 @@ class WebConfig:
 
 
 def _or_empty(section: object) -> object:
-    """Take a section that was left empty for one without settings."""
+    """Read an empty section as one without settings."""
     return {} if section is None else section
 
 
@@ -190,10 +189,10 @@ class _WebConfigFile(BaseModel):
 
 def read_web_config(value: object) -> WebConfig:
     """
-    Return what the file at the path *value* says, with the certificates that it names.
+    Read the file at the path *value*, and the certificates that it names.
 
     Raises:
-        ValidationError: with everything that is wrong in it.
+        ValidationError: with all its errors.
         ValueError: it cannot be read.
     """
     if isinstance(value, WebConfig):
@@ -238,7 +237,7 @@ def _content(path: Path) -> object:
 
 
 def _lines(error: ValidationError, path: Path) -> Iterator[InitErrorDetails]:
-    """Yield each error with the place in the file, and without what was given."""
+    """Yield each error with its place in the file, without the value."""
     for line in error.errors(include_url=False, include_input=False):
         place = ".".join(shown_name(part) for part in line["loc"] if part != "[key]")
         where = f"where {place}" if place else "which"

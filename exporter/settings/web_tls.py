@@ -1,4 +1,4 @@
-"""The TLS of the exporter's own server: the section `tls_server_config`, and its context."""
+"""TLS of the exporter's own server: the section `tls_server_config`, and its context."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from exporter.settings.error_messages import shown_name
 from exporter.settings.values import FROZEN
 
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
-# OpenSSL offers these only below the security level of every distribution, if at all.
+# OpenSSL allows these only below the security level of every distribution.
 UNSAFE_VERSIONS = ("TLS10", "TLS11")
 CLIENT_AUTH = {
     "NoClientCert": ssl.CERT_NONE,
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-# Python takes no certificate that it has not verified.
+# Python accepts no unverified certificates.
 UNVERIFIED_CLIENT_AUTH = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
 CURVES = {
     "CurveP256": "prime256v1",
@@ -41,7 +41,7 @@ CURVES = {
     "CurveP521": "secp521r1",
     "X25519": "X25519",
 }
-# The names of Go, which the file is written for, with those of OpenSSL.
+# Go's names, used in the file, and OpenSSL's.
 CIPHERS = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -62,10 +62,10 @@ CIPHERS_OF_TLS13 = frozenset({
 @dataclass(frozen=True, slots=True)
 class TlsPolicy:
     """
-    Certificate and key, whom to let in, and how to encrypt; all in the terms of OpenSSL.
+    Certificate, key, client authentication and encryption, in OpenSSL's terms.
 
-    *client_names* are the alternative names of which a client's certificate must have one, empty
-    for any. *ciphers* are those below TLS 1.3, empty for OpenSSL's own choice, as is no *curve*.
+    *client_names* are the subject alternative names of which a client's certificate must have one,
+    empty for any. *ciphers* apply below TLS 1.3; without them, or *curve*, OpenSSL chooses.
     """
 
     certificate: bytes
@@ -82,10 +82,10 @@ class TlsPolicy:
 
 def server_context(policy: TlsPolicy) -> ssl.SSLContext:
     """
-    Return the context of a server that does what *policy* says.
+    Return the server context for *policy*.
 
     Raises:
-        ValueError: it cannot be done; the message says what is wrong, and shows no content.
+        ValueError: OpenSSL refuses it; the message shows no content of files.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version, context.maximum_version = policy.minimum, policy.maximum
@@ -140,7 +140,7 @@ def _choose_ciphers(context: ssl.SSLContext, policy: TlsPolicy) -> None:
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """Give *content* a name for OpenSSL, which reads certificates and keys from files alone."""
+    """Yield a path with *content*, as OpenSSL reads certificates and keys from files only."""
     with os.fdopen(os.memfd_create("pem"), "w+b") as file:
         file.write(content)
         file.flush()
@@ -151,7 +151,7 @@ Choice = TypeVar("Choice")
 
 
 def _read_beside(value: object, info: ValidationInfo) -> object:
-    """Return the content of a file; its path may be relative to the web configuration file."""
+    """Return the content of a file; relative paths start at the web configuration file."""
     if not isinstance(value, str):
         return value
     if not value:
@@ -196,7 +196,7 @@ def _check_client_auth(name: str) -> str:
 
 
 def _spell_name(name: str) -> str:
-    """Spell an address as certificates are read, and leave any other name alone."""
+    """Normalize an IP address as in certificates; return other names unchanged."""
     try:
         return str(ip_address(name))
     except ValueError:
@@ -215,7 +215,7 @@ ClientName = Annotated[str, AfterValidator(_spell_name)]
 
 
 class TlsServer(BaseModel):
-    """TLS as the file says it; `policy` is what it comes to, None where there is to be none."""
+    """TLS as in the file; `policy` is None without it."""
 
     model_config = FROZEN
 
@@ -304,7 +304,7 @@ class TlsServer(BaseModel):
 
     @property
     def policy(self) -> TlsPolicy | None:
-        """What OpenSSL is told."""
+        """The policy in OpenSSL's terms."""
         if self._certificate is None or self._key is None:
             return None
         return TlsPolicy(

@@ -1,1 +1,1 @@
-"""One module per dashboard: which questions it answers, and with which queries."""
+"""One module per dashboard: its questions and their queries."""

@@ -1,4 +1,4 @@
-"""Entities: what is locked, by whom no longer, and what queues."""
+"""Dashboard of entities: locks, orphaned locks and backlog."""
 
 from exporter.metrics import catalogue as c
 from exporter.metrics.promql import age, equal, highest, one_of, total
@@ -29,7 +29,7 @@ NOW = Line(
     (
         stat(
             "Entities",
-            "How many entities exist? Each is a row that listings have to pass.",
+            "How many entities exist? Each is a row that listings read.",
             Query(total(ENTITIES.latest(c.ENTITIES)), "entities"),
         ),
         stat(
@@ -39,25 +39,25 @@ NOW = Line(
         ),
         stat(
             "Orphaned locks",
-            "Is an entity locked by an instance that is not active? Nobody will ever release it.",
+            "Is an entity locked by an instance that is not active? It is locked permanently.",
             Query(total(ENTITIES.latest(c.ENTITY_ORPHANED_LOCKS)), "orphaned"),
             steps=ANY_IS_BAD,
         ),
         stat(
             "Queued operations",
-            "How much work waits at entities, all together?",
+            "How many operations wait at all entities?",
             Query(total(ENTITIES.latest(c.ENTITY_BACKLOG)), "queued"),
             steps=QUEUE,
         ),
         stat(
             "Longest queue",
-            "How many operations wait at the one entity with the longest queue?",
+            "How many operations wait at the entity with the longest queue?",
             Query(highest(ENTITIES.latest(c.ENTITY_BACKLOG_MAX)), "queued"),
             steps=QUEUE,
         ),
         stat(
             "Age of the entity numbers",
-            "How old are counts and idle times? They come from a sweep of their own.",
+            "How old are counts and idle times? They have their own sweep.",
             Query(age(highest(ENTITIES.latest(c.LAST_SWEEP, equal("sweep", "entities")))), "age"),
             unit="s",
             steps=((None, GREEN), (1800, ORANGE), (3600, RED)),
@@ -70,7 +70,7 @@ TABLES = Line(
     (
         rows(
             "Entities by name",
-            "Which entity is it? Locks and queues are of now, counts of the last entity sweep.",
+            "Which entity is it? Locks and queues are current, counts of the last entity sweep.",
             (Key("entity", "Entity"),),
             (
                 Column("Longest queue", highest(ENTITIES.latest(c.ENTITY_BACKLOG_MAX), *NAME)),
@@ -108,7 +108,7 @@ COURSE = (
         (
             timeseries(
                 "Queued operations",
-                "Does work pile up at an entity, and does it go down again?",
+                "Does work pile up at an entity, and is it processed again?",
                 Query(
                     top(total(ENTITIES.latest(c.ENTITY_BACKLOG), *NAME), *NAME),
                     "{{entity}}",
@@ -117,12 +117,12 @@ COURSE = (
             ),
             timeseries(
                 "Longest queue",
-                "Is it one entity that cannot keep up? Operations at the fullest of each name.",
+                "Is it one entity that cannot keep up? Longest queue per name.",
                 Query(highest(ENTITIES.latest(c.ENTITY_BACKLOG_MAX), *NAME), "{{entity}}"),
             ),
             timeseries(
                 "Locked and orphaned",
-                "Are locks released again? A line that never falls is a lock that leaked.",
+                "Are locks released again? A line that never falls is a leaked lock.",
                 Query(total(ENTITIES.latest(c.ENTITIES_LOCKED), *NAME), "{{entity}} locked"),
                 Query(
                     total(ENTITIES.latest(c.ENTITY_ORPHANED_LOCKS), *NAME),
@@ -136,18 +136,18 @@ COURSE = (
         (
             heat(
                 "Idle for how long",
-                "Are entities still used? Since their last operation; old ones may be garbage.",
+                "Are entities still used? Time since their last operation; old ones may be unused.",
                 total(ENTITIES.buckets(c.ENTITY_IDLE), "le"),
             ),
             timeseries(
                 "Since the last operation",
-                "Is an entity name no longer used at all? Of each name the latest operation.",
+                "Is an entity name still used? Latest operation per name.",
                 Query(age(highest(ENTITIES.latest(c.ENTITY_LAST_OPERATION), *NAME)), "{{entity}}"),
                 unit="s",
             ),
             timeseries(
                 "Entities",
-                "Do entities grow without end? Nothing deletes them by itself.",
+                "Does the number of entities grow without bound? Nothing deletes them by itself.",
                 Query(top(total(ENTITIES.latest(c.ENTITIES), *NAME), *NAME), "{{entity}}"),
                 stacked=True,
             ),
@@ -165,7 +165,7 @@ BOARD = Board(
             "entity",
             "Entity",
             ENTITIES.values(c.ENTITIES, "entity"),
-            "The entities to look at",
+            "The entities to show",
             all_of=".+",
         ),
     ),

@@ -1,4 +1,4 @@
-"""Exporter: can its numbers be trusted, what does polling cost, what does it take itself."""
+"""Dashboard of the exporter: freshness, cost of polling, exactness, own resources."""
 
 from exporter.metrics import catalogue as c
 from exporter.metrics.family import Family
@@ -36,12 +36,12 @@ _BAD_SWEEP = 'result!="complete"'
 
 
 def of_process(family: str, over: str = "") -> str:
-    """Select a family of the client library; the growth of a counter *over* a window."""
+    """Select a family of the client library; of a counter, its rate *over* a window."""
     return of_exporters(family, HUBS, over)
 
 
 def since(moment: str) -> str:
-    """Tell how long ago something was, with the version and the shard of each exporter."""
+    """Show the age of a timestamp, with version and shard per exporter."""
     for facts in (c.BUILD_INFO, c.SHARD_INFO):
         moment += f" * on ({', '.join(PROCESS)}) group_left ({', '.join(facts.labels)}) " + highest(
             HUBS.series(facts), *PROCESS, *facts.labels
@@ -50,13 +50,13 @@ def since(moment: str) -> str:
 
 
 def freshness(sweep: str) -> Column:
-    """Show how old what a sweep feeds is."""
+    """Show the age of a sweep's data."""
     moment = highest(HUBS.latest(c.LAST_SWEEP, equal("sweep", sweep)), *HUB)
     return Column(sweep.capitalize(), age(moment), "s")
 
 
 def per_sweep(part: Family, whole: Family) -> str:
-    """Compare two gauges of each sweep, and take the worst hub."""
+    """Divide two gauges per sweep, of the worst hub."""
     by = (*HUB, "sweep")
     return highest(
         f"{highest(HUBS.latest(part), *by)} / {highest(HUBS.latest(whole), *by)}", "sweep"
@@ -64,7 +64,7 @@ def per_sweep(part: Family, whole: Family) -> str:
 
 
 def requests_a_day(*by: str) -> str:
-    """Project the requests of the chosen time to a day; replicas add up: each makes its own."""
+    """Project the requests of the time range to a day; replicas add up, as each makes its own."""
     return f"{DAY} * {total(HUBS.spent(c.API_REQUESTS, over=RANGE), *by)}"
 
 
@@ -79,21 +79,21 @@ NOW = Line(
         ),
         stat(
             "Oldest numbers",
-            "How old are active instances' numbers, of the hub that was listed longest ago?",
+            "How old are the numbers of active instances, of the hub that was listed longest ago?",
             Query(highest(age(HUBS.latest(c.LAST_SWEEP, _ACTIVE))), "age"),
             unit="s",
             steps=FRESH,
         ),
         stat(
             "Sweeps not completed, 1 h",
-            "Do sweeps fail, end early, or are they left out because the budget is spent?",
+            "Do sweeps fail, end early, or are they skipped because the budget is spent?",
             Query(total(HUBS.increase(c.SWEEPS, _BAD_SWEEP, over="1h")), "sweeps"),
             steps=ANY_IS_WORTH_A_LOOK,
             decimals=0,
         ),
         stat(
             "Requests that failed",
-            "Which share of requests fails? No data where none was made.",
+            "Which share of requests fails? No data without requests.",
             Query(
                 ratio(total(HUBS.spent(c.API_ERRORS)), total(HUBS.spent(c.API_REQUESTS))),
                 "ratio",
@@ -110,7 +110,7 @@ NOW = Line(
         ),
         stat(
             "Configuration",
-            "Could every exporter use its configuration when it read it last?",
+            "Was every exporter's last reload successful?",
             Query(lowest(HUBS.series(c.RELOAD_SUCCESSFUL)), "reload"),
             steps=((None, RED), (1, GREEN)),
             states={0: ("refused, the old one holds", RED), 1: ("in force", GREEN)},
@@ -131,7 +131,7 @@ FRESHNESS = (
             ),
             timeseries(
                 "Age of the numbers, in intervals",
-                "Does every sweep keep its pace? Below 2 is usual; above 5 it is removed.",
+                "Does every sweep keep its pace? Below 2 is usual; above 5 its data is removed.",
                 Query(
                     highest(
                         f"(time() - {highest(HUBS.latest(c.LAST_SWEEP), *HUB, 'sweep')}) / "
@@ -148,7 +148,7 @@ FRESHNESS = (
         (
             timeseries(
                 "Share of the interval that a sweep takes",
-                "Are sweeps too slow? Beyond one half the exporter makes its intervals longer.",
+                "Are sweeps too slow? Above one half the exporter stretches its intervals.",
                 Query(per_sweep(c.SWEEP_DURATION, c.SWEEP_INTERVAL), "{{sweep}}"),
                 unit="percentunit",
             ),
@@ -190,7 +190,7 @@ REQUESTS = (
             ),
             timeseries(
                 "Latency, p90",
-                "Does the API answer slowly? 9 of 10 requests took at most so long; estimated.",
+                "Does the API answer slowly? 9 of 10 requests are faster; estimated from buckets.",
                 Query(
                     quantile(
                         0.9,
@@ -204,7 +204,7 @@ REQUESTS = (
             ),
             heat(
                 "Latencies of all requests",
-                "How are answer times spread, and is there a second band of slow ones?",
+                "How are answer times distributed, and is there a second band of slow ones?",
                 total(HUBS.grown_buckets(c.API_REQUEST_DURATION, STEP), "le"),
                 interval=SMOOTH,
             ),
@@ -215,7 +215,7 @@ REQUESTS = (
         (
             timeseries(
                 "Requests, by answer",
-                "What does the API answer? none is a request that got no answer.",
+                "What does the API answer? `none`: a request without an answer.",
                 Query(f"60 * {total(HUBS.spent(c.API_REQUESTS), 'code')}", "{{code}}"),
                 unit="cpm",
                 interval=SMOOTH,
@@ -231,7 +231,7 @@ REQUESTS = (
             ),
             timeseries(
                 "Rows, by sweep",
-                "How many rows do listings bring, and which sweep brings them?",
+                "How many rows do listings return, and to which sweep?",
                 Query(f"60 * {total(HUBS.spent(c.ROWS), 'sweep')}", "{{sweep}}"),
                 unit="cpm",
                 interval=SMOOTH,
@@ -247,7 +247,7 @@ COSTS = (
         (
             stat(
                 "Requests a day",
-                "How many requests does polling make in a day, at the pace of the chosen time?",
+                "How many requests does polling make per day, at the rate of the time range?",
                 Query(requests_a_day(), "requests"),
             ),
             stat(
@@ -264,7 +264,7 @@ COSTS = (
             ),
             timeseries(
                 "Bytes read",
-                "How much do answers weigh? Large outputs make large pages.",
+                "How large are answers? Large outputs make large pages.",
                 Query(total(HUBS.spent(c.API_RESPONSE_BYTES), "operation"), "{{operation}}"),
                 unit="Bps",
                 interval=SMOOTH,
@@ -272,7 +272,7 @@ COSTS = (
             ),
             timeseries(
                 "Pages left of the budget",
-                "Does the daily budget last? No line where no max_pages_per_day is set.",
+                "Does the daily budget last? No line without max_pages_per_day.",
                 Query(
                     f"bottomk({MOST_LINES}, {lowest(HUBS.latest(c.PAGE_BUDGET_REMAINING), *HUB)})",
                     LEGEND,
@@ -289,7 +289,7 @@ ACCOUNTS = (
         (
             rows(
                 "Accounts, by hub",
-                "Are counters exact? What is not confirmed or comes late is counted later.",
+                "Are counters exact? Unconfirmed and late finishes are counted later.",
                 (Key("task_hub", "Task hub"), *TARGET_KEYS),
                 (
                     Column("Counting for", age(lowest(HUBS.earliest(c.BASELINE), *HUB)), "s"),
@@ -322,7 +322,7 @@ ACCOUNTS = (
         (
             timeseries(
                 "Age of the written state",
-                "Would a restart keep the accounts? No line where no state_dir is set.",
+                "Would counters survive a restart? No line without state_dir.",
                 Query(
                     top(age(lowest(HUBS.earliest(c.STATE_LAST_WRITE), *HUB)), *HUB, adds_up=False),
                     LEGEND,
@@ -331,7 +331,7 @@ ACCOUNTS = (
             ),
             timeseries(
                 "States that could not be used or written",
-                "Why are accounts lost, or going to be at the next restart?",
+                "Why were counters lost, or will they be at the next restart?",
                 Query(
                     total(HUBS.increase(c.STATE_ERRORS), "reason"),
                     "{{reason}}",
@@ -342,14 +342,14 @@ ACCOUNTS = (
             ),
             timeseries(
                 "State written",
-                "What does keeping the accounts cost the disk? No line where no state_dir is set.",
+                "How much is written to disk? No line without state_dir.",
                 Query(top(total(HUBS.spent(c.STATE_WRITTEN), *HUB), *HUB), LEGEND),
                 unit="Bps",
                 interval=SMOOTH,
             ),
             timeseries(
                 "Active instances outside of the prefixes",
-                "Does id_prefixes miss instances? It must be 0; no line where none are set.",
+                "Does id_prefixes miss instances? It must be 0; no line without id_prefixes.",
                 Query(top(highest(HUBS.latest(c.OUTSIDE_PREFIXES), *HUB), *HUB), LEGEND),
             ),
         ),
@@ -362,20 +362,20 @@ SIZE = (
         (
             timeseries(
                 "Names, by label",
-                "How near to max_label_values are the hubs? The most names one hub has of a label.",
+                "How close are hubs to max_label_values? Most names of a label in one hub.",
                 Query(highest(HUBS.latest(c.LABEL_VALUES), "label"), "{{label}}"),
                 Query(total(HUBS.latest(c.LABEL_VALUES_FOLDED), "label"), "{{label}} folded"),
                 styles=(Style("/folded/", dashed=True),),
             ),
             timeseries(
                 "Series",
-                "How many series does each hub cost Prometheus?",
+                "How many series does each hub have?",
                 Query(top(highest(HUBS.latest(c.SERIES), *HUB), *HUB), LEGEND),
                 stacked=True,
             ),
             timeseries(
                 "Memory",
-                "Does an exporter grow? Resident memory of each.",
+                "Does an exporter leak memory? Resident memory per exporter.",
                 Query(of_process("process_resident_memory_bytes"), "{{instance}}"),
                 unit="bytes",
             ),
@@ -395,7 +395,7 @@ SIZE = (
             ),
             timeseries(
                 "Open files and sockets",
-                "Do connections leak? The dashed line is where the system refuses more.",
+                "Do connections leak? The dashed line is the system's limit.",
                 Query(of_process("process_open_fds"), "{{instance}}"),
                 Query(lowest(of_process("process_max_fds")), "limit"),
                 styles=(limit_style("limit"),),
@@ -407,7 +407,7 @@ SIZE = (
         (
             rows(
                 "Exporters",
-                "Which exporters run, in which version, for which part of the hubs?",
+                "Which exporters run, with which version and shard?",
                 (
                     *TARGET_KEYS,
                     Key("instance", "Instance"),
@@ -437,16 +437,16 @@ SIZE = (
 BOARD = Board(
     "exporter",
     "Durable Functions / Exporter",
-    "The exporter itself: fresh or blind, what polling costs, exact or late, and what it takes.",
+    "The exporter itself: freshness, cost of polling, exactness of counters, own resources.",
     HUBS,
     (
         setting(
             "price",
             "Price of 10,000 transactions",
             "NaN",
-            "What your storage account charges for 10,000 transactions; no cost is shown without",
+            "Price of your storage account for 10,000 transactions; without it, no cost is shown",
         ),
-        setting("currency", "Currency", "USD", "What the price is in: the unit of the cost"),
+        setting("currency", "Currency", "USD", "Currency of the price and the cost"),
     ),
     (
         Section("Can the numbers be trusted?", (NOW, *FRESHNESS)),

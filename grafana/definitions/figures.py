@@ -1,4 +1,4 @@
-"""Figures and panels that several dashboards show, each of its own scope."""
+"""Expressions and panels that several dashboards show, each in its own scope."""
 
 from grafana_foundation_sdk.models.dashboard import Panel
 
@@ -50,9 +50,9 @@ _HOUR = equal("window", "1h")
 
 def top(expr: str, *by: str, adds_up: bool = True) -> str:
     """
-    Return the few that were highest in the chosen time, and all others as one line.
+    Return the series with the highest mean in the time range, and all others as one.
 
-    It is their sum where they *add up*, else the highest of them.
+    The others are summed if *adds_up*, otherwise their maximum.
     """
     mean = f"avg_over_time(({expr})[{RANGE}:{STEP}] @ end())"
     shown = f"on ({', '.join(by)}) ({mean} >= {_least_of_top(mean)} > 0)"
@@ -61,13 +61,13 @@ def top(expr: str, *by: str, adds_up: bool = True) -> str:
 
 
 def top_now(expr: str, *by: str) -> str:
-    """Return the few that are highest now, and the sum of all others."""
+    """Return the series that are highest now, and the sum of all others."""
     least = _least_of_top(expr)
     return f"({expr} >= {least}) or {_others(total(f'{expr} < {least}'), by[0])}"
 
 
 def _least_of_top(expr: str) -> str:
-    """Return what the least of the few has; among equal ones, topk picks anew each time."""
+    """Return the lowest value of the top ones; topk itself picks differently among equal ones."""
     return f"scalar(min(topk({MOST_LINES}, {expr})))"
 
 
@@ -76,45 +76,45 @@ def _others(expr: str, label: str) -> str:
 
 
 def stalled(scope: Scope, *by: str) -> str:
-    """Count the stalled, and 0 only where what instances wait on is looked at."""
+    """Count stalled instances; 0 only where waits are diagnosed."""
     return known_or_zero(
         total(scope.latest(c.STALLED), *by), total(scope.latest(c.UNDIAGNOSED), *by)
     )
 
 
 def over_limit(scope: Scope, *by: str) -> str:
-    """Count instances over limits, each once: one that is over two is in two series of limits."""
+    """Count instances over any limit, each once: the series by limit count some twice."""
     unknown = total(scope.latest(c.UNDIAGNOSED), *by)
     expected = known_or_zero(total(scope.latest(c.WAITING), *by), unknown)
     return f"{unknown} + ({stalled(scope, *by)}) + ({expected})"
 
 
 def failed(scope: Scope, *by: str) -> str:
-    """Count what failed within the last hour."""
+    """Count failures of the last hour."""
     return total(scope.latest(c.RECENT, _HOUR, equal("runtime_status", "Failed")), *by)
 
 
 def failure_ratio(scope: Scope, *by: str) -> str:
-    """Divide what failed within the last hour by what came to a result."""
+    """Divide failures of the last hour by all that completed or failed."""
     ended = scope.latest(c.RECENT, _HOUR, one_of("runtime_status", "Completed", "Failed"))
     return ratio(failed(scope, *by), total(ended, *by))
 
 
 def stalled_now(scope: Scope, title: str) -> Panel:
-    """Count the stalled."""
+    """Show the number of stalled instances."""
     return stat(
         title,
-        "How many instances are stalled? Those over a limit whose wait means trouble; sampled.",
+        "How many instances are stalled: over a limit, and their wait means trouble? Sampled.",
         Query(stalled(scope), "stalled"),
         steps=ANY_IS_BAD,
     )
 
 
 def failure_ratio_now(scope: Scope) -> Panel:
-    """Show which share failed."""
+    """Show the failure ratio."""
     return stat(
         "Failure ratio, 1 h",
-        "Which share failed of what came to a result? No data where nothing did.",
+        "Which share of completed and failed instances failed? No data without any.",
         Query(failure_ratio(scope), "ratio"),
         unit="percentunit",
         steps=SHARE,
@@ -123,17 +123,17 @@ def failure_ratio_now(scope: Scope) -> Panel:
 
 
 def unresolved_now(scope: Scope) -> Panel:
-    """Count what somebody has to clean up."""
+    """Show the number of unresolved failures."""
     return stat(
         "Unresolved failures",
-        "How many failed roots has nobody rewound, restarted or purged yet?",
+        "How many failed root instances have not been rewound, restarted or purged yet?",
         Query(total(scope.latest(c.UNRESOLVED)), "unresolved"),
         steps=ANY_IS_WORTH_A_LOOK,
     )
 
 
 def blocking_causes(scope: Scope, *keys: Key, title: str, of: tuple[str, ...] = ()) -> Panel:
-    """Show what instances are stalled on, of some kinds of waits or all."""
+    """Show what instances are stalled on, for some waits or all."""
     by = tuple(key.label for key in keys)
     return rows(
         title,
@@ -148,10 +148,10 @@ def blocking_causes(scope: Scope, *keys: Key, title: str, of: tuple[str, ...] = 
 
 
 def finished_by_outcome(scope: Scope) -> Panel:
-    """Show how instances end, with the latest of them where the exporter gives exemplars."""
+    """Show how instances end, with exemplars if the exporter has them."""
     return timeseries(
         "Finished, by outcome",
-        "How do instances end, and has that changed? A bar is what ended within it.",
+        "How do instances end, and has that changed? A bar counts those of its time.",
         Query(
             total(scope.increase(c.FINISHED), "runtime_status"),
             "{{runtime_status}}",
@@ -180,7 +180,7 @@ def failures_by_category(scope: Scope) -> Panel:
 
 
 def reasons(scope: Scope, *keys: Key) -> Panel:
-    """Show why instances fail, by *keys* and what failed."""
+    """Show why instances fail, by *keys*, function and error."""
     keys = (
         *keys,
         Key("category", "Category"),
@@ -201,10 +201,10 @@ def reasons(scope: Scope, *keys: Key) -> Panel:
 
 
 def durations(scope: Scope) -> Panel:
-    """Show how durations are spread."""
+    """Show the distribution of durations."""
     return heat(
         "Durations of all that completed",
-        "How are durations spread, and is there a second band of slow ones?",
+        "How are durations distributed, and is there a second band of slow ones?",
         total(scope.grown_buckets(c.DURATION, STEP), "le"),
         interval=SMOOTH,
     )

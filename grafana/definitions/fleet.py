@@ -1,4 +1,4 @@
-"""Fleet: ten seconds for someone on call."""
+"""Dashboard of all hubs, for ten seconds of someone on call."""
 
 from exporter.metrics import catalogue as c
 from exporter.metrics.promql import age, equal, highest, lowest, total
@@ -38,28 +38,28 @@ _ACTIVE = equal("sweep", "active")
 
 
 def reached(*by: str) -> str:
-    """Tell whether hubs can be polled; -1 where their exporter is no longer scraped."""
+    """Show whether hubs can be polled; -1 if their exporter is no longer scraped."""
     now, before = FLEET.latest(c.UP), FLEET.known_within(c.UP, "1h")
     return f"{highest(now, *by)} or (0 * {highest(before, *by)} - 1)"
 
 
 def oldest_data(*by: str) -> str:
-    """Tell how old what the active sweep feeds is, of the hub that was reached longest ago."""
+    """Show the age of the active sweep's data, of the hub that was read longest ago."""
     return highest(age(FLEET.latest(c.LAST_SWEEP, _ACTIVE)), *by)
 
 
 def longest_pending(*by: str) -> str:
-    """Tell how long the instance waits that has been waiting longest to start."""
+    """Show how long the oldest pending instance has waited."""
     return age(lowest(FLEET.earliest(c.OLDEST_UPDATED, PENDING), *by))
 
 
 def of_instances(status: str) -> str:
-    """Count instances in a status, of each hub."""
+    """Count instances in a status, per hub."""
     return total(FLEET.latest(c.INSTANCES, status), *HUB)
 
 
 def orphaned_locks(*by: str) -> str:
-    """Count entities that nobody will give back."""
+    """Count entities with orphaned locks."""
     return total(FLEET.latest(c.ENTITY_ORPHANED_LOCKS), *by)
 
 
@@ -80,7 +80,7 @@ NOW = Line(
     (
         stat(
             "Hubs that cannot be polled",
-            "Is the exporter blind anywhere? Everything else is old or missing for these hubs.",
+            "Is the exporter blind anywhere? All other data of these hubs is stale or missing.",
             Query(f"sum(({reached(*HUB)}) < bool 1)", "hubs"),
             steps=ANY_IS_BAD,
         ),
@@ -108,7 +108,7 @@ HUBS = Line(
     (
         rows(
             "Task hubs, the worst first",
-            "Which hub is it? Those that cannot be polled, then those with most stalled instances.",
+            "Which hub is it? First those that cannot be polled, then by stalled instances.",
             (TO_HUB, Key("team", "Team"), Key("function_app", "Function app"), *TARGET_KEYS),
             (
                 Column("Polled", reached(*HUB), states=REACHED),
@@ -137,7 +137,7 @@ WAITS = (*HUB, "orchestrator", *WAIT)
 
 
 def waits_of_orphans() -> str:
-    """Count orphans as groups: sub-orchestrations, and entities whose lock nobody gives back."""
+    """Count orphans as groups: sub-orchestrations, and entities with orphaned locks."""
     instances = total(FLEET.latest(c.ORPHANED), *HUB, "orchestrator")
     entities = orphaned_locks(*HUB, "entity")
     called = f'label_join({entities} > 0, "target", "", "entity")'
@@ -147,7 +147,7 @@ def waits_of_orphans() -> str:
 
 
 def since() -> str:
-    """Tell how long groups wait: the stalled by their histories, all others at most so long."""
+    """Show how long groups wait: stalled ones by their histories, upper bounds of others."""
     stalled_for = age(lowest(FLEET.earliest(c.STALLED_SINCE), *WAITS))
     idle_for = age(lowest(FLEET.earliest(c.OLDEST_UPDATED), *HUB, "orchestrator"))
     groups = f"0 * {total(FLEET.latest(c.WAITING), *WAITS)}"
@@ -160,7 +160,7 @@ GROUPS = Line(
     (
         rows(
             "What is stalled, and what waits as expected",
-            "On what? The lines of the status page and of `stuck`; expected waits last so at most.",
+            "On what? As on the status page and in `stuck`; expected waits are upper bounds.",
             (
                 TO_HUB,
                 Key("orchestrator", "Orchestrator"),
@@ -234,7 +234,7 @@ COURSE = (
             ),
             timeseries(
                 "Over a limit",
-                "Is more and more over a limit? Stalled, as expected or not looked at, each once.",
+                "Are more and more instances over a limit? Stalled, as expected or not diagnosed.",
                 Query(top(over_limit(FLEET, *HUB), *HUB), LEGEND),
                 stacked=True,
             ),
@@ -274,13 +274,13 @@ COURSE = (
             ),
             timeseries(
                 "Longest pending",
-                "How long does the oldest of it wait already? No line where nothing waits.",
+                "How long has the oldest pending instance waited? No line if none waits.",
                 Query(top(longest_pending(*HUB), *HUB, adds_up=False), LEGEND),
                 unit="s",
             ),
             timeseries(
                 "Running instances",
-                "How much is in flight, and does any hub run away?",
+                "How many instances are in flight, and does any hub grow without bound?",
                 Query(top(of_instances(RUNNING), *HUB), LEGEND),
                 stacked=True,
             ),

@@ -1,4 +1,4 @@
-"""Hub: what waits, what is stuck, what fails, how long things take, what stays stored."""
+"""Dashboard of a hub: backlog, stalled instances, failures, durations, retention."""
 
 from grafana_foundation_sdk.models.dashboard import Panel
 
@@ -66,14 +66,14 @@ NOW = Line(
     (
         stat(
             "Polled",
-            "Can the hub be polled? If not, the numbers below are old and are removed soon.",
+            "Can the hub be polled? If not, the numbers below are stale and removed soon.",
             Query(highest(HUB.latest(c.UP)), "hub"),
             steps=((None, RED), (1, GREEN)),
             states=REACHED,
         ),
         stat(
             "Numbers' age",
-            "How old is what is shown of active instances?",
+            "How old are the numbers of active instances?",
             Query(age(highest(HUB.latest(c.LAST_SWEEP, equal("sweep", "active")))), "age"),
             unit="s",
             steps=FRESH,
@@ -115,7 +115,7 @@ WORK = (
             ),
             timeseries(
                 "Started against finished",
-                "Does the hub keep up? Where more starts than finishes, the backlog grows.",
+                "Does the hub keep up? With more starts than finishes, the backlog grows.",
                 Query(total(HUB.per_minute(c.CREATED)), "started"),
                 Query(total(HUB.per_minute(c.FINISHED)), "finished"),
                 unit="cpm",
@@ -124,7 +124,7 @@ WORK = (
             ),
             timeseries(
                 "Pending: how long",
-                "How long does the oldest pending instance wait? No line where none waits.",
+                "How long has the oldest pending instance waited? No line if none waits.",
                 Query(
                     top(
                         age(lowest(HUB.earliest(c.OLDEST_UPDATED, PENDING), *NAME)),
@@ -142,7 +142,7 @@ WORK = (
         (
             timeseries(
                 "In flight",
-                "Of which orchestrator are the active instances?",
+                "Which orchestrators have the active instances?",
                 Query(
                     top(total(HUB.latest(c.INSTANCES, ACTIVE), *NAME), *NAME),
                     "{{orchestrator}}",
@@ -151,7 +151,7 @@ WORK = (
             ),
             heat(
                 "Running: for how long",
-                "Do running instances come to an end? A band that climbs is a stalled group.",
+                "Do running instances finish? A climbing band is a stalled group.",
                 total(HUB.buckets(c.INSTANCE_AGE, RUNNING), "le"),
             ),
             finished_by_outcome(HUB),
@@ -193,7 +193,7 @@ STUCK = (
             ),
             bars(
                 "Waiting as expected",
-                "What is over a limit, but waits for an event, a timer, a person? Sampled.",
+                "What is over a limit, but waits as expected, for an event or a timer? Sampled.",
                 Query(
                     top_now(total(HUB.latest(c.WAITING), *WAITS), *NAME),
                     "{{orchestrator}} {{waiting_on}} {{target}}",
@@ -201,13 +201,13 @@ STUCK = (
             ),
             timeseries(
                 "Orphaned",
-                "Are any active whose parent is finished or gone? No line: rows name no parents.",
+                "Do active instances have ended or purged parents? No line: rows name no parents.",
                 Query(top(total(HUB.latest(c.ORPHANED), *NAME), *NAME), "{{orchestrator}}"),
                 stacked=True,
             ),
             timeseries(
                 "Not looked at yet",
-                "Is the sample of what instances wait on complete? It is where this is 0.",
+                "Is the sample of waits complete? It is at 0.",
                 Query(total(HUB.latest(c.UNDIAGNOSED)), "unknown"),
             ),
         ),
@@ -230,7 +230,7 @@ FAILURES = (
             failures_by_category(HUB),
             timeseries(
                 "Failure ratio in the hour before",
-                "Which orchestrator fails more than usual? No line where nothing ended.",
+                "Which orchestrator fails more than usual? No line if nothing ended.",
                 Query(
                     top(highest(HUB.latest(c.FAILURE_RATIO, _HOUR), *NAME), *NAME, adds_up=False),
                     "{{orchestrator}}",
@@ -245,7 +245,7 @@ FAILURES = (
             reasons(HUB, TO_ORCHESTRATOR),
             rows(
                 "Unresolved failures",
-                "Which failed roots wait for somebody, and since when?",
+                "Which failed root instances are unresolved, and since when?",
                 (TO_ORCHESTRATOR,),
                 (
                     Column(
@@ -285,12 +285,12 @@ DURATIONS = Line(
     (
         duration(
             "Duration, p50",
-            "How long does half of the instances take at most, queueing included? Estimated.",
+            "What is the median duration, queueing included? Estimated from buckets.",
             0.5,
         ),
         duration(
             "Duration, p90",
-            "How long do 9 of 10 take at most, and which became slower? Estimated from buckets.",
+            "How long do 9 of 10 instances take, and which became slower? Estimated from buckets.",
             0.9,
         ),
         durations(HUB),
@@ -302,14 +302,14 @@ RETENTION = Line(
     (
         timeseries(
             "Stored instances, by status",
-            "Does purging keep up? What is stored is what every listing has to read.",
+            "Does purging keep up? Every listing reads all stored instances.",
             Query(total(HUB.latest(c.INSTANCES), "runtime_status") + " > 0", "{{runtime_status}}"),
             stacked=True,
             colors=STATUS_COLORS,
         ),
         timeseries(
             "Oldest that is stored",
-            "How far back does storage go? A line that always climbs is a hub nobody purges.",
+            "How far back does storage go? A line that always climbs means no purging.",
             Query(
                 age(lowest(HUB.earliest(c.OLDEST_RETAINED), "runtime_status")),
                 "{{runtime_status}}",
@@ -338,14 +338,14 @@ RETENTION = Line(
 BOARD = Board(
     "hub",
     "Durable Functions / Hub",
-    "One task hub: what waits, what is stalled and on what, what fails and why, how long it takes.",
+    "One task hub: backlog, stalled instances and what blocks them, failures, durations.",
     HUB,
     (
         choice(
             "orchestrator",
             "Orchestrator",
             HUB.values(c.FINISHED, "orchestrator"),
-            "The orchestrators to look at",
+            "The orchestrators to show",
             all_of=".+",
         ),
     ),

@@ -1,4 +1,4 @@
-"""Orchestrator: one of them against its limits, and against an earlier time."""
+"""Dashboard of one orchestrator: against its limits, and against an earlier time."""
 
 from exporter.metrics import catalogue as c
 from exporter.metrics.promql import age, equal, highest, lowest, quantile, total
@@ -42,12 +42,12 @@ _COMPLETED = equal("runtime_status", "Completed")
 
 
 def limit(name: str) -> Query:
-    """Draw a limit; no line where none is set."""
+    """Draw a limit; no line without one."""
     return Query(limits_in_force(equal("limit", name)), f"limit: {name}")
 
 
 def limits_in_force(*matchers: str) -> str:
-    """Return limits of the orchestrator: its own, which may be none, or those of the hub."""
+    """Return limits of the orchestrator: its own, which may be `none`, or the hub's."""
     own = highest(ONE.latest(c.LIMIT, *matchers), "limit")
     of_hub = highest(HUB.latest(c.LIMIT, equal("orchestrator", ""), *matchers), "limit")
     return f"{own} < Inf or {of_hub} unless {own}"
@@ -72,7 +72,7 @@ NOW = Line(
         ),
         stat(
             "Last success",
-            "When did it last complete? No data where it never has.",
+            "When did it last complete? No data if it never has.",
             Query(age(highest(ONE.latest(c.LAST_FINISHED, _COMPLETED))), "before"),
             unit="s",
         ),
@@ -86,7 +86,7 @@ LIMITS = (
         (
             timeseries(
                 "Pending: longest wait, and its limit",
-                "Do instances get started in time? Since they were created or last touched.",
+                "Do instances start in time? Time since they were created or last updated.",
                 Query(age(lowest(ONE.earliest(c.OLDEST_UPDATED, PENDING))), "longest wait"),
                 limit("pending"),
                 unit="s",
@@ -94,7 +94,7 @@ LIMITS = (
             ),
             timeseries(
                 "Running: longest idle, and its limit",
-                "Do running instances make progress? Since the last update of the one most idle.",
+                "Do running instances make progress? Time since the oldest last update.",
                 Query(age(lowest(ONE.earliest(c.OLDEST_UPDATED, RUNNING))), "longest idle"),
                 limit("idle"),
                 unit="s",
@@ -102,7 +102,7 @@ LIMITS = (
             ),
             timeseries(
                 "Active: highest age, and its limit",
-                "Does everything end in time? Since the oldest active instance was created.",
+                "Do instances finish in time? Age of the oldest active instance.",
                 Query(age(lowest(ONE.earliest(c.OLDEST_CREATED, ACTIVE))), "highest age"),
                 limit("age"),
                 unit="s",
@@ -115,7 +115,7 @@ LIMITS = (
         (
             timeseries(
                 "Since the last success, and its limit",
-                "Does it complete as often as it must? No line where it never completed.",
+                "Does it complete as often as it must? No line if it never completed.",
                 Query(age(highest(ONE.latest(c.LAST_FINISHED, _COMPLETED))), "since last success"),
                 limit("success"),
                 unit="s",
@@ -128,7 +128,7 @@ LIMITS = (
             ),
             rows(
                 "Limits in force",
-                "Which limits hold: its own, or those of the hub?",
+                "Which limits apply: its own, or the hub's?",
                 (Key("limit", "Limit"),),
                 (Column("Value", limits_in_force(), "s"),),
                 sort_by=("Limit",),
@@ -155,14 +155,14 @@ STUCK = Line(
         ),
         timeseries(
             "Overdue timer",
-            "Does a timer not fire? Since the oldest should have fired; no line is good news.",
+            "Does a timer not fire? Time since the oldest was due; no line if none is overdue.",
             Query(age(lowest(ONE.earliest(c.OVERDUE_TIMER))), "overdue for"),
             unit="s",
             colors={"overdue for": RED},
         ),
         timeseries(
             "Orphaned",
-            "Are any active whose parent has finished or is gone? No line: rows name no parents.",
+            "Do active instances have ended or purged parents? No line: rows name no parents.",
             Query(total(ONE.latest(c.ORPHANED)), "orphaned"),
             colors={"orphaned": RED},
         ),
@@ -171,7 +171,7 @@ STUCK = Line(
 
 
 def duration(share: float, legend: str, offset: str = "") -> Query:
-    """Estimate a percentile of how long instances took."""
+    """Estimate a percentile of durations."""
     grown = ONE.grown_buckets(c.DURATION, RATE_WINDOW, offset=offset)
     return Query(quantile(share, grown), legend)
 
@@ -192,7 +192,7 @@ OUTCOMES = (
             ),
             timeseries(
                 "Finished, now and earlier",
-                "Does as much come to an end as at the same time earlier?",
+                "Does it finish as often as at the same time earlier?",
                 Query(total(ONE.per_minute(c.FINISHED)), "now"),
                 Query(total(ONE.per_minute(c.FINISHED, offset=EARLIER)), f"{EARLIER} earlier"),
                 unit="cpm",
@@ -234,7 +234,7 @@ FAILURES = Line(
         reasons(ONE),
         timeseries(
             "Continued as new",
-            "Does an eternal orchestration still turn? Generations that ended in a new one.",
+            "Does an eternal orchestration still continue as new? Counts its generations.",
             Query(total(ONE.per_minute(c.CONTINUED)), "continued"),
             unit="cpm",
             interval=SMOOTH,

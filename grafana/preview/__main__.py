@@ -24,7 +24,7 @@ OWN = {"dashboard", "at", "seconds", "smooth"}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with the files of the page, and with dashboards and their data."""
+    """Serves the page's files, and dashboards with their data."""
 
     def __init__(self, asking: Asking, scrape_interval: float, *arguments: object) -> None:
         self._asking, self._scrape_interval = asking, scrape_interval
@@ -72,14 +72,14 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the page shows what went wrong."""
+        """Log nothing: the page shows errors."""
 
 
 @contextmanager
 def preview(
     prometheus: str, *, scrape_interval: float, port: int = 0
 ) -> Iterator[ThreadingHTTPServer]:
-    """Give a server on loopback that draws from the Prometheus at a URL, until the block ends."""
+    """Yield a server on loopback that draws from the Prometheus at a URL."""
     with httpx.Client(base_url=prometheus, trust_env=False, timeout=60.0) as client:
         handler = partial(Handler, Asking(client), scrape_interval)
         with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:

@@ -1,21 +1,59 @@
-"""Asks a Prometheus for what the panels of a committed dashboard show."""
+"""Queries a Prometheus for the panels of a committed dashboard, with variables filled in."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
-from grafana.interpolation import interpolate, label_values
+_VARIABLE = re.compile(r"\$\{(?P<braced>\w+)(?::\w+)?\}|\$(?P<bare>\w+)")
+_LABEL_VALUES = re.compile(r"label_values\((?P<selector>.+), *(?P<label>\w+)\)")
+
+
+class LabelValues(NamedTuple):
+    """A variable's query: the values of a label of some series."""
+
+    selector: str
+    label: str
+
+
+def interpolate(text: str, values: Mapping[str, str]) -> str:
+    """
+    Return *text* with the values of its variables.
+
+    Raises:
+        KeyError: a variable has no value.
+    """
+    return _VARIABLE.sub(lambda found: values[found["braced"] or found["bare"]], text)
+
+
+def variables_in(text: str) -> set[str]:
+    """Return the names of the variables in *text*."""
+    return {found["braced"] or found["bare"] for found in _VARIABLE.finditer(text)}
+
+
+def label_values(query: str) -> LabelValues:
+    """
+    Read the query of a variable.
+
+    Raises:
+        ValueError: it asks for something else than the values of a label.
+    """
+    found = _LABEL_VALUES.fullmatch(query)
+    if found is None:
+        raise ValueError(f"not of the form label_values(selector, label): {query}")
+    return LabelValues(found["selector"], found["label"])
+
 
 FOLDER = Path(__file__).parents[1] / "dashboards"
 WIDTH = 1600
-"""Of the page, in pixels: the resolution of a query follows it, as in Grafana."""
+"""Width of the page in pixels: determines the resolution of queries, as in Grafana."""
 
 GRID_WIDTH = 24
 _PIXELS_A_POINT = 3
@@ -27,7 +65,7 @@ Json = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class View:
     """
-    What is looked at: until when and how far back, and what was chosen; times in seconds.
+    What to show: end and length of the time range, in seconds, and the chosen values.
 
     `smooth` is the least step of panels that have one, instead of their own.
     """
@@ -64,7 +102,7 @@ class Asking:
         }
 
     def _values(self, content: Json, view: View) -> Iterator[tuple[str, str]]:
-        """Yield what is chosen, else all where that can be chosen, else the first."""
+        """Yield the chosen values, else all if the variable allows it, else the first."""
         found: dict[str, str] = {}
         for variable in content["templating"]["list"]:
             name = variable["name"]
@@ -89,7 +127,7 @@ class Asking:
         return values[0] if values else ""
 
     def _annotation(self, annotation: Json, view: View, values: Mapping[str, str]) -> Json:
-        """Return the moments of an annotation within the view, in seconds."""
+        """Return the times of an annotation within the view, in seconds."""
         found = self._range(interpolate(annotation["expr"], values), view, view.seconds / 100)
         moments = {float(value) / 1000 for each in found for _, value in each["values"]}
         shown = sorted(each for each in moments if view.at - view.seconds <= each <= view.at)
@@ -152,7 +190,7 @@ class Asking:
 
 
 def interpolate_legend(legend: str, values: Mapping[str, str]) -> str:
-    """Return a legend with its variables; its labels stay for the page to fill in."""
+    """Return a legend with variables filled in; the page fills in labels."""
     return interpolate(legend, values) if "$" in legend else legend
 
 

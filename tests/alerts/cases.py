@@ -1,4 +1,4 @@
-"""What an alert is tried on, and the file that `promtool` tries it with."""
+"""Cases of an alert, and their files for `promtool`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import cast
 
 from exporter.alerts.model import Alert
-from exporter.alerts.prometheus import recordings, rule
+from exporter.alerts.prometheus import Document, recordings, rule
 from exporter.alerts.table import ALERTS, DEFAULTS
-from exporter.alerts.yaml_text import Document
 from tests.alerts.world import Series, input_series
 
 MINUTE = 60.0
@@ -36,7 +35,7 @@ class Case:
 
     @property
     def lasts(self) -> float:
-        """The last second that is looked at."""
+        """The last second of the case."""
         return max([*self.firing, *self.values])
 
 
@@ -54,7 +53,7 @@ class Tried:
     step: float = MINUTE
 
     def write(self, folder: Path, name: str) -> Path:
-        """Write the files for `promtool test rules` into *folder*, and return the one to give."""
+        """Write the files for `promtool test rules` into *folder*, and return the test's."""
         tagged = [_tagged(rule, tag) for tag, rule in self.rules.items()]
         groups = [
             {"name": "recordings", "rules": list(self.recorded)},
@@ -151,7 +150,7 @@ def tried(
     step: float = MINUTE,
     values: Mapping[str, str] = VALUES,
 ) -> Tried:
-    """Return *alert* as it is shipped, but for the *values* of its parameters."""
+    """Return *alert* as shipped, with *values* of its parameters."""
     shipped = rule(alert, values)
     expression = cast("str", shipped["expr"])
     used: list[Document] = []

@@ -1,4 +1,4 @@
-"""Courses of events that every trouble of a hub is tried on."""
+"""Courses of events that every trouble of a hub goes through."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Course = Callable[[Trouble], Iterator[Case]]
 
 
 def it_fires(trouble: Trouble) -> Iterator[Case]:
-    """Once it has lasted for long enough, and not before."""
+    """After it has lasted long enough, and not before."""
     at = trouble.fires_at
     series = [*read_hub(), *trouble.series]
     firing: dict[float, Sequence[dict[str, str]]] = {at: [trouble.firing()]}
@@ -39,27 +39,27 @@ def it_fires(trouble: Trouble) -> Iterator[Case]:
 
 
 def it_fires_for_hubs_of_nobody(trouble: Trouble) -> Iterator[Case]:
-    """Where no labels are configured, or nothing is known of the hub."""
+    """Without configured labels, or without data of the hub."""
     series = [*read_hub(info=False), *trouble.series]
     yield Case("nobody's hub", series, {trouble.fires_at: [trouble.firing(owned=False)]})
 
 
 def it_fires_for_more(trouble: Trouble) -> Iterator[Case]:
-    """Where the same is the case in another way."""
+    """The same trouble in another form."""
     late = trouble.fires_at + 2 * trouble.step
     for title, (series, changes) in trouble.also.items():
         yield Case(title, [*read_hub(), *series], {late: [trouble.firing(changes)]})
 
 
 def it_is_silent(trouble: Trouble) -> Iterator[Case]:
-    """Where something else is the case, or nothing is known."""
+    """Something else is wrong, or nothing is known."""
     late = trouble.fires_at + 2 * trouble.step
     for title, series in {**trouble.silent, "no data": []}.items():
         yield Case(title, [*read_hub(), *series], {late: []}, {}, ("a", "b"))
 
 
 def it_tells_namesakes_apart(trouble: Trouble) -> Iterator[Case]:
-    """Test and production may call their hubs the same: one tells nothing of the other."""
+    """Hubs of test and production may have one name: neither says anything of the other."""
     at = trouble.fires_at
     well = [*read_hub(), *next(iter(trouble.silent.values()))]
     ill = [*read_hub(), *trouble.series]
@@ -70,7 +70,7 @@ def it_tells_namesakes_apart(trouble: Trouble) -> Iterator[Case]:
 
 
 def it_believes_no_old_data(trouble: Trouble) -> Iterator[Case]:
-    """What was already stale when it was first scraped raises nothing; counters stand still."""
+    """Data that is stale at the first scrape raises nothing; counters do not move."""
     before = max(trouble.since - trouble.step, 0.0)
     shown = (one.frozen(before) if _is_counter(one) else one for one in trouble.series)
     series = [*read_hub(read=lambda _now: False, stale=True), *shown]
@@ -86,7 +86,7 @@ def it_believes_no_old_data(trouble: Trouble) -> Iterator[Case]:
 
 
 def it_outlasts_its_hub(trouble: Trouble) -> Iterator[Case]:
-    """While the hub is dead nobody says that all is well; it ends once the hub is read again."""
+    """An alert keeps firing while the hub is dead, and ends once it is read again."""
     sweep = trouble.alert.sweep
     assert sweep is not None
     step = trouble.step
@@ -108,7 +108,7 @@ def it_outlasts_its_hub(trouble: Trouble) -> Iterator[Case]:
 
 
 def it_minds_no_clock(trouble: Trouble) -> Iterator[Case]:
-    """The clock of the exporter is off: what fires is the same, at the same time."""
+    """The clock of the exporter is off: the same alerts fire at the same time."""
     at = trouble.fires_at
     firing: dict[float, Sequence[dict[str, str]]] = {at: [trouble.firing()]}
     if at > trouble.since:
@@ -119,7 +119,7 @@ def it_minds_no_clock(trouble: Trouble) -> Iterator[Case]:
 
 
 def it_ends_where_nobody_reads_any_more(trouble: Trouble) -> Iterator[Case]:
-    """A sweep that was turned off, or a hub that was removed: it ends within ten minutes."""
+    """A sweep was turned off, or a hub removed: the alert ends within ten minutes."""
     off = trouble.fires_at + trouble.step
     swept = [one for one in read_hub() if one.labels.get("sweep") == trouble.alert.sweep]
     others = [one for one in read_hub() if one.labels.get("sweep") != trouble.alert.sweep]
@@ -137,7 +137,7 @@ def it_ends_where_nobody_reads_any_more(trouble: Trouble) -> Iterator[Case]:
 
 
 def it_outlasts_its_exporter(trouble: Trouble) -> Iterator[Case]:
-    """Its shard is dead, or all of them: nobody knows whether it is over."""
+    """Its shard is dead, or all of them: whether it is over is unknown."""
     off = trouble.fires_at + trouble.step
     gone = [one.between(0.0, off) for one in (*read_hub(), *trouble.series)]
     firing = {off + HOUR: [trouble.firing()], off + 5 * HOUR: [trouble.firing()]}
@@ -149,7 +149,7 @@ def it_outlasts_its_exporter(trouble: Trouble) -> Iterator[Case]:
 
 
 def it_outlasts_a_restart_of_prometheus(trouble: Trouble) -> Iterator[Case]:
-    """What it wrote before is all that it knows of an alert whose hub cannot be read."""
+    """Prometheus restarts: only what it wrote before tells of an unreadable hub."""
     firing = trouble.firing()
     labels = {"alertname": trouble.alert.full_name, "alertstate": "firing", **firing}
     written = Series("ALERTS", labels, lambda _now: 1.0, bare=True).between(0.0, MINUTE)
@@ -161,7 +161,7 @@ def it_outlasts_a_restart_of_prometheus(trouble: Trouble) -> Iterator[Case]:
 
 
 def _dead(series: Series, dies: float, withdrawn: float, returns: float) -> Series:
-    """Return what is shown of a hub that dies: frozen, withdrawn, and well again in the end."""
+    """Return the series of a hub that dies: frozen, removed, and back at the end."""
     frozen = series.frozen(dies)
     return frozen if _is_counter(series) else frozen.between(0.0, min(withdrawn, returns))
 

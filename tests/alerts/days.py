@@ -1,4 +1,4 @@
-"""Courses of events of hours and days, on which an alert is silent but when it should not be."""
+"""Courses of hours and days, in which alerts fire only when they should."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.alerts.world import HUB, OWNERS, TARGET, Series, Values, of_orchestra
 
 
 def _batch(number: float, hours: float) -> Values:
-    """Return how many of a batch are Pending over a limit of ten minutes; all start in time."""
+    """Return the instances of a batch that are Pending over ten minutes; all start in time."""
 
     def over_limit(now: float) -> float:
         return floor(max(0.0, number * (1 - now / (hours * HOUR)))) if now >= 10 * MINUTE else 0.0
@@ -31,7 +31,7 @@ def _drains(number: float, hours: float) -> Case:
 
 
 def _nightly(*runs: float, limit: float) -> list[Series]:
-    """Return a job that succeeds at these seconds, and its limit."""
+    """Return the series of a job that succeeds at these seconds, and its limit."""
 
     def succeeded(now: float) -> float:
         return max(run for run in runs if run <= now)

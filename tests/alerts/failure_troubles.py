@@ -1,4 +1,4 @@
-"""Troubles of instances that failed."""
+"""Troubles of failed instances."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.alerts.world import Series, of_orchestrator, read_hub, rises, shown
 
 
 def _limits(*, ratio: float = 0.05, unresolved: float = 10.0) -> list[Series]:
-    """Return the limits of the hub; another orchestrator has others of its own."""
+    """Return the limits of the hub, and another orchestrator's own."""
     other = {"orchestrator": "Other"}
     return [
         limit_of("failure_ratio", ratio, own=False, family=c.LIMIT_RATIO),
@@ -109,13 +109,13 @@ def _completed() -> Series:
 
 
 def _born(at: float) -> list[Series]:
-    """Return a counter that is first scraped at *at*, and stands at 50 then."""
+    """Return a counter that is first scraped at *at*, at 50."""
     failures = of_orchestrator(c.FAILURES.name, 50.0, category="non_determinism")
     return [_completed(), failures.between(at, 10 * DAY)]
 
 
 def _down(until: float, *, hold: float = 0.0, reset: bool = False) -> list[Series]:
-    """Return a counter of an exporter that was down for a while, in which 50 instances failed."""
+    """Return a counter of an exporter that was down while 50 instances failed."""
     again = 0.0 if reset else 7.0
 
     def failures(now: float) -> float | None:
@@ -129,7 +129,7 @@ def _down(until: float, *, hold: float = 0.0, reset: bool = False) -> list[Serie
 
 
 def _never_completed(failed_function: str) -> list[Series]:
-    """Return a failure of an orchestrator that was never seen to complete."""
+    """Return a failure of an orchestrator that never completed."""
     _, failures = _failed("function_missing", 1.0)
     reasons = {"category": "function_missing", "error_type": ""}
     return [
@@ -202,7 +202,7 @@ _STALE = [one for one in read_hub() if one.name != c.SWEEP_FRESH.name]
 
 
 def _fresh(*sweeps: Sweep) -> list[Series]:
-    """Return a hub of which these sweeps alone are fresh."""
+    """Return a hub of which only these sweeps are fresh."""
     fresh = (shown(c.SWEEP_FRESH.name, float(sweep in sweeps), sweep=sweep) for sweep in Sweep)
     return [*_STALE, *fresh]
 

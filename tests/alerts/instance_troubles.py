@@ -1,4 +1,4 @@
-"""Troubles of instances that wait, stall or are too slow, and of hubs as a whole."""
+"""Troubles of instances that are pending, stalled or slow, and of whole hubs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WEEK = 7 * DAY
 
 
 def _limited(name: str, limit: str, severity: str = "critical") -> Trouble:
-    """Return a trouble of a limit that nobody has by default."""
+    """Return a trouble of a limit that is none by default."""
     return Trouble(
         name,
         over(limit, 3.0),
@@ -30,7 +30,7 @@ def _limited(name: str, limit: str, severity: str = "critical") -> Trouble:
 
 
 def _changing(first: float, second: float, waiting_on: str, target: str) -> Series:
-    """Return instances stalled on one thing, of which every other minute there are others."""
+    """Return stalled instances whose cause changes every other minute."""
     return of_orchestrator(
         c.STALLED.name,
         lambda now: second if now // MINUTE % 2 else first,
@@ -110,7 +110,7 @@ def _took(
 
 
 def _waits(number: float, moved: float = -HOUR, *, own: bool = True) -> list[Series]:
-    """Return a hub in which something last *moved* then."""
+    """Return a hub whose last progress was at *moved*."""
     progress = rises(moved, before=-HOUR, after=-60.0)
     return [
         *over("pending", number, own=own),

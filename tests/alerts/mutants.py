@@ -1,17 +1,19 @@
-"""Alerts with one thing wrong each, which their cases must find."""
+"""Mutants of alerts, each with one thing wrong, and which of them cases find."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 from exporter.alerts.model import Alert, Kind, Parameter
-from exporter.alerts.prometheus import rule
+from exporter.alerts.prometheus import Document, rule
 from exporter.alerts.table import DEFAULTS
-from exporter.alerts.yaml_text import Document
 from exporter.settings.durations import parse_duration
-from tests.alerts.cases import BY_NAME
+from tests.alerts.cases import BY_NAME, Tried
+from tests.alerts.promtool_rules import findings
 
 FACTOR = 4
 _SELECTOR = re.compile(r"\b(durable_functions\w+)\{([^}]*)\}")
@@ -28,7 +30,7 @@ _FOLD = re.compile(r"\b(?:max|min|group) without \(instance, pod")
 
 
 def mutants(alert: Alert) -> Iterator[tuple[str, Document]]:
-    """Yield what is wrong, and the rule."""
+    """Yield the title of each mutant, and its rule."""
     for parameter in alert.own_parameters:
         for value in _others(parameter):
             yield f"{parameter.name}={value}", rule(alert, {**DEFAULTS, parameter.name: value})
@@ -160,3 +162,37 @@ EQUIVALENT = {
     (_FAILING, 'durable_functions_limit_ratio without limit="failure_ratio"'),
     (_FAILING, 'durable_functions_limit_instances without limit="unresolved_failures"'),
 }
+
+
+# Most mutants are found by short cases, so that few are tried on those that take hours.
+LONG = 3600.0
+_TAG = re.compile(r"__(m\d+)\b")
+# Where a rule cannot be evaluated, `promtool` gives up the case, and with it all other rules.
+_FAILS = re.compile(r"rule: \w+?__(m\d+), time: .*, err: ")
+
+
+def found_mutants(shipped: Tried, mutants: Mapping[str, Document], folder: Path) -> set[str]:
+    """Return the titles of the *mutants* that are found, and `shipped` if the rule itself is."""
+    short = [case for case in shipped.cases if case.lasts <= LONG]
+    long = [case for case in shipped.cases if case.lasts > LONG]
+    found: set[str] = set()
+    for cases in (short, long):
+        left = {title: rule for title, rule in mutants.items() if title not in found}
+        if cases:
+            found |= _found_by(replace(shipped, cases=cases), left, folder)
+    return found
+
+
+def _found_by(shipped: Tried, mutants: Mapping[str, Document], folder: Path) -> set[str]:
+    every = {"shipped": shipped.rules[""], **mutants}
+    left = {f"m{number}": title for number, title in enumerate(every)}
+    found: set[str] = set()
+    while left:
+        rules = {f"__{tag}": every[title] for tag, title in left.items()}
+        path = replace(shipped, rules=rules).write(folder, "mutants")
+        text = findings([path])[path]
+        failing = set(_FAILS.findall(text))
+        found |= {left.pop(tag) for tag in failing or set(_TAG.findall(text))}
+        if not failing:
+            break
+    return found

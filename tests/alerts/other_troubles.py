@@ -1,4 +1,4 @@
-"""Troubles of storage, and of what the exporter's numbers are worth."""
+"""Troubles of storage, and of the exporter's own numbers."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _FILE = re.compile(r"^Unit Testing:\s+(.+)$")
 
 
 def findings(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return what `promtool` objects to, by file: an empty text where all is as expected."""
+    """Return the findings of `promtool` by file, an empty text if all is as expected."""
     command = [str(tool("promtool")), "test", "rules", *map(str, paths)]
     done = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""What alerts about reading hubs, and about the exporter's being there, are tried on."""
+"""Cases of alerts about reading hubs, and about the exporter."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _never(_now: float) -> bool:
 
 
 def _now_and_then(turn: int, kind: str) -> Series:
-    """Return a cause for which a hub is down in each second minute, once it is."""
+    """Return a cause that changes every other minute while a hub is down."""
     return shown(
         c.HUB_ERROR.name,
         lambda now: 1.0 if now >= _DIES and now // MINUTE % 2 == turn else None,
@@ -59,7 +59,7 @@ def _unreachable(now: float, skew: float = 0.0) -> float:
 
 
 def _rarely(fails: Callable[[float], bool]) -> list[Series]:
-    """Return what is shown of a hub that is swept every quarter of an hour."""
+    """Return the series of a hub that is swept every quarter of an hour."""
     quarter = 15 * MINUTE
 
     def completed(now: float) -> float:
@@ -299,7 +299,7 @@ MANY_HUBS_UNREACHABLE = (
 
 
 def _stalls(sweep: Sweep, seconds: float) -> list[Series]:
-    """Return a sweep that last completed so long ago, and is not fresh; another is."""
+    """Return a sweep that is not fresh since this time, and one that is."""
     return [
         shown(c.UP.name, 1.0),
         shown(c.LAST_SWEEP.name, -seconds, sweep=sweep.value),
@@ -311,7 +311,7 @@ def _stalls(sweep: Sweep, seconds: float) -> list[Series]:
 
 
 def _fails_from_the_start(result: str) -> list[Series]:
-    """Return a sweep that ends so each minute."""
+    """Return a sweep with this result each minute."""
     return [
         shown(c.SWEEPS.name, lambda now: now / MINUTE + 1.0, sweep="failed", result=result),
         shown(c.SWEEPS.name, 0.0, sweep="failed", result="complete"),
@@ -321,7 +321,7 @@ def _fails_from_the_start(result: str) -> list[Series]:
 
 
 def _first_of_all() -> list[Series]:
-    """Return a hub of which one sweep has never completed."""
+    """Return a hub with one sweep that never completed."""
     return [one for one in read_hub() if one.labels.get("sweep") != "failed"]
 
 
@@ -495,7 +495,7 @@ _FOLDED = shown(c.LABEL_VALUES_FOLDED.name, 3.0, label="orchestrator")
 
 
 def _searches() -> Series:
-    """Return a search for apps that fails each minute, for the same reason."""
+    """Return a search for apps that fails each minute for one reason."""
     return Series(DISCOVERY_ERRORS.name, {"kind": "azure_auth"}, lambda now: now // MINUTE)
 
 
@@ -596,7 +596,7 @@ EXPORTER_MISCONFIGURED = (
 
 
 def _gone(end: float = _DIES, job: str = "exporter") -> list[Series]:
-    """Return an exporter of one hub that is there until *end*."""
+    """Return an exporter of one hub that is scraped until *end*."""
     whole = [*exporter(), *read_hub()]
     return [one.on_job(job).between(0.0, end) for one in whole]
 

@@ -1,4 +1,4 @@
-"""Expressions ask for nothing that the exporter does not show."""
+"""Expressions read nothing that the exporter does not show."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ RECORDED = {recording.name for recording in RECORDINGS}
 
 
 class Unknown(AssertionError):
-    """An expression asks for something that the exporter does not show."""
+    """An expression reads something that the exporter does not show."""
 
 
 def check(text: str) -> None:
-    """Raise `Unknown` where *text* asks for what there is not."""
+    """Raise `Unknown` if *text* reads what does not exist."""
     for name, matchers in selectors(promql_parser.parse(text)):
         if name not in FAMILIES and name not in RECORDED and name != "ALERTS":
             raise Unknown(f"no family {name}")

@@ -1,4 +1,4 @@
-"""The files that are shipped: current, alike, and what their readers expect."""
+"""The shipped files: current, consistent, and as Prometheus and Grafana expect."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from exporter.alerts.grafana import provisioning, uid
 from exporter.alerts.inhibition import INHIBITIONS, inhibition
 from exporter.alerts.prometheus import rules
 from exporter.alerts.shared import RECORDINGS
-from exporter.alerts.table import ALERTS, chosen
-from exporter.alerts.values import values_with
+from exporter.alerts.table import ALERTS, chosen, values_with
 from tests.tools import tool
 
 GENERATED = [name for name in PAGES if not name.startswith("docs/") or "/alert" in name]
@@ -32,7 +31,7 @@ KNOWN = re.compile(
 
 
 class Strict(BaseModel):
-    """A part of a file for provisioning: nothing but what Grafana reads."""
+    """A part of a provisioning file, with only the fields that Grafana reads."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -69,7 +68,7 @@ class Rule(Strict):
 
 
 class Group(Strict):
-    """Rules that are evaluated together."""
+    """A group of rules."""
 
     orgId: int  # noqa: N815 # Grafana's name
     name: str
@@ -86,13 +85,13 @@ class Provisioning(Strict):
 
 
 def provisioned(text: str | None = None) -> dict[str, Rule]:
-    """Return the rules of Grafana by name: all that there are, where no *text* is given."""
+    """Return the rules of Grafana by name, of the shipped file without *text*."""
     file = Provisioning.model_validate(yaml.safe_load(text or provisioning(opted=OPT_IN)))
     return {rule.title: rule for group in file.groups for rule in group.rules}
 
 
 def of_prometheus(text: str | None = None) -> dict[str, Mapping[str, Any]]:
-    """Return the rules of Prometheus by name: all that there are, where no *text* is given."""
+    """Return the rules of Prometheus by name, of the shipped file without *text*."""
     groups = yaml.safe_load(text or rules(opted=OPT_IN))["groups"]
     return {one["alert"]: one for group in groups for one in group["rules"] if "alert" in one}
 
@@ -140,7 +139,7 @@ def test_amtool_accepts_the_inhibition_rules(tmp_path: Path) -> None:
 
 
 def test_both_hold_the_same_alerts() -> None:
-    """Names, waits, severities and texts, but for how each spells the value."""
+    """Names, waits, severities and texts are equal, apart from the spelling of the value."""
     grafana, prometheus = provisioned(), of_prometheus()
     assert list(grafana) == list(prometheus) == [alert.full_name for alert in ALERTS]
     for alert, (name, rule) in zip(ALERTS, grafana.items(), strict=True):

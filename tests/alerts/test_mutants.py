@@ -1,4 +1,4 @@
-"""Change a threshold, a label, a guard: some case of the alert finds it."""
+"""A changed threshold, label or guard is found by some case of the alert."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.alerts.cases import BY_NAME, MINUTE
-from tests.alerts.mutants import excused, mutants
-from tests.alerts.proving import found_mutants
+from tests.alerts.mutants import excused, found_mutants, mutants
 from tests.alerts.tries import TRIES
 
 pytestmark = pytest.mark.proof

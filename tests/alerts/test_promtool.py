@@ -1,4 +1,4 @@
-"""Every alert on real Prometheus' own evaluation: `promtool test rules`."""
+"""Every alert under Prometheus' own evaluation: `promtool test rules`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def is_as_expected(tries: Mapping[str, Tried], folder: Path) -> None:
 
 
 def test_further_labels_of_every_alert_do_no_harm(tmp_path: Path) -> None:
-    """`ALERTS` has them, what the exporter shows has not; no alert may come out of both twice."""
+    """Series from `ALERTS` have these labels, the exporter's do not: no alert comes out twice."""
     shipped = TRIES["DeploymentBroken"]
     (course,) = [case for case in shipped.cases if case.title == "outlasts its hub"]
     labels = {"team": "platform", "tier": "one"}
@@ -66,7 +66,7 @@ def test_further_labels_of_every_alert_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_case_that_expects_something_else_is_found(tmp_path: Path) -> None:
-    """What is asked of `promtool` is really asked: each expectation alone, turned round, fails."""
+    """`promtool` checks every expectation: each alone, inverted, fails."""
     one = TRIES["HubStalled"]
     turned = [replace(one, cases=[case]) for case in one.turned_round()]
     written = [case.write(tmp_path, f"turned{number}") for number, case in enumerate(turned)]

@@ -1,4 +1,4 @@
-"""What people read: filled in by real Prometheus, with numbers and working links."""
+"""Texts filled in by Prometheus, with numbers and working links."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ CAUSES = (
     ("ExporterMisconfigured", "fires for names that share a label", "3 values of the label"),
     ("ExporterMisconfigured", "fires for instances outside the prefixes", "4 active instances"),
     ("ExporterMisconfigured", "fires for a clock that is ahead", "differ by 2m 30s"),
-    ("ExporterMisconfigured", "fires for a file that cannot be used", "cannot be used"),
+    ("ExporterMisconfigured", "fires for a file that cannot be used", "configuration is invalid"),
     ("ExporterMisconfigured", "fires for searches for apps of which all fail", "discover`"),
     ("OrchestrationsFailing", "fires in time", "16.67% of the instances of ProcessOrder"),
     ("OrchestrationsFailing", "a nightly job that always fails", "that finished within 24 hours"),
     ("OrchestrationsFailing", "many are unresolved", "11 instances of ProcessOrder in task hub"),
     ("DeploymentBroken", "fires in time", "failed within 15m (non_determinism)"),
-    ("DeploymentBroken", "histories are refused", "an activity was renamed under them"),
+    ("DeploymentBroken", "histories are refused", "an activity in flight was renamed"),
     ("OrchestrationStalled", "fires in time", "most wait on activity Charge."),
     ("OrchestrationStalled", "a timer is overdue", "most wait on timer_overdue."),
     ("OrchestrationStalled", "histories are not read", "are stalled. First"),
@@ -60,14 +60,14 @@ CAUSES = (
 
 @pytest.fixture(scope="module")
 def filled_in(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return what `promtool` prints of each alert where it is told to expect none."""
+    """Return what `promtool` prints of each alert when none is expected."""
     first = {name: (name, tried.cases[0]) for name, tried in TRIES.items()}
     return printed(tmp_path_factory.mktemp("texts"), first)
 
 
 @pytest.fixture(scope="module")
 def filled_in_causes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the same of each cause, by the part of the text that names it."""
+    """Return the text of each cause, by the part that names it."""
     causes = {}
     for name, title, part in CAUSES:
         (case,) = [case for case in TRIES[name].cases if case.title == title]
@@ -77,7 +77,7 @@ def filled_in_causes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
 
 @pytest.fixture(scope="module")
 def filled_in_unread(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the same of those that keep firing while their hub cannot be read."""
+    """Return the texts of alerts that keep firing while their hub cannot be read."""
     # The third moment that is looked at is the last one before the hub returns.
     dead = {
         name: (name, replace(case, firing={at: case.firing[at]}))
@@ -88,7 +88,7 @@ def filled_in_unread(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
 
 
 def printed(folder: Path, cases: Mapping[str, tuple[str, Case]]) -> dict[str, str]:
-    """Return what `promtool` prints of alerts at the last moment of a case at which they fire."""
+    """Return what `promtool` prints of alerts at the last firing time of a case."""
     written = {}
     for number, (key, (name, case)) in enumerate(cases.items()):
         moment = max(at for at, found in case.firing.items() if found)

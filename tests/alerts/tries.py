@@ -25,7 +25,7 @@ _BY_NAME: Mapping[str, Trouble] = {
 
 
 def _down_for_half_a_day() -> Case:
-    """Failures of a time in which nothing was scraped are told of once it is over."""
+    """Failures during a gap in scraping raise an alert after it."""
     again = 12 * HOUR
 
     def failures(now: float) -> float | None:

@@ -1,4 +1,4 @@
-"""What each alert about one hub is for: a trouble that it tells of, and what is near to it."""
+"""The trouble that each alert about a hub reports, and similar ones that it must not report."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Trouble:
 
     @property
     def alert(self) -> Alert:
-        """The alert that tells of it."""
+        """The alert that reports it."""
         return BY_NAME[self.name]
 
     @property
@@ -61,7 +61,7 @@ class Trouble:
         return self.since + ticks * self.step
 
     def firing(self, changes: Mapping[str, str] = NOTHING, *, owned: bool = True) -> dict[str, str]:
-        """Return all labels of the alert, with *changes*; one that is empty is none."""
+        """Return all labels of the alert, with *changes*; empty ones are removed."""
         owners = OWNERS if owned else {}
         whole = {"task_hub": HUB, **TARGET, **owners, **self.labels, **changes}
         return {name: value for name, value in whole.items() if value}
@@ -75,7 +75,7 @@ def limit_of(
 
 
 def over(limit: str, number: float | Values, *, own: bool = True) -> list[Series]:
-    """Return instances over *limit*, and none over other limits, which are another's own."""
+    """Return instances over *limit*, and none over other limits."""
     others = [other for other in ("pending", "idle", "age", "suspended") if other != limit]
     return [
         of_orchestrator(c.OVER_LIMIT.name, number, limit=limit),
@@ -86,7 +86,7 @@ def over(limit: str, number: float | Values, *, own: bool = True) -> list[Series
 
 
 def in_other(series: Sequence[Series]) -> list[Series]:
-    """Return *series* with the label that names share; what is of the hub stays as it is."""
+    """Return *series* with `_other` as the name; series of the hub are unchanged."""
     return [
         replace(one, labels={name: _other(name, value) for name, value in one.labels.items()})
         for one in series

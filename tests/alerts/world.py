@@ -56,11 +56,11 @@ class Series:
         return replace(self, labels={**self.labels, "job": job})
 
     def between(self, start: float, end: float) -> Series:
-        """Return the series as it is from *start* to before *end*, and absent else."""
+        """Return the series from *start* to before *end*, absent otherwise."""
         return replace(self, at=lambda now: self.at(now) if start <= now < end else None)
 
     def frozen(self, at: float) -> Series:
-        """Return the series as it is until *at*, and from then on as it was."""
+        """Return the series until *at*, constant from then on."""
         return replace(self, at=lambda now: self.at(min(now, at)))
 
 
@@ -111,7 +111,7 @@ def read_hub(
 
 
 def exporter(*shards: int, of: int = 1) -> list[Series]:
-    """Return what an exporter shows of itself, by default the only one of its hubs."""
+    """Return an exporter's own series, by default the only one of its hubs."""
     build = {"version": "1.0", "python_version": "3.12"}
     return [
         Series(c.BUILD_INFO.name, build, lambda _now: 1.0),
@@ -128,7 +128,7 @@ def only(replica: str, series: Iterable[Series]) -> list[Series]:
 
 
 def elsewhere(series: Iterable[Series]) -> list[Series]:
-    """Return *series* as an exporter of another namespace shows them, of hubs called the same."""
+    """Return *series* of an exporter in another namespace, with the same hub names."""
     return [replace(one, labels={**one.labels, **ELSEWHERE}) for one in series]
 
 

@@ -11,7 +11,7 @@ from emulator.azure.cloud import AzureCloud
 from exporter.api.azure.identity import EXTRA_MISSING, AzureIdentity
 from exporter.api.classify import Failures
 from exporter.api.errors import HubDenied
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from tests.azure.stand_in import azure, site
 from tests.cli.process import run
 

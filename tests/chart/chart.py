@@ -1,4 +1,4 @@
-"""The chart, rendered by Helm 4's engine within this process and by the command of Helm 3."""
+"""The chart, rendered by Helm 4's engine in this process and by the command of Helm 3."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The manifests of a release, and what the user is told; `texts` are what was written."""
+    """The manifests of a release, and its notes; `texts` are the rendered files."""
 
     manifests: tuple[Manifest, ...]
     notes: str = ""
@@ -45,7 +45,7 @@ class Rendered:
         return [manifest for manifest in self.manifests if manifest["kind"] == kind]
 
     def one(self, kind: str, suffix: str = "") -> Manifest:
-        """Return the one manifest of a kind whose name ends so."""
+        """Return the one manifest of a kind whose name has this end."""
         (found,) = (
             manifest
             for manifest in self.of_kind(kind)
@@ -67,7 +67,7 @@ class Rendered:
 
     @property
     def configuration(self) -> Any:  # noqa: ANN401 - it is any YAML
-        """What the configuration file says."""
+        """The content of the configuration file."""
         (text,) = (
             manifest["data"]["config.yaml"]
             for manifest in self.of_kind("ConfigMap")
@@ -81,7 +81,7 @@ class Rendered:
 
 
 def read_yaml(text: str) -> Any:  # noqa: ANN401 - it is any YAML
-    """Return what one document of YAML says."""
+    """Parse one document of YAML."""
     return yaml.load(text, Loader=_Loader)
 
 
@@ -123,7 +123,7 @@ def render(
 
 
 def copy_of_version(version: str, folder: Path) -> Path:
-    """Return a copy of the chart that is of another version, and its application as well."""
+    """Return a copy of the chart with another version of itself and its application."""
     copy = folder / f"chart-{version}"
     shutil.copytree(CHART, copy)
     about = copy / "Chart.yaml"
@@ -153,7 +153,7 @@ def render_by_helm3(
 
 
 def helm3_template(chart: Path, values: Path, home: Path, *, release: str = RELEASE) -> str:
-    """Return what the command of Helm 3 makes of a folder or a package."""
+    """Render a folder or a package by the command of Helm 3."""
     place = ("--namespace", NAMESPACE, "--values", str(values))
     done = helm3("template", release, str(chart), *place, *KUBE_VERSION, home=home)
     assert done.returncode == 0, done.stderr

@@ -37,7 +37,7 @@ def is_custom(manifest: Mapping[str, Any]) -> bool:
 
 
 def problems(manifest: Mapping[str, Any]) -> list[str]:
-    """Return what its operator would refuse of a manifest, unknown fields included."""
+    """Return what the operator would refuse in a manifest, unknown fields included."""
     group, _, version = str(manifest["apiVersion"]).partition("/")
     published = f"{_COPIED_GROUPS.get(group, group)}/{version}"
     schema = _SCHEMAS.get((published, manifest["kind"]))

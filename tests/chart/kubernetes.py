@@ -1,4 +1,4 @@
-"""What Kubernetes takes, by the published schemas of its own kinds and of those of operators."""
+"""Validation by the published schemas of Kubernetes' own kinds and of operators."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEWEST: str = kubernetes_validate.latest_version()
 
 
 class Refused(AssertionError):
-    """A manifest that Kubernetes would not take as it is."""
+    """A manifest that Kubernetes would refuse."""
 
 
 def check(manifest: Manifest) -> None:

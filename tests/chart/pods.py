@@ -1,4 +1,4 @@
-"""A rendered pod's environment and files, laid out in a folder, as the kubelet would have them."""
+"""A rendered pod's environment and files, laid out in a folder as by the kubelet."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Files = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """The environment of a container whose files lie in a folder, and its arguments."""
+    """The environment and arguments of a container whose files are in a folder."""
 
     environ: Mapping[str, str]
     arguments: tuple[str, ...]
 
 
 def laid_out(rendered: Rendered, specification: Manifest, folder: Path) -> Pod:
-    """Write the files of a pod's first container to *folder*; all paths lead there."""
+    """Write the files of a pod's first container to *folder*, to which all paths are moved."""
     container = specification["containers"][0]
     outside = _outside(folder)
     volumes = {volume["name"]: volume for volume in specification["volumes"]}
@@ -61,7 +61,7 @@ def _environment(container: Manifest, rendered: Rendered) -> Iterator[tuple[str,
 
 
 def _files(volume: Manifest, rendered: Rendered, outside: Callable[[str], Files]) -> Files:
-    """Return the files of a volume; those of Secrets that others bring are made up."""
+    """Return the files of a volume; those of existing Secrets are made up."""
     if "projected" in volume:
         sources = [source["secret"] for source in volume["projected"]["sources"]]
         return {name: text for each in sources for name, text in _selected(each, rendered, outside)}
@@ -84,7 +84,7 @@ def _selected(
 
 
 def _secret(rendered: Rendered, name: str) -> dict[str, str]:
-    """Return the entries of a Secret of the release, none if it is not of the release."""
+    """Return the entries of a Secret of the release, none if it has none such."""
     entries: dict[str, str] = {}
     for secret in rendered.of_kind("Secret"):
         if secret["metadata"]["name"] == name:
@@ -95,7 +95,7 @@ def _secret(rendered: Rendered, name: str) -> dict[str, str]:
 
 
 def _config_map(rendered: Rendered, name: str) -> dict[str, str]:
-    """Return the entries of a ConfigMap of the release, none if it is not of the release."""
+    """Return the entries of a ConfigMap of the release, none if it has none such."""
     entries: dict[str, str] = {}
     for config_map in rendered.of_kind("ConfigMap"):
         if config_map["metadata"]["name"] == name:
@@ -104,7 +104,7 @@ def _config_map(rendered: Rendered, name: str) -> dict[str, str]:
 
 
 def _outside(folder: Path) -> Callable[[str], Files]:
-    """Return what is mounted from elsewhere: certificates of a fresh authority, keys of any hub."""
+    """Return files of other volumes: certificates of a new authority, keys of any hub."""
     authority = Authority(folder, "outside")
     certificate = authority.sign("outside", "exporter.monitoring.svc")
     keys = dict.fromkeys(("orders", "billing", "shipping"), KEY)

@@ -48,7 +48,7 @@ Counted = dict[tuple[int, str], int]
 
 @asynccontextmanager
 async def serving_hubs(names: Sequence[str]) -> AsyncIterator[tuple[str, Sequence[TaskHub]]]:
-    """Serve hubs in which nothing happens by itself; yields their URL and them."""
+    """Serve hubs without traffic; yield their URL and them."""
     clock = RealClock()
     hubs = [TaskHub(name, clock, functions=Functions()) for name in names]
     async with running(Emulator(*hubs, clock=clock)) as url:
@@ -56,7 +56,7 @@ async def serving_hubs(names: Sequence[str]) -> AsyncIterator[tuple[str, Sequenc
 
 
 def finish(hubs: Sequence[TaskHub], count: int) -> None:
-    """Let so many instances have finished in every hub."""
+    """Finish *count* instances in every hub."""
     for hub in hubs:
         at = hub.clock.now()
         for _ in range(count):
@@ -87,7 +87,7 @@ class StatefulSet:
 
     @asynccontextmanager
     async def scaled_to(self, shards: int) -> AsyncIterator[Pods]:
-        """Run so many pods, started and stopped at once, until the block is left."""
+        """Run a pod per shard, started and stopped together, until the block ends."""
         release = self._render(shards)
         self._delete_claims_with_their_owner(release)
         ordinals = range(release.workload["spec"]["replicas"])
@@ -116,11 +116,11 @@ class StatefulSet:
             stopping.set()
 
     def delete_volume(self, ordinal: int) -> None:
-        """Do what `whenScaled: Delete` does to the volume of a pod that is scaled away."""
+        """Delete the volume of a removed pod, as `whenScaled: Delete` does."""
         shutil.rmtree(self._volume(ordinal))
 
     def _delete_claims_with_their_owner(self, release: Rendered) -> None:
-        """Do what Kubernetes and Helm do to the claims of what is not rendered any more."""
+        """Treat the claims of removed objects as Kubernetes and Helm do."""
         before, self.before = self.before, release
         if before is None or before.workload["kind"] == release.workload["kind"]:
             return
@@ -163,7 +163,7 @@ class StatefulSet:
 
 
 def on_host(name: str) -> Sequence[str]:
-    """Return the command that runs another on a host called so: this one, but for its name."""
+    """Return the command that runs another under this host name."""
     as_root = () if os.geteuid() == 0 else ("--map-root-user",)
     unshare = (str(tool("unshare")), *as_root, "--uts")
     return (*unshare, "sh", "-c", 'hostname "$0" && exec "$@"', name)
@@ -190,7 +190,7 @@ class Pods:
         return await self._finished()
 
     async def swept(self, count: int) -> None:
-        """Wait until every hub has been swept so many times more."""
+        """Wait until every hub has been swept *count* more times."""
         before = await self._sweeps()
 
         def enough(now: Counter[tuple[int, str]]) -> bool:
@@ -206,7 +206,7 @@ class Pods:
         return await self._sum_of(SWEEPS)
 
     async def _sum_of(self, family: re.Pattern[str]) -> Counter[tuple[int, str]]:
-        """Add up what each shard shows of each of its hubs; one that shows nothing is not there."""
+        """Add up what each shard shows of its hubs; shards without data are left out."""
         found: Counter[tuple[int, str]] = Counter()
         for shard, daemon in enumerate(self.daemons):
             answer = await self.http.get(f"http://127.0.0.1:{daemon.port}/metrics")

@@ -1,4 +1,4 @@
-"""What the chart gives to the exporter, the exporter takes, and it means what the values say."""
+"""The exporter accepts the chart's configuration, and it means what the values say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from exporter.cli import main
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.settings import HubSettings, Settings, load_settings
 from exporter.settings.hub import IDENTITY
 from exporter.settings.reference import page
@@ -45,7 +45,7 @@ def settings_of(name: str, folder: Path) -> Settings:
 
 
 def as_pod(monkeypatch: pytest.MonkeyPatch, release: Rendered, ordinal: int) -> None:
-    """Let this host be called as a pod of a StatefulSet is."""
+    """Give this host the name of a StatefulSet's pod."""
     name = release.workload["metadata"]["name"]
     monkeypatch.setattr(socket, "gethostname", lambda: f"{name}-{ordinal}")
 
@@ -96,7 +96,7 @@ def test_every_setting_of_the_reference_can_be_said_in_values() -> None:
 
 
 def has(schema: dict[str, object], setting: tuple[str, ...]) -> bool:
-    """Tell whether a closed schema describes a setting."""
+    """Return whether a closed schema describes a setting."""
     place: object = schema
     for name in setting:
         assert isinstance(place, dict)
@@ -108,7 +108,7 @@ def has(schema: dict[str, object], setting: tuple[str, ...]) -> bool:
 
 
 def unset(model: BaseModel, place: str = "") -> Iterator[str]:
-    """Yield every setting that nobody has said, in any depth."""
+    """Yield every setting that is not set, at any depth."""
     for name in type(model).model_fields:
         value = getattr(model, name)
         if isinstance(value, BaseModel):
@@ -121,10 +121,14 @@ def test_every_setting_that_values_say_arrives(tmp_path: Path) -> None:
     settings = settings_of("every-setting", tmp_path)
     (orders,) = (hub for hub in settings.hubs if hub.name == "Orders (EU)")
     others = [hub for hub in settings.hubs if hub is not orders]
+    folder = tmp_path / "defaults"
+    folder.mkdir()
+    at_defaults = settings_of("default-settings", folder)
+    (hub,) = at_defaults.hubs
     # What has a value of its own is set by other files of the matrix.
-    assert set(unset(settings)) == {"web_config_file", "shard"}
+    assert set(unset(settings)) & set(unset(at_defaults)) == {"web_config_file", "shard"}
     # A key arrives as a file, and excludes the other ways to give one.
-    assert set(unset(orders)) == {"key", "key_file"}
+    assert set(unset(orders)) & set(unset(hub)) == {"key", "key_file"}
     assert orders.key_path is not None
     assert orders.key_path.read_text() == "key-of-orders-9zX"
     assert {hub.key_path.read_text() for hub in others if hub.key_path} == {KEY}

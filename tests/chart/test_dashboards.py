@@ -1,4 +1,4 @@
-"""The dashboards of the chart are the shipped ones, as Grafana's sidecar looks for them."""
+"""The dashboards of the chart are the shipped ones, labelled for Grafana's sidecar."""
 
 from __future__ import annotations
 

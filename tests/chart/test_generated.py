@@ -1,4 +1,4 @@
-"""README and schema are those of the values, and every value says what it is for."""
+"""README and schema match the values, and every value has a description."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_schema_is_closed_everywhere_but_where_it_says_so() -> None:
     walk(schema, "")
     assert schema["properties"]["global"] == {
         "type": "object",
-        "description": "Values of a parent chart; the exporter takes nothing from them.",
+        "description": "Values of a parent chart, ignored by this one.",
         "default": {},
     }
 
@@ -64,7 +64,7 @@ def test_a_value_without_a_word_is_not_accepted() -> None:
 
 
 def test_a_value_of_which_nothing_tells_what_it_may_be_is_not_accepted() -> None:
-    with pytest.raises(ValueError, match="a does not say what it may be"):
+    with pytest.raises(ValueError, match="a has no type"):
         schema_of(documented_values("# Anything.\na: null\n"))
-    with pytest.raises(ValueError, match="b does not say what it may be"):
+    with pytest.raises(ValueError, match="b has no type"):
         schema_of(documented_values("# A list of anything.\nb: []\n"))

@@ -1,4 +1,4 @@
-"""A few renders as files, so that a change of templates is seen in a review."""
+"""A few renders as files, so that reviews show changes of templates."""
 
 from __future__ import annotations
 

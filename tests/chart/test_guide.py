@@ -1,4 +1,4 @@
-"""Every command and every block of the guide is tried, or held against what it is for."""
+"""Every command and block of the guide is run or validated."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def of_program(name: str) -> list[list[str]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return where a reader would stand: the repository, with the files of the guide written."""
+    """Return a copy of the repository with the guide's files."""
     (tmp_path / "helm").symlink_to(ROOT / "helm")
     for name, text in values_blocks().items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -218,7 +218,7 @@ def is_larger_claim(found: re.Match[str]) -> None:
 
 
 def discovered(pod: dict[str, Any]) -> dict[str, str]:
-    """Return what Prometheus is told of a pod by Kubernetes."""
+    """Return the discovery labels of a pod."""
     prefix = "__meta_kubernetes_pod_annotation_"
     annotations = pod["metadata"].get("annotations", {})
     return {
@@ -272,7 +272,7 @@ def test_the_scaled_object_is_one_and_asks_for_metrics_that_exist() -> None:
 
 
 def cases() -> Iterator[tuple[str, dict[str, str], str]]:
-    """Yield series of ten minutes, and what the query says at their end; empty is nothing."""
+    """Yield series of ten minutes, and the query's result at their end."""
     pending = (
         'durable_functions_oldest_instance_updated_timestamp_seconds{task_hub="orders",'
         'orchestrator="ProcessOrder",runtime_status="Pending"}'

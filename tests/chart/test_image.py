@@ -1,4 +1,4 @@
-"""The chart runs the image as the image wants to be run."""
+"""The chart runs the image as its Dockerfile requires."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DOCKERFILE = (CHART.parents[1] / "Dockerfile").read_text(encoding="utf-8")
 
 
 def said(instruction: str) -> str:
-    """Return what the last such instruction of the Dockerfile says."""
+    """Return the last such instruction of the Dockerfile."""
     found: list[str] = re.findall(rf"^{instruction} (.+)$", DOCKERFILE, re.MULTILINE)
     return found[-1]
 

@@ -1,4 +1,4 @@
-"""The chart for a matrix of values: both Helms render it, Kubernetes takes what comes out."""
+"""The chart for a matrix of values: both Helm versions render it, Kubernetes accepts the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from exporter.settings.renamed import FORMER_NAMES
+from exporter.settings.schema import FORMER_NAMES
 from helm.schema import CALLED_ELSEWHERE
 from tests.chart.chart import (
     CHART,
@@ -33,7 +33,7 @@ ANY_NAME = "*"
 
 
 def leaves(schema: dict[str, Any], path: Place = ()) -> Iterator[Place]:
-    """Yield every place of the schema below which nothing is described."""
+    """Yield every leaf of the schema."""
     below = dict(schema.get("properties", {}))
     if isinstance(schema.get("additionalProperties"), dict):
         below[ANY_NAME] = schema["additionalProperties"]

@@ -1,4 +1,4 @@
-"""What the user is told after an installation is the next step, and it can be taken."""
+"""The notes after an installation name the next step, and it works."""
 
 from __future__ import annotations
 

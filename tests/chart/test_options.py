@@ -1,4 +1,4 @@
-"""What charts of Prometheus exporters usually offer, here as well."""
+"""Options that charts of Prometheus exporters usually have."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_pods_run_on_linux_unless_other_nodes_are_chosen() -> None:
 
 
 def port_names(release: Rendered) -> set[str]:
-    """Return every name by which something calls the port."""
+    """Return every name that refers to the port."""
     names = {each["port"] for each in release.one("ServiceMonitor")["spec"]["endpoints"]}
     names |= {port["name"] for port in release.exporter["ports"]}
     for service in release.of_kind("Service"):
@@ -115,7 +115,7 @@ def port_names(release: Rendered) -> set[str]:
     ("web", "name"), [({}, "http"), (TLS, "https"), ({"scheme": "https"}, "https")]
 )
 def test_the_port_is_called_what_it_speaks(web: dict[str, Any], name: str) -> None:
-    """Meshes and gateways go by the name."""
+    """Meshes and gateways depend on the name."""
     monitor = {"enabled": True}
     ingress = {"enabled": True, "hosts": ["a.example"]}
     release = with_values(web=web, serviceMonitor=monitor, ingress=ingress, shards=2)
@@ -179,7 +179,7 @@ def test_groups_of_one_s_own_stand_beside_the_shipped_ones() -> None:
 
 
 def test_dashboards_are_files_and_not_links() -> None:
-    """A checkout on Windows, and Flux, drop a link or make a file of its path."""
+    """Checkouts on Windows, and Flux, drop symbolic links or turn them into files."""
     assert not [path for path in CHART.rglob("*") if path.is_symlink()]
 
 

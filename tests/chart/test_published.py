@@ -1,4 +1,4 @@
-"""The chart as it is published: who makes it, where it comes from, and links that lead there."""
+"""The published chart: publisher, sources, and links to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The PrometheusRule is the shipped rules, with the values of the chart in the places for them."""
+"""The PrometheusRule has the shipped rules, with the chart's values filled in."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import yaml
 
 from exporter.alerts.model import Kind, Parameter
 from exporter.alerts.prometheus import rules
-from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS, chosen
-from exporter.alerts.values import values_with
+from exporter.alerts.table import ALERTS, DEFAULTS, PARAMETERS, chosen, values_with
 from helm.rules import of_parameters
 from tests.chart.chart import render
 from tests.tools import tool

@@ -1,4 +1,4 @@
-"""Rendered pods, run: their probes are answered, and `helm test` finds what is wrong."""
+"""Rendered pods, run: probes succeed, and `helm test` finds problems."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 
 def release_of(name: str, **hub: Any) -> Rendered:  # noqa: ANN401 - they are any YAML
-    """Return what a file of the matrix renders to, with another hub."""
+    """Render a file of the matrix with another hub."""
     own = {"url": NOBODY, **hub}
     return render({**values_of(VALUES[0].parent / f"{name}.yaml"), "hubs": {"orders": own}})
 
@@ -55,7 +55,7 @@ async def started(release: Rendered, folder: Path) -> AsyncIterator[Daemon]:
 
 @asynccontextmanager
 async def demo(environ: Mapping[str, str]) -> AsyncIterator[str]:
-    """Run the demo on a free port of loopback; yields where its page is."""
+    """Run the demo on a free port of loopback; yield its page's address."""
     command = [*COMMAND, "demo", "--listen-address", "127.0.0.1:0"]
     process = await anyio.open_process(command, env=dict(environ))
     try:
@@ -72,7 +72,7 @@ async def demo(environ: Mapping[str, str]) -> AsyncIterator[str]:
 
 
 async def ask(daemon: Daemon, scheme: str, path: str) -> int:
-    """Ask as a kubelet does: it shows no certificate, and looks at none."""
+    """Request as a kubelet does: without a certificate, and without verifying one."""
     async with httpx.AsyncClient(verify=False, timeout=60) as http:
         return (await http.get(f"{scheme}://127.0.0.1:{daemon.port}{path}")).status_code
 

@@ -25,7 +25,7 @@ OWN_CONTEXTS = {"scheduling"}
 
 @pytest.mark.parametrize("kind", ["ServiceMonitor", "PodMonitor"])
 def test_each_release_is_a_job_of_its_own(kind: str) -> None:
-    """The rules tell exporters apart by namespace and job, and releases may share a namespace."""
+    """Rules distinguish exporters by namespace and job, and releases may share a namespace."""
     name = f"{kind[0].lower()}{kind[1:]}"
     release = render({name: {"enabled": True}})
     label = release.one(kind)["spec"]["jobLabel"]
@@ -39,7 +39,7 @@ def labels(release: Rendered) -> dict[str, str]:
 
 
 def selectors(release: Rendered) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield every selector of the pods that poll, with the kind that it stands in."""
+    """Yield every selector of the polling pods, with its kind."""
     for manifest in release.manifests:
         spec = manifest.get("spec", {})
         match manifest["kind"]:
@@ -177,7 +177,7 @@ def test_a_pod_that_leaves_the_standard_is_found() -> None:
 
 
 def egress(release: Rendered) -> dict[tuple[int, ...], list[str]]:
-    """Return where to traffic may go: IP ranges by ports."""
+    """Return where traffic may go: IP ranges by port."""
     return {
         tuple(port["port"] for port in rule["ports"]): [
             block["ipBlock"]["cidr"] for block in rule.get("to", []) if "ipBlock" in block

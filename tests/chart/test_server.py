@@ -1,4 +1,4 @@
-"""What an API server refuses, and what whoever compares objects with it would show for ever."""
+"""What an API server refuses, and what tools that compare objects would always report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shards of a StatefulSet as real processes that poll one emulator, while it is scaled."""
+"""Shards of a StatefulSet as real processes that poll one emulator, while scaling."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MOVED = frozenset(hub for hub in NAMES if holder(hub, 3) != holder(hub, 4))
 
 
 def expected(shards: int, *, staying: int, moved: int) -> Counted:
-    """Return what every hub's one shard counts, of those that never move and of the others."""
+    """Return each hub's counts from its one shard, of hubs that never move and others."""
     return {(holder(hub, shards), hub): moved if hub in MOVED else staying for hub in sorted(NAMES)}
 
 
 async def check(pods: Pods, shards: int, *, staying: int, moved: int) -> None:
-    """Wait for what must be counted, and see that nothing else is, by nobody else."""
+    """Wait for the expected counts, and check that no other shard counts."""
     wanted = expected(shards, staying=staying, moved=moved)
     assert await pods.counted(sum(wanted.values())) == wanted
 
@@ -72,7 +72,7 @@ async def test_three_four_three_four_shards_count_every_finish_once_or_not_at_al
 
 
 async def test_a_volume_that_is_kept_counts_again_what_others_have_counted(tmp_path: Path) -> None:
-    """The reason why volumes go with their pods."""
+    """Why volumes are deleted with their pods."""
     async with serving_hubs(HUBS) as (url, hubs):
         replicas = StatefulSet(tmp_path, url, HUBS)
         async with replicas.scaled_to(4) as pods:

@@ -1,4 +1,4 @@
-"""As a part of a parent chart: switched by a condition, beside a chart called exporter."""
+"""As a subchart: enabled by a condition, beside a chart called exporter."""
 
 from __future__ import annotations
 

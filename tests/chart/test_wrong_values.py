@@ -1,4 +1,4 @@
-"""Wrong values are refused before anything is installed, by a message that names them."""
+"""Wrong values are refused before installation, by a message that names them."""
 
 from __future__ import annotations
 

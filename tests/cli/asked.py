@@ -1,4 +1,4 @@
-"""Commands that ask hubs, run within the test on its own loop."""
+"""Commands that query hubs, run in the test's own event loop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from emulator import Emulator, TaskHub, running
-from exporter.cli import asking, drain, estimate, failures, stuck, why
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli import configured, drain, estimate, failures, stuck, why
+from exporter.cli.conventions import ExitCode
 from exporter.cli.main import parse
 from exporter.settings import Settings, load_settings
 from tests.cli.process import Outcome
@@ -41,7 +41,7 @@ def settings_for(*, shard: str = "0/1", **urls: str) -> Settings:
 
 
 async def ask(capfd: pytest.CaptureFixture[str], settings: Settings, *arguments: str) -> Outcome:
-    """Run a command to its end."""
+    """Run a command to completion."""
     capfd.readouterr()
     options = parse(arguments)
     # The command itself sends its log elsewhere.
@@ -53,7 +53,7 @@ async def ask(capfd: pytest.CaptureFixture[str], settings: Settings, *arguments:
 
 @asynccontextmanager
 async def serving_hub(hub: TaskHub) -> AsyncGenerator[str, None]:
-    """Serve a hub at an address of its own; commands that ask it have its clock."""
+    """Serve a hub at its own address; commands that query it use its clock."""
     async with running(Emulator(hub, clock=hub.clock)) as url:
         with clock_of_commands(hub.clock.now):
             yield url
@@ -61,6 +61,6 @@ async def serving_hub(hub: TaskHub) -> AsyncGenerator[str, None]:
 
 @contextmanager
 def clock_of_commands(now: Callable[[], float]) -> Generator[None, None, None]:
-    """Let commands tell the time as an app does: one that is years off is not followed."""
-    with patch.object(asking, "time", now), patch.object(estimate, "time", now):
+    """Give commands the app's clock: one that is years off is not followed."""
+    with patch.object(configured, "time", now), patch.object(estimate, "time", now):
         yield

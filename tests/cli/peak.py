@@ -1,4 +1,4 @@
-"""The command, which says in the end how much memory it had at most, in KiB."""
+"""The command, which prints its peak memory at the end, in KiB."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exporter.cli.main import run
 
 
 def peak() -> int:
-    """Return the most memory that this process had; not what it was copied from."""
+    """Return the peak memory of this process, without that of its parent."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     line = next(each for each in status.splitlines() if each.startswith("VmHWM:"))
     return int(line.split()[1])

@@ -1,4 +1,4 @@
-"""What polling a hub took, as the counters of a daemon tell, to hold a forecast against."""
+"""The cost of polling a hub by a daemon's counters, to compare with a forecast."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Polled:
 
 
 def polled(exposition: str, at: float) -> Polled:
-    """Read the counters from what a daemon shows at a moment."""
+    """Read the counters that a daemon shows."""
     lines = [line for line in exposition.splitlines() if line.startswith(_PREFIX)]
     complete = [line for line in lines if 'result="complete"' in line]
     return Polled(

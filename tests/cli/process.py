@@ -1,4 +1,4 @@
-"""The command as a process of its own, and an emulator for it to poll."""
+"""The command as a separate process, and an emulator to poll."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMAND = (sys.executable, "-m", "exporter")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished command said."""
+    """The output of a finished command."""
 
     code: int
     out: str
@@ -34,7 +34,7 @@ class Outcome:
 
 
 async def run(*arguments: str, environ: Mapping[str, str] | None = None) -> Outcome:
-    """Run the command to its end, with nothing in its environment but *environ*."""
+    """Run the command to completion, with only *environ* in its environment."""
     with anyio.fail_after(PATIENCE_SECONDS):
         done = await anyio.run_process(
             [*COMMAND, *arguments], check=False, env=dict(environ or {}), stdin=subprocess.DEVNULL
@@ -44,7 +44,7 @@ async def run(*arguments: str, environ: Mapping[str, str] | None = None) -> Outc
 
 @dataclass(slots=True)
 class Daemon:
-    """A `serve` that runs: its port, and its log so far."""
+    """A running `serve`: its port, and its log so far."""
 
     process: Process
     events: list[dict[str, object]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Daemon:
     port: int = 0
 
     async def until(self, event: str) -> dict[str, object]:
-        """Return the next event called so."""
+        """Return the next event of this name."""
         assert self.process.stderr is not None
         with anyio.fail_after(PATIENCE_SECONDS):
             while True:
@@ -62,7 +62,7 @@ class Daemon:
                 self.log += (await self.process.stderr.receive()).decode()
 
     async def until_all(self, event: str, hubs: AbstractSet[str]) -> None:
-        """Wait until an event was said of each of these hubs, now or before."""
+        """Wait until an event was logged for each of these hubs."""
         while not hubs <= {said["hub"] for said in self.events if said["event"] == event}:
             await self.until(event)
 
@@ -126,7 +126,7 @@ async def emulator_at(*arguments: str) -> AsyncGenerator[str, None]:
 
 
 def frozen_emulator(**options: Sequence[str]) -> Emulator:
-    """Return an emulator whose time stands still, and which asks for `KEY`."""
+    """Return an emulator with a stopped clock that requires `KEY`."""
     return sample_emulator(
         clock=ManualClock(START),
         seed=7,

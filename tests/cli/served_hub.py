@@ -1,4 +1,4 @@
-"""A process that serves one big synthetic hub, alive or still, by the clock on the wall."""
+"""A process that serves one big synthetic hub, with or without traffic, in real time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MIX = [
 
 
 def big_hub(clock: RealClock, rows: int, per_second: float) -> SyntheticHub:
-    """Return a hub with traffic of a day, or, with none, one in which all is a month old."""
+    """Return a hub with a day of traffic, or without any, all a month old."""
     now = clock.now()
     traffic = None
     if per_second:

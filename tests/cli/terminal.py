@@ -1,4 +1,4 @@
-"""The command at a terminal: what is seen there, and what its keys do."""
+"""The command at a terminal: what it shows, and what keys do."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 @dataclass(slots=True)
 class Terminal:
-    """A terminal in which a command runs, and all that was written to it so far."""
+    """A terminal in which a command runs, with its output so far."""
 
     process: Process
     master: int
     seen: str = ""
 
     async def until(self, text: str) -> None:
-        """Wait until a text is seen."""
+        """Wait for a text."""
         with anyio.fail_after(PATIENCE_SECONDS):
             while text not in self.seen:
                 assert await self._read(), f"it ended without {text!r}: {self.seen}"
@@ -68,7 +68,7 @@ class Terminal:
 
 @asynccontextmanager
 async def at_terminal(*arguments: str, columns: int = 120) -> AsyncGenerator[Terminal, None]:
-    """Run the command at a terminal of its own; it is ended if it has not ended."""
+    """Run the command at its own terminal, and end it if it still runs."""
     master, slave = os.openpty()
     try:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, columns, 0, 0))

@@ -1,4 +1,4 @@
-"""`estimate` of hubs too big to be kept: in the memory of a small one, and true."""
+"""`estimate` of very big hubs: in the memory of a small one, and right."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIRST_CYCLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Estimated:
-    """What an `estimate` printed, and the KiB that it had at most."""
+    """The output of `estimate`, and its peak memory in KiB."""
 
     out: str
     peak: int
@@ -44,7 +44,7 @@ def settings_of(url: str, **more: str) -> list[str]:
 
 
 def estimate(url: str, **more: str) -> Estimated:
-    """Run the command in a process of its own."""
+    """Run the command in a separate process."""
     command = [sys.executable, "-m", "tests.cli.peak", "estimate", "--format", "json"]
     done = subprocess.run(
         [*command, *settings_of(url, **more)],
@@ -55,7 +55,7 @@ def estimate(url: str, **more: str) -> Estimated:
 
 
 async def hold_against_daemon(url: str, forecast: str, **more: str) -> None:
-    """Let a daemon poll the same hub, and compare."""
+    """Poll the same hub by a daemon, and compare."""
     async with serving(*settings_of(url, **more)) as daemon:
         await until(daemon, "census", 1)
         await until(daemon, "finished", FIRST_CYCLES)
@@ -65,7 +65,7 @@ async def hold_against_daemon(url: str, forecast: str, **more: str) -> None:
 
 
 async def until(daemon: Daemon, sweep: str, number: int) -> None:
-    """Wait for so many more sweeps of a kind."""
+    """Wait for *number* more sweeps of a kind."""
     while number:
         said = await daemon.until("sweep complete")
         number -= said["sweep"] == sweep
@@ -79,7 +79,7 @@ def scraped(daemon: Daemon) -> Polled:
 
 @pytest.fixture(scope="module")
 def small_peak() -> int:
-    """How much memory a small hub takes."""
+    """The memory that a small hub takes."""
     with served(SMALL) as url:
         return estimate(url).peak
 

@@ -1,4 +1,4 @@
-"""`check` says `ok` of what is proved, and no more; whatever happens to one hub hides no other."""
+"""`check` marks as `ok` only what is proved; a failing hub hides no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as its users run it."""
+"""The command as users run it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emulator import (
 )
 from exporter import __version__
 from exporter.cli.check import check_hub
-from exporter.cli.exit_codes import MEANINGS
+from exporter.cli.conventions import MEANINGS
 from exporter.cli.main import main
 from exporter.ledger.status import USUAL
 from exporter.metrics import reference

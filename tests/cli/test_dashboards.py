@@ -1,4 +1,4 @@
-"""The command that gives the bundled dashboards away."""
+"""The command `dashboards`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.cli.conventions import ExitCode
 from exporter.cli.dashboards import NAMES
-from exporter.cli.exit_codes import ExitCode
 from exporter.cli.main import run
 from tests.grafana.committed import FOLDER
 

@@ -29,7 +29,7 @@ def hub() -> TaskHub:
 
 @pytest.fixture
 def _interruptible() -> Generator[None, None, None]:
-    """Let processes that are started be interrupted, also where the tests run in the background."""
+    """Make started processes interruptible, even if the tests run in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

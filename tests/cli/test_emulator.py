@@ -1,4 +1,4 @@
-"""`emulator`: what it serves, and what it says of a file that it cannot serve."""
+"""`emulator`: what it serves, and messages for files that it cannot serve."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def emulator(*arguments: str) -> Emulator:
 
 
 def refusal(*arguments: str) -> str:
-    """Return what is said of arguments with which there can be no emulator."""
+    """Return the messages for invalid arguments."""
     with pytest.raises(SettingsError) as refused:
         emulator(*arguments)
     (problem,) = refused.value.problems

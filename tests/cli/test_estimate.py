@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import aclosing
+from functools import partial
 
 import pytest
 
@@ -18,13 +19,16 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.lines import Format
 from exporter.settings import Settings, load_settings
 from tests.cli.asked import ask, clock_of_commands, serving_hub, settings_for
-from tests.diagnosis.stuck_app import BACKENDS, START, VERSIONS, stuck_hub
+from tests.diagnosis.stuck_app import BACKENDS, START, VERSIONS, functions, stuck_hub
 
 pytestmark = pytest.mark.anyio
 
 Capture = pytest.CaptureFixture[str]
 ROWS = 12_000
 MONTH = 30 * 86_400.0
+HOUR = 3600.0
+DAY = 24 * HOUR
+A_DAY_OF_THEM = 24
 
 
 def big_app(backend: str) -> Emulator:
@@ -42,12 +46,13 @@ def big_app(backend: str) -> Emulator:
     return Emulator(own, clock=clock, synthetic=[big])
 
 
-def settings_of(url: str, **more: str) -> Settings:
-    return load_settings({}, {"url": url, "task_hub": "BigHub", "name": "big", **more})
+def settings_of(url: str, name: str = "big", **more: str) -> Settings:
+    hub = {"task_hub": "BigHub"} if name == "big" else {}
+    return load_settings({}, {"url": url, "name": name, **hub, **more})
 
 
 async def daemon_after(settings: Settings, cycles: int, now: float) -> HubSnapshot:
-    """Return what a daemon's collector shows after each sweep and some more active ones."""
+    """Return a daemon's snapshot after every sweep and *cycles* more active ones."""
     (hub,) = settings.own_hubs
     client = connect(hub, SharedLimits())
     async with aclosing(client):
@@ -131,3 +136,64 @@ async def test_an_empty_hub_has_a_forecast_too(capfd: Capture) -> None:
     assert forecast["active_instances"] == forecast["finished_instances"] == 0
     assert forecast["requests_per_day"] > 0
     assert forecast["suggestions"] == {}
+
+
+def patient_hub() -> TaskHub:
+    """Return a hub of two days in which instances start to wait as expected every hour."""
+    clock = ManualClock(START)
+    hub = TaskHub("OrdersHub", clock, functions=functions, seed=3)
+    engine = hub.engine
+    for number in range(2 * A_DAY_OF_THEM):
+        at = START + number * HOUR
+        approval, timer, quick = f"approval-{number}", f"timer-{number}", f"quick-{number}"
+        engine.at(at, partial(engine.start, "Approval", approval, None))
+        engine.at(at + 26 * HOUR, partial(engine.raise_event, approval, "Approval", "true"))
+        engine.at(at, partial(engine.start, "ShortTimer", timer, str(int(5 * HOUR))))
+        engine.at(at, partial(engine.start, "HelloSequence", quick, None))
+    clock.set(START + 2 * DAY)
+    hub.advance()
+    return hub
+
+
+async def over_limits(settings: Settings, hub: TaskHub) -> dict[tuple[str, str], int]:
+    """Return what a daemon finds over limits during the next hours."""
+    (configured,) = settings.own_hubs
+    client = connect(configured, SharedLimits())
+    found: dict[tuple[str, str], int] = {}
+    async with aclosing(client):
+        collector = HubCollector(
+            PollingInputs(configured, settings.buckets),
+            client,
+            rules_of(configured, settings.buckets),
+            wall=hub.clock.now,
+            holds=False,
+        )
+        for _ in range(12):
+            assert isinstance(hub.clock, ManualClock)
+            hub.clock.advance(HOUR)
+            assert await collector.make(Sweep.ACTIVE) is None
+            assert collector.snapshot.active is not None
+            for key, count in collector.snapshot.active.over_limit.items():
+                found[key] = max(count, found.get(key, 0))
+    return found
+
+
+async def test_what_is_proposed_is_not_broken_by_what_waits_as_expected(capfd: Capture) -> None:
+    hub = patient_hub()
+    async with serving_hub(hub) as url:
+        told = await ask(capfd, settings_of(url, "orders"), "estimate", "--format", "json")
+        shown_to_people = await ask(capfd, settings_of(url, "orders"), "estimate")
+        (forecast,) = json.loads(told.out)
+        before = await over_limits(settings_of(url, "orders"), hub)
+        after = await over_limits(settings_of(url, "orders", **forecast["suggestions"]), hub)
+    assert forecast["suggestions"] == {
+        "limits.orchestrators.Approval.idle": "none",
+        "limits.orchestrators.ShortTimer.idle": "8h",
+    }
+    assert set(forecast["reasons"]) == set(forecast["suggestions"])
+    assert (
+        "Approval.idle: none  # waits as expected for an event, up to 1 d 2 h"
+        in shown_to_people.out
+    )
+    assert before["Approval", "idle"] > 0 < before["ShortTimer", "idle"]
+    assert not any(after.values())

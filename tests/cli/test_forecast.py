@@ -1,4 +1,4 @@
-"""A forecast of `estimate` is what a daemon then does, in hubs where something goes on."""
+"""The forecast of `estimate` is what a daemon then does, in hubs with traffic."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def serving(clock: ManualClock, scan_rows: int | None) -> AsyncGenerator[s
 
 
 async def daemon_of(settings: Settings, clock: ManualClock, interval: float) -> list[Polled]:
-    """Let a daemon's collector make every sweep, then a few cycles; return both counters."""
+    """Run every sweep of a daemon's collector, then a few cycles; return both counters."""
     (hub,) = settings.own_hubs
     client = connect(hub, SharedLimits())
     async with aclosing(client):

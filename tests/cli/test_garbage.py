@@ -1,4 +1,4 @@
-"""Full rounds of the garbage collector come at rest, and nothing is left for ever."""
+"""Full garbage collections run when idle, and all garbage is collected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import anyio.lowlevel
 import pytest
 
 from emulator import running
-from exporter.cli.garbage import make_full_rounds, tuned_garbage_collection
+from exporter.cli.process import collect_garbage, tuned_garbage_collection
 from exporter.cli.serve import serve
 from exporter.collector.service import Collector, open_collector
 from exporter.diagnosis.view import blame_by_row
@@ -36,7 +36,7 @@ HUBS = ("OrdersHub", "BillingHub")
 
 
 class Circle:
-    """What only the garbage collector can end."""
+    """A reference cycle, which only the garbage collector frees."""
 
     def __init__(self) -> None:
         self.itself = self
@@ -44,7 +44,7 @@ class Circle:
 
 @pytest.fixture
 def by_hand() -> Iterator[None]:
-    """Let no round come by itself."""
+    """Disable automatic collections."""
     gc.disable()
     try:
         yield
@@ -98,7 +98,7 @@ async def test_a_full_round_waits_until_nobody_is_answered() -> None:
         return len(asked) == 3
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: make_full_rounds(is_idle, every=0.0))
+        tasks.start_soon(lambda: collect_garbage(is_idle, every=0.0))
         with anyio.fail_after(60):
             while left() is not None:
                 await anyio.lowlevel.checkpoint()
@@ -111,10 +111,10 @@ async def test_a_full_round_waits_until_nobody_is_answered() -> None:
 async def test_a_full_round_comes_in_the_end_where_somebody_is_answered_all_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("exporter.cli.garbage._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("exporter.cli.process._IDLE_CHECK_SECONDS", 0.0)
     left = weakref.ref(Circle())
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: make_full_rounds(lambda: False, every=0.0))
+        tasks.start_soon(lambda: collect_garbage(lambda: False, every=0.0))
         with anyio.fail_after(60):
             while left() is not None:
                 await anyio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""`healthy`, against servers that speak as the exporter may be told to."""
+"""`healthy` against servers with each configuration of TLS."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.healthy import healthy
 from exporter.settings import ListenAddress, load_listen_address
 from exporter.web.server import listening
@@ -33,7 +33,7 @@ async def health(port: int, host: str = "127.0.0.1", **more: str) -> ExitCode:
 
 @contextmanager
 def hanging() -> Iterator[int]:
-    """Listen on a port, and take nothing that comes there."""
+    """Listen on a port without accepting connections."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

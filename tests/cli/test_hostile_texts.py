@@ -1,4 +1,4 @@
-"""No text of an app steers a terminal or forges a line: not by any command, not in the log."""
+"""No text of an app controls a terminal or forges a line, in any command or the log."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from emulator.storage.rows import Instance, RuntimeStatus
 from exporter.api.errors import ApiError, ErrorKind
 from exporter.api.wire import HistoryEvent
 from exporter.cli import terminal
-from exporter.cli.asking import say_failure
+from exporter.cli.configured import say_failure
 from exporter.cli.logs import set_up_logging
-from exporter.cli.outcome import outcome_of
+from exporter.cli.process import outcome_of
 from exporter.cli.terminal import console, printable, printable_lines
 from exporter.cli.why import _timeline
 from exporter.settings import Problem, SettingsError

@@ -9,8 +9,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from exporter.cli.exposed_secrets import ON_COMMAND_LINE, warn_about_options
-from exporter.cli.logs import set_up_logging
+from exporter.cli.logs import ON_COMMAND_LINE, set_up_logging, warn_about_options
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Hundreds of reloads while it is scraped: no scrape fails, nothing of a removed hub is left."""
+"""Hundreds of reloads under scraping: no scrape fails, nothing of a removed hub remains."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COMING_AND_GOING = tuple(f"hub{number}" for number in range(8))
 
 @dataclass
 class Configuration:
-    """What the next reload reads."""
+    """The configuration that the next reload reads."""
 
     url: str
     folder: Path
@@ -70,7 +70,7 @@ class Configuration:
 
 @dataclass
 class Scraping:
-    """What is scraped while reloads go on; *allowed* are the hubs that may be shown, in turn."""
+    """Scrapes during reloads; *allowed* are the hubs that may be shown, in turn."""
 
     allowed: list[set[str]]
     count: int = 0
@@ -100,7 +100,7 @@ def hubs_in(text: str) -> set[str]:
 
 @dataclass
 class Running:
-    """An exporter within this process."""
+    """An exporter in this process."""
 
     reloading: Reloading
     collector: Collector
@@ -136,7 +136,7 @@ async def exporter(configuration: Configuration) -> AsyncIterator[Running]:
 
 
 async def reload_many_times(configuration: Configuration, running: Running, times: int) -> Scraping:
-    """Reload so many times while two scrapers go on, and end as it began."""
+    """Reload *times* times under two scrapers, ending with the initial configuration."""
     chance = random.Random(5)
     scrapes = Scraping([{hub.lower() for hub in BASE}])
     async with anyio.create_task_group() as tasks:
@@ -167,7 +167,7 @@ async def reload(configuration: Configuration, running: Running, scrapes: Scrapi
 
 
 async def some_sweeps(running: Running) -> None:
-    """Let hubs be polled, and states be written, before the next change."""
+    """Wait until hubs are polled and states written, before the next change."""
     collectors = list(running.collector.hubs)
     with anyio.fail_after(60):
         while not any(hub.snapshot.up for hub in collectors):
@@ -222,6 +222,6 @@ def open_files() -> int:
 
 
 def memory() -> int:
-    """Return the bytes in use, 0 where they are not traced: that takes time."""
+    """Return the bytes in use, 0 if not traced, as that takes time."""
     gc.collect()
     return tracemalloc.get_traced_memory()[0]

@@ -1,4 +1,4 @@
-"""The mistakes that people make first, and what each of them is told."""
+"""Common first mistakes, and the message for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STORAGE = "DefaultEndpointsProtocol=https;AccountName=orders;AccountKey=c2VjcmV0
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What somebody set, in variables and files beside them, and what is said of it."""
+    """Variables and files of a user, and the expected message."""
 
     what: str
     variables: Mapping[str, str]
@@ -129,7 +129,7 @@ def title(value: object) -> str:
 
 
 def written(mistake: Mistake, folder: Path, url: str = "") -> dict[str, str]:
-    """Write the files, and return the variables as they are set beside them."""
+    """Write the files, and return the variables."""
     for name, content in mistake.files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
@@ -154,7 +154,7 @@ def test_a_mistake_in_settings_is_told_where_it_stands(
 
 
 async def verdict(environ: Mapping[str, str]) -> str:
-    """Return what `check` says of the hub."""
+    """Return the result of `check` for the hub."""
     settings = load_settings({**environ, f"{PREFIX}RETRIES__MAX_RETRIES": "0"})
     checked = await check_hub(settings.hubs[0])
     if checked.failed is None:

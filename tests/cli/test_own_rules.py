@@ -1,4 +1,4 @@
-"""`rules --check`: what is gone is found in the rules and dashboards of users, and nothing else."""
+"""`rules --check` finds removed names in users' rules and dashboards, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from exporter.alerts.own_rules import problems_of
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.main import run
 from exporter.metrics.former import FORMER, Former
 

@@ -1,4 +1,4 @@
-"""`record` and `emulator --replay`: what is in the file, and that it shows the same again."""
+"""`record` and `emulator --replay`: the content of the file, and that it replays the same."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SHOWN = ("durable_functions_instances", "durable_functions_stalled_instances",
 
 
 def shop() -> Emulator:
-    """Return a shop of ten minutes, whose time stands still at the present."""
+    """Return a shop with ten minutes of traffic and a stopped clock."""
     clock = ManualClock(time.time())
     return sample_emulator(clock=clock, seed=7, system_key=KEY, history=600.0)
 
@@ -51,7 +51,7 @@ def lines_of(path: Path) -> list[dict[str, object]]:
 
 
 async def numbers_of(url: str) -> Mapping[str, object]:
-    """Return the numbers of a hub that do not depend on when they are asked for."""
+    """Return the numbers of a hub that do not depend on the time."""
     environ = {"DURABLE_EXPORTER_KEY": KEY, "DURABLE_EXPORTER_NAME": "orders"}
     told = await run("collect", "--format", "json", *LIMITS, "--url", url, environ=environ)
     assert (told.code, told.err) == (0, "")
@@ -131,7 +131,7 @@ async def test_hashed_ids_are_the_same_everywhere(capfd: Capture, tmp_path: Path
 
 
 def shape_of(row: dict[str, object]) -> str:
-    """Return what is told of an instance beside ids and times."""
+    """Return the facts of an instance without ids and times."""
     kept = ("orchestrator", "runtime_status", "waiting_on", "target")
     chain = row["chain"]
     assert isinstance(chain, list)

@@ -1,4 +1,4 @@
-"""A running exporter follows its files: all of a change, or nothing of it."""
+"""A running exporter follows its files: all of a change, or none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TIMESTAMP = "durable_functions_exporter_config_last_reload_timestamp_seconds"
 
 
 class Configured:
-    """A configuration file of hubs of one emulator, and what stands beside it."""
+    """A configuration file with hubs of one emulator, and the files beside it."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
@@ -39,7 +39,7 @@ class Configured:
         self.url = url
 
     def say(self, *hubs: str, more: str = "") -> None:
-        """Write the file anew, as an editor does."""
+        """Rewrite the file, as an editor does."""
         lines = [f"  {hub}: {{url: {self.url}, task_hub: {hub}}}" for hub in hubs]
         text = "\n".join([f"keys_dir: {self.folder / 'keys'}", "hubs:", *lines, more, ""])
         temporary = self.folder / "exporter.yaml.tmp"
@@ -170,7 +170,7 @@ class TestTheFile:
             assert daemon.log.count(REFUSED) == 1
 
     async def test_a_missing_part_is_waited_for(self, configured: Configured) -> None:
-        """What is refused for a file that is not there yet is taken once it is."""
+        """A configuration refused for a missing file is applied once the file exists."""
         configured.say("OrdersHub")
         async with serving(environ=configured.environ()) as daemon:
             late = configured.folder / "late.pem"
@@ -237,7 +237,7 @@ class TestOnDemand:
 
 
 def mount(folder: Path, number: int, **contents: str | bytes) -> None:
-    """Mount a secret, or another version of it, as Kubernetes does: by a swap of `..data`."""
+    """Mount a secret, or a new version of it, as Kubernetes does: by swapping `..data`."""
     version = folder / f"..version_{number}"
     version.mkdir(parents=True)
     for name, content in contents.items():

@@ -10,7 +10,7 @@ from exporter.alerts.grafana import provisioning
 from exporter.alerts.inhibition import inhibition
 from exporter.alerts.prometheus import rules
 from exporter.alerts.table import ALERTS, PARAMETERS, chosen
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.cli.main import run
 
 ROOT = Path(__file__).parents[2]

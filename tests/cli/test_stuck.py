@@ -1,4 +1,4 @@
-"""`stuck` and `why`: the right step for everything that waits, and clear words for what fails."""
+"""`stuck` and `why`: the right step for every wait, and clear messages for failures."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ breaking = Functions()
 
 @breaking.orchestrator
 def Breaks(context: OrchestrationContext) -> Steps:  # noqa: N802 - as functions are named
-    """Do something, then fail with a message that would steer a terminal."""
+    """Do something, then fail with a message that would control a terminal."""
     yield context.call_activity("Works")
     yield context.call_activity("Explodes")
     return None
@@ -324,7 +324,7 @@ def Explodes(_argument: JsonValue, _context: ActivityContext) -> JsonValue:  # n
 
 
 def failed_hub() -> TaskHub:
-    """Return a hub in which an instance failed for a reason that holds an escape sequence."""
+    """Return a hub with a failure whose reason holds an escape sequence."""
     clock = ManualClock(START)
     hub = TaskHub("OrdersHub", clock, functions=breaking, version=VERSIONS["v3"])
     hub.engine.start("Breaks", "broken", None, START)
@@ -334,7 +334,7 @@ def failed_hub() -> TaskHub:
 
 
 class TestAsItIsRun:
-    """As processes of their own, with no more than `--url` and `--key-file`."""
+    """As separate processes, with only `--url` and `--key-file`."""
 
     async def test_url_and_key_file_are_enough(self, tmp_path: Path) -> None:
         key = tmp_path / "key"

@@ -1,4 +1,4 @@
-"""Commands at a real terminal: their progress, their time-out, and Ctrl-C; none of it in a pipe."""
+"""Commands at a real terminal: progress, timeout and Ctrl-C; no progress in a pipe."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hub() -> TaskHub:
 
 
 def finish(hub: TaskHub) -> None:
-    """Let what polls for ever end."""
+    """Keep emulated instances from polling for ever."""
     assert isinstance(hub.clock, ManualClock)
     hub.engine.terminate("polls", "no more", hub.clock.now())
     hub.clock.set(hub.clock.now() + 10)
@@ -39,7 +39,7 @@ def finish(hub: TaskHub) -> None:
 
 
 def is_left_clean(terminal: Terminal) -> bool:
-    """Tell whether the cursor is shown again, and nothing came that only developers read."""
+    """Return whether the cursor is shown again, without a traceback."""
     return terminal.seen.rfind(SHOW_CURSOR) > terminal.seen.rfind("\x1b[?25l") and (
         "Traceback" not in terminal.seen
     )
@@ -90,7 +90,7 @@ class TestDrain:
 
 
 def stalled_hub(*ids: str) -> TaskHub:
-    """Return a hub in which an activity of each of these has run for three hours by now."""
+    """Return a hub in which an activity of each instance has run for three hours."""
     now = time.time()
     clock = ManualClock(now - 3 * 3600)
     hub = TaskHub("OrdersHub", clock, functions=functions)

@@ -1,4 +1,4 @@
-"""What docs/upgrading.md says of going forward and back holds for the command itself."""
+"""The command upgrades and goes back as docs/upgrading.md says."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def until_completed(daemon: Daemon, *counts: str) -> str:
 
 @asynccontextmanager
 async def served(url: str, folder: Path, *arguments: str) -> AsyncIterator[Daemon]:
-    """Run an exporter with its state in *folder*, and end it as an orchestrator of pods does."""
+    """Run an exporter with its state in *folder*, and end it by SIGTERM."""
     settings = ("intervals.active=0.2s", "counter_hold=0", f"state_dir={folder}")
     options = [option for each in settings for option in ("--set", each)]
     async with serving("--url", url, *arguments, *options) as daemon:
@@ -112,7 +112,7 @@ async def test_a_downgrade_takes_a_baseline_and_says_so_and_the_way_back_goes_on
 
 
 def of_version_1(name: str, status: RuntimeStatus, created: float, updated: float) -> Instance:
-    """Return an instance that the state of version 1 knows; times are from when that was left."""
+    """Return an instance of the state of version 1; times are as of its last write."""
     return Instance(
         instance_id=name, name="Order", status=status, created=NOW + created, updated=NOW + updated
     )

@@ -12,8 +12,7 @@ import pytest
 from exporter.alerts.table import ALERTS
 from exporter.cli.main import COMMANDS
 from exporter.metrics.former import FORMER
-from exporter.settings.renamed import todays
-from exporter.settings.schema import document, place_at
+from exporter.settings.schema import document, place_at, todays
 from exporter.settings.sources import PREFIX, _is_service_link, _path_of
 from tests.docs.documents import VALUES_SCHEMA
 from tests.docs.own_commands import OURS, known_options

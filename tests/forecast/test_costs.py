@@ -1,12 +1,12 @@
-"""What durations and lists of one pass tell of a day."""
+"""What durations and listings of one pass tell about a day."""
 
 from __future__ import annotations
 
 import pytest
 
 from exporter.collector.schedule import SweepCost
-from exporter.forecast.day import Listing
-from exporter.forecast.durations import Durations
+from exporter.forecast.forecast import Listing
+from exporter.forecast.observation import Durations
 from tests.ledger.world import row
 
 

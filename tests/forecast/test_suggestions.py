@@ -1,4 +1,4 @@
-"""Limits that fit what is known of an orchestrator, and what a history tells of it."""
+"""Limits that fit what is known of an orchestrator and its histories."""
 
 from __future__ import annotations
 

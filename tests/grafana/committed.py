@@ -1,4 +1,4 @@
-"""The dashboards as they are committed: what people import."""
+"""The committed dashboards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grafana.interpolation import LabelValues, interpolate, label_values
+from grafana.preview.asking import LabelValues, interpolate, label_values
 
 FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"
 NAMES = ("fleet", "hub", "orchestrator", "entities", "exporter")
@@ -30,7 +30,7 @@ VALUES: Mapping[str, str] = {
     "__interval": "10s",
     "__range": "10m",
 }
-"""Something for every variable, so that a query can be parsed."""
+"""A value for every variable, so that queries can be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def panels(name: str) -> list[Json]:
 
 
 def panel_queries(name: str) -> list[PanelQuery]:
-    """Return all queries of the panels of a dashboard."""
+    """Return all queries of a dashboard's panels."""
     return [
         PanelQuery(name, panel["title"], target["refId"], target["expr"], target["legendFormat"])
         for panel in panels(name)
@@ -97,7 +97,7 @@ def variable_queries() -> Iterator[VariableQuery]:
 
 
 def annotation_queries() -> list[tuple[str, str]]:
-    """Return the queries of annotations, with where they stand."""
+    """Return the queries of annotations, with their places."""
     return [
         (f"{name} / {each['name']}", each["expr"])
         for name in NAMES
@@ -107,7 +107,7 @@ def annotation_queries() -> list[tuple[str, str]]:
 
 
 def all_expressions() -> list[tuple[str, str]]:
-    """Return every expression that is sent to Prometheus, with where it stands."""
+    """Return every expression that is sent to Prometheus, with its place."""
     of_panels = [(str(query), interpolate(query.expr, VALUES)) for query in all_queries()]
     of_variables = [
         (f"{each.board} / {each.name}", interpolate(each.asked.selector, VALUES))

@@ -37,7 +37,7 @@ from tests.tools import node_package, tool
 SCRIPT = Path(__file__).with_name("looking.js")
 PICTURES = Path(__file__).parents[2] / "docs" / "dashboards"
 TITLES = "panels"
-"""What a picture tells of itself: the titles of the panels in it, as JSON."""
+"""The metadata of a picture: the titles of its panels, as JSON."""
 
 ONE_HUB = {name: name for name in NAMES}
 TWELVE_HUBS = {"fleet-12": "fleet", "hub-12": "hub"}
@@ -50,7 +50,7 @@ TEAMS = {
 }
 SECONDS = 3600.0
 _AHEAD = 120.0
-"""So much later is the end of what is played: until then it has been played and stored."""
+"""The end of the played time: by then all of it is played and stored."""
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def serving(prometheus: str, *, scrape_interval: float) -> Iterator[str]:
 
 
 def look(jobs: Iterable[Mapping[str, str]], home: Path) -> list[Json]:
-    """Return what is to be seen at addresses, and take pictures where jobs ask for them."""
+    """Return what addresses show, and take the pictures of jobs."""
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -88,7 +88,7 @@ def look(jobs: Iterable[Mapping[str, str]], home: Path) -> list[Json]:
 
 
 def shrink(path: Path, titles: Sequence[str] = ()) -> None:
-    """Write a picture anew with a palette, where a browser writes all colours."""
+    """Rewrite a picture with a palette."""
     with Image.open(path) as picture:
         small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     about = PngImagePlugin.PngInfo()
@@ -97,7 +97,7 @@ def shrink(path: Path, titles: Sequence[str] = ()) -> None:
 
 
 def one_hub(clock: ManualClock) -> Exporter:
-    """Return an exporter that polls what the demo has."""
+    """Return an exporter that polls the demo's hub."""
     demo = play(load_scenario("demo"), clock)
     hub = Hub("OrdersHub", demo, options={**OPTIONS, "labels.team": "checkout"})
     return Exporter({"job": "durable-functions", "instance": "exporter:10771"}, [hub])

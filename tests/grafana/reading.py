@@ -25,16 +25,16 @@ OF_PROCESS = frozenset(
         "process_start_time_seconds",
     }
 )
-"""What the client library adds, as far as dashboards may use it."""
+"""The client library's families that dashboards may use."""
 
 OF_RULES = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
-"""What a Prometheus that evaluates alerts stores of them."""
+"""The series of alerts that Prometheus stores."""
 
 ALERT_LABELS = frozenset(
     {"alertname", "alertstate", "severity", "task_hub", "orchestrator", *TARGET_LABELS}
 )
 CONFIGURED_LABELS = ("team",)
-"""What dashboards use of the labels that the configuration gives to hubs."""
+"""The configured labels of hubs that dashboards use."""
 
 OWN_WORK = frozenset(
     {
@@ -48,17 +48,17 @@ OWN_WORK = frozenset(
         c.ROWS,
     }
 )
-"""What every replica does for itself, so that it is right to add it up."""
+"""What every replica does itself, so that adding it up is right."""
 
 LEVELS = frozenset({c.LABEL_VALUES_FOLDED})
-"""Counters whose value itself says something."""
+"""Counters whose absolute value is meaningful."""
 
 EARLIEST = frozenset(
     family
     for family in CATALOGUE
     if "_oldest_" in family.name or family in (c.STALLED_SINCE, c.BASELINE, c.BOOK_HORIZON)
 ) | {c.STATE_LAST_WRITE}
-"""Points in time of which the earliest counts."""
+"""Times of which the earliest counts."""
 
 VALUES = {
     "runtime_status": {status.value for status in RuntimeStatus},
@@ -71,14 +71,14 @@ VALUES = {
 """Labels whose values are known."""
 
 EXISTENCE = "existence"
-"""How the right side of `and` and `unless` is folded: it does not matter how often it is there."""
+"""The aggregation of the right side of `and` and `unless`: duplicates do not matter."""
 
 _COUNTED = (Kind.COUNTER, Kind.HISTOGRAM)
 _GROWTH = {"rate", "increase"}
 
 
 class WrongQuery(AssertionError):
-    """A query asks for what is not served, or adds up what must not be."""
+    """A query reads what is not served, or adds up what must not be."""
 
 
 Labels = frozenset[str] | None

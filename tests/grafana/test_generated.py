@@ -1,4 +1,4 @@
-"""What is committed is what the code writes, and what Grafana's models know."""
+"""The committed files are the generated ones, and valid for Grafana's models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.grafana.committed import FOLDER, NAMES, board
 
 
 def missing(written: object, read: object, path: str = "") -> list[str]:
-    """Return what is in *written* and not, or otherwise, in *read*."""
+    """Return what is missing or different in *read*, compared with *written*."""
     if isinstance(written, dict) and isinstance(read, dict):
         return [
             lost
@@ -36,7 +36,7 @@ def missing(written: object, read: object, path: str = "") -> list[str]:
 
 
 OF_DATA_SOURCES = {"expr", "step", "titleFormat", "textFormat", "useValueForTime", "target"}
-"""What data sources read of an annotation, and models leave to them."""
+"""Fields of annotations that data sources read, and models leave to them."""
 
 
 @pytest.mark.parametrize("one", BOARDS, ids=lambda one: one.name)

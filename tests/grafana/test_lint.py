@@ -1,4 +1,4 @@
-"""What the dashboard linter asks for, and a little more."""
+"""The rules of the dashboard linter, and a few more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import combinations
 import pytest
 
 from grafana.board import GRID_WIDTH
-from grafana.interpolation import variables_in
+from grafana.preview.asking import variables_in
 from tests.grafana.committed import NAMES, Json, PanelQuery, all_queries, board, panels, variables
 
 STABLE_TYPES = {"stat", "timeseries", "table", "heatmap", "bargauge", "state-timeline", "row"}
@@ -190,7 +190,7 @@ def test_where_several_hubs_can_be_chosen_all_are_from_the_start(name: str) -> N
 
 @every_dashboard
 def test_hubs_of_the_same_name_are_told_apart(name: str) -> None:
-    """By what scrapes add to series: of several, each has a row or a line of its own."""
+    """By target labels: each of several exporters has its own row or line."""
     for query in all_queries():
         if query.board == name:
             for label in ("cluster", "namespace", "job"):

@@ -1,4 +1,4 @@
-"""Pictures of the docs are small, and show what the screen did."""
+"""Pictures in the docs are small, and show the current panels."""
 
 from __future__ import annotations
 

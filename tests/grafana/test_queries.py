@@ -1,4 +1,4 @@
-"""No query asks for what the exporter does not serve, and none counts replicas twice."""
+"""No query reads what the exporter does not serve, and none counts replicas twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import pytest
 
 from exporter.metrics.catalogue import CATALOGUE
-from grafana.interpolation import interpolate, label_values
+from grafana.preview.asking import interpolate, label_values
 from tests.grafana.committed import (
     NAMES,
     VALUES,

@@ -1,4 +1,4 @@
-"""The dashboards have the types that Grafana's own packages say, of each major version."""
+"""The dashboards match the types of Grafana's own packages, of each major version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ type Plain<T> = T extends string ? `${T}`
   : T extends object ? { [K in keyof T]: Plain<T[K]> }
   : T;
 """
-"""JSON has no enumerations: their values stand for them."""
+"""JSON has no enumerations, only their values."""
 
 COMPOSABLE = {
     "stat": "stat/panelcfg/x/StatPanelCfg",
@@ -42,7 +42,7 @@ RAW = "./node_modules/@grafana/schema/dist/esm/raw/composable"
 
 
 def declarations(name: str, content: Json) -> Iterator[str]:
-    """Yield a dashboard, and what its type leaves open: options and queries of each panel."""
+    """Yield a dashboard, and the options and queries that its type leaves open."""
     for each in content["annotations"]["list"]:
         for key in OF_DATA_SOURCES:
             each.pop(key, None)
@@ -75,7 +75,7 @@ def imports(major: int) -> Iterator[str]:
 
 
 def prepared(folder: Path, major: int, boards: Sequence[tuple[str, Json]]) -> str:
-    """Write what the compiler reads, beside the packages of that version."""
+    """Write the compiler's input beside the packages of that version."""
     package = node_package(f"grafana-schema-{major}")
     (packages := folder / str(major) / "node_modules" / "@grafana").mkdir(parents=True)
     (packages / "schema").symlink_to(package)
@@ -87,7 +87,7 @@ def prepared(folder: Path, major: int, boards: Sequence[tuple[str, Json]]) -> st
 
 
 def refused(folder: Path, *boards: tuple[str, Json]) -> list[str]:
-    """Return what the compiler says of dashboards, against the types of each major version."""
+    """Return the compiler's errors for dashboards, by major version."""
     sources = [prepared(folder, major, boards) for major in MAJORS]
     compiler = node_package("typescript") / "bin" / "tsc"
     found = subprocess.run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from grafana.interpolation import interpolate
+from grafana.preview.asking import interpolate
 from tests.grafana.committed import (
     NAMES,
     PanelQuery,

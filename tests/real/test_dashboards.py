@@ -15,7 +15,7 @@ import anyio.to_thread
 import pytest
 
 from exporter.metrics import catalogue as c
-from grafana.interpolation import interpolate
+from grafana.preview.asking import interpolate
 from tests.grafana.committed import (
     NAMES,
     PanelQuery,

@@ -19,7 +19,7 @@ from exporter.cli.demo import OPTIONS
 from exporter.web.formatting import span
 from exporter.web.page import View, hub_page
 from grafana.definitions.figures import MOST_LINES, OTHERS
-from grafana.interpolation import interpolate
+from grafana.preview.asking import interpolate
 from tests.grafana.committed import all_queries
 from tests.real.blocks import create_blocks
 from tests.real.board_queries import GIVEN, ONLY_OF_A_PROCESS, Unanswered

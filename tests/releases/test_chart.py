@@ -10,7 +10,7 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import main
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from tests.chart.chart import CHART, copy_of_version, render, values_of
 from tests.chart.pods import laid_out
 from tests.releases.difference import Field, difference

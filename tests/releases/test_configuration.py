@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from exporter.cli import main
-from exporter.cli.exit_codes import ExitCode
+from exporter.cli.conventions import ExitCode
 from exporter.settings import load_settings
 from tests.docs.placed import place_files, place_variables
 from tests.releases.release import Release, releases

@@ -26,7 +26,7 @@ def load(
 
 
 def load_hub(variables: Mapping[str, str]) -> HubSettings:
-    """Load the one hub that has a URL, and besides it what *variables* say."""
+    """Load the settings of one hub, with a URL and *variables*."""
     (hub,) = load({"URL": URL, **variables}).hubs
     return hub
 
@@ -34,7 +34,7 @@ def load_hub(variables: Mapping[str, str]) -> HubSettings:
 def problems(
     variables: Mapping[str, str], yaml: str | None = None, folder: Path | None = None, **set_: str
 ) -> list[str]:
-    """Return the lines with which loading fails, none of them with the secret in it."""
+    """Return the problems of loading, none of which shows the secret."""
     with pytest.raises(SettingsError) as caught:
         load(variables, yaml, folder, **set_)
     lines = [str(problem) for problem in caught.value.problems]

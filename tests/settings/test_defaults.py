@@ -1,4 +1,4 @@
-"""A default is written once, in the field of its setting: what is made of settings has none."""
+"""A default is written once, in the field of its setting: what is built from settings has none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def trees() -> Iterator[ast.Module]:
 
 
 def is_setting(node: ast.AST) -> bool:
-    """Tell whether an expression reads a setting: `hub.max_pages`, `hub.retries.backoff`."""
+    """Return whether an expression reads a setting: `hub.max_pages`, `hub.retries.backoff`."""
     return any(
         isinstance(each, ast.Attribute)
         and each.attr in SETTINGS
@@ -40,7 +40,7 @@ def is_setting(node: ast.AST) -> bool:
 
 
 def given_settings() -> set[tuple[str, str]]:
-    """Return what takes a setting: classes and functions, with the parameters."""
+    """Return the classes and functions that take a setting, with the parameters."""
     found: set[tuple[str, str | None]] = set()
     for tree in trees():
         for call in ast.walk(tree):
@@ -82,7 +82,7 @@ def of_function(
 
 
 def has_a_value(default: ast.expr) -> bool:
-    """Tell whether a default is written out, and is not what stands for nothing."""
+    """Return whether a default is a literal value other than empty."""
     try:
         value = ast.literal_eval(default)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which limits hold for an orchestrator."""
+"""Which limits apply to an orchestrator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates of links: they lead to the web, where the operator said, and nowhere else."""
+"""Templates of links: they lead only to the configured web address."""
 
 from __future__ import annotations
 

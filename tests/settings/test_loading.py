@@ -1,4 +1,4 @@
-"""Where settings come from, and what they become."""
+"""Sources of settings, and the values they become."""
 
 from __future__ import annotations
 

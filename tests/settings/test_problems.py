@@ -1,4 +1,4 @@
-"""What is wrong is said in one line each, where it was said, without a secret."""
+"""Each problem is one line with its place, without a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that were renamed work for one release, with a warning, and are printed anew."""
+"""Renamed settings work for one release, with a warning, and are printed under current names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from exporter.settings import Configuration, load_configuration
-from exporter.settings.renamed import FORMER_NAMES, todays
-from exporter.settings.schema import place_at
+from exporter.settings.schema import FORMER_NAMES, place_at, todays
 from tests.settings.configured import PREFIX, SECRET, URL, load, problems, write
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -1,4 +1,4 @@
-"""Shards: every hub is polled by one of them, and one more shard moves few hubs."""
+"""Shards: exactly one polls each hub, and one more shard moves few hubs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_shards_have_about_as_many_hubs_each() -> None:
 
 
 def test_the_shard_of_a_hub_never_changes() -> None:
-    """Exporters of different versions run side by side while they are updated."""
+    """Exporters of different versions run side by side during an update."""
     assert [holder(f"hub{number}", 3) for number in range(12)] == [
         0, 2, 2, 2, 1, 0, 1, 2, 1, 0, 2, 0,
     ]  # fmt: skip

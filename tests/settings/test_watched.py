@@ -1,4 +1,4 @@
-"""Which files are looked at for changes, and that no change goes unseen."""
+"""Which files are watched, and that no change goes unseen."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TestFingerprint:
         assert fingerprint([a, b]) != before
 
     def test_a_folder_mounted_anew_by_symbolic_links_is_seen(self, tmp_path: Path) -> None:
-        """Kubernetes swaps the link `..data`, and never touches the file's own link."""
+        """Kubernetes swaps the link `..data`, not the file's own link."""
         mounted_in(tmp_path, "first", "..2024_1")
         path = tmp_path / "key"
         path.symlink_to("..data/key")

@@ -1,4 +1,4 @@
-"""The web configuration file: taken as other exporters take it, or refused in plain words."""
+"""The web configuration file: read as other exporters do, or refused with a clear message."""
 
 from __future__ import annotations
 

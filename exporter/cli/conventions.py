@@ -1,4 +1,4 @@
-"""Exit codes of the command."""
+"""What all commands share: exit codes, and options that stand for settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the command tells the shell; for each command a code has one meaning."""
+    """Exit code; each has one meaning per command."""
 
     OK = 0
     HUB_FAILED = 1
@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-# Code, the commands that end with it, and what it means there.
+# Exit code, the commands that end with it, and its meaning there.
 MEANINGS = (
     (0, "all", "done; serve, record: also when stopped"),
     (0, "drain", "nothing is in flight"),
@@ -33,3 +33,16 @@ MEANINGS = (
     (4, "rules --check", "a name no longer exists"),
     (130, "all", "interrupted from the keyboard"),
 )
+
+
+SHORTCUTS = {
+    "config_file": "YAML file with the configuration",
+    "url": "URL of the hub: the app's root, or a path ending in /durabletask",
+    "task_hub": "the task hub's own name, if it is not the app's default",
+    "connection": "name of the app setting with the hub's connection",
+    "key_file": "file with the key of the app",
+    "name": "name of the hub in metrics",
+    "listen_address": "host:port to listen on",
+    "log_level": "debug, info, warning or error",
+    "log_format": "auto (console on a terminal, else json), json or console",
+}
