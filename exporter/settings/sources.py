@@ -173,7 +173,7 @@ class TextSource(Source):
             value = self._value(path, text, origin)
             if value is not None:
                 values[delimiter.join(path)] = value
-        self.tree = _Nested(values, delimiter)()
+        self.tree = _Nested(values, delimiter)() if values else {}
 
     def origin(self, path: SettingPath) -> str:
         """Return the variable or option that set *path*, with the place in its JSON."""
