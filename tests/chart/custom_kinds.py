@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,16 +42,11 @@ def problems(manifest: Mapping[str, Any]) -> list[str]:
     schema = _SCHEMAS.get((published, manifest["kind"]))
     if schema is None:
         return [f"/kind: {manifest['apiVersion']} has no {manifest['kind']}"]
-    return _problems(schema, json.dumps({**manifest, "apiVersion": published}))
-
-
-@cache
-def _problems(schema: str, manifest: str) -> list[str]:
     models = node_package("@kubernetes-models/base").parent
     script = Path(__file__).with_name("javascript") / "custom_kinds.mjs"
     found = subprocess.run(
         [tool("node"), script, models, schema],
-        input=manifest,
+        input=json.dumps({**manifest, "apiVersion": published}),
         capture_output=True,
         text=True,
         check=True,

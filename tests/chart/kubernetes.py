@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import jsonschema
@@ -30,15 +31,23 @@ def check(manifest: Manifest) -> None:
     Raises:
         Refused: it is not what Kubernetes, or whoever brings the kind, takes.
     """
+    if found := _refusal(json.dumps(manifest)):
+        raise Refused(found)
+
+
+@cache
+def _refusal(text: str) -> str:
+    """Return why a manifest is refused, or nothing; of many renders most manifests are the same."""
+    manifest = json.loads(text)
     if is_custom(manifest):
-        if found := problems(manifest):
-            raise Refused(f"{manifest['kind']} {found}")
-        return
+        found = problems(manifest)
+        return f"{manifest['kind']} {found}" if found else ""
     try:
         for version in (OLDEST, NEWEST):
             utils.validate(manifest, version, strict=True)
     except jsonschema.ValidationError as error:
         place = ".".join(map(str, error.path))
-        raise Refused(f"{manifest['kind']} {place}: {error.message}") from None
+        return f"{manifest['kind']} {place}: {error.message}"
     except utils.SchemaNotFoundError as error:
-        raise Refused(error.message) from None
+        return str(error.message)
+    return ""
