@@ -78,7 +78,7 @@ def _problem_of_encrypted(host: str, port: int) -> str | None:
     connection = http.client.HTTPSConnection(host, port, timeout=_PATIENCE_SECONDS, context=context)
     try:
         return _answer(connection)
-    except (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError):
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, BrokenPipeError):
         # Refused for want of a client certificate: the server is up.
         return None
     except (OSError, http.client.HTTPException) as error:

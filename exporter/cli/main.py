@@ -58,8 +58,11 @@ class Command(Protocol):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its code."""
     try:
-        code = run(sys.argv[1:] if arguments is None else arguments, os.environ)
-        sys.stdout.flush()
+        try:
+            code = run(sys.argv[1:] if arguments is None else arguments, os.environ)
+        finally:
+            # The parser exits by itself after help.
+            sys.stdout.flush()
         sys.exit(code)
     except BrokenPipeError:
         # The reader is gone: keep the interpreter from writing the rest at exit.

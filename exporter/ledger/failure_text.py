@@ -205,7 +205,8 @@ def captured(match: re.Match[str]) -> str:
     return next(filter(None, match.groups()), "")
 
 
-_STRING = re.compile(r'"((?:[^"\\]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+)')
+# Not possessive as a whole: before 3.11.5, Python then takes a part of an escape for all of it.
+_STRING = re.compile(r'"([^"\\]*+(?:\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})[^"\\]*+)*)')
 _DECODER = json.JSONDecoder(strict=False)
 _MESSAGE = re.compile(
     r'\{\s*+(?:"\$type"\s*+:\s*+"[^"]{0,500}"\s*+,\s*+)?"message"\s*+:\s*+(?=")', re.IGNORECASE
