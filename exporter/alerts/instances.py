@@ -139,7 +139,7 @@ ORCHESTRATION_STALLED = Alert(
     "instances",
     "instances over a limit wait on a step that does not end or an overdue timer, or have finished,"
     " but are still listed as Running; if `max_histories_per_sweep` is 0, running instances are"
-    " idle over their limit",
+    " over their idle limit",
     with_severity(_STALLED, "idle", c.STALLED, c.OVER_LIMIT),
     duration(
         "orchestration_stalled_for",

@@ -44,9 +44,9 @@ _STEP_OF = {
     ErrorKind.AZURE_AUTH: KEY,
 }
 _EMPTY = (
-    "no instance at all: compare task_hub with host.json, since a wrong name creates an empty hub"
+    "the hub is empty: compare task_hub with host.json, since a wrong name creates an empty hub"
 )
-_COMPARE = "compare task_hub with host.json: a wrong name has just created storage"
+_COMPARE = "compare task_hub with host.json: if the name is wrong, this check has created storage"
 _IDLE = "no active instances"
 _NO_KEY = "answers without a key: anybody who reaches it can start and terminate instances"
 _UNUSUAL = (

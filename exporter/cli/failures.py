@@ -162,7 +162,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     command.add_argument(
         "--reads", type=int, choices=range(1001), default=100, metavar="N",
-        help="most histories to read per hub, for error types (%(default)s)",
+        help="maximum histories read per hub, for error types (%(default)s)",
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ from exporter.web.waits import (
 EXAMPLE = "stuck --older-than 10m --hub orders"
 
 NOTHING_ACTIVE = (
-    "no active instances: compare task_hub with host.json, since a wrong name is empty, too"
+    "no active instances: compare task_hub with host.json, since a hub with a wrong name is empty"
 )
 _MOST_BYTES = 1 << 30
 _MOST_GROUPS = 20
@@ -124,27 +124,31 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--all",
         action="store_true",
-        help="include those waiting as expected, and all suspended",
+        help="include instances waiting as expected, and all suspended ones",
     )
     command.add_argument(
         "--older-than",
         type=duration,
         metavar="DURATION",
-        help="without start or progress for this long, instead of over limits.pending, idle or age",
+        help="replace limits.pending, idle and age with this duration",
     )
     command.add_argument(
         "--orphans", action="store_true",
-        help="instead: active sub-orchestrations whose parent has finished or is gone",
+        help="list only active sub-orchestrations whose parent has finished or is gone",
     )  # fmt: skip
     command.add_argument(
         "--reads",
         type=count,
         default=500,
         metavar="N",
-        help="most histories to read per hub (%(default)s)",
+        help="maximum histories read per hub (%(default)s)",
     )
     command.add_argument(
-        "--limit", type=count, default=50, metavar="N", help="rows of a table (%(default)s)"
+        "--limit",
+        type=count,
+        default=50,
+        metavar="N",
+        help="maximum rows of the table (%(default)s)",
     )
 
 

@@ -256,7 +256,7 @@ def _print_chain(blame: Blame, leaf: Wait, at: float, out: Console) -> None:
     if leaf.target == name:
         leaf = replace(leaf, target="")
     odd = f"; {markup(end_in_words(blame))}" if end_in_words(blame) else ""
-    out.print(f"In the end: {markup(name)} [bold]{markup(state_in_words(leaf))}{odd}[/]{since}")
+    out.print(f"Root cause: {markup(name)} [bold]{markup(state_in_words(leaf))}{odd}[/]{since}")
 
 
 def _timeline(steps: Sequence[Step]) -> Table:

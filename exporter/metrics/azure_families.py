@@ -10,8 +10,8 @@ _SELF = "durable_functions_exporter_"
 DISCOVERY_APPS = Family(
     f"{_SELF}discovery_apps",
     Kind.GAUGE,
-    "Known function apps by result: polled (by any shard), left_out by the settings or for lack"
-    " of Durable Functions, or unknown whether they have it.",
+    "Known function apps by result: polled (by any shard), left_out (by settings, or without"
+    " Durable Functions), or unknown (functions cannot be read).",
     ("result",),
     of_process=r.of_discovery(lambda found: r.by_name(found.apps)),
     stability=Stability.EXPERIMENTAL,
@@ -19,14 +19,14 @@ DISCOVERY_APPS = Family(
 DISCOVERY_LAST_SUCCESS = Family(
     f"{_SELF}discovery_last_success_timestamp_seconds",
     Kind.GAUGE,
-    "When discovery last listed all apps, by the exporter's clock; absent before.",
+    "When discovery last listed all apps, by the exporter's clock; absent until then.",
     of_process=r.of_discovery(lambda found: r.single(found.last_success)),
     stability=Stability.EXPERIMENTAL,
 )
 DISCOVERY_ERRORS = Family(
     f"{_SELF}discovery_errors_total",
     Kind.COUNTER,
-    "Failed searches of discovery by error kind: known apps are kept. Absent without discovery.",
+    "Failed discovery searches by error kind; known apps are kept. Absent without discovery.",
     ("kind",),
     of_process=r.of_discovery(lambda found: r.by_name(found.errors)),
     stability=Stability.EXPERIMENTAL,
@@ -34,8 +34,8 @@ DISCOVERY_ERRORS = Family(
 RESOURCE_MANAGER_REMAINING = Family(
     f"{_SELF}resource_manager_requests_remaining",
     Kind.GAUGE,
-    "Requests to Azure's Resource Manager that could be sent at once, by subscription; at 0 they"
-    " wait, those of active sweeps the shortest. Absent if none is used.",
+    "Requests to Azure Resource Manager that could be sent now, per subscription; at 0 they wait,"
+    " active sweeps first in line. Absent if no hub uses it.",
     ("subscription",),
     of_process=r.running(lambda view: r.by_name(view.budgets)),
     stability=Stability.EXPERIMENTAL,

@@ -58,26 +58,26 @@ OLDEST_UPDATED = gauge(
 INSTANCE_AGE = spread(
     Kind.DISTRIBUTION,
     f"{_HUB}instance_age_seconds",
-    "Active instances now by age since createdTime. Not of events: query without rate.",
+    "Active instances by age (time since createdTime). Current values: query without rate.",
     ("orchestrator", "runtime_status"),
     r.ACTIVE(lambda hub, view: r.spread(view.ages.items(), hub.age_bounds)),
 )
 LIMIT = gauge(
     f"{_HUB}limit_seconds",
-    "Limits on times (pending, idle, age, suspended, success, retention, stopped): of the hub with"
-    " an empty orchestrator, else an orchestrator's own. +Inf is none.",
+    "Time limits (pending, idle, age, suspended, success, retention, stopped): the hub's if"
+    " orchestrator is empty, else the orchestrator's own. +Inf means no limit.",
     r.lasting(r.limits),
     labels=("orchestrator", "limit"),
 )
 LIMIT_RATIO = gauge(
     f"{_HUB}limit_ratio",
-    "Limits on shares (failure_ratio); orchestrator as in limit_seconds.",
+    "Ratio limits (failure_ratio); orchestrator as in limit_seconds.",
     r.lasting(r.RATIO_LIMITS),
     labels=("orchestrator", "limit"),
 )
 LIMIT_INSTANCES = gauge(
     f"{_HUB}limit_instances",
-    "Limits on numbers of instances (unresolved_failures); orchestrator as in limit_seconds.",
+    "Instance count limits (unresolved_failures); orchestrator as in limit_seconds.",
     r.lasting(r.INSTANCE_LIMITS),
     labels=("orchestrator", "limit"),
 )
@@ -121,7 +121,7 @@ REOPENED = counter(
 )
 VANISHED = counter(
     f"{_HUB}instances_vanished_total",
-    "Active instances that are no longer stored, and were not seen to finish.",
+    "Active instances that disappeared from storage without a known finish.",
     r.counted("vanished"),
 )
 FAILURES = counter(
@@ -139,8 +139,8 @@ FAILURE_REASONS = counter(
 )
 UNRESOLVED = gauge(
     f"{_HUB}unresolved_failures",
-    "Instances without parent orchestration that are Failed now, and failed within"
-    " failed_lookback: not rewound, restarted or purged.",
+    "Root instances that failed within failed_lookback and are still Failed: not rewound,"
+    " restarted or purged.",
     r.UNRESOLVED(lambda hub, view: r.by_name(view.failures, hub.known.orchestrators)),
     labels=("orchestrator",),
 )
@@ -202,7 +202,7 @@ WAITING = gauge(
 )
 STALLED_SINCE = gauge(
     f"{_HUB}stalled_since_timestamp_seconds",
-    "Since when the oldest stalled instance waits. Sampled by max_histories_per_sweep.",
+    "When the longest wait of a stalled instance began. Sampled by max_histories_per_sweep.",
     r.DIAGNOSIS(lambda _, view: view.stalled_since.items()),
     labels=("orchestrator", "waiting_on", "target"),
 )
@@ -227,13 +227,13 @@ ENTITIES = gauge(
 ENTITY_IDLE = spread(
     Kind.DISTRIBUTION,
     f"{_HUB}entity_idle_seconds",
-    "Entities now by time since their last operation. Not of events: query without rate.",
+    "Entities by time since their last operation. Current values: query without rate.",
     ("entity",),
     r.ENTITIES(r.entity_idles),
 )
 ENTITY_LAST_OPERATION = gauge(
     f"{_HUB}entity_last_operation_timestamp_seconds",
-    "When an entity of the class last had an operation.",
+    "When an operation last ran on an entity of the class.",
     r.ENTITIES(lambda _, view: r.by_name(view.last_operation)),
     labels=("entity",),
 )
@@ -258,14 +258,14 @@ ENTITY_BACKLOG = gauge(
 )
 ENTITY_BACKLOG_MAX = gauge(
     f"{_HUB}entity_backlog_max_operations",
-    "Operations queued at the entity of the class with the most.",
+    "Operations in the longest queue of an entity of the class.",
     *r.each_entity(lambda locks: locks.backlog_max),
     labels=("entity",),
 )
 
 HUB_ERROR = gauge(
     f"{_SELF}hub_error",
-    "1 while the hub is down for the cause kind; absent otherwise.",
+    "1 while the hub is down because of an error of this kind; absent otherwise.",
     r.lasting(r.hub_error),
     labels=("kind",),
 )
@@ -290,7 +290,8 @@ SWEEP_DURATION = gauge(
 )
 SWEEP_INTERVAL = gauge(
     f"{_SELF}sweep_interval_seconds",
-    "Effective interval of a sweep: as configured, or twice the last complete sweep's duration.",
+    "Effective interval of a sweep: the configured one, or twice the last complete sweep's"
+    " duration if that is longer.",
     r.each_sweep(lambda state: None if state.configured is None else state.interval),
     labels=("sweep",),
 )
@@ -325,26 +326,27 @@ ROWS = counter(
 )
 ROWS_REFUSED = counter(
     f"{_SELF}rows_refused_total",
-    "Rows whose instance ids are longer than 1,024 characters; absent until the first.",
+    "Rows skipped for an instance id over 1,024 characters; absent until the first.",
     r.each_sweep(lambda state: state.refused or None),
     labels=("sweep",),
 )
 API_REQUESTS = counter(
     f"{_SELF}api_requests_total",
-    "Requests to the hub's API, every attempt; code is the HTTP status, or none without an answer.",
+    "Requests to the hub's API, including retries; code is the HTTP status, or none if there was"
+    " no response.",
     r.lasting(lambda hub: hub.api.requests.items()),
     labels=("operation", "code"),
 )
 API_REQUEST_DURATION = spread(
     Kind.HISTOGRAM,
     f"{_SELF}api_request_duration_seconds",
-    "Duration of requests to the hub's API, every attempt.",
+    "Duration of requests to the hub's API, each attempt on its own.",
     ("operation",),
     r.lasting(r.api_durations),
 )
 API_ERRORS = counter(
     f"{_SELF}api_errors_total",
-    "Failed requests to the hub's API, every attempt, by error kind; absent until one fails.",
+    "Failed requests to the hub's API, including retries, by error kind; absent until one fails.",
     r.lasting(lambda hub: hub.api.errors.items()),
     labels=("operation", "kind"),
 )
@@ -362,7 +364,7 @@ API_RESPONSE_BYTES = counter(
 )
 UNCONFIRMED = gauge(
     f"{_SELF}unconfirmed_instances",
-    "Instances that are no longer listed as active, and could not be read since.",
+    "Instances that left the listing of active ones and have not been read since.",
     r.lasting(lambda hub: r.single(hub.known.unconfirmed)),
 )
 LATE_FINISHES = counter(
@@ -403,12 +405,12 @@ STATE_WRITTEN = counter(
 )
 TRACKED = gauge(
     f"{_SELF}tracked_instances",
-    "Active instances that are tracked.",
+    "Active instances that the exporter tracks.",
     r.ACTIVE(lambda _, view: r.single(view.tracked)),
 )
 UNDIAGNOSED = gauge(
     f"{_SELF}undiagnosed_instances",
-    "Instances over a limit whose wait is not known yet; absent if max_histories_per_sweep is 0.",
+    "Instances over a limit that are not diagnosed yet; absent if max_histories_per_sweep is 0.",
     r.DIAGNOSIS(lambda _, view: r.single(view.undiagnosed_in_all())),
 )
 OUTSIDE_PREFIXES = gauge(
@@ -453,14 +455,14 @@ RELOAD_TIMESTAMP = Family(
 SHARD_INFO = Family(
     f"{_SELF}shard_info",
     Kind.INFO,
-    "Which of how many exporters this is: each polls some of the hubs.",
+    "1, with this exporter's shard and the number of shards; each polls some of the hubs.",
     ("shard", "shards"),
     of_process=r.running(lambda view: [((str(view.shard), str(view.shards)), 1.0)]),
 )
 BUILD_INFO = Family(
     f"{_SELF}build_info",
     Kind.INFO,
-    "Version of the exporter and of Python.",
+    "1, with the versions of the exporter and of Python.",
     ("version", "python_version"),
     of_process=lambda _: [((__version__, python_version()), 1.0)],
 )

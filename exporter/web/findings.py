@@ -29,7 +29,7 @@ FEEDS = {
 }
 _BEYOND = {
     "pending": ("has not started within its limit", "have not started within their limit"),
-    "idle": ("is idle over its limit", "are idle over their limit"),
+    "idle": ("is over its idle limit", "are over their idle limit"),
     "age": ("is over its age limit", "are over their age limit"),
     "suspended": ("is suspended over its limit", "are suspended over their limit"),
 }
@@ -37,7 +37,7 @@ _BEYOND = {
 _SET_ON_PURPOSE = ("age", "suspended")
 _STATES = {
     HubStatus.DOWN: "The hub cannot be polled",
-    HubStatus.STARTING: "The hub was not polled yet",
+    HubStatus.STARTING: "The hub has not been polled yet",
     HubStatus.OK: "Nothing is wrong",
 }
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -125,14 +125,14 @@ def trust_in(snapshot: HubSnapshot, now: float) -> str:
     missing = _missing(snapshot, now)
     age = span(now - active.completed)
     if Sweep.ACTIVE in missing:
-        return f"No: the last numbers are {age} old and removed. Only counters stay."
+        return f"No: the last numbers are from {age} ago and were removed. Only counters remain."
     if not snapshot.up:
         left = span(snapshot.withdrawn_after(Sweep.ACTIVE, now) - (now - active.completed))
-        return f"Only as of {age} ago: stale, and removed in {left}."
+        return f"Only as of {age} ago: stale, to be removed in {left}."
     if missing:
         fed = "; ".join(FEEDS[sweep] for sweep in missing)
-        return f"In part: unknown are {fed}. The rest is fresh, {age} old at most."
-    return f"Yes: every sweep is fresh. Active instances are as of {age} ago."
+        return f"In part: no current data for {fed}. The rest is fresh, at most {age} old."
+    return f"Yes: every sweep is fresh. Active instances were listed {age} ago."
 
 
 def is_current(snapshot: HubSnapshot, now: float) -> bool:
@@ -196,7 +196,7 @@ def _sweeps(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         if is_stale:
             completed = [snapshot.sweeps[sweep].completed or 0.0 for sweep in sweeps]
             age = span(now - min(completed))
-            summary = f"Unknown now: {fed}. The last complete sweep was {age} ago{why}."
+            summary = f"No current data for {fed}. The last complete sweep was {age} ago{why}."
         else:
             summary = f"The last sweep for {fed} failed{why}."
         kind = "stale" if is_stale else "sweep_failed"
@@ -225,7 +225,8 @@ def _waits(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             Severity.WARNING,
             "undiagnosed",
             f"{plural(unknown, 'instance')} over a limit: not diagnosed yet.",
-            "Each cycle reads up to max_histories_per_sweep histories; see durable-exporter stuck.",
+            "Each active sweep reads up to max_histories_per_sweep histories; "
+            "see durable-exporter stuck.",
             RUNBOOKS["over_limit_idle"],
             "over",
         )
@@ -367,11 +368,12 @@ def _accounts(snapshot: HubSnapshot) -> Iterator[Finding]:
     if state is not None and completed is not None:
         written = state.last_write
         if written is None or completed - written > _STATE_LAG_WORTH_SAYING:
-            lag = "never" if written is None else f"last {span(completed - written)} earlier"
+            lag = None if written is None else span(completed - written)
+            last = f"was last written {lag} before the latest sweep" if lag else "was never written"
             yield Finding(
                 Severity.WARNING,
                 "state_not_kept",
-                f"State is not written: last write {lag}. Counters may be frozen.",
+                f"The state {last}. Counters may be frozen.",
                 "Search the log for “state not written” and “state is held by another process”.",
                 RUNBOOKS["state_not_kept"],
             )
@@ -379,7 +381,7 @@ def _accounts(snapshot: HubSnapshot) -> Iterator[Finding]:
         yield Finding(
             Severity.NOTE,
             "unconfirmed",
-            f"{plural(known.unconfirmed, 'instance')} no longer active and not read yet.",
+            f"{plural(known.unconfirmed, 'instance')} no longer active: final status not read yet.",
             "",
         )
 
@@ -409,7 +411,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             "clock_skew",
-            f"The app's clock is {span(abs(skew))} {where} this machine's.",
+            f"The app's clock is {span(abs(skew))} {where} the exporter's.",
             "Synchronize both by NTP: ages here use the app's clock.",
         )
     for labels, count in snapshot.counters["label_values_folded"].items():

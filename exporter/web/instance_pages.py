@@ -78,7 +78,7 @@ class InstancePages:
         if self._monotonic() - read_at >= _KEPT_SECONDS:
             self._bucket = self._bucket or TokenBucket(_RATE, self._monotonic)
             if not self._bucket.take():
-                why = "Too many look-ups: the limit is one in two seconds."
+                why = "Too many look-ups: the limit is one every two seconds."
                 return asked.refused(why, HTTPStatus.TOO_MANY_REQUESTS, self._bucket.wait)
             try:
                 found = await self._reader.read(*key)

@@ -218,7 +218,7 @@ def _headline(numbers: Mapping[HubStatus, int], hubs: int) -> str:
     if warned:
         return f"{warned} of {all_hubs} {'has' if warned == 1 else 'have'} warnings"
     if starting:
-        return f"{starting} of {all_hubs} {'was' if starting == 1 else 'were'} not polled yet"
+        return f"{starting} of {all_hubs} {'has' if starting == 1 else 'have'} not been polled yet"
     return f"All {all_hubs} are healthy"
 
 

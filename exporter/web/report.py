@@ -332,7 +332,7 @@ class HubSummary(Struct, frozen=True, kw_only=True):
     ]
     undiagnosed: Annotated[
         int | None,
-        Meta(description="Those over a limit whose wait is not known yet."),
+        Meta(description="Those over a limit that are not diagnosed yet."),
     ]
     unresolved_failures: Annotated[int | None, Meta(description="Instances that are Failed now.")]
     completed_1h: Annotated[int | None, Meta(description="Completed within the last hour.")]

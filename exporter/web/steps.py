@@ -29,7 +29,7 @@ _WORDS = {
     "ExecutionResumed": "resumed",
     "ExecutionRewound": "rewound",
     "ContinueAsNew": "continued as new",
-    "EventRaised": "event came",
+    "EventRaised": "event received",
     "EventSent": "message sent",
     TASK_SCHEDULED: "activity, no result yet",
     TASK_COMPLETED: "activity",

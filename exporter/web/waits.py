@@ -62,7 +62,7 @@ _STATES = {
     WaitingOn.NOT_STARTED: "has not started",
     WaitingOn.TIMER: "waits on a timer, or an external event before it",
     WaitingOn.TIMER_OVERDUE: "waits on a timer that is overdue",
-    WaitingOn.RETRY_BACKOFF: "waits to repeat",
+    WaitingOn.RETRY_BACKOFF: "waits to retry",
     WaitingOn.SUSPENDED: "is suspended",
     WaitingOn.FINISHED_IN_HISTORY: "has finished, but is still listed as Running",
     WaitingOn.NO_STEP: "has taken no step: a call may have been lost, or it waits on an event",
@@ -73,7 +73,6 @@ _STATES = {
 _GROUPED = {
     WaitingOn.NOT_STARTED: "not started",
     WaitingOn.TIMER_OVERDUE: "timer overdue",
-    WaitingOn.RETRY_BACKOFF: "back-off before a retry",
     WaitingOn.SUSPENDED: "suspended",
     WaitingOn.FINISHED_IN_HISTORY: "finished, but still listed as Running",
     WaitingOn.UNKNOWN: "unknown",
@@ -192,7 +191,7 @@ def blame_in_words(found: FoundInstance, now: float) -> Iterator[str]:
     if len(blame.chain) > 1:
         odd = end_in_words(blame)
         who = f"{blame.leaf_orchestrator} {blame.chain[-1]}".strip()
-        yield f"In the end: {odd}." if odd else f"In the end, {who} {state_in_words(blame.leaf)}."
+        yield f"Root cause: {odd or f'{who} {state_in_words(blame.leaf)}'}."
     for older in found.older:
         yield f"Still outstanding from an earlier turn: {wait_in_words(older)}."
     if verdict := verdict_on(found):

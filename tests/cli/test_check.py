@@ -46,7 +46,7 @@ async def test_an_empty_hub_of_the_app_s_default_name_is_only_noted() -> None:
         outcome = await run("check", "--strict", "--url", url)
     assert outcome.code == 0
     assert outcome.err == ""
-    assert "no instance at all" in outcome.out
+    assert "the hub is empty" in outcome.out
 
 
 async def test_a_name_that_azure_storage_would_refuse_is_noted() -> None:

@@ -199,7 +199,7 @@ class TestCheck:
             busy = await check_hub(settings)
             hub.faults.set(Fault(kind=FaultKind.CLOCK_SKEW, seconds=-86_400.0 * 20))
             late = await check_hub(settings)
-        assert [note.partition(":")[0] for note in empty.notes] == ["no instance at all"]
+        assert [note.partition(":")[0] for note in empty.notes] == ["the hub is empty"]
         assert busy.notes == []
         (note,) = late.notes
         assert note.startswith("the app's clock is ")

@@ -212,7 +212,7 @@ class TestWhy:
         assert shown.code == 0
         assert "It waits on sub orchestration SlowActivity since 2027-01-15T08:00:00Z" in shown.out
         assert "-> parent:child" in shown.out
-        assert "In the end: SlowActivity waits on activity Slow since 2027-01-15" in shown.out
+        assert "Root cause: SlowActivity waits on activity Slow since 2027-01-15" in shown.out
         (reason,) = json.loads(told.out)
         assert reason["chain"] == ["parent", "parent:child"]
         assert reason["leaf"]["waiting_on"] == "activity"
@@ -257,7 +257,7 @@ class TestWhy:
             waiter = await ask(capfd, settings_for(orders=url), "why", "lock-waiter")
             entity = await ask(capfd, settings_for(orders=url), "why", "@counter@locked")
         assert "-> holder, which holds the lock" in waiter.out
-        assert "In the end: HoldsLock waits on external event since" in waiter.out
+        assert "Root cause: HoldsLock waits on external event since" in waiter.out
         assert "entity of counter, locked by holder" in entity.out
         assert "2 callers in its queue" in entity.out
 

@@ -233,7 +233,7 @@ async def test_a_keyboard_reaches_the_content_and_the_worst_hub_first(browser: B
     async with serving_hubs(healthy_hub(), incident_hub()) as client:
         seen = await browser.look(str(client.base_url), keys=["Tab", "Enter", "Tab"])
         stepping = await browser.look(str(client.base_url), keys=["Tab"] * 4)
-    assert seen["focused"][0] == "Skip to the content"
+    assert seen["focused"][0] == "Skip to content"
     assert seen["focused"][2] == "payments"
     assert stepping["focused"][1:3] == ["Durable Functions exporter", "Pause refreshing"]
 

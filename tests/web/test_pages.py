@@ -61,7 +61,7 @@ class TestOverview:
         assert "Yes: every sweep of every hub is fresh." in page.text
         async with serving_hubs(healthy_hub("a"), starting_hub()) as client:
             page = Read((await client.get("/")).text)
-        assert "1 of 2 task hubs was not polled yet" in page.text
+        assert "1 of 2 task hubs has not been polled yet" in page.text
         assert "For 1 of 2 hubs, yes" in page.text
 
     async def test_a_single_hub_is_shown_with_everything(self) -> None:
@@ -127,7 +127,7 @@ class TestHub:
         async with serving_hubs(unreachable_hub(), empty_hub()) as client:
             page = Read((await client.get("/hubs/billing")).text)
         assert "Cannot be polled" in page.text
-        assert "Only as of 4 min ago: stale, and removed in 10 min." in page.text
+        assert "Only as of 4 min ago: stale, to be removed in 10 min." in page.text
         assert "(connect): nothing accepts connections at" in page.text
 
     async def test_a_number_that_is_not_known_is_a_dash_not_a_zero(self) -> None:

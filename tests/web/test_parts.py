@@ -98,8 +98,13 @@ class TestFindings:
         assert trust_in(hub, NOW + 1e6).startswith("No")
 
     def test_accounts_that_are_not_written_are_a_warning(self) -> None:
-        for use in (StateUse({"write": 9}, NOW - 300.0), StateUse({"locked": 1}, None)):
-            assert kinds(replace(healthy_hub(), state=use)) == ["state_not_kept"]
+        for use, words in (
+            (StateUse({"write": 9}, NOW - 300.0), "was last written 4 min before the latest sweep"),
+            (StateUse({"locked": 1}, None), "was never written"),
+        ):
+            (finding,) = findings_of(replace(healthy_hub(), state=use), AT)
+            assert finding.kind == "state_not_kept"
+            assert finding.summary == f"The state {words}. Counters may be frozen."
         assert kinds(replace(healthy_hub(), state=None)) == []
 
     def test_what_settings_leave_out_is_said(self) -> None:
@@ -116,7 +121,7 @@ class TestFindings:
     @pytest.mark.parametrize(("skew", "word"), [(95.0, "ahead of"), (-95.0, "behind")])
     def test_a_wrong_clock_is_said(self, skew: float, word: str) -> None:
         (finding,) = findings_of(replace(healthy_hub(), clock_skew=skew), AT)
-        assert finding.summary == f"The app's clock is 1 min {word} this machine's."
+        assert finding.summary == f"The app's clock is 1 min {word} the exporter's."
 
     def test_locks_come_from_the_listing_of_all_where_there_is_one(self) -> None:
         hub = replace(
@@ -127,7 +132,7 @@ class TestFindings:
     def test_an_instance_and_instances_are_told_apart(self) -> None:
         hub = healthy_hub()
         assert hub.active is not None
-        for count, words in ((1, "1 instance is idle"), (2, "2 instances are idle")):
+        for count, words in ((1, "1 instance is over"), (2, "2 instances are over")):
             active = replace(hub.active, over_limit={("Order", "idle"): count})
             (finding,) = findings_of(replace(hub, active=active), AT)
             assert finding.summary.startswith(words)

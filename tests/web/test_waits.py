@@ -75,7 +75,7 @@ async def test_each_sample_tells_what_it_waits_on_and_what_holds_it() -> None:
     assert "entity lock account" in page
     shipping = next(each for each in hub["over_limit_samples"] if each["limit"] == "pending")
     assert shipping["waiting_on"] is shipping["stalled"] is None
-    assert "not known yet" in page
+    assert "not diagnosed yet" in page
 
 
 async def test_who_waits_as_designed_is_not_called_stuck() -> None:
@@ -162,4 +162,4 @@ def test_how_somebody_is_who_waits_follows_a_name_in_a_sentence(kind: WaitingOn)
 def test_nobody_is_said_to_wait_on_what_nobody_can_wait_on() -> None:
     assert state_in_words(Wait(WaitingOn.ACTIVITY, "ChargeCard")) == "waits on activity ChargeCard"
     assert state_in_words(Wait(WaitingOn.NOT_STARTED)) == "has not started"
-    assert state_in_words(Wait(WaitingOn.RETRY_BACKOFF, "Ship")) == "waits to repeat Ship"
+    assert state_in_words(Wait(WaitingOn.RETRY_BACKOFF, "Ship")) == "waits to retry Ship"
