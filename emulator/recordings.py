@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import formatdate
 from http import HTTPStatus
+from math import inf
 from pathlib import Path
 from typing import TypeAlias, cast
 from urllib.parse import parse_qsl, unquote
@@ -25,7 +26,7 @@ from emulator.times import EPOCH, parse
 FORMAT = "durable-exporter recording 1"
 
 # A filter by time differs in each request: only its presence counts.
-_EVER = parse("2001-01-01T00:00:00Z", 0)
+_EVER = parse("2001-01-01T00:00:00Z", 0) or 0.0
 _UNKNOWN_YEARS = parse("0100-01-01T00:00:00Z", 0)
 _SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _TIMES = ("time", "timestamp", "fireat")
@@ -39,10 +40,12 @@ class Exchange:
     """
     A request and its answer, with the `size` of the body.
 
+    `created_from` is the filter by creation that was asked for, in seconds since the epoch.
     `error` is why the answer is incomplete; `status` is then `None` if nothing arrived.
     """
 
     question: Question
+    created_from: float | None
     status: int | None
     headers: Mapping[str, str]
     json: JsonValue
@@ -94,6 +97,7 @@ def _exchange(line: Mapping[str, object]) -> Exchange:
     headers = cast("Mapping[str, str]", line.get("headers") or {})
     return Exchange(
         question=_question(path, query, str(line.get("token") or "")),
+        created_from=_created_from(query),
         status=None if status is None else int(cast("int", status)),
         headers={str(name).lower(): str(value) for name, value in headers.items()},
         json=cast("JsonValue", line.get("json")),
@@ -108,12 +112,17 @@ def _question(path: str, query: str, token: str) -> Question:
     asked: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         asked[name.lower()] = value
-    created = parse(asked.pop("createdtimefrom", ""), 0)
-    since = "" if created is None else "ever" if _EVER and created < _EVER else "of late"
-    for name in ("top", "taskhub", "connection", "code"):
+    created = _created_from(query)
+    since = "" if created is None else "ever" if created < _EVER else "of late"
+    for name in ("createdtimefrom", "top", "taskhub", "connection", "code"):
         asked.pop(name, None)
     options = [f"{name}={asked[name]}" for name in sorted(asked)]
     return (unquote(path.strip("/")), since, *options, token)
+
+
+def _created_from(query: str) -> float | None:
+    asked = {name.lower(): value for name, value in parse_qsl(query)}
+    return parse(asked.get("createdtimefrom", ""), 0)
 
 
 @dataclass(slots=True)
@@ -161,11 +170,17 @@ class Replay:
             exchange = answers[-1]
         return True
 
-    def body(self, exchange: Exchange) -> bytes:
-        """Return the body of an answer, padded to its size, by which clients size pages."""
-        text = (
-            exchange.text if exchange.json is None else compact(_moved(exchange.json, self.later))
-        )
+    def body(self, exchange: Exchange, created_from: float | None) -> bytes:
+        """
+        Return the body of an answer, padded to its size, by which clients size pages.
+
+        Rows created before *created_from* are left out, as the app did.
+        """
+        if exchange.json is None:
+            text = exchange.text
+        else:
+            rows = _rows_since(exchange, created_from, self.later)
+            text = compact(_moved(rows, self.later))
         return text.encode().ljust(exchange.size)
 
     def date(self, exchange: Exchange, *, is_repeated: bool) -> str | None:
@@ -193,6 +208,10 @@ def replay_app(
             below = re.split(re.escape(request.base) + "/", path, maxsplit=1, flags=re.IGNORECASE)
             found = replay.next(_question(below[-1], query, token))
         if found is None:
+            # What `check` asks for, to see whether filters arrive: no row is of the future.
+            if (_created_from(query) or 0.0) > clock.now():
+                await _send(send, HTTPStatus.OK, {"content-type": JSON}, b"[]")
+                return
             unknown(_told(request))
             body = compact({"Message": "not in the recording"}).encode()
             await _send(send, HTTPStatus.NOT_IMPLEMENTED, {"content-type": JSON}, body)
@@ -204,9 +223,27 @@ def replay_app(
         headers = dict(exchange.headers)
         if date := replay.date(exchange, is_repeated=is_repeated):
             headers["date"] = date
-        await _send(send, exchange.status or HTTPStatus.OK, headers, replay.body(exchange))
+        body = replay.body(exchange, _created_from(query))
+        await _send(send, exchange.status or HTTPStatus.OK, headers, body)
 
     return app
+
+
+def _rows_since(exchange: Exchange, created_from: float | None, later: int) -> JsonValue:
+    """Return the rows that a filter keeps, and those that the app kept against its filter."""
+    rows, recorded = exchange.json, exchange.created_from
+    if isinstance(rows, str) or not isinstance(rows, Sequence):
+        return rows
+    if created_from is None or recorded is None:
+        return rows
+    return [row for row in rows if not recorded <= _created(row) < created_from - later]
+
+
+def _created(row: JsonValue) -> float:
+    """Return when a row was created, or infinity if it does not say."""
+    created = row.get("createdTime") if isinstance(row, Mapping) else None
+    moment = parse(created, 0) if isinstance(created, str) else None
+    return inf if moment is None else moment
 
 
 def _told(request: Request) -> str:

@@ -89,6 +89,22 @@ async def test_a_replay_shows_what_the_hub_showed(capfd: Capture, tmp_path: Path
         assert await stalled_in(capfd, url) == stalled
 
 
+async def test_a_replay_answers_what_check_and_estimate_ask(tmp_path: Path) -> None:
+    path = tmp_path / "hub.rec"
+    # Older than what `estimate` lists, but not than what polling lists at first contact.
+    clock = ManualClock(time.time())
+    hub = sample_emulator(clock=clock, seed=7, system_key=KEY, history=87_000.0, rate=0.02)
+    async with running(hub) as url:
+        environ = {"DURABLE_EXPORTER_KEY": KEY}
+        told = await run("record", str(path), "--url", url, *SHORT, environ=environ)
+    assert told.code == 0, told.err
+    async with emulator_at("--replay", str(path)) as url:
+        checked = await run("check", "--url", url)
+        forecast = await run("estimate", "--url", url, *LIMITS)
+    assert (checked.code, checked.err) == (0, "")
+    assert (forecast.code, forecast.err) == (0, "")
+
+
 async def test_no_key_no_input_and_no_output_is_in_it(tmp_path: Path) -> None:
     emulator = shop()
     path = tmp_path / "hub.rec"
