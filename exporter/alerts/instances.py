@@ -114,7 +114,8 @@ OVER_AGE = Alert(
     Severity.CONFIGURED,
     "{{ $value }} instances " + _OF + " are over their age limit",
     "{{ $value }} instances " + _OF + " have been active for longer than their limit. First check"
-    " whether they still make progress. " + _STUCK,
+    " whether they still make progress. `durable-exporter stuck --all` names the instances and what"
+    " they wait on.",
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
 )
@@ -134,6 +135,20 @@ or on ({ONE_ORCHESTRATOR})
   unless on ({ONE_HUB}) {c.UNDIAGNOSED.name}
 )"""
 
+# Waits whose class alone tells people neither what is wrong nor what to do first.
+_IN_WORDS = {
+    WaitingOn.TIMER_OVERDUE: "most wait on an overdue timer. First check whether other instances"
+    " of the hub make progress; if none does, restart the app.",
+    WaitingOn.FINISHED_IN_HISTORY: "most have finished, but are still listed as Running. First wait"
+    " ten minutes, then restart the app.",
+    WaitingOn.NO_STEP: "most have made no step since their start. First search the log of the app"
+    " for a call of a missing function.",
+    WaitingOn.UNKNOWN: "what most wait on is unknown. First check the log of the app.",
+}
+_BY_CAUSE = "{{ else ".join(
+    f'if eq $labels.waiting_on "{cause}" }}}}: {text}' for cause, text in _IN_WORDS.items()
+)
+
 ORCHESTRATION_STALLED = Alert(
     "OrchestrationStalled",
     "instances",
@@ -148,10 +163,10 @@ ORCHESTRATION_STALLED = Alert(
     ),
     Severity.BY_LIMIT,
     "Instances " + _OF + " are stalled",
-    "{{ $value }} instances " + _OF + " are stalled"
+    "{{ $value }} instances " + _OF + " are stalled{{ " + _BY_CAUSE + "{{ else }}"
     "{{ if $labels.waiting_on }}: most wait on {{ $labels.waiting_on }}"
     "{{ if $labels.target }} {{ $labels.target }}{{ end }}{{ end }}. First check that step: its"
-    " log, and what it calls. " + _STUCK,
+    " log, and what it calls.{{ end }} " + _STUCK,
     Board.ORCHESTRATOR,
     cause_labels=("waiting_on", "target"),
     sweep=Sweep.ACTIVE,

@@ -53,7 +53,10 @@ CAUSES = (
     ("DeploymentBroken", "fires in time", "failed within 15m (non_determinism)"),
     ("DeploymentBroken", "histories are refused", "an activity in flight was renamed"),
     ("OrchestrationStalled", "fires in time", "most wait on activity Charge."),
-    ("OrchestrationStalled", "a timer is overdue", "most wait on timer_overdue."),
+    ("OrchestrationStalled", "a timer is overdue", "most wait on an overdue timer. First"),
+    ("OrchestrationStalled", "finished, and still listed as Running", "First wait ten minutes"),
+    ("OrchestrationStalled", "nothing but a start", "most have made no step since their start."),
+    ("OrchestrationStalled", "nobody knows on what", "what most wait on is unknown."),
     ("OrchestrationStalled", "histories are not read", "are stalled. First"),
 )
 
