@@ -139,7 +139,7 @@ def _folder(path: Path) -> Path:
     except OSError as error:
         raise ValueError(f"cannot be reached ({error.strerror}): check its permissions") from None
     if not found:
-        raise ValueError("names no folder: correct the path, or mount the folder")
+        raise ValueError("names no folder: correct the path, or create or mount the folder")
     return path
 
 
