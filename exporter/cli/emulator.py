@@ -369,7 +369,15 @@ async def _serve(emulator: Emulator, host: str, port: int, key_file: Path | None
 
 
 async def _serve_recording(recording: Recording, host: str, port: int) -> None:
-    app = replay_app(recording, RealClock(), lambda asked: say(f"not in the recording: {asked}"))
+    told: set[str] = set()
+
+    def tell(asked: str) -> None:
+        # Clients repeat requests that fail.
+        if asked not in told:
+            told.add(asked)
+            say(f"not in the recording: {asked}")
+
+    app = replay_app(recording, RealClock(), tell)
     try:
         async with running_app(app, host, port) as url:
             print(
