@@ -115,7 +115,7 @@ or on ({ONE_ORCHESTRATOR})
 _WINDOW = duration(
     "failures_window",
     "15m",
-    "How long failures are new, plus up to five minutes. Must be longer than two intervals of the"
+    "How long failures count as new, or up to five minutes longer. Must exceed two intervals of the"
     " sweep `active` and `counter_hold` together.",
 )
 _MEMORY = duration(
@@ -192,9 +192,9 @@ topk by ({ONE_ORCHESTRATOR}) (
     + " {{ if eq $labels.category"
     + f' "{WaitingOn.HISTORY_REFUSED}" }}}}cannot continue: an activity in flight was renamed'
     "{{ else }}failed within $(failures_window) ({{ $labels.category }}){{ end }}. First read the"
-    " message of one with `durable-exporter failures`, and compare the latest deployment: some"
-    " messages of JavaScript and Python apps have other causes. If it is the deployment, roll it"
-    " back, then rewind the failed instances.",
+    " message of one with `durable-exporter failures`, and compare it with the latest deployment:"
+    " some messages of JavaScript and Python apps have other causes. If it is the deployment, roll"
+    " it back, then rewind the failed instances.",
     Board.ORCHESTRATOR,
     (_WINDOW, _MEMORY),
     cause_labels=("category",),

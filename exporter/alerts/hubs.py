@@ -44,8 +44,8 @@ HUB_UNREACHABLE = Alert(
     "HubUnreachable",
     "hubs",
     "no sweep of the active instances completes: the app does not answer, refuses the key, blocks"
-    " the exporter or is stopped (at first a warning, critical over the limit `stopped`; never if"
-    " the hub `may_stop`)",
+    " the exporter or is stopped (unless the hub `may_stop`; at first a warning, critical over the"
+    " limit `stopped`)",
     f"""\
 (
   (
@@ -74,8 +74,8 @@ HUB_UNREACHABLE = Alert(
     '{{ if eq $labels.kind "stopped" }}: its app is stopped{{ end }}',
     "{{ if eq $value 0.0 }}Task hub {{ $labels.task_hub }} has never been read{{ else }}Task hub"
     " {{ $labels.task_hub }} was last read {{ $value | humanizeDuration }} ago{{ end }}"
-    "{{ if $labels.kind }} (cause: {{ $labels.kind }}){{ end }}; its alerts know nothing new. "
-    '{{ if eq $labels.kind "stopped" }}Nothing of it runs. First start the app; if it stops on'
+    "{{ if $labels.kind }} (cause: {{ $labels.kind }}){{ end }}; its other alerts are outdated. "
+    '{{ if eq $labels.kind "stopped" }}Nothing in it runs. First start the app; if it stops on'
     " purpose, set the hub's `may_stop`."
     '{{ else if eq $labels.kind "auth" }}First compare the system key of the app\'s Durable Task'
     " extension with the exporter's `key_file`; a corrected file is reloaded by itself."

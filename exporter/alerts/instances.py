@@ -53,7 +53,7 @@ PENDING_STUCK = Alert(
     duration(
         "pending_stuck_for",
         "10m",
-        "A batch whose last instances start within three hours is draining by then.",
+        "By then, a batch that drains within three hours does so measurably.",
     ),
     Severity.BY_LIMIT,
     "{{ $value }} instances " + _OF + " have not started",
@@ -87,7 +87,7 @@ _PENDING_BEFORE = folded(
 PENDING_BACKLOG_GROWING = Alert(
     "PendingBacklogGrowing",
     "trends",
-    "more and more instances are Pending",
+    "the number of Pending instances keeps growing",
     f"""\
 {_PENDING} > {_BACKLOG}
 and
@@ -246,7 +246,7 @@ _STARTED = selected(c.CREATED)
 NOTHING_STARTED = Alert(
     "NothingStarted",
     "trends",
-    "no instance is started of an orchestrator that usually starts at this time of the week",
+    "an orchestrator that usually starts at this time of the week has not started",
     f"""\
 {folded(f"increase({_STARTED}[{_NOTHING_WINDOW}] offset 1w)")} >= {_NOTHING_USUAL}
 and

@@ -32,7 +32,7 @@ HUB_LABELS = Parameter(
     Kind.LABELS,
     "owner, team",
     "Labels of the setting `labels` that every alert of a hub carries, for routing; those that a"
-    " hub does not have are left out.",
+    " hub lacks are omitted.",
 )
 EXPORTER_URL = Parameter(
     "exporter_url",
@@ -57,7 +57,7 @@ CONFIGURED_SEVERITY = Parameter(
     "configured_severity",
     Kind.SEVERITY,
     "critical",
-    "Severity over a configured limit: one that is none by default, or an orchestrator's own. Over"
+    "Severity over a configured limit: one that is unset by default, or an orchestrator's own. Over"
     " a default limit it is a warning.",
 )
 KEEP_FIRING_FOR = duration(
@@ -70,8 +70,8 @@ KEEP_FIRING_FOR = duration(
 EXPORTER_MEMORY = duration(
     "exporter_memory",
     "6h",
-    "How long an exporter that is no longer scraped is missed, and alerts of its hubs keep firing:"
-    " without it nothing shows that they are over.",
+    "How long a vanished exporter is reported as missing, and alerts of its hubs keep firing: nothing"
+    " shows that they are over.",
 )
 RESTART_MEMORY = duration(
     "restart_memory",
@@ -133,8 +133,8 @@ MISSING_HUBS = Recording(
   )
   unless on (task_hub, function_app, hub_name) {c.HUB_INFO.name}
 )""",
-    "Hubs that are not shown because their exporter, or a shard of it, is missing; without those"
-    " removed from the configuration, and those that another exporter shows now.",
+    "Hubs that are not shown because their exporter, or a shard of it, is missing; except those"
+    " removed from the configuration or shown by another exporter.",
 )
 _STOPPED = selector(c.HUB_ERROR, equal("kind", ErrorKind.STOPPED))
 _STOP_LIMIT = selector(c.LIMIT, equal("limit", "stopped"), equal("orchestrator", ""))
@@ -148,8 +148,8 @@ unless on ({ONE_HUB}) (
   {_STOPPED}
   unless on ({ONE_HUB}) {_STOP_LIMIT}
 )""",
-    "Hubs that no replica has read for three intervals and a minute, without stopped ones that may"
-    " be. A hub before its first read has no error yet.",
+    "Hubs that no replica has read for three intervals and a minute, except those that are stopped"
+    " and may be. Before its first attempt a hub has no error.",
 )
 RECORDINGS: tuple[Recording, ...] = (HUB_INFO, MISSING_SHARDS, MISSING_HUBS, UNREAD_HUBS)
 

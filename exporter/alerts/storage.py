@@ -20,9 +20,9 @@ _OF = "of {{ $labels.entity }} in task hub {{ $labels.task_hub }}"
 ENTITY_LOCK_ORPHANED = Alert(
     "EntityLockOrphaned",
     "entities",
-    "entities are locked by instances that are no longer active, so permanently",
+    "entities are permanently locked, by instances that are no longer active",
     f"{fresh(selected(c.ENTITY_ORPHANED_LOCKS))} > 0",
-    duration("entity_lock_orphaned_for", "5m", "Seen in two consecutive sweeps before."),
+    duration("entity_lock_orphaned_for", "5m", "Two consecutive sweeps have confirmed it before."),
     Severity.WARNING,
     "{{ $value }} entities " + _OF + " are permanently locked",
     "{{ $value }} entities " + _OF + " are locked by instances that are no longer active: every"

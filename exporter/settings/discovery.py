@@ -87,17 +87,16 @@ class AzureDiscovery(BaseModel):
         description="Resource groups whose apps are polled, by name or pattern; none means all.",
     )
     names: Names = Field(
-        default=(), description="Apps that are polled, by name or pattern; none means all."
+        default=(), description="Apps to poll, by name or pattern; none means all."
     )
-    exclude_names: Names = Field(
-        default=(), description="Apps that are not polled, by name or pattern."
-    )
+    exclude_names: Names = Field(default=(), description="Apps not to poll, by name or pattern.")
     include_tags: Tags = Field(
-        default={}, description="Tags that polled apps have, each with a pattern of its value."
+        default={},
+        description="Tags that an app must have to be polled, each with a pattern of its value.",
     )
     exclude_tags: Tags = Field(
         default={},
-        description="Tags that polled apps do not have, each with a pattern of its value.",
+        description="Tags that exclude an app, each with a pattern of its value.",
     )
     label_tags: Names = Field(
         default=(),
@@ -107,16 +106,16 @@ class AzureDiscovery(BaseModel):
     slots: bool = Field(default=False, description="Whether to poll deployment slots, too.")
     cloud: Cloud = Field(
         default=PUBLIC,
-        description="Azure cloud, also of listed hubs with a `resource_id`; others by the address "
-        "of their Resource Manager.",
+        description="Azure cloud, by name or Resource Manager address; also the default of listed "
+        "hubs with a `resource_id`.",
     )
     interval: Annotated[
         Duration, AfterValidator(at_least(MINUTE)), Shown("duration, at least `1m`")
     ] = Field(default=10 * MINUTE, description="How often apps are searched for.")
-    access: Access = Field(default=KEY, description="How found apps are read, see `access`.")
+    access: Access = Field(default=KEY, description="How found apps are read; see `access`.")
     max_requests_per_hour: Annotated[Count, Field(ge=60, le=90_000)] = Field(
         default=12_000,
-        description="Maximum requests per subscription to the Resource Manager, of all shards "
+        description="Maximum requests to the Resource Manager per subscription, by all shards "
         "together.",
     )
     hubs: Annotated[

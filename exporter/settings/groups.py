@@ -69,7 +69,7 @@ class Timeouts(BaseModel):
 
 
 class Retries(BaseModel):
-    """How requests are retried that failed for a reason that may pass."""
+    """Retries of requests that failed for a transient reason."""
 
     model_config = FROZEN
 
@@ -82,8 +82,8 @@ class Retries(BaseModel):
     )
     max_backoff: PositiveDuration = Field(
         default=30.0,
-        description="Longest wait between two attempts, extended by `Retry-After` to a minute; if "
-        "that asks for more, the sweep ends and runs again after it, an hour later at most.",
+        description="Longest wait between two attempts; `Retry-After` extends it to a minute at "
+        "most. If it asks for more, the sweep ends and runs again then, an hour later at most.",
     )
 
     @field_validator("max_backoff")
@@ -170,7 +170,7 @@ Pattern = Annotated[str, AfterValidator(_check_pattern)]
 
 
 class OrchestratorLimits(BaseModel):
-    """Limits of the orchestrators of one name or pattern; unset ones are those of the others."""
+    """Limits of orchestrators by name or pattern; unset ones are inherited."""
 
     model_config = FROZEN
 
@@ -204,7 +204,7 @@ class Limits(OrchestratorLimits):
         dict[Pattern, OrchestratorLimits], Shown("groups by name or pattern")
     ] = Field(
         default={},
-        description="Limits by orchestrator: its name in any case, or a pattern as `Order*`.",
+        description="Limits by orchestrator: its name in any case, or a pattern such as `Order*`.",
     )
 
     def for_orchestrator(self, name: str) -> Mapping[str, float | None]:

@@ -166,7 +166,7 @@ class HubSettings(BaseModel):
     limits: Limits = Field(default=Limits(), description="When instances are over the limit.")
     may_stop: bool = Field(
         default=False,
-        description="Whether the app may be stopped indefinitely, without `limits.stopped`.",
+        description="Whether the app may be stopped indefinitely, ignoring `limits.stopped`.",
     )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait.")
     retries: Retries = Field(default=Retries(), description="How failed requests are retried.")
@@ -196,10 +196,10 @@ class HubSettings(BaseModel):
     )
     page_bytes: Annotated[Count, Field(ge=16_384)] = Field(
         default=2_097_152,
-        description="Maximum bytes of a page: with large rows, pages have fewer of them.",
+        description="Maximum bytes of a page: large rows make fewer per page.",
     )
     max_pages: Annotated[Count, Field(ge=1)] = Field(
-        default=100_000, description="Pages after which a listing stops as truncated."
+        default=100_000, description="Pages after which a listing is truncated."
     )
     max_response_bytes: Annotated[Count, Field(ge=65_536)] = Field(
         default=33_554_432,
@@ -213,7 +213,7 @@ class HubSettings(BaseModel):
         description="Orchestrators, and entities, with their own label; the rest is `_other`.",
     )
     max_series: Annotated[Count, Field(ge=1000)] = Field(
-        default=20_000, description="Maximum series per hub; beyond, distributions are folded."
+        default=20_000, description="Maximum series per hub, above which distributions are folded."
     )
     stale_after: PositiveDuration = Field(
         default=15 * MINUTE,
@@ -221,13 +221,14 @@ class HubSettings(BaseModel):
     )
     counter_hold: Duration = Field(
         default=2 * MINUTE,
-        description="How long a new counter series shows its base; two scrape intervals or more.",
+        description="How long a new counter series shows its base; at least two scrape intervals.",
     )
     overlap: PositiveDuration = Field(
-        default=2 * MINUTE, description="How far each search for finished instances looks back."
+        default=2 * MINUTE,
+        description="Minimum look-back of each search for finished instances.",
     )
     lookback: PositiveDuration = Field(
-        default=2 * HOUR, description="How far it looks back at most, now and then."
+        default=2 * HOUR, description="Maximum look-back, which some of these searches reach."
     )
     failed_lookback: PositiveDuration = Field(
         default=7 * DAY, description="How long a failure is shown as unresolved."

@@ -34,21 +34,21 @@ Settings come from three places. The first that sets one wins:
 3. the YAML file that `--config-file` or `DURABLE_EXPORTER_CONFIG_FILE` names.
 
 Groups are merged setting by setting, labels and headers name by name; lists are replaced. An
-unknown setting is an error. All errors are reported at once, each with its place.
+unknown setting is an error. All errors are reported at once, each with its location.
 
 **Hubs.** `url` and the settings next to it at the top level make one hub, named by `name`, else
 `task_hub`, else `default`. More hubs follow below `hubs`, each under its name: `hubs.orders.url` in
 the file, `DURABLE_EXPORTER_HUBS__ORDERS__URL` in the environment. Every setting that does not
 identify a hub is allowed at the top level too, as the default of all hubs; `key` and `key_file`
-only of those without `key`, `key_file`, `keys_dir` or `resource_id`. Hubs may also be
-[found in Azure](guides/azure-discovery.md): then none need be listed.
+apply only to hubs without `key`, `key_file`, `keys_dir` or `resource_id`. Hubs may also be
+[found in Azure](guides/azure-discovery.md), without listing any.
 
 **Paths** in the file are relative to the file, others to the working directory.
 
 **Task hubs** of Azure Storage have 3 to 45 letters and digits, a letter first. Other backends allow
 `-` and `_` too; `check` and the log warn of names that Azure Storage does not allow.
 
-**Names in variables** are taken in lower case (`HUBS__ORDERS` is the hub `orders`), unless the
+**Names in variables** become lower case (`HUBS__ORDERS` is the hub `orders`), unless the
 file has the same name in another case. `name` below a hub overrides it.
 
 **Values.** Durations are `30s`, `5m`, `1h30m`, `7d`, `500ms`, `0.5s`, or plain seconds. Lists are
@@ -64,12 +64,12 @@ so a rotated key needs no restart. White space, quotes and a byte order mark aro
 ignored. A hub's `key` or `key_file` wins over its file in `keys_dir`. No key is ever logged or
 shown.
 
-**Changed files** are applied while the exporter runs, all of them or, on any error, none: see
+**Changed files** are applied while the exporter runs; on any error, none is: see
 [reloading](web.md#reloading).
 
 **Links** lead from an instance on the status page to elsewhere: `links.monitor` is the URL of the
-link `monitor`. Its placeholders `{instance_id}`, `{task_hub}` (the configured name), `{hub_name}`
-(the task hub's own, if configured) and `{orchestrator}` are filled in, URL-encoded; a literal brace
+link `monitor`. Its placeholders `{instance_id}`, `{task_hub}` (the hub's `name`), `{hub_name}`
+(its `task_hub`, else its `name`) and `{orchestrator}` are filled in, URL-encoded; a literal brace
 is written twice. Links start with `https://` or `http://` and a literal host.
 
 The variables that Kubernetes adds for a service called `durable-exporter`
@@ -137,15 +137,16 @@ hubs:
 
 ORCHESTRATORS = """\
 The first that sets a limit of an orchestrator wins: its exact name, its name in another case, the
-patterns (`*`, `?`, `[abc]`; case-sensitive) in the order written, the default above. Patterns of a
-hub come before those of the top level, patterns of a stronger place before those of a weaker one.
+patterns (`*`, `?`, `[abc]`; case-sensitive) in the order written, the limit in `limits` itself.
+Patterns of a hub come before those of the top level; within each, those of the command line come
+first, then the environment's, then the file's.
 """
 
 FOUND = """\
 `discovery.azure.hubs.<name>` takes every setting of how a hub is polled and shown, such as
 `discovery.azure.hubs.orders-*.intervals.active`, except `headers`, `keys_dir`, `cloud` and
 `allow_insecure`. Defaults of all hubs apply to found apps, too, except `key`, `key_file`,
-`keys_dir` and `headers`, which may be secrets. Names, patterns and tags match in any case. See
+`keys_dir` and `headers`, which may be secrets. Matching ignores case. See
 [discovery in Azure](guides/azure-discovery.md).
 """
 
@@ -161,7 +162,7 @@ _WORDS: Mapping[object, str] = {bool: "`true` or `false`", int: "whole number", 
 
 def page() -> str:
     """Return the page as Markdown."""
-    former = [f"- `{former}` is `{name}`" for former, name in FORMER_NAMES.items()]
+    former = [f"- `{former}`: `{name}`" for former, name in FORMER_NAMES.items()]
     sections = [INTRODUCTION, EXAMPLES, *_of_the_exporter(), *_of_a_hub(), _FORMER_NAMES, *former]
     return "\n".join([*sections, ""])
 
@@ -175,7 +176,7 @@ def _of_the_exporter() -> Iterator[str]:
 
 def _of_a_hub() -> Iterator[str]:
     fields = HubSettings.model_fields
-    yield "## Which hub\n\nAt the top level these make one hub; they are no defaults.\n"
+    yield "## Which hub\n\nAt the top level these make one hub; they are not defaults.\n"
     yield _table((), {name: fields[name] for name in IDENTITY})
     yield "## How it is polled and shown\n\nAt the top level these are the defaults of all hubs.\n"
     yield _table((), {name: field for name, field in fields.items() if name not in IDENTITY})
@@ -244,7 +245,7 @@ def _default(path: SettingPath, field: FieldInfo) -> str:
     if field.is_required():
         return "see **Hubs**" if field is HubSettings.model_fields["name"] else "required"
     if path[1:2] == ("orchestrators",):
-        return "as for the others"
+        return "inherited"
     if value is None:
         return "`none`" if path == ("limits",) else "none"
     if value in ({}, ()):

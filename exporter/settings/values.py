@@ -195,7 +195,7 @@ IdPrefixes = Annotated[Names, AfterValidator(_check_prefixes), Shown("list of pr
 
 
 ShareLimit = Annotated[
-    float | None, BeforeValidator(_parse_share), Shown("share as `5%` or `0.05`, or `none`")
+    float | None, BeforeValidator(_parse_share), Shown("share such as `5%` or `0.05`, or `none`")
 ]
 CountLimit = Annotated[
     int | None, BeforeValidator(_parse_count_limit), Shown("whole number from 0, or `none`")

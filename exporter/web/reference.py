@@ -9,6 +9,7 @@ import msgspec
 
 from exporter.web.report import (
     AccountsReport,
+    BlockerReport,
     CauseReport,
     CostReport,
     EntityReport,
@@ -26,13 +27,14 @@ from exporter.web.report import (
     Severity,
     SweepReport,
     TroubleReport,
+    WaitGroupReport,
 )
 
 _REF = "#/$defs/"
 _STRUCTS: Sequence[type[msgspec.Struct]] = (
     HubsReport, HubSummary, HubReport, Finding, SweepReport, TroubleReport, OrchestratorReport,
-    OverLimitSample, CauseReport, FailedSample, FailureReasonReport, FinishesReport, EntityReport,
-    CostReport, AccountsReport, Problem,
+    OverLimitSample, CauseReport, WaitGroupReport, BlockerReport, FailedSample, FailureReasonReport,
+    FinishesReport, EntityReport, CostReport, AccountsReport, Problem,
 )  # fmt: skip
 _ENUMS = (HubStatus, Severity)
 
@@ -49,7 +51,7 @@ The status page for scripts. This page and [its schema](api-v1.schema.json) are 
 | an unknown name | 404 with a `Problem` |
 
 It returns the last published state and queries no task hub. It contains instance ids, but no
-inputs, outputs or messages: protect it as the status page.
+inputs, outputs or failure texts: protect it like the status page.
 
 **Unknown is null, never 0.** Values are null before the first complete sweep that feeds them, and
 once the last one is older than `withdrawn_after_seconds`.
@@ -58,7 +60,7 @@ once the last one is older than `withdrawn_after_seconds`.
 and those of sweeps and state by the exporter's. They differ by `clock_skew_seconds`.
 
 **Version 1** may gain fields and kinds of findings. No field is renamed, removed or redefined. The
-texts `summary`, `remedy` and `trust` are for people and may change.
+texts `summary`, `remedy`, `trust`, `verdict`, `feeds`, `message`, `hint` and `error` may change.
 """
 
 

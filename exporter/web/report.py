@@ -19,7 +19,7 @@ Time = str
 
 
 class Severity(StrEnum):
-    """Severity of a finding: act, look, or note."""
+    """Severity of a finding, the worst first."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -40,8 +40,8 @@ class Finding(Struct, frozen=True):
     """Something that is wrong with a hub, or worth knowing."""
 
     severity: Severity
-    kind: Annotated[str, Meta(description="A stable key.")]
-    summary: Annotated[str, Meta(description="What it is, for people.")]
+    kind: Annotated[str, Meta(description="Its stable key.")]
+    summary: Annotated[str, Meta(description="What was found.")]
     remedy: Annotated[str, Meta(description="What to do; empty if nothing.")]
     runbook: Annotated[
         str, Meta(description="Name of its runbook below `/runbooks/`; empty if none.")
@@ -60,21 +60,19 @@ class TroubleReport(Struct, frozen=True):
 
 
 class SweepReport(Struct, frozen=True):
-    """One kind of sweep: how fresh what it feeds is, and its cost."""
+    """One kind of sweep: freshness of its data, and cost."""
 
     sweep: Annotated[str, Meta(description="Name of the sweep, as in the label `sweep`.")]
-    feeds: Annotated[str, Meta(description="What it feeds, for people.")]
+    feeds: Annotated[str, Meta(description="Data that it feeds.")]
     fresh: Annotated[
         bool | None,
-        Meta(description="Whether what it feeds is shown; null if off."),
+        Meta(description="Whether that data is shown; null if off."),
     ]
     last_complete_time: Annotated[
-        Time | None, Meta(description="End of the last complete one, by the exporter's clock.")
+        Time | None, Meta(description="When the last complete one ended.")
     ]
     age_seconds: Annotated[float | None, Meta(description="How long ago that was.")]
-    withdrawn_after_seconds: Annotated[
-        float, Meta(description="Age at which what it feeds is no longer shown.")
-    ]
+    withdrawn_after_seconds: Annotated[float, Meta(description="Age at which the data is removed.")]
     interval_seconds: Annotated[float | None, Meta(description="Effective interval; null if off.")]
     configured_interval_seconds: Annotated[
         float | None, Meta(description="Configured interval; null if off.")
@@ -119,7 +117,7 @@ class OrchestratorReport(Struct, frozen=True):
         int | None,
         Meta(description="Stalled instances; null if histories are not read."),
     ]
-    limits_seconds: Annotated[dict[str, float], Meta(description="Its limits.")]
+    limits_seconds: Annotated[dict[str, float], Meta(description="Its limits, by name.")]
     recent: Annotated[
         dict[str, dict[str, int]] | None,
         Meta(description="Finishes by window (`1h`, `24h`) and runtime status."),
@@ -132,7 +130,7 @@ class OrchestratorReport(Struct, frozen=True):
     oldest_unresolved_failure_time: Annotated[
         Time | None, Meta(description="When the oldest of them failed.")
     ]
-    finishes: Annotated[FinishesReport | None, Meta(description="Finishes of the last hours.")]
+    finishes: Annotated[FinishesReport | None, Meta(description="Finishes of the last 6 hours.")]
 
 
 class OverLimitSample(Struct, frozen=True):
@@ -142,8 +140,8 @@ class OverLimitSample(Struct, frozen=True):
     orchestrator: str
     runtime_status: str
     limit: Annotated[str, Meta(description="`pending`, `idle`, `age` or `suspended`.")]
-    since: Annotated[Time, Meta(description="Start of the time that the limit compares.")]
-    seconds: Annotated[float, Meta(description="That time so far.")]
+    since: Annotated[Time, Meta(description="Since when the limit counts.")]
+    seconds: Annotated[float, Meta(description="How long ago that is.")]
     created_time: Time | None
     last_updated_time: Time | None
     waiting_on: Annotated[
@@ -184,7 +182,9 @@ class CauseReport(Struct, frozen=True):
         bool, Meta(description="Whether it is stalled; false if waiting as expected.")
     ]
     victims: Annotated[int, Meta(description="How many instances it blocks.")]
-    victim_ids: Annotated[list[str], Meta(description="Ids of some, the longest waiting first.")]
+    victim_ids: Annotated[
+        list[str], Meta(description="Ids of some of them, the longest waiting first.")
+    ]
     links: Annotated[dict[str, str], Meta(description="Links to it, by their names in `links`.")]
 
 
@@ -202,7 +202,7 @@ class BlockerReport(Struct, frozen=True):
 class WaitGroupReport(Struct, frozen=True):
     """Instances of one orchestrator over a limit with the same wait at the end of their chains."""
 
-    summary: Annotated[str, Meta(description="The group for people, as `stuck` prints it.")]
+    summary: Annotated[str, Meta(description="The group, as `stuck` prints it.")]
     orchestrator: str
     waiting_on: Annotated[str, Meta(description="What the ends of their chains wait on, by class.")]
     target: Annotated[str, Meta(description="Activity, orchestrator or entity, if there is one.")]
@@ -272,7 +272,7 @@ class CostReport(Struct, frozen=True):
         Meta(description="Pages per day at the present intervals and sizes."),
     ]
     pages_remaining: Annotated[
-        int | None, Meta(description="Left of today's `max_pages_per_day`; null without one.")
+        int | None, Meta(description="Pages left of today's `max_pages_per_day`; null if unset.")
     ]
 
 
@@ -283,7 +283,7 @@ class AccountsReport(Struct, frozen=True):
         Time | None, Meta(description="First contact: earlier finishes are not counted.")
     ]
     unconfirmed_instances: Annotated[
-        int, Meta(description="No longer listed as active, and not yet read.")
+        int, Meta(description="Instances no longer listed as active, and not yet read.")
     ]
     clock_skew_seconds: Annotated[
         float | None, Meta(description="The app's clock less the exporter's.")
@@ -306,7 +306,7 @@ class HubSummary(Struct, frozen=True, kw_only=True):
     status: HubStatus
     up: Annotated[bool, Meta(description="Whether the last active sweep completed.")]
     current: Annotated[bool, Meta(description="Whether the hub is up and no sweep is stale.")]
-    trust: Annotated[str, Meta(description="Whether the numbers can be trusted, for people.")]
+    trust: Annotated[str, Meta(description="Whether the numbers can be trusted.")]
     last_active_sweep_time: Time | None
     findings: Annotated[list[Finding], Meta(description="Findings, the worst first.")]
     instances: Annotated[
@@ -322,10 +322,7 @@ class HubSummary(Struct, frozen=True, kw_only=True):
     ]
     stalled: Annotated[
         int | None,
-        Meta(
-            description="Of those, the ones whose wait means trouble; null where no histories "
-            "are read."
-        ),
+        Meta(description="Those whose wait means trouble; null if no histories are read."),
     ]
     waiting_as_expected: Annotated[
         int | None, Meta(description="Those that wait on a timer, an event or a resume.")
@@ -337,13 +334,13 @@ class HubSummary(Struct, frozen=True, kw_only=True):
     unresolved_failures: Annotated[int | None, Meta(description="Instances that are Failed now.")]
     completed_1h: Annotated[int | None, Meta(description="Completed within the last hour.")]
     failed_1h: Annotated[int | None, Meta(description="Failed within the last hour.")]
-    finishes: Annotated[FinishesReport | None, Meta(description="Finishes of the last hours.")]
+    finishes: Annotated[FinishesReport | None, Meta(description="Finishes of the last 6 hours.")]
 
 
 class HubReport(HubSummary, frozen=True, kw_only=True):
     """Everything about a hub."""
 
-    time: Annotated[Time, Meta(description="Time of the answer, by the exporter's clock.")]
+    time: Annotated[Time, Meta(description="Time of the answer.")]
     sweeps: list[SweepReport]
     over_limit_samples: Annotated[
         list[OverLimitSample], Meta(description="Instances over a limit; at most 100.")
@@ -358,8 +355,8 @@ class HubReport(HubSummary, frozen=True, kw_only=True):
     waits: Annotated[
         list[WaitGroupReport] | None,
         Meta(
-            description="Instances over a limit by orchestrator and what they wait on: those that "
-            "are stalled first, then the largest; at most 200; null where no histories are read."
+            description="Instances over a limit by orchestrator and wait, the stalled first, then "
+            "the largest; at most 200; null if no histories are read."
         ),
     ]
     failure_reasons: Annotated[
@@ -378,7 +375,7 @@ class HubReport(HubSummary, frozen=True, kw_only=True):
 class HubsReport(Struct, frozen=True):
     """All hubs of the exporter, the worst first."""
 
-    time: Annotated[Time, Meta(description="Time of the answer, by the exporter's clock.")]
+    time: Annotated[Time, Meta(description="Time of the answer.")]
     version: Annotated[str, Meta(description="Version of the exporter.")]
     hubs: list[HubSummary]
 
@@ -386,7 +383,7 @@ class HubsReport(Struct, frozen=True):
 class Problem(Struct, frozen=True):
     """Why a request has no answer."""
 
-    error: Annotated[str, Meta(description="What is wrong, for people.")]
+    error: Annotated[str, Meta(description="What is wrong.")]
 
 
 def links_to(identity: HubIdentity, instance_id: str, orchestrator: str) -> dict[str, str]:
