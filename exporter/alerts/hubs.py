@@ -169,8 +169,8 @@ _SLOW = f"""\
 DATA_STALE = Alert(
     "DataStale",
     "hubs",
-    "the hub answers, but one of its sweeps does not complete, takes so long that its interval is"
-    " stretched, or is skipped because `max_pages_per_day` is spent",
+    "the hub answers, but one of its sweeps does not complete, takes so long that it runs less"
+    " than half as often as configured, or is skipped because `max_pages_per_day` is spent",
     f"""\
 topk by ({ONE_HUB}) (
   1,
@@ -217,7 +217,7 @@ _EMPTY_SECONDS = number(
 HUB_EMPTY = Alert(
     "HubEmpty",
     "hubs",
-    "the hub has been empty since first contact: its name may be mistyped",
+    "the hub is still empty an hour after first contact: its name may be mistyped",
     f"""\
 time() - {fresh(c.BASELINE.name, by="min")} > {_EMPTY_SECONDS}
 and on ({ONE_HUB}) {folded(c.ROWS.name, drop="sweep")} == 0

@@ -190,7 +190,7 @@ ORPHANED_INSTANCES = Alert(
 SUSPENDED_FORGOTTEN = Alert(
     "SuspendedForgotten",
     "instances",
-    "instances are Suspended over the limit `suspended`, which is none by default",
+    "instances are Suspended over the limit `suspended`, which is unset by default",
     _over("suspended"),
     duration("suspended_forgotten_for", "5m", "Bridges one late sweep; the limit is the wait."),
     Severity.WARNING,

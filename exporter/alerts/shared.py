@@ -70,8 +70,8 @@ KEEP_FIRING_FOR = duration(
 EXPORTER_MEMORY = duration(
     "exporter_memory",
     "6h",
-    "How long a vanished exporter is reported as missing, and alerts of its hubs keep firing: nothing"
-    " shows that they are over.",
+    "How long a vanished exporter is reported as missing, and alerts of its hubs keep firing:"
+    " nothing shows that they are over.",
 )
 RESTART_MEMORY = duration(
     "restart_memory",

@@ -22,7 +22,7 @@ ENTITY_LOCK_ORPHANED = Alert(
     "entities",
     "entities are permanently locked, by instances that are no longer active",
     f"{fresh(selected(c.ENTITY_ORPHANED_LOCKS))} > 0",
-    duration("entity_lock_orphaned_for", "5m", "Two consecutive sweeps have confirmed it before."),
+    duration("entity_lock_orphaned_for", "5m", "Two consecutive sweeps confirm it beforehand."),
     Severity.WARNING,
     "{{ $value }} entities " + _OF + " are permanently locked",
     "{{ $value }} entities " + _OF + " are locked by instances that are no longer active: every"
@@ -64,8 +64,8 @@ _MARGIN = number(
 PURGE_NOT_KEEPING_UP = Alert(
     "PurgeNotKeepingUp",
     "retention",
-    "finished instances stay in storage for longer than the hub's longest limit `retention`, if"
-    " every orchestrator has one",
+    "finished instances stay in storage a day longer than the hub's longest limit `retention`,"
+    " if every orchestrator has one",
     f"""\
 time() - {fresh(c.OLDEST_RETAINED.name, Sweep.CENSUS, by="min", drop="runtime_status")}
 > on ({ONE_HUB}) group_left ()

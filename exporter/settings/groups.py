@@ -82,8 +82,8 @@ class Retries(BaseModel):
     )
     max_backoff: PositiveDuration = Field(
         default=30.0,
-        description="Longest wait between two attempts; `Retry-After` extends it to a minute at "
-        "most. If it asks for more, the sweep ends and runs again then, an hour later at most.",
+        description="Longest wait between two attempts, extended by `Retry-After` to a minute at "
+        "most; if that asks for more, the sweep ends and runs again then, an hour later at most.",
     )
 
     @field_validator("max_backoff")

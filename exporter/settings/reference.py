@@ -162,7 +162,7 @@ _WORDS: Mapping[object, str] = {bool: "`true` or `false`", int: "whole number", 
 
 def page() -> str:
     """Return the page as Markdown."""
-    former = [f"- `{former}`: `{name}`" for former, name in FORMER_NAMES.items()]
+    former = [f"- `{former}` is now `{name}`" for former, name in FORMER_NAMES.items()]
     sections = [INTRODUCTION, EXAMPLES, *_of_the_exporter(), *_of_a_hub(), _FORMER_NAMES, *former]
     return "\n".join([*sections, ""])
 
