@@ -278,8 +278,8 @@ LAST_SWEEP = gauge(
 # Read by exposition.py: it changes with time.
 SWEEP_FRESH = gauge(
     f"{_SELF}sweep_fresh",
-    "1 if the last complete sweep ended within three intervals and a minute, so that alerts may"
-    " judge what it feeds; else 0. Absent if the sweep is off.",
+    "1 if the last complete sweep ended within three intervals and a minute, so that alerts can"
+    " rely on its data; else 0. Absent if the sweep is off.",
     labels=("sweep",),
 )
 SWEEP_DURATION = gauge(

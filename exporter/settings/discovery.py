@@ -71,7 +71,7 @@ FoundHub: Any = create_model(
 
 
 class AzureDiscovery(BaseModel):
-    """Function apps that the exporter's identity can see in Azure, found instead of listed."""
+    """Azure function apps visible to the exporter's identity, discovered rather than configured."""
 
     model_config = FROZEN
 
@@ -81,13 +81,13 @@ class AzureDiscovery(BaseModel):
     )
     subscriptions: Annotated[
         Names, AfterValidator(_check_subscriptions), Shown("list of subscription ids")
-    ] = Field(default=(), description="Subscriptions to search; none means all that are visible.")
+    ] = Field(default=(), description="Subscriptions to search; empty means all visible ones.")
     resource_groups: Names = Field(
         default=(),
-        description="Resource groups whose apps are polled, by name or pattern; none means all.",
+        description="Resource groups whose apps are polled, by name or pattern; empty means all.",
     )
     names: Names = Field(
-        default=(), description="Apps to poll, by name or pattern; none means all."
+        default=(), description="Apps to poll, by name or pattern; empty means all."
     )
     exclude_names: Names = Field(default=(), description="Apps not to poll, by name or pattern.")
     include_tags: Tags = Field(
@@ -111,7 +111,7 @@ class AzureDiscovery(BaseModel):
     )
     interval: Annotated[
         Duration, AfterValidator(at_least(MINUTE)), Shown("duration, at least `1m`")
-    ] = Field(default=10 * MINUTE, description="How often apps are searched for.")
+    ] = Field(default=10 * MINUTE, description="How often to search for apps.")
     access: Access = Field(default=KEY, description="How found apps are read; see `access`.")
     max_requests_per_hour: Annotated[Count, Field(ge=60, le=90_000)] = Field(
         default=12_000,

@@ -62,7 +62,7 @@ class Timeouts(BaseModel):
     model_config = FROZEN
 
     request: PositiveDuration = Field(
-        default=MINUTE, description="For one request, until the end of its answer."
+        default=MINUTE, description="For one request, including reading the response."
     )
     connect: PositiveDuration = Field(default=10.0, description="For connecting.")
     sweep: PositiveDuration = Field(default=15 * MINUTE, description="For one sweep.")
@@ -83,7 +83,7 @@ class Retries(BaseModel):
     max_backoff: PositiveDuration = Field(
         default=30.0,
         description="Longest wait between two attempts, extended by `Retry-After` to a minute at "
-        "most; if that asks for more, the sweep ends and runs again then, an hour later at most.",
+        "most; if it asks for more, the sweep ends and reruns after that time, at most an hour.",
     )
 
     @field_validator("max_backoff")
@@ -146,7 +146,7 @@ class Tls(BaseModel):
 
 
 class Buckets(BaseModel):
-    """Upper bounds of histogram buckets, of all hubs."""
+    """Upper bounds of histogram buckets, for all hubs."""
 
     model_config = FROZEN
 

@@ -130,8 +130,8 @@ class HubSettings(BaseModel):
     )
     resource_id: ResourceId | None = Field(
         default=None,
-        description="The app's resource id in Azure, to fetch its key or to do without one; see "
-        "`access`.",
+        description="The app's resource id in Azure, used to fetch its key or to read the "
+        "app without one; see `access`.",
     )
     access: Access = Field(
         default=KEY,
@@ -147,17 +147,17 @@ class HubSettings(BaseModel):
     )
     links: Links = Field(
         default={},
-        description="Links from an instance on the status page to elsewhere, by name.",
+        description="Links from an instance on the status page to other tools, by name.",
     )
     worker: Annotated[WorkerName, AnyCase] | None = Field(
         default=None,
-        description="The app's language, on which some diagnoses depend; by default read from its "
-        "failures.",
+        description="The app's language, on which some diagnoses depend; by default inferred "
+        "from its failures.",
     )
     orchestrators: Names = Field(
         default=(), description="Orchestrators shown at 0 from the start, and first to get labels."
     )
-    entities: Names = Field(default=(), description="Entities to list; none means all.")
+    entities: Names = Field(default=(), description="Entities to list; empty means all.")
     id_prefixes: IdPrefixes = Field(
         default=(),
         description="Prefixes of all instance ids, to list by key range; `guid`: 16 hex digits.",
@@ -181,12 +181,12 @@ class HubSettings(BaseModel):
     )
     max_pages_per_day: Annotated[Count, Field(ge=1), Shown("whole number from 1")] | None = Field(
         default=None,
-        description="Maximum pages per day (UTC); the last tenth is reserved for active instances.",
+        description="Maximum pages per UTC day; the last tenth is for active and finished sweeps.",
     )
     max_histories_per_sweep: Annotated[Count, Field(ge=0, le=10_000)] = Field(
         default=30,
         description="Maximum histories to read after an active sweep, to find what instances over "
-        "a limit wait on; `0` for none, each counts as a page of `max_pages_per_day`.",
+        "a limit wait on; `0` reads none; each counts as a page of `max_pages_per_day`.",
     )
     max_requests_per_host: Annotated[Count, Field(ge=1)] = Field(
         default=4, description="Maximum concurrent requests per host; its hubs take turns."
@@ -203,7 +203,7 @@ class HubSettings(BaseModel):
     )
     max_response_bytes: Annotated[Count, Field(ge=65_536)] = Field(
         default=33_554_432,
-        description="Largest answer to read, in bytes; pages of a listing have at most 8 MiB.",
+        description="Maximum bytes of a response; pages of a listing are capped at 8 MiB.",
     )
     max_requests_per_second: Annotated[Count, Field(ge=1, le=10_000)] = Field(
         default=100, description="Maximum requests per second."

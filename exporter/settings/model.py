@@ -111,8 +111,8 @@ class Settings(BaseSettings):
     )
     allowed_hosts: HostPatterns = Field(
         default=(),
-        description="Hosts that requests may name, such as `a.example.com` or `*.example.com`, "
-        "against DNS rebinding; any by default.",
+        description="Accepted `Host` headers, such as `a.example.com` or `*.example.com`, to "
+        "prevent DNS rebinding; any by default.",
     )
     web_config_file: WebConfigFile | None = Field(
         default=None,
@@ -138,14 +138,14 @@ class Settings(BaseSettings):
         "`json`.",
     )
     grace_period: Duration = Field(
-        default=10.0, description="How long running scrapes may take after a request to stop."
+        default=10.0, description="How long scrapes in progress may take during shutdown."
     )
     state_dir: WritableFolder | None = Field(
         default=None,
         description="Folder that keeps counters across restarts; not shared between exporters.",
     )
     state_max_age: PositiveDuration = Field(
-        default=DAY, description="Age at which the state in `state_dir` is no longer used."
+        default=DAY, description="Maximum age of the state in `state_dir`; older state is ignored."
     )
     metrics: MetricsSettings = Field(
         default=MetricsSettings(), description="What is exposed, and to how many scrapers."

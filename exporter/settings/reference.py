@@ -45,14 +45,14 @@ apply only to hubs without `key`, `key_file`, `keys_dir` or `resource_id`. Hubs 
 
 **Paths** in the file are relative to the file, others to the working directory.
 
-**Task hubs** of Azure Storage have 3 to 45 letters and digits, a letter first. Other backends allow
-`-` and `_` too; `check` and the log warn of names that Azure Storage does not allow.
+**Task hub names** in Azure Storage have 3 to 45 letters and digits and start with a letter. Other
+backends also allow `-` and `_`; `check` and the log warn about names invalid in Azure Storage.
 
 **Names in variables** become lower case (`HUBS__ORDERS` is the hub `orders`), unless the
 file has the same name in another case. `name` below a hub overrides it.
 
 **Values.** Durations are `30s`, `5m`, `1h30m`, `7d`, `500ms`, `0.5s`, or plain seconds. Lists are
-separated by commas, or JSON; in the file they are YAML lists. Groups and mappings may be JSON in
+comma-separated or JSON; in the file they are YAML lists. Groups and mappings may be JSON in
 one variable: `DURABLE_EXPORTER_LABELS='{"team": "payments"}'`.
 
 **Empty variables** are ignored, except those that identify a hub or hold its key (`name`, `url`,
@@ -67,7 +67,7 @@ shown.
 **Changed files** are applied while the exporter runs; on any error, none is: see
 [reloading](web.md#reloading).
 
-**Links** lead from an instance on the status page to elsewhere: `links.monitor` is the URL of the
+**Links** from an instance on the status page open other tools: `links.monitor` is the URL of the
 link `monitor`. Its placeholders `{instance_id}`, `{task_hub}` (the hub's `name`), `{hub_name}`
 (its `task_hub`, else its `name`) and `{orchestrator}` are filled in, URL-encoded; a literal brace
 is written twice. Links start with `https://` or `http://` and a literal host.
@@ -153,7 +153,7 @@ FOUND = """\
 _FORMER_NAMES = """\
 ## Former names
 
-They work until the next minor version; `serve` and `check` warn of each. Both names in one place
+They work until the next minor version; `serve` and `check` warn about each. Both names in one place
 are an error. `check --print` prints the configuration in current names.
 """
 

@@ -115,11 +115,13 @@ def test_what_kubernetes_does_not_know_is_refused() -> None:
             check(manifest)
 
 
+@pytest.mark.proof
 def test_helm_3_renders_what_helm_4_renders(tmp_path: Path) -> None:
     for path in VALUES:
         assert render_by_helm3(path, tmp_path).ordered() == render(values_of(path)).ordered(), path
 
 
+@pytest.mark.proof
 def test_both_lint_it_without_a_warning(tmp_path: Path) -> None:
     lint = python_module("helm_python", "requirements-chart.lock").lint
     for path in VALUES:

@@ -381,6 +381,7 @@ def test_helm_4_refuses(_name: str, values: dict[str, Any], words: tuple[str, ..
         assert word in str(caught.value)
 
 
+@pytest.mark.proof
 def test_helm_3_refuses_the_same(tmp_path: Path) -> None:
     file = tmp_path / "values.yaml"
     for name, values, words in CASES:

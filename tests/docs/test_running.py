@@ -26,14 +26,12 @@ from tests.docs.placed import KEY
 from tests.docs.surroundings import Surroundings, run_block
 
 # Runbooks share what their pages say, so what several of them say is run once.
+# By default only their calls are checked (see languages.py): here each starts the exporter.
 RUN = {
     ("" if "/runbooks/" in block.page else block.page, block.text): block
     for block in blocks(*SHELLS)
     if not block.not_run
 }.values()
-# To start the exporter takes longest. Its calls are checked everywhere (see languages.py).
-QUICK = [b for b in RUN if b.page == "README.md" or re.search("curl|jq|drain", b.text)]
-SLOW = [block for block in RUN if block not in QUICK]
 ASKED_FOR = {
     instance for block in RUN for instance in re.findall(r"\bwhy '?([^\s']+)", typed(block))
 }
@@ -94,9 +92,8 @@ def around(apps: Apps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sur
         yield Surroundings(urls, f"http://127.0.0.1:{daemon.port}", daemon.log, folder)
 
 
-@pytest.mark.parametrize(
-    "block", [*QUICK, *(pytest.param(block, marks=pytest.mark.proof) for block in SLOW)], ids=str
-)
+@pytest.mark.proof
+@pytest.mark.parametrize("block", RUN, ids=str)
 def test_a_block_of_shell_runs_to_its_end(
     block: Block, apps: Apps, around: Surroundings, tmp_path: Path
 ) -> None:

@@ -131,7 +131,7 @@ def check(original: Path, name: str, changes: Sequence[Edit]) -> None:
 def test_no_mutation_ends_the_exporter_or_shows_what_is_in_a_file(
     original: Path, name: str
 ) -> None:
-    given(edits())(settings(max_examples=170)(lambda changes: check(original, name, changes)))()
+    given(edits())(settings(max_examples=60)(lambda changes: check(original, name, changes)))()
 
 
 @pytest.mark.nightly
