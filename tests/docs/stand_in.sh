@@ -21,7 +21,7 @@ command_not_found_handle() {
       for target in "${@:2}"; do
         [[ $'\n'$(<"$STAND_IN_MAKEFILE") == *$'\n'"$target:"* ]] || return
       done ;;
-    curl\ * | jq\ *) [ -n "$STAND_IN_CALLS" ] ;;
+    base64\ * | curl\ * | head\ * | jq\ *) [ -n "$STAND_IN_CALLS" ] ;;
     cosign\ * | docker\ * | func\ * | getent\ * | git\ * | helm\ * | kubectl\ * | pip\ * | podman\ * | \
       python\ * | python3\ * | sudo\ *) ;;
     *)
