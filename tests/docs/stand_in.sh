@@ -21,9 +21,9 @@ command_not_found_handle() {
       for target in "${@:2}"; do
         [[ $'\n'$(<"$STAND_IN_MAKEFILE") == *$'\n'"$target:"* ]] || return
       done ;;
-    base64\ * | curl\ * | head\ * | jq\ *) [ -n "$STAND_IN_CALLS" ] ;;
-    cosign\ * | docker\ * | func\ * | getent\ * | git\ * | helm\ * | kubectl\ * | pip\ * | podman\ * | \
-      python\ * | python3\ * | sudo\ *) ;;
+    curl\ * | jq\ *) [ -n "$STAND_IN_CALLS" ] ;;
+    base64\ * | cosign\ * | docker\ * | func\ * | getent\ * | git\ * | head\ * | helm\ * | kubectl\ * | \
+      pip\ * | podman\ * | python\ * | python3\ * | sudo\ *) ;;
     *)
       echo "tests/docs/stand_in.sh has no $1" >&2
       return 127 ;;
