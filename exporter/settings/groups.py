@@ -253,10 +253,10 @@ class MetricsSettings(BaseModel):
         description="Whether OpenMetrics has the id of the last finished instance as an exemplar.",
     )
     max_concurrent_scrapes: Annotated[Count, Field(ge=1, le=10_000)] = Field(
-        default=100, description="Scrapes answered at once; further ones get 503."
+        default=100, description="Maximum concurrent scrapes; further ones get 503."
     )
     scrape_timeout: PositiveDuration = Field(
-        default=MINUTE, description="How long one scrape may take, until its client has read it."
+        default=MINUTE, description="How long one scrape may take, including sending the response."
     )
 
 

@@ -122,9 +122,7 @@ class HubSettings(BaseModel):
     key: Key | None = Field(
         default=None, description="System key of the extension; prefer `key_file`."
     )
-    key_file: KeyFile | None = Field(
-        default=None, description="File with the key, read again when the app refuses it."
-    )
+    key_file: KeyFile | None = Field(default=None, description="File with the key; see **Keys**.")
     keys_dir: Folder | None = Field(
         default=None, description="Folder with a key file per hub, named like the hub."
     )
@@ -196,7 +194,7 @@ class HubSettings(BaseModel):
     )
     page_bytes: Annotated[Count, Field(ge=16_384)] = Field(
         default=2_097_152,
-        description="Maximum bytes of a page: large rows make fewer per page.",
+        description="Target size of a page in bytes; the larger the rows, the fewer per page.",
     )
     max_pages: Annotated[Count, Field(ge=1)] = Field(
         default=100_000, description="Pages after which a listing is truncated."
@@ -217,7 +215,8 @@ class HubSettings(BaseModel):
     )
     stale_after: PositiveDuration = Field(
         default=15 * MINUTE,
-        description="Age of the last complete sweep at which its data is stale and removed.",
+        description="Data is stale and removed once its last complete sweep is older than both "
+        "this and five intervals.",
     )
     counter_hold: Duration = Field(
         default=2 * MINUTE,
@@ -228,7 +227,7 @@ class HubSettings(BaseModel):
         description="Minimum look-back of each search for finished instances.",
     )
     lookback: PositiveDuration = Field(
-        default=2 * HOUR, description="Maximum look-back, which some of these searches reach."
+        default=2 * HOUR, description="Maximum look-back of these searches; most look back less."
     )
     failed_lookback: PositiveDuration = Field(
         default=7 * DAY, description="How long a failure is shown as unresolved."

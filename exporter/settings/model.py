@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         description="Part of the hubs this exporter polls; `auto` takes it from the host name.",
     )
     allow_reload: bool = Field(
-        default=False, description="Allow `POST /-/reload`, which rereads all files at once."
+        default=False, description="Allow `POST /-/reload`, which rereads all files immediately."
     )
     reload_interval: ReloadInterval = Field(
         default=10.0, description="How often to check all files for changes."

@@ -34,7 +34,7 @@ Settings come from three places. The first that sets one wins:
 3. the YAML file that `--config-file` or `DURABLE_EXPORTER_CONFIG_FILE` names.
 
 Groups are merged setting by setting, labels and headers name by name; lists are replaced. An
-unknown setting is an error. All errors are reported at once, each with its location.
+unknown setting is an error. All errors are reported together, each with its location.
 
 **Hubs.** `url` and the settings next to it at the top level make one hub, named by `name`, else
 `task_hub`, else `default`. More hubs follow below `hubs`, each under its name: `hubs.orders.url` in
@@ -64,7 +64,7 @@ so a rotated key needs no restart. White space, quotes and a byte order mark aro
 ignored. A hub's `key` or `key_file` wins over its file in `keys_dir`. No key is ever logged or
 shown.
 
-**Changed files** are applied while the exporter runs; on any error, none is: see
+**Changed files** are applied while the exporter runs; if any has an error, none is applied. See
 [reloading](web.md#reloading).
 
 **Links** from an instance on the status page open other tools: `links.monitor` is the URL of the
@@ -136,7 +136,7 @@ hubs:
 """
 
 ORCHESTRATORS = """\
-The first that sets a limit of an orchestrator wins: its exact name, its name in another case, the
+For each limit, the first match that sets it wins: the exact name, the name in another case, the
 patterns (`*`, `?`, `[abc]`; case-sensitive) in the order written, the limit in `limits` itself.
 Patterns of a hub come before those of the top level; within each, those of the command line come
 first, then the environment's, then the file's.
@@ -146,7 +146,8 @@ FOUND = """\
 `discovery.azure.hubs.<name>` takes every setting of how a hub is polled and shown, such as
 `discovery.azure.hubs.orders-*.intervals.active`, except `headers`, `keys_dir`, `cloud` and
 `allow_insecure`. Defaults of all hubs apply to found apps, too, except `key`, `key_file`,
-`keys_dir` and `headers`, which may be secrets. Matching ignores case. See
+`keys_dir` and `headers`, which may be secrets, and `allow_insecure`; `access` and `cloud` default
+to those of `discovery.azure`. Matching ignores case. See
 [discovery in Azure](guides/azure-discovery.md).
 """
 
