@@ -109,20 +109,21 @@ def _exchange(line: Mapping[str, object]) -> Exchange:
 
 def _question(path: str, query: str, token: str) -> Question:
     """Return what a request asks for, whatever its times and page size."""
-    asked: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        asked[name.lower()] = value
-    created = _created_from(query)
+    asked = _parameters(query)
+    created = parse(asked.pop("createdtimefrom", ""), 0)
     since = "" if created is None else "ever" if created < _EVER else "of late"
-    for name in ("createdtimefrom", "top", "taskhub", "connection", "code"):
+    for name in ("top", "taskhub", "connection", "code"):
         asked.pop(name, None)
     options = [f"{name}={asked[name]}" for name in sorted(asked)]
     return (unquote(path.strip("/")), since, *options, token)
 
 
 def _created_from(query: str) -> float | None:
-    asked = {name.lower(): value for name, value in parse_qsl(query)}
-    return parse(asked.get("createdtimefrom", ""), 0)
+    return parse(_parameters(query).get("createdtimefrom", ""), 0)
+
+
+def _parameters(query: str) -> dict[str, str]:
+    return {name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)}
 
 
 @dataclass(slots=True)
