@@ -12,6 +12,16 @@ from typing import Any, NamedTuple
 
 import httpx
 
+FOLDER = Path(__file__).parents[1] / "dashboards"
+WIDTH = 1600
+"""Width of the page in pixels: determines the resolution of queries, as in Grafana."""
+
+GRID_WIDTH = 24
+_PIXELS_A_POINT = 3
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+Json = dict[str, Any]
+
 _VARIABLE = re.compile(r"\$\{(?P<braced>\w+)(?::\w+)?\}|\$(?P<bare>\w+)")
 _LABEL_VALUES = re.compile(r"label_values\((?P<selector>.+), *(?P<label>\w+)\)")
 
@@ -49,17 +59,6 @@ def label_values(query: str) -> LabelValues:
     if found is None:
         raise ValueError(f"not of the form label_values(selector, label): {query}")
     return LabelValues(found["selector"], found["label"])
-
-
-FOLDER = Path(__file__).parents[1] / "dashboards"
-WIDTH = 1600
-"""Width of the page in pixels: determines the resolution of queries, as in Grafana."""
-
-GRID_WIDTH = 24
-_PIXELS_A_POINT = 3
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +173,8 @@ class Asking:
         else:
             found = self._range(expr, view, step)
             series = [{"labels": each["metric"], "points": each["values"]} for each in found]
-        legend = interpolate_legend(target["legendFormat"], values)
+        # The page fills in labels.
+        legend = interpolate(target["legendFormat"], values)
         exemplars = self._exemplars(expr, view) if target.get("exemplar") else []
         return {
             "refId": target["refId"],
@@ -187,11 +187,6 @@ class Asking:
         answer = self._client.get(f"/api/v1/{path}", params=params)
         answer.raise_for_status()
         return answer.json()["data"]
-
-
-def interpolate_legend(legend: str, values: Mapping[str, str]) -> str:
-    """Return a legend with variables filled in; the page fills in labels."""
-    return interpolate(legend, values) if "$" in legend else legend
 
 
 def _step(panel: Json, view: View) -> float:
