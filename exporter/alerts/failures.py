@@ -7,8 +7,10 @@ from exporter.alerts.shared import (
     ONE_HUB,
     ONE_ORCHESTRATOR,
     block,
+    by_number,
     folded,
     fresh,
+    instances,
     labelled,
     limit_of_hub,
     limit_of_orchestrator,
@@ -104,7 +106,7 @@ or on ({ONE_ORCHESTRATOR})
     '{{ else if eq $labels.cause "always" }}All instances '
     + _OF
     + " that finished within 24 hours have failed: {{ $value }}"
-    "{{ else }}{{ $value }} instances " + _OF + " are Failed, and nobody has rewound, restarted or"
+    "{{ else }}" + instances(_OF) + "Failed, and nobody has rewound, restarted or"
     " purged them{{ end }}. First check what they have in common: " + _FAILURES,
     Board.ORCHESTRATOR,
     (_RATIO_FINISHES, _RATIO_FAILURES),
@@ -187,7 +189,8 @@ topk by ({ONE_ORCHESTRATOR}) (
     duration("deployment_broken_for", "0s", "Every instance that continues fails permanently."),
     Severity.CRITICAL,
     "The deployed code does not fit {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}",
-    'About {{ $value | printf "%.0f" }} instances '
+    'About {{ $value | printf "%.0f" }} '
+    + by_number("instance ", "instances ")
     + _OF
     + " {{ if eq $labels.category"
     + f' "{WaitingOn.HISTORY_REFUSED}" }}}}cannot continue: an activity in flight was renamed'

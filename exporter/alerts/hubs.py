@@ -12,6 +12,7 @@ from exporter.alerts.shared import (
     block,
     folded,
     fresh,
+    instances,
     labelled,
     limit_of_hub,
     own_limit,
@@ -289,7 +290,7 @@ and on ({ONE_HUB}) (
     duration("hub_stalled_for", "2m", "Bridges one late sweep; `hub_stalled_window` is the wait."),
     Severity.BY_LIMIT,
     "Nothing moves in task hub {{ $labels.task_hub }}",
-    "{{ $value }} instances of task hub {{ $labels.task_hub }} are Pending over their limit, and no"
+    instances("of task hub {{ $labels.task_hub }}") + "Pending over the limit, and no"
     " instance has made progress for $(hub_stalled_window). First check whether the app's host runs"
     " and reads its queues; then run `durable-exporter stuck`.",
     Board.HUB,

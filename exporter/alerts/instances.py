@@ -10,6 +10,7 @@ from exporter.alerts.shared import (
     block,
     folded,
     fresh,
+    instances,
     labelled,
     limit_of_orchestrator,
     selected,
@@ -22,6 +23,7 @@ from exporter.metrics import catalogue as c
 from exporter.metrics.promql import equal, none_of, selector
 
 _OF = "of {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}"
+_HAVE = "has", "have"
 _HERE = "{{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}"
 _STUCK = "`durable-exporter stuck` names the instances and what they wait on."
 
@@ -56,8 +58,8 @@ PENDING_STUCK = Alert(
         "By then, a batch that drains within three hours does so measurably.",
     ),
     Severity.BY_LIMIT,
-    "{{ $value }} instances " + _OF + " have not started",
-    "{{ $value }} instances " + _OF + " have been Pending for longer than their limit."
+    instances(_OF, *_HAVE) + "not started",
+    instances(_OF, *_HAVE) + "been Pending for longer than the limit."
     " First check whether the app's host runs and scales out; then whether the function is still"
     " deployed. " + _STUCK,
     Board.ORCHESTRATOR,
@@ -96,7 +98,7 @@ and
     duration("pending_backlog_for", "10m", "Longer than one burst."),
     Severity.WARNING,
     "The backlog of instances " + _OF + " grows",
-    "{{ $value }} instances " + _OF + " are Pending, at least $(pending_backlog_growth)"
+    instances(_OF) + "Pending, at least $(pending_backlog_growth)"
     " times as many as $(pending_backlog_window) before. First check whether the app scales out,"
     " and what starts so many.",
     Board.ORCHESTRATOR,
@@ -112,10 +114,9 @@ OVER_AGE = Alert(
     labelled(_over("age"), "severity", CONFIGURED_SEVERITY),
     duration("over_age_for", "5m", "Bridges an instance that ends just then."),
     Severity.CONFIGURED,
-    "{{ $value }} instances " + _OF + " are over their age limit",
-    "{{ $value }} instances " + _OF + " have been active for longer than their limit. First check"
-    " whether they still make progress. `durable-exporter stuck --all` names the instances and what"
-    " they wait on.",
+    instances(_OF) + "over the age limit",
+    instances(_OF, *_HAVE) + "been active for longer than the limit. First check for progress:"
+    " `durable-exporter stuck --all` lists instances and what they wait on.",
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
 )
@@ -163,7 +164,7 @@ ORCHESTRATION_STALLED = Alert(
     ),
     Severity.BY_LIMIT,
     "Instances " + _OF + " are stalled",
-    "{{ $value }} instances " + _OF + " are stalled{{ " + _BY_CAUSE + "{{ else }}"
+    instances(_OF) + "stalled{{ " + _BY_CAUSE + "{{ else }}"
     "{{ if $labels.waiting_on }}: most wait on {{ $labels.waiting_on }}"
     "{{ if $labels.target }} {{ $labels.target }}{{ end }}{{ end }}. First check that step: its"
     " log, and what it calls.{{ end }} " + _STUCK,
@@ -179,10 +180,10 @@ ORPHANED_INSTANCES = Alert(
     f"{fresh(selected(c.ORPHANED))} > 0",
     duration("orphaned_instances_for", "10m", "Time to terminate the children after the parent."),
     Severity.WARNING,
-    "{{ $value }} instances " + _OF + " are orphaned",
-    "{{ $value }} instances " + _OF + " are active, but their parent has finished, was terminated"
-    " or purged: nobody uses their result, and their side effects continue. First check what they"
-    " still do; then terminate them. `durable-exporter stuck --orphans` lists them.",
+    instances(_OF) + "orphaned",
+    instances(_OF) + "active, but the parent has finished, was terminated or purged: nobody uses"
+    " the result, and side effects continue. First check what they still do; then terminate them."
+    " `durable-exporter stuck --orphans` lists them.",
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
 )
@@ -194,9 +195,9 @@ SUSPENDED_FORGOTTEN = Alert(
     _over("suspended"),
     duration("suspended_forgotten_for", "5m", "Bridges one late sweep; the limit is the wait."),
     Severity.WARNING,
-    "{{ $value }} instances " + _OF + " are still suspended",
-    "{{ $value }} instances " + _OF + " have been Suspended for longer than their limit. First ask"
-    " who suspended them; then resume or terminate them.",
+    instances(_OF) + "still suspended",
+    instances(_OF, *_HAVE) + "been Suspended for longer than the limit. First ask who suspended"
+    " them; then resume or terminate them.",
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
 )

@@ -11,6 +11,7 @@ from exporter.alerts.shared import (
     ONE_HUB,
     TARGET_LABELS,
     block,
+    by_number,
     folded,
     labelled,
     selected,
@@ -53,8 +54,10 @@ SHARD_MISSING = Alert(
     duration("shard_missing_for", "10m", "A rolling update restarts them one by one."),
     Severity.CRITICAL,
     "Shards of the Durable Functions exporter are missing",
-    "Only {{ $value }} of {{ $labels.shards }} shards are scraped: nobody polls the hubs of the"
-    " others, and their alerts cannot fire. First check which pod is down.",
+    "Only {{ $value }} of {{ $labels.shards }} shards "
+    + by_number("is", "are")
+    + " scraped: nobody polls the hubs of the others, and their alerts cannot fire. First check"
+    " which pod is down.",
     Board.EXPORTER,
     of_hub=False,
 )
@@ -65,7 +68,7 @@ _THROTTLED_WINDOW = duration("throttled_window", "30m", "Longer than a burst.")
 THROTTLED = Alert(
     "Throttled",
     "exporter",
-    "the app, or its storage, throttles the exporter",
+    "the app throttles the exporter (429)",
     folded(
         "sum without (operation, kind) (increase("
         f"{selected(c.API_ERRORS, equal('kind', ErrorKind.THROTTLED))}[{_THROTTLED_WINDOW}]))"
@@ -132,15 +135,15 @@ or
     '{{ else if eq $labels.cause "discovery" }}Every search for function apps has failed within'
     " $(discovery_window): new apps are not found, known ones are still polled. First run"
     " `durable-exporter discover`."
-    '{{ else if eq $labels.cause "prefixes" }}{{ $value }} active instances of '
+    '{{ else if eq $labels.cause "prefixes" }}Active instances of '
     + _HUB
-    + " match none of `id_prefixes` and are not tracked. First correct the prefixes."
+    + " match none of `id_prefixes` and are not tracked: {{ $value }}. First correct the prefixes."
     '{{ else if eq $labels.cause "clock" }}The clocks of the exporter and of the app of '
     + _HUB
     + " differ by {{ $value | humanizeDuration }}: ages are off by as much. First check whether the"
     " clock of the exporter's node is synchronized."
-    "{{ else }}{{ $value }} values of the label {{ $labels.label }} of " + _HUB + " are beyond"
-    " `max_label_values` and share `_other`, which no alert covers. First check whether names"
+    "{{ else }}The label {{ $labels.label }} of " + _HUB + " has {{ $value }} too many values for"
+    " `max_label_values`: they share `_other`, which no alert covers. First check whether names"
     " contain ids; if not, raise `max_label_values` or list the important ones in the"
     " configuration.{{ end }}",
     Board.EXPORTER,
@@ -163,8 +166,9 @@ STATE_NOT_WRITTEN = Alert(
     duration("state_not_written_for", "5m", "The next write makes up for one that fails."),
     Severity.WARNING,
     "The state of " + _HUB + " cannot be written",
-    "Writing the state of " + _HUB + ' has failed about {{ $value | printf "%.0f" }} times within'
-    " $(state_write_window). Its counters are frozen until it works, so failures raise no alert."
+    "The state of " + _HUB + " could not be written within $(state_write_window), about"
+    ' {{ $value | printf "%.0f" }} ' + by_number("time", "times") + ". Its counters are frozen"
+    " until it works, so failures raise no alert."
     " First check whether the volume of `state_dir` is full or read-only.",
     Board.EXPORTER,
     (_WRITE_WINDOW,),

@@ -166,6 +166,16 @@ _ONE_ALERT = f"task_hub, orchestrator, entity, {TARGET_LABELS}"
 _LONGEST_INSIDE = 60
 
 
+def by_number(one: str, more: str) -> str:
+    """Return the template of *one* if the alert's value rounds to 1, else of *more*."""
+    return '{{ if eq (printf "%.0f" $value) "1" }}' + one + "{{ else }}" + more + "{{ end }}"
+
+
+def instances(of: str, one: str = "is", more: str = "are") -> str:
+    """Return the template of a count of instances and of the verb that agrees with it."""
+    return f"{{{{ $value }}}} {by_number('instance', 'instances')} {of} {by_number(one, more)} "
+
+
 def block(expression: str) -> str:
     """Return *expression* indented, for between brackets on their own lines."""
     return indent(expression, "  ")

@@ -6,6 +6,7 @@ from exporter.alerts.model import Alert, Board, Severity, duration, number
 from exporter.alerts.shared import (
     ONE_HUB,
     ONE_ORCHESTRATOR,
+    by_number,
     fresh,
     limit_of_hub,
     own_limit,
@@ -16,6 +17,7 @@ from exporter.metrics import catalogue as c
 from exporter.metrics.promql import equal, selector
 
 _OF = "of {{ $labels.entity }} in task hub {{ $labels.task_hub }}"
+_ENTITIES = f"{by_number('entity', 'entities')} {_OF} {by_number('is', 'are')} "
 
 ENTITY_LOCK_ORPHANED = Alert(
     "EntityLockOrphaned",
@@ -24,10 +26,10 @@ ENTITY_LOCK_ORPHANED = Alert(
     f"{fresh(selected(c.ENTITY_ORPHANED_LOCKS))} > 0",
     duration("entity_lock_orphaned_for", "5m", "Two consecutive sweeps confirm it beforehand."),
     Severity.WARNING,
-    "{{ $value }} entities " + _OF + " are permanently locked",
-    "{{ $value }} entities " + _OF + " are locked by instances that are no longer active: every"
-    " operation on them waits. First find them with `durable-exporter stuck`; then have their locks"
-    " released (the runbook says how).",
+    "{{ $value }} " + _ENTITIES + "permanently locked",
+    "{{ $value }} " + _ENTITIES + "locked by instances that are no longer active: operations on"
+    " them wait. First find them with `durable-exporter stuck`; then release their locks as in the"
+    " runbook.",
     Board.ENTITIES,
     sweep=Sweep.ACTIVE,
 )

@@ -300,7 +300,7 @@ def _print(hub: str, found: Failures, samples: int) -> None:
 
 def _table(groups: Sequence[FailureGroup], at: float) -> Table:
     lines = table(
-        "instances", "orchestrator", "kind", "function", "error", "last", "such as",
+        "instances", "orchestrator", "kind", "function", "error", "last", "examples",
         dropped=("kind", "last", "function", "error"),
     )  # fmt: skip
     for group in groups:

@@ -339,7 +339,7 @@ def _lines(group: WaitGroup, at: float) -> Iterator[str]:
         reason = f" ({markup(words)})" if words else ""
         yield f"      {blocker.blocked:,} blocked by {markup(blocker.cause)}{reason}"
     if not group.blockers and group.means_trouble:
-        yield f"      such as {markup(', '.join(group.samples[:_SAMPLES]))}"
+        yield f"      for example {markup(', '.join(group.samples[:_SAMPLES]))}"
 
 
 def _instances(findings: Sequence[Finding], at: float) -> Table:

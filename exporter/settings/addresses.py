@@ -192,4 +192,4 @@ def _begin(template: str) -> str:
 
 LinkName = Annotated[str, AfterValidator(_check_name)]
 Template = Annotated[str, AfterValidator(check_template)]
-Links = Annotated[dict[LinkName, Template], Shown("URLs with placeholders by name")]
+Links = Annotated[dict[LinkName, Template], Shown("URL templates by name")]

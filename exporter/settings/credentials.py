@@ -163,5 +163,5 @@ Headers = Annotated[
         Annotated[SecretStr, AfterValidator(_check_header_value)],
     ],
     BeforeValidator(_lower_names),
-    Shown("texts by header name"),
+    Shown("text by header name"),
 ]

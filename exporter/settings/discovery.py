@@ -56,7 +56,7 @@ def label_of(tag: str) -> str:
     return re.sub(r"[^a-z0-9_]", "_", tag.lower())
 
 
-Tags = Annotated[dict[str, str], Shown("patterns of values by tag")]
+Tags = Annotated[dict[str, str], Shown("value patterns by tag")]
 _FIELDS: dict[str, Any] = {
     name: (field.annotation, field)
     for name, field in HubSettings.model_fields.items()
@@ -77,7 +77,8 @@ class AzureDiscovery(BaseModel):
 
     enabled: bool = Field(
         default=False,
-        description="Find function apps in Azure; needs the extra `azure`, which the image has.",
+        description="Discover function apps in Azure; requires the extra `azure`, included in the "
+        "image.",
     )
     subscriptions: Annotated[
         Names, AfterValidator(_check_subscriptions), Shown("list of subscription ids")
@@ -92,39 +93,38 @@ class AzureDiscovery(BaseModel):
     exclude_names: Names = Field(default=(), description="Apps not to poll, by name or pattern.")
     include_tags: Tags = Field(
         default={},
-        description="Tags that an app must have to be polled, each with a pattern of its value.",
+        description="Tags an app must have to be polled, each with a pattern for its value.",
     )
     exclude_tags: Tags = Field(
         default={},
-        description="Tags that exclude an app, each with a pattern of its value.",
+        description="Tags that exclude an app, each with a pattern for its value.",
     )
     label_tags: Names = Field(
         default=(),
         description="Tags that become labels of `durable_functions_hub_info`, in lower case, with "
         "`_` for characters that labels cannot have.",
     )
-    slots: bool = Field(default=False, description="Whether to poll deployment slots, too.")
+    slots: bool = Field(default=False, description="Also poll deployment slots.")
     cloud: Cloud = Field(
         default=PUBLIC,
-        description="Azure cloud, by name or Resource Manager address; also the default of listed "
+        description="Azure cloud, by name or Resource Manager address; also the default for listed "
         "hubs with a `resource_id`.",
     )
     interval: Annotated[
         Duration, AfterValidator(at_least(MINUTE)), Shown("duration, at least `1m`")
     ] = Field(default=10 * MINUTE, description="How often to search for apps.")
-    access: Access = Field(default=KEY, description="How found apps are read; see `access`.")
+    access: Access = Field(default=KEY, description="How discovered apps are read; see `access`.")
     max_requests_per_hour: Annotated[Count, Field(ge=60, le=90_000)] = Field(
         default=12_000,
-        description="Maximum requests to the Resource Manager per subscription, by all shards "
-        "together.",
+        description="Maximum Resource Manager requests per subscription, across all shards.",
     )
     hubs: Annotated[
         dict[Annotated[str, AfterValidator(_check_rule)], FoundHub],
         Shown("groups by name, pattern, or `tag:NAME=VALUE`"),
     ] = Field(
         default={},
-        description="Settings of found apps, by name or pattern (`orders-*`) or by tag "
-        "(`tag:team=payments`); of several that match, the first wins.",
+        description="Settings of discovered apps, by name or pattern (`orders-*`) or by tag "
+        "(`tag:team=payments`); for each setting, the first match wins.",
     )
 
     @field_validator("label_tags")

@@ -40,19 +40,19 @@ from exporter.settings.values import (
 
 
 class Intervals(BaseModel):
-    """How often each sweep runs; intervals stretch when a sweep takes more than half of them."""
+    """How often each sweep runs; extended for sweeps that take over half their interval."""
 
     model_config = FROZEN
 
-    active: Interval = Field(default=30.0, description="Between listings of the active instances.")
+    active: Interval = Field(default=30.0, description="Time between listings of active instances.")
     failed: IntervalOrOff = Field(
-        default=5 * MINUTE, description="Between listings of the unresolved failures."
+        default=5 * MINUTE, description="Time between listings of unresolved failures."
     )
     census: IntervalOrOff = Field(
-        default=HOUR, description="Between full listings (census) of the retained instances."
+        default=HOUR, description="Time between full listings (census) of all retained instances."
     )
     entities: IntervalOrOff = Field(
-        default=5 * MINUTE, description="Between listings of the entities."
+        default=5 * MINUTE, description="Time between listings of entities."
     )
 
 
@@ -69,7 +69,7 @@ class Timeouts(BaseModel):
 
 
 class Retries(BaseModel):
-    """Retries of requests that failed for a transient reason."""
+    """Retries of requests after transient failures."""
 
     model_config = FROZEN
 
@@ -82,8 +82,9 @@ class Retries(BaseModel):
     )
     max_backoff: PositiveDuration = Field(
         default=30.0,
-        description="Longest wait between two attempts, extended by `Retry-After` to a minute at "
-        "most; if it asks for more, the sweep ends and reruns after that time, at most an hour.",
+        description="Maximum wait between two attempts; a longer `Retry-After` is honored up to "
+        "one minute, beyond which the sweep ends and reruns after that time, at most an hour "
+        "later.",
     )
 
     @field_validator("max_backoff")
@@ -95,19 +96,19 @@ class Retries(BaseModel):
 
 
 class Tls(BaseModel):
-    """Trusted certificates, and the client certificate to present; all files are in PEM form."""
+    """Trusted certificates, and the client certificate to present, in PEM files."""
 
     model_config = FROZEN
 
     ca_file: ReadableFile | None = Field(
-        default=None, description="Certificate authorities to trust instead of the default ones."
+        default=None, description="Certificate authorities to trust instead of the defaults."
     )
     client_cert_file: ReadableFile | None = Field(
         default=None, description="Client certificate to present to the app."
     )
     client_key_file: ReadableFile | None = Field(
         default=None,
-        description="Private key of the certificate, unless it is in the same file.",
+        description="Private key of that certificate, unless it is in the same file.",
     )
 
     @field_validator("ca_file")
@@ -181,13 +182,13 @@ class OrchestratorLimits(BaseModel):
     age: Limit = Field(default=None, description="How long an instance may be active in total.")
     suspended: Limit = Field(default=None, description="How long an instance may be Suspended.")
     success: Limit = Field(
-        default=None, description="How long ago the latest success of an orchestrator may be."
+        default=None, description="How long an orchestrator may go without a success."
     )
     retention: Limit = Field(
         default=None, description="How long finished instances may stay in storage."
     )
     failure_ratio: ShareLimit = Field(
-        default=0.05, description="Share of finished instances that may have failed."
+        default=0.05, description="Share of finished instances that may fail."
     )
     unresolved_failures: CountLimit = Field(
         default=10, description="How many failed instances may be unresolved."
@@ -241,16 +242,16 @@ def _values_of(limits: OrchestratorLimits) -> dict[str, float | None]:
 
 
 class MetricsSettings(BaseModel):
-    """Which families a scrape shows, and scrape limits."""
+    """Exposed metric families, and limits for scrapes."""
 
     model_config = FROZEN
 
     exclude: Names = Field(
-        default=(), description="Families left out, by name or pattern (`*`, `?`, `[abc]`)."
+        default=(), description="Families to leave out, by name or pattern (`*`, `?`, `[abc]`)."
     )
     exemplars: bool = Field(
         default=False,
-        description="Whether OpenMetrics has the id of the last finished instance as an exemplar.",
+        description="Add the id of the last finished instance to OpenMetrics as an exemplar.",
     )
     max_concurrent_scrapes: Annotated[Count, Field(ge=1, le=10_000)] = Field(
         default=100, description="Maximum concurrent scrapes; further ones get 503."
@@ -267,8 +268,8 @@ class WebSettings(BaseModel):
 
     instance_pages: bool = Field(
         default=False,
-        description="Serve a page per instance, read from its hub on request; it shows messages of "
-        "failures.",
+        description="Serve a page per instance, read from its hub on request, with failure "
+        "messages.",
     )
 
 

@@ -94,7 +94,7 @@ WorkerName = Annotated[
     Shown("`dotnet`, `isolated`, `java`, `javascript`, `python` or `powershell`"),
 ]
 Labels = Annotated[
-    dict[Annotated[str, AfterValidator(_check_label_name)], str], Shown("texts by label name")
+    dict[Annotated[str, AfterValidator(_check_label_name)], str], Shown("text by label name")
 ]
 
 
@@ -104,7 +104,7 @@ class HubSettings(BaseModel):
     model_config = FROZEN
 
     # Ordered so that a validator sees the fields that it depends on.
-    name: Name = Field(description="Name of the hub in metrics, as label `task_hub`; unique.")
+    name: Name = Field(description="Unique name of the hub in metrics, as label `task_hub`.")
     allow_insecure: bool = Field(
         default=False, description="Allow `http://` to hosts other than loopback."
     )
@@ -113,8 +113,8 @@ class HubSettings(BaseModel):
     )
     task_hub: TaskHub | None = Field(
         default=None,
-        description="The task hub's own name, unless it is the app's default; an unknown name "
-        "creates storage.",
+        description="The task hub's own name, if not the app's default; querying a nonexistent "
+        "task hub creates its storage.",
     )
     connection: Connection | None = Field(
         default=None, description="Name of the app setting with the task hub's connection string."
@@ -124,7 +124,7 @@ class HubSettings(BaseModel):
     )
     key_file: KeyFile | None = Field(default=None, description="File with the key; see **Keys**.")
     keys_dir: Folder | None = Field(
-        default=None, description="Folder with a key file per hub, named like the hub."
+        default=None, description="Folder with one key file per hub, named after the hub."
     )
     resource_id: ResourceId | None = Field(
         default=None,
@@ -133,15 +133,15 @@ class HubSettings(BaseModel):
     )
     access: Access = Field(
         default=KEY,
-        description="How the app is read: at its own address with a `key` (configured, else "
-        "fetched by `resource_id`), or through Azure's `resource-manager`, without a key.",
+        description="How to read the app: with a `key` (configured, else fetched by `resource_id`) "
+        "at its own address, or without one through Azure's `resource-manager`.",
     )
     cloud: Cloud = Field(
         default=PUBLIC,
         description="Azure cloud of `resource_id`; by default that of `discovery.azure.cloud`.",
     )
     labels: Labels = Field(
-        default={}, description="Labels of `durable_functions_hub_info`, such as an owner."
+        default={}, description="Extra labels for `durable_functions_hub_info`, such as an owner."
     )
     links: Links = Field(
         default={},
@@ -149,45 +149,49 @@ class HubSettings(BaseModel):
     )
     worker: Annotated[WorkerName, AnyCase] | None = Field(
         default=None,
-        description="The app's language, on which some diagnoses depend; by default inferred "
-        "from its failures.",
+        description="The app's language worker, which some diagnoses depend on; by default "
+        "inferred from its failures.",
     )
     orchestrators: Names = Field(
-        default=(), description="Orchestrators shown at 0 from the start, and first to get labels."
+        default=(),
+        description="Orchestrators to show at 0 until first seen, with priority for labels.",
     )
     entities: Names = Field(default=(), description="Entities to list; empty means all.")
     id_prefixes: IdPrefixes = Field(
         default=(),
-        description="Prefixes of all instance ids, to list by key range; `guid`: 16 hex digits.",
+        description="Instance id prefixes to list by key range (others are not tracked); `guid` "
+        "means 16 hex digits.",
     )
     intervals: Intervals = Field(default=Intervals(), description="How often sweeps run.")
     limits: Limits = Field(default=Limits(), description="When instances are over the limit.")
     may_stop: bool = Field(
         default=False,
-        description="Whether the app may be stopped indefinitely, ignoring `limits.stopped`.",
+        description="Allow the app to be stopped longer than `limits.stopped`.",
     )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait.")
     retries: Retries = Field(default=Retries(), description="How failed requests are retried.")
     tls: Tls = Field(default=Tls(), description="Authorities and client certificate.")
     proxy: Proxy | None = Field(
-        default=None, description="Proxy to use instead of `HTTPS_PROXY`; may hold credentials."
+        default=None, description="Proxy to use instead of `HTTPS_PROXY`; may include credentials."
     )
     headers: Headers = Field(default={}, description="Headers to send with every request.")
     profile: Profile = Field(
         default="steady",
-        description="Defaults for a kind of app: `scale-to-zero` polls rarely, so apps can sleep.",
+        description="Defaults by kind of app; `scale-to-zero` polls rarely, so that the app can "
+        "sleep.",
     )
     max_pages_per_day: Annotated[Count, Field(ge=1), Shown("whole number from 1")] | None = Field(
         default=None,
-        description="Maximum pages per UTC day; the last tenth is for active and finished sweeps.",
+        description="Maximum pages per UTC day, the last tenth reserved for active and finished "
+        "sweeps.",
     )
     max_histories_per_sweep: Annotated[Count, Field(ge=0, le=10_000)] = Field(
         default=30,
-        description="Maximum histories to read after an active sweep, to find what instances over "
-        "a limit wait on; `0` reads none; each counts as a page of `max_pages_per_day`.",
+        description="Maximum histories read after an active sweep to find what instances over a "
+        "limit wait on; each counts toward `max_pages_per_day`.",
     )
     max_requests_per_host: Annotated[Count, Field(ge=1)] = Field(
-        default=4, description="Maximum concurrent requests per host; its hubs take turns."
+        default=4, description="Maximum concurrent requests per host, shared by its hubs."
     )
     max_page_size: Annotated[Count, Field(ge=1, le=1000)] = Field(
         default=1000, description="Maximum instances per page."
@@ -197,21 +201,23 @@ class HubSettings(BaseModel):
         description="Target size of a page in bytes; the larger the rows, the fewer per page.",
     )
     max_pages: Annotated[Count, Field(ge=1)] = Field(
-        default=100_000, description="Pages after which a listing is truncated."
+        default=100_000, description="Maximum pages per listing; longer ones are truncated."
     )
     max_response_bytes: Annotated[Count, Field(ge=65_536)] = Field(
         default=33_554_432,
-        description="Maximum bytes of a response; pages of a listing are capped at 8 MiB.",
+        description="Maximum size of a response in bytes; for pages of a listing, at most 8 MiB.",
     )
     max_requests_per_second: Annotated[Count, Field(ge=1, le=10_000)] = Field(
-        default=100, description="Maximum requests per second."
+        default=100, description="Maximum requests per second to the hub."
     )
     max_label_values: Annotated[Count, Field(ge=1)] = Field(
         default=200,
-        description="Orchestrators, and entities, with their own label; the rest is `_other`.",
+        description="Maximum orchestrators with their own label, and as many entities; the rest "
+        "are `_other`.",
     )
     max_series: Annotated[Count, Field(ge=1000)] = Field(
-        default=20_000, description="Maximum series per hub, above which distributions are folded."
+        default=20_000,
+        description="Maximum series per hub; above it, age histograms are merged into `_other`.",
     )
     stale_after: PositiveDuration = Field(
         default=15 * MINUTE,
@@ -220,24 +226,27 @@ class HubSettings(BaseModel):
     )
     counter_hold: Duration = Field(
         default=2 * MINUTE,
-        description="How long a new counter series shows its base; at least two scrape intervals.",
+        description="How long a new counter series shows its initial value; should be at least two "
+        "scrape intervals.",
     )
     overlap: PositiveDuration = Field(
         default=2 * MINUTE,
-        description="Minimum look-back of each search for finished instances.",
+        description="Minimum look-back of searches for finished instances.",
     )
     lookback: PositiveDuration = Field(
-        default=2 * HOUR, description="Maximum look-back of these searches; most look back less."
+        default=2 * HOUR, description="Maximum look-back of those searches; most look back less."
     )
     failed_lookback: PositiveDuration = Field(
-        default=7 * DAY, description="How long a failure is shown as unresolved."
+        default=7 * DAY, description="How long a failure counts as unresolved."
     )
     max_ledger_finishes: Annotated[Count, Field(ge=1000)] = Field(
         default=2_000_000,
-        description="Finishes remembered, so that none is counted twice; 8 to 12 bytes each.",
+        description="Maximum finishes remembered, so that none is counted twice; 8 to 12 bytes "
+        "each.",
     )
     max_failure_reasons: Annotated[Count, Field(ge=1)] = Field(
-        default=200, description="Failure reasons with their own labels; the rest is `_other`."
+        default=200,
+        description="Maximum failure reasons with their own labels; the rest are `_other`.",
     )
 
     @field_validator("url")

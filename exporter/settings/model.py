@@ -107,21 +107,22 @@ class Settings(BaseSettings):
         default=None, description="YAML file with further settings."
     )
     listen_address: ListenOn = Field(
-        default=ListenAddress("", 10_771), description="Where to listen; no host is all interfaces."
+        default=ListenAddress("", 10_771),
+        description="Address to listen on; all interfaces if the host is omitted.",
     )
     allowed_hosts: HostPatterns = Field(
         default=(),
         description="Accepted `Host` headers, such as `a.example.com` or `*.example.com`, to "
-        "prevent DNS rebinding; any by default.",
+        "prevent DNS rebinding; empty means any.",
     )
     web_config_file: WebConfigFile | None = Field(
         default=None,
-        description="TLS, users, headers and rate limit of this server, in the format of "
-        "Prometheus' exporters.",
+        description="TLS, users, response headers and rate limit of this server, in the web "
+        "configuration format of Prometheus exporters.",
     )
     shard: ShardOf = Field(
         default=Shard(),
-        description="Part of the hubs this exporter polls; `auto` takes it from the host name.",
+        description="Shard of the hubs to poll; `auto` takes `i` from the end of the host name.",
     )
     allow_reload: bool = Field(
         default=False, description="Allow `POST /-/reload`, which rereads all files immediately."
@@ -142,7 +143,7 @@ class Settings(BaseSettings):
     )
     state_dir: WritableFolder | None = Field(
         default=None,
-        description="Folder that keeps counters across restarts; not shared between exporters.",
+        description="Folder that keeps counters across restarts; must not be shared by exporters.",
     )
     state_max_age: PositiveDuration = Field(
         default=DAY, description="Maximum age of the state in `state_dir`; older state is ignored."

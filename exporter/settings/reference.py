@@ -23,56 +23,56 @@ from exporter.settings.sources import variable_for
 INTRODUCTION = """\
 # Settings
 
-Every setting of the exporter, from the models in `exporter/settings/`. This page is generated:
-`make docs` regenerates it.
+Every setting of the exporter. `make docs` generates this page from `exporter/settings/`.
 
-Settings come from three places. The first that sets one wins:
+Settings come from three places. The first that sets a value wins:
 
-1. the command line: `--set intervals.active=10s`, or its own option, such as `--url`;
-2. the environment: `DURABLE_EXPORTER_` and the setting in capitals, with `__` between levels
+1. the command line: `--set intervals.active=10s`, or the setting's own option, such as `--url`;
+2. the environment: `DURABLE_EXPORTER_` plus the setting in capitals, with `__` between levels
    (`DURABLE_EXPORTER_INTERVALS__ACTIVE`);
-3. the YAML file that `--config-file` or `DURABLE_EXPORTER_CONFIG_FILE` names.
+3. the YAML file named by `--config-file` or `DURABLE_EXPORTER_CONFIG_FILE`.
 
-Groups are merged setting by setting, labels and headers name by name; lists are replaced. An
-unknown setting is an error. All errors are reported together, each with its location.
+Groups are merged setting by setting, labels, links and headers name by name; lists are replaced.
+An unknown setting is an error. All errors are reported together, each with its location.
 
-**Hubs.** `url` and the settings next to it at the top level make one hub, named by `name`, else
-`task_hub`, else `default`. More hubs follow below `hubs`, each under its name: `hubs.orders.url` in
-the file, `DURABLE_EXPORTER_HUBS__ORDERS__URL` in the environment. Every setting that does not
-identify a hub is allowed at the top level too, as the default of all hubs; `key` and `key_file`
-apply only to hubs without `key`, `key_file`, `keys_dir` or `resource_id`. Hubs may also be
-[found in Azure](guides/azure-discovery.md), without listing any.
+**Hubs.** At the top level, `url` and the other settings of [Which hub](#which-hub) define one hub,
+named by `name`, else `task_hub`, else `default`. Define more under `hubs`, each by its name:
+`hubs.orders.url` in the file, `DURABLE_EXPORTER_HUBS__ORDERS__URL` in the environment. Settings of
+[How it is polled and shown](#how-it-is-polled-and-shown) are allowed at the top level, too, as
+defaults for all hubs. A `key` or `key_file` at the top level applies only to hubs without `key`,
+`key_file`, `keys_dir` or `resource_id`. Hubs can also be
+[discovered in Azure](guides/azure-discovery.md) instead of listed.
 
-**Paths** in the file are relative to the file, others to the working directory.
+**Relative paths** start from the file's folder in the file, elsewhere from the working directory.
 
 **Task hub names** in Azure Storage have 3 to 45 letters and digits and start with a letter. Other
 backends also allow `-` and `_`; `check` and the log warn about names invalid in Azure Storage.
 
 **Names in variables** become lower case (`HUBS__ORDERS` is the hub `orders`), unless the
-file has the same name in another case. `name` below a hub overrides it.
+file has the same name in another case. A hub's `name` overrides both.
 
-**Values.** Durations are `30s`, `5m`, `1h30m`, `7d`, `500ms`, `0.5s`, or plain seconds. Lists are
-comma-separated or JSON; in the file they are YAML lists. Groups and mappings may be JSON in
+**Values.** Write durations as `30s`, `5m`, `1h30m`, `7d`, `500ms`, `0.5s`, or plain seconds. Lists
+are comma-separated or JSON; in the file they are YAML lists. Groups and mappings may be JSON in
 one variable: `DURABLE_EXPORTER_LABELS='{"team": "payments"}'`.
 
-**Empty variables** are ignored, except those that identify a hub or hold its key (`name`, `url`,
-`task_hub`, `connection`, `resource_id`, `key`, `key_file`): they are errors, so that an empty
+**Empty variables** are ignored. Those that identify a hub or hold its key (`name`, `url`,
+`task_hub`, `connection`, `resource_id`, `key`, `key_file`) are errors instead, so that an empty
 secret does not go unnoticed.
 
 **Keys** belong in files. `key_file` is read again when it changes and when the app refuses a key,
-so a rotated key needs no restart. White space, quotes and a byte order mark around a key are
-ignored. A hub's `key` or `key_file` wins over its file in `keys_dir`. No key is ever logged or
+so a rotated key needs no restart. Whitespace, quotes and a byte order mark around a key are
+ignored. A hub's `key` or `key_file` overrides its file in `keys_dir`. No key is ever logged or
 shown.
 
 **Changed files** are applied while the exporter runs; if any has an error, none is applied. See
 [reloading](web.md#reloading).
 
-**Links** from an instance on the status page open other tools: `links.monitor` is the URL of the
+**Links** lead from an instance on the status page to other tools: `links.monitor` is the URL of the
 link `monitor`. Its placeholders `{instance_id}`, `{task_hub}` (the hub's `name`), `{hub_name}`
-(its `task_hub`, else its `name`) and `{orchestrator}` are filled in, URL-encoded; a literal brace
-is written twice. Links start with `https://` or `http://` and a literal host.
+(its `task_hub`, else its `name`) and `{orchestrator}` are filled in, URL-encoded; double a literal
+brace. URLs must start with `https://` or `http://` and a literal host.
 
-The variables that Kubernetes adds for a service called `durable-exporter`
+Variables that Kubernetes adds for a service called `durable-exporter`
 (`DURABLE_EXPORTER_SERVICE_HOST` and the like) are ignored.
 """
 
@@ -88,7 +88,7 @@ DURABLE_EXPORTER_KEY_FILE=/run/secrets/orders
 DURABLE_EXPORTER_LIMITS__PENDING=5m
 ```
 
-Many hubs, from the environment; each key is in the folder, in a file named like the hub:
+Several hubs, from the environment; each key is in a file named after its hub:
 
 ```sh
 DURABLE_EXPORTER_HUBS__ORDERS__URL=https://orders.azurewebsites.net
@@ -100,7 +100,7 @@ DURABLE_EXPORTER_LABELS='{"team": "payments"}'
 DURABLE_EXPORTER_LIMITS__ORCHESTRATORS='{"ProcessOrder": {"idle": "2h"}}'
 ```
 
-The same and more, from a file:
+Several hubs, from a file:
 
 ```yaml
 listen_address: ":10771"
@@ -138,14 +138,15 @@ hubs:
 ORCHESTRATORS = """\
 For each limit, the first match that sets it wins: the exact name, the name in another case, the
 patterns (`*`, `?`, `[abc]`; case-sensitive) in the order written, the limit in `limits` itself.
-Patterns of a hub come before those of the top level; within each, those of the command line come
-first, then the environment's, then the file's.
+A hub's patterns come before those of the top level; within each, the command line's come first,
+then the environment's, then the file's.
 """
 
 FOUND = """\
-`discovery.azure.hubs.<name>` takes every setting of how a hub is polled and shown, such as
+`discovery.azure.hubs.<name>` takes every setting of
+[How it is polled and shown](#how-it-is-polled-and-shown), such as
 `discovery.azure.hubs.orders-*.intervals.active`, except `headers`, `keys_dir`, `cloud` and
-`allow_insecure`. Defaults of all hubs apply to found apps, too, except `key`, `key_file`,
+`allow_insecure`. Defaults for all hubs apply to discovered apps, too, except `key`, `key_file`,
 `keys_dir` and `headers`, which may be secrets, and `allow_insecure`; `access` and `cloud` default
 to those of `discovery.azure`. Matching ignores case. See
 [discovery in Azure](guides/azure-discovery.md).
@@ -154,8 +155,8 @@ to those of `discovery.azure`. Matching ignores case. See
 _FORMER_NAMES = """\
 ## Former names
 
-They work until the next minor version; `serve` and `check` warn about each. Both names in one place
-are an error. `check --print` prints the configuration in current names.
+Former names work until the next minor version; `serve` and `check` warn about each. Using both
+names in one place is an error. `check --print` prints the configuration with current names.
 """
 
 _WORDS: Mapping[object, str] = {bool: "`true` or `false`", int: "whole number", str: "text"}
@@ -170,16 +171,16 @@ def page() -> str:
 
 def _of_the_exporter() -> Iterator[str]:
     own = {name: field for name, field in Settings.model_fields.items() if name != "hubs"}
-    yield "## The exporter\n\nThese are allowed at the top level only.\n"
+    yield "## The exporter\n\nAllowed at the top level only.\n"
     yield _table((), own)
     yield from _groups(own)
 
 
 def _of_a_hub() -> Iterator[str]:
     fields = HubSettings.model_fields
-    yield "## Which hub\n\nAt the top level these make one hub; they are not defaults.\n"
+    yield "## Which hub\n\nAt the top level, these define one hub; they are not defaults.\n"
     yield _table((), {name: fields[name] for name in IDENTITY})
-    yield "## How it is polled and shown\n\nAt the top level these are the defaults of all hubs.\n"
+    yield "## How it is polled and shown\n\nAt the top level, these are defaults for all hubs.\n"
     yield _table((), {name: field for name, field in fields.items() if name not in IDENTITY})
     yield from _groups(fields)
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from exporter.alerts.inhibition import INHIBITIONS, inhibition
-from exporter.alerts.model import Severity
+from exporter.alerts.model import Alert, Severity
 from exporter.alerts.table import ALERTS
 from tests.alerts.cases import BY_NAME, Case
 from tests.alerts.promtool_rules import findings
@@ -42,14 +42,17 @@ CAUSES = (
     ),
     ("DataStale", "fires before the data is removed", "The last complete sweep census"),
     ("DataStale", "fires for one that was cut off as often", "No sweep failed of task hub orders"),
-    ("ExporterMisconfigured", "fires for names that share a label", "3 values of the label"),
-    ("ExporterMisconfigured", "fires for instances outside the prefixes", "4 active instances"),
+    ("ExporterMisconfigured", "fires for names that share a label", "has 3 too many values"),
+    ("ExporterMisconfigured", "fires for instances outside the prefixes", "are not tracked: 4."),
     ("ExporterMisconfigured", "fires for a clock that is ahead", "differ by 2m 30s"),
     ("ExporterMisconfigured", "fires for a file that cannot be used", "configuration is invalid"),
     ("ExporterMisconfigured", "fires for searches for apps of which all fail", "discover`"),
     ("OrchestrationsFailing", "fires in time", "16.67% of the instances of ProcessOrder"),
     ("OrchestrationsFailing", "a nightly job that always fails", "that finished within 24 hours"),
     ("OrchestrationsFailing", "many are unresolved", "11 instances of ProcessOrder in task hub"),
+    ("OrchestrationsFailing", "one is, and its own limit is 0", "1 instance of ProcessOrder in"),
+    ("ShardMissing", "fires for one of any number", "Only 1 of 2 shards is scraped"),
+    ("DeploymentBroken", "an eternal one is missing", "About 1 instance of ProcessOrder in"),
     ("DeploymentBroken", "fires in time", "failed within 15m (non_determinism)"),
     ("DeploymentBroken", "histories are refused", "an activity in flight was renamed"),
     ("OrchestrationStalled", "fires in time", "most wait on activity Charge."),
@@ -167,6 +170,12 @@ def test_a_description_says_the_number_and_what_to_do_first(alert: object) -> No
     assert re.search(r"\bFirst [a-z]+ ", description, re.IGNORECASE)
     counted = "$value" in description
     assert counted or getattr(alert, "name", "") == "ExporterDown"
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_no_text_says_1_instances(alert: Alert) -> None:
+    for text in (alert.summary, alert.description):
+        assert not re.search(r"\$value[^}]*}} (active )?(instances|entities|times)", text)
 
 
 def test_a_warning_inhibits_nothing_that_pages() -> None:

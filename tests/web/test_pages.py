@@ -135,7 +135,7 @@ class TestHub:
             page = (await client.get("/")).text
         assert "No: the last numbers are" in page
         row = page[page.index('scope="row">Process') :].partition("</tr>")[0]
-        assert row.count("not known") == 12
+        assert row.count("unknown") == 12
         assert ">0<" not in row
 
     async def test_an_empty_hub_is_no_healthy_one_without_a_word(self) -> None:
