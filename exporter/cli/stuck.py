@@ -130,7 +130,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--older-than",
         type=duration,
         metavar="DURATION",
-        help="replace limits.pending, idle and age with this duration",
+        help="use this duration as limits.pending and idle, and ignore limits.age",
     )
     command.add_argument(
         "--orphans", action="store_true",

@@ -85,6 +85,18 @@ def closest(path: SettingPath) -> SettingPath | None:
     return None
 
 
+def settings_beside(path: SettingPath) -> tuple[str, ...]:
+    """Return the names known where *path* leaves the settings; none where any of a hub's is."""
+    place = document()
+    for name in path:
+        below = place.below(name)
+        if below is None:
+            names = tuple(place.members or ())
+            return () if "intervals" in names else names
+        place = below
+    return ()
+
+
 def _closest_member(place: Place, name: str) -> SettingPath | None:
     # A single underscore instead of two is the most likely mistake.
     known: dict[str, SettingPath] = {member: (member,) for member in place.members or ()}

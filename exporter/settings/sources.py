@@ -28,6 +28,7 @@ from exporter.settings.schema import (
     document,
     is_identity,
     place_at,
+    settings_beside,
     todays,
 )
 from exporter.settings.strict_yaml import NotYaml, read_yaml
@@ -97,12 +98,10 @@ class Source(InitSettingsSource):
         """Return the message for *path*, which is not a setting."""
         if path[0] == "hubs" and path[2:3] and path[2] in Settings.model_fields:
             return f"is a setting of the whole exporter: use {self.propose(path[2:])}"
-        meant = closest(path)
-        return (
-            f"is not a setting: did you mean {self.propose(meant)}?"
-            if meant
-            else "is not a setting: remove it, or look up its name in the reference of settings"
-        )
+        if meant := closest(path):
+            return f"is not a setting: did you mean {self.propose(meant)}?"
+        known = ", ".join(settings_beside(path)) or "see the reference of settings"
+        return f"is not a setting; known: {known}"
 
     def _read(self, path: SettingPath, value: object) -> object:
         """Return *value* in current names; None, also for YAML's `null`, if it is not set."""

@@ -52,4 +52,4 @@ async def test_where_the_extra_is_missing_the_message_names_it(
     with pytest.raises(HubDenied) as caught:
         await AzureIdentity("public").token(FAILURES)
     assert caught.value.reason == EXTRA_MISSING
-    assert "durable-functions-exporter[azure]" in caught.value.hint
+    assert "with its extra `azure`" in caught.value.hint

@@ -119,6 +119,8 @@ BAD_VALUES = [
 ]
 
 BAD_FILES = [
+    ("intervals: {finished: 5s}", "is not a setting; known: active, failed, census, entities"),
+    ("frequency: 5s", "frequency: is not a setting; known: see the reference of settings"),
     ("urls: x", "urls: is not a setting: did you mean url?"),
     (
         "hubs: {a: {url: https://a, interval: 5}}",

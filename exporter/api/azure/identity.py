@@ -17,7 +17,7 @@ from exporter.api.errors import ApiError
 from exporter.settings.azure import AUTHORITIES, resource_manager_of
 
 EXTRA_MISSING = "the package azure-identity is not installed"
-_INSTALL = "install the extra: pip install 'durable-functions-exporter[azure]'; the image has it"
+_INSTALL = "install the exporter with its extra `azure`; the image has it"
 _SECONDS = 60.0
 # Tokens are renewed this long before they expire.
 _FRESH_SECONDS = 300.0
