@@ -155,9 +155,9 @@ def _built(board: Board) -> dashboard.Dashboard:
         )
     )
     page = "${exporter_url}/" if board.scope.of_many else HUB_PAGE
-    outside = [("Status page", page, "The exporter's own page: ids of stalled and failed ones")]
+    outside = [("Status page", page, "Ids of stalled and failed instances")]
     if board.has_instances:
-        text = "The page of the instance whose id is typed in; the exporter must allow such pages"
+        text = "The page of the instance with the id typed in; requires web.instance_pages"
         outside.append(("Instance", f"{HUB_PAGE}/instances/${{instance_id:percentencode}}", text))
     for name, url, text in outside:
         builder.link(
@@ -217,7 +217,7 @@ def _places(scope: Scope) -> Iterator[dashboard.VariableModel]:
         yield choice(name, name.capitalize(), query, description, all_of=all_of)
     if scope.of_many:
         teams = f"label_values({selector(c.HUB_INFO, *matchers)}, team)"
-        text = "The label team that the setting labels gives to hubs"
+        text = "The label team, from the setting labels of hubs"
         yield choice("team", "Team", teams, text, all_of=all_of)
     hubs = f"label_values({selector(c.UP, *matchers)}, task_hub)"
     text = "The hubs to look at" if scope.of_many else "The hub"
@@ -281,7 +281,7 @@ def exporter_url() -> dashboard.VariableModel:
         "exporter_url",
         "Exporter",
         "",
-        "Where people reach the exporter, for links to its page: set it, and save the dashboard",
+        "URL of the exporter, for links to the status page: set it, and save the dashboard",
     )
 
 

@@ -84,8 +84,8 @@ ORCHESTRATIONS_FAILING = Alert(
     "OrchestrationsFailing",
     "failures",
     "the failure ratio of the last hour is over the limit `failure_ratio`; or all instances that"
-    " finished within 24 hours failed; or unresolved failures are over the limit"
-    " `unresolved_failures` and the ratio of 24 hours is over `failure_ratio`, too (not required"
+    " finished in the last day failed; or unresolved failures are over the limit"
+    " `unresolved_failures` and the 24-hour ratio is over `failure_ratio`, too (not required"
     " for an orchestrator's own `unresolved_failures`)",
     f"""\
 {labelled(_RATIO, "cause", "ratio")}
@@ -105,7 +105,7 @@ or on ({ONE_ORCHESTRATOR})
     + " that finished within the last hour have failed"
     '{{ else if eq $labels.cause "always" }}All instances '
     + _OF
-    + " that finished within 24 hours have failed: {{ $value }}"
+    + " that finished in the last day have failed: {{ $value }}"
     "{{ else }}" + instances(_OF) + "Failed, and nobody has rewound, restarted or"
     " purged them{{ end }}. First check what they have in common: " + _FAILURES,
     Board.ORCHESTRATOR,
@@ -117,7 +117,7 @@ or on ({ONE_ORCHESTRATOR})
 _WINDOW = duration(
     "failures_window",
     "15m",
-    "How long failures count as new, or up to five minutes longer. Must exceed two intervals of the"
+    "How long failures count as new, plus up to five minutes. Must exceed two intervals of the"
     " sweep `active` and `counter_hold` together.",
 )
 _MEMORY = duration(
@@ -170,7 +170,7 @@ DEPLOYMENT_BROKEN = Alert(
     "DeploymentBroken",
     "failures",
     "the deployed code does not fit its instances: it contradicts their histories, or a function or"
-    " version is missing. Starts of a name that never completed do not count",
+    " version is missing. Missing names that never completed do not count",
     f"""\
 topk by ({ONE_ORCHESTRATOR}) (
   1,
@@ -193,10 +193,11 @@ topk by ({ONE_ORCHESTRATOR}) (
     + by_number("instance ", "instances ")
     + _OF
     + " {{ if eq $labels.category"
-    + f' "{WaitingOn.HISTORY_REFUSED}" }}}}cannot continue: an activity in flight was renamed'
-    "{{ else }}failed within $(failures_window) ({{ $labels.category }}){{ end }}. First read the"
-    " message of one with `durable-exporter failures`, and compare it with the latest deployment:"
-    " some messages of JavaScript and Python apps have other causes. If it is the deployment, roll"
+    + f' "{WaitingOn.HISTORY_REFUSED}" }}}}cannot continue: an activity in flight was probably'
+    " renamed. First check the latest deployment"
+    "{{ else }}failed within $(failures_window) ({{ $labels.category }}). First read the message of"
+    " one with `durable-exporter failures`, and compare it with the latest deployment: in"
+    " JavaScript and Python apps, it may have another cause{{ end }}. If it is the deployment, roll"
     " it back, then rewind the failed instances.",
     Board.ORCHESTRATOR,
     (_WINDOW, _MEMORY),

@@ -76,10 +76,10 @@ HUB_UNREACHABLE = Alert(
     "{{ if eq $value 0.0 }}Task hub {{ $labels.task_hub }} has never been read{{ else }}Task hub"
     " {{ $labels.task_hub }} was last read {{ $value | humanizeDuration }} ago{{ end }}"
     "{{ if $labels.kind }} (cause: {{ $labels.kind }}){{ end }}; its other alerts are outdated. "
-    '{{ if eq $labels.kind "stopped" }}Nothing in it runs. First start the app; if it stops on'
-    " purpose, set the hub's `may_stop`."
+    '{{ if eq $labels.kind "stopped" }}Nothing in it runs. First start the app; if that is'
+    " intended, set the hub's `may_stop`."
     '{{ else if eq $labels.kind "auth" }}First compare the system key of the app\'s Durable Task'
-    " extension with the exporter's `key_file`; a corrected file is reloaded by itself."
+    " extension with the exporter's `key_file`; a corrected file reloads automatically."
     '{{ else if eq $labels.kind "restricted" }}First allow the exporter in the access restrictions'
     " of the app."
     "{{ else }}First run `durable-exporter check`: it says what is wrong.{{ end }}",
@@ -89,14 +89,14 @@ HUB_UNREACHABLE = Alert(
         "hub_unreachable_keep",
         "7m",
         "Inhibits the hub's other alerts until they end, `keep_firing_for` later. Longer than"
-        " `hub_unreachable_for`, so that the warning of a stopped app ends once it is critical.",
+        " `hub_unreachable_for`, so that a stopped app's warning lasts until it is critical.",
     ),
 )
 
 _MANY_HUBS = number(
     "many_hubs",
     3,
-    "Fewer hubs have their own alerts.",
+    "Fewer hubs alert individually.",
 )
 _MANY_HUBS_RATIO = number(
     "many_hubs_ratio",
@@ -108,7 +108,7 @@ _MANY_HUBS_RATIO = number(
 MANY_HUBS_UNREACHABLE = Alert(
     "ManyHubsUnreachable",
     "hubs",
-    "many hubs, stopped ones included, cannot be read at once: they share a cause",
+    "many hubs at once, stopped ones included, cannot be read: they share a cause",
     f"""\
 count by ({TARGET_LABELS}) ({UNREAD_HUBS}) >= {_MANY_HUBS}
 and
@@ -121,7 +121,7 @@ count by ({TARGET_LABELS}) ({UNREAD_HUBS})
     ),
     Severity.CRITICAL,
     "{{ $value }} task hubs cannot be read",
-    "{{ $value }} task hubs cannot be read at once. First run `durable-exporter check` where the"
+    "{{ $value }} task hubs cannot be read. First run `durable-exporter check` where the"
     " exporter runs, and check what they share: proxy, DNS, egress, certificates, a stopped plan."
     " Their own alerts are inhibited.",
     Board.FLEET,
@@ -185,8 +185,7 @@ unless on ({ONE_HUB}) {UNREAD_HUBS}""",
     duration(
         "data_stale_for",
         "10m",
-        "Bridges a sweep that is about to end; stale data is removed after 15 minutes or more, so"
-        " this fires before.",
+        "Bridges a sweep that is about to end.",
     ),
     Severity.WARNING,
     "Data of task hub {{ $labels.task_hub }} is stale",
@@ -200,7 +199,7 @@ unless on ({ONE_HUB}) {UNREAD_HUBS}""",
     "{{ else }}{{ if eq $value 0.0 }}No sweep {{ $labels.sweep }} of task hub"
     " {{ $labels.task_hub }} has completed since the exporter started{{ else }}The last complete"
     " sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} ended"
-    " {{ $value | humanizeDuration }} ago{{ end }}; its data is removed once stale, and alerts on"
+    " {{ $value | humanizeDuration }} ago{{ end }}; its data will be removed, and alerts on"
     " it raise nothing new. First check the exporter's log for this hub, and run"
     " `durable-exporter check`."
     "{{ end }}",
@@ -248,7 +247,7 @@ HUB_REPLACED = Alert(
     "Task hub {{ $labels.task_hub }} was replaced",
     "All known instances of task hub {{ $labels.task_hub }} vanished at once"
     " {{ $value | humanizeDuration }} ago: the app uses another hub name or storage, for example"
-    " after a slot swap, and nobody processes what was in flight. First compare `hubName` and the"
+    " after a slot swap, and in-flight instances are abandoned. First compare `hubName` and the"
     " storage connection of the app with the previous ones.",
     Board.HUB,
     (_REPLACED_SECONDS,),
@@ -289,7 +288,7 @@ and on ({ONE_HUB}) (
 )""",
     duration("hub_stalled_for", "2m", "Bridges one late sweep; `hub_stalled_window` is the wait."),
     Severity.BY_LIMIT,
-    "Nothing moves in task hub {{ $labels.task_hub }}",
+    "No progress in task hub {{ $labels.task_hub }}",
     instances("of task hub {{ $labels.task_hub }}") + "Pending over the limit, and no"
     " instance has made progress for $(hub_stalled_window). First check whether the app's host runs"
     " and reads its queues; then run `durable-exporter stuck`.",

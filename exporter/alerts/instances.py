@@ -55,7 +55,7 @@ PENDING_STUCK = Alert(
     duration(
         "pending_stuck_for",
         "10m",
-        "By then, a batch that drains within three hours does so measurably.",
+        "By then, a batch that drains in three hours has measurably shrunk.",
     ),
     Severity.BY_LIMIT,
     instances(_OF, *_HAVE) + "not started",
@@ -112,7 +112,7 @@ OVER_AGE = Alert(
     "instances",
     "instances are active for longer than the limit `age`",
     labelled(_over("age"), "severity", CONFIGURED_SEVERITY),
-    duration("over_age_for", "5m", "Bridges an instance that ends just then."),
+    duration("over_age_for", "5m", "Bridges an instance about to end."),
     Severity.CONFIGURED,
     instances(_OF) + "over the age limit",
     instances(_OF, *_HAVE) + "been active for longer than the limit. First check for progress:"
@@ -138,13 +138,13 @@ or on ({ONE_ORCHESTRATOR})
 
 # Waits whose class alone tells people neither what is wrong nor what to do first.
 _IN_WORDS = {
-    WaitingOn.TIMER_OVERDUE: "most wait on an overdue timer. First check whether other instances"
+    WaitingOn.TIMER_OVERDUE: "waiting on an overdue timer. First check whether other instances"
     " of the hub make progress; if none does, restart the app.",
-    WaitingOn.FINISHED_IN_HISTORY: "most have finished, but are still listed as Running. First wait"
+    WaitingOn.FINISHED_IN_HISTORY: "finished, but still listed as Running. First wait"
     " ten minutes, then restart the app.",
-    WaitingOn.NO_STEP: "most have made no step since their start. First search the log of the app"
-    " for a call of a missing function.",
-    WaitingOn.UNKNOWN: "what most wait on is unknown. First check the log of the app.",
+    WaitingOn.NO_STEP: "no step since the start. First search the log of the app"
+    " for a call to a missing function.",
+    WaitingOn.UNKNOWN: "the cause is unknown. First check the log of the app.",
 }
 _BY_CAUSE = "{{ else ".join(
     f'if eq $labels.waiting_on "{cause}" }}}}: {text}' for cause, text in _IN_WORDS.items()
@@ -165,8 +165,8 @@ ORCHESTRATION_STALLED = Alert(
     Severity.BY_LIMIT,
     "Instances " + _OF + " are stalled",
     instances(_OF) + "stalled{{ " + _BY_CAUSE + "{{ else }}"
-    "{{ if $labels.waiting_on }}: most wait on {{ $labels.waiting_on }}"
-    "{{ if $labels.target }} {{ $labels.target }}{{ end }}{{ end }}. First check that step: its"
+    "{{ if $labels.waiting_on }}: waiting on {{ $labels.waiting_on }}"
+    "{{ if $labels.target }} {{ $labels.target }}{{ end }}{{ end }}. First check the step: its"
     " log, and what it calls.{{ end }} " + _STUCK,
     Board.ORCHESTRATOR,
     cause_labels=("waiting_on", "target"),
@@ -181,8 +181,8 @@ ORPHANED_INSTANCES = Alert(
     duration("orphaned_instances_for", "10m", "Time to terminate the children after the parent."),
     Severity.WARNING,
     instances(_OF) + "orphaned",
-    instances(_OF) + "active, but the parent has finished, was terminated or purged: nobody uses"
-    " the result, and side effects continue. First check what they still do; then terminate them."
+    instances(_OF) + "active, but the parent has finished or is gone: the result is unused, and"
+    " side effects continue. First check what they still do; then terminate them."
     " `durable-exporter stuck --orphans` lists them.",
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
@@ -229,8 +229,8 @@ label_replace(
     Severity.CONFIGURED,
     _HERE + " has not succeeded within its limit",
     "{{ $labels.orchestrator }} last completed {{ $value | humanizeDuration }} ago in task hub"
-    " {{ $labels.task_hub }} (or never since first contact): longer than its limit. First check"
-    " whether the app runs and whether it was started at all, then `durable-exporter failures`.",
+    " {{ $labels.task_hub }} (or never since first contact): over its limit. First check"
+    " whether the app runs and starts any instances, then `durable-exporter failures`.",
     Board.ORCHESTRATOR,
 )
 
@@ -255,7 +255,9 @@ and
     duration("nothing_started_for", "10m", "Bridges starts that are a little late."),
     Severity.WARNING,
     "Nothing starts " + _HERE,
-    "No instance " + _OF + " was started within $(nothing_started_window); a week ago there were"
+    "No instance "
+    + _OF
+    + " was started in the last $(nothing_started_window); a week ago there were"
     ' about {{ $value | printf "%.0f" }}. First check what starts it: a queue, a schedule, a'
     " caller. A holiday is the usual harmless reason.",
     Board.ORCHESTRATOR,
@@ -307,7 +309,7 @@ DURATION_REGRESSION = Alert(
     duration("duration_regression_for", "15m", "Bridges one slow batch."),
     Severity.WARNING,
     _HERE + " takes much longer than a week ago",
-    "Instances " + _OF + " took {{ $value | humanizeDuration }} on average within"
+    "Instances " + _OF + " took {{ $value | humanizeDuration }} on average over"
     " $(duration_regression_window), more than $(duration_regression_ratio) times as long as a week"
     " ago. First compare with the latest deployment, and with the pending instances: queueing"
     " counts.",

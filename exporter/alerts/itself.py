@@ -40,7 +40,7 @@ absent(last_over_time({c.BUILD_INFO.name}[{EXPORTER_MEMORY}]))""",
     Severity.CRITICAL,
     "The Durable Functions exporter is not scraped",
     "Prometheus gets nothing from the Durable Functions exporter{{ if $labels.job }} (job"
-    " {{ $labels.job }}){{ end }}: its other alerts cannot fire. First check whether its pods run,"
+    " {{ $labels.job }}){{ end }}: it raises no new alerts. First check whether its pods run,"
     " then Prometheus' list of targets.",
     Board.EXPORTER,
     of_hub=False,
@@ -56,8 +56,8 @@ SHARD_MISSING = Alert(
     "Shards of the Durable Functions exporter are missing",
     "Only {{ $value }} of {{ $labels.shards }} shards "
     + by_number("is", "are")
-    + " scraped: nobody polls the hubs of the others, and their alerts cannot fire. First check"
-    " which pod is down.",
+    + " scraped: hubs of the others are not polled and raise no new alerts. First check which pod"
+    " is down.",
     Board.EXPORTER,
     of_hub=False,
 )
@@ -128,11 +128,11 @@ or
     duration("exporter_misconfigured_for", "10m", "Bridges a start, and a file being written."),
     Severity.WARNING,
     "The configuration of the exporter{{ if $labels.task_hub }} for task hub"
-    " {{ $labels.task_hub }}{{ end }} needs a correction",
+    " {{ $labels.task_hub }}{{ end }} needs attention",
     '{{ if eq $labels.cause "reload" }}The changed configuration is invalid: the'
     " previous one is kept, and a restart would fail. First run"
     " `durable-exporter check`."
-    '{{ else if eq $labels.cause "discovery" }}Every search for function apps has failed within'
+    '{{ else if eq $labels.cause "discovery" }}Every search for function apps has failed for'
     " $(discovery_window): new apps are not found, known ones are still polled. First run"
     " `durable-exporter discover`."
     '{{ else if eq $labels.cause "prefixes" }}Active instances of '
@@ -140,8 +140,8 @@ or
     + " match none of `id_prefixes` and are not tracked: {{ $value }}. First correct the prefixes."
     '{{ else if eq $labels.cause "clock" }}The clocks of the exporter and of the app of '
     + _HUB
-    + " differ by {{ $value | humanizeDuration }}: ages are off by as much. First check whether the"
-    " clock of the exporter's node is synchronized."
+    + " differ by {{ $value | humanizeDuration }}: ages on dashboards are off by as much. First"
+    " check whether the clock of the exporter's node is synchronized."
     "{{ else }}The label {{ $labels.label }} of " + _HUB + " has {{ $value }} too many values for"
     " `max_label_values`: they share `_other`, which no alert covers. First check whether names"
     " contain ids; if not, raise `max_label_values` or list the important ones in the"
@@ -166,9 +166,12 @@ STATE_NOT_WRITTEN = Alert(
     duration("state_not_written_for", "5m", "The next write makes up for one that fails."),
     Severity.WARNING,
     "The state of " + _HUB + " cannot be written",
-    "The state of " + _HUB + " could not be written within $(state_write_window), about"
-    ' {{ $value | printf "%.0f" }} ' + by_number("time", "times") + ". Its counters are frozen"
-    " until it works, so failures raise no alert."
+    'About {{ $value | printf "%.0f" }} '
+    + by_number("write", "writes")
+    + " of the state of "
+    + _HUB
+    + " failed in the last $(state_write_window). Until one succeeds, its counters are frozen, and"
+    " alerts on them, such as DeploymentBroken, are late."
     " First check whether the volume of `state_dir` is full or read-only.",
     Board.EXPORTER,
     (_WRITE_WINDOW,),

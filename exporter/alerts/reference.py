@@ -35,9 +35,9 @@ Three alerts compare with the past and are opt-in: `--enable`, or `optIn` of the
 
 ## How they behave
 
-**Severities.** `critical` may page, `warning` is for working hours. A default limit never pages:
-*by limit* is `critical` only where the orchestrator has its own limit; *as configured* needs a
-limit that is unset by default; *by cause* (HubUnreachable) is a warning while an app is stopped
+**Severities.** `critical` may page, `warning` is for working hours. No default limit but
+`stopped` pages: *by limit* is `critical` where the orchestrator has its own limit; *as configured*
+needs a limit unset by default; *by cause* (HubUnreachable) is a warning while an app is stopped
 within `limits.stopped`.
 
 **The cause is in the text, not in a label.** One alert per orchestrator or hub names the worst
@@ -77,7 +77,7 @@ in `equal` that neither alert has counts as equal.
 **`_other` raises nothing**: its names have nothing in common. While it exists, however,
 ExporterMisconfigured fires.
 
-**Texts** start with the number and what to do first. Each alert links its runbook, a dashboard and
+**Texts** give the number and what to do first. Each alert links to its runbook, a dashboard and
 the hub's status page (`runbook_url`, `dashboard_url`, `page_url`), below `exporter_url` and
 `grafana_url`. Without these, `runbook_url` names the page in this documentation, and the others are
 omitted.
@@ -96,9 +96,9 @@ in Prometheus. This page is generated: `make docs`.
 
 _GRAFANA = """\
 An alert that pages is never inhibited by a warning: where an inhibiting alert may be either, the
-file has two rules. NoSuccess and ExporterDown are inhibited by nothing.
+file has two rules. Alerts not listed as suppressed never are.
 
-Grafana's own alerting has no inhibition rules: give such alerts a notification policy, or send them
+Grafana's own alerting has no inhibition rules: group alerts in a notification policy, or send them
 to an Alertmanager.
 """
 

@@ -16,8 +16,7 @@ REPLICA_LABELS = Parameter(
     "replica_labels",
     Kind.SOME_LABELS,
     "instance, pod",
-    "Labels that distinguish replicas of one exporter. They see the same hub, so they are folded,"
-    " not added.",
+    "Labels that distinguish replicas of one exporter, which see the same hub: folded, not added.",
 )
 TARGET_LABELS = Parameter(
     "target_labels",
@@ -25,7 +24,7 @@ TARGET_LABELS = Parameter(
     "cluster, namespace, job",
     "Labels that distinguish exporters, for example of test and production: the same hub name in"
     " two exporters means two hubs. Labels that no series has do no harm, but inhibition rules"
-    " treat a label that neither alert has as equal.",
+    " treat labels absent from both alerts as equal.",
 )
 HUB_LABELS = Parameter(
     "hub_labels",
@@ -57,8 +56,8 @@ CONFIGURED_SEVERITY = Parameter(
     "configured_severity",
     Kind.SEVERITY,
     "critical",
-    "Severity over a configured limit: one that is unset by default, or an orchestrator's own. Over"
-    " a default limit it is a warning.",
+    "Severity over `age`, `success`, or an orchestrator's own `pending` or `idle`; over the hub's"
+    " `pending` or `idle`, a warning.",
 )
 KEEP_FIRING_FOR = duration(
     "keep_firing_for",
@@ -76,8 +75,8 @@ EXPORTER_MEMORY = duration(
 RESTART_MEMORY = duration(
     "restart_memory",
     "20m",
-    "How long ago an alert may have fired to keep firing while its hub cannot be read: longer than"
-    " a restart of Prometheus and the `for` of any alert.",
+    "How long firing alerts are remembered while their hub cannot be read: longer than a restart"
+    " of Prometheus plus the `for` of any alert.",
 )
 
 SHARED: tuple[Parameter, ...] = (

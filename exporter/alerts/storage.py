@@ -81,8 +81,8 @@ unless on ({ONE_HUB}) (
     Severity.WARNING,
     "Purging of task hub {{ $labels.task_hub }} does not keep up",
     "The oldest finished instance in task hub {{ $labels.task_hub }} was created"
-    " {{ $value | humanizeDuration }} ago, over the limit: storage, and the cost of every"
-    " listing, grow. First check whether the job that purges still runs.",
+    " {{ $value | humanizeDuration }} ago, over the limit: storage and listing"
+    " costs grow. First check whether the job that purges still runs.",
     Board.HUB,
     (_MARGIN,),
     sweep=Sweep.CENSUS,

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 
 # Exit code, the commands that end with it, and its meaning there.
 MEANINGS = (
-    (0, "all", "success; serve, record: also when stopped"),
+    (0, "all", "success; serve, record, demo, emulator: also when stopped"),
     (0, "drain", "nothing is in flight"),
     (1, "check, collect, stuck, why, failures, drain, estimate", "a hub could not be read"),
     (1, "discover", "Azure could not be searched"),
@@ -31,7 +31,7 @@ MEANINGS = (
     (4, "why", "every hub answered, and none has the instance"),
     (4, "drain --must-exist", "every hub answered, and none knows the orchestrator"),
     (4, "rules --check", "a file uses a removed name"),
-    (130, "all", "interrupted from the keyboard"),
+    (130, "others", "interrupted (Ctrl-C)"),
 )
 
 

@@ -30,7 +30,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--role",
         action="store_true",
-        help="print the least custom role for these settings as JSON; send no requests",
+        help="print a minimal custom role for these settings as JSON; send no requests",
     )
 
 

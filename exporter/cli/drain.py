@@ -91,7 +91,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `drain`."""
     command.usage = f"{command.usage} ORCHESTRATOR"
     configured.add_options(command)
-    command.add_argument("orchestrator", metavar="ORCHESTRATOR", help="its name, in any case")
+    command.add_argument("orchestrator", metavar="ORCHESTRATOR", help="its name (any case)")
     command.add_argument("--format", choices=("text", "json"), default="text")
     add_hub_option(command)
     command.add_argument("--wait", action="store_true", help="repeat until nothing is in flight")
@@ -100,7 +100,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="exit with 4 if no instance of it is known: the name may be misspelled",
     )
-    add_timeout_option(command, "30m", "how long to wait, and for one query")
+    add_timeout_option(command, "30m", "time limit: --wait, and each query")
     command.add_argument(
         "--every", type=duration, default=5.0, metavar="DURATION",
         help="interval between queries (5s)",

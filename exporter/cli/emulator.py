@@ -76,7 +76,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--functions",
         type=Path,
         metavar="FILE",
-        help="file of Python with more to serve, as `functions = Functions()`",
+        help="Python file with more functions, as `functions = Functions()`",
     )
     command.add_argument(
         "--extension",
@@ -106,12 +106,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--scenario",
         metavar="NAME|FILE",
-        help=f"play a scenario: {', '.join(built_in())}, or a file of YAML",
+        help=f"play a scenario: {', '.join(built_in())}, or a YAML file",
     )
     command.add_argument(
         "--rehearse",
         action="store_true",
-        help="play the scenario at once, and compare the result with its expectations",
+        help="play the scenario instantly and check its expectations",
     )
     command.add_argument(
         "--timeline",
@@ -162,7 +162,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--azure",
         type=Path,
         metavar="FILE",
-        help="serve a stand-in of Azure by TLS, with the apps in this file",
+        help="serve an Azure stand-in over TLS, with the apps in this file",
     )
     command.add_argument(
         "--key-file", type=Path, metavar="FILE", help="require the key in this file (no key)"

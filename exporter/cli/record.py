@@ -104,7 +104,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         type=count,
         default=20,
         metavar="MIB",
-        help="end before the text grows larger (%(default)s)",
+        help="maximum size before compression (%(default)s)",
     )
 
 

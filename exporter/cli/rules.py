@@ -45,7 +45,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--format",
         choices=tuple(_FORMATS),
         default="prometheus",
-        help="rules of Prometheus, of Grafana's own alerting, or inhibition rules of Alertmanager",
+        help="rules for Prometheus, for Grafana alerting, or inhibition rules for Alertmanager",
     )
     command.add_argument(
         "--set",

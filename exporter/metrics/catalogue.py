@@ -110,7 +110,7 @@ DURATION = spread(
 )
 CONTINUED = counter(
     f"{_HUB}instances_continued_total",
-    "Instances seen with a newer createdTime than before: continued as new, not started.",
+    "Instances seen with a newer createdTime than before: continued as new.",
     r.counted("continued"),
     labels=("orchestrator",),
 )
@@ -374,7 +374,7 @@ LATE_FINISHES = counter(
 )
 ROW_DELAY = gauge(
     f"{_SELF}row_delay_seconds",
-    "Longest delay of a finish in the last sweep, among instances never seen active.",
+    "Longest finish-to-row delay in the last sweep, of instances never seen active.",
     r.FINISHED(lambda _, view: r.single(view.row_delay)),
 )
 BASELINE = gauge(

@@ -123,8 +123,8 @@ class AzureDiscovery(BaseModel):
         Shown("groups by name, pattern, or `tag:NAME=VALUE`"),
     ] = Field(
         default={},
-        description="Settings of discovered apps, by name or pattern (`orders-*`) or by tag "
-        "(`tag:team=payments`); for each setting, the first match wins.",
+        description="Settings of apps by name, pattern (`orders-*`) or tag (`tag:team=payments`); "
+        "for each setting, an exact name wins, then the first match.",
     )
 
     @field_validator("label_tags")

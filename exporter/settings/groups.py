@@ -83,8 +83,7 @@ class Retries(BaseModel):
     max_backoff: PositiveDuration = Field(
         default=30.0,
         description="Maximum wait between two attempts; a longer `Retry-After` is honored up to "
-        "one minute, beyond which the sweep ends and reruns after that time, at most an hour "
-        "later.",
+        "one minute; above that, the sweep ends and reruns when it expires, within an hour.",
     )
 
     @field_validator("max_backoff")

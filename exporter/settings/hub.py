@@ -160,7 +160,7 @@ class HubSettings(BaseModel):
     id_prefixes: IdPrefixes = Field(
         default=(),
         description="Instance id prefixes to list by key range (others are not tracked); `guid` "
-        "means 16 hex digits.",
+        "means `0` to `f`.",
     )
     intervals: Intervals = Field(default=Intervals(), description="How often sweeps run.")
     limits: Limits = Field(default=Limits(), description="When instances are over the limit.")
@@ -234,7 +234,7 @@ class HubSettings(BaseModel):
         description="Minimum look-back of searches for finished instances.",
     )
     lookback: PositiveDuration = Field(
-        default=2 * HOUR, description="Maximum look-back of those searches; most look back less."
+        default=2 * HOUR, description="Maximum look-back of searches for finished instances."
     )
     failed_lookback: PositiveDuration = Field(
         default=7 * DAY, description="How long a failure counts as unresolved."

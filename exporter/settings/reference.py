@@ -32,18 +32,18 @@ Settings come from three places. The first that sets a value wins:
    (`DURABLE_EXPORTER_INTERVALS__ACTIVE`);
 3. the YAML file named by `--config-file` or `DURABLE_EXPORTER_CONFIG_FILE`.
 
-Groups are merged setting by setting, labels, links and headers name by name; lists are replaced.
-An unknown setting is an error. All errors are reported together, each with its location.
+Groups are merged by setting; labels, links and headers by name; lists are replaced. An unknown
+setting is an error. All errors are reported together, each with its location.
 
 **Hubs.** At the top level, `url` and the other settings of [Which hub](#which-hub) define one hub,
 named by `name`, else `task_hub`, else `default`. Define more under `hubs`, each by its name:
 `hubs.orders.url` in the file, `DURABLE_EXPORTER_HUBS__ORDERS__URL` in the environment. Settings of
 [How it is polled and shown](#how-it-is-polled-and-shown) are allowed at the top level, too, as
-defaults for all hubs. A `key` or `key_file` at the top level applies only to hubs without `key`,
+defaults for all hubs. A top-level `key` or `key_file` applies to hubs without their own `key`,
 `key_file`, `keys_dir` or `resource_id`. Hubs can also be
 [discovered in Azure](guides/azure-discovery.md) instead of listed.
 
-**Relative paths** start from the file's folder in the file, elsewhere from the working directory.
+**Relative paths** in the file start from its folder, others from the working directory.
 
 **Task hub names** in Azure Storage have 3 to 45 letters and digits and start with a letter. Other
 backends also allow `-` and `_`; `check` and the log warn about names invalid in Azure Storage.

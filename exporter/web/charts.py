@@ -109,7 +109,7 @@ def _in_words(finishes: FinishesReport, most: int, length: str, step: str) -> st
     completed, failed, other = map(sum, (finishes.completed, finishes.failed, finishes.other))
     if not completed + failed + other:
         return f"Nothing finished in the last {length}"
-    others = f", {other:,} otherwise" if other else ""
+    others = f", {other:,} other" if other else ""
     return (
         f"Finishes of the last {length}: {completed:,} completed, {failed:,} failed{others}; "
         f"at most {plural(most, 'finish', 'finishes')} in {step}"

@@ -31,7 +31,7 @@ _BEYOND = {
     "pending": ("has not started within its limit", "have not started within their limit"),
     "idle": ("is over its idle limit", "are over their idle limit"),
     "age": ("is over its age limit", "are over their age limit"),
-    "suspended": ("is suspended over its limit", "are suspended over their limit"),
+    "suspended": ("is over its suspended limit", "are over their suspended limit"),
 }
 # Limits reported whatever an instance waits on; the others say little once that is known.
 _SET_ON_PURPOSE = ("age", "suspended")
@@ -125,13 +125,13 @@ def trust_in(snapshot: HubSnapshot, now: float) -> str:
     missing = _missing(snapshot, now)
     age = span(now - active.completed)
     if Sweep.ACTIVE in missing:
-        return f"No: the last numbers are from {age} ago and were removed. Only counters remain."
+        return f"No: active instances were last listed {age} ago; those numbers were removed."
     if not snapshot.up:
         left = span(snapshot.withdrawn_after(Sweep.ACTIVE, now) - (now - active.completed))
-        return f"Only as of {age} ago: stale, to be removed in {left}."
+        return f"Only as of {age} ago: to be removed in {left}."
     if missing:
         fed = "; ".join(FEEDS[sweep] for sweep in missing)
-        return f"In part: no current data for {fed}. The rest is fresh, at most {age} old."
+        return f"In part: no current data for {fed}. The rest is fresh."
     return f"Yes: every sweep is fresh. Active instances were listed {age} ago."
 
 
@@ -196,7 +196,7 @@ def _sweeps(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         if is_stale:
             completed = [snapshot.sweeps[sweep].completed or 0.0 for sweep in sweeps]
             age = span(now - min(completed))
-            summary = f"No current data for {fed}. The last complete sweep was {age} ago{why}."
+            summary = f"No current data for {fed}{why}. The last complete sweep was {age} ago."
         else:
             summary = f"The last sweep for {fed} failed{why}."
         kind = "stale" if is_stale else "sweep_failed"
@@ -215,7 +215,7 @@ def _waits(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             Severity.ERROR,
             "stalled",
             f"{plural(stalled, 'instance')} stalled{_named(view, server_now, is_trouble=True)}.",
-            "Start with the largest group; durable-exporter why ID explains one.",
+            "Start with the largest group; run durable-exporter why ID.",
             runbook_of_stalled(view.stalled),
             "stalled",
         )
@@ -297,7 +297,7 @@ def _failing(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     failing = [name for name in day if _is_failing(snapshot.known, name, hour, day)]
     if failed or failing:
         share = f" ({percent(failed / ended)})" if ended else ""
-        too_many = f" Too many: {_some(failing)}." if failing else ""
+        too_many = f" Failing: {_some(failing)}." if failing else ""
         yield Finding(
             Severity.WARNING if failing else Severity.NOTE,
             "failing",
@@ -412,7 +412,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             Severity.WARNING,
             "clock_skew",
             f"The app's clock is {span(abs(skew))} {where} the exporter's.",
-            "Synchronize both by NTP: ages here use the app's clock.",
+            "Sync both with NTP: ages here use the app's clock.",
         )
     for labels, count in snapshot.counters["label_values_folded"].items():
         if count:
@@ -420,7 +420,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
                 Severity.NOTE,
                 "names_folded",
                 f"{plural(count, 'name')} of the label {labels[0]} share _other.",
-                "Raise max_label_values to give each its own label.",
+                "Raise max_label_values to give each its own value.",
                 RUNBOOKS["names_folded"],
             )
 

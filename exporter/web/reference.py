@@ -114,7 +114,8 @@ def _type(value: Mapping[str, object]) -> str:
         return f"`{str(value['$ref']).removeprefix(_REF)}`"
     choices = value.get("anyOf")
     if isinstance(choices, list):
-        return " or ".join(_type(choice) for choice in choices)
+        types = [_type(choice) for choice in choices]
+        return (", or " if any(" of " in each for each in types) else " or ").join(types)
     items, below = value.get("items"), value.get("additionalProperties")
     if isinstance(items, dict):
         return f"list of {_type(items)}"

@@ -104,7 +104,7 @@ class OrchestratorReport(Struct, frozen=True):
         dict[str, int | None], Meta(description="Instances now, by runtime status.")
     ]
     oldest_pending_since: Annotated[
-        Time | None, Meta(description="Since when the oldest Pending instance waits.")
+        Time | None, Meta(description="Start of the oldest Pending instance's wait.")
     ]
     longest_idle_since: Annotated[
         Time | None,
@@ -126,7 +126,7 @@ class OrchestratorReport(Struct, frozen=True):
         float | None,
         Meta(description="Failed / (Completed + Failed) of the last hour; null if none finished."),
     ]
-    unresolved_failures: Annotated[int | None, Meta(description="Instances that are Failed now.")]
+    unresolved_failures: Annotated[int | None, Meta(description="Root instances still Failed.")]
     oldest_unresolved_failure_time: Annotated[
         Time | None, Meta(description="When the oldest of them failed.")
     ]
@@ -140,17 +140,15 @@ class OverLimitSample(Struct, frozen=True):
     orchestrator: str
     runtime_status: str
     limit: Annotated[str, Meta(description="`pending`, `idle`, `age` or `suspended`.")]
-    since: Annotated[Time, Meta(description="Since when the limit counts.")]
+    since: Annotated[Time, Meta(description="When the limited time began.")]
     seconds: Annotated[float, Meta(description="How long ago that is.")]
     created_time: Time | None
     last_updated_time: Time | None
-    waiting_on: Annotated[
-        str | None, Meta(description="What it waits on, by class; null if unknown.")
-    ]
+    waiting_on: Annotated[str | None, Meta(description="Class of its wait; null until diagnosed.")]
     target: Annotated[
         str | None, Meta(description="Activity, orchestrator or entity; empty if none.")
     ]
-    waiting_since: Annotated[Time | None, Meta(description="Since when it waits.")]
+    waiting_since: Annotated[Time | None, Meta(description="Start of its wait.")]
     held_by: Annotated[str | None, Meta(description="Holder of the lock that it waits for.")]
     chain: Annotated[
         list[str],
@@ -164,7 +162,7 @@ class OverLimitSample(Struct, frozen=True):
         bool | None,
         Meta(description="Whether it is stalled; false if waiting as expected."),
     ]
-    links: Annotated[dict[str, str], Meta(description="Links to it, by their names in `links`.")]
+    links: Annotated[dict[str, str], Meta(description="Links to it, by configured name.")]
 
 
 class CauseReport(Struct, frozen=True):
@@ -174,7 +172,7 @@ class CauseReport(Struct, frozen=True):
     orchestrator: Annotated[str, Meta(description="Its name; empty for an entity or if unknown.")]
     waiting_on: Annotated[str, Meta(description="What it waits on, by class.")]
     target: Annotated[str, Meta(description="Activity, orchestrator or entity, if there is one.")]
-    since: Annotated[Time | None, Meta(description="Since when it waits.")]
+    since: Annotated[Time | None, Meta(description="Start of its wait.")]
     end: Annotated[
         str, Meta(description="Why chains end there: `leaf`, or an anomaly such as `cycle`.")
     ]
@@ -185,7 +183,7 @@ class CauseReport(Struct, frozen=True):
     victim_ids: Annotated[
         list[str], Meta(description="Ids of some of them, the longest waiting first.")
     ]
-    links: Annotated[dict[str, str], Meta(description="Links to it, by their names in `links`.")]
+    links: Annotated[dict[str, str], Meta(description="Links to it, by configured name.")]
 
 
 class BlockerReport(Struct, frozen=True):
@@ -193,10 +191,8 @@ class BlockerReport(Struct, frozen=True):
 
     instance_id: Annotated[str, Meta(description="Id of the instance or entity.")]
     blocked: Annotated[int, Meta(description="How many of the group it blocks.")]
-    summary: Annotated[
-        str, Meta(description="What it waits on itself, or why it is blocked; may be empty.")
-    ]
-    links: Annotated[dict[str, str], Meta(description="Links to it, by their names in `links`.")]
+    summary: Annotated[str, Meta(description="What it waits on, or why it blocks; may be empty.")]
+    links: Annotated[dict[str, str], Meta(description="Links to it, by configured name.")]
 
 
 class WaitGroupReport(Struct, frozen=True):
@@ -210,7 +206,7 @@ class WaitGroupReport(Struct, frozen=True):
         bool, Meta(description="Whether they are stalled; false if waiting as expected.")
     ]
     instances: Annotated[int, Meta(description="Number of instances.")]
-    since: Annotated[Time | None, Meta(description="Since when the oldest waits.")]
+    since: Annotated[Time | None, Meta(description="Start of the longest wait.")]
     instance_ids: Annotated[list[str], Meta(description="Ids of the longest waiting.")]
     blockers: Annotated[
         list[BlockerReport],
@@ -219,7 +215,7 @@ class WaitGroupReport(Struct, frozen=True):
 
 
 class FailedSample(Struct, frozen=True):
-    """One instance that is Failed now; the oldest and the newest of each orchestrator are shown."""
+    """One root instance still Failed; the oldest and the newest of each orchestrator are shown."""
 
     instance_id: str
     orchestrator: str
@@ -230,7 +226,7 @@ class FailedSample(Struct, frozen=True):
         str | None, Meta(description="The function that failed; empty for the orchestrator itself.")
     ]
     error_type: Annotated[str | None, Meta(description="Type of the error; empty if unknown.")]
-    links: Annotated[dict[str, str], Meta(description="Links to it, by their names in `links`.")]
+    links: Annotated[dict[str, str], Meta(description="Links to it, by configured name.")]
 
 
 class FailureReasonReport(Struct, frozen=True):
@@ -285,9 +281,7 @@ class AccountsReport(Struct, frozen=True):
     unconfirmed_instances: Annotated[
         int, Meta(description="Instances no longer listed as active, and not yet read.")
     ]
-    clock_skew_seconds: Annotated[
-        float | None, Meta(description="The app's clock less the exporter's.")
-    ]
+    clock_skew_seconds: Annotated[float | None, Meta(description="App clock minus exporter clock.")]
     state_written_time: Annotated[
         Time | None, Meta(description="When the state was last written; null if none is kept.")
     ]
@@ -331,7 +325,7 @@ class HubSummary(Struct, frozen=True, kw_only=True):
         int | None,
         Meta(description="Those over a limit that are not diagnosed yet."),
     ]
-    unresolved_failures: Annotated[int | None, Meta(description="Instances that are Failed now.")]
+    unresolved_failures: Annotated[int | None, Meta(description="Root instances still Failed.")]
     completed_1h: Annotated[int | None, Meta(description="Completed within the last hour.")]
     failed_1h: Annotated[int | None, Meta(description="Failed within the last hour.")]
     finishes: Annotated[FinishesReport | None, Meta(description="Finishes of the last 6 hours.")]
@@ -361,10 +355,10 @@ class HubReport(HubSummary, frozen=True, kw_only=True):
     ]
     failure_reasons: Annotated[
         list[FailureReasonReport] | None,
-        Meta(description="Why instances are Failed now, the most frequent first; at most 50."),
+        Meta(description="Why root instances failed, the most frequent first; at most 50."),
     ]
     failed_samples: Annotated[
-        list[FailedSample], Meta(description="Instances that are Failed now; at most 100.")
+        list[FailedSample], Meta(description="Root instances still Failed; at most 100.")
     ]
     orchestrators: list[OrchestratorReport]
     entities: list[EntityReport]

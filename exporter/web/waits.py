@@ -17,8 +17,8 @@ from exporter.web.formatting import plural, rfc3339, span
 from exporter.web.report import BlockerReport, CauseReport, WaitGroupReport, links_to
 
 REFUSED = (
-    "Its history cannot be read: most likely an activity was renamed while it was in flight. Check "
-    "the last deployment, then terminate it and start it again."
+    "Its history cannot be read: most likely an activity in flight was renamed. Check the last "
+    "deployment, then terminate and restart the instance."
 )
 _REWOUND = (
     "It was rewound and is listed as Pending until it ends: its wait is unknown, and it may "
@@ -29,11 +29,11 @@ _MAY_BE_SCHEDULED = (
 )
 _EVENT_OR_LOST = (
     "Nothing is outstanding: it waits on an external event, or (JavaScript, Python, PowerShell) a "
-    "call or a failure was lost without a trace; the app's log has those."
+    "call or a failure was lost; only the app's log has those."
 )
 _LOST = (
     "Nothing has happened since its start, and no instance of its orchestrator has received an "
-    "event: check the app's log for a call of a missing function."
+    "event: check the app's log for a call to a missing function."
 )
 
 # About the end of a chain, beside what it waits on.
@@ -43,7 +43,7 @@ END_WORDS = {
     End.MISSING: "it has no row",
     End.ORPHANED_LOCK: "it holds the lock and is not active",
     End.CYCLE: "they wait for each other",
-    End.TOO_DEEP: "the chain continues",
+    End.TOO_DEEP: "the chain is too long to follow",
     End.UNREAD: "it cannot be read",
 }
 
@@ -65,7 +65,7 @@ _STATES = {
     WaitingOn.RETRY_BACKOFF: "waits to retry",
     WaitingOn.SUSPENDED: "is suspended",
     WaitingOn.FINISHED_IN_HISTORY: "has finished, but is still listed as Running",
-    WaitingOn.NO_STEP: "has taken no step: a call may have been lost, or it waits on an event",
+    WaitingOn.NO_STEP: "has taken no step: it waits on an event, or a call may have been lost",
     WaitingOn.HISTORY_REFUSED: "has a history that cannot be read",
     WaitingOn.UNKNOWN: "waits on something unknown",
 }
@@ -186,7 +186,7 @@ def blame_in_words(found: FoundInstance, now: float) -> Iterator[str]:
     if blame.wait is None or blame.leaf is None or not is_active:
         return
     if found.entity is None:
-        since = f" for {span(now - blame.wait.since)}" if blame.wait.since is not None else ""
+        since = f" ({span(now - blame.wait.since)})" if blame.wait.since is not None else ""
         yield f"It {state_in_words(blame.wait)}{since}."
     if len(blame.chain) > 1:
         odd = end_in_words(blame)
@@ -230,6 +230,6 @@ def orphaned_in_words(locks: Mapping[str, EntityLocks]) -> str:
 def blocker_in_words(cause: Cause, now: float) -> str:
     """Describe a blocking instance; empty if nothing beside its id is known."""
     if cause.orchestrator and cause.end is not End.CYCLE:
-        since = f" for {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
+        since = f", {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
         return f"{cause.orchestrator} {state_in_words(cause.wait)}{since}"
     return END_WORDS[cause.end]

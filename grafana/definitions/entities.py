@@ -34,7 +34,7 @@ NOW = Line(
         ),
         stat(
             "Locked",
-            "How many entities are locked now? Locks are usual while orchestrations hold them.",
+            "How many entities are locked now? Locks of active instances are normal.",
             Query(total(ENTITIES.latest(c.ENTITIES_LOCKED)), "locked"),
         ),
         stat(
@@ -45,7 +45,7 @@ NOW = Line(
         ),
         stat(
             "Queued operations",
-            "How many operations wait at all entities?",
+            "How many operations are queued in all?",
             Query(total(ENTITIES.latest(c.ENTITY_BACKLOG)), "queued"),
             steps=QUEUE,
         ),
@@ -70,7 +70,7 @@ TABLES = Line(
     (
         rows(
             "Entities by name",
-            "Which entity is it? Locks and queues are current, counts of the last entity sweep.",
+            "Which entity is it? Locks and queues: current; counts: the last entity sweep.",
             (Key("entity", "Entity"),),
             (
                 Column("Longest queue", highest(ENTITIES.latest(c.ENTITY_BACKLOG_MAX), *NAME)),
@@ -81,9 +81,9 @@ TABLES = Line(
                     total(ENTITIES.latest(c.ENTITY_ORPHANED_LOCKS), *NAME),
                     steps=ANY_IS_BAD,
                 ),
-                Column("Exist", total(ENTITIES.latest(c.ENTITIES), *NAME)),
+                Column("Total", total(ENTITIES.latest(c.ENTITIES), *NAME)),
                 Column(
-                    "Last operation before",
+                    "Since last operation",
                     age(highest(ENTITIES.latest(c.ENTITY_LAST_OPERATION), *NAME)),
                     "s",
                 ),
@@ -108,7 +108,7 @@ COURSE = (
         (
             timeseries(
                 "Queued operations",
-                "Does work pile up at an entity, and is it processed again?",
+                "Does work pile up at an entity, and does the queue drain?",
                 Query(
                     top(total(ENTITIES.latest(c.ENTITY_BACKLOG), *NAME), *NAME),
                     "{{entity}}",
@@ -122,7 +122,7 @@ COURSE = (
             ),
             timeseries(
                 "Locked and orphaned",
-                "Are locks released again? A line that never falls is a leaked lock.",
+                "Are locks released? A line that never falls is a leaked lock.",
                 Query(total(ENTITIES.latest(c.ENTITIES_LOCKED), *NAME), "{{entity}} locked"),
                 Query(
                     total(ENTITIES.latest(c.ENTITY_ORPHANED_LOCKS), *NAME),
@@ -147,7 +147,7 @@ COURSE = (
             ),
             timeseries(
                 "Entities",
-                "Does the number of entities grow without bound? Nothing deletes them by itself.",
+                "Does the number of entities grow without bound? None deletes itself.",
                 Query(top(total(ENTITIES.latest(c.ENTITIES), *NAME), *NAME), "{{entity}}"),
                 stacked=True,
             ),

@@ -79,7 +79,7 @@ NOW = Line(
         ),
         stat(
             "Oldest numbers",
-            "How old are the numbers of active instances, of the hub that was listed longest ago?",
+            "How old are the numbers of active instances in the hub with the oldest?",
             Query(highest(age(HUBS.latest(c.LAST_SWEEP, _ACTIVE))), "age"),
             unit="s",
             steps=FRESH,
@@ -93,7 +93,7 @@ NOW = Line(
         ),
         stat(
             "Requests that failed",
-            "Which share of requests fails? No data without requests.",
+            "What share of requests fails? No data without requests.",
             Query(
                 ratio(total(HUBS.spent(c.API_ERRORS)), total(HUBS.spent(c.API_REQUESTS))),
                 "ratio",
@@ -113,7 +113,7 @@ NOW = Line(
             "Was every exporter's last reload successful?",
             Query(lowest(HUBS.series(c.RELOAD_SUCCESSFUL)), "reload"),
             steps=((None, RED), (1, GREEN)),
-            states={0: ("refused, the old one holds", RED), 1: ("in force", GREEN)},
+            states={0: ("refused, previous one kept", RED), 1: ("in force", GREEN)},
         ),
     ),
 )
@@ -124,14 +124,14 @@ FRESHNESS = (
         (
             rows(
                 "Age of the numbers, by hub and sweep",
-                "Which hub's numbers are old? Empty cells are sweeps that are off or never ended.",
+                "Which hub's numbers are old? Empty: the sweep is off or was never complete.",
                 (Key("task_hub", "Task hub"), *TARGET_KEYS),
                 tuple(freshness(sweep) for sweep in SWEEPS),
                 sort_by=("Active",),
             ),
             timeseries(
                 "Age of the numbers, in intervals",
-                "Does every sweep keep its pace? Below 2 is usual; above 5 its data is removed.",
+                "Does every sweep keep pace? Below 2 is usual; above 5, data may be removed.",
                 Query(
                     highest(
                         f"(time() - {highest(HUBS.latest(c.LAST_SWEEP), *HUB, 'sweep')}) / "
@@ -159,7 +159,7 @@ FRESHNESS = (
             ),
             timeseries(
                 "Sweeps, by how they ended",
-                "Since when do sweeps not complete?",
+                "When did sweeps stop completing?",
                 Query(total(HUBS.per_minute(c.SWEEPS), "result"), "{{result}}"),
                 unit="cpm",
                 interval=SMOOTH,
@@ -264,7 +264,7 @@ COSTS = (
             ),
             timeseries(
                 "Bytes read",
-                "How large are answers? Large outputs make large pages.",
+                "How much is read? Large outputs make large pages.",
                 Query(total(HUBS.spent(c.API_RESPONSE_BYTES), "operation"), "{{operation}}"),
                 unit="Bps",
                 interval=SMOOTH,
@@ -294,14 +294,14 @@ ACCOUNTS = (
                 (
                     Column("Counting for", age(lowest(HUBS.earliest(c.BASELINE), *HUB)), "s"),
                     Column("Reaches back", age(lowest(HUBS.earliest(c.BOOK_HORIZON), *HUB)), "s"),
-                    Column("Followed", highest(HUBS.latest(c.TRACKED), *HUB)),
+                    Column("Tracked", highest(HUBS.latest(c.TRACKED), *HUB)),
                     Column(
                         "Unconfirmed",
                         highest(HUBS.latest(c.UNCONFIRMED), *HUB),
                         steps=ANY_IS_WORTH_A_LOOK,
                     ),
                     Column("Undiagnosed", total(HUBS.latest(c.UNDIAGNOSED), *HUB)),
-                    Column("Clocks differ", highest(HUBS.latest(c.CLOCK_SKEW), *HUB), "s"),
+                    Column("Clock skew", highest(HUBS.latest(c.CLOCK_SKEW), *HUB), "s"),
                     Column("Row delay", highest(HUBS.latest(c.ROW_DELAY), *HUB), "s"),
                     Column("Series", highest(HUBS.latest(c.SERIES), *HUB)),
                 ),
@@ -331,7 +331,7 @@ ACCOUNTS = (
             ),
             timeseries(
                 "States that could not be used or written",
-                "Why were counters lost, or will they be at the next restart?",
+                "Why did a restart lose counters, or will the next one?",
                 Query(
                     total(HUBS.increase(c.STATE_ERRORS), "reason"),
                     "{{reason}}",
@@ -423,7 +423,7 @@ SIZE = (
                         "s",
                     ),
                     Column(
-                        "Configuration read before",
+                        "Configuration age",
                         since(highest(HUBS.series(c.RELOAD_TIMESTAMP), *PROCESS)),
                         "s",
                     ),
@@ -453,6 +453,6 @@ BOARD = Board(
         Section("How does the API answer?", REQUESTS),
         Section("What does polling cost?", COSTS),
         Section("Are the accounts exact?", ACCOUNTS),
-        Section("What does the exporter take itself?", SIZE),
+        Section("What does the exporter itself use?", SIZE),
     ),
 )

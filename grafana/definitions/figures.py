@@ -114,7 +114,7 @@ def failure_ratio_now(scope: Scope) -> Panel:
     """Show the failure ratio."""
     return stat(
         "Failure ratio, 1 h",
-        "Which share of completed and failed instances failed? No data without any.",
+        "What share of completed or failed instances failed? No data if none.",
         Query(failure_ratio(scope), "ratio"),
         unit="percentunit",
         steps=SHARE,
@@ -141,7 +141,7 @@ def blocking_causes(scope: Scope, *keys: Key, title: str, of: tuple[str, ...] = 
         keys,
         (
             Column("Instances", total(scope.latest(c.STALLED, *of), *by), decimals=0),
-            Column("Oldest since", age(lowest(scope.earliest(c.STALLED_SINCE, *of), *by)), "s"),
+            Column("Oldest for", age(lowest(scope.earliest(c.STALLED_SINCE, *of), *by)), "s"),
         ),
         sort_by=("Instances",),
     )
@@ -151,7 +151,7 @@ def finished_by_outcome(scope: Scope) -> Panel:
     """Show how instances end, with exemplars if the exporter has them."""
     return timeseries(
         "Finished, by outcome",
-        "How do instances end, and has that changed? A bar counts those of its time.",
+        "How do instances end, and has that changed? Each bar counts its interval.",
         Query(
             total(scope.increase(c.FINISHED), "runtime_status"),
             "{{runtime_status}}",

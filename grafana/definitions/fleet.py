@@ -160,7 +160,7 @@ GROUPS = Line(
     (
         rows(
             "What is stalled, and what waits as expected",
-            "On what? As on the status page and in `stuck`; expected waits are upper bounds.",
+            "On what? As on the status page and in `stuck`; expected ones: For is a maximum.",
             (
                 TO_HUB,
                 Key("orchestrator", "Orchestrator"),
@@ -193,7 +193,7 @@ ALERTS = Line(
     (
         rows(
             "Firing alerts",
-            "What fires, and for how long? Of the rules that this Prometheus itself evaluates.",
+            "What fires, and for how long? Only rules that this Prometheus evaluates.",
             (
                 Key("alertname", "Alert"),
                 Key("severity", "Severity"),
@@ -214,7 +214,7 @@ ALERTS = Line(
         ),
         timeline(
             "Hubs polled",
-            "Since when can a hub not be polled, or its exporter not be scraped?",
+            "When did polling a hub or scraping its exporter begin to fail?",
             Query(reached(*HUB), LEGEND),
             states_of=REACHED,
         ),
@@ -245,7 +245,7 @@ COURSE = (
         (
             timeseries(
                 "Stalled instances",
-                "Since when is something stalled, and is it getting worse?",
+                "When did something stall, and is it getting worse?",
                 Query(top(stalled(FLEET, *HUB), *HUB), LEGEND),
                 stacked=True,
             ),
@@ -280,7 +280,7 @@ COURSE = (
             ),
             timeseries(
                 "Running instances",
-                "How many instances are in flight, and does any hub grow without bound?",
+                "How many instances are running, and does any hub grow without bound?",
                 Query(top(of_instances(RUNNING), *HUB), LEGEND),
                 stacked=True,
             ),

@@ -184,7 +184,7 @@ STUCK = (
         (
             bars(
                 "Over a limit",
-                "Which orchestrators have instances over which limit? Exact; one may be over two.",
+                "Which orchestrators have instances over which limit? Exact; some count twice.",
                 Query(
                     top_now(f"({total(HUB.latest(c.OVER_LIMIT), *NAME, 'limit')} > 0)", *NAME),
                     "{{orchestrator}} {{limit}}",
@@ -201,13 +201,13 @@ STUCK = (
             ),
             timeseries(
                 "Orphaned",
-                "Do active instances have ended or purged parents? No line: rows name no parents.",
+                "Are parents of active instances finished or gone? No line if rows lack parents.",
                 Query(top(total(HUB.latest(c.ORPHANED), *NAME), *NAME), "{{orchestrator}}"),
                 stacked=True,
             ),
             timeseries(
                 "Not looked at yet",
-                "Is the sample of waits complete? It is at 0.",
+                "Is the sample of waits complete? Yes at 0.",
                 Query(total(HUB.latest(c.UNDIAGNOSED)), "unknown"),
             ),
         ),
@@ -254,7 +254,7 @@ FAILURES = (
                         decimals=0,
                     ),
                     Column(
-                        "Oldest failed before",
+                        "Oldest failure's age",
                         age(lowest(HUB.earliest(c.OLDEST_UNRESOLVED), *NAME)),
                         "s",
                     ),

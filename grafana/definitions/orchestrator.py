@@ -66,7 +66,7 @@ NOW = Line(
         unresolved_now(ONE),
         stat(
             "Last started",
-            "Is it still started at all?",
+            "Is it still being started?",
             Query(age(highest(ONE.latest(c.LAST_CREATED))), "before"),
             unit="s",
         ),
@@ -155,14 +155,14 @@ STUCK = Line(
         ),
         timeseries(
             "Overdue timer",
-            "Does a timer not fire? Time since the oldest was due; no line if none is overdue.",
+            "Is a timer overdue? Time since the oldest was due; no line if none is overdue.",
             Query(age(lowest(ONE.earliest(c.OVERDUE_TIMER))), "overdue for"),
             unit="s",
             colors={"overdue for": RED},
         ),
         timeseries(
             "Orphaned",
-            "Do active instances have ended or purged parents? No line: rows name no parents.",
+            "Are parents of active instances finished or gone? No line if rows lack parents.",
             Query(total(ONE.latest(c.ORPHANED)), "orphaned"),
             colors={"orphaned": RED},
         ),
@@ -182,7 +182,7 @@ OUTCOMES = (
         (
             timeseries(
                 "Started, now and earlier",
-                "Is it started as often as at the same time earlier?",
+                "Is it started as often as before?",
                 Query(total(ONE.per_minute(c.CREATED)), "now"),
                 Query(total(ONE.per_minute(c.CREATED, offset=EARLIER)), f"{EARLIER} earlier"),
                 unit="cpm",
@@ -192,7 +192,7 @@ OUTCOMES = (
             ),
             timeseries(
                 "Finished, now and earlier",
-                "Does it finish as often as at the same time earlier?",
+                "Does it finish as often as before?",
                 Query(total(ONE.per_minute(c.FINISHED)), "now"),
                 Query(total(ONE.per_minute(c.FINISHED, offset=EARLIER)), f"{EARLIER} earlier"),
                 unit="cpm",
@@ -220,7 +220,7 @@ OUTCOMES = (
             durations(ONE),
             heat(
                 "Ages of active instances",
-                "How old is what is in flight, and does a group of old ones grow?",
+                "How old are active instances, and does a group of old ones grow?",
                 total(ONE.buckets(c.INSTANCE_AGE), "le"),
             ),
         ),
@@ -260,7 +260,7 @@ BOARD = Board(
         Section("How is it?", (NOW,)),
         Section("Is it within its limits?", LIMITS),
         Section("What is it stalled on?", (STUCK,)),
-        Section("Does it do as much, and as fast, as before?", OUTCOMES),
+        Section("Is it as busy and as fast as before?", OUTCOMES),
         Section("What fails, and why?", (FAILURES,)),
     ),
     has_instances=True,

@@ -127,13 +127,13 @@ class TestHub:
         async with serving_hubs(unreachable_hub(), empty_hub()) as client:
             page = Read((await client.get("/hubs/billing")).text)
         assert "Cannot be polled" in page.text
-        assert "Only as of 4 min ago: stale, to be removed in 10 min." in page.text
+        assert "Only as of 4 min ago: to be removed in 10 min." in page.text
         assert "(connect): nothing accepts connections at" in page.text
 
     async def test_a_number_that_is_not_known_is_a_dash_not_a_zero(self) -> None:
         async with serving_hubs(unreachable_hub(since=1e6)) as client:
             page = (await client.get("/")).text
-        assert "No: the last numbers are" in page
+        assert "No: active instances were last listed" in page
         row = page[page.index('scope="row">Process') :].partition("</tr>")[0]
         assert row.count("unknown") == 12
         assert ">0<" not in row

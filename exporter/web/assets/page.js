@@ -74,7 +74,7 @@ class FilteredTable {
   tools() {
     const name = document.getElementById(this.table.getAttribute('aria-labelledby')).textContent;
     this.search = element('input', { type: 'search', placeholder: 'Search', 'aria-label': `Search in ${name}` });
-    this.order = element('select', { 'aria-label': `Sort ${name}` }, new Option('As it came', ''));
+    this.order = element('select', { 'aria-label': `Sort ${name}` }, new Option('Unsorted', ''));
     for (const label of this.labels) this.order.append(new Option(`By ${label.toLowerCase()}`, label));
     const tools = element('p', { class: 'tools' }, this.search);
     for (const label of this.labels.filter((each) => FILTERED.includes(each))) {

@@ -331,7 +331,7 @@ async def everything_goes_wrong(scene_: Scene) -> None:
     stalled = scene_.alert("OrchestrationStalled", w.WORK, orchestrator="Checkout")
     assert stalled.labels["severity"] == "warning"
     assert "target" not in stalled.labels
-    assert ": most wait on activity ChargeCard." in stalled.annotations["description"]
+    assert ": waiting on activity ChargeCard." in stalled.annotations["description"]
     assert stalled.annotations["page_url"].endswith("/hubs/work")
     assert (
         "/d/durable-functions-orchestrator?var-task_hub=work&var-orchestrator=Checkout&var-job="
