@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from ipaddress import ip_address
 
@@ -23,6 +23,8 @@ ANSWER_SECONDS = 60.0
 # For the client to read the answer to a request refused before its end.
 REFUSED_SECONDS = 2.0
 MAX_HEAD_BYTES = 16_384
+# More than an eighth of all connections, waiting and from one address, are a crowd.
+_SHARE_OF_A_CROWD = 8
 
 Admission = Callable[[asyncio.BaseTransport], bool]
 
@@ -32,40 +34,59 @@ class Connections:
 
     def __init__(self) -> None:
         self.open: set[Connection] = set()
+        # The one that has waited longest comes first. (A dict finds its first slowly if many left.)
         self._waiting: OrderedDict[Connection, None] = OrderedDict()
+        self._waiting_of: defaultdict[str, OrderedDict[Connection, None]] = defaultdict(OrderedDict)
+        self._crowd = ""
 
     def admit(self, connection: Connection, limit: int) -> bool:
         """
         Add a connection; at *limit*, abort the one that has waited longest.
 
-        Returns False if none waits.
+        If many of one address wait, it is one of theirs: others do not suffer from a crowd. Returns
+        False if none waits.
         """
         while len(self.open) >= limit:
-            if not self._waiting:
+            is_crowd = self._number_of(self._crowd) > limit // _SHARE_OF_A_CROWD
+            waiting = self._waiting_of[self._crowd] if is_crowd else self._waiting
+            if not waiting:
                 return False
-            next(iter(self._waiting)).abort()
+            next(iter(waiting)).abort()
         self.open.add(connection)
         self.set_waiting(connection)
         return True
 
     def set_waiting(self, connection: Connection) -> None:
         """Note that the next step is the client's."""
-        if connection in self.open:
-            self._waiting[connection] = None
-            self._waiting.move_to_end(connection)
+        if connection not in self.open:
+            return
+        self.set_busy(connection)
+        self._waiting[connection] = self._waiting_of[connection.address][connection] = None
+        if self._number_of(connection.address) > self._number_of(self._crowd):
+            self._crowd = connection.address
 
     def set_busy(self, connection: Connection) -> None:
         """Note that the next step is the app's."""
-        self._waiting.pop(connection, None)
+        if connection in self._waiting:
+            del self._waiting[connection], self._waiting_of[connection.address][connection]
+            if not self._waiting_of[connection.address]:
+                del self._waiting_of[connection.address]
 
     def remove(self, connection: Connection) -> None:
         """Remove a connection, if present."""
         self.open.discard(connection)
-        self._waiting.pop(connection, None)
+        self.set_busy(connection)
+
+    def _number_of(self, address: str) -> int:
+        return len(self._waiting_of.get(address, ()))
 
 
 class Connection(H11Protocol):
-    """A connection that always has a deadline; *admits* checks the client's certificate."""
+    """
+    A connection from *address* that always has a deadline.
+
+    *admits* checks the client's certificate.
+    """
 
     def __init__(
         self,
@@ -73,11 +94,13 @@ class Connection(H11Protocol):
         server_state: ServerState,
         loop: asyncio.AbstractEventLoop,
         *,
+        address: str,
         all_connections: Connections,
         admits: Admission,
     ) -> None:
         super().__init__(config, server_state, {}, loop)
         self.arrival = anyio.CancelScope(deadline=loop.time() + HEAD_SECONDS)
+        self.address = address
         self._all = all_connections
         self._admits = admits
         self._answering: anyio.CancelScope | None = None

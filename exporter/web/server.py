@@ -116,19 +116,20 @@ class Server(uvicorn.Server):
                 try:
                     for _ in range(_ACCEPTED_AT_ONCE):
                         # Returns at once while there are any.
-                        accepted, _ = await loop.sock_accept(self._bound)
-                        self._let_in(accepted, tasks)
+                        accepted, address = await loop.sock_accept(self._bound)
+                        self._let_in(accepted, address[0], tasks)
                 except OSError:
                     # The client has left, or too many files are open: those will close.
                     await anyio.sleep(_ACCEPT_RETRY_SECONDS)
                 await anyio.lowlevel.checkpoint()
 
-    def _let_in(self, accepted: socket.socket, tasks: TaskGroup) -> None:
+    def _let_in(self, accepted: socket.socket, address: str, tasks: TaskGroup) -> None:
         endpoint = self._endpoint
         connection = Connection(
             self.config,
             self.server_state,
             asyncio.get_running_loop(),
+            address=address,
             all_connections=self._connections,
             admits=endpoint.admits,
         )

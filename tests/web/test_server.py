@@ -503,6 +503,18 @@ class TestMoreConnectionsThanThereMayBe:
             await streams[0].send(REQUEST)
             assert (await streams[0].receive()).startswith(b"HTTP/1.1 200")
 
+    async def test_a_crowd_makes_room_among_its_own_however_slow_another_client_is(self) -> None:
+        async with running() as server, AsyncExitStack() as stack:
+            slow = await stack.enter_async_context(open_stream(server))
+            await slow.send(REQUEST[:-2])
+            for _ in range(100):
+                crowd = anyio.connect_tcp(HOST, server.port, local_host="127.0.0.2")
+                await stack.enter_async_context(await crowd)
+            assert await code(server) == 200
+            await slow.send(REQUEST[-2:])
+            assert (await slow.receive()).startswith(b"HTTP/1.1 200")
+            assert len(server._connections.open) <= 5
+
     async def test_hundreds_of_idle_ones_shut_nobody_out(self) -> None:
         async with running() as server, AsyncExitStack() as stack:
             for _ in range(200):
