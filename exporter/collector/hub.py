@@ -113,6 +113,7 @@ class HubCollector:
             known=self._ledger.known(),
             api=use_of(client.telemetry),
             state=self._state.use,
+            is_diagnosed=self._diagnosis.is_on,
         )
         self._publication = Publication(
             first,

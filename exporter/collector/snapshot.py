@@ -149,8 +149,8 @@ class HubSnapshot:
 
     A view is None until its sweep completed once, and is shown until the last completion is older
     than `stale_after` or five intervals (design 4.3). `counters` is never ahead of the saved state;
-    `state` is None if none is kept. `diagnosis` is shown as long as `active`; None if no histories
-    are read.
+    `state` is None if none is kept. `diagnosis` is shown as long as `active`; None before the first
+    one, and always unless the hub `is_diagnosed`: histories are read.
     """
 
     identity: HubIdentity
@@ -170,6 +170,7 @@ class HubSnapshot:
     unfiltered: UnfilteredView | None = None
     state: StateUse | None = None
     pages_remaining: int | None = None
+    is_diagnosed: bool = True
     diagnosis: DiagnosisView | None = None
     clock_skew: float | None = None
     trouble: Trouble | None = None

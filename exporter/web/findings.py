@@ -206,7 +206,17 @@ def _sweeps(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
 def _waits(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     """Yield what instances over a limit wait on, as far as known."""
     view = snapshot.diagnosis
-    if view is None or not snapshot.is_fresh(Sweep.ACTIVE, now):
+    if not snapshot.is_fresh(Sweep.ACTIVE, now):
+        return
+    if view is None:
+        if snapshot.active is not None and snapshot.is_diagnosed:
+            yield from _undiagnosed(
+                sum(
+                    count
+                    for (_, limit), count in snapshot.active.over_limit.items()
+                    if limit not in _SET_ON_PURPOSE
+                )
+            )
         return
     server_now = now + (snapshot.clock_skew or 0.0)
     stalled, waiting = sum(view.stalled.values()), sum(view.waiting.values())
@@ -219,17 +229,7 @@ def _waits(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             runbook_of_stalled(view.stalled),
             "stalled",
         )
-    unknown = view.undiagnosed_in_all()
-    if unknown:
-        yield Finding(
-            Severity.WARNING,
-            "undiagnosed",
-            f"{plural(unknown, 'instance')} over a limit: not diagnosed yet.",
-            "Each active sweep reads up to max_histories_per_sweep histories; "
-            "see durable-exporter stuck.",
-            RUNBOOKS["over_limit_idle"],
-            "over",
-        )
+    yield from _undiagnosed(view.undiagnosed_in_all())
     if waiting:
         yield Finding(
             Severity.NOTE,
@@ -238,6 +238,19 @@ def _waits(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             f"{_named(view, server_now, is_trouble=False)}.",
             "",
             section="waiting",
+        )
+
+
+def _undiagnosed(count: int) -> Iterator[Finding]:
+    if count:
+        yield Finding(
+            Severity.WARNING,
+            "undiagnosed",
+            f"{plural(count, 'instance')} over a limit: not diagnosed yet.",
+            "Each active sweep reads up to max_histories_per_sweep histories; "
+            "see durable-exporter stuck.",
+            RUNBOOKS["over_limit_idle"],
+            "over",
         )
 
 
@@ -259,7 +272,7 @@ def _active(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         return
     beyond: dict[str, Counter[str]] = {}
     for (orchestrator, limit), count in snapshot.active.over_limit.items():
-        is_told = snapshot.diagnosis is not None and limit not in _SET_ON_PURPOSE
+        is_told = snapshot.is_diagnosed and limit not in _SET_ON_PURPOSE
         if count and not is_told:
             beyond.setdefault(limit, Counter())[orchestrator] += count
     for limit, counts in beyond.items():

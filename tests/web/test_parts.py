@@ -134,8 +134,20 @@ class TestFindings:
         assert hub.active is not None
         for count, words in ((1, "1 instance is over"), (2, "2 instances are over")):
             active = replace(hub.active, over_limit={("Order", "idle"): count})
-            (finding,) = findings_of(replace(hub, active=active), AT)
+            (finding,) = findings_of(replace(hub, active=active, is_diagnosed=False), AT)
             assert finding.summary.startswith(words)
+
+    def test_until_the_first_histories_are_read_nothing_over_a_limit_is_called_an_error(
+        self,
+    ) -> None:
+        hub = healthy_hub()
+        assert hub.active is not None
+        over = {("Order", "idle"): 2, ("Order", "pending"): 1, ("Order", "age"): 3}
+        hub = replace(hub, active=replace(hub.active, over_limit=over))
+        undiagnosed, aged = findings_of(hub, AT)
+        assert undiagnosed.summary == "3 instances over a limit: not diagnosed yet."
+        assert aged.summary.startswith("3 instances are over their age limit")
+        assert status(hub) is HubStatus.WARNING
 
     def test_many_orchestrators_over_a_limit_are_summed_up(self) -> None:
         hub = healthy_hub()

@@ -145,7 +145,8 @@ async def test_it_is_withdrawn_with_the_active_sweep() -> None:
 
 
 async def test_without_histories_nothing_is_said_of_them() -> None:
-    async with serving_hubs(replace(incident_hub(), diagnosis=None)) as client:
+    hub = replace(incident_hub(), diagnosis=None, is_diagnosed=False)
+    async with serving_hubs(hub) as client:
         told = (await client.get("/api/v1/hubs/payments")).json()
         page = (await client.get("/")).text
     assert told["causes"] is told["undiagnosed"] is None
