@@ -217,7 +217,7 @@ def _places(scope: Scope) -> Iterator[dashboard.VariableModel]:
         yield choice(name, name.capitalize(), query, description, all_of=all_of)
     if scope.of_many:
         teams = f"label_values({selector(c.HUB_INFO, *matchers)}, team)"
-        text = "The label team, from the setting labels of hubs"
+        text = "The label “team”, set in “labels” of a hub"
         yield choice("team", "Team", teams, text, all_of=all_of)
     hubs = f"label_values({selector(c.UP, *matchers)}, task_hub)"
     text = "The hubs to look at" if scope.of_many else "The hub"

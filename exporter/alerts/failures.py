@@ -99,7 +99,7 @@ or on ({ONE_ORCHESTRATOR})
         "Bridges the first finishes of a batch, of which failures are often the fastest.",
     ),
     Severity.WARNING,
-    "Instances " + _OF + " fail",
+    "{{ $labels.orchestrator }} in task hub {{ $labels.task_hub }} is failing",
     '{{ if eq $labels.cause "ratio" }}{{ $value | humanizePercentage }} of the instances '
     + _OF
     + " that finished within the last hour have failed"
@@ -118,7 +118,7 @@ _WINDOW = duration(
     "failures_window",
     "15m",
     "How long failures count as new, plus up to five minutes. Must exceed two intervals of the"
-    " sweep `active` and `counter_hold` together.",
+    " sweep `active` plus `counter_hold`.",
 )
 _MEMORY = duration(
     "failures_memory",
@@ -198,7 +198,7 @@ topk by ({ONE_ORCHESTRATOR}) (
     "{{ else }}failed within $(failures_window) ({{ $labels.category }}). First read the message of"
     " one with `durable-exporter failures`, and compare it with the latest deployment: in"
     " JavaScript and Python apps, it may have another cause{{ end }}. If it is the deployment, roll"
-    " it back, then rewind the failed instances.",
+    " it back, then rewind failed instances.",
     Board.ORCHESTRATOR,
     (_WINDOW, _MEMORY),
     cause_labels=("category",),

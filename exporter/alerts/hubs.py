@@ -68,27 +68,28 @@ HUB_UNREACHABLE = Alert(
         "3m",
         "In addition to the three intervals and a minute after which data is not fresh: restarts"
         " and deployments of the app take less. Stale data is removed after 15 minutes, so this"
-        " fires before.",
+        " fires first.",
     ),
     Severity.BY_CAUSE,
     "Task hub {{ $labels.task_hub }} cannot be read"
     '{{ if eq $labels.kind "stopped" }}: its app is stopped{{ end }}',
-    "{{ if eq $value 0.0 }}Task hub {{ $labels.task_hub }} has never been read{{ else }}Task hub"
+    "{{ if eq $value 0.0 }}Task hub {{ $labels.task_hub }} has not been read since the"
+    " exporter started{{ else }}Task hub"
     " {{ $labels.task_hub }} was last read {{ $value | humanizeDuration }} ago{{ end }}"
     "{{ if $labels.kind }} (cause: {{ $labels.kind }}){{ end }}; its other alerts are outdated. "
-    '{{ if eq $labels.kind "stopped" }}Nothing in it runs. First start the app; if that is'
-    " intended, set the hub's `may_stop`."
+    '{{ if eq $labels.kind "stopped" }}Nothing in it runs. First start the app; if the'
+    " stop is intended, set `may_stop`."
     '{{ else if eq $labels.kind "auth" }}First compare the system key of the app\'s Durable Task'
     " extension with the exporter's `key_file`; a corrected file reloads automatically."
     '{{ else if eq $labels.kind "restricted" }}First allow the exporter in the access restrictions'
     " of the app."
-    "{{ else }}First run `durable-exporter check`: it says what is wrong.{{ end }}",
+    "{{ else }}First run `durable-exporter check`.{{ end }}",
     Board.HUB,
     cause_labels=("kind",),
     outlasts=duration(
         "hub_unreachable_keep",
         "7m",
-        "Inhibits the hub's other alerts until they end, `keep_firing_for` later. Longer than"
+        "This alert's own `keep_firing_for`: outlasts those it inhibits. Longer than"
         " `hub_unreachable_for`, so that a stopped app's warning lasts until it is critical.",
     ),
 )
@@ -108,7 +109,7 @@ _MANY_HUBS_RATIO = number(
 MANY_HUBS_UNREACHABLE = Alert(
     "ManyHubsUnreachable",
     "hubs",
-    "many hubs at once, stopped ones included, cannot be read: they share a cause",
+    "many hubs at once cannot be read: they share a cause",
     f"""\
 count by ({TARGET_LABELS}) ({UNREAD_HUBS}) >= {_MANY_HUBS}
 and
@@ -130,7 +131,7 @@ count by ({TARGET_LABELS}) ({UNREAD_HUBS})
     outlasts=duration(
         "many_hubs_unreachable_keep",
         "10m",
-        "Inhibits the alerts of single hubs until the last of them ends.",
+        "This alert's own `keep_firing_for`: outlasts those it inhibits.",
     ),
 )
 
@@ -199,7 +200,7 @@ unless on ({ONE_HUB}) {UNREAD_HUBS}""",
     "{{ else }}{{ if eq $value 0.0 }}No sweep {{ $labels.sweep }} of task hub"
     " {{ $labels.task_hub }} has completed since the exporter started{{ else }}The last complete"
     " sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} ended"
-    " {{ $value | humanizeDuration }} ago{{ end }}; its data will be removed, and alerts on"
+    " {{ $value | humanizeDuration }} ago{{ end }}; stale data is removed, and alerts on"
     " it raise nothing new. First check the exporter's log for this hub, and run"
     " `durable-exporter check`."
     "{{ end }}",

@@ -43,7 +43,7 @@ _OF_DATA = tuple(alert for alert in ALERTS if alert.sweep)
 
 INHIBITIONS: tuple[Inhibition, ...] = (
     Inhibition(
-        "many hubs have one cause",
+        "one shared cause",
         (hubs.MANY_HUBS_UNREACHABLE,),
         (hubs.HUB_UNREACHABLE,),
         _EXPORTER,

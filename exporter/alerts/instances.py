@@ -97,9 +97,9 @@ and
 > {_BACKLOG_GROWTH} * {_PENDING_BEFORE}""",
     duration("pending_backlog_for", "10m", "Longer than one burst."),
     Severity.WARNING,
-    "The backlog of instances " + _OF + " grows",
+    "The backlog " + _OF + " is growing",
     instances(_OF) + "Pending, at least $(pending_backlog_growth)"
-    " times as many as $(pending_backlog_window) before. First check whether the app scales out,"
+    " times as many as $(pending_backlog_window) ago. First check whether the app scales out,"
     " and what starts so many.",
     Board.ORCHESTRATOR,
     (_BACKLOG, _BACKLOG_GROWTH, _BACKLOG_WINDOW),
@@ -235,7 +235,7 @@ label_replace(
 )
 
 _NOTHING_WINDOW = duration(
-    "nothing_started_window", "1h", "Compared with the same hour a week ago: same day, same time."
+    "nothing_started_window", "1h", "Compared with the same hour a week ago."
 )
 _NOTHING_USUAL = number(
     "nothing_started_usual",
@@ -275,7 +275,7 @@ _DURATION_RATIO = number(
 _DURATION_SECONDS = number(
     "duration_regression_seconds",
     10,
-    "Smaller differences are rounding to whole seconds and queueing.",
+    "Smaller differences are queueing and rounding to whole seconds.",
 )
 _DURATION_FINISHES = number(
     "duration_regression_finishes", 20, "A mean of fewer finishes, now or a week ago, says little."
@@ -311,7 +311,7 @@ DURATION_REGRESSION = Alert(
     _HERE + " takes much longer than a week ago",
     "Instances " + _OF + " took {{ $value | humanizeDuration }} on average over"
     " $(duration_regression_window), more than $(duration_regression_ratio) times as long as a week"
-    " ago. First compare with the latest deployment, and with the pending instances: queueing"
+    " ago. First check the latest deployment, and the pending instances: queueing"
     " counts.",
     Board.ORCHESTRATOR,
     (_DURATION_WINDOW, _DURATION_RATIO, _DURATION_SECONDS, _DURATION_FINISHES),

@@ -40,8 +40,8 @@ absent(last_over_time({c.BUILD_INFO.name}[{EXPORTER_MEMORY}]))""",
     Severity.CRITICAL,
     "The Durable Functions exporter is not scraped",
     "Prometheus gets nothing from the Durable Functions exporter{{ if $labels.job }} (job"
-    " {{ $labels.job }}){{ end }}: it raises no new alerts. First check whether its pods run,"
-    " then Prometheus' list of targets.",
+    " {{ $labels.job }}){{ end }}: its hubs raise no new alerts. First check whether its pods run,"
+    " then Prometheus' targets.",
     Board.EXPORTER,
     of_hub=False,
 )
@@ -56,7 +56,7 @@ SHARD_MISSING = Alert(
     "Shards of the Durable Functions exporter are missing",
     "Only {{ $value }} of {{ $labels.shards }} shards "
     + by_number("is", "are")
-    + " scraped: hubs of the others are not polled and raise no new alerts. First check which pod"
+    + " scraped: hubs of the others are not shown and raise no new alerts. First check which pod"
     " is down.",
     Board.EXPORTER,
     of_hub=False,
@@ -119,7 +119,7 @@ or on ({TARGET_LABELS})
 EXPORTER_MISCONFIGURED = Alert(
     "ExporterMisconfigured",
     "exporter",
-    "a changed configuration is invalid, or discovery fails; or, for a hub, names share the label"
+    "a changed configuration is invalid, or discovery fails; or, for a hub, names share"
     " `_other`, instances are outside `id_prefixes`, or the clock is off",
     f"""\
 {with_hub_labels(_ONE_CAUSE)}
@@ -142,8 +142,8 @@ or
     + _HUB
     + " differ by {{ $value | humanizeDuration }}: ages on dashboards are off by as much. First"
     " check whether the clock of the exporter's node is synchronized."
-    "{{ else }}The label {{ $labels.label }} of " + _HUB + " has {{ $value }} too many values for"
-    " `max_label_values`: they share `_other`, which no alert covers. First check whether names"
+    "{{ else }}The label {{ $labels.label }} of " + _HUB + " exceeds `max_label_values`"
+    " by {{ $value }}: the rest share `_other`, which no alert covers. First check whether names"
     " contain ids; if not, raise `max_label_values` or list the important ones in the"
     " configuration.{{ end }}",
     Board.EXPORTER,

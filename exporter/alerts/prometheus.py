@@ -62,8 +62,8 @@ _OPTIONAL_VARIABLES = ("cluster", "namespace", "job")
 
 _UNKNOWN = {
     "summary": "Status unknown: task hub {{ $labels.task_hub }} cannot be read",
-    "description": "Task hub {{ $labels.task_hub }} can no longer be read, so it is unknown"
-    " whether this is over: it keeps firing until a sweep completes. First run"
+    "description": "Task hub {{ $labels.task_hub }} cannot be read, so it is unknown"
+    " whether this is over: the alert keeps firing until a sweep completes. First run"
     " `durable-exporter check`.",
 }
 

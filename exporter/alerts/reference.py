@@ -35,17 +35,16 @@ Three alerts compare with the past and are opt-in: `--enable`, or `optIn` of the
 
 ## How they behave
 
-**Severities.** `critical` may page, `warning` is for working hours. No default limit but
-`stopped` pages: *by limit* is `critical` where the orchestrator has its own limit; *as configured*
-needs a limit unset by default; *by cause* (HubUnreachable) is a warning while an app is stopped
+**Severities.** `critical` may page, `warning` is for working hours. No default limit
+except `stopped` pages: *by limit* is `critical` where the orchestrator has its own limit; *as
+configured* has no default limit; *by cause* (HubUnreachable) is a warning while an app is stopped
 within `limits.stopped`.
 
 **The cause is in the text, not in a label.** One alert per orchestrator or hub names the worst
 cause; when that changes, the alert and its `for` continue.
 
-**Stale data raises nothing.** Alerts use only replicas whose sweep is fresh
-(`durable_functions_exporter_sweep_fresh`), so clocks do not matter. Reading problems have their own
-alerts.
+**Stale data raises nothing**, except NoSuccess. Alerts use only replicas whose sweep is fresh
+(`durable_functions_exporter_sweep_fresh`). Reading problems have their own alerts.
 
 **A hub that dies during an incident does not resolve it.** Alerts keep firing until a fresh sweep
 clears them; their value is `NaN` meanwhile. HubUnreachable fires, and the inhibition rules suppress
@@ -54,16 +53,16 @@ of a hub that was removed, or moved to another exporter, end within 10 minutes. 
 fired from Prometheus' series `ALERTS`; Grafana's own alerting cannot, so there an alert ends with
 its data.
 
-**After a restart of Prometheus** such an alert is pending for its `for` again, if it fired within
-`restart_memory`. Alertmanager resolves alerts after four minutes of silence, so a restart may send
+**After a restart of Prometheus** an alert without data restarts its `for`, if it fired within
+`restart_memory`. Alertmanager resolves alerts not resent for four minutes, so a restart may send
 *resolved* and *firing*. `prometheus --rules.alert.for-grace-period=1m` restores what was firing.
 
 **Replicas count once.** Gauges are folded by maximum, timestamps by the oldest or latest, counters
 after `increase`.
 
-**Hubs of two exporters are two hubs**, even with one name, as in test and production.
+**Hubs of two exporters are two hubs**, even with the same name, as in test and production.
 `target_labels` are labels that all targets of one exporter share, `replica_labels` those that
-differ from pod to pod. Load the rules once: they cover every exporter that is scraped.
+differ from pod to pod. Load the rules once: they cover every scraped exporter.
 
 **Two Prometheus servers with one Alertmanager**: their alerts differ only in external labels. Add
 these to the inhibition rules, or a test hub inhibits its namesake in production:

@@ -16,7 +16,7 @@ REPLICA_LABELS = Parameter(
     "replica_labels",
     Kind.SOME_LABELS,
     "instance, pod",
-    "Labels that distinguish replicas of one exporter, which see the same hub: folded, not added.",
+    "Labels that distinguish replicas of one exporter, whose series are folded, not summed.",
 )
 TARGET_LABELS = Parameter(
     "target_labels",
@@ -56,14 +56,14 @@ CONFIGURED_SEVERITY = Parameter(
     "configured_severity",
     Kind.SEVERITY,
     "critical",
-    "Severity over `age`, `success`, or an orchestrator's own `pending` or `idle`; over the hub's"
-    " `pending` or `idle`, a warning.",
+    "Severity of alerts on `age`, `success`, or an orchestrator's own `pending` or `idle`; on the"
+    " hub's, a warning.",
 )
 KEEP_FIRING_FOR = duration(
     "keep_firing_for",
     "5m",
     "How long an alert keeps firing after its condition ends: bridges failed scrapes, and values"
-    " around a threshold. Alerts of a removed hub still end within 10 minutes.",
+    " around a threshold. Alerts of a removed hub end after it, too.",
 )
 
 EXPORTER_MEMORY = duration(
@@ -75,8 +75,8 @@ EXPORTER_MEMORY = duration(
 RESTART_MEMORY = duration(
     "restart_memory",
     "20m",
-    "How long firing alerts are remembered while their hub cannot be read: longer than a restart"
-    " of Prometheus plus the `for` of any alert.",
+    "How long a restart of Prometheus may interrupt alerts of hubs that cannot be read, including"
+    " the `for` of the alert.",
 )
 
 SHARED: tuple[Parameter, ...] = (
@@ -147,8 +147,8 @@ unless on ({ONE_HUB}) (
   {_STOPPED}
   unless on ({ONE_HUB}) {_STOP_LIMIT}
 )""",
-    "Hubs that no replica has read for three intervals and a minute, except those that are stopped"
-    " and may be. Before its first attempt a hub has no error.",
+    "Hubs that no replica has read for three intervals and a minute, except stopped ones with"
+    " `may_stop`. Hubs not yet tried do not count.",
 )
 RECORDINGS: tuple[Recording, ...] = (HUB_INFO, MISSING_SHARDS, MISSING_HUBS, UNREAD_HUBS)
 

@@ -79,7 +79,7 @@ unless on ({ONE_HUB}) (
 )""",
     duration("purge_not_keeping_up_for", "10m", "Only bridges a scrape; the margin is the wait."),
     Severity.WARNING,
-    "Purging of task hub {{ $labels.task_hub }} does not keep up",
+    "Purge of task hub {{ $labels.task_hub }} is not keeping up",
     "The oldest finished instance in task hub {{ $labels.task_hub }} was created"
     " {{ $value | humanizeDuration }} ago, over the limit: storage and listing"
     " costs grow. First check whether the job that purges still runs.",

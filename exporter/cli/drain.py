@@ -100,7 +100,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="exit with 4 if no instance of it is known: the name may be misspelled",
     )
-    add_timeout_option(command, "30m", "time limit: --wait, and each query")
+    add_timeout_option(command, "30m", "limit for --wait and each query")
     command.add_argument(
         "--every", type=duration, default=5.0, metavar="DURATION",
         help="interval between queries (5s)",

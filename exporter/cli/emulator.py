@@ -64,7 +64,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         default=0.5,
         help="starts per second of the first hub (%(default)s)",
     )
-    command.add_argument("--speed", type=_positive, default=1.0, help="speed of time (%(default)s)")
+    command.add_argument("--speed", type=_positive, default=1.0, help="time factor (%(default)s)")
     command.add_argument(
         "--app",
         choices=[app.value for app in App],
@@ -117,7 +117,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--timeline",
         type=Path,
         metavar="FILE",
-        help="show a recorded timeline instead of an app",
+        help="replay a recorded timeline, with no app",
     )
     command.add_argument(
         "--replay",

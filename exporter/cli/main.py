@@ -25,7 +25,7 @@ COMMANDS = {
     "why": "show what one instance did and what it waits on",
     "failures": "list recent failures and their reasons",
     "drain": "check whether an orchestrator has drained",
-    "estimate": "run every sweep once and forecast the daily cost of polling",
+    "estimate": "run the sweeps and forecast the daily cost of polling",
     "discover": "list the apps that discovery finds in Azure, and why others are left out",
     "healthy": "check whether the exporter on this machine answers",
     "metrics": "print the catalogue of metrics",

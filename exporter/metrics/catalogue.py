@@ -95,7 +95,7 @@ CREATED = counter(
 )
 FINISHED = counter(
     f"{_HUB}instances_finished_total",
-    "Instances that finished since first contact with the hub, each counted once.",
+    "Finishes since first contact with the hub, each counted once.",
     r.counted("finished"),
     labels=("orchestrator", "runtime_status"),
     exemplars=r.latest_finished,
@@ -110,7 +110,7 @@ DURATION = spread(
 )
 CONTINUED = counter(
     f"{_HUB}instances_continued_total",
-    "Instances seen with a newer createdTime than before: continued as new.",
+    "Instances seen with newer createdTime: continued as new or restarted.",
     r.counted("continued"),
     labels=("orchestrator",),
 )
@@ -146,7 +146,7 @@ UNRESOLVED = gauge(
 )
 OLDEST_UNRESOLVED = gauge(
     f"{_HUB}oldest_unresolved_failure_timestamp_seconds",
-    "When the oldest unresolved failure failed (lastUpdatedTime); absent if there is none.",
+    "When the oldest unresolved failure occurred (lastUpdatedTime); absent if none.",
     r.UNRESOLVED(lambda _, view: r.by_name(view.oldest)),
     labels=("orchestrator",),
 )
@@ -208,7 +208,7 @@ STALLED_SINCE = gauge(
 )
 ORPHANED = gauge(
     f"{_HUB}orphaned_instances",
-    "Active sub-orchestrations whose parent has finished or is gone; absent if rows lack parents.",
+    "Active sub-orchestrations whose parent has finished or is gone; absent if rows name none.",
     r.DIAGNOSIS(lambda _, view: r.by_name(view.orphans)),
     labels=("orchestrator",),
 )

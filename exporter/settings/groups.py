@@ -82,8 +82,8 @@ class Retries(BaseModel):
     )
     max_backoff: PositiveDuration = Field(
         default=30.0,
-        description="Maximum wait between two attempts; a longer `Retry-After` is honored up to "
-        "one minute; above that, the sweep ends and reruns when it expires, within an hour.",
+        description="Maximum wait between two attempts; a `Retry-After` of up to one minute is "
+        "honored, too; a longer one ends the sweep, which reruns after it, within an hour.",
     )
 
     @field_validator("max_backoff")

@@ -178,7 +178,7 @@ def _of_the_exporter() -> Iterator[str]:
 
 def _of_a_hub() -> Iterator[str]:
     fields = HubSettings.model_fields
-    yield "## Which hub\n\nAt the top level, these define one hub; they are not defaults.\n"
+    yield "## Which hub\n\nAt the top level, these define one hub; see **Hubs** for keys.\n"
     yield _table((), {name: fields[name] for name in IDENTITY})
     yield "## How it is polled and shown\n\nAt the top level, these are defaults for all hubs.\n"
     yield _table((), {name: field for name, field in fields.items() if name not in IDENTITY})

@@ -239,7 +239,7 @@ class Lane:
         """The text alternative."""
         odd = [
             f"{count:,} {word}"
-            for count, word in ((self.failed, "failed"), (self.open, "without a result"))
+            for count, word in ((self.failed, "failed"), (self.open, "pending"))
             if count
         ]
         return f"{self.what} {self.name}".rstrip() + f": {', '.join([f'{self.count:,}', *odd])}"

@@ -38,7 +38,7 @@ _SET_ON_PURPOSE = ("age", "suspended")
 _STATES = {
     HubStatus.DOWN: "The hub cannot be polled",
     HubStatus.STARTING: "The hub has not been polled yet",
-    HubStatus.OK: "Nothing is wrong",
+    HubStatus.OK: "No warnings",
 }
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 _STATUS = {Severity.ERROR: HubStatus.ERROR, Severity.WARNING: HubStatus.WARNING}
@@ -121,7 +121,7 @@ def trust_in(snapshot: HubSnapshot, now: float) -> str:
     """Return whether the numbers of a hub can be trusted, in words."""
     active = snapshot.sweeps[Sweep.ACTIVE]
     if active.completed is None:
-        return "No numbers yet: no sweep is complete."
+        return "Not yet: no active sweep is complete."
     missing = _missing(snapshot, now)
     age = span(now - active.completed)
     if Sweep.ACTIVE in missing:
@@ -310,11 +310,11 @@ def _failing(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     failing = [name for name in day if _is_failing(snapshot.known, name, hour, day)]
     if failed or failing:
         share = f" ({percent(failed / ended)})" if ended else ""
-        too_many = f" Failing: {_some(failing)}." if failing else ""
+        too_many = f" Failing (24 h): {_some(failing)}." if failing else ""
         yield Finding(
             Severity.WARNING if failing else Severity.NOTE,
             "failing",
-            f"{failed:,} of {plural(ended, 'instance')} failed in the last hour{share}.{too_many}",
+            f"{failed:,} of {ended:,} failed in the last hour{share}.{too_many}",
             "Check the reasons.",
             RUNBOOKS["failing"],
             "failures",
@@ -432,7 +432,7 @@ def _settings(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             yield Finding(
                 Severity.NOTE,
                 "names_folded",
-                f"{plural(count, 'name')} of the label {labels[0]} share _other.",
+                f"{plural(count, f'{labels[0]} name')} folded into _other.",
                 "Raise max_label_values to give each its own value.",
                 RUNBOOKS["names_folded"],
             )

@@ -53,11 +53,11 @@ The status page for scripts. This page and [its schema](api-v1.schema.json) are 
 It returns the last published state and queries no task hub. It contains instance ids, but no
 inputs, outputs or failure texts: protect it like the status page.
 
-**Unknown is null, never 0.** Values are null before the first complete sweep that feeds them, and
-once the last one is older than `withdrawn_after_seconds`.
+**Unknown is null, never 0**, and samples are empty: before the first complete sweep feeding them,
+and once the last is older than `withdrawn_after_seconds`.
 
-**Times** are RFC 3339 in UTC, to the second: of instances and entities by the app's clock, `time`
-and those of sweeps and state by the exporter's. They differ by `clock_skew_seconds`.
+**Times** are RFC 3339 in UTC, to the second: by the app's clock for instances and entities, by the
+exporter's for `time`, sweeps and state. The clocks differ by `clock_skew_seconds`.
 
 **Version 1** may gain fields and kinds of findings. No field is renamed, removed or redefined. The
 texts `summary`, `remedy`, `trust`, `verdict`, `feeds`, `message`, `hint` and `error` may change.
@@ -120,5 +120,5 @@ def _type(value: Mapping[str, object]) -> str:
     if isinstance(items, dict):
         return f"list of {_type(items)}"
     if isinstance(below, dict):
-        return f"object of {_type(below)}"
+        return f"object of {_type(below).replace(' or ', '/')}"
     return str(value.get("type", "any"))

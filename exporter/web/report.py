@@ -140,7 +140,7 @@ class OverLimitSample(Struct, frozen=True):
     orchestrator: str
     runtime_status: str
     limit: Annotated[str, Meta(description="`pending`, `idle`, `age` or `suspended`.")]
-    since: Annotated[Time, Meta(description="When the limited time began.")]
+    since: Annotated[Time, Meta(description="Start of the measured time.")]
     seconds: Annotated[float, Meta(description="How long ago that is.")]
     created_time: Time | None
     last_updated_time: Time | None
@@ -342,7 +342,7 @@ class HubReport(HubSummary, frozen=True, kw_only=True):
     causes: Annotated[
         list[CauseReport] | None,
         Meta(
-            description="What blocks instances, the most blocked first, at most 100; null if "
+            description="What blocks instances, the worst first, at most 100; null if "
             "no histories are read."
         ),
     ]

@@ -29,7 +29,7 @@ _MAY_BE_SCHEDULED = (
 )
 _EVENT_OR_LOST = (
     "Nothing is outstanding: it waits on an external event, or (JavaScript, Python, PowerShell) a "
-    "call or a failure was lost; only the app's log has those."
+    "call or a failure was lost; only the app's log shows it."
 )
 _LOST = (
     "Nothing has happened since its start, and no instance of its orchestrator has received an "
@@ -185,11 +185,13 @@ def blame_in_words(found: FoundInstance, now: float) -> Iterator[str]:
     is_active = known_status(found.row.runtime_status) in ACTIVE
     if blame.wait is None or blame.leaf is None or not is_active:
         return
-    if found.entity is None:
+    if found.entity is None and blame.wait.waiting_on is not WaitingOn.HISTORY_REFUSED:
         since = f" ({span(now - blame.wait.since)})" if blame.wait.since is not None else ""
         yield f"It {state_in_words(blame.wait)}{since}."
     if len(blame.chain) > 1:
         odd = end_in_words(blame)
+        if odd and not odd.startswith(blame.chain[-1]):
+            odd = f"{blame.chain[-1]}: {odd}"
         who = f"{blame.leaf_orchestrator} {blame.chain[-1]}".strip()
         yield f"Root cause: {odd or f'{who} {state_in_words(blame.leaf)}'}."
     for older in found.older:

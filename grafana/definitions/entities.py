@@ -39,7 +39,7 @@ NOW = Line(
         ),
         stat(
             "Orphaned locks",
-            "Is an entity locked by an instance that is not active? It is locked permanently.",
+            "Is an entity locked by an instance that is not active? Such a lock is permanent.",
             Query(total(ENTITIES.latest(c.ENTITY_ORPHANED_LOCKS)), "orphaned"),
             steps=ANY_IS_BAD,
         ),

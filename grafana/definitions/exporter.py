@@ -79,14 +79,14 @@ NOW = Line(
         ),
         stat(
             "Oldest numbers",
-            "How old are the numbers of active instances in the hub with the oldest?",
+            "How old are active-instance numbers in the hub where they are oldest?",
             Query(highest(age(HUBS.latest(c.LAST_SWEEP, _ACTIVE))), "age"),
             unit="s",
             steps=FRESH,
         ),
         stat(
             "Sweeps not completed, 1 h",
-            "Do sweeps fail, end early, or are they skipped because the budget is spent?",
+            "Do sweeps fail, end early or get skipped because the budget is spent?",
             Query(total(HUBS.increase(c.SWEEPS, _BAD_SWEEP, over="1h")), "sweeps"),
             steps=ANY_IS_WORTH_A_LOOK,
             decimals=0,
@@ -148,7 +148,7 @@ FRESHNESS = (
         (
             timeseries(
                 "Share of the interval that a sweep takes",
-                "Are sweeps too slow? Above one half the exporter stretches its intervals.",
+                "Are sweeps too slow? At one half the exporter stretches its intervals.",
                 Query(per_sweep(c.SWEEP_DURATION, c.SWEEP_INTERVAL), "{{sweep}}"),
                 unit="percentunit",
             ),
@@ -183,10 +183,10 @@ REQUESTS = (
                 "Errors, by kind",
                 "What goes wrong with the API, and is it the network, the key or the app?",
                 Query(f"60 * {total(HUBS.spent(c.API_ERRORS), 'kind')}", "{{kind}}"),
-                Query(f"60 * {total(HUBS.spent(c.API_RETRIES))}", "tried again"),
+                Query(f"60 * {total(HUBS.spent(c.API_RETRIES))}", "retries"),
                 unit="cpm",
                 interval=SMOOTH,
-                styles=(Style("tried again", "text", dashed=True),),
+                styles=(Style("retries", "text", dashed=True),),
             ),
             timeseries(
                 "Latency, p90",
@@ -289,11 +289,11 @@ ACCOUNTS = (
         (
             rows(
                 "Accounts, by hub",
-                "Are counters exact? Unconfirmed and late finishes are counted later.",
+                "Are counters exact? Unconfirmed instances are counted once read.",
                 (Key("task_hub", "Task hub"), *TARGET_KEYS),
                 (
                     Column("Counting for", age(lowest(HUBS.earliest(c.BASELINE), *HUB)), "s"),
-                    Column("Reaches back", age(lowest(HUBS.earliest(c.BOOK_HORIZON), *HUB)), "s"),
+                    Column("Horizon", age(lowest(HUBS.earliest(c.BOOK_HORIZON), *HUB)), "s"),
                     Column("Tracked", highest(HUBS.latest(c.TRACKED), *HUB)),
                     Column(
                         "Unconfirmed",
@@ -331,7 +331,7 @@ ACCOUNTS = (
             ),
             timeseries(
                 "States that could not be used or written",
-                "Why did a restart lose counters, or will the next one?",
+                "Did a restart lose counters, or will the next one?",
                 Query(
                     total(HUBS.increase(c.STATE_ERRORS), "reason"),
                     "{{reason}}",
@@ -362,7 +362,7 @@ SIZE = (
         (
             timeseries(
                 "Names, by label",
-                "How close are hubs to max_label_values? Most names of a label in one hub.",
+                "How close are hubs to max_label_values? Highest of any hub; folded: all.",
                 Query(highest(HUBS.latest(c.LABEL_VALUES), "label"), "{{label}}"),
                 Query(total(HUBS.latest(c.LABEL_VALUES_FOLDED), "label"), "{{label}} folded"),
                 styles=(Style("/folded/", dashed=True),),

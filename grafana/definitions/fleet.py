@@ -160,7 +160,7 @@ GROUPS = Line(
     (
         rows(
             "What is stalled, and what waits as expected",
-            "On what? As on the status page and in `stuck`; expected ones: For is a maximum.",
+            "On what? As on the status page and in `stuck`. “For” is a maximum if expected.",
             (
                 TO_HUB,
                 Key("orchestrator", "Orchestrator"),
@@ -251,7 +251,7 @@ COURSE = (
             ),
             timeseries(
                 "Failures in the hour before",
-                "When did it start to fail, and does it still fail?",
+                "When did failures start, and do they continue?",
                 Query(top(failed(FLEET, *HUB), *HUB), LEGEND),
                 stacked=True,
             ),
@@ -291,7 +291,7 @@ COURSE = (
 BOARD = Board(
     "fleet",
     "Durable Functions / Fleet",
-    "Ten seconds for someone on call: is anything on fire, can the numbers be trusted, which hub?",
+    "On call, in ten seconds: is anything on fire, can the numbers be trusted, which hub?",
     FLEET,
     (),
     (

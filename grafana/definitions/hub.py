@@ -151,7 +151,7 @@ WORK = (
             ),
             heat(
                 "Running: for how long",
-                "Do running instances finish? A climbing band is a stalled group.",
+                "Do running instances finish? Those in a climbing band do not.",
                 total(HUB.buckets(c.INSTANCE_AGE, RUNNING), "le"),
             ),
             finished_by_outcome(HUB),
@@ -208,7 +208,7 @@ STUCK = (
             timeseries(
                 "Not looked at yet",
                 "Is the sample of waits complete? Yes at 0.",
-                Query(total(HUB.latest(c.UNDIAGNOSED)), "unknown"),
+                Query(total(HUB.latest(c.UNDIAGNOSED)), "unread"),
             ),
         ),
     ),
@@ -245,7 +245,7 @@ FAILURES = (
             reasons(HUB, TO_ORCHESTRATOR),
             rows(
                 "Unresolved failures",
-                "Which failed root instances are unresolved, and since when?",
+                "Whose failures are unresolved, and since when?",
                 (TO_ORCHESTRATOR,),
                 (
                     Column(
@@ -290,7 +290,7 @@ DURATIONS = Line(
         ),
         duration(
             "Duration, p90",
-            "How long do 9 of 10 instances take, and which became slower? Estimated from buckets.",
+            "Within what time do 9 of 10 complete, and what slowed down? Estimated from buckets.",
             0.9,
         ),
         durations(HUB),
@@ -302,7 +302,7 @@ RETENTION = Line(
     (
         timeseries(
             "Stored instances, by status",
-            "Does purging keep up? Every listing reads all stored instances.",
+            "Does purging keep up? Azure Storage listings scan them all.",
             Query(total(HUB.latest(c.INSTANCES), "runtime_status") + " > 0", "{{runtime_status}}"),
             stacked=True,
             colors=STATUS_COLORS,

@@ -33,7 +33,7 @@ CAUSES = (
     ("HubUnreachable", "fires whatever the cause: auth", "compare the system key"),
     ("HubUnreachable", "fires whatever the cause: restricted", "allow the exporter"),
     ("HubUnreachable", "fires whatever the cause: timeout", "(cause: timeout)"),
-    ("HubUnreachable", "fires for a hub that was never read", "has never been read"),
+    ("HubUnreachable", "fires for a hub that was never read", "has not been read since"),
     ("DataStale", "fires for a budget that is spent", "`max_pages_per_day` of task hub orders"),
     (
         "DataStale",
@@ -42,7 +42,7 @@ CAUSES = (
     ),
     ("DataStale", "fires before the data is removed", "The last complete sweep census"),
     ("DataStale", "fires for one that was cut off as often", "No sweep failed of task hub orders"),
-    ("ExporterMisconfigured", "fires for names that share a label", "has 3 too many values"),
+    ("ExporterMisconfigured", "fires for names that share a label", "`max_label_values` by 3:"),
     ("ExporterMisconfigured", "fires for instances outside the prefixes", "are not tracked: 4."),
     ("ExporterMisconfigured", "fires for a clock that is ahead", "differ by 2m 30s"),
     ("ExporterMisconfigured", "fires for a file that cannot be used", "configuration is invalid"),

@@ -184,7 +184,7 @@ def series_table() -> str:
         totals = {"**all of the hub**": (sum(fresh.values()), sum(after.values()))}
         families = {f"`{name}`": (fresh[name], after[name]) for name in after}
         columns.append({**families, **totals})
-    lines = ["| family | 1 orchestrator | 10 | 30 |", "|---|---|---|---|"]
+    lines = ["| `durable_functions_...` | 1 orchestrator | 10 | 30 |", "|---|---|---|---|"]
     for name in columns[0]:
         if any(column[name][1] for column in columns):
             cells = " | ".join(_span(*column[name]) for column in columns)

@@ -387,6 +387,6 @@ async def test_an_instance_with_a_thousand_events_can_be_read_at_any_width(
     assert seen["violations"] == seen["problems"] == []
     assert (seen["scrolls"], seen["tooWide"]) == (False, [])
     lanes = seen["texts"][".lanes li p"]
-    assert "activity ShipParcel 201, 3 failed, 1 without a result" in lanes
-    assert "sub-orchestration PackBox 398, 7 without a result" in lanes
+    assert "activity ShipParcel 201, 3 failed, 1 pending" in lanes
+    assert "sub-orchestration PackBox 398, 7 pending" in lanes
     assert len(found.events) == 1000

@@ -115,7 +115,7 @@ class TestHub:
         async with serving_hubs(healthy_hub(), incident_hub()) as client:
             page = Read((await client.get("/hubs/payments")).text)
         assert "Needs attention" in page.text
-        assert "69 of 253 instances failed in the last hour (27.3%)." in page.text
+        assert "69 of 253 failed in the last hour (27.3%)." in page.text
         assert "9 entities are permanently locked: account 9." in page.text
         assert "10 samples of 162" in page.text
         assert "ChargeCard" in page.text
@@ -147,7 +147,7 @@ class TestHub:
     async def test_a_hub_that_was_not_polled_yet_shows_no_number(self) -> None:
         async with serving_hubs(starting_hub()) as client:
             page = Read((await client.get("/")).text)
-        assert "No numbers yet" in page.text
+        assert "Not yet: no active sweep is complete." in page.text
         assert "Not polled yet" in page.text
 
     async def test_an_unknown_hub_is_not_found_and_named_harmlessly(self) -> None:
