@@ -170,7 +170,7 @@ DEPLOYMENT_BROKEN = Alert(
     "DeploymentBroken",
     "failures",
     "the deployed code does not fit its instances: it contradicts their histories, or a function or"
-    " version is missing. Missing names that never completed do not count",
+    " version is missing. Missing ones that never completed do not count",
     f"""\
 topk by ({ONE_ORCHESTRATOR}) (
   1,
@@ -195,9 +195,9 @@ topk by ({ONE_ORCHESTRATOR}) (
     + " {{ if eq $labels.category"
     + f' "{WaitingOn.HISTORY_REFUSED}" }}}}cannot continue: an activity in flight was probably'
     " renamed. First check the latest deployment"
-    "{{ else }}failed within $(failures_window) ({{ $labels.category }}). First read the message of"
-    " one with `durable-exporter failures`, and compare it with the latest deployment: in"
-    " JavaScript and Python apps, it may have another cause{{ end }}. If it is the deployment, roll"
+    "{{ else }}failed in the last $(failures_window) ({{ $labels.category }}). First read one"
+    " message with `durable-exporter failures`, and compare it with the latest deployment: in"
+    " JavaScript and Python apps, the cause may differ{{ end }}. If it is the deployment, roll"
     " it back, then rewind failed instances.",
     Board.ORCHESTRATOR,
     (_WINDOW, _MEMORY),

@@ -7,6 +7,7 @@ from exporter.alerts.shared import (
     CONFIGURED_SEVERITY,
     ONE_HUB,
     ONE_ORCHESTRATOR,
+    STOPPED,
     TARGET_LABELS,
     UNREAD_HUBS,
     block,
@@ -18,7 +19,6 @@ from exporter.alerts.shared import (
     own_limit,
     selected,
 )
-from exporter.api.errors import ErrorKind
 from exporter.collector.snapshot import Sweep, SweepResult
 from exporter.metrics import catalogue as c
 from exporter.metrics.promql import equal, one_of, selector
@@ -27,7 +27,7 @@ _UP = folded(c.UP.name)
 _ACTIVE_SWEPT = selector(c.LAST_SWEEP, equal("sweep", Sweep.ACTIVE))
 _LAST = folded(_ACTIVE_SWEPT, drop="sweep")
 _CAUSE = folded(c.HUB_ERROR.name)
-_IS_STOPPED = folded(selector(c.HUB_ERROR, equal("kind", ErrorKind.STOPPED)))
+_IS_STOPPED = folded(STOPPED)
 # An exporter that restarted while the app was stopped has no time of its last sweep.
 _STOPPED_SINCE = f"""\
 (
@@ -45,7 +45,7 @@ HUB_UNREACHABLE = Alert(
     "HubUnreachable",
     "hubs",
     "no sweep of the active instances completes: the app does not answer, refuses the key, blocks"
-    " the exporter or is stopped (unless the hub `may_stop`; at first a warning, critical over the"
+    " the exporter or is stopped (except with `may_stop`; at first a warning, critical over the"
     " limit `stopped`)",
     f"""\
 (
@@ -123,8 +123,7 @@ count by ({TARGET_LABELS}) ({UNREAD_HUBS})
     Severity.CRITICAL,
     "{{ $value }} task hubs cannot be read",
     "{{ $value }} task hubs cannot be read. First run `durable-exporter check` where the"
-    " exporter runs, and check what they share: proxy, DNS, egress, certificates, a stopped plan."
-    " Their own alerts are inhibited.",
+    " exporter runs, and check what they share: proxy, DNS, egress, certificates, a stopped plan.",
     Board.FLEET,
     (_MANY_HUBS, _MANY_HUBS_RATIO),
     of_hub=False,
@@ -182,7 +181,7 @@ topk by ({ONE_HUB}) (
   or on ({ONE_HUB})
 {block(labelled(_SLOW, "cause", "slow"))}
 )
-unless on ({ONE_HUB}) {UNREAD_HUBS}""",
+unless on ({ONE_HUB}) ({UNREAD_HUBS} or {STOPPED})""",
     duration(
         "data_stale_for",
         "10m",
@@ -193,15 +192,14 @@ unless on ({ONE_HUB}) {UNREAD_HUBS}""",
     '{{ if eq $labels.cause "budget" }}`max_pages_per_day` of task hub {{ $labels.task_hub }} is'
     ' spent, and sweeps are skipped ({{ $value | printf "%.0f" }} within the last hour). First run'
     " `durable-exporter estimate`; then raise the budget or the intervals."
-    '{{ else if eq $labels.cause "slow" }}The sweep {{ $labels.sweep }} of task hub'
+    '{{ else if eq $labels.cause "slow" }}Sweep `{{ $labels.sweep }}` of task hub'
     " {{ $labels.task_hub }} takes so long that it runs every {{ $value | humanizeDuration }}:"
     " more than $(sweep_too_slow_ratio) times its configured interval. First purge old instances;"
     " `durable-exporter estimate` shows what a sweep reads."
-    "{{ else }}{{ if eq $value 0.0 }}No sweep {{ $labels.sweep }} of task hub"
-    " {{ $labels.task_hub }} has completed since the exporter started{{ else }}The last complete"
-    " sweep {{ $labels.sweep }} of task hub {{ $labels.task_hub }} ended"
-    " {{ $value | humanizeDuration }} ago{{ end }}; stale data is removed, and alerts on"
-    " it raise nothing new. First check the exporter's log for this hub, and run"
+    "{{ else }}Task hub {{ $labels.task_hub }} {{ if eq $value 0.0 }}has completed no sweep"
+    " `{{ $labels.sweep }}` since the exporter started{{ else }}last completed its sweep"
+    " `{{ $labels.sweep }}` {{ $value | humanizeDuration }} ago{{ end }}; stale data is removed,"
+    " and raises no new alerts. First check the exporter's log for this hub, and run"
     " `durable-exporter check`."
     "{{ end }}",
     Board.EXPORTER,

@@ -176,7 +176,7 @@ ORCHESTRATION_STALLED = Alert(
 ORPHANED_INSTANCES = Alert(
     "OrphanedInstances",
     "instances",
-    "sub-orchestrations are active whose parent has finished or is gone",
+    "the parent of active sub-orchestrations has finished or is gone",
     f"{fresh(selected(c.ORPHANED))} > 0",
     duration("orphaned_instances_for", "10m", "Time to terminate the children after the parent."),
     Severity.WARNING,
@@ -311,8 +311,8 @@ DURATION_REGRESSION = Alert(
     _HERE + " takes much longer than a week ago",
     "Instances " + _OF + " took {{ $value | humanizeDuration }} on average over"
     " $(duration_regression_window), more than $(duration_regression_ratio) times as long as a week"
-    " ago. First check the latest deployment, and the pending instances: queueing"
-    " counts.",
+    " ago. First check the latest deployment and pending instances: queueing is"
+    " included.",
     Board.ORCHESTRATOR,
     (_DURATION_WINDOW, _DURATION_RATIO, _DURATION_SECONDS, _DURATION_FINISHES),
     sweep=Sweep.ACTIVE,

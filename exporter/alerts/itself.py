@@ -77,8 +77,8 @@ THROTTLED = Alert(
     duration("throttled_for", "5m", "The exporter slows down on its own first."),
     Severity.WARNING,
     "Requests to " + _HUB + " are throttled",
-    'About {{ $value | printf "%.0f" }} requests to ' + _HUB + " were throttled (429) within"
-    " $(throttled_window), and its users may be, too. First check the load of the app and of its"
+    'About {{ $value | printf "%.0f" }} requests to ' + _HUB + " were throttled (429) in the"
+    " last $(throttled_window), and its users may be. First check the load of the app and of its"
     " storage account; then raise the exporter's intervals.",
     Board.EXPORTER,
     (_THROTTLED, _THROTTLED_WINDOW),
@@ -143,7 +143,7 @@ or
     + " differ by {{ $value | humanizeDuration }}: ages on dashboards are off by as much. First"
     " check whether the clock of the exporter's node is synchronized."
     "{{ else }}The label {{ $labels.label }} of " + _HUB + " exceeds `max_label_values`"
-    " by {{ $value }}: the rest share `_other`, which no alert covers. First check whether names"
+    " by {{ $value }}: the rest share `_other`, which no alert names. First check whether names"
     " contain ids; if not, raise `max_label_values` or list the important ones in the"
     " configuration.{{ end }}",
     Board.EXPORTER,

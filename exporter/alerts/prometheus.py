@@ -61,8 +61,8 @@ _VARIABLES = {
 _OPTIONAL_VARIABLES = ("cluster", "namespace", "job")
 
 _UNKNOWN = {
-    "summary": "Status unknown: task hub {{ $labels.task_hub }} cannot be read",
-    "description": "Task hub {{ $labels.task_hub }} cannot be read, so it is unknown"
+    "summary": "Status unknown: task hub {{ $labels.task_hub }} has stale data",
+    "description": "Task hub {{ $labels.task_hub }} has stale data, so it is unknown"
     " whether this is over: the alert keeps firing until a sweep completes. First run"
     " `durable-exporter check`.",
 }

@@ -37,13 +37,13 @@ Three alerts compare with the past and are opt-in: `--enable`, or `optIn` of the
 
 **Severities.** `critical` may page, `warning` is for working hours. No default limit
 except `stopped` pages: *by limit* is `critical` where the orchestrator has its own limit; *as
-configured* has no default limit; *by cause* (HubUnreachable) is a warning while an app is stopped
+configured* is always `critical`; *by cause* (HubUnreachable) is a warning while an app is stopped
 within `limits.stopped`.
 
-**The cause is in the text, not in a label.** One alert per orchestrator or hub names the worst
+**The cause is in the text, not in a label.** One alert per orchestrator or hub names one
 cause; when that changes, the alert and its `for` continue.
 
-**Stale data raises nothing**, except NoSuccess. Alerts use only replicas whose sweep is fresh
+**Stale data raises nothing**, except NoSuccess. Most alerts need a replica with a fresh sweep
 (`durable_functions_exporter_sweep_fresh`). Reading problems have their own alerts.
 
 **A hub that dies during an incident does not resolve it.** Alerts keep firing until a fresh sweep
@@ -73,7 +73,7 @@ in `equal` that neither alert has counts as equal.
 (`job`, `namespace`). `hub_labels` adds labels of the setting `labels` for routing, by default
 `owner` and `team`.
 
-**`_other` raises nothing**: its names have nothing in common. While it exists, however,
+**Only HubStalled counts `_other`**: its names have nothing in common. While it exists,
 ExporterMisconfigured fires.
 
 **Texts** give the number and what to do first. Each alert links to its runbook, a dashboard and

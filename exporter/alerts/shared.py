@@ -56,14 +56,14 @@ CONFIGURED_SEVERITY = Parameter(
     "configured_severity",
     Kind.SEVERITY,
     "critical",
-    "Severity of alerts on `age`, `success`, or an orchestrator's own `pending` or `idle`; on the"
-    " hub's, a warning.",
+    "Severity of alerts on `age`, `success`, or an orchestrator's own `pending` or `idle` (the"
+    " hub's: a warning).",
 )
 KEEP_FIRING_FOR = duration(
     "keep_firing_for",
     "5m",
-    "How long an alert keeps firing after its condition ends: bridges failed scrapes, and values"
-    " around a threshold. Alerts of a removed hub end after it, too.",
+    "How long most alerts fire after their condition ends: bridges failed scrapes, and values"
+    " around a threshold. Alerts of removed hubs last as long, too.",
 )
 
 EXPORTER_MEMORY = duration(
@@ -135,7 +135,7 @@ MISSING_HUBS = Recording(
     "Hubs that are not shown because their exporter, or a shard of it, is missing; except those"
     " removed from the configuration or shown by another exporter.",
 )
-_STOPPED = selector(c.HUB_ERROR, equal("kind", ErrorKind.STOPPED))
+STOPPED = selector(c.HUB_ERROR, equal("kind", ErrorKind.STOPPED))
 _STOP_LIMIT = selector(c.LIMIT, equal("limit", "stopped"), equal("orchestrator", ""))
 UNREAD_HUBS = Recording(
     "durable_functions:unread_hub:max",
@@ -144,7 +144,7 @@ max without ({REPLICA_LABELS}) ({c.UP.name}) == 0
 and on ({ONE_HUB}) {c.HUB_ERROR.name}
 unless on ({ONE_HUB}) {selector(c.SWEEP_FRESH, equal("sweep", Sweep.ACTIVE))} == 1
 unless on ({ONE_HUB}) (
-  {_STOPPED}
+  {STOPPED}
   unless on ({ONE_HUB}) {_STOP_LIMIT}
 )""",
     "Hubs that no replica has read for three intervals and a minute, except stopped ones with"

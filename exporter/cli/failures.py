@@ -39,7 +39,7 @@ from exporter.ledger.reasons import (
 )
 from exporter.ledger.status import RuntimeStatus
 from exporter.settings import Settings
-from exporter.web.formatting import plural, rfc3339
+from exporter.web.formatting import plural, rfc3339, words_of
 
 EXAMPLE = "failures --since 2h"
 
@@ -316,7 +316,7 @@ def _add_line(lines: Table, group: FailureGroup | ChildFailures, who: str, ago: 
     lines.add_row(
         f"{group.instances:,}",
         who,
-        group.category.replace("_", " "),
+        words_of(group.category),
         markup(group.failed_function),
         markup(group.error_type),
         ago,

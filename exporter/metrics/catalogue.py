@@ -208,7 +208,7 @@ STALLED_SINCE = gauge(
 )
 ORPHANED = gauge(
     f"{_HUB}orphaned_instances",
-    "Active sub-orchestrations whose parent has finished or is gone; absent if rows name none.",
+    "Active sub-orchestrations whose parent finished or is gone; absent if rows name no parent.",
     r.DIAGNOSIS(lambda _, view: r.by_name(view.orphans)),
     labels=("orchestrator",),
 )

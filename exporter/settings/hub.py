@@ -166,7 +166,7 @@ class HubSettings(BaseModel):
     limits: Limits = Field(default=Limits(), description="When instances are over the limit.")
     may_stop: bool = Field(
         default=False,
-        description="Allow the app to be stopped longer than `limits.stopped`.",
+        description="Allow the app to stop without HubUnreachable firing.",
     )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait.")
     retries: Retries = Field(default=Retries(), description="How failed requests are retried.")

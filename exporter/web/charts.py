@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from exporter.collector.instance_lookup import FoundInstance
-from exporter.diagnosis.blame import Blame
+from exporter.diagnosis.blame import Blame, ends_in_who_waits
 from exporter.diagnosis.families import Member
 from exporter.ledger.status import RuntimeStatus
 from exporter.web.formatting import plural, span
@@ -155,7 +155,7 @@ class Tree:
     def summary(self) -> str:
         """The text alternative."""
         chain = sum(row.kind == "chain" for row in self.rows)
-        blocked = f", blocked through {plural(chain, 'instance')}" if chain else ""
+        blocked = f", blocking chain of {chain}" if chain else ""
         asked = next(row for row in self.rows if row.kind == "self")
         others = plural(len(self.rows) - chain - 1, "other")
         return f"{asked.instance_id} and {others} of its family{blocked}"
@@ -199,7 +199,7 @@ def _chain(hops: Sequence[str], blame: Blame, depth: int) -> Iterator[_Row]:
         words = "entity" if hop.startswith("@") else "blocks it"
         if hop == blame.held_by:
             words = "holds the lock"
-        if hop == blame.chain[-1] and blame.leaf_orchestrator:
+        if hop == blame.chain[-1] and ends_in_who_waits(blame):
             words = f"{blame.leaf_orchestrator}, {words}"
         yield depth + place, hop, words, "chain"
 

@@ -7,6 +7,11 @@ from datetime import UTC, datetime
 _UNITS = ((86_400, "d", 24, 3600, "h"), (3600, "h", 60, 60, "min"))
 _SHORT_OF_A_NEXT_UNIT = 10
 _KIB = 1024
+_SPELLINGS = {
+    "http_poll": "HTTP poll",
+    "non_determinism": "non-determinism",
+    "sub_orchestration": "sub-orchestration",
+}
 
 
 def rfc3339(moment: float | None) -> str | None:
@@ -25,6 +30,11 @@ def span(seconds: float) -> str:
             has_rest = rest and number < _SHORT_OF_A_NEXT_UNIT
             return f"{number} {unit} {rest} {below}" if has_rest else f"{number} {unit}"
     return f"{whole // 60} min" if whole >= 60 else f"{whole} s"  # noqa: PLR2004 - a minute
+
+
+def words_of(name: str) -> str:
+    """Return a name in snake case as words."""
+    return _SPELLINGS.get(name) or name.replace("_", " ")
 
 
 def plural(count: float, singular: str, many: str = "") -> str:

@@ -214,7 +214,7 @@ def _headline(numbers: Mapping[HubStatus, int], hubs: int) -> str:
     if not hubs:
         return "No task hub is polled here"
     if in_need:
-        return f"{in_need} of {all_hubs} {'needs' if in_need == 1 else 'need'} attention"
+        return f"{in_need} of {all_hubs} {'has' if in_need == 1 else 'have'} errors"
     if warned:
         return f"{warned} of {all_hubs} {'has' if warned == 1 else 'have'} warnings"
     if starting:
@@ -231,6 +231,7 @@ _pages.globals.update(
     most_lines=_MOST_LINES,
     percent=formatting.percent,
     plural=formatting.plural,
+    words_of=formatting.words_of,
     refresh_seconds=REFRESH_SECONDS,
     rfc3339=formatting.rfc3339,
     row_id=_row_id,

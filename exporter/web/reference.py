@@ -53,8 +53,8 @@ The status page for scripts. This page and [its schema](api-v1.schema.json) are 
 It returns the last published state and queries no task hub. It contains instance ids, but no
 inputs, outputs or failure texts: protect it like the status page.
 
-**Unknown is null, never 0**, and samples are empty: before the first complete sweep feeding them,
-and once the last is older than `withdrawn_after_seconds`.
+**Unknown is null, never 0**, and for samples an empty list: before the first complete sweep, and
+once the last is older than `withdrawn_after_seconds`.
 
 **Times** are RFC 3339 in UTC, to the second: by the app's clock for instances and entities, by the
 exporter's for `time`, sweeps and state. The clocks differ by `clock_skew_seconds`.

@@ -124,7 +124,7 @@ class OrchestratorReport(Struct, frozen=True):
     ]
     failure_ratio_1h: Annotated[
         float | None,
-        Meta(description="Failed / (Completed + Failed) of the last hour; null if none finished."),
+        Meta(description="Failed / (Completed + Failed) of the last hour; null if both are 0."),
     ]
     unresolved_failures: Annotated[int | None, Meta(description="Root instances still Failed.")]
     oldest_unresolved_failure_time: Annotated[
@@ -141,7 +141,7 @@ class OverLimitSample(Struct, frozen=True):
     runtime_status: str
     limit: Annotated[str, Meta(description="`pending`, `idle`, `age` or `suspended`.")]
     since: Annotated[Time, Meta(description="Start of the measured time.")]
-    seconds: Annotated[float, Meta(description="How long ago that is.")]
+    seconds: Annotated[float, Meta(description="Time since then.")]
     created_time: Time | None
     last_updated_time: Time | None
     waiting_on: Annotated[str | None, Meta(description="Class of its wait; null until diagnosed.")]
@@ -187,7 +187,7 @@ class CauseReport(Struct, frozen=True):
 
 
 class BlockerReport(Struct, frozen=True):
-    """An instance or entity that blocks several of a group."""
+    """An instance or entity that blocks some of a group."""
 
     instance_id: Annotated[str, Meta(description="Id of the instance or entity.")]
     blocked: Annotated[int, Meta(description="How many of the group it blocks.")]
@@ -210,7 +210,7 @@ class WaitGroupReport(Struct, frozen=True):
     instance_ids: Annotated[list[str], Meta(description="Ids of the longest waiting.")]
     blockers: Annotated[
         list[BlockerReport],
-        Meta(description="What blocks several of them, the worst first."),
+        Meta(description="What blocks them, the worst first."),
     ]
 
 
@@ -283,7 +283,7 @@ class AccountsReport(Struct, frozen=True):
     ]
     clock_skew_seconds: Annotated[float | None, Meta(description="App clock minus exporter clock.")]
     state_written_time: Annotated[
-        Time | None, Meta(description="When the state was last written; null if none is kept.")
+        Time | None, Meta(description="When the state was last written; null if never.")
     ]
     folded_names: Annotated[
         dict[str, int], Meta(description="Names that share `_other`, by label.")
@@ -298,8 +298,8 @@ class HubSummary(Struct, frozen=True, kw_only=True):
     hub_name: Annotated[str, Meta(description="The task hub's own name; empty for the default.")]
     labels: Annotated[dict[str, str], Meta(description="The configured labels.")]
     status: HubStatus
-    up: Annotated[bool, Meta(description="Whether the last active sweep completed.")]
-    current: Annotated[bool, Meta(description="Whether the hub is up and no sweep is stale.")]
+    up: Annotated[bool, Meta(description="Whether the hub can be polled.")]
+    current: Annotated[bool, Meta(description="Whether it is up and every sweep is fresh.")]
     trust: Annotated[str, Meta(description="Whether the numbers can be trusted.")]
     last_active_sweep_time: Time | None
     findings: Annotated[list[Finding], Meta(description="Findings, the worst first.")]
@@ -319,7 +319,7 @@ class HubSummary(Struct, frozen=True, kw_only=True):
         Meta(description="Those whose wait means trouble; null if no histories are read."),
     ]
     waiting_as_expected: Annotated[
-        int | None, Meta(description="Those that wait on a timer, an event or a resume.")
+        int | None, Meta(description="Those waiting on a timer, event, retry or resume.")
     ]
     undiagnosed: Annotated[
         int | None,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
+from msgspec.structs import replace
+
 from exporter.collector.instance_lookup import FoundInstance
 from exporter.collector.snapshot import HubIdentity
-from exporter.diagnosis.blame import Blame, End
+from exporter.diagnosis.blame import Blame, End, ends_in_who_waits
 from exporter.diagnosis.groups import Cause, WaitGroup
 from exporter.diagnosis.view import DiagnosisView
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.snapshot import EntityLocks
 from exporter.ledger.status import ACTIVE, RuntimeStatus, known_status
-from exporter.web.formatting import plural, rfc3339, span
+from exporter.web.formatting import plural, rfc3339, span, words_of
 from exporter.web.report import BlockerReport, CauseReport, WaitGroupReport, links_to
 
 REFUSED = (
@@ -32,8 +34,8 @@ _EVENT_OR_LOST = (
     "call or a failure was lost; only the app's log shows it."
 )
 _LOST = (
-    "Nothing has happened since its start, and no instance of its orchestrator has received an "
-    "event: check the app's log for a call to a missing function."
+    "No instance of its orchestrator has received an event: check the app's log for a call to a "
+    "missing function."
 )
 
 # About the end of a chain, beside what it waits on.
@@ -155,13 +157,22 @@ def groups_of(identity: HubIdentity, view: DiagnosisView, now: float) -> list[Wa
 
 def wait_in_words(wait: Wait) -> str:
     """Return what a wait is on."""
-    return f"{wait.waiting_on.value.replace('_', ' ')} {wait.target}".rstrip()
+    return f"{words_of(wait.waiting_on.value)} {wait.target}".rstrip()
 
 
 def state_in_words(wait: Wait) -> str:
     """Return the predicate of a wait, to follow a name."""
+    if wait.waiting_on is WaitingOn.EXTERNAL_EVENT and not wait.target:
+        return "waits on an event"
     state = _STATES.get(wait.waiting_on)
     return f"waits on {wait_in_words(wait)}" if state is None else f"{state} {wait.target}".rstrip()
+
+
+def waiter_in_words(orchestrator: str, wait: Wait, instance_id: str = "") -> str:
+    """Describe an instance and its wait; a target that is only its own name is not repeated."""
+    target = "" if wait.target == orchestrator else wait.target
+    state = state_in_words(replace(wait, target=target))
+    return f"{orchestrator} {instance_id}".strip() + f" {state}"
 
 
 def group_in_words(group: WaitGroup, now: float) -> str:
@@ -189,15 +200,20 @@ def blame_in_words(found: FoundInstance, now: float) -> Iterator[str]:
         since = f" ({span(now - blame.wait.since)})" if blame.wait.since is not None else ""
         yield f"It {state_in_words(blame.wait)}{since}."
     if len(blame.chain) > 1:
-        odd = end_in_words(blame)
-        if odd and not odd.startswith(blame.chain[-1]):
-            odd = f"{blame.chain[-1]}: {odd}"
-        who = f"{blame.leaf_orchestrator} {blame.chain[-1]}".strip()
-        yield f"Root cause: {odd or f'{who} {state_in_words(blame.leaf)}'}."
+        yield f"Root cause: {root_cause(blame, blame.leaf)}."
     for older in found.older:
         yield f"Still outstanding from an earlier turn: {wait_in_words(older)}."
     if verdict := verdict_on(found):
         yield verdict
+
+
+def root_cause(blame: Blame, leaf: Wait) -> str:
+    """Describe the end of a chain: who waits on *leaf* there, else why the chain ends."""
+    end, odd = blame.chain[-1], end_in_words(blame)
+    if ends_in_who_waits(blame):
+        said = waiter_in_words(blame.leaf_orchestrator, leaf, end)
+        return f"{said}; {odd}" if odd else said
+    return odd if odd.startswith(end) else f"{end}: {odd or 'it has not answered'}"
 
 
 def verdict_on(found: FoundInstance) -> str:
@@ -233,5 +249,5 @@ def blocker_in_words(cause: Cause, now: float) -> str:
     """Describe a blocking instance; empty if nothing beside its id is known."""
     if cause.orchestrator and cause.end is not End.CYCLE:
         since = f", {span(now - cause.wait.since)}" if cause.wait.since is not None else ""
-        return f"{cause.orchestrator} {state_in_words(cause.wait)}{since}"
+        return f"{waiter_in_words(cause.orchestrator, cause.wait)}{since}"
     return END_WORDS[cause.end]

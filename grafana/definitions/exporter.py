@@ -79,7 +79,7 @@ NOW = Line(
         ),
         stat(
             "Oldest numbers",
-            "How old are active-instance numbers in the hub where they are oldest?",
+            "How old are the oldest numbers of active instances?",
             Query(highest(age(HUBS.latest(c.LAST_SWEEP, _ACTIVE))), "age"),
             unit="s",
             steps=FRESH,
@@ -124,7 +124,7 @@ FRESHNESS = (
         (
             rows(
                 "Age of the numbers, by hub and sweep",
-                "Which hub's numbers are old? Empty: the sweep is off or was never complete.",
+                "Which hub's numbers are old? Empty: the sweep is off or never completed.",
                 (Key("task_hub", "Task hub"), *TARGET_KEYS),
                 tuple(freshness(sweep) for sweep in SWEEPS),
                 sort_by=("Active",),
@@ -289,7 +289,7 @@ ACCOUNTS = (
         (
             rows(
                 "Accounts, by hub",
-                "Are counters exact? Unconfirmed instances are counted once read.",
+                "Are counters exact? Unconfirmed instances are counted when read.",
                 (Key("task_hub", "Task hub"), *TARGET_KEYS),
                 (
                     Column("Counting for", age(lowest(HUBS.earliest(c.BASELINE), *HUB)), "s"),
@@ -349,7 +349,7 @@ ACCOUNTS = (
             ),
             timeseries(
                 "Active instances outside of the prefixes",
-                "Does id_prefixes miss instances? It must be 0; no line without id_prefixes.",
+                "Does id_prefixes miss instances? Must be 0; no line without id_prefixes.",
                 Query(top(highest(HUBS.latest(c.OUTSIDE_PREFIXES), *HUB), *HUB), LEGEND),
             ),
         ),
@@ -362,7 +362,7 @@ SIZE = (
         (
             timeseries(
                 "Names, by label",
-                "How close are hubs to max_label_values? Highest of any hub; folded: all.",
+                "How close are hubs to max_label_values? Highest hub; folded: sum of all.",
                 Query(highest(HUBS.latest(c.LABEL_VALUES), "label"), "{{label}}"),
                 Query(total(HUBS.latest(c.LABEL_VALUES_FOLDED), "label"), "{{label}} folded"),
                 styles=(Style("/folded/", dashed=True),),

@@ -193,7 +193,7 @@ STUCK = (
             ),
             bars(
                 "Waiting as expected",
-                "What is over a limit, but waits as expected, for an event or a timer? Sampled.",
+                "What is over a limit but waits as expected? Sampled.",
                 Query(
                     top_now(total(HUB.latest(c.WAITING), *WAITS), *NAME),
                     "{{orchestrator}} {{waiting_on}} {{target}}",
@@ -324,8 +324,8 @@ RETENTION = Line(
         ),
         timeseries(
             "Continued, reopened, vanished",
-            "Do instances continue as new, are failed ones rewound, do active ones disappear?",
-            Query(total(HUB.per_minute(c.CONTINUED)), "continued as new"),
+            "Do instances continue or restart, failed ones get rewound, active ones vanish?",
+            Query(total(HUB.per_minute(c.CONTINUED)), "continued"),
             Query(total(HUB.per_minute(c.REOPENED)), "reopened"),
             Query(total(HUB.per_minute(c.VANISHED)), "vanished"),
             unit="cpm",

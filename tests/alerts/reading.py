@@ -381,6 +381,11 @@ DATA_STALE = (
         {20 * MINUTE: []},
     ),
     Case(
+        "says nothing of a stopped app that may stop",
+        [*read_hub(read=_dies, error="stopped"), limit_of("pending", own=False)],
+        {HOUR: [], 6 * HOUR: []},
+    ),
+    Case(
         "fires for a sweep that has failed five times, and never completed since the start",
         [*_first_of_all(), *_fails_from_the_start("failed")],
         {13 * MINUTE: [], 14 * MINUTE: [WARNING]},

@@ -38,10 +38,14 @@ CAUSES = (
     (
         "DataStale",
         "fires for a sweep that is stretched",
-        "The sweep other of task hub orders takes",
+        "Sweep `other` of task hub orders takes",
     ),
-    ("DataStale", "fires before the data is removed", "The last complete sweep census"),
-    ("DataStale", "fires for one that was cut off as often", "No sweep failed of task hub orders"),
+    ("DataStale", "fires before the data is removed", "last completed its sweep `census`"),
+    (
+        "DataStale",
+        "fires for one that was cut off as often",
+        "has completed no sweep `failed`",
+    ),
     ("ExporterMisconfigured", "fires for names that share a label", "`max_label_values` by 3:"),
     ("ExporterMisconfigured", "fires for instances outside the prefixes", "are not tracked: 4."),
     ("ExporterMisconfigured", "fires for a clock that is ahead", "differ by 2m 30s"),
@@ -53,7 +57,7 @@ CAUSES = (
     ("OrchestrationsFailing", "one is, and its own limit is 0", "1 instance of ProcessOrder in"),
     ("ShardMissing", "fires for one of any number", "Only 1 of 2 shards is scraped"),
     ("DeploymentBroken", "an eternal one is missing", "About 1 instance of ProcessOrder in"),
-    ("DeploymentBroken", "fires in time", "failed within 15m (non_determinism)"),
+    ("DeploymentBroken", "fires in time", "failed in the last 15m (non_determinism)"),
     ("DeploymentBroken", "histories are refused", "an activity in flight was probably renamed"),
     ("OrchestrationStalled", "fires in time", ": waiting on activity Charge."),
     ("OrchestrationStalled", "a timer is overdue", ": waiting on an overdue timer. First"),
@@ -126,7 +130,7 @@ def test_each_cause_is_named(filled_in_causes: dict[str, str], name: str, part: 
 @pytest.mark.parametrize("name", OUTLASTING)
 def test_what_is_not_known_is_said_so(filled_in_unread: dict[str, str], name: str) -> None:
     text = filled_in_unread[name]
-    assert "Status unknown: task hub orders cannot be read" in text
+    assert "Status unknown: task hub orders has stale data" in text
     assert "it is unknown whether this is over" in text
     assert "NaN" not in text
     assert "{{" not in text

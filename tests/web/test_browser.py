@@ -147,7 +147,7 @@ async def test_so_can_all_hubs(browser: Browser, width: int, *, dark: bool) -> N
     assert seen["violations"] == []
     assert seen["scrolls"] is False
     assert seen["tooWide"] == []
-    assert seen["title"] == "3 of 6 task hubs need attention"
+    assert seen["title"] == "3 of 6 task hubs have errors"
 
 
 @pytest.mark.parametrize(("width", "dark"), looks(NARROW, WIDE))

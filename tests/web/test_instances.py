@@ -70,7 +70,7 @@ async def test_it_says_what_why_says(hub: TaskHub) -> None:
         failed = await client.get("/hubs/orders/instances/%40counter%40locked")
     assert answer.status_code == 200
     assert "refresh" not in answer.headers
-    assert "It waits on sub orchestration SlowActivity (2 h 59 min)." in page.text
+    assert "It waits on sub-orchestration SlowActivity (2 h 59 min)." in page.text
     assert "Root cause: SlowActivity parent:child waits on activity Slow." in page.text
     assert "payment-stalled" in waiter.text
     assert "hubs/orders/instances/payment-stalled" in " ".join(waiter.links())

@@ -12,7 +12,7 @@ from exporter.diagnosis.groups import Waiting
 from exporter.diagnosis.view import Coverage
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.web.findings import findings_of
-from exporter.web.waits import state_in_words
+from exporter.web.waits import root_cause, state_in_words
 from tests.ledger.world import NOW
 from tests.web.hubs import incident_hub, unreachable_hub, view_of
 from tests.web.looking import serving_hubs
@@ -164,3 +164,30 @@ def test_nobody_is_said_to_wait_on_what_nobody_can_wait_on() -> None:
     assert state_in_words(Wait(WaitingOn.ACTIVITY, "ChargeCard")) == "waits on activity ChargeCard"
     assert state_in_words(Wait(WaitingOn.NOT_STARTED)) == "has not started"
     assert state_in_words(Wait(WaitingOn.RETRY_BACKOFF, "Ship")) == "waits to retry Ship"
+
+
+LOCK = Wait(WaitingOn.ENTITY_LOCK, "cart")
+CHILD = Wait(WaitingOn.NOT_STARTED, "Payment")
+ENDS = [
+    # the end, the leaf, the end's orchestrator, why the chain ends there; what is said
+    ("pay-7", CHILD, "Payment", End.LEAF, "Payment pay-7 has not started"),
+    ("pay-7", Wait(WaitingOn.EXTERNAL_EVENT), "", End.LEAF, "pay-7 waits on an event"),
+    (
+        "pay-7",
+        Wait(WaitingOn.SUB_ORCHESTRATION, "Ship"),
+        "Payment",
+        End.TOO_DEEP,
+        "Payment pay-7 waits on sub-orchestration Ship; the chain is too long to follow",
+    ),
+    ("@cart@1", Wait(WaitingOn.ENTITY, "cart"), "Order", End.LEAF, "@cart@1: it has not answered"),
+    ("@cart@1", LOCK, "Order", End.MISSING, "@cart@1: its first operation has not ended"),
+    ("gone", LOCK, "Order", End.ORPHANED_LOCK, "gone holds the lock and is not active"),
+    ("lost", CHILD, "Order", End.MISSING, "lost: it has no row"),
+]
+
+
+@pytest.mark.parametrize(("end", "leaf", "orchestrator", "why", "said"), ENDS)
+def test_a_root_cause_names_who_waits_or_why_the_chain_ends(
+    end: str, leaf: Wait, orchestrator: str, why: End, said: str
+) -> None:
+    assert root_cause(Blame(("a", end), LOCK, leaf, why, end, orchestrator), leaf) == said
