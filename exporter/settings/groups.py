@@ -82,8 +82,8 @@ class Retries(BaseModel):
     )
     max_backoff: PositiveDuration = Field(
         default=30.0,
-        description="Maximum wait between attempts; a `Retry-After` of up to one minute is honored, "
-        "too; a longer one ends the sweep, delaying the next by up to an hour.",
+        description="Maximum wait between attempts; a `Retry-After` of up to one minute is "
+        "honored, too; a longer one ends the sweep, delaying the next by up to an hour.",
     )
 
     @field_validator("max_backoff")
