@@ -170,7 +170,7 @@ DEPLOYMENT_BROKEN = Alert(
     "DeploymentBroken",
     "failures",
     "the deployed code does not fit its instances: it contradicts their histories, or a function or"
-    " version is missing. Missing ones that never completed do not count",
+    " version is missing, except orchestrators that never completed",
     f"""\
 topk by ({ONE_ORCHESTRATOR}) (
   1,

@@ -188,9 +188,9 @@ unless on ({ONE_HUB}) ({UNREAD_HUBS} or {STOPPED})""",
         "Bridges a sweep that is about to end.",
     ),
     Severity.WARNING,
-    "Data of task hub {{ $labels.task_hub }} is stale",
+    "Data of task hub {{ $labels.task_hub }} is late",
     '{{ if eq $labels.cause "budget" }}`max_pages_per_day` of task hub {{ $labels.task_hub }} is'
-    ' spent, and sweeps are skipped ({{ $value | printf "%.0f" }} within the last hour). First run'
+    ' spent; sweeps skipped within the last hour: {{ $value | printf "%.0f" }}. First run'
     " `durable-exporter estimate`; then raise the budget or the intervals."
     '{{ else if eq $labels.cause "slow" }}Sweep `{{ $labels.sweep }}` of task hub'
     " {{ $labels.task_hub }} takes so long that it runs every {{ $value | humanizeDuration }}:"

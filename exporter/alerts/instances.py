@@ -153,7 +153,7 @@ _BY_CAUSE = "{{ else ".join(
 ORCHESTRATION_STALLED = Alert(
     "OrchestrationStalled",
     "instances",
-    "instances over a limit wait on a step that does not end or an overdue timer, or have finished,"
+    "instances over a limit wait on an overdue timer or a step that does not end, or have finished,"
     " but are still listed as Running; if `max_histories_per_sweep` is 0, running instances are"
     " over their idle limit",
     with_severity(_STALLED, "idle", c.STALLED, c.OVER_LIMIT),
@@ -209,7 +209,7 @@ _SUCCESS = limit_of_orchestrator("success")
 NO_SUCCESS = Alert(
     "NoSuccess",
     "instances",
-    "the latest success of an orchestrator is longer ago than the limit `success` (a dead man's"
+    "the latest success of an orchestrator is older than the limit `success` (a dead man's"
     " switch, also while the hub cannot be read)",
     f"""\
 label_replace(
@@ -228,8 +228,7 @@ label_replace(
     duration("no_success_for", "5m", "Bridges one late sweep; the limit is the wait."),
     Severity.CONFIGURED,
     _HERE + " has not succeeded within its limit",
-    "{{ $labels.orchestrator }} last completed {{ $value | humanizeDuration }} ago in task hub"
-    " {{ $labels.task_hub }} (or never since first contact): over its limit. First check"
+    _HERE + " has not completed for {{ $value | humanizeDuration }}: over its limit. First check"
     " whether the app runs and starts any instances, then `durable-exporter failures`.",
     Board.ORCHESTRATOR,
 )

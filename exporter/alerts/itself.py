@@ -56,7 +56,7 @@ SHARD_MISSING = Alert(
     "Shards of the Durable Functions exporter are missing",
     "Only {{ $value }} of {{ $labels.shards }} shards "
     + by_number("is", "are")
-    + " scraped: hubs of the others are not shown and raise no new alerts. First check which pod"
+    + " scraped: hubs of the rest are not shown and raise no new alerts. First check which pod"
     " is down.",
     Board.EXPORTER,
     of_hub=False,
@@ -78,7 +78,7 @@ THROTTLED = Alert(
     Severity.WARNING,
     "Requests to " + _HUB + " are throttled",
     'About {{ $value | printf "%.0f" }} requests to ' + _HUB + " were throttled (429) in the"
-    " last $(throttled_window), and its users may be. First check the load of the app and of its"
+    " last $(throttled_window); users may be, too. First check the load of the app and of its"
     " storage account; then raise the exporter's intervals.",
     Board.EXPORTER,
     (_THROTTLED, _THROTTLED_WINDOW),

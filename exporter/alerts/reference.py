@@ -30,15 +30,15 @@ durable-exporter rules --enable NothingStarted DurationRegression > rules.yaml
 durable-exporter rules --list
 ```
 
-Three alerts compare with the past and are opt-in: `--enable`, or `optIn` of the chart's
+Three alerts on trends are opt-in: `--enable`, or `optIn` of the chart's
 `prometheusRule`.
 
 ## How they behave
 
-**Severities.** `critical` may page, `warning` is for working hours. No default limit
-except `stopped` pages: *by limit* is `critical` where the orchestrator has its own limit; *as
-configured* is always `critical`; *by cause* (HubUnreachable) is a warning while an app is stopped
-within `limits.stopped`.
+**Severities.** `critical` may page, `warning` is for working hours. Only one default
+limit pages, `stopped`: *by limit* is `critical` where the orchestrator has its own limit; *as
+configured* is always `critical`; *by cause* (HubUnreachable) is a warning while an app is stopped,
+up to `limits.stopped`.
 
 **The cause is in the text, not in a label.** One alert per orchestrator or hub names one
 cause; when that changes, the alert and its `for` continue.
@@ -66,8 +66,8 @@ differ from pod to pod. Load the rules once: they cover every scraped exporter.
 
 **Two Prometheus servers with one Alertmanager**: their alerts differ only in external labels. Add
 these to the inhibition rules, or a test hub inhibits its namesake in production:
-`durable-exporter rules --format inhibition --set target_labels=cluster,namespace,job,env`. A label
-in `equal` that neither alert has counts as equal.
+`durable-exporter rules --format inhibition --set target_labels=cluster,namespace,job,env`. Labels
+absent from both alerts count as equal.
 
 **Labels.** Alerts carry `task_hub`, the orchestrator's or entity's name, and the target's labels
 (`job`, `namespace`). `hub_labels` adds labels of the setting `labels` for routing, by default

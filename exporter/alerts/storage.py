@@ -27,8 +27,8 @@ ENTITY_LOCK_ORPHANED = Alert(
     duration("entity_lock_orphaned_for", "5m", "Two consecutive sweeps confirm it beforehand."),
     Severity.WARNING,
     "{{ $value }} " + _ENTITIES + "permanently locked",
-    "{{ $value }} " + _ENTITIES + "locked by instances that are no longer active: operations on"
-    " them wait. First find them with `durable-exporter stuck`; then release their locks as in the"
+    "{{ $value }} " + _ENTITIES + "locked by instances that are no longer active: operations"
+    " wait. First find the locks with `durable-exporter stuck`; then release them as in the"
     " runbook.",
     Board.ENTITIES,
     sweep=Sweep.ACTIVE,

@@ -128,9 +128,9 @@ def trust_in(snapshot: HubSnapshot, now: float) -> str:
         return f"No: active instances were last listed {age} ago; those numbers were removed."
     if not snapshot.up:
         left = span(snapshot.withdrawn_after(Sweep.ACTIVE, now) - (now - active.completed))
-        return f"Only as of {age} ago: to be removed in {left}."
+        return f"Only as of {age} ago; removed in {left}."
     if missing:
-        fed = "; ".join(FEEDS[sweep] for sweep in missing)
+        fed = ", ".join(FEEDS[sweep] for sweep in missing)
         return f"In part: no current data for {fed}. The rest is fresh."
     return f"Yes: every sweep is fresh. Active instances were listed {age} ago."
 
@@ -191,14 +191,14 @@ def _sweeps(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             why = f" ({trouble.kind}): {trouble.message}"
             hint = _sentence(trouble.hint)
             runbook = runbook_of_trouble(trouble.kind, otherwise=_STALE)
-        fed = "; ".join(FEEDS[sweep] for sweep in sweeps)
+        fed = ", ".join(FEEDS[sweep] for sweep in sweeps)
         severity = Severity.ERROR if is_stale and Sweep.ACTIVE in sweeps else Severity.WARNING
         if is_stale:
             completed = [snapshot.sweeps[sweep].completed or 0.0 for sweep in sweeps]
             age = span(now - min(completed))
             summary = f"No current data for {fed}{why}. The last complete sweep was {age} ago."
         else:
-            summary = f"The last sweep for {fed} failed{why}."
+            summary = f"Last sweep failed for {fed}{why}."
         kind = "stale" if is_stale else "sweep_failed"
         yield Finding(severity, kind, summary, hint, runbook, "sweeps")
 
@@ -296,7 +296,7 @@ def _locks(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
             Severity.ERROR,
             "orphaned_locks",
             f"{said}.",
-            "Run CleanEntityStorage of the durable client to release such locks.",
+            "Call the durable client's CleanEntityStorage to release the locks.",
             RUNBOOKS["orphaned_locks"],
             "entities",
         )
@@ -451,7 +451,7 @@ def _emptiness(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         yield Finding(
             Severity.NOTE,
             "empty",
-            "This task hub is empty: no instance and no entity.",
+            "This task hub is empty: no instances or entities.",
             "Compare task_hub and connection with the app's host.json: a wrong name "
             "creates an empty hub.",
             RUNBOOKS["empty"],

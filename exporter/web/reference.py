@@ -47,7 +47,7 @@ The status page for scripts. This page and [its schema](api-v1.schema.json) are 
 | request | answer |
 |---|---|
 | `GET /api/v1/hubs` | `HubsReport`: a summary of all hubs, the worst first |
-| `GET /api/v1/hubs/{name}` | `HubReport`: everything about one hub, its name URL-encoded |
+| `GET /api/v1/hubs/{name}` | `HubReport`: everything about one hub; URL-encode `{name}` |
 | an unknown name | 404 with a `Problem` |
 
 It returns the last published state and queries no task hub. It contains instance ids, but no
@@ -56,8 +56,9 @@ inputs, outputs or failure texts: protect it like the status page.
 **Unknown is null, never 0**, and for samples an empty list: before the first complete sweep, and
 once the last is older than `withdrawn_after_seconds`.
 
-**Times** are RFC 3339 in UTC, to the second: by the app's clock for instances and entities, by the
-exporter's for `time`, sweeps and state. The clocks differ by `clock_skew_seconds`.
+**Times** are RFC 3339 in UTC, to the second: by the exporter's clock for
+`time`, sweeps and `state_written_time`, else by the app's. The clocks differ by
+`clock_skew_seconds`.
 
 **Version 1** may gain fields and kinds of findings. No field is renamed, removed or redefined. The
 texts `summary`, `remedy`, `trust`, `verdict`, `feeds`, `message`, `hint` and `error` may change.

@@ -311,12 +311,12 @@ class HubSummary(Struct, frozen=True, kw_only=True):
         int | None,
         Meta(
             description="Active instances over a limit, each counted once: `stalled`, "
-            "`waiting_as_expected` and `undiagnosed` add up to it."
+            "`waiting_as_expected` and `undiagnosed` (null if no histories are read) sum to it."
         ),
     ]
     stalled: Annotated[
         int | None,
-        Meta(description="Those whose wait means trouble; null if no histories are read."),
+        Meta(description="Those whose wait means trouble."),
     ]
     waiting_as_expected: Annotated[
         int | None, Meta(description="Those waiting on a timer, event, retry or resume.")
@@ -375,7 +375,7 @@ class HubsReport(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True):
-    """Why a request has no answer."""
+    """Why a request failed."""
 
     error: Annotated[str, Meta(description="What is wrong.")]
 

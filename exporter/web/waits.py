@@ -22,19 +22,16 @@ REFUSED = (
     "Its history cannot be read: most likely an activity in flight was renamed. Check the last "
     "deployment, then terminate and restart the instance."
 )
-_REWOUND = (
-    "It was rewound and is listed as Pending until it ends: its wait is unknown, and it may "
-    "be running."
-)
+_REWOUND = "It was rewound and is listed as Pending until it ends; it may be running."
 _MAY_BE_SCHEDULED = (
     "In .NET isolated and Java it may be scheduled for later, which the API does not show."
 )
 _EVENT_OR_LOST = (
-    "Nothing is outstanding: it waits on an external event, or (JavaScript, Python, PowerShell) a "
-    "call or a failure was lost; only the app's log shows it."
+    "Nothing is outstanding: it waits on an event, or (JavaScript, Python, PowerShell) a "
+    "call or a failure was lost; only the app's log shows which."
 )
 _LOST = (
-    "No instance of its orchestrator has received an event: check the app's log for a call to a "
+    "Its orchestrator is not known to receive events: check the app's log for a call to a "
     "missing function."
 )
 
@@ -62,7 +59,7 @@ def end_in_words(blame: Blame) -> str:
 # Classes that are no object of "waits on".
 _STATES = {
     WaitingOn.NOT_STARTED: "has not started",
-    WaitingOn.TIMER: "waits on a timer, or an external event before it",
+    WaitingOn.TIMER: "waits on a timer or an external event",
     WaitingOn.TIMER_OVERDUE: "waits on a timer that is overdue",
     WaitingOn.RETRY_BACKOFF: "waits to retry",
     WaitingOn.SUSPENDED: "is suspended",

@@ -86,7 +86,7 @@ NOW = Line(
         ),
         stat(
             "Oldest numbers",
-            "Can the numbers be trusted? Time since the last complete listing, of the worst hub.",
+            "Can the numbers be trusted? Age of the worst hub's last complete active sweep.",
             Query(oldest_data(), "age"),
             unit="s",
             steps=FRESH,
@@ -94,7 +94,7 @@ NOW = Line(
         stalled_now(FLEET, "Stalled instances"),
         stat(
             "Failed in the last hour",
-            "Does anything fail right now? Instances that finished as Failed, exact.",
+            "Is anything failing? Exact count of instances that finished as Failed.",
             Query(failed(FLEET), "failed"),
             steps=ANY_IS_WORTH_A_LOOK,
         ),
@@ -160,7 +160,7 @@ GROUPS = Line(
     (
         rows(
             "What is stalled, and what waits as expected",
-            "On what? As on the status page and in `stuck`. “For” is a maximum if expected.",
+            "On what? As in `stuck`. When waiting as expected, “For” is an upper bound.",
             (
                 TO_HUB,
                 Key("orchestrator", "Orchestrator"),
@@ -193,7 +193,7 @@ ALERTS = Line(
     (
         rows(
             "Firing alerts",
-            "What fires, and for how long? Only rules that this Prometheus evaluates.",
+            "What is firing, for how long? Only rules that this Prometheus evaluates.",
             (
                 Key("alertname", "Alert"),
                 Key("severity", "Severity"),

@@ -127,7 +127,7 @@ class TestHub:
         async with serving_hubs(unreachable_hub(), empty_hub()) as client:
             page = Read((await client.get("/hubs/billing")).text)
         assert "Cannot be polled" in page.text
-        assert "Only as of 4 min ago: to be removed in 10 min." in page.text
+        assert "Only as of 4 min ago; removed in 10 min." in page.text
         assert "(connect): nothing accepts connections at" in page.text
 
     async def test_a_number_that_is_not_known_is_a_dash_not_a_zero(self) -> None:
