@@ -14,6 +14,7 @@ from exporter.alerts.shared import (
     folded,
     fresh,
     instances,
+    is_fresh,
     labelled,
     limit_of_hub,
     own_limit,
@@ -181,7 +182,10 @@ topk by ({ONE_HUB}) (
   or on ({ONE_HUB})
 {block(labelled(_SLOW, "cause", "slow"))}
 )
-unless on ({ONE_HUB}) ({UNREAD_HUBS} or {STOPPED})""",
+unless on ({ONE_HUB}) (
+  {UNREAD_HUBS}
+  or ({STOPPED} unless on ({ONE_HUB}) {is_fresh(Sweep.ACTIVE)})
+)""",
     duration(
         "data_stale_for",
         "10m",

@@ -8,7 +8,6 @@ from functools import partial
 from textwrap import indent
 
 import msgspec
-from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
@@ -25,7 +24,7 @@ from exporter.cli.terminal import (
     table,
 )
 from exporter.collector.instance_lookup import AskedHub, FoundInstance, look_up
-from exporter.diagnosis.blame import Blame
+from exporter.diagnosis.blame import Blame, ends_in_who_waits
 from exporter.diagnosis.families import Member
 from exporter.diagnosis.history import MOST_EVENTS
 from exporter.diagnosis.nodes import Entity
@@ -36,7 +35,7 @@ from exporter.web.formatting import plural, rfc3339, span
 from exporter.web.steps import Step, steps_of
 from exporter.web.waits import (
     REFUSED,
-    end_in_words,
+    root_cause,
     state_in_words,
     verdict_on,
     wait_in_words,
@@ -251,12 +250,10 @@ def _print_chain(blame: Blame, leaf: Wait, at: float, out: Console) -> None:
     for depth, hop in enumerate(blame.chain[1:], 1):
         holder = ", which holds the lock" if hop == blame.held_by else ""
         out.print(f"  {'  ' * (depth - 1)}-> {markup(hop)}{holder}")
-    since = f" since {rfc3339(leaf.since)} ({span_since(leaf.since, at)})" if leaf.since else ""
-    name = blame.leaf_orchestrator or blame.chain[-1]
-    if leaf.target == name:
-        leaf = replace(leaf, target="")
-    odd = f"; {markup(end_in_words(blame))}" if end_in_words(blame) else ""
-    out.print(f"Root cause: {markup(name)} [bold]{markup(state_in_words(leaf))}{odd}[/]{since}")
+    since = ""
+    if leaf.since and ends_in_who_waits(blame):
+        since = f" since {rfc3339(leaf.since)} ({span_since(leaf.since, at)})"
+    out.print(f"Root cause: [bold]{markup(root_cause(blame, leaf))}[/]{since}")
 
 
 def _timeline(steps: Sequence[Step]) -> Table:

@@ -332,7 +332,9 @@ class HubCollector:
             self._diagnosis = HubDiagnosis(
                 self._client, self._rules, self._hub.max_histories_per_sweep
             )
-            self._publication.draft = replace(self._publication.draft, diagnosis=None)
+            self._publication.draft = replace(
+                self._publication.draft, diagnosis=None, is_diagnosed=False
+            )
         pause = _pause(failed or self._diagnosis.trouble)
         self._agenda.cycle_ended(started, self._monotonic(), pause)
         self._publication.show_progress()
@@ -345,7 +347,9 @@ class HubCollector:
         self._budget.spend(made.made, self._wall())
         diagnosis = await self._diagnosis.view(self._ledger, active, self._clock.now())
         self._events.diagnosed(made.error, diagnosis)
-        self._publication.draft = replace(self._publication.draft, diagnosis=diagnosis)
+        self._publication.draft = replace(
+            self._publication.draft, diagnosis=diagnosis, is_diagnosed=True
+        )
 
     async def _make_listing(
         self, sweep: Sweep, work: Callable[[], Awaitable[object]]

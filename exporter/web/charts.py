@@ -199,7 +199,7 @@ def _chain(hops: Sequence[str], blame: Blame, depth: int) -> Iterator[_Row]:
         words = "entity" if hop.startswith("@") else "blocks it"
         if hop == blame.held_by:
             words = "holds the lock"
-        if hop == blame.chain[-1] and ends_in_who_waits(blame):
+        if hop == blame.chain[-1] and blame.leaf_orchestrator and ends_in_who_waits(blame):
             words = f"{blame.leaf_orchestrator}, {words}"
         yield depth + place, hop, words, "chain"
 

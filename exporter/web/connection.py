@@ -23,8 +23,8 @@ ANSWER_SECONDS = 60.0
 # For the client to read the answer to a request refused before its end.
 REFUSED_SECONDS = 2.0
 MAX_HEAD_BYTES = 16_384
-# More than an eighth of all connections, waiting and from one address, are a crowd.
-_SHARE_OF_A_CROWD = 8
+# More than half of all connections, if they wait and come from one network, are a crowd.
+_SHARE_OF_A_CROWD = 2
 
 Admission = Callable[[asyncio.BaseTransport], bool]
 
@@ -43,8 +43,7 @@ class Connections:
         """
         Add a connection; at *limit*, abort the one that has waited longest.
 
-        If many of one address wait, it is one of theirs: others do not suffer from a crowd. Returns
-        False if none waits.
+        If most are a crowd from one network, it is one of theirs. Returns False if none waits.
         """
         while len(self.open) >= limit:
             is_crowd = self._number_of(self._crowd) > limit // _SHARE_OF_A_CROWD
@@ -61,31 +60,31 @@ class Connections:
         if connection not in self.open:
             return
         self.set_busy(connection)
-        self._waiting[connection] = self._waiting_of[connection.address][connection] = None
-        if self._number_of(connection.address) > self._number_of(self._crowd):
-            self._crowd = connection.address
+        self._waiting[connection] = self._waiting_of[connection.network][connection] = None
+        if self._number_of(connection.network) > self._number_of(self._crowd):
+            self._crowd = connection.network
 
     def set_busy(self, connection: Connection) -> None:
         """Note that the next step is the app's."""
         if connection in self._waiting:
-            del self._waiting[connection], self._waiting_of[connection.address][connection]
-            if not self._waiting_of[connection.address]:
-                del self._waiting_of[connection.address]
+            del self._waiting[connection], self._waiting_of[connection.network][connection]
+            if not self._waiting_of[connection.network]:
+                del self._waiting_of[connection.network]
 
     def remove(self, connection: Connection) -> None:
         """Remove a connection, if present."""
         self.open.discard(connection)
         self.set_busy(connection)
 
-    def _number_of(self, address: str) -> int:
-        return len(self._waiting_of.get(address, ()))
+    def _number_of(self, network: str) -> int:
+        return len(self._waiting_of.get(network, ()))
 
 
 class Connection(H11Protocol):
     """
-    A connection from *address* that always has a deadline.
+    A connection that always has a deadline; *admits* checks the client's certificate.
 
-    *admits* checks the client's certificate.
+    *network* is what all addresses of its client share.
     """
 
     def __init__(
@@ -94,13 +93,13 @@ class Connection(H11Protocol):
         server_state: ServerState,
         loop: asyncio.AbstractEventLoop,
         *,
-        address: str,
+        network: str,
         all_connections: Connections,
         admits: Admission,
     ) -> None:
         super().__init__(config, server_state, {}, loop)
         self.arrival = anyio.CancelScope(deadline=loop.time() + HEAD_SECONDS)
-        self.address = address
+        self.network = network
         self._all = all_connections
         self._admits = admits
         self._answering: anyio.CancelScope | None = None

@@ -196,7 +196,7 @@ class AddressBuckets:
 
     def bucket_of(self, host: str) -> TokenBucket:
         """Return the bucket of a client."""
-        network = _network_of(host)
+        network = network_of(host)
         bucket = self._buckets.get(network)
         if bucket is None:
             bucket = self._buckets[network] = TokenBucket(self._limit, self._monotonic)
@@ -206,7 +206,7 @@ class AddressBuckets:
         return bucket
 
 
-def _network_of(host: str) -> str:
+def network_of(host: str) -> str:
     """Return what all addresses of one client share."""
     try:
         address = ip_address(host.partition("%")[0])

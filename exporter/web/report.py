@@ -311,7 +311,7 @@ class HubSummary(Struct, frozen=True, kw_only=True):
         int | None,
         Meta(
             description="Active instances over a limit, each counted once: `stalled`, "
-            "`waiting_as_expected` and `undiagnosed` (null if no histories are read) sum to it."
+            "`waiting_as_expected` and `undiagnosed` (null until histories are read) sum to it."
         ),
     ]
     stalled: Annotated[

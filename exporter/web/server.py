@@ -26,6 +26,7 @@ from exporter.web.connection import (
     Connections,
     names_of,
 )
+from exporter.web.overload import network_of
 from exporter.web.sockets import bind
 
 _MAX_CONNECTIONS = 2000
@@ -117,19 +118,19 @@ class Server(uvicorn.Server):
                     for _ in range(_ACCEPTED_AT_ONCE):
                         # Returns at once while there are any.
                         accepted, address = await loop.sock_accept(self._bound)
-                        self._let_in(accepted, address[0], tasks)
+                        self._let_in(accepted, network_of(address[0]), tasks)
                 except OSError:
                     # The client has left, or too many files are open: those will close.
                     await anyio.sleep(_ACCEPT_RETRY_SECONDS)
                 await anyio.lowlevel.checkpoint()
 
-    def _let_in(self, accepted: socket.socket, address: str, tasks: TaskGroup) -> None:
+    def _let_in(self, accepted: socket.socket, network: str, tasks: TaskGroup) -> None:
         endpoint = self._endpoint
         connection = Connection(
             self.config,
             self.server_state,
             asyncio.get_running_loop(),
-            address=address,
+            network=network,
             all_connections=self._connections,
             admits=endpoint.admits,
         )

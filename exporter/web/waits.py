@@ -62,6 +62,7 @@ _STATES = {
     WaitingOn.TIMER: "waits on a timer or an external event",
     WaitingOn.TIMER_OVERDUE: "waits on a timer that is overdue",
     WaitingOn.RETRY_BACKOFF: "waits to retry",
+    WaitingOn.EXTERNAL_EVENT: "waits on an event",
     WaitingOn.SUSPENDED: "is suspended",
     WaitingOn.FINISHED_IN_HISTORY: "has finished, but is still listed as Running",
     WaitingOn.NO_STEP: "has taken no step: it waits on an event, or a call may have been lost",
@@ -159,17 +160,15 @@ def wait_in_words(wait: Wait) -> str:
 
 def state_in_words(wait: Wait) -> str:
     """Return the predicate of a wait, to follow a name."""
-    if wait.waiting_on is WaitingOn.EXTERNAL_EVENT and not wait.target:
-        return "waits on an event"
     state = _STATES.get(wait.waiting_on)
     return f"waits on {wait_in_words(wait)}" if state is None else f"{state} {wait.target}".rstrip()
 
 
 def waiter_in_words(orchestrator: str, wait: Wait, instance_id: str = "") -> str:
-    """Describe an instance and its wait; a target that is only its own name is not repeated."""
-    target = "" if wait.target == orchestrator else wait.target
-    state = state_in_words(replace(wait, target=target))
-    return f"{orchestrator} {instance_id}".strip() + f" {state}"
+    """Describe an instance and its wait; for a wait on nothing, others name it as the target."""
+    if wait.waiting_on in _STATES and wait.target == orchestrator:
+        wait = replace(wait, target="")
+    return f"{orchestrator} {instance_id}".strip() + f" {state_in_words(wait)}"
 
 
 def group_in_words(group: WaitGroup, now: float) -> str:
@@ -188,12 +187,13 @@ def blame_in_words(found: FoundInstance, now: float) -> Iterator[str]:
         yield f"Locked by {held}." if held else "Not locked."
         if found.entity.queue:
             yield f"{plural(len(found.entity.queue), 'caller')} in its queue."
-    if found.is_refused:
+    is_refused = blame.wait is not None and blame.wait.waiting_on is WaitingOn.HISTORY_REFUSED
+    if found.is_refused or is_refused:
         yield REFUSED
     is_active = known_status(found.row.runtime_status) in ACTIVE
     if blame.wait is None or blame.leaf is None or not is_active:
         return
-    if found.entity is None and blame.wait.waiting_on is not WaitingOn.HISTORY_REFUSED:
+    if found.entity is None and not is_refused:
         since = f" ({span(now - blame.wait.since)})" if blame.wait.since is not None else ""
         yield f"It {state_in_words(blame.wait)}{since}."
     if len(blame.chain) > 1:
@@ -207,10 +207,14 @@ def blame_in_words(found: FoundInstance, now: float) -> Iterator[str]:
 def root_cause(blame: Blame, leaf: Wait) -> str:
     """Describe the end of a chain: who waits on *leaf* there, else why the chain ends."""
     end, odd = blame.chain[-1], end_in_words(blame)
+    if blame.end is End.ORPHANED_LOCK:
+        return odd
     if ends_in_who_waits(blame):
         said = waiter_in_words(blame.leaf_orchestrator, leaf, end)
         return f"{said}; {odd}" if odd else said
-    return odd if odd.startswith(end) else f"{end}: {odd or 'it has not answered'}"
+    if blame.end is End.LEAF and leaf.waiting_on is WaitingOn.SUSPENDED:
+        return f"{end} is suspended"
+    return f"{end}: {odd or 'it has not answered'}"
 
 
 def verdict_on(found: FoundInstance) -> str:

@@ -386,6 +386,15 @@ DATA_STALE = (
         {HOUR: [], 6 * HOUR: []},
     ),
     Case(
+        "fires where only one of two replicas is told that the app is stopped",
+        [
+            *only("a", read_hub(read=_dies, error="stopped")),
+            *only("b", [*read_hub(), shown(c.PAGE_BUDGET_REMAINING.name, 0.0)]),
+        ],
+        {10 * MINUTE: [WARNING], HOUR: [WARNING]},
+        replicas=BOTH,
+    ),
+    Case(
         "fires for a sweep that has failed five times, and never completed since the start",
         [*_first_of_all(), *_fails_from_the_start("failed")],
         {13 * MINUTE: [], 14 * MINUTE: [WARNING]},

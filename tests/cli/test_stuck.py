@@ -122,7 +122,7 @@ class TestStuck:
         async with serving_hub(hub_of_callers(500)) as url:
             table = await ask(capfd, settings_for(orders=url), "stuck", "--all", "--reads", "20")
         assert "  500 CallsEntity: external event HoldsLock for 2 h 5" in table.out
-        assert "500 blocked by holder (HoldsLock waits on external event" in table.out
+        assert "500 blocked by holder (HoldsLock waits on an event" in table.out
         assert "more: raise --limit" in table.out
 
     async def test_a_shorter_limit_is_for_one_look(self, capfd: Capture) -> None:
@@ -210,9 +210,9 @@ class TestWhy:
             shown = await ask(capfd, settings_for(orders=url), "why", "parent")
             told = await ask(capfd, settings_for(orders=url), "why", "parent", "--format", "json")
         assert shown.code == 0
-        assert "It waits on sub orchestration SlowActivity since 2027-01-15T08:00:00Z" in shown.out
+        assert "It waits on sub-orchestration SlowActivity since 2027-01-15T08:00:00Z" in shown.out
         assert "-> parent:child" in shown.out
-        assert "Root cause: SlowActivity waits on activity Slow since 2027-01-15" in shown.out
+        assert "Root cause: SlowActivity parent:child waits on activity Slow since" in shown.out
         (reason,) = json.loads(told.out)
         assert reason["chain"] == ["parent", "parent:child"]
         assert reason["leaf"]["waiting_on"] == "activity"
@@ -247,7 +247,7 @@ class TestWhy:
             stuck = await ask(capfd, settings_for(orders=url), "why", "slow")
         assert "fires in" in timer.out
         assert "That is expected" in timer.out
-        assert "It waits on external event" in event.out
+        assert "It waits on an event" in event.out
         assert "That is expected" not in event.out
         assert "or (JavaScript, Python, PowerShell) a call or a failure was lost" in event.out
         assert "That is expected" not in stuck.out
@@ -257,7 +257,7 @@ class TestWhy:
             waiter = await ask(capfd, settings_for(orders=url), "why", "lock-waiter")
             entity = await ask(capfd, settings_for(orders=url), "why", "@counter@locked")
         assert "-> holder, which holds the lock" in waiter.out
-        assert "Root cause: HoldsLock waits on external event since" in waiter.out
+        assert "Root cause: HoldsLock holder waits on an event since" in waiter.out
         assert "entity of counter, locked by holder" in entity.out
         assert "2 callers in its queue" in entity.out
 

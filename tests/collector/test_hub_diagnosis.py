@@ -252,11 +252,12 @@ async def test_a_defect_costs_what_was_learned_and_nothing_else(
             broken_once.setattr(Sampler, "cycle", broken)
             assert await collector.make(Sweep.ACTIVE) is None
         assert collector.snapshot.up
-        assert collector.snapshot.diagnosis is None
+        assert (collector.snapshot.diagnosis, collector.snapshot.is_diagnosed) == (None, False)
         assert collector.snapshot.sweeps[Sweep.ACTIVE].results["complete"] == 2
         assert "diagnosis crashed" in [line["event"] for line in logs]
         await collector.make(Sweep.ACTIVE)
         assert known(shown(collector)) > 0
+        assert collector.snapshot.is_diagnosed
 
 
 async def test_it_is_withdrawn_with_the_active_sweep(hub: TaskHub) -> None:

@@ -22,7 +22,7 @@ from emulator.samples import recorded, shop
 from emulator.scenarios.events import leak_functions
 from exporter.diagnosis.waits import Wait, WaitingOn
 from exporter.ledger.over_limit import MAX_SAMPLES_PER_ORCHESTRATOR
-from exporter.web.formatting import span
+from exporter.web.formatting import span, words_of
 from exporter.web.waits import state_in_words
 from tests.cli.asked import ask, serving_hub, settings_for
 from tests.diagnosis.shown_hub import (
@@ -85,7 +85,7 @@ def rows_of_page(page: str, heading: str) -> dict[str, str]:
 
 
 def in_words(step: tuple[str, str]) -> str:
-    return " ".join(filter(None, (step[0].replace("_", " "), step[1])))
+    return " ".join(filter(None, (words_of(step[0]), step[1])))
 
 
 def as_a_state(step: tuple[str, str]) -> str:

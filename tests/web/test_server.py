@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import anyio
 import anyio.lowlevel
@@ -22,7 +23,8 @@ from starlette.routing import Route
 from exporter.settings import TlsPolicy, WebConfig
 from exporter.web import connection
 from exporter.web import server as server_module
-from exporter.web.overload import WorkQueue
+from exporter.web.connection import Connection, Connections
+from exporter.web.overload import WorkQueue, network_of
 from exporter.web.security import Guard
 from exporter.web.server import Server, listening
 from tests.certificates import EXPIRED, Authority, Certificate
@@ -475,6 +477,18 @@ class TestClientsThatLeaveItHanging:
             assert {answer[:12] for answer in answers} == {b"HTTP/1.1 200"}
 
 
+def waiting(everybody: Connections, aborted: list[str], host: str) -> Connection:
+    """Return what stands for a connection from an address."""
+    one = Mock(spec=Connection, network=network_of(host))
+
+    def abort() -> None:
+        aborted.append(host)
+        everybody.remove(one)
+
+    one.abort = abort
+    return one
+
+
 class TestMoreConnectionsThanThereMayBe:
     @pytest.fixture(autouse=True)
     def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,6 +528,28 @@ class TestMoreConnectionsThanThereMayBe:
             await slow.send(REQUEST[-2:])
             assert (await slow.receive()).startswith(b"HTTP/1.1 200")
             assert len(server._connections.open) <= 5
+
+    @pytest.mark.parametrize(
+        ("crowd", "gives_way"),
+        [
+            (["10.0.0.9"] * 3, "10.0.0.9"),
+            (["2001:db8::1", "2001:db8::2", "2001:db8:0:0:9::3"], "2001:db8::1"),
+            # No crowd: one address each, or half of all from one.
+            (["10.0.0.8", "10.0.0.9", "10.0.0.10"], "10.0.0.1"),
+            (["10.0.0.9", "10.0.0.9", "10.0.0.10"], "10.0.0.1"),
+        ],
+        ids=["one address", "one network", "many", "half of all"],
+    )
+    def test_a_crowd_is_more_than_half_of_all_and_of_one_network(
+        self, crowd: list[str], gives_way: str
+    ) -> None:
+        everybody = Connections()
+        aborted: list[str] = []
+        for host in ["10.0.0.1", *crowd]:
+            assert everybody.admit(waiting(everybody, aborted, host), 4)
+        assert aborted == []
+        assert everybody.admit(waiting(everybody, aborted, "10.0.0.2"), 4)
+        assert aborted == [gives_way]
 
     async def test_hundreds_of_idle_ones_shut_nobody_out(self) -> None:
         async with running() as server, AsyncExitStack() as stack:

@@ -128,8 +128,8 @@ async def test_commands_say_the_same(capfd: Capture, hub: TaskHub) -> None:
         waits = await ask(capfd, settings, "why", "waits")
     told = {row["instance_id"]: row["waiting_on"] for row in json.loads(outcome.out)}
     assert told == {"lost-1": "no_step", "lost-2": "no_step", "waits": "external_event"}
-    assert "It has taken no step: a call may have been lost" in lost.out
-    assert "check the app's log for a call of a missing function" in lost.out
+    assert "It has taken no step: it waits on an event, or a call may have been lost" in lost.out
+    assert "check the app's log for a call to a missing function" in lost.out
     assert "or (JavaScript, Python, PowerShell) a call or a failure was lost" in waits.out
     assert "expected" not in waits.out
 
