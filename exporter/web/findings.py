@@ -280,7 +280,8 @@ def _active(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
         total = counts.total()
         who = _some([f"{name} {count:,}" for name, count in counts.most_common()])
         yield Finding(
-            Severity.WARNING if limit in _SET_ON_PURPOSE else Severity.ERROR,
+            # As the alerts: age pages by default, suspended never does.
+            Severity.WARNING if limit == "suspended" else Severity.ERROR,
             f"over_limit_{limit}",
             f"{plural(total, 'instance')} {one if total == 1 else many}: {who}.",
             f"If that is normal, raise limits.{limit}.",

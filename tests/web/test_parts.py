@@ -142,12 +142,18 @@ class TestFindings:
     ) -> None:
         hub = healthy_hub()
         assert hub.active is not None
-        over = {("Order", "idle"): 2, ("Order", "pending"): 1, ("Order", "age"): 3}
+        over = {("Order", "idle"): 2, ("Order", "pending"): 1, ("Order", "suspended"): 4}
         hub = replace(hub, active=replace(hub.active, over_limit=over))
-        undiagnosed, aged = findings_of(hub, AT)
+        undiagnosed, suspended = findings_of(hub, AT)
         assert undiagnosed.summary == "3 instances over a limit: not diagnosed yet."
-        assert aged.summary.startswith("3 instances are over their age limit")
+        assert suspended.summary.startswith("4 instances are over their suspended limit")
         assert status(hub) is HubStatus.WARNING
+
+    def test_an_age_over_its_limit_is_an_error_as_its_alert_pages(self) -> None:
+        hub = healthy_hub()
+        assert hub.active is not None
+        hub = replace(hub, active=replace(hub.active, over_limit={("Order", "age"): 3}))
+        assert status(hub) is HubStatus.ERROR
 
     def test_many_orchestrators_over_a_limit_are_summed_up(self) -> None:
         hub = healthy_hub()
