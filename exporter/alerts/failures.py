@@ -106,8 +106,8 @@ or on ({ONE_ORCHESTRATOR})
     '{{ else if eq $labels.cause "always" }}All instances '
     + _OF
     + " that finished in the last day have failed: {{ $value }}"
-    "{{ else }}" + instances(_OF) + "Failed, and nobody has rewound, restarted or"
-    " purged them{{ end }}. First check what they have in common: " + _FAILURES,
+    "{{ else }}" + instances(_OF) + "Failed, but not rewound, restarted or purged"
+    "{{ end }}. First check what they have in common: " + _FAILURES,
     Board.ORCHESTRATOR,
     (_RATIO_FINISHES, _RATIO_FAILURES),
     cause_labels=("cause",),
@@ -169,8 +169,8 @@ _REFUSED = fresh(
 DEPLOYMENT_BROKEN = Alert(
     "DeploymentBroken",
     "failures",
-    "the deployed code does not fit its instances: it contradicts their histories, or a function or"
-    " version is missing, except orchestrators that never completed",
+    "the deployed code breaks instances: it contradicts their histories, or a function or version"
+    " is missing, unless the orchestrator never worked",
     f"""\
 topk by ({ONE_ORCHESTRATOR}) (
   1,
@@ -188,7 +188,7 @@ topk by ({ONE_ORCHESTRATOR}) (
 )""",
     duration("deployment_broken_for", "0s", "Every instance that continues fails permanently."),
     Severity.CRITICAL,
-    "The deployed code does not fit {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}",
+    "The deployed code breaks {{ $labels.orchestrator }} in task hub {{ $labels.task_hub }}",
     'About {{ $value | printf "%.0f" }} '
     + by_number("instance ", "instances ")
     + _OF
@@ -197,7 +197,7 @@ topk by ({ONE_ORCHESTRATOR}) (
     " renamed. First check the latest deployment"
     "{{ else }}failed in the last $(failures_window) ({{ $labels.category }}). First read one"
     " message with `durable-exporter failures`, and compare it with the latest deployment: in"
-    " JavaScript and Python apps, the cause may differ{{ end }}. If it is the deployment, roll"
+    " JavaScript and Python, the category can mislead{{ end }}. If it is the deployment, roll"
     " it back, then rewind failed instances.",
     Board.ORCHESTRATOR,
     (_WINDOW, _MEMORY),

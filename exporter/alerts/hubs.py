@@ -249,7 +249,7 @@ HUB_REPLACED = Alert(
     Severity.WARNING,
     "Task hub {{ $labels.task_hub }} was replaced",
     "All known instances of task hub {{ $labels.task_hub }} vanished at once"
-    " {{ $value | humanizeDuration }} ago: the app uses another hub name or storage, for example"
+    " {{ $value | humanizeDuration }} ago: the app probably uses another hub name or storage, as"
     " after a slot swap, and in-flight instances are abandoned. First compare `hubName` and the"
     " storage connection of the app with the previous ones.",
     Board.HUB,

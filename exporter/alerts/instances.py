@@ -182,8 +182,8 @@ ORPHANED_INSTANCES = Alert(
     Severity.WARNING,
     instances(_OF) + "orphaned",
     instances(_OF) + "active, but the parent has finished or is gone: the result is unused, and"
-    " side effects continue. First check what they still do; then terminate them."
-    " `durable-exporter stuck --orphans` lists them.",
+    " side effects continue. First check the remaining work; then terminate it."
+    " `durable-exporter stuck --orphans` lists all.",
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
 )
@@ -196,8 +196,8 @@ SUSPENDED_FORGOTTEN = Alert(
     duration("suspended_forgotten_for", "5m", "Bridges one late sweep; the limit is the wait."),
     Severity.WARNING,
     instances(_OF) + "still suspended",
-    instances(_OF, *_HAVE) + "been Suspended for longer than the limit. First ask who suspended"
-    " them; then resume or terminate them.",
+    instances(_OF, *_HAVE) + "been Suspended for longer than the limit. First ask who did"
+    " it; then resume or terminate.",
     Board.ORCHESTRATOR,
     sweep=Sweep.ACTIVE,
 )

@@ -36,9 +36,9 @@ Three alerts on trends are opt-in: `--enable`, or `optIn` of the chart's
 ## How they behave
 
 **Severities.** `critical` may page, `warning` is for working hours. Only one default
-limit pages, `stopped`: *by limit* is `critical` where the orchestrator has its own limit; *as
-configured* is always `critical`; *by cause* (HubUnreachable) is a warning while an app is stopped,
-up to `limits.stopped`.
+limit pages: `stopped`. *By limit*, for an orchestrator's own limit, and *as configured* are
+`configured_severity` (`critical`); *by cause* (HubUnreachable) is a warning while an app is
+stopped, up to `limits.stopped`.
 
 **The cause is in the text, not in a label.** One alert per orchestrator or hub names one
 cause; when that changes, the alert and its `for` continue.
@@ -49,8 +49,8 @@ cause; when that changes, the alert and its `for` continue.
 **A hub that dies during an incident does not resolve it.** Alerts keep firing until a fresh sweep
 clears them; their value is `NaN` meanwhile. HubUnreachable fires, and the inhibition rules suppress
 the rest. The same holds, for `exporter_memory`, while an exporter or shard is not scraped. Alerts
-of a hub that was removed, or moved to another exporter, end within 10 minutes. The rules read what
-fired from Prometheus' series `ALERTS`; Grafana's own alerting cannot, so there an alert ends with
+of a hub that was removed, or moved to another exporter, end within 10 minutes. The rules query
+Prometheus' series `ALERTS` for this; Grafana's own alerting cannot, so there an alert ends with
 its data.
 
 **After a restart of Prometheus** an alert without data restarts its `for`, if it fired within
@@ -95,7 +95,7 @@ in Prometheus. This page is generated: `make docs`.
 
 _GRAFANA = """\
 An alert that pages is never inhibited by a warning: where an inhibiting alert may be either, the
-file has two rules. Alerts not listed as suppressed never are.
+file has two rules. Only the alerts listed are suppressed.
 
 Grafana's own alerting has no inhibition rules: group alerts in a notification policy, or send them
 to an Alertmanager.
