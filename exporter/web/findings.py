@@ -311,7 +311,7 @@ def _failing(snapshot: HubSnapshot, now: float) -> Iterator[Finding]:
     failing = [name for name in day if _is_failing(snapshot.known, name, hour, day)]
     if failed or failing:
         share = f" ({percent(failed / ended)})" if ended else ""
-        too_many = f" Failing lately: {_some(failing)}." if failing else ""
+        too_many = f" Failing recently: {_some(failing)}." if failing else ""
         yield Finding(
             Severity.WARNING if failing else Severity.NOTE,
             "failing",

@@ -199,7 +199,7 @@ class TestFailures:
         hub = hub_that_ends(failed, completed)
         (finding,) = [each for each in findings_of(hub, AT) if each.kind == "failing"]
         assert finding.severity is Severity.WARNING
-        assert finding.summary.endswith(" Failing lately: Order.")
+        assert finding.summary.endswith(" Failing recently: Order.")
 
     @pytest.mark.parametrize(("failed", "completed"), [(2, 18), (3, 16), (0, 0)])
     def test_a_few_are_no_trend(self, failed: int, completed: int) -> None:
