@@ -284,7 +284,7 @@ class TestWhy:
         assert text.code == outcome.code == 0
         assert reason["history_refused"] is True
         assert reason["failure"].startswith("Non-Deterministic workflow detected")
-        assert "Its history cannot be read: most likely an activity in flight was renamed" in text.out
+        assert "Its history cannot be read: most likely an activity in flight" in text.out
 
     async def test_steps_of_isolated_apps_have_their_messages(self, capfd: Capture) -> None:
         async with recorded_app("v3-isolated") as (_, settings):
