@@ -395,6 +395,23 @@ DATA_STALE = (
         replicas=BOTH,
     ),
     Case(
+        "fires where one of two replicas cannot reach a hub and the other reads it late",
+        [
+            *only("a", read_hub(read=_never, stale=True)),
+            *only(
+                "b",
+                [
+                    *read_hub()[1:2],
+                    shown(c.UP.name, 1.0),
+                    shown(c.LAST_SWEEP.name, -10 * MINUTE, sweep="active"),
+                    shown(c.SWEEP_FRESH.name, 0.0, sweep="active"),
+                ],
+            ),
+        ],
+        {20 * MINUTE: [WARNING]},
+        replicas=BOTH,
+    ),
+    Case(
         "fires for a sweep that has failed five times, and never completed since the start",
         [*_first_of_all(), *_fails_from_the_start("failed")],
         {13 * MINUTE: [], 14 * MINUTE: [WARNING]},
