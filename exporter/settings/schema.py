@@ -73,28 +73,26 @@ def is_identity(path: SettingPath) -> bool:
 
 def closest(path: SettingPath) -> SettingPath | None:
     """Return the setting most likely meant by *path*, which is not one; None without a guess."""
-    place = document()
-    for depth, name in enumerate(path):
-        below = place.below(name)
-        if below is None:
-            meant = _closest_member(place, name)
-            return (
-                (*path[:depth], *meant, *_known(place, meant, path[depth + 1 :])) if meant else None
-            )
-        place = below
-    return None
+    place, depth = _innermost(path)
+    meant = _closest_member(place, path[depth]) if depth < len(path) else None
+    return (*path[:depth], *meant, *_known(place, meant, path[depth + 1 :])) if meant else None
 
 
 def settings_beside(path: SettingPath) -> tuple[str, ...]:
     """Return the names known where *path* leaves the settings; none where any of a hub's is."""
+    names = tuple(_innermost(path)[0].members or ())
+    return () if "intervals" in names else names
+
+
+def _innermost(path: SettingPath) -> tuple[Place, int]:
+    """Return the last place that *path* reaches, and how many of its names lead there."""
     place = document()
-    for name in path:
+    for depth, name in enumerate(path):
         below = place.below(name)
         if below is None:
-            names = tuple(place.members or ())
-            return () if "intervals" in names else names
+            return place, depth
         place = below
-    return ()
+    return place, len(path)
 
 
 def _closest_member(place: Place, name: str) -> SettingPath | None:
